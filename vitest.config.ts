@@ -1,0 +1,17 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+const config: ViteUserConfig = defineConfig({
+  resolve: {
+    alias: { "#crypto": fileURLToPath(new URL("./kernel/crypto/node.ts", import.meta.url)) },
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/slow/**", "node_modules/**", "dist/**"],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    pool: "forks",
+    coverage: { provider: "v8", include: ["kernel/**/*.ts"], reporter: ["text-summary", "json-summary"] },
+  },
+});
+export default config;
