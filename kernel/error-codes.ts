@@ -17,6 +17,9 @@ export const ERROR_CODES = {
   ERR_JSON_SURROGATE: "a string or key holds a lone surrogate",
   ERR_JSON_SYNTAX: "not JSON (RFC 8259)",
   ERR_SHAPE: "a field is missing, unknown, or not of the form its format fixes",
+  // keys and signatures
+  ERR_KEY_INVALID: "a public key or secret that its algorithm cannot use",
+  ERR_KEY_WEAK: "an Ed25519 key or point that is non-canonical, of small order, or not torsion-free",
   // our own faults
   ERR_BUG: "an invariant of Countersign itself is broken; please report it",
 } as const;
