@@ -1,0 +1,93 @@
+/**
+ * The hashes of the Merkle tree, RFC 6962 §2.1.
+ *
+ *     MTH([])   = SHA-256("")
+ *     leaf hash = SHA-256(00 ‖ entry)
+ *     node hash = SHA-256(01 ‖ left ‖ right)
+ */
+
+import { sha256 } from "#crypto";
+import { concat } from "../bytes.ts";
+import { FormatError } from "../errors.ts";
+
+/** Bytes of every hash of the tree. */
+export const HASH_BYTES = 32;
+
+const LEAF_PREFIX = Uint8Array.of(0x00);
+const NODE_PREFIX = 0x01;
+
+declare const leafBrand: unique symbol;
+declare const nodeBrand: unique symbol;
+declare const rootBrand: unique symbol;
+
+/** 32 bytes: SHA-256(00 ‖ entry). */
+export type LeafHash = Uint8Array & { readonly [leafBrand]: true };
+
+/** 32 bytes: the root of the tree over some run of leaves, inside a larger tree or of it. */
+export type NodeHash = Uint8Array & { readonly [nodeBrand]: true };
+
+/** 32 bytes: the root of a whole tree; `EMPTY_ROOT` for no leaves. */
+export type RootHash = Uint8Array & { readonly [rootBrand]: true };
+
+/** Leaf hash of `entry`, which may have any length. */
+export function hashLeaf(entry: Uint8Array): LeafHash {
+  return sha256(concat(LEAF_PREFIX, entry)) as LeafHash;
+}
+
+/** Hash of the node above `left` and `right`. */
+export function hashNode(left: NodeHash, right: NodeHash): NodeHash {
+  const input = new Uint8Array(1 + 2 * HASH_BYTES);
+  input[0] = NODE_PREFIX;
+  input.set(left, 1);
+  input.set(right, 1 + HASH_BYTES);
+  return sha256(input) as NodeHash;
+}
+
+/** Root of the tree without leaves: SHA-256 of no bytes. */
+export const EMPTY_ROOT: RootHash = sha256(new Uint8Array(0)) as RootHash;
+
+/** The same 32 bytes as a node: a leaf is the node of width one, a root the node over all leaves. */
+export function asNodeHash(hash: LeafHash | RootHash): NodeHash {
+  const bytes: Uint8Array = hash;
+  return bytes as NodeHash;
+}
+
+/** The node over all leaves of a tree as that tree's root. */
+export function asRootHash(hash: NodeHash | LeafHash): RootHash {
+  const bytes: Uint8Array = hash;
+  return bytes as RootHash;
+}
+
+/**
+ * `bytes` as a leaf hash.
+ *
+ * @throws {FormatError} ERR_HASH_LENGTH unless 32 bytes
+ */
+export function parseLeafHash(bytes: Uint8Array): LeafHash {
+  return checkedLength(bytes) as LeafHash;
+}
+
+/**
+ * `bytes` as a node hash.
+ *
+ * @throws {FormatError} ERR_HASH_LENGTH unless 32 bytes
+ */
+export function parseNodeHash(bytes: Uint8Array): NodeHash {
+  return checkedLength(bytes) as NodeHash;
+}
+
+/**
+ * `bytes` as a root hash.
+ *
+ * @throws {FormatError} ERR_HASH_LENGTH unless 32 bytes
+ */
+export function parseRootHash(bytes: Uint8Array): RootHash {
+  return checkedLength(bytes) as RootHash;
+}
+
+function checkedLength(bytes: Uint8Array): Uint8Array {
+  if (bytes.length !== HASH_BYTES) {
+    throw new FormatError("ERR_HASH_LENGTH", `want a hash of ${HASH_BYTES} bytes, got ${bytes.length}`);
+  }
+  return bytes;
+}
