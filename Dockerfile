@@ -12,6 +12,7 @@ ENV NODE_ENV=production
 COPY --from=build --chown=node:node /app/package.json ./package.json
 COPY --from=build --chown=node:node /app/node_modules ./node_modules
 COPY --from=build --chown=node:node /app/dist ./dist
+COPY --from=build --chown=node:node /app/docs/examples ./docs/examples
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
