@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   ERR_JSON_SURROGATE: "a string or key holds a lone surrogate",
   ERR_JSON_SYNTAX: "not JSON (RFC 8259)",
   ERR_SHAPE: "a field is missing, unknown, or not of the form its format fixes",
+  ERR_TIMESTAMP: "not a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ, or one that does not exist",
   // keys and signatures
   ERR_KEY_INVALID: "a public key or secret that its algorithm cannot use",
   ERR_KEY_WEAK: "an Ed25519 key or point that is non-canonical, of small order, or not torsion-free",

@@ -1,0 +1,288 @@
+/**
+ * Strict JSON (RFC 8259 within the bounds of I-JSON, RFC 7493): what two readers could understand differently is refused.
+ *
+ * Refused beyond bad syntax: equal keys, lone surrogates (raw or escaped), numbers that a double does not carry (unsafe
+ * integers, overflow, underflow to zero, negative zero), a byte order mark, bytes after the value, invalid UTF-8, too
+ * many bytes, too deep nesting. Objects have no prototype, so `__proto__` is a key like any other.
+ */
+
+import { formatUtf8, parseUtf8 } from "../bytes.ts";
+import { FormatError, invariant } from "../errors.ts";
+import { isWellFormed, type JsonValue } from "./value.ts";
+
+/** Bounds of one document. */
+export interface JsonLimits {
+  /** UTF-8 bytes of the document; default 4 MiB. */
+  readonly maxBytes?: number;
+  /** Nested arrays and objects; default 64, at most 1,000. */
+  readonly maxDepth?: number;
+}
+
+const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
+const DEFAULT_MAX_DEPTH = 64;
+const MAX_DEPTH = 1000;
+/** Every integer of so many digits is safe. */
+const SAFE_DIGITS = 15;
+const MAX_SAFE = Number.MAX_SAFE_INTEGER;
+
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const LOWER_E = 0x65;
+const LOWER_F = 0x66;
+const LOWER_N = 0x6e;
+const LOWER_T = 0x74;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+/** The bit that makes an ASCII letter lower case. */
+const LOWER_CASE = 0x20;
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+/** A digit other than zero in front of the exponent. */
+const NONZERO = /^[-.0]*[1-9]/;
+const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])/y;
+const ESCAPED: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
+/**
+ * The value of one JSON document.
+ *
+ * @throws {FormatError} ERR_JSON_SIZE, ERR_UTF8, ERR_JSON_SYNTAX, ERR_JSON_DUPLICATE_KEY, ERR_JSON_SURROGATE,
+ *   ERR_JSON_NUMBER, ERR_JSON_DEPTH; the first fault in the text decides (size and encoding before all others)
+ */
+export function parseJson(input: Uint8Array | string, limits: JsonLimits = {}): JsonValue {
+  return parseJsonText(readJsonText(input, limits), limits);
+}
+
+/**
+ * The text of a document: within its size, and with a UTF-8 form.
+ *
+ * @throws {FormatError} ERR_JSON_SIZE, ERR_UTF8, ERR_JSON_SURROGATE
+ */
+export function readJsonText(input: Uint8Array | string, limits: JsonLimits): string {
+  const maxBytes = limits.maxBytes ?? DEFAULT_MAX_BYTES;
+  if (input.length > maxBytes) throw new FormatError("ERR_JSON_SIZE", `want at most ${maxBytes} bytes of JSON`);
+  if (typeof input !== "string") return parseUtf8(input);
+  if (!isWellFormed(input)) throw new FormatError("ERR_JSON_SURROGATE", "the text holds a lone surrogate");
+  if (input.length * 3 > maxBytes && formatUtf8(input).length > maxBytes) {
+    throw new FormatError("ERR_JSON_SIZE", `want at most ${maxBytes} bytes of JSON`);
+  }
+  return input;
+}
+
+/** The value of a text that `readJsonText` returned. */
+export function parseJsonText(text: string, limits: JsonLimits): JsonValue {
+  const maxDepth = limits.maxDepth ?? DEFAULT_MAX_DEPTH;
+  invariant(maxDepth >= 0 && maxDepth <= MAX_DEPTH, "parseJson: maxDepth out of range");
+  return new Scanner(text, maxDepth).readDocument();
+}
+
+/** Reads one text from left to right; `at` is the next character. */
+class Scanner {
+  private at = 0;
+  private depthLeft: number;
+  private readonly text: string;
+
+  constructor(text: string, maxDepth: number) {
+    this.text = text;
+    this.depthLeft = maxDepth;
+  }
+
+  readDocument(): JsonValue {
+    const value = this.readValue(this.skipSpace());
+    this.skipSpace();
+    if (this.at < this.text.length) this.fail("nothing after the value");
+    return value;
+  }
+
+  /** Reads the value that starts with the character `code`, which is the next one. */
+  private readValue(code: number): JsonValue {
+    switch (code) {
+      case QUOTE:
+        return this.readString();
+      case OPEN_BRACE:
+        return this.readObject();
+      case OPEN_BRACKET:
+        return this.readArray();
+      case LOWER_T:
+        return this.readWord("true", true);
+      case LOWER_F:
+        return this.readWord("false", false);
+      case LOWER_N:
+        return this.readWord("null", null);
+      default:
+        return this.readNumber(code);
+    }
+  }
+
+  private readObject(): JsonValue {
+    this.enter();
+    const object: Record<string, JsonValue> = Object.create(null);
+    let code = this.skipSpace();
+    if (code === CLOSE_BRACE) return this.leave(object);
+    for (;;) {
+      if (code !== QUOTE) this.fail("a key");
+      const key = this.readString();
+      if (object[key] !== undefined) {
+        throw new FormatError("ERR_JSON_DUPLICATE_KEY", `two equal keys, the second before character ${this.at}`);
+      }
+      if (this.skipSpace() !== COLON) this.fail("a colon");
+      this.at += 1;
+      object[key] = this.readValue(this.skipSpace());
+      code = this.skipSpace();
+      if (code === CLOSE_BRACE) return this.leave(object);
+      if (code !== COMMA) this.fail("a comma or a closing brace");
+      this.at += 1;
+      code = this.skipSpace();
+    }
+  }
+
+  private readArray(): JsonValue {
+    this.enter();
+    const array: JsonValue[] = [];
+    let code = this.skipSpace();
+    if (code === CLOSE_BRACKET) return this.leave(array);
+    for (;;) {
+      array.push(this.readValue(code));
+      code = this.skipSpace();
+      if (code === CLOSE_BRACKET) return this.leave(array);
+      if (code !== COMMA) this.fail("a comma or a closing bracket");
+      this.at += 1;
+      code = this.skipSpace();
+    }
+  }
+
+  private enter(): void {
+    if (this.depthLeft === 0) throw new FormatError("ERR_JSON_DEPTH", `nested too deep at character ${this.at}`);
+    this.depthLeft -= 1;
+    this.at += 1;
+  }
+
+  private leave<T>(value: T): T {
+    this.depthLeft += 1;
+    this.at += 1;
+    return value;
+  }
+
+  /** Reads a string from its opening quote; the common one, without escapes, is a slice of the text. */
+  private readString(): string {
+    const { text } = this;
+    const start = this.at + 1;
+    for (let i = start; i < text.length; i += 1) {
+      const code = text.charCodeAt(i);
+      if (code === QUOTE) {
+        this.at = i + 1;
+        return text.slice(start, i);
+      }
+      if (code === BACKSLASH) return this.readEscapedString(start, i);
+      if (code < SPACE) break;
+    }
+    return this.fail("a string that ends, control characters escaped");
+  }
+
+  /** Continues a string that began at `start` and has its first escape at `i`. */
+  private readEscapedString(start: number, i: number): string {
+    const { text } = this;
+    let value = text.slice(start, i);
+    this.at = i;
+    for (;;) {
+      const code = text.charCodeAt(this.at);
+      if (code === QUOTE) break;
+      if (code === BACKSLASH) value += this.readEscape();
+      else value += this.readPlain();
+    }
+    this.at += 1;
+    if (isWellFormed(value)) return value;
+    throw new FormatError("ERR_JSON_SURROGATE", `an escaped lone surrogate before character ${this.at}`);
+  }
+
+  /** Reads at least one character up to the next quote or backslash. */
+  private readPlain(): string {
+    const { text } = this;
+    const start = this.at;
+    let code = text.charCodeAt(start);
+    while (code >= SPACE && code !== QUOTE && code !== BACKSLASH) {
+      this.at += 1;
+      code = text.charCodeAt(this.at);
+    }
+    return this.at > start ? text.slice(start, this.at) : this.fail("a string that ends, control characters escaped");
+  }
+
+  private readEscape(): string {
+    const sequence = this.match(ESCAPE);
+    if (sequence === undefined) return this.fail("an escape of RFC 8259");
+    if (sequence.length === 2) return ESCAPED[sequence.charAt(1)] ?? sequence.charAt(1);
+    return String.fromCharCode(Number.parseInt(sequence.slice(2), 16));
+  }
+
+  /** Reads a number; short plain integers, nearly all of ours, need no text. */
+  private readNumber(first: number): number {
+    const { text } = this;
+    const start = this.at;
+    let i = first === MINUS ? start + 1 : start;
+    const digits = i;
+    let value = 0;
+    let code = text.charCodeAt(i);
+    while (code >= ZERO && code <= NINE) {
+      value = value * 10 + (code - ZERO);
+      i += 1;
+      code = text.charCodeAt(i);
+    }
+    const count = i - digits;
+    const isPlain = code !== POINT && (code | LOWER_CASE) !== LOWER_E;
+    const hasLeadingZero = text.charCodeAt(digits) === ZERO && count > 1;
+    if (!isPlain || count === 0 || count > SAFE_DIGITS || value === 0 || hasLeadingZero) return this.readAnyNumber();
+    this.at = i;
+    return first === MINUS ? -value : value;
+  }
+
+  /** Reads a number of any spelling and refuses what a double does not carry. */
+  private readAnyNumber(): number {
+    const start = this.at;
+    const spelling = this.match(NUMBER);
+    if (spelling === undefined) return this.fail("a value");
+    const value = Number(spelling);
+    const isLost = value === 0 ? spelling.startsWith("-") || NONZERO.test(spelling) : Math.abs(value) > MAX_SAFE;
+    if (!isLost) return value;
+    throw new FormatError("ERR_JSON_NUMBER", `a number that a double does not carry at character ${start}`);
+  }
+
+  private readWord<T>(word: string, value: T): T {
+    if (!this.text.startsWith(word, this.at)) this.fail("a value");
+    this.at += word.length;
+    return value;
+  }
+
+  /** What the sticky `pattern` matches here, consumed. */
+  private match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.at;
+    const found = pattern.exec(this.text)?.[0];
+    this.at += found?.length ?? 0;
+    return found;
+  }
+
+  /** Skips white space and returns the next character, NaN at the end. */
+  private skipSpace(): number {
+    const { text } = this;
+    let code = text.charCodeAt(this.at);
+    while (code <= SPACE && (code === SPACE || code === LINE_FEED || code === CARRIAGE_RETURN || code === TAB)) {
+      this.at += 1;
+      code = text.charCodeAt(this.at);
+    }
+    return code;
+  }
+
+  private fail(want: string): never {
+    throw new FormatError("ERR_JSON_SYNTAX", `want ${want} at character ${this.at} of ${this.text.length}`);
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * Shapes: how a JSON value becomes a typed one. A shape reads strictly (unknown members refused, every bound checked)
+ * and names the path of the field that is wrong.
+ *
+ * The interface is written by hand, with its doc comments; `Shape<T>` makes the compiler hold the shape to it.
+ */
+
+import { formatBase64, parseBase64 } from "./base64.ts";
+import { FormatError, isCodedError } from "./errors.ts";
+import { parseHex } from "./hex.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "./json/value.ts";
+import { parseTimestamp, type Timestamp } from "./time.ts";
+
+/** Reads a JSON value as a `T`, or throws a FormatError (ERR_SHAPE) that names `path`. */
+export interface Shape<T> {
+  readonly read: (value: JsonValue, path: string) => T;
+  readonly isOptional?: never;
+}
+
+/** The shape of a member that may be absent; made by `optional`. */
+export interface OptionalShape<T> {
+  readonly read: (value: JsonValue, path: string) => T;
+  readonly isOptional: true;
+}
+
+/** One shape per member of `T`: optional ones for optional members, plain ones for the others. */
+export type Members<T> = {
+  readonly [K in keyof T]-?: Record<never, never> extends Pick<T, K>
+    ? OptionalShape<Exclude<T[K], undefined>>
+    : Shape<T[K]>;
+};
+
+/** What a shape reads. */
+export type ShapeValue<S> = S extends Shape<infer T> ? T : never;
+
+/**
+ * Reads `value` by `shape`; `root` names the value in messages.
+ *
+ * @throws {FormatError} ERR_SHAPE
+ */
+export function readShape<T>(shape: Shape<T>, value: JsonValue, root: string): T {
+  return shape.read(value, root);
+}
+
+/** An object with exactly these members; the result holds the members in the order of `members`. */
+export function object<T>(members: Members<T>): Shape<T> {
+  const list = Object.entries(members) as readonly (readonly [string, Shape<unknown> | OptionalShape<unknown>])[];
+  const names = new Set(list.map(([name]) => name));
+  const read = (value: JsonValue, path: string): T => {
+    const source = requireObject(value, path);
+    for (const key of Object.keys(source)) {
+      if (!names.has(key)) throw refuse(`${path}.${printable(key)}`, "no such member", source[key]);
+    }
+    const result: Record<string, unknown> = {};
+    for (const [name, shape] of list) readMember(result, source, name, shape, path);
+    return result as T;
+  };
+  return { read };
+}
+
+/** Marks a member that may be absent. */
+export function optional<T>(shape: Shape<T>): OptionalShape<T> {
+  return { read: shape.read, isOptional: true };
+}
+
+/** Bounds of a string. */
+export interface StringBounds {
+  /** Must match the whole string: anchor it. */
+  readonly pattern?: RegExp;
+  /** UTF-16 code units; default 65,535. */
+  readonly maxLength?: number;
+  /** What the message wants, for example `a tool name`. */
+  readonly description?: string;
+}
+
+const DEFAULT_MAX_LENGTH = 65_535;
+
+/** A string; may be empty unless the pattern says otherwise. */
+export function string(bounds: StringBounds = {}): Shape<string> {
+  const { pattern, maxLength = DEFAULT_MAX_LENGTH } = bounds;
+  const want = bounds.description ?? (pattern === undefined ? "a string" : `a string like ${pattern.source}`);
+  return {
+    read: (value, path) => {
+      if (typeof value !== "string") throw refuse(path, want, value);
+      if (value.length > maxLength) throw refuse(path, `${want} of at most ${maxLength} characters`, value);
+      if (pattern !== undefined && !matchesAll(pattern, value)) throw refuse(path, want, value);
+      return value;
+    },
+  };
+}
+
+/** A safe integer with `min <= value <= max`; the defaults are 0 and 2^53 − 1. */
+export function integer(bounds: { readonly min?: number; readonly max?: number } = {}): Shape<number> {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;
+  return {
+    read: (value, path) => {
+      if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) return value;
+      throw refuse(path, `an integer from ${min} to ${max}`, value);
+    },
+  };
+}
+
+/** true or false. */
+export function boolean(): Shape<boolean> {
+  return {
+    read: (value, path) => {
+      if (typeof value === "boolean") return value;
+      throw refuse(path, "true or false", value);
+    },
+  };
+}
+
+/** One of the given values. */
+export function literal<const T extends readonly (string | number | boolean | null)[]>(...values: T): Shape<T[number]> {
+  const allowed: ReadonlySet<unknown> = new Set<unknown>(values);
+  const isAllowed = (value: unknown): value is T[number] => allowed.has(value);
+  return {
+    read: (value, path) => {
+      if (isAllowed(value)) return value;
+      throw refuse(path, values.map((item) => JSON.stringify(item)).join(" or "), value);
+    },
+  };
+}
+
+/** An array of `min` (default 0) to `max` (default 65,535) items. */
+export function array<T>(
+  shape: Shape<T>,
+  bounds: { readonly min?: number; readonly max?: number } = {},
+): Shape<readonly T[]> {
+  const { min = 0, max = DEFAULT_MAX_LENGTH } = bounds;
+  return {
+    read: (value, path) => {
+      if (!isArray(value)) throw refuse(path, "an array", value);
+      if (value.length < min || value.length > max) throw refuse(path, `an array of ${min} to ${max} items`, value);
+      return value.map((item, index) => shape.read(item, `${path}[${index}]`));
+    },
+  };
+}
+
+/** An object with free keys; at most `max` (default 65,535), each matching `key`. The result has no prototype. */
+export function record<T>(
+  shape: Shape<T>,
+  bounds: { readonly max?: number; readonly key?: RegExp } = {},
+): Shape<Readonly<Record<string, T>>> {
+  const { max = DEFAULT_MAX_LENGTH, key: pattern } = bounds;
+  return {
+    read: (value, path) => {
+      const entries = Object.entries(requireObject(value, path));
+      if (entries.length > max) throw refuse(path, `an object of at most ${max} members`, value);
+      const result: Record<string, T> = Object.create(null);
+      for (const [key, item] of entries) {
+        const at = `${path}[${printable(key)}]`;
+        if (pattern !== undefined && !matchesAll(pattern, key)) throw refuse(at, `a key like ${pattern.source}`, key);
+        if (item !== undefined) result[key] = shape.read(item, at);
+      }
+      return result;
+    },
+  };
+}
+
+/** null or what `shape` reads. */
+export function nullable<T>(shape: Shape<T>): Shape<T | null> {
+  return { read: (value, path) => (value === null ? null : shape.read(value, path)) };
+}
+
+/** A union told apart by the string member `key`: each tag has a shape, which reads the whole object, `key` included. */
+export function tagged<M extends Readonly<Record<string, Shape<unknown>>>>(
+  key: string,
+  shapes: M,
+): Shape<ShapeValue<M[keyof M]>> {
+  const byTag = new Map(Object.entries(shapes));
+  const want = [...byTag.keys()].map((tag) => JSON.stringify(tag)).join(" or ");
+  const read = (value: JsonValue, path: string): ShapeValue<M[keyof M]> => {
+    const tag = requireObject(value, path)[key];
+    const shape = typeof tag === "string" ? byTag.get(tag) : undefined;
+    if (shape === undefined) throw refuse(`${path}.${key}`, want, tag);
+    return shape.read(value, path) as ShapeValue<M[keyof M]>;
+  };
+  return { read };
+}
+
+/** Any JSON value, as it is. */
+export function json(): Shape<JsonValue> {
+  return { read: (value) => value };
+}
+
+/** Any JSON object, as it is. */
+export function jsonObject(): Shape<JsonObject> {
+  return { read: requireObject };
+}
+
+/** Lower-case hexadecimal of `bytes` bytes, kept as text. */
+export function hex(bytes: number): Shape<string> {
+  return string({
+    pattern: new RegExp(`^[0-9a-f]{${2 * bytes}}$`, "u"),
+    maxLength: 2 * bytes,
+    description: `${2 * bytes} lower-case hexadecimal digits`,
+  });
+}
+
+/** Lower-case hexadecimal of `bytes` bytes, read as bytes. */
+export function hexBytes(bytes: number): Shape<Uint8Array> {
+  return mapped(hex(bytes), (text) => parseHex(text, bytes));
+}
+
+/** Canonical padded base64 (of `bytes` bytes, if given), kept as text. */
+export function base64(bytes?: number): Shape<string> {
+  return mapped(base64Bytes(bytes), formatBase64);
+}
+
+/** Canonical padded base64 (of `bytes` bytes, if given), read as bytes. */
+export function base64Bytes(bytes?: number): Shape<Uint8Array> {
+  const maxLength = bytes === undefined ? 64 * 1024 * 1024 : 4 * Math.ceil(bytes / 3);
+  return mapped(string({ maxLength, description: "base64" }), (text) => parseBase64(text, bytes));
+}
+
+/** A time as kernel/time.ts spells it. */
+export function timestamp(): Shape<Timestamp> {
+  return mapped(string({ maxLength: 24, description: "a timestamp" }), parseTimestamp);
+}
+
+/**
+ * What `shape` reads, put through `parse`: the way from text to a brand.
+ * A CheckError of `parse` passes as it is; a FormatError is reported as ERR_SHAPE with the path.
+ */
+export function mapped<A, B>(shape: Shape<A>, parse: (value: A) => B): Shape<B> {
+  return {
+    read: (value, path) => {
+      const inner = shape.read(value, path);
+      try {
+        return parse(inner);
+      } catch (error) {
+        if (!isCodedError(error) || !(error instanceof FormatError)) throw error;
+        throw new FormatError("ERR_SHAPE", `${path}: ${error.message}`, { cause: error });
+      }
+    },
+  };
+}
+
+function readMember(
+  result: Record<string, unknown>,
+  source: JsonObject,
+  name: string,
+  shape: Shape<unknown> | OptionalShape<unknown>,
+  path: string,
+): void {
+  const value = Object.hasOwn(source, name) ? source[name] : undefined;
+  if (value !== undefined) result[name] = shape.read(value, `${path}.${name}`);
+  else if (shape.isOptional !== true) throw refuse(`${path}.${name}`, "a value", undefined);
+}
+
+function requireObject(value: JsonValue, path: string): JsonObject {
+  if (isJsonObject(value)) return value;
+  throw refuse(path, "an object", value);
+}
+
+/** Anchored and without the exception that `$` makes for a line feed at the end. */
+function matchesAll(pattern: RegExp, text: string): boolean {
+  return pattern.exec(text)?.[0] === text;
+}
+
+function isArray(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+function refuse(path: string, want: string, got: JsonValue | undefined): FormatError {
+  return new FormatError("ERR_SHAPE", `${path}: want ${want}, got ${describe(got)}`);
+}
+
+/** What kind of value it is; strings by length alone, since they may be secret. */
+function describe(value: JsonValue | undefined): string {
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
+  if (typeof value === "string") return `a string of ${value.length} characters`;
+  if (typeof value === "object") return isArray(value) ? `an array of ${value.length} items` : "an object";
+  return String(value);
+}
+
+/** A key from outside, made safe for a message. */
+function printable(key: string): string {
+  return JSON.stringify(key.slice(0, 64));
+}
