@@ -1,6 +1,6 @@
 /** The source files of the repository, for tests that read code as text. */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -13,9 +13,9 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** All `.ts` files below the given top-level folders. */
+/** All `.ts` files below the given top-level folders; one that does not exist yet has none. */
 export function sourceFiles(folders: readonly string[]): readonly SourceFile[] {
-  return folders.flatMap((folder) => walk(join(ROOT, folder)));
+  return folders.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) => walk(join(ROOT, folder)));
 }
 
 /** The module specifiers that a file imports or re-exports, dynamic imports included. */
