@@ -21,6 +21,9 @@ export const ERROR_CODES = {
   // keys and signatures
   ERR_KEY_INVALID: "a public key or secret that its algorithm cannot use",
   ERR_KEY_WEAK: "an Ed25519 key or point that is non-canonical, of small order, or not torsion-free",
+  ERR_KID: "not a key id (64 lower-case hexadecimal digits)",
+  ERR_SIGNATURE_INVALID: "an envelope's signature by the expected key does not hold",
+  ERR_SIGNATURE_MISSING: "an envelope has no signature by the expected key",
   // Merkle tree and tiles
   ERR_BUNDLE_LENGTH: "an entry bundle does not hold exactly the entries that its width promises",
   ERR_COMPACT_RANGE: "a right edge does not have one node for each one bit of its size",

@@ -1,0 +1,120 @@
+/**
+ * Signed envelopes (docs/formats/signature.md): a JSON object with `kind` and `signatures`.
+ *
+ * Signing input = `countersign/<kind>/v1` LF alg LF SHA-256(JCS(body)), body = the object without `signatures`. Kind and
+ * algorithm are inside, so a signature serves no other kind of object and no other algorithm.
+ */
+
+import { sha256 } from "#crypto";
+import { formatBase64, parseBase64 } from "../base64.ts";
+import { concat, formatUtf8 } from "../bytes.ts";
+import type { Verifier } from "../crypto/primitives.ts";
+import { CheckError, FormatError, invariant } from "../errors.ts";
+import { canonicalBytes } from "../json/canonical.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
+import { array, base64, literal, mapped, object, type Shape } from "../shape.ts";
+import { type Alg, type Kid, kidShape, type PublicKey } from "./public-key.ts";
+import type { EnvelopeSigner } from "./signer.ts";
+import { createVerifier } from "./verifier.ts";
+
+/** One signature of an envelope. */
+export type Signature = {
+  readonly alg: Alg;
+  readonly kid: Kid;
+  /** Base64 of the signature bytes. */
+  readonly sig: string;
+};
+
+/** A body and the signatures over it. */
+export type Signed<T> = T & { readonly signatures: readonly Signature[] };
+
+/** Checks that an envelope is signed by the one key it was made for. */
+export type EnvelopeChecker = (envelope: JsonObject) => void;
+
+const MAX_SIGNATURES = 4;
+const KIND = /^[a-z][a-z0-9-]{0,63}$/;
+
+/** 1 to 4 signatures of distinct keys. */
+export const signaturesShape: Shape<readonly Signature[]> = mapped(
+  array(object<Signature>({ alg: literal("ed25519", "es256", "mldsa65-ed25519"), kid: kidShape, sig: base64() }), {
+    min: 1,
+    max: MAX_SIGNATURES,
+  }),
+  (signatures) => {
+    if (new Set(signatures.map(({ kid }) => kid)).size === signatures.length) return signatures;
+    throw new FormatError("ERR_SHAPE", "want signatures of distinct keys");
+  },
+);
+
+/**
+ * The bytes that `alg` signs for a body of `kind`; a member `signatures` of `body` is left out.
+ *
+ * @param kind  `[a-z][a-z0-9-]{0,63}`
+ * @throws {FormatError} as canonicalBytes
+ */
+export function signingInput(kind: string, alg: Alg, body: JsonObject): Uint8Array {
+  return inputOf(kind, alg, bodyDigest(body));
+}
+
+/**
+ * `body` signed by each of `signers`, in their order.
+ *
+ * @param body  without `signatures`, or with ones that are replaced
+ * @throws {FormatError} as canonicalBytes
+ */
+export function signEnvelope<T extends JsonObject & { readonly kind: string }>(
+  body: T,
+  signers: readonly EnvelopeSigner[],
+): Signed<T> {
+  const kids = new Set(signers.map(({ publicKey }) => publicKey.kid));
+  invariant(kids.size === signers.length && kids.size >= 1 && kids.size <= MAX_SIGNATURES, "signEnvelope: signers");
+  const digest = bodyDigest(body);
+  const signatures = signers.map(({ publicKey: { alg, kid }, sign }): Signature => {
+    return { alg, kid, sig: formatBase64(sign(inputOf(body.kind, alg, digest))) };
+  });
+  return { ...body, signatures };
+}
+
+/**
+ * Checks that `key` signed the envelope; other signatures in it are read and not judged.
+ *
+ * @throws {FormatError} ERR_SHAPE if `kind` or `signatures` are not what an envelope has
+ * @throws {CheckError} ERR_SIGNATURE_MISSING (none by this key), ERR_SIGNATURE_INVALID
+ */
+export function checkSignedBy(envelope: JsonObject, key: PublicKey): void {
+  makeEnvelopeChecker(key)(envelope);
+}
+
+/** `checkSignedBy` with the key imported once. */
+export function makeEnvelopeChecker(key: PublicKey): EnvelopeChecker {
+  const verify = createVerifier(key);
+  return (envelope) => checkEnvelope(envelope, key, verify);
+}
+
+function checkEnvelope(envelope: JsonObject, key: PublicKey, verify: Verifier): void {
+  const { kind, signatures } = envelope;
+  if (typeof kind !== "string" || !isKind(kind)) throw new FormatError("ERR_SHAPE", "kind: want the kind of an object");
+  const signature = findSignature(signatures ?? null, key.kid);
+  if (signature === undefined) throw new CheckError("ERR_SIGNATURE_MISSING", `no signature by the key ${key.kid}`);
+  const isValid =
+    signature.alg === key.alg && verify(inputOf(kind, key.alg, bodyDigest(envelope)), parseBase64(signature.sig));
+  if (!isValid) throw new CheckError("ERR_SIGNATURE_INVALID", `the signature by the key ${key.kid} does not hold`);
+}
+
+function findSignature(signatures: JsonValue, kid: Kid): Signature | undefined {
+  return signaturesShape.read(signatures, "signatures").find((signature) => signature.kid === kid);
+}
+
+function bodyDigest(envelope: JsonObject): Uint8Array {
+  const { signatures: _, ...body } = envelope;
+  return sha256(canonicalBytes(body));
+}
+
+function inputOf(kind: string, alg: Alg, digest: Uint8Array): Uint8Array {
+  invariant(isKind(kind), "signingInput: kind");
+  return concat(formatUtf8(`countersign/${kind}/v1\n${alg}\n`), digest);
+}
+
+function isKind(kind: string): boolean {
+  return KIND.test(kind) && !kind.endsWith("\n");
+}
