@@ -24,6 +24,9 @@ export const ERROR_CODES = {
   ERR_KID: "not a key id (64 lower-case hexadecimal digits)",
   ERR_SIGNATURE_INVALID: "an envelope's signature by the expected key does not hold",
   ERR_SIGNATURE_MISSING: "an envelope has no signature by the expected key",
+  // commitments
+  ERR_OPENING_FIELD: "an opening names a field that the committed value cannot have",
+  ERR_OPENING_MISMATCH: "an opening or payload is not what the commitment holds",
   // Merkle tree and tiles
   ERR_BUNDLE_LENGTH: "an entry bundle does not hold exactly the entries that its width promises",
   ERR_COMPACT_RANGE: "a right edge does not have one node for each one bit of its size",

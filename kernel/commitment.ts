@@ -1,0 +1,113 @@
+/**
+ * Keyed commitments to JSON values and byte strings (docs/formats/commitment.md).
+ *
+ *     salt = HMAC-SHA-256(receipt secret, lp(commitment name) ‖ lp(pointer))
+ *     leaf = SHA-256(00 ‖ lp(salt) ‖ lp(pointer) ‖ lp(value))
+ *     root = RFC 6962 root over the leaves
+ *
+ * A field's value is its JCS form. The leaves are the fields in byte order of their JSON Pointers, then one leaf for the
+ * exact bytes, whose pointer `bytes` is no JSON Pointer. Without the secret nothing can be guessed, not even a boolean;
+ * with one field's salt, that field alone; and once the secret is deleted, nothing can be opened any more.
+ */
+
+import { hmacSha256 } from "#crypto";
+import { compareBytes, concat, formatUtf8, lengthPrefixed } from "./bytes.ts";
+import { FormatError } from "./errors.ts";
+import { formatHex } from "./hex.ts";
+import { canonicalBytes } from "./json/canonical.ts";
+import { type JsonField, listFields } from "./json/pointer.ts";
+import type { JsonValue } from "./json/value.ts";
+import { CompactRange } from "./merkle/compact-range.ts";
+import { hashLeaf, type LeafHash } from "./merkle/hash.ts";
+
+/** How a root is made: of fields and exact bytes, or of exact bytes alone. Roots of two schemes cannot be compared. */
+export type CommitmentScheme = "countersign/fields/v1" | "countersign/bytes/v1";
+
+/** Bytes of a receipt secret. */
+export const RECEIPT_SECRET_BYTES = 32;
+
+/** Bytes of a salt. */
+export const SALT_BYTES = 32;
+
+/** A value with more fields is committed by its bytes alone. */
+export const MAX_COMMITTED_FIELDS = 4096;
+
+/** Pointer of the leaf that holds the exact bytes. A JSON Pointer is empty or starts with `/`. */
+export const BYTES_POINTER = "bytes";
+
+/** What a leaf is made of, in tree order. */
+export interface CommittedLeaf {
+  readonly pointer: string;
+  readonly salt: Uint8Array;
+  /** JCS form of the field, or the exact bytes. */
+  readonly value: Uint8Array;
+}
+
+/**
+ * Commits to a JSON value, field by field, and to the bytes that it came in.
+ *
+ * @param secret  32 random bytes of this receipt
+ * @param name  the member of the receipt that holds the commitment, for example `request_received`
+ * @param value  what parseJson(exactBytes) gives
+ * @returns 64 hexadecimal digits: the root, scheme `countersign/fields/v1`
+ * @throws {FormatError} ERR_BYTES_LENGTH (secret), ERR_JSON_SIZE (more than MAX_COMMITTED_FIELDS fields)
+ */
+export function commitJson(secret: Uint8Array, name: string, value: JsonValue, exactBytes: Uint8Array): string {
+  return rootOf(jsonLeaves(secret, name, value, exactBytes));
+}
+
+/**
+ * Commits to bytes that are not JSON (or hold too many fields).
+ *
+ * @returns 64 hexadecimal digits: the root, scheme `countersign/bytes/v1`
+ * @throws {FormatError} ERR_BYTES_LENGTH (secret)
+ */
+export function commitBytes(secret: Uint8Array, name: string, exactBytes: Uint8Array): string {
+  return rootOf([bytesLeaf(secret, name, exactBytes)]);
+}
+
+/** The leaves of `commitJson`, in tree order. */
+export function jsonLeaves(
+  secret: Uint8Array,
+  name: string,
+  value: JsonValue,
+  exactBytes: Uint8Array,
+): readonly CommittedLeaf[] {
+  const fields = listFields(value, MAX_COMMITTED_FIELDS);
+  const leaves = sortByPointer(fields).map((field) => fieldLeaf(secret, name, field));
+  return [...leaves, bytesLeaf(secret, name, exactBytes)];
+}
+
+/** The one leaf of `commitBytes`, and the last one of `commitJson`. */
+export function bytesLeaf(secret: Uint8Array, name: string, exactBytes: Uint8Array): CommittedLeaf {
+  return { pointer: BYTES_POINTER, salt: deriveSalt(secret, name, BYTES_POINTER), value: exactBytes };
+}
+
+/** SHA-256(00 ‖ lp(salt) ‖ lp(pointer) ‖ lp(value)). */
+export function hashCommittedLeaf({ salt, pointer, value }: CommittedLeaf): LeafHash {
+  return hashLeaf(concat(lengthPrefixed(salt), lengthPrefixed(formatUtf8(pointer)), lengthPrefixed(value)));
+}
+
+/** Salt of one leaf: HMAC-SHA-256(secret, lp(name) ‖ lp(pointer)). */
+function deriveSalt(secret: Uint8Array, name: string, pointer: string): Uint8Array {
+  if (secret.length !== RECEIPT_SECRET_BYTES) {
+    throw new FormatError("ERR_BYTES_LENGTH", `want a receipt secret of 32 bytes, got ${secret.length}`);
+  }
+  return hmacSha256(secret, concat(lengthPrefixed(formatUtf8(name)), lengthPrefixed(formatUtf8(pointer))));
+}
+
+function fieldLeaf(secret: Uint8Array, name: string, { pointer, value }: JsonField): CommittedLeaf {
+  return { pointer, salt: deriveSalt(secret, name, pointer), value: canonicalBytes(value) };
+}
+
+/** By the bytes of the pointers, which is not the order of their UTF-16 code units. */
+function sortByPointer(fields: readonly JsonField[]): readonly JsonField[] {
+  const keyed = fields.map((field) => ({ field, key: formatUtf8(field.pointer) }));
+  return keyed.sort((a, b) => compareBytes(a.key, b.key)).map(({ field }) => field);
+}
+
+function rootOf(leaves: readonly CommittedLeaf[]): string {
+  const range = CompactRange.empty();
+  for (const leaf of leaves) range.append(hashCommittedLeaf(leaf));
+  return formatHex(range.root());
+}
