@@ -48,7 +48,8 @@ const CLOSE_BRACE = 0x7d;
 /** The bit that makes an ASCII letter lower case. */
 const LOWER_CASE = 0x20;
 
-const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+/** A whole number token: no character follows that could belong to it. */
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![-+.0-9eE])/y;
 /** A digit other than zero in front of the exponent. */
 const NONZERO = /^[-.0]*[1-9]/;
 const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])/y;
