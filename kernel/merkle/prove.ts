@@ -21,7 +21,7 @@ export async function proveInclusion(index: bigint, size: bigint, reader: HashRe
   if (index < 0n || index >= size) {
     throw new CheckError("ERR_INDEX_RANGE", `leaf ${index} is not in a tree of ${size} leaves`);
   }
-  return await proveSubtree(index, index + 1n, size, reader);
+  return proveSubtree(index, index + 1n, size, reader);
 }
 
 /**
@@ -38,7 +38,7 @@ export async function proveConsistency(
   if (oldSize <= 0n || oldSize > size) {
     throw new CheckError("ERR_SIZE_RANGE", `want 0 < old size <= size, got ${oldSize} and ${size}`);
   }
-  return await proveSubtree(0n, oldSize, size, reader);
+  return proveSubtree(0n, oldSize, size, reader);
 }
 
 /**
