@@ -1,0 +1,52 @@
+/**
+ * Brings the index up to the log. What it lost, or all of it, is read again from bundles and the right edge; writing a
+ * row again changes nothing.
+ */
+
+import { hashLeaf } from "../../kernel/merkle/hash.ts";
+import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
+import type { EntryIndex } from "../sequence/entry-index.ts";
+import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
+import type { Tree } from "../tree/tree.ts";
+
+/** Derives the rows that an entry adds, in the order of the log; sees every entry from where the index starts. */
+export interface EntryReplay {
+  /** Takes over what the index already knows. */
+  readonly load: (store: IndexStore) => Promise<void>;
+  readonly replay: (entry: Uint8Array, index: bigint) => readonly IndexRow[];
+}
+
+/** What is caught up, and from where. */
+export interface CatchUp {
+  readonly tree: Tree;
+  readonly store: IndexStore;
+  readonly index: EntryIndex;
+  readonly oldestInWal: bigint;
+  readonly replay: EntryReplay;
+}
+
+/** @returns the number of entries that were read again */
+export async function catchUpIndex({ tree, store, index, oldestInWal, replay }: CatchUp): Promise<bigint> {
+  const isForeign = store.watermark > tree.size;
+  if (isForeign) await store.clear();
+  await replay.load(store);
+  const covered = isForeign ? 0n : store.watermark;
+  const from = covered < oldestInWal ? covered : oldestInWal;
+  for (let bundle = from / BigInt(TILE_WIDTH); bundle * BigInt(TILE_WIDTH) < tree.size; bundle += 1n) {
+    await indexBundle(tree, bundle, index, replay);
+    if (!index.hasRoom) await index.flush();
+  }
+  await index.flush();
+  return tree.size - from;
+}
+
+async function indexBundle(tree: Tree, bundle: bigint, index: EntryIndex, replay: EntryReplay): Promise<void> {
+  const entries = await tree.readBundle(bundle);
+  const first = bundle * BigInt(TILE_WIDTH);
+  const leaves = entries.map((entry, i) => ({ leaf: hashLeaf(entry), index: first + BigInt(i) }));
+  const known = await index.find(leaves.map(({ leaf }) => leaf));
+  const firsts = leaves.filter(({ leaf, index: at }) => (known(leaf) ?? at) >= at);
+  const rows = entries.flatMap((entry, i) => replay.replay(entry, first + BigInt(i)));
+  for (const { leaf, index: at } of firsts) index.place(leaf, at);
+  index.record({ leaves: firsts, rows, size: first + BigInt(entries.length) });
+}

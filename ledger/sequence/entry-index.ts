@@ -1,0 +1,108 @@
+/**
+ * Which leaf hashes the log holds: a window in memory of what the index has not taken yet, then the index. The window
+ * changes inside the sequencer's turn, so that two equal entries can never both be new.
+ */
+
+import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import type { IndexRow, IndexStore } from "./index-store.ts";
+
+/** Entries that may wait for the index before admission has to wait too. */
+const MAX_LAG = 262_144;
+/** Entries of one write to the index. */
+const GROUP_ENTRIES = 16_384;
+
+/** What one durable batch adds to the index. */
+export interface IndexedBatch {
+  readonly leaves: readonly { readonly leaf: LeafHash; readonly index: bigint }[];
+  readonly rows: readonly IndexRow[];
+  /** Size of the log after the batch. */
+  readonly size: bigint;
+}
+
+/** Looks up one of the leaves that were asked for; sees what was placed meanwhile. */
+export type Known = (leaf: LeafHash) => bigint | undefined;
+
+/** The window and the index behind it. */
+export class EntryIndex {
+  readonly #store: IndexStore;
+  readonly #onFatal: (error: unknown) => void;
+  readonly #window = new Map<string, bigint>();
+  #queue: IndexedBatch[] = [];
+  #writing: Promise<void> | undefined;
+  #watermark: bigint;
+
+  constructor(store: IndexStore, onFatal: (error: unknown) => void) {
+    this.#store = store;
+    this.#onFatal = onFatal;
+    this.#watermark = store.watermark;
+  }
+
+  /** False while too many entries wait for the index. */
+  get hasRoom(): boolean {
+    return this.#window.size < MAX_LAG;
+  }
+
+  /** Size of the log that the index covers. */
+  get watermark(): bigint {
+    return this.#watermark;
+  }
+
+  /** Asks the index once for all leaves that are not in the window. */
+  async find(leaves: readonly LeafHash[]): Promise<Known> {
+    const missing = leaves.filter((leaf) => !this.#window.has(keyOf(leaf)));
+    const found = missing.length === 0 ? [] : await this.#store.findLeaves(missing);
+    const answers = new Map<string, bigint>();
+    for (const [i, leaf] of missing.entries()) {
+      const index = found[i];
+      if (index !== undefined) answers.set(keyOf(leaf), index);
+    }
+    return (leaf) => {
+      const key = keyOf(leaf);
+      return this.#window.get(key) ?? answers.get(key);
+    };
+  }
+
+  /** Takes a new leaf at once; only inside the sequencer's turn. */
+  place(leaf: LeafHash, index: bigint): void {
+    this.#window.set(keyOf(leaf), index);
+  }
+
+  /** Queues what is now durable in the log; its leaves stay in the window until the index has them. */
+  record(batch: IndexedBatch): void {
+    this.#queue.push(batch);
+    if (this.#writing !== undefined) return;
+    this.#writing = this.#writeAll().finally(() => {
+      this.#writing = undefined;
+    });
+    this.#writing.catch(this.#onFatal);
+  }
+
+  /** Resolves when everything recorded so far is in the index. */
+  async flush(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let group = this.#takeGroup(); group.length > 0; group = this.#takeGroup()) {
+      const leaves = group.flatMap((batch) => batch.leaves);
+      const watermark = group.at(-1)?.size ?? this.#watermark;
+      await this.#store.write({ leaves, rows: group.flatMap((batch) => batch.rows), watermark });
+      for (const { leaf } of leaves) this.#window.delete(keyOf(leaf));
+      this.#watermark = watermark;
+    }
+  }
+
+  #takeGroup(): readonly IndexedBatch[] {
+    let entries = 0;
+    const count = this.#queue.findIndex((batch) => {
+      entries += batch.leaves.length;
+      return entries > GROUP_ENTRIES;
+    });
+    return this.#queue.splice(0, count === -1 ? this.#queue.length : Math.max(1, count));
+  }
+}
+
+/** A string of 32 characters below U+0100: the cheapest map key for 32 bytes. */
+function keyOf(leaf: LeafHash): string {
+  return Buffer.from(leaf.buffer, leaf.byteOffset, leaf.length).toString("latin1");
+}

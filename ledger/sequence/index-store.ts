@@ -1,0 +1,38 @@
+/**
+ * The index: what can be rebuilt from write-ahead log and bundles, and nothing else. It answers by leaf hash in which
+ * entry it was first seen, and keeps rows of the admission (stream tips, registrations, runs of receipts).
+ */
+
+import type { LeafHash } from "../../kernel/merkle/hash.ts";
+
+/** One row beside the leaf hashes. */
+export interface IndexRow {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** Rows that become visible together, and the size of the log that the index then covers. */
+export interface IndexUpdate {
+  readonly leaves: readonly { readonly leaf: LeafHash; readonly index: bigint }[];
+  readonly rows: readonly IndexRow[];
+  readonly watermark: bigint;
+}
+
+/** Persistence of the index. Its content may lag behind the log and is caught up at start. */
+export interface IndexStore {
+  /** Size of the log that it covered when it was opened; 0 when new. */
+  readonly watermark: bigint;
+  /** Index of each leaf's first entry, in order; undefined where it is unknown. */
+  readonly findLeaves: (leaves: readonly LeafHash[]) => Promise<readonly (bigint | undefined)[]>;
+  /** Writes an update, all or nothing. */
+  readonly write: (update: IndexUpdate) => Promise<void>;
+  /** Makes everything written so far survive a power cut. */
+  readonly sync: () => Promise<void>;
+  /** The row with the largest key in [from, to], by bytes. */
+  readonly lastRow: (from: string, to: string) => Promise<IndexRow | undefined>;
+  /** All rows with keys in [from, to], in order. */
+  readonly rows: (from: string, to: string) => AsyncIterable<IndexRow>;
+  /** Forgets everything: the content turned out not to be of this log. */
+  readonly clear: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}

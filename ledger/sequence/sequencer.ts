@@ -1,0 +1,270 @@
+/**
+ * The one place where entries get their index.
+ *
+ * Proposals queue; whenever no batch is in flight, all that wait form the next one (group commit without a timer). A
+ * batch is one turn: look up which leaves are known, decide each proposal in order, write and sync the batch, append to
+ * the tree what was written, answer. Nothing is acknowledged or refused before the sync. Any failure of a write is fatal:
+ * the state in memory may then be ahead of the disk, and only a restart may decide.
+ */
+
+import { equalBytes } from "../../kernel/bytes.ts";
+import { invariant, StoreError } from "../../kernel/errors.ts";
+import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import type { WalRecord } from "../storage/wal-frame.ts";
+import type { EntryIndex, Known } from "./entry-index.ts";
+import type { IndexRow } from "./index-store.ts";
+
+/** An entry and its leaf hash. */
+export interface PendingEntry {
+  readonly bytes: Uint8Array;
+  readonly leaf: LeafHash;
+}
+
+/** What a proposal decides in its turn. */
+export interface Decision<A> {
+  /** New entries, in the order of their indexes. */
+  readonly entries: readonly PendingEntry[];
+  /** Records that become durable with them. */
+  readonly beside?: readonly WalRecord[];
+  /** Rows for the index. */
+  readonly rows?: readonly IndexRow[];
+  /** Called once everything is durable: changes what readers see and makes the answer. It throws a refusal. */
+  readonly settle: () => A;
+}
+
+/** One request to append: entries, and how to decide about them. */
+export interface Proposal<A> {
+  readonly entries: readonly PendingEntry[];
+  /**
+   * Decides in the turn. It may change the state that later decisions see only if it does not throw.
+   *
+   * @param known  index of the first entry with a leaf of this proposal
+   * @param next   index that its first new entry will get
+   * @throws {CheckError} a refusal that leaves nothing behind
+   */
+  readonly decide: (known: Known, next: bigint) => Decision<A>;
+}
+
+/** Makes batches durable: the write-ahead log. */
+export interface BatchLog {
+  /** Resolves to the records as written, once they are synced. */
+  readonly append: (records: readonly WalRecord[]) => Promise<readonly WalRecord[]>;
+}
+
+/** Takes what is durable. */
+export interface EntrySink {
+  readonly size: bigint;
+  readonly append: (entry: Uint8Array, leaf: LeafHash) => void;
+}
+
+/** Bounds of memory. */
+export interface SequencerLimits {
+  readonly maxQueuedEntries: number;
+  readonly maxQueuedBytes: number;
+  readonly maxBatchEntries: number;
+  readonly maxBatchBytes: number;
+}
+
+/** What the sequencer works with. */
+export interface SequencerParts {
+  readonly log: BatchLog;
+  readonly tree: EntrySink;
+  readonly index: EntryIndex;
+  readonly limits: SequencerLimits;
+  /** Resolves when the background writers have room for another batch. */
+  readonly waitForRoom: () => Promise<void>;
+  /** Told once of the failure after which nothing is admitted any more. */
+  readonly onFatal: (error: unknown) => void;
+  /** Told of every durable batch. */
+  readonly onBatch?: (batch: { readonly entries: number; readonly durationMs: number }) => void;
+  readonly nowMs: () => number;
+}
+
+/** A proposal whose `settle` answers the one who waits for it. */
+interface Queued {
+  readonly proposal: Proposal<void>;
+  readonly bytes: number;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Decided extends Queued {
+  readonly decision: Decision<void>;
+}
+
+/** Takes proposals of any kind, one turn at a time. */
+export class Sequencer {
+  readonly #parts: SequencerParts;
+  #queue: Queued[] = [];
+  #queuedEntries = 0;
+  #queuedBytes = 0;
+  #running: Promise<void> | undefined;
+  #stopped: StoreError | undefined;
+
+  constructor(parts: SequencerParts) {
+    this.#parts = parts;
+  }
+
+  /** Entries that wait for a turn. */
+  get queuedEntries(): number {
+    return this.#queuedEntries;
+  }
+
+  /**
+   * Queues a proposal; resolves to its answer once that is durable.
+   *
+   * @throws {StoreError} ERR_QUEUE_FULL (try again later), ERR_LEDGER_STOPPED; and what `decide` and `settle` throw
+   */
+  submit<A>(proposal: Proposal<A>): Promise<A> {
+    const bytes = proposal.entries.reduce((total, entry) => total + entry.bytes.length, 0);
+    return new Promise<A>((resolve, reject) => {
+      const refusal = this.#stopped ?? this.#fullness(proposal.entries.length, bytes);
+      if (refusal !== undefined) return reject(refusal);
+      this.#queue.push({ proposal: answering(proposal, resolve), bytes, reject });
+      this.#queuedEntries += proposal.entries.length;
+      this.#queuedBytes += bytes;
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Refuses new proposals, and those that wait if `error` is given; resolves when no turn is running. */
+  async stop(error?: unknown): Promise<void> {
+    this.#stopped ??= new StoreError("ERR_LEDGER_STOPPED", "the ledger admits nothing any more", { cause: error });
+    if (error !== undefined) this.#rejectQueue();
+    await this.#running;
+  }
+
+  #fullness(entries: number, bytes: number): StoreError | undefined {
+    const { maxQueuedEntries, maxQueuedBytes } = this.#parts.limits;
+    if (this.#queuedEntries + entries > maxQueuedEntries) {
+      return new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedEntries} entries would wait`);
+    }
+    if (this.#queuedBytes + bytes <= maxQueuedBytes) return undefined;
+    return new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedBytes} bytes would wait`);
+  }
+
+  /** The first turn starts in the next microtask, so that what arrived together shares a sync. */
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#parts.waitForRoom();
+        const batch = this.#takeBatch();
+        if (batch.length === 0) break;
+        await this.#turn(batch);
+      }
+    } catch (error) {
+      this.#parts.onFatal(error);
+      this.#stopped ??= new StoreError("ERR_LEDGER_STOPPED", "the ledger stopped after a fault", { cause: error });
+      this.#rejectQueue();
+    }
+    this.#running = undefined;
+  }
+
+  #takeBatch(): readonly Queued[] {
+    const { maxBatchEntries, maxBatchBytes } = this.#parts.limits;
+    let [count, entries, bytes] = [0, 0, 0];
+    for (const queued of this.#queue) {
+      entries += queued.proposal.entries.length;
+      bytes += queued.bytes;
+      if (count > 0 && (entries > maxBatchEntries || bytes > maxBatchBytes)) break;
+      count += 1;
+    }
+    const batch = this.#queue.slice(0, count);
+    this.#queue = this.#queue.slice(count);
+    for (const { proposal, bytes: size } of batch) {
+      this.#queuedEntries -= proposal.entries.length;
+      this.#queuedBytes -= size;
+    }
+    return batch;
+  }
+
+  async #turn(batch: readonly Queued[]): Promise<void> {
+    const started = this.#parts.nowMs();
+    try {
+      const known = await this.#parts.index.find(
+        batch.flatMap(({ proposal }) => proposal.entries.map(({ leaf }) => leaf)),
+      );
+      const decided = this.#decideAll(batch, known);
+      const entries = decided.flatMap(({ decision }) => decision.entries);
+      await this.#makeDurable(decided, entries);
+      for (const { decision, reject } of decided) settle(decision, reject);
+      this.#parts.onBatch?.({ entries: entries.length, durationMs: this.#parts.nowMs() - started });
+    } catch (error) {
+      for (const { reject } of batch) {
+        reject(new StoreError("ERR_LEDGER_STOPPED", "the ledger stopped after a fault", { cause: error }));
+      }
+      throw error;
+    }
+  }
+
+  /** A proposal that refuses itself without leaving anything behind is answered at once. */
+  #decideAll(batch: readonly Queued[], known: Known): readonly Decided[] {
+    let next = this.#parts.tree.size;
+    const decided: Decided[] = [];
+    for (const queued of batch) {
+      try {
+        const decision = queued.proposal.decide(known, next);
+        for (const { leaf } of decision.entries) {
+          this.#parts.index.place(leaf, next);
+          next += 1n;
+        }
+        decided.push({ ...queued, decision });
+      } catch (error) {
+        queued.reject(error);
+      }
+    }
+    return decided;
+  }
+
+  async #makeDurable(decided: readonly Decided[], entries: readonly PendingEntry[]): Promise<void> {
+    const records = decided.flatMap(({ decision }) => [
+      ...(decision.beside ?? []),
+      ...decision.entries.map(({ bytes }): WalRecord => ({ kind: "entry", bytes })),
+    ]);
+    if (records.length === 0) return;
+    const written = await this.#parts.log.append(records);
+    const leaves = this.#integrate(written, entries);
+    const rows = decided.flatMap(({ decision }) => decision.rows ?? []);
+    this.#parts.index.record({ leaves, rows, size: this.#parts.tree.size });
+  }
+
+  /** Appends to the tree what was written, hashed again from those bytes. */
+  #integrate(
+    written: readonly WalRecord[],
+    entries: readonly PendingEntry[],
+  ): readonly { leaf: LeafHash; index: bigint }[] {
+    const { tree } = this.#parts;
+    const placed = written.filter(({ kind }) => kind === "entry");
+    invariant(placed.length === entries.length, "the log wrote another number of entries");
+    return placed.map(({ bytes }, i) => {
+      const leaf = hashLeaf(bytes);
+      const want = entries[i]?.leaf;
+      invariant(want !== undefined && equalBytes(leaf, want), "the bytes written are not the bytes admitted");
+      const index = tree.size;
+      tree.append(bytes, leaf);
+      return { leaf, index };
+    });
+  }
+
+  #rejectQueue(): void {
+    const waiting = this.#queue;
+    this.#queue = [];
+    [this.#queuedEntries, this.#queuedBytes] = [0, 0];
+    for (const { reject } of waiting) reject(this.#stopped);
+  }
+}
+
+function answering<A>(proposal: Proposal<A>, resolve: (answer: A) => void): Proposal<void> {
+  const decide: Proposal<void>["decide"] = (known, next) => {
+    const decision = proposal.decide(known, next);
+    return { ...decision, settle: () => resolve(decision.settle()) };
+  };
+  return { entries: proposal.entries, decide };
+}
+
+function settle(decision: Decision<void>, reject: (error: unknown) => void): void {
+  try {
+    decision.settle();
+  } catch (error) {
+    reject(error);
+  }
+}

@@ -1,0 +1,87 @@
+/** The real file system behind `Disk`: node:fs below one data folder. */
+
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { StoreError } from "../../kernel/errors.ts";
+import type { Disk, DiskFile } from "./disk.ts";
+
+/** @param root  the data folder; it need not exist yet */
+export function makeNodeDisk(root: string): Disk {
+  const at = (path: string): string => join(root, path);
+  return {
+    read: (path) => readFileOrNothing(at(path)),
+    list: async (folder) => (await readFolderOrNothing(at(folder))).toSorted(),
+    makeFolder: (folder) => makeFolderDurably(at(folder)),
+    open: async (path) => wrapHandle(await openForWriting(at(path))),
+    rename: (from, to) => rename(at(from), at(to)),
+    remove: (path) => rm(at(path), { force: true }),
+    syncFolder: (folder) => syncFolder(at(folder)),
+  };
+}
+
+function wrapHandle(handle: FileHandle): DiskFile {
+  return {
+    write: async (bytes, offset) => {
+      // A short write is legal: go on where it ended, so that a full disk shows as an error and not as a silent hole.
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
+        if (bytesWritten === 0) throw new StoreError("ERR_STORE_WRITE", "the disk took no bytes", { fatal: true });
+        done += bytesWritten;
+      }
+    },
+    datasync: () => handle.datasync(),
+    close: () => handle.close(),
+  };
+}
+
+/** "r+" keeps the content of an existing file; "wx+" creates it. */
+async function openForWriting(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "r+");
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return open(path, "wx+");
+  }
+}
+
+async function readFileOrNothing(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function readFolderOrNothing(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** A new folder is durable only once the folder above it is synced, and so on up to the first that existed. */
+async function makeFolderDurably(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  const top = dirname(first);
+  for (let folder = dirname(path); folder.length >= top.length; folder = dirname(folder)) {
+    await syncFolder(folder);
+    if (folder === dirname(folder)) return;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}

@@ -1,0 +1,120 @@
+/**
+ * Bytes of the write-ahead log. One frame is one batch: everything that one sync made durable.
+ *
+ *     frame   = u32 length of payload ‖ u32 crc32c(type ‖ payload) ‖ u8 type ‖ payload
+ *     payload = u64 batch number ‖ u64 index of the first entry ‖ record ...
+ *     record  = u8 kind ‖ u32 length ‖ bytes        kind 1 entry, 2 signed segment, 3 conflicting receipt
+ *
+ * Integers are big-endian. Batch numbers count up by one, so a file may be reused: frames that an earlier use left
+ * behind have lower numbers. A length of zero ends the file.
+ */
+
+import { crc32c } from "./crc32c.ts";
+
+/** Bytes before the payload. */
+export const FRAME_HEADER_BYTES = 9;
+/** Longest payload that a reader believes. */
+export const MAX_PAYLOAD_BYTES: number = 64 * 1024 * 1024;
+
+const PAYLOAD_HEADER_BYTES = 16;
+const RECORD_HEADER_BYTES = 5;
+const CRC_OFFSET = 4;
+const TYPE_OFFSET = 8;
+const FRAME_TYPE_BATCH = 1;
+
+const RECORD_KINDS = { entry: 1, segment: 2, conflict: 3 } as const;
+
+/** What a record holds: an entry of the log; a segment envelope that brought entries; a refused receipt of a fork. */
+export type RecordKind = keyof typeof RECORD_KINDS;
+
+/** One record of a batch. */
+export interface WalRecord {
+  readonly kind: RecordKind;
+  readonly bytes: Uint8Array;
+}
+
+/** What one sync makes durable. */
+export interface WalBatch {
+  /** Counts batches from 1. */
+  readonly batch: bigint;
+  /** Index of the first entry among the records; the size of the log before this batch. */
+  readonly firstIndex: bigint;
+  readonly records: readonly WalRecord[];
+}
+
+/** A frame found in a file. */
+export interface FoundFrame extends WalBatch {
+  /** Bytes of the whole frame. */
+  readonly length: number;
+}
+
+/** The frame of a batch: one copy of every record. The records of the result are views of the frame's own bytes. */
+export function formatFrame(batch: WalBatch): { readonly bytes: Uint8Array; readonly records: readonly WalRecord[] } {
+  const payloadBytes = batch.records.reduce(
+    (total, { bytes }) => total + RECORD_HEADER_BYTES + bytes.length,
+    PAYLOAD_HEADER_BYTES,
+  );
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + payloadBytes);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, payloadBytes);
+  view.setUint8(TYPE_OFFSET, FRAME_TYPE_BATCH);
+  view.setBigUint64(FRAME_HEADER_BYTES, batch.batch);
+  view.setBigUint64(FRAME_HEADER_BYTES + 8, batch.firstIndex);
+  let at = FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES;
+  const records = batch.records.map(({ kind, bytes }) => {
+    view.setUint8(at, RECORD_KINDS[kind]);
+    view.setUint32(at + 1, bytes.length);
+    at += RECORD_HEADER_BYTES;
+    frame.set(bytes, at);
+    at += bytes.length;
+    return { kind, bytes: frame.subarray(at - bytes.length, at) };
+  });
+  view.setUint32(CRC_OFFSET, crc32c(frame, TYPE_OFFSET));
+  return { bytes: frame, records };
+}
+
+/** The whole frame at `offset` of `bytes`, or undefined if the bytes there are none: cut, damaged, or something else. */
+export function readFrame(bytes: Uint8Array, offset: number): FoundFrame | undefined {
+  if (offset + FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES > bytes.length) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const payloadBytes = view.getUint32(offset);
+  const end = offset + FRAME_HEADER_BYTES + payloadBytes;
+  if (payloadBytes < PAYLOAD_HEADER_BYTES || payloadBytes > MAX_PAYLOAD_BYTES || end > bytes.length) return undefined;
+  if (view.getUint8(offset + TYPE_OFFSET) !== FRAME_TYPE_BATCH) return undefined;
+  if (view.getUint32(offset + CRC_OFFSET) !== crc32c(bytes, offset + TYPE_OFFSET, end)) return undefined;
+  const records = readRecords(bytes, offset + FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES, end);
+  if (records === undefined) return undefined;
+  return {
+    batch: view.getBigUint64(offset + FRAME_HEADER_BYTES),
+    firstIndex: view.getBigUint64(offset + FRAME_HEADER_BYTES + 8),
+    records,
+    length: end - offset,
+  };
+}
+
+function readRecords(bytes: Uint8Array, start: number, end: number): readonly WalRecord[] | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const records: WalRecord[] = [];
+  for (let at = start; at < end; ) {
+    if (at + RECORD_HEADER_BYTES > end) return undefined;
+    const kind = kindOf(view.getUint8(at));
+    const from = at + RECORD_HEADER_BYTES;
+    at = from + view.getUint32(at + 1);
+    if (kind === undefined || at > end) return undefined;
+    records.push({ kind, bytes: bytes.subarray(from, at) });
+  }
+  return records;
+}
+
+function kindOf(code: number): RecordKind | undefined {
+  if (code === RECORD_KINDS.entry) return "entry";
+  if (code === RECORD_KINDS.segment) return "segment";
+  return code === RECORD_KINDS.conflict ? "conflict" : undefined;
+}
+
+/** Number of entries among the records. */
+export function countEntries(records: readonly WalRecord[]): bigint {
+  let count = 0n;
+  for (const record of records) if (record.kind === "entry") count += 1n;
+  return count;
+}

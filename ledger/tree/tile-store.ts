@@ -1,0 +1,91 @@
+/**
+ * Full tiles and bundles, each one immutable file in the C2SP layout. They are written in the background, in order,
+ * some at a time; until one is durable it is read from memory. What waits is bounded by `hasRoom`.
+ */
+
+import { StoreError } from "../../kernel/errors.ts";
+import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
+import type { Disk } from "../storage/disk.ts";
+import { type NewFile, writeOnce } from "../storage/durable-file.ts";
+import { RecentMap } from "./recent-map.ts";
+import type { FullTile } from "./right-edge.ts";
+
+/** Files that are written at the same time; each folder among them is synced once. */
+const GROUP_FILES = 32;
+/** Bytes that may wait for the disk before admission has to wait too. */
+const MAX_WAITING_BYTES = 128 * 1024 * 1024;
+/** Hash tiles kept after a read: 16 MiB. */
+const CACHED_TILES = 2048;
+
+/** Called once when a write failed; nothing may be signed or acknowledged after it. */
+export type OnFatal = (error: unknown) => void;
+
+/** Reads and writes full tiles. */
+export class TileStore {
+  readonly #disk: Disk;
+  readonly #onFatal: OnFatal;
+  readonly #waiting = new Map<string, Uint8Array>();
+  readonly #recent = new RecentMap<string, Uint8Array>(CACHED_TILES);
+  #waitingBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #isWriting = false;
+
+  constructor(disk: Disk, onFatal: OnFatal) {
+    this.#disk = disk;
+    this.#onFatal = onFatal;
+  }
+
+  /** False while too many bytes wait for the disk. */
+  get hasRoom(): boolean {
+    return this.#waitingBytes < MAX_WAITING_BYTES;
+  }
+
+  /** Takes a tile that will be durable at some later `flush`. */
+  add(tile: FullTile): void {
+    this.#waiting.set(formatTilePath(tile.ref), tile.bytes);
+    this.#waitingBytes += tile.bytes.length;
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    this.#writing = this.#writeAll();
+    this.#writing.catch(this.#onFatal);
+  }
+
+  /** Resolves when every tile added so far is durable. @throws {StoreError} ERR_STORE_WRITE, ERR_STORE_CONFLICT */
+  async flush(): Promise<void> {
+    const last = [...this.#waiting.keys()].at(-1);
+    while (last !== undefined && this.#waiting.has(last)) await this.#writing;
+  }
+
+  /** Bytes of a full tile or bundle; undefined if it does not exist. */
+  async read(ref: TileRef): Promise<Uint8Array | undefined> {
+    const path = formatTilePath(ref);
+    const known = this.#waiting.get(path) ?? this.#recent.get(path);
+    if (known !== undefined) return known;
+    const bytes = await this.#disk.read(path);
+    if (bytes !== undefined && ref.kind === "hash") this.#recent.set(path, bytes);
+    return bytes;
+  }
+
+  async #writeAll(): Promise<void> {
+    try {
+      while (this.#waiting.size > 0) await this.#writeGroup();
+      this.#isWriting = false;
+    } catch (cause) {
+      if (cause instanceof StoreError) throw cause;
+      throw new StoreError("ERR_STORE_WRITE", "a tile could not be written", { cause, fatal: true });
+    }
+  }
+
+  async #writeGroup(): Promise<void> {
+    const files: NewFile[] = [];
+    for (const [path, bytes] of this.#waiting) {
+      files.push({ path, bytes });
+      if (files.length === GROUP_FILES) break;
+    }
+    await writeOnce(this.#disk, files);
+    for (const { path, bytes } of files) {
+      this.#waiting.delete(path);
+      this.#waitingBytes -= bytes.length;
+    }
+  }
+}
