@@ -16,7 +16,10 @@ export interface SignatureAlgorithm {
   readonly verifier: (publicKey: Uint8Array) => Verifier;
 }
 
-/** What `#crypto` exports. All functions are synchronous and deterministic but for P-256 signing under Node. */
+/**
+ * What `#crypto` exports. All functions are synchronous, and deterministic but for two kinds of signing under Node: P-256,
+ * and ML-DSA where it is native (hedged, FIPS 204 §3.4). Never compare two signatures; check them.
+ */
 export interface CryptoPrimitives {
   readonly sha256: (data: Uint8Array) => Uint8Array;
   readonly hmacSha256: (key: Uint8Array, data: Uint8Array) => Uint8Array;

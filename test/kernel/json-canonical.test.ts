@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatUtf8 } from "../../kernel/bytes.ts";
@@ -8,7 +7,7 @@ import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { canonicalizeByPeer } from "../support/canonicalize.ts";
 import { codeOf } from "../support/code-of.ts";
-import { FIXTURES } from "../support/fixtures.ts";
+import { fixturePath } from "../support/fixtures.ts";
 
 /** RFC 8785 appendix B: IEEE 754 bits and their form; the last three rows are errors. */
 const APPENDIX_B: readonly (readonly [string, string])[] = [
@@ -69,7 +68,7 @@ describe("canonical JSON", () => {
   });
 
   it("writes the vectors of the fixtures", () => {
-    const file = JSON.parse(readFileSync(join(FIXTURES, "aga", "jcs-rfc8785-vectors.json"), "utf8"));
+    const file = JSON.parse(readFileSync(fixturePath("aga", "jcs-rfc8785-vectors.json"), "utf8"));
     expect(file.vectors.length).toBeGreaterThan(5);
     for (const { name, input, expected_rfc8785 } of file.vectors) {
       expect([name, formatCanonical(input)]).toEqual([name, expected_rfc8785]);
