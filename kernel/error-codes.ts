@@ -88,6 +88,18 @@ export const ERROR_CODES = {
   ERR_NOT_FOUND: "no such route or resource",
   ERR_REQUEST: "a request that HTTP or its route cannot read",
   ERR_TOKEN: "the bearer token is missing or not the right one",
+  // private note keys, witnesses
+  ERR_ADD_CHECKPOINT: "not the body of an add-checkpoint request (C2SP tlog-witness)",
+  ERR_SIGNER_KEY: "not a private note key: PRIVATE+KEY+name+id+base64",
+  ERR_WITNESS_STATE: "a witness's state that is damaged, or that could not be written durably",
+  // the command and its files
+  ERR_CONFIG: "a configuration whose members are well-formed and contradict each other",
+  ERR_FILE_READ: "a file that cannot be read",
+  ERR_FILE_WRITE: "a file that cannot be written, or that exists already",
+  ERR_PROOF_LATE: "no witnessed log proof within the time that was given",
+  ERR_SERVICE_ANSWER: "a service that answered something else than its interface says",
+  ERR_SERVICE_START: "a service that did not become ready",
+  ERR_TOKEN_FILE: "a token file that does not hold one line of at least 32 characters",
   // our own faults
   ERR_BUG: "an invariant of Countersign itself is broken; please report it",
 } as const;
