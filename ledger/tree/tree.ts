@@ -4,7 +4,7 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { HASH_BYTES, type LeafHash, type NodeHash, type RootHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, hashNode, type LeafHash, type NodeHash, type RootHash } from "../../kernel/merkle/hash.ts";
 import { nodesOfRange } from "../../kernel/merkle/node-id.ts";
 import type { HashReader } from "../../kernel/merkle/prove.ts";
 import { nodeFromTile, partialWidth, TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
@@ -120,7 +120,9 @@ async function readEdgeTile(store: TileStore, level: number, size: bigint): Prom
 
 async function readTileRoot(store: TileStore, level: number, index: bigint): Promise<NodeHash> {
   const bytes = await readFull(store, { kind: "hash", level, index, width: TILE_WIDTH });
-  return nodeFromTile(bytes, level, index, { level: TILE_HEIGHT * (level + 1), index });
+  const half = (side: bigint): NodeHash =>
+    nodeFromTile(bytes, level, index, { level: TILE_HEIGHT * (level + 1) - 1, index: 2n * index + side });
+  return hashNode(half(0n), half(1n));
 }
 
 async function readFull(store: TileStore, ref: TileRef): Promise<Uint8Array> {

@@ -1,0 +1,121 @@
+/**
+ * A log that is open: derived from disk, checked against every head it ever recorded or published, its index caught
+ * up, ready to take entries. What the world sees of it (HTTP, witnesses) is built around this.
+ */
+
+import { parseUtf8 } from "../kernel/bytes.ts";
+import type { VerifierKey } from "../kernel/note/verifier-key.ts";
+import { openLogCheckpoint } from "../kernel/witness-policy.ts";
+import { CHECKPOINT_PATH, type PublishedCheckpoint } from "./checkpoint/publisher.ts";
+import type { Halt } from "./halt.ts";
+import { catchUpIndex, type EntryReplay } from "./recovery/catch-up-index.ts";
+import { checkHead } from "./recovery/check-heads.ts";
+import { rebuildTree } from "./recovery/rebuild-tree.ts";
+import { EntryIndex } from "./sequence/entry-index.ts";
+import type { IndexStore } from "./sequence/index-store.ts";
+import { Sequencer, type SequencerLimits, type SequencerParts } from "./sequence/sequencer.ts";
+import type { Clock } from "./service.ts";
+import type { Disk } from "./storage/disk.ts";
+import { openHeadStore, type TreeHeadStore } from "./storage/head-store.ts";
+import { retireWalFiles } from "./storage/retirement.ts";
+import type { Wal, WalOptions } from "./storage/wal.ts";
+import { TileStore } from "./tree/tile-store.ts";
+import type { Tree } from "./tree/tree.ts";
+
+/** What a log is opened with. */
+export interface LogParts {
+  readonly disk: Disk;
+  readonly store: IndexStore;
+  readonly replay: EntryReplay;
+  /** Keys of the log, to open the published checkpoint with. */
+  readonly logKeys: readonly VerifierKey[];
+  readonly wal: WalOptions;
+  readonly limits: SequencerLimits;
+  readonly clock: Clock;
+  readonly halt: Halt;
+  readonly onBatch?: NonNullable<SequencerParts["onBatch"]>;
+}
+
+/** An open log. */
+export interface Log {
+  readonly tree: Tree;
+  readonly index: EntryIndex;
+  readonly sequencer: Sequencer;
+  readonly heads: TreeHeadStore;
+  /** The published checkpoint that was found on disk. */
+  readonly published: PublishedCheckpoint | undefined;
+  readonly flushTiles: () => Promise<void>;
+  /** Gives up write-ahead files that are covered elsewhere; faults halt the log. */
+  readonly retire: () => Promise<void>;
+  /** Finishes what is queued and closes every file. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens the log on `disk`.
+ *
+ * @throws {StoreError} ERR_WAL_DAMAGE, ERR_TILE_MISSING, ERR_STORE_CONFLICT, ERR_HEAD_DAMAGE, ERR_LOG_BEHIND,
+ *   ERR_LOG_FORKED: it must not run
+ */
+export async function openLog(parts: LogParts): Promise<Log> {
+  const { disk, store, halt } = parts;
+  const onFatal = (error: unknown): void => halt.trip(error);
+  const tiles = new TileStore(disk, onFatal);
+  const { wal, tree, oldestInWal } = await rebuildTree(disk, tiles, parts.wal);
+  const heads = await openHeadStore(disk);
+  if (heads.head !== undefined) await checkHead(tree, heads.head, "the recorded head");
+  const published = await readPublished(disk, parts.logKeys);
+  if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
+  const index = new EntryIndex(store, onFatal);
+  await catchUpIndex({ tree, store, index, oldestInWal, replay: parts.replay });
+  const sequencer = makeSequencer(parts, { wal, tree, tiles, index });
+  const retirement = { disk, wal, tiles, tree, index, store };
+  return {
+    tree,
+    index,
+    sequencer,
+    heads,
+    published,
+    flushTiles: () => tiles.flush(),
+    retire: () => retireWalFiles(retirement).catch(onFatal),
+    close: async () => {
+      await sequencer.stop();
+      if (halt.fault === undefined) await Promise.all([tiles.flush(), index.flush()]);
+      await Promise.all([wal.close(), heads.close(), store.close()]);
+    },
+  };
+}
+
+interface WrittenParts {
+  readonly wal: Wal;
+  readonly tree: Tree;
+  readonly tiles: TileStore;
+  readonly index: EntryIndex;
+}
+
+function makeSequencer(parts: LogParts, { wal, tree, tiles, index }: WrittenParts): Sequencer {
+  const { limits, clock, halt, onBatch } = parts;
+  const waitForRoom = async (): Promise<void> => {
+    if (!tiles.hasRoom) await tiles.flush();
+    if (!index.hasRoom) await index.flush();
+  };
+  const sequencer = new Sequencer({
+    log: wal,
+    tree,
+    index,
+    limits,
+    waitForRoom,
+    nowMs: () => clock.nowMs(),
+    onFatal: (error) => halt.trip(error),
+    ...(onBatch === undefined ? {} : { onBatch }),
+  });
+  halt.onTrip((fault) => void sequencer.stop(fault));
+  return sequencer;
+}
+
+async function readPublished(disk: Disk, keys: readonly VerifierKey[]): Promise<PublishedCheckpoint | undefined> {
+  const bytes = await disk.read(CHECKPOINT_PATH);
+  if (bytes === undefined) return undefined;
+  const { checkpoint } = openLogCheckpoint(bytes, keys);
+  return { size: checkpoint.size, root: checkpoint.root, note: parseUtf8(bytes) };
+}

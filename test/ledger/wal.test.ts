@@ -1,0 +1,149 @@
+import { describe, expect, it } from "vitest";
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { Wal } from "../../ledger/storage/wal.ts";
+import { formatFrame, readFrame, type WalBatch, type WalRecord } from "../../ledger/storage/wal-frame.ts";
+import { MemoryDisk } from "../support/ledger-memory.ts";
+
+const OPTIONS = { fileBytes: 1024 };
+
+function entry(text: string): WalRecord {
+  return { kind: "entry", bytes: formatUtf8(text) };
+}
+
+async function openWal(disk: MemoryDisk, fileBytes = OPTIONS.fileBytes): Promise<{ wal: Wal; batches: WalBatch[] }> {
+  const batches: WalBatch[] = [];
+  const wal = await Wal.open(disk, { fileBytes }, (batch) => void batches.push(batch));
+  return { wal, batches };
+}
+
+function textsOf(batches: readonly WalBatch[]): readonly string[] {
+  return batches.flatMap(({ records }) => records.map(({ bytes }) => parseUtf8(bytes)));
+}
+
+/** A log of `count` batches "0", "1", ... in one file. */
+async function filled(count: number): Promise<MemoryDisk> {
+  const disk = new MemoryDisk();
+  const { wal } = await openWal(disk, 65_536);
+  for (let i = 0; i < count; i += 1) await wal.append([entry(`${i}`)]);
+  return disk.crash("lose");
+}
+
+const FIRST_FILE = "wal/0000000000000001.wal";
+const FRAME_BYTES = 9 + 16 + 5 + 1;
+
+function contentOf(disk: MemoryDisk, path = FIRST_FILE): Uint8Array {
+  const bytes = disk.file(path);
+  if (bytes === undefined) throw new Error(`no ${path}`);
+  return bytes;
+}
+
+describe("a frame of the write-ahead log", () => {
+  const batch: WalBatch = {
+    batch: 7n,
+    firstIndex: 300n,
+    records: [entry("a"), { kind: "segment", bytes: formatUtf8("{}") }, { kind: "conflict", bytes: new Uint8Array(0) }],
+  };
+
+  it("reads back what it was made of", () => {
+    const { bytes } = formatFrame(batch);
+    expect(readFrame(bytes, 0)).toEqual({ ...batch, length: bytes.length });
+  });
+
+  it("has the layout that the module comment gives", () => {
+    const { bytes } = formatFrame({ batch: 1n, firstIndex: 2n, records: [entry("hi")] });
+    expect(Buffer.from(bytes).toString("hex")).toBe(
+      "000000177d50090501" + "0000000000000001" + "0000000000000002" + "01" + "00000002" + "6869",
+    );
+  });
+
+  it("is refused after every one-bit change and every truncation", () => {
+    const { bytes } = formatFrame(batch);
+    for (let i = 0; i < bytes.length; i += 1) {
+      for (let bit = 0; bit < 8; bit += 1) {
+        const changed = bytes.slice();
+        changed[i] = (changed[i] ?? 0) ^ (1 << bit);
+        expect(readFrame(changed, 0)).toBeUndefined();
+      }
+      expect(readFrame(bytes.subarray(0, i), 0)).toBeUndefined();
+    }
+  });
+});
+
+describe("the write-ahead log", () => {
+  it("gives back every batch after a power cut, over many files, in order", async () => {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk, 256);
+    const texts = Array.from({ length: 60 }, (_, i) => `entry ${i}`);
+    for (const text of texts) await wal.append([entry(text)]);
+    expect(wal.files.length).toBeGreaterThan(5);
+    const { batches, wal: reopened } = await openWal(disk.crash("lose"), 256);
+    expect(textsOf(batches)).toEqual(texts);
+    expect(reopened.next).toEqual({ batch: 61n, index: 60n });
+  });
+
+  it("cuts a last batch that was torn at any byte, and goes on behind the one before", async () => {
+    for (let kept = 0; kept < FRAME_BYTES; kept += 1) {
+      const disk = await filled(3);
+      contentOf(disk).fill(0, 2 * FRAME_BYTES + kept, 3 * FRAME_BYTES);
+      const { wal, batches } = await openWal(disk, 65_536);
+      expect(textsOf(batches)).toEqual(["0", "1"]);
+      await wal.append([entry("2b")]);
+      expect(textsOf((await openWal(disk.crash("lose"), 65_536)).batches)).toEqual(["0", "1", "2b"]);
+    }
+  });
+
+  it("refuses a flipped bit in front of a newer batch, wherever it is", async () => {
+    for (let at = 0; at < 2 * FRAME_BYTES; at += 1) {
+      const disk = await filled(3);
+      const bytes = contentOf(disk);
+      bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+      await expect(openWal(disk)).rejects.toMatchObject({ code: "ERR_WAL_DAMAGE", fatal: true });
+    }
+  });
+
+  it("refuses to run when a file in the middle is missing or cut", async () => {
+    const make = async (): Promise<MemoryDisk> => {
+      const disk = new MemoryDisk();
+      const { wal } = await openWal(disk, 256);
+      for (let i = 0; i < 40; i += 1) await wal.append([entry(`entry ${i}`)]);
+      return disk.crash("lose");
+    };
+    const missing = await make();
+    const middle = missing.paths().filter((path) => path !== "wal/spare.wal")[1] ?? "";
+    missing.drop(middle);
+    await expect(openWal(missing, 256)).rejects.toMatchObject({ code: "ERR_WAL_DAMAGE" });
+    const cut = await make();
+    contentOf(cut, middle).fill(0, 100);
+    await expect(openWal(cut, 256)).rejects.toMatchObject({ code: "ERR_WAL_DAMAGE" });
+  });
+
+  it("does not mistake what an earlier use left in a file for its own", async () => {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk, 256);
+    for (let i = 0; i < 20; i += 1) {
+      await wal.append([entry(`entry ${i}`)]);
+      await wal.retireOldest();
+    }
+    const files = disk.paths();
+    expect(files.length).toBeLessThanOrEqual(3);
+    const { batches } = await openWal(disk.crash("lose"), 256);
+    const texts = textsOf(batches);
+    expect(texts).toEqual(Array.from({ length: texts.length }, (_, i) => `entry ${20 - texts.length + i}`));
+  });
+
+  it("takes nothing after a failed sync", async () => {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk);
+    await wal.append([entry("a")]);
+    disk.fault = { step: disk.steps.length + 1, mode: "failed" };
+    await expect(wal.append([entry("b")])).rejects.toMatchObject({ code: "ERR_STORE_WRITE", fatal: true });
+    await expect(wal.append([entry("c")])).rejects.toMatchObject({ code: "ERR_STORE_WRITE", fatal: true });
+    expect(disk.steps.at(-1)).toBe(`sync ${FIRST_FILE}`);
+  });
+
+  it("writes the last batch once more at start: its sync may have failed and its bytes may be in memory only", async () => {
+    const disk = await filled(3);
+    await openWal(disk, 65_536);
+    expect(disk.steps).toEqual([`write ${FIRST_FILE}`, `sync ${FIRST_FILE}`, "sync folder wal"]);
+  });
+});

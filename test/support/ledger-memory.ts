@@ -1,0 +1,181 @@
+/** A disk and an index in memory, with power cuts and faults, for tests of the ledger's storage. */
+
+import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import type { IndexRow, IndexStore, IndexUpdate } from "../../ledger/sequence/index-store.ts";
+import { type Disk, type DiskFile, folderOf } from "../../ledger/storage/disk.ts";
+
+/** What happens to a step that fails: nothing of it, or all of it, reaches the disk. */
+export type FaultMode = "failed" | "failed but kept";
+
+/** Which step fails. Steps are counted over writes, syncs, renames, removals and folder syncs. */
+export interface Fault {
+  readonly step: number;
+  readonly mode: FaultMode;
+}
+
+interface File {
+  live: Uint8Array;
+  synced: Uint8Array;
+}
+
+/**
+ * A disk that forgets at a power cut what was not synced: file content without `datasync`, names without `syncFolder`.
+ * `crash("keep")` keeps everything, as a killed process does; `crash("lose")` keeps only what was synced.
+ */
+export class MemoryDisk implements Disk {
+  readonly steps: string[] = [];
+  fault: Fault | undefined;
+  #names: Map<string, File>;
+  #syncedNames: Map<string, File>;
+  #dead = false;
+
+  constructor(names: ReadonlyMap<string, File> = new Map()) {
+    this.#names = new Map(names);
+    this.#syncedNames = new Map(names);
+  }
+
+  /** The disk as the next process finds it. The old one refuses every further step. */
+  crash(mode: "keep" | "lose"): MemoryDisk {
+    this.#dead = true;
+    const names = mode === "keep" ? this.#names : this.#syncedNames;
+    const copy = new Map<string, File>();
+    for (const [path, file] of names) {
+      const content = (mode === "keep" ? file.live : file.synced).slice();
+      copy.set(path, { live: content, synced: content.slice() });
+    }
+    return new MemoryDisk(copy);
+  }
+
+  /** Content of a file, to look at or to damage. */
+  file(path: string): Uint8Array | undefined {
+    return this.#names.get(path)?.live;
+  }
+
+  /** Replaces a file behind the ledger's back. */
+  put(path: string, bytes: Uint8Array): void {
+    const file = { live: bytes, synced: bytes.slice() };
+    this.#names.set(path, file);
+    this.#syncedNames.set(path, file);
+  }
+
+  /** Removes a file behind the ledger's back. */
+  drop(path: string): void {
+    this.#names.delete(path);
+    this.#syncedNames.delete(path);
+  }
+
+  paths(): readonly string[] {
+    return [...this.#names.keys()].toSorted();
+  }
+
+  read(path: string): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.#names.get(path)?.live.slice());
+  }
+
+  list(folder: string): Promise<readonly string[]> {
+    const names = this.paths().filter((path) => folderOf(path) === folder);
+    return Promise.resolve(names.map((path) => path.slice(folder.length + 1)));
+  }
+
+  makeFolder(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async open(path: string): Promise<DiskFile> {
+    const file = this.#names.get(path) ?? { live: new Uint8Array(0), synced: new Uint8Array(0) };
+    this.#names.set(path, file);
+    return {
+      write: (bytes, offset) => this.#step(`write ${path}`, () => writeAt(file, bytes, offset)),
+      datasync: () =>
+        this.#step(`sync ${path}`, () => {
+          file.synced = file.live.slice();
+        }),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#step(`rename ${to}`, () => {
+      const file = this.#names.get(from);
+      if (file === undefined) throw new Error(`no file ${from}`);
+      this.#names.delete(from);
+      this.#names.set(to, file);
+    });
+  }
+
+  remove(path: string): Promise<void> {
+    if (!this.#names.has(path)) return Promise.resolve();
+    return this.#step(`remove ${path}`, () => {
+      this.#names.delete(path);
+    });
+  }
+
+  syncFolder(folder: string): Promise<void> {
+    return this.#step(`sync folder ${folder}`, () => {
+      const inside = (path: string): boolean => folderOf(path) === folder;
+      for (const path of this.#syncedNames.keys()) if (inside(path)) this.#syncedNames.delete(path);
+      for (const [path, file] of this.#names) if (inside(path)) this.#syncedNames.set(path, file);
+    });
+  }
+
+  async #step(name: string, effect: () => void): Promise<void> {
+    await Promise.resolve();
+    if (this.#dead) throw new Error("this disk is gone");
+    const failing = this.fault?.step === this.steps.length ? this.fault.mode : undefined;
+    this.steps.push(name);
+    if (failing !== "failed") effect();
+    if (failing !== undefined) throw new Error(`injected: ${name}`);
+  }
+}
+
+function writeAt(file: File, bytes: Uint8Array, offset: number): void {
+  const live = new Uint8Array(Math.max(file.live.length, offset + bytes.length));
+  live.set(file.live);
+  live.set(bytes, offset);
+  file.live = live;
+}
+
+/** An index in memory. */
+export class MemoryIndex implements IndexStore {
+  watermark: bigint = 0n;
+  readonly leaves: Map<string, bigint> = new Map();
+  readonly table: Map<string, Uint8Array> = new Map();
+
+  findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
+    return Promise.resolve(leaves.map((leaf) => this.leaves.get(Buffer.from(leaf).toString("hex"))));
+  }
+
+  write(update: IndexUpdate): Promise<void> {
+    for (const { leaf, index } of update.leaves) this.leaves.set(Buffer.from(leaf).toString("hex"), index);
+    for (const { key, value } of update.rows) this.table.set(key, value);
+    this.watermark = update.watermark;
+    return Promise.resolve();
+  }
+
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  lastRow(from: string, to: string): Promise<IndexRow | undefined> {
+    return Promise.resolve(this.#between(from, to).at(-1));
+  }
+
+  async *rows(from: string, to: string): AsyncIterable<IndexRow> {
+    yield* this.#between(from, to);
+  }
+
+  clear(): Promise<void> {
+    this.leaves.clear();
+    this.table.clear();
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #between(from: string, to: string): readonly IndexRow[] {
+    const rows = [...this.table].map(([key, value]) => ({ key, value }));
+    return rows.filter(({ key }) => key >= from && key <= to).toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  }
+}
