@@ -124,7 +124,7 @@ function* planManifest(root: string, folder: string): Generator<Run> {
     const [name, kind] = [entry["id"], entry["kind"]];
     if (typeof name !== "string" || typeof kind !== "string") yield { id, why: "want id and kind in each entry" };
     else {
-      const handler = MANIFEST_KINDS[kind] ?? laterManifestKind(kind);
+      const handler = Object.hasOwn(MANIFEST_KINDS, kind) ? MANIFEST_KINDS[kind] : laterManifestKind(kind);
       if (handler === undefined) yield { id: `${kind}/${name}`, why: `unknown kind ${kind}` };
       else
         yield { id: `${kind}/${name}`, handler, file: { kind, folder, document: entry, cases: [{ ...entry, name }] } };
@@ -140,8 +140,8 @@ function isCaseList(value: unknown): value is readonly VectorObject[] {
 function lookup<T>(table: Readonly<Record<string, T>>, path: string): T | undefined {
   const segments = path.split(sep);
   for (let from = 0; from < segments.length; from += 1) {
-    const found = table[segments.slice(from).join("/")];
-    if (found !== undefined) return found;
+    const name = segments.slice(from).join("/");
+    if (Object.hasOwn(table, name)) return table[name];
   }
   return undefined;
 }

@@ -3,7 +3,7 @@
 import { type CaseFile, type CaseResult, caseId, type KindHandler, skipped } from "../case-file.ts";
 
 /** Skips every case of the file for `reason`. */
-export function notBuilt(reason: string): KindHandler {
+function notBuilt(reason: string): KindHandler {
   return async function* (file: CaseFile): AsyncGenerator<CaseResult> {
     for (const one of file.cases) yield skipped(caseId(file, one), `kind ${file.kind} is not built yet: ${reason}`);
   };
