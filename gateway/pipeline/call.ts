@@ -1,0 +1,190 @@
+/**
+ * The seam between the wire (edge, upstream, sessions) and the decision (catalog, policy, receipts). The wire hands over
+ * what it saw; the pipeline says what to do and keeps the receipts. Neither knows how the other works.
+ */
+
+import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type {
+  DefinitionState,
+  Effect,
+  Era,
+  IdentityOutcome,
+  Mode,
+  Provenance,
+  Revision,
+  SealReason,
+  SessionSource,
+  SessionTrust,
+  Status,
+  Step,
+  Transport,
+  UpstreamAuth,
+} from "../../kernel/receipt/vocabulary.ts";
+
+/** Who calls, as authenticated. The name never enters a receipt as text. */
+export interface Caller {
+  /** `local` for local users and configured tokens, else the token's issuer. */
+  readonly issuer: string;
+  readonly name: string;
+  readonly provenance: Provenance;
+  readonly outcome: IdentityOutcome;
+}
+
+/** What the session is resolved from. `key` is secret-ish: it is hashed under a gateway key before it is recorded. */
+export interface SessionKey {
+  readonly key: string;
+  readonly source: SessionSource;
+  readonly trust: SessionTrust;
+}
+
+/** The agent's leg, as far as it is known at this step. `method` and `name` are the caller's text. */
+export interface WireFacts {
+  readonly transport: Transport;
+  readonly era?: Era;
+  readonly revision?: Revision;
+  readonly method?: string;
+  /** The name, URI or task id that the request names, as the agent wrote it. */
+  readonly name?: string;
+  /** The JSON-RPC id, type kept; undefined for notifications and for documents that cannot be trusted. */
+  readonly id?: string | number | null;
+}
+
+/** The server's leg. */
+export interface UpstreamFacts {
+  readonly transport: Transport;
+  readonly era: Era;
+  readonly revision?: Revision;
+  readonly auth: UpstreamAuth;
+}
+
+/** What kind of thing a call names at its server. */
+export type TargetKind = "tool" | "prompt" | "resource" | "completion" | "other";
+
+/** One request that passed scan, classification, session and routing. */
+export interface InboundCall {
+  readonly wire: WireFacts;
+  readonly caller: Caller;
+  readonly session: SessionKey;
+  readonly serverId: string;
+  readonly target: { readonly kind: TargetKind; /** Name or URI at the server. */ readonly name: string };
+  /** The request's params, strictly scanned. */
+  readonly params: JsonObject;
+  /** The message as received, and as it will be sent upstream if it is forwarded. */
+  readonly received: Uint8Array;
+  readonly toSend: Uint8Array;
+  readonly upstream: UpstreamFacts;
+}
+
+/** Position of a receipt: what the agent is told, `<stream>/<seq>`. */
+export interface ReceiptRef {
+  readonly stream: string;
+  readonly seq: number;
+}
+
+/** Why a call is refused, in words for the agent and codes for programs. */
+export interface CallRefusal {
+  /** JSON-RPC code of the error table, for example -31001. */
+  readonly rpcCode: number;
+  readonly reason: ReasonCode;
+  /** Ids of the determining policies. */
+  readonly policies: readonly string[];
+  /** The policies' `@reason` texts, or one sentence of ours; never anything of the call. */
+  readonly message: string;
+}
+
+/** Handed back to `finish`; opaque to the wire. */
+export interface DecisionTicket {
+  readonly callId: string;
+  readonly receipt: ReceiptRef;
+}
+
+/** What was decided; its receipt is durable. */
+export type Decided =
+  | { readonly action: "forward"; readonly receipt: ReceiptRef; readonly ticket: DecisionTicket; readonly wouldDeny: boolean }
+  | { readonly action: "refuse"; readonly receipt: ReceiptRef; readonly refusal: CallRefusal };
+
+/** How a forwarded call ended. */
+export interface CallOutcome {
+  readonly status: Status;
+  readonly effect: Effect;
+  /** JSON-RPC error code that the agent is answered with, if it is. */
+  readonly rpcCode?: number;
+  /** Response bytes as received from the server, and as returned to the agent; absent if there are none. */
+  readonly received?: Uint8Array;
+  readonly returned?: Uint8Array;
+  readonly upstreamUs: number;
+  /** Bytes of images, audio and blobs. */
+  readonly uninspectedBytes: number;
+}
+
+/** A request refused before policy: by transport, authentication, scan, classification, session, routing or limits. */
+export interface Refusal {
+  readonly step: Step;
+  readonly reason: ReasonCode;
+  readonly wire: WireFacts;
+  readonly caller?: Caller;
+  readonly session?: SessionKey;
+  readonly serverId?: string;
+  readonly received?: Uint8Array;
+}
+
+/** The decision side, as the wire calls it. Every promise resolves only when its receipt is durable. */
+export interface Pipeline {
+  readonly mode: Mode;
+  /** @throws {StoreError} ERR_STREAM_FAILED, ERR_OUTBOX_FULL: no receipt could be kept, so nothing may be sent (any mode) */
+  readonly decide: (call: InboundCall) => Promise<Decided>;
+  /** @throws {StoreError} ERR_STREAM_FAILED: the answer must be withheld */
+  readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<void>;
+  readonly refuse: (refusal: Refusal) => Promise<ReceiptRef | undefined>;
+  /** Seals the session of this caller and key, if it is open. */
+  readonly sealSession: (caller: Caller, session: SessionKey, reason: SealReason) => Promise<void>;
+  /** Seals every open session; how many there were. */
+  readonly sealAll: (reason: SealReason) => Promise<number>;
+}
+
+/** One list of definitions as a server sent it: raw JSON texts in the server's order. */
+export interface ListedSurface {
+  readonly serverInfo: JsonValue;
+  readonly capabilities: JsonValue;
+  readonly instructions?: string;
+  readonly tools: readonly string[];
+  readonly prompts: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceTemplates: readonly string[];
+}
+
+/** What identifies a server: what the catalog pins. */
+export type ServerIdentity =
+  | { readonly kind: "http"; readonly url: string }
+  | {
+      readonly kind: "stdio";
+      readonly command: string;
+      readonly args: readonly string[];
+      /** `sha256:<hex>` of the resolved executable. */
+      readonly executable: string;
+    };
+
+/** One definition as the catalog has it. */
+export interface CatalogDefinition {
+  readonly name: string;
+  /** The approved definition, byte for byte as the server sent it when it was pinned. */
+  readonly text: string;
+  readonly state: DefinitionState;
+  readonly model: string;
+  readonly full: string;
+}
+
+/** The lists that agents are offered. */
+export type ListKind = "tools" | "prompts" | "resources" | "resourceTemplates";
+
+/** The catalog, as the wire reads it. */
+export interface CatalogReader {
+  readonly serverIds: readonly string[];
+  /** Approved definitions that may be offered, in the server's order. */
+  readonly definitions: (serverId: string, kind: ListKind) => readonly CatalogDefinition[];
+  /** Approved `instructions` and capabilities of the server. */
+  readonly instructions: (serverId: string) => string | undefined;
+  readonly capabilities: (serverId: string) => JsonValue;
+  readonly has: (serverId: string, kind: ListKind, name: string) => boolean;
+}
