@@ -1,0 +1,37 @@
+/**
+ * Runs benchmarks: `npm run bench` for all, `npm run bench kernel` for some, `npm run bench -- --quick` for a smoke run.
+ */
+
+import { availableParallelism, cpus } from "node:os";
+import type { Bench, BenchContext } from "./harness.ts";
+
+/** Name → module; each exports `bench`. */
+const SUITES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  kernel: () => import("./kernel.ts"),
+};
+
+const QUICK_MS = 20;
+const FULL_MS = 600;
+
+/** Runs the suites named in `args`, or all of them. Returns the exit code. */
+async function run(args: readonly string[], print: (line: string) => void): Promise<number> {
+  const isQuick = args.includes("--quick");
+  const names = args.filter((argument) => argument !== "--quick");
+  const unknown = names.filter((name) => !Object.hasOwn(SUITES, name));
+  if (unknown.length > 0) {
+    print(`unknown benchmark ${unknown.join(", ")}; there are: ${Object.keys(SUITES).join(", ")}`);
+    return 2;
+  }
+  const context: BenchContext = { budgetMs: isQuick ? QUICK_MS : FULL_MS, isQuick, print };
+  const cpu = cpus()[0]?.model.trim() ?? "unknown processor";
+  print(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${availableParallelism()} x ${cpu}`);
+  if (isQuick) print("quick run: it shows that the benchmarks work; its numbers mean nothing");
+  for (const name of names.length > 0 ? names : Object.keys(SUITES)) {
+    const suite = await SUITES[name]?.();
+    print(`\n== ${name}`);
+    await suite?.bench(context);
+  }
+  return 0;
+}
+
+process.exitCode = await run(process.argv.slice(2), (line) => console.log(line));
