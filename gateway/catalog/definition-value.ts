@@ -1,0 +1,46 @@
+/**
+ * The value of a definition for digests. Schemas hold numbers that a double does not carry (64-bit limits); such a token
+ * is replaced by the string `number:<token>`, so that two limits which a parser would round to one stay apart.
+ */
+
+import { FormatError } from "../../kernel/errors.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/gu;
+
+/**
+ * @param text  JSON text of one object that the strict scan accepted
+ * @throws {FormatError} ERR_JSON_SYNTAX, ERR_SHAPE if it is not an object
+ */
+export function definitionValue(text: string): JsonObject {
+  const value = parse(text.replace(TOKEN, (token) => (token.startsWith('"') ? token : exactToken(token))));
+  if (isJsonObject(value)) return value;
+  throw new FormatError("ERR_SHAPE", "definition: want an object");
+}
+
+function parse(text: string): JsonValue {
+  try {
+    const value: JsonValue = JSON.parse(text);
+    return value;
+  } catch (cause) {
+    throw new FormatError("ERR_JSON_SYNTAX", "definition: not JSON", { cause });
+  }
+}
+
+/** The token itself if its double has the same decimal value, else a string that names the token. */
+function exactToken(token: string): string {
+  const value = Number(token);
+  if (Number.isFinite(value) && decimalOf(token) === decimalOf(String(value))) return value === 0 ? "0" : token;
+  return `"number:${token}"`;
+}
+
+/** One spelling for each decimal value: sign, digits without zeros at either end, exponent of the last digit. */
+function decimalOf(token: string): string {
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/u.exec(token) ?? [];
+  const digits = `${whole}${fraction}`.replace(/^0+/u, "");
+  if (digits === "") return "0";
+  const significant = digits.replace(/0+$/u, "");
+  const scale = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length);
+  return `${sign}${significant}e${scale}`;
+}
