@@ -147,7 +147,8 @@ export function record<T>(
     read: (value, path) => {
       const entries = Object.entries(requireObject(value, path));
       if (entries.length > max) throw refuse(path, `an object of at most ${max} members`, value);
-      const result: Record<string, T> = Object.create(null);
+      const result: Record<string, T> = {};
+      Object.setPrototypeOf(result, null);
       for (const [key, item] of entries) {
         const at = `${path}[${printable(key)}]`;
         if (pattern !== undefined && !matchesAll(pattern, key)) throw refuse(at, `a key like ${pattern.source}`, key);

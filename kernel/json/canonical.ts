@@ -19,16 +19,9 @@ const PLAIN = /^[ !#-[\]-~]*$/;
  *   infinities (RFC 8785 §3.2.2.3)
  */
 export function formatCanonical(value: JsonValue): string {
-  switch (typeof value) {
-    case "string":
-      return formatString(value);
-    case "number":
-      return formatNumber(value);
-    case "boolean":
-      return value ? "true" : "false";
-    default:
-      break;
-  }
+  if (typeof value === "string") return formatString(value);
+  if (typeof value === "number") return formatNumber(value);
+  if (typeof value === "boolean") return value ? "true" : "false";
   if (value === null) return "null";
   return isArray(value) ? formatArray(value) : formatObject(value);
 }

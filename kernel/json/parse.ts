@@ -128,7 +128,7 @@ class Scanner {
 
   private readObject(): JsonValue {
     this.enter();
-    const object: Record<string, JsonValue> = Object.create(null);
+    const object: Record<string, JsonValue> = { __proto__: null };
     let code = this.skipSpace();
     if (code === CLOSE_BRACE) return this.leave(object);
     for (;;) {
