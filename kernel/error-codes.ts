@@ -100,6 +100,13 @@ export const ERROR_CODES = {
   ERR_SERVICE_ANSWER: "a service that answered something else than its interface says",
   ERR_SERVICE_START: "a service that did not become ready",
   ERR_TOKEN_FILE: "a token file that does not hold one line of at least 32 characters",
+  // gateway: policy, catalog, receipts
+  ERR_CATALOG: "a catalog that is malformed, or that does not hold what it is asked for",
+  ERR_LEDGER_ANSWER: "a ledger that answered something else than its interface says",
+  ERR_OUTBOX_FULL: "the outbox holds as many unproven receipts as it may; nothing is dispatched until the ledger takes some",
+  ERR_POLICY_BUNDLE: "a policy bundle that does not load: syntax, annotations, or a rule that does not fit the schema",
+  ERR_STREAM_FAILED: "the receipt stream cannot be written; nothing is dispatched until a restart",
+  ERR_STREAM_FILE: "a gateway's receipt file that is damaged",
   // our own faults
   ERR_BUG: "an invariant of Countersign itself is broken; please report it",
 } as const;

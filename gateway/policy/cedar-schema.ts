@@ -1,0 +1,151 @@
+/**
+ * The typed Cedar schema of a catalog: one action a tool, its arguments typed from the pinned input schema. A definition
+ * that cannot be typed degrades alone: its `context.input` is empty and `context.system.schemaStatus` is `opaque`.
+ */
+
+import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { SchemaJson } from "./cedar.ts";
+import type { CedarType } from "./value-mapping.ts";
+import { compileMapping, OpaqueSchema, type ValueMapping } from "./value-mapping.ts";
+
+/** Action groups; every action is in exactly one, and in the group of its server. */
+export type ActionGroup = "call_tool" | "get_prompt" | "read_resource" | "complete";
+
+/** One action that policies decide about. */
+export interface PolicyAction {
+  /** `<serverId>/<tool>`, `prompt:<serverId>/<name>`, `read:<serverId>`, `complete:<serverId>`. */
+  readonly id: string;
+  readonly group: ActionGroup;
+  readonly serverId: string;
+  /** Undefined if the definition is opaque. */
+  readonly input: ValueMapping | undefined;
+}
+
+/** What the schema is made from. */
+export interface SchemaSource {
+  readonly serverId: string;
+  /** Attributes of the server that policies may read: strings, booleans, safe integers, arrays of strings. */
+  readonly attributes: Readonly<Record<string, JsonValue>>;
+  readonly tools: readonly { readonly name: string; readonly inputSchema: JsonValue | undefined }[];
+  readonly prompts: readonly { readonly name: string; readonly argumentNames: readonly string[] }[];
+}
+
+/** Namespace of every type and action. */
+export const NAMESPACE = "Mcp";
+
+const GROUPS: readonly ActionGroup[] = ["call_tool", "get_prompt", "read_resource", "complete"];
+const STRING: CedarType = { type: "String" };
+const LONG: CedarType = { type: "Long" };
+const BOOLEAN: CedarType = { type: "Boolean" };
+const STRINGS: CedarType = { type: "Set", element: STRING };
+const DATETIME: CedarType = { type: "EntityOrCommon", name: "datetime" };
+
+/** `context.session`: what is known of the session. */
+const SESSION: CedarType = recordOf({ trust: STRING, source: STRING, calls: LONG, servers: STRINGS, ageSeconds: LONG });
+
+/** `context.system`: facts of the gateway. */
+const SYSTEM: CedarType = recordOf({
+  now: DATETIME,
+  mode: STRING,
+  era: STRING,
+  catalog: STRING,
+  toolModel: STRING,
+  definition: STRING,
+  schemaStatus: STRING,
+  undeclared: STRINGS,
+  truncated: STRINGS,
+  inexact: BOOLEAN,
+  argumentBytes: LONG,
+  round: LONG,
+});
+
+/** The actions of a catalog, by id. */
+export function listActions(sources: readonly SchemaSource[]): ReadonlyMap<string, PolicyAction> {
+  const actions = sources.flatMap(({ serverId, tools, prompts }): PolicyAction[] => [
+    ...tools.map(({ name, inputSchema }): PolicyAction => {
+      return { id: `${serverId}/${name}`, group: "call_tool", serverId, input: typeInput(inputSchema) };
+    }),
+    ...prompts.map(({ name, argumentNames }): PolicyAction => {
+      const properties = Object.fromEntries(argumentNames.map((argument) => [argument, { type: "string" }]));
+      return {
+        id: `prompt:${serverId}/${name}`,
+        group: "get_prompt",
+        serverId,
+        input: typeInput({ type: "object", properties }),
+      };
+    }),
+    { id: `read:${serverId}`, group: "read_resource", serverId, input: typeInput(URI_INPUT) },
+    { id: `complete:${serverId}`, group: "complete", serverId, input: typeInput(URI_INPUT) },
+  ]);
+  return new Map(actions.map((action) => [action.id, action]));
+}
+
+/** Arguments of a resource read and of a completion: what they name. */
+const URI_INPUT: JsonValue = { type: "object", properties: { uri: { type: "string" } } };
+
+/** The schema in Cedar's JSON form. */
+export function buildSchema(sources: readonly SchemaSource[], actions: Iterable<PolicyAction>): SchemaJson<string> {
+  const servers = [...new Set(sources.map(({ serverId }) => serverId))];
+  const entries = [
+    ...GROUPS.map((group) => [group, {}] as const),
+    ...servers.map((serverId) => [`server:${serverId}`, {}] as const),
+    ...[...actions].map((action) => [action.id, actionType(action)] as const),
+  ];
+  return {
+    [NAMESPACE]: {
+      entityTypes: {
+        Agent: {},
+        LocalUser: {},
+        Server: { shape: { type: "Record", attributes: serverAttributes(sources) } },
+      },
+      actions: Object.fromEntries(entries),
+    },
+  };
+}
+
+function actionType({
+  group,
+  serverId,
+  input,
+}: PolicyAction): NonNullable<SchemaJson<string>[string]["actions"][string]> {
+  return {
+    memberOf: [{ id: group }, { id: `server:${serverId}` }],
+    appliesTo: {
+      principalTypes: ["Agent", "LocalUser"],
+      resourceTypes: ["Server"],
+      context: recordOf({ input: input?.type ?? recordOf({}), session: SESSION, system: SYSTEM }),
+    },
+  };
+}
+
+/** Types an input schema; undefined if it cannot be typed. No schema at all is an object without members. */
+function typeInput(schema: JsonValue | undefined): ValueMapping | undefined {
+  try {
+    const typed = schema ?? { type: "object", properties: {} };
+    const withMembers = isJsonObject(typed) && typed["properties"] === undefined ? { ...typed, properties: {} } : typed;
+    const mapping = compileMapping(withMembers, typed);
+    return mapping.type.type === "Record" ? mapping : undefined;
+  } catch (error) {
+    if (error instanceof OpaqueSchema) return undefined;
+    throw error;
+  }
+}
+
+/** The union of all servers' attributes, each optional: a policy must ask with `has`. */
+function serverAttributes(sources: readonly SchemaSource[]): Record<string, CedarType & { required: boolean }> {
+  const attributes: Record<string, CedarType & { required: boolean }> = {};
+  for (const { attributes: given } of sources) {
+    for (const [name, value] of Object.entries(given)) attributes[name] = { ...attributeType(value), required: false };
+  }
+  return attributes;
+}
+
+function attributeType(value: JsonValue): CedarType {
+  if (typeof value === "boolean") return BOOLEAN;
+  if (typeof value === "number") return LONG;
+  return Array.isArray(value) ? STRINGS : STRING;
+}
+
+function recordOf(attributes: Readonly<Record<string, CedarType>>): CedarType {
+  return { type: "Record", attributes: { ...attributes } };
+}
