@@ -1,0 +1,19 @@
+/** The members that every receipt of a stream has, whatever its kind. */
+
+import type { Timestamp } from "../time.ts";
+import type { AttestationField, Hex64 } from "./fields.ts";
+
+/** Place of a receipt in its stream. `prev` is absent if and only if `seq` is 0. */
+export type StreamHeader = {
+  readonly v: 1;
+  /** The stream's id: kid of the gateway's instance key. */
+  readonly stream: Hex64;
+  /** 0-based position in the stream, without gaps. */
+  readonly seq: number;
+  /** SHA-256 of the previous receipt's bytes. */
+  readonly prev?: Hex64;
+  /** The gateway's clock when the receipt was made. */
+  readonly time: Timestamp;
+  /** Hardware evidence about the key that signs; never omitted. */
+  readonly attestation: AttestationField;
+};

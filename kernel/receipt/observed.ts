@@ -1,0 +1,34 @@
+/**
+ * Observation states of receipt fields: what was seen, was determined not to be there, could not be established (with
+ * the reason), or is not known yet. An omitted field is a format error, so silence never reads as "nothing happened".
+ */
+
+import type { ReasonCode } from "./reasons.ts";
+
+/** One observed field. JSON: `{"state": "present", "value": …}`, `{"state": "absent"}` and so on. */
+export type Observed<T> =
+  | { readonly state: "present"; readonly value: T }
+  | { readonly state: "absent" }
+  | { readonly state: "not_established"; readonly reason: ReasonCode }
+  | { readonly state: "pending" };
+
+/** The field was observed and has this value. */
+export function present<T>(value: T): { readonly state: "present"; readonly value: T } {
+  return { state: "present", value };
+}
+
+/** It was determined that there is none. */
+export const ABSENT: { readonly state: "absent" } = { state: "absent" };
+
+/** It is not known yet; a later receipt says. */
+export const PENDING: { readonly state: "pending" } = { state: "pending" };
+
+/** It could not be established whether there is one, or which. */
+export function notEstablished(reason: ReasonCode): { readonly state: "not_established"; readonly reason: ReasonCode } {
+  return { state: "not_established", reason };
+}
+
+/** The value of a present field, else undefined. */
+export function observedValue<T>(field: Observed<T>): T | undefined {
+  return field.state === "present" ? field.value : undefined;
+}
