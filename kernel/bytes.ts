@@ -2,6 +2,13 @@
 
 import { FormatError, invariant } from "./errors.ts";
 
+// The kernel is compiled without the types of any platform; Node and browsers have these two.
+declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+declare const TextDecoder: new (
+  label: string,
+  options: { fatal: boolean; ignoreBOM: boolean },
+) => { decode(bytes: Uint8Array): string };
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
