@@ -68,8 +68,10 @@ export class Cosigning {
   #isDue(target: SignedCheckpoint): boolean {
     const published = this.#parts.publisher.published;
     if (published === undefined || target.size > published.size) return true;
-    const at = published.cosignedAtSeconds;
-    return at !== undefined && this.#parts.nowSeconds() - at >= this.#parts.refreshSeconds;
+    if (this.#clients.length === 0) return false;
+    // By our own clock: a witness whose clock is wrong must not be asked again and again.
+    const { metAtSeconds } = published;
+    return metAtSeconds === undefined || this.#parts.nowSeconds() - metAtSeconds >= this.#parts.refreshSeconds;
   }
 
   async #round(target: SignedCheckpoint): Promise<void> {
@@ -95,13 +97,11 @@ export class Cosigning {
     const { policy, publisher } = this.#parts;
     if (this.#stopped || (count > 0 && lines.length <= count) || !isQuorum(policy, lines)) return count;
     const published = lines.length;
-    const times = lines.flatMap(({ timestampSeconds }) => timestampSeconds ?? []);
-    const newest = times.reduce<bigint | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined);
     await publisher.publish({
       size: target.size,
       root: target.root,
       note: formatNote(target.text, [...target.lines, ...lines.map(({ line }) => line)]),
-      ...(newest === undefined ? {} : { cosignedAtSeconds: newest }),
+      metAtSeconds: this.#parts.nowSeconds(),
     });
     return published;
   }

@@ -17,8 +17,8 @@ export interface PublishedCheckpoint {
   readonly size: bigint;
   readonly root: RootHash;
   readonly note: string;
-  /** Newest time that a cosignature in it claims, POSIX seconds; absent under `quorum none`. */
-  readonly cosignedAtSeconds?: bigint;
+  /** When its quorum was met by the clock of this ledger, POSIX seconds; absent if an earlier run published it. */
+  readonly metAtSeconds?: bigint;
 }
 
 /** Holds the published checkpoint and tells those who wait for a larger one. */
@@ -26,6 +26,7 @@ export class Publisher {
   readonly #disk: Disk;
   readonly #waiting = new Set<() => void>();
   #published: PublishedCheckpoint | undefined;
+  #isReleased = false;
 
   /** @param published  what the file held at start, checked against the tree */
   constructor(disk: Disk, published: PublishedCheckpoint | undefined) {
@@ -38,9 +39,10 @@ export class Publisher {
     return this.#published;
   }
 
-  /** Number of requests that wait for a checkpoint. */
-  get waiting(): number {
-    return this.#waiting.size;
+  /** Lets everyone go who waits: nothing more will be published soon. */
+  release(): void {
+    this.#isReleased = true;
+    for (const wake of [...this.#waiting]) wake();
   }
 
   /** Replaces the published checkpoint, by a larger one or by the same with other cosignatures. */
@@ -58,7 +60,7 @@ export class Publisher {
     const isCovered = (): boolean => index < (this.#published?.size ?? 0n);
     return new Promise((resolve) => {
       const check = (): void => {
-        if (!isCovered() && !signal.aborted) return;
+        if (!isCovered() && !signal.aborted && !this.#isReleased) return;
         this.#waiting.delete(check);
         signal.removeEventListener("abort", check);
         resolve(isCovered());

@@ -1,0 +1,81 @@
+/**
+ * The one table from faults to HTTP. Every error body is `{"error": {"code", "message", ...}}`; messages name field,
+ * want and got, never a secret and never a whole input.
+ */
+
+import type { FastifyError, FastifyReply } from "fastify";
+import type { ErrorCode } from "../../kernel/error-codes.ts";
+import { CheckError, FormatError, isCodedError } from "../../kernel/errors.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
+import { Refusal } from "../admission/refusal.ts";
+
+/** Seconds that a client is asked to wait after 429 and 503. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** Codes whose status is not that of their class (FormatError 400, CheckError 403, else 500). */
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  ERR_TOKEN: 401,
+  ERR_ENTRY_UNKNOWN: 404,
+  ERR_LOG_KIND: 404,
+  ERR_NOT_FOUND: 404,
+  ERR_NOT_PUBLISHED: 404,
+  ERR_TILE_PATH: 404,
+  ERR_REGISTRATION_CONFLICT: 409,
+  ERR_BODY_SIZE: 413,
+  ERR_CONTENT_TYPE: 415,
+  ERR_QUEUE_FULL: 429,
+  ERR_LEDGER_STOPPED: 503,
+};
+
+/** An error as the client sees it. */
+export interface HttpFault {
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: JsonObject;
+}
+
+/** Status, code and message of anything thrown. What is not ours to tell becomes 500 without its text. */
+export function faultOf(error: unknown): HttpFault {
+  if (error instanceof Refusal) return { ...faultOf(error.error), details: error.details };
+  if (isCodedError(error)) {
+    const status = STATUS[error.code] ?? defaultStatus(error);
+    const message = status === 500 ? "internal fault" : error.message;
+    return { status, code: error.code, message, details: {} };
+  }
+  return fastifyFault(error) ?? { status: 500, code: "ERR_BUG", message: "internal fault", details: {} };
+}
+
+/** Answers with a fault. */
+export function sendFault(reply: FastifyReply, { status, code, message, details }: HttpFault): FastifyReply {
+  if (status === 429 || status === 503) reply.header("retry-after", RETRY_AFTER_SECONDS);
+  if (status === 401) reply.header("www-authenticate", "Bearer");
+  return reply
+    .code(status)
+    .header("cache-control", "no-store")
+    .header("content-type", "application/json; charset=utf-8")
+    .serializer((text: unknown) => String(text))
+    .send(JSON.stringify({ error: { code, message, ...details } }));
+}
+
+function defaultStatus(error: unknown): number {
+  if (error instanceof FormatError) return 400;
+  return error instanceof CheckError ? 403 : 500;
+}
+
+/** What fastify itself refuses: size and type of a body, bytes that are not HTTP. */
+function fastifyFault(error: unknown): HttpFault | undefined {
+  if (!isFastifyError(error)) return undefined;
+  if (error.statusCode === 413) {
+    return { status: 413, code: "ERR_BODY_SIZE", message: "the body is above the limit of this route", details: {} };
+  }
+  if (error.statusCode === 415) {
+    return { status: 415, code: "ERR_CONTENT_TYPE", message: "this route takes another content type", details: {} };
+  }
+  if (error.statusCode === undefined || error.statusCode >= 500) return undefined;
+  return { status: error.statusCode, code: "ERR_REQUEST", message: "the request cannot be read", details: {} };
+}
+
+function isFastifyError(error: unknown): error is FastifyError {
+  return error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("FST_");
+}

@@ -1,0 +1,60 @@
+/** What readers need, cacheable where it never changes: checkpoints, tiles, bundles, metadata. */
+
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { CheckError, FormatError } from "../../kernel/errors.ts";
+import { tileWidth } from "../../kernel/tile/coordinates.ts";
+import { parseTilePath, type TileRef } from "../../kernel/tile/path.ts";
+import type { Checkpointer } from "../checkpoint/checkpointer.ts";
+import type { Publisher } from "../checkpoint/publisher.ts";
+import type { Tree } from "../tree/tree.ts";
+import type { TokenCheck } from "./auth.ts";
+import type { Routes } from "./server.ts";
+
+const IMMUTABLE = "max-age=31536000, immutable";
+const NOTE_TYPE = "text/plain; charset=utf-8";
+
+/** What the read path serves from. */
+export interface ReadParts {
+  readonly tree: Tree;
+  readonly checkpointer: Checkpointer;
+  readonly publisher: Publisher;
+  /** Check of reader tokens; undefined if entries are public. */
+  readonly checkReader: TokenCheck | undefined;
+  readonly metadata: () => object;
+}
+
+/** The routes of the read path. */
+export function readRoutes(parts: ReadParts): Routes {
+  return (scope) => {
+    scope.get("/checkpoint", (_request, reply) => sendNote(reply, parts.publisher.published));
+    scope.get("/checkpoint-logged", (_request, reply) => sendNote(reply, parts.checkpointer.logged));
+    scope.get("/metadata", (_request, reply) => reply.header("cache-control", "max-age=1").send(parts.metadata()));
+    tileRoute(scope, parts);
+  };
+}
+
+function sendNote(reply: FastifyReply, checkpoint: { readonly note: string } | undefined): FastifyReply {
+  if (checkpoint === undefined) throw new CheckError("ERR_NOT_PUBLISHED", "no checkpoint has been published yet");
+  return reply.type(NOTE_TYPE).header("cache-control", "public, max-age=1").send(checkpoint.note);
+}
+
+/** SPEC tlog-tiles: one name a resource; the path is read as it was sent, before any decoding. */
+function tileRoute(scope: FastifyInstance, { tree, checkpointer, checkReader }: ReadParts): void {
+  scope.get("/tile/*", async (request, reply) => {
+    const ref = parseTilePath((request.raw.url ?? "").slice(1));
+    const isPublic = ref.kind === "hash" || checkReader === undefined;
+    if (!isPublic) checkReader(request);
+    const bytes = isSigned(ref, checkpointer.logged?.size ?? 0n) ? await tree.readTile(ref) : undefined;
+    if (bytes === undefined) throw new FormatError("ERR_TILE_PATH", "the log has no such tile");
+    return reply
+      .type("application/octet-stream")
+      .header("cache-control", `${isPublic ? "public" : "private"}, ${IMMUTABLE}`)
+      .send(bytes);
+  });
+}
+
+/** A tile is there once a signed checkpoint covers all of it: nobody may depend on more, and a crash takes nothing back. */
+function isSigned(ref: TileRef, size: bigint): boolean {
+  const place = ref.kind === "hash" ? ref : { level: 0, index: ref.index };
+  return tileWidth(place, size) >= ref.width;
+}

@@ -1,0 +1,33 @@
+/** The write path: raw entries, and registrations, receipts and segments. Nothing is answered before it is durable. */
+
+import type { FastifyInstance } from "fastify";
+import { CheckError } from "../../kernel/errors.ts";
+import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
+import { appendRaw } from "../admission/raw.ts";
+import type { LogKind } from "../genesis.ts";
+import type { Sequencer } from "../sequence/sequencer.ts";
+import type { TokenCheck } from "./auth.ts";
+import { bodyOf, type Routes, takeBytes } from "./server.ts";
+
+/** What POST /add needs. */
+export interface AddParts {
+  readonly kind: LogKind;
+  readonly sequencer: Sequencer;
+  /** Check of the submit token; undefined if anybody may add. */
+  readonly checkSubmit: TokenCheck | undefined;
+}
+
+/** POST /add of raw logs: any body of up to 65,535 bytes; the answer is the index in decimal. */
+export function addRoutes({ kind, sequencer, checkSubmit }: AddParts): Routes {
+  return (scope: FastifyInstance) => {
+    takeBytes(scope, "*");
+    const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => {
+      if (kind !== "raw") throw new CheckError("ERR_LOG_KIND", "this log takes receipts, not raw entries");
+      checkSubmit?.(request);
+    };
+    scope.post("/add", { bodyLimit: MAX_ENTRY_BYTES, onRequest }, async (request, reply) => {
+      const index = await appendRaw(sequencer, bodyOf(request));
+      return reply.type("text/plain; charset=utf-8").send(index.toString());
+    });
+  };
+}

@@ -1,0 +1,252 @@
+/**
+ * A running ledger without its HTTP server: the open log, its checkpoints and cosigning, proofs, status. `openLedger`
+ * takes the folder's lock first and gives up everything it took if a later step fails.
+ */
+
+import { mkdir } from "node:fs/promises";
+import { FormatError, isCodedError } from "../kernel/errors.ts";
+import { hashLeaf } from "../kernel/merkle/hash.ts";
+import { proveConsistency } from "../kernel/merkle/prove.ts";
+import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
+import { formatPublicKey } from "../kernel/signature/public-key.ts";
+import { createSigner } from "../kernel/signature/signer.ts";
+import { formatTimestamp } from "../kernel/time.ts";
+import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
+import { StreamBook } from "./admission/stream-book.ts";
+import { Checkpointer } from "./checkpoint/checkpointer.ts";
+import { Cosigning } from "./checkpoint/cosigning.ts";
+import { LogProofs } from "./checkpoint/log-proofs.ts";
+import { Publisher } from "./checkpoint/publisher.ts";
+import { type CheckpointSigner, makeInlineSigner, makeWorkerSigner } from "./checkpoint/signing.ts";
+import { LEDGER_DEFAULTS } from "./config.ts";
+import { checkGenesis, type Genesis, type LogIdentity, makeGenesis, parseGenesis } from "./genesis.ts";
+import { Halt } from "./halt.ts";
+import type { LedgerStatus } from "./http/operations-routes.ts";
+import { type Log, openLog } from "./log.ts";
+import { type MetricSources, Metrics } from "./metrics.ts";
+import type { LedgerOptions } from "./options.ts";
+import { Periodic } from "./periodic.ts";
+import { openLevelIndex } from "./sequence/level-index.ts";
+import type { SequencerLimits } from "./sequence/sequencer.ts";
+import type { Clock } from "./service.ts";
+import { lockFolder } from "./storage/folder-lock.ts";
+import { makeNodeDisk } from "./storage/node-disk.ts";
+
+/** Bounds of memory: what may wait, and what one sync takes. */
+const LIMITS: SequencerLimits = {
+  maxQueuedEntries: 65_536,
+  maxQueuedBytes: 64 * 1024 * 1024,
+  maxBatchEntries: 8192,
+  maxBatchBytes: 8 * 1024 * 1024,
+};
+const WAL = { fileBytes: 32 * 1024 * 1024 };
+/** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
+const REFRESH_SECONDS = 1800n;
+const RETIRE_MS = 1000;
+const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
+
+/** A ledger that runs; HTTP serves from its members. */
+export interface Ledger {
+  readonly log: Log;
+  readonly streams: StreamBook;
+  readonly checkpointer: Checkpointer;
+  readonly publisher: Publisher;
+  readonly proofs: LogProofs;
+  readonly metrics: Metrics;
+  readonly genesis: Genesis;
+  readonly policy: WitnessPolicy;
+  readonly status: () => LedgerStatus;
+  /** Takes nothing new, finishes what is queued, signs and publishes it if witnesses answer, closes. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens the ledger of a data folder.
+ *
+ * @throws {FormatError} ERR_CONFIG (keys that do not fit the configuration), ERR_POLICY*
+ * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_GENESIS_MISMATCH, and as `openLog`
+ */
+export async function openLedger(options: LedgerOptions): Promise<Ledger> {
+  const policy = parseWitnessPolicy(options.config.witness_policy);
+  const signer = makeSigner(options);
+  const { data_dir: dataDir } = options.config;
+  await mkdir(dataDir, { recursive: true });
+  const closers: (() => Promise<void>)[] = [signer.close];
+  try {
+    const lock = await lockFolder(dataDir);
+    closers.unshift(lock.release);
+    return await assemble(options, policy, signer, closers);
+  } catch (error) {
+    for (const close of closers) await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** @param closers  what is open; the first is closed first. Everything opened here is added in front. */
+async function assemble(
+  options: LedgerOptions,
+  policy: WitnessPolicy,
+  signer: CheckpointSigner,
+  closers: (() => Promise<void>)[],
+): Promise<Ledger> {
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  const disk = makeNodeDisk(options.config.data_dir);
+  const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
+  halt.onTrip((fault) =>
+    options.logger.error({ err: fault }, "the ledger halted: it admits and signs nothing any more"),
+  );
+  const log = await openLog({
+    disk,
+    store: await openLevelIndex(options.config.data_dir),
+    replay: streams,
+    logKeys: signer.keys,
+    wal: WAL,
+    limits: LIMITS,
+    clock,
+    halt,
+    onBatch: (batch) => metrics.countBatch(batch),
+  });
+  closers.unshift(log.close);
+  const genesis = await readGenesis(log, options, signer, clock);
+  const publisher = new Publisher(disk, log.published);
+  const checkpointer = new Checkpointer({
+    origin: options.config.origin,
+    tree: log.tree,
+    flushTiles: log.flushTiles,
+    heads: log.heads,
+    signer,
+    clock,
+    onFatal: (error) => halt.trip(error),
+  });
+  await checkpointer.resume();
+  const cosigning = makeCosigning({ options, policy, clock, log, halt, metrics, publisher, checkpointer });
+  const proofs = new LogProofs({ tree: log.tree, index: log.index, checkpointer, publisher });
+  const pulse = startPulse(options, { log, checkpointer, cosigning });
+  let isClosing = false;
+  const status = (): LedgerStatus => readStatus({ log, checkpointer, publisher, clock, halt }, isClosing);
+  metrics.watch(sourcesOf(status, log));
+  const close = async (): Promise<void> => {
+    if (isClosing) return;
+    isClosing = true;
+    await log.sequencer.stop();
+    await pulse.finish();
+    for (const each of closers) await each();
+  };
+  return { log, streams, checkpointer, publisher, proofs, metrics, genesis, policy, status, close };
+}
+
+/** The two signers of the log, under its name. */
+function makeSigner({ config, logKeys, signing }: LedgerOptions): CheckpointSigner {
+  const seedOf = (type: 0x01 | 0x06): Uint8Array => {
+    const key = logKeys.find((each) => each.type === type && each.name === config.origin);
+    if (key !== undefined) return key.seed;
+    throw new FormatError("ERR_CONFIG", `log_key_files: want a key of type ${type} with the name ${config.origin}`);
+  };
+  const seeds = { origin: config.origin, ed25519: seedOf(0x01), mlDsa44: seedOf(0x06) };
+  return signing === "inline" ? makeInlineSigner(seeds) : makeWorkerSigner(seeds);
+}
+
+/** Writes the genesis entry of a new log, or checks that of an old one against the configuration. */
+async function readGenesis(log: Log, options: LedgerOptions, signer: CheckpointSigner, clock: Clock): Promise<Genesis> {
+  const operator = createSigner(options.operatorKey.alg, options.operatorKey.secret);
+  const identity: LogIdentity = {
+    origin: options.config.origin,
+    log_kind: options.config.log_kind,
+    keys: signer.keys.map(formatVerifierKey),
+    operator_key: formatPublicKey(operator.publicKey),
+    admission: options.config.admission,
+  };
+  if (log.tree.size > 0n) return checkGenesis(await log.tree.readEntry(0n), identity);
+  const created = formatTimestamp(clock.nowMs());
+  const bytes = makeGenesis({ kind: "log-genesis", v: 1, created, ...identity }, operator);
+  const entry = { bytes, leaf: hashLeaf(bytes) };
+  await log.sequencer.submit({ entries: [entry], decide: () => ({ entries: [entry], settle: () => undefined }) });
+  return parseGenesis(bytes);
+}
+
+interface CosigningInputs {
+  readonly options: LedgerOptions;
+  readonly policy: WitnessPolicy;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly halt: Halt;
+  readonly metrics: Metrics;
+  readonly publisher: Publisher;
+  readonly checkpointer: Checkpointer;
+}
+
+function makeCosigning(inputs: CosigningInputs): Cosigning {
+  const { options, policy, clock, log, halt, metrics, publisher, checkpointer } = inputs;
+  halt.onTrip(() => void checkpointer.stop());
+  const cosigning = new Cosigning({
+    fetch: options.fetch ?? fetch,
+    timeoutMs: options.config.witness_timeout_ms ?? LEDGER_DEFAULTS.witnessTimeoutMs,
+    proveConsistency: (oldSize, size) => proveConsistency(oldSize, size, log.tree.reader(size)),
+    recordedSize: () => checkpointer.recordedSize,
+    policy,
+    publisher,
+    logged: () => checkpointer.logged,
+    nowSeconds: () => BigInt(Math.floor(clock.nowMs() / 1000)),
+    refreshSeconds: REFRESH_SECONDS,
+    log: options.logger,
+    onResult: (url, kind) => metrics.countWitness(url, kind),
+    onFatal: (error) => halt.trip(error),
+  });
+  halt.onTrip(() => void cosigning.stop());
+  return cosigning;
+}
+
+/** The rhythm of a ledger: checkpoints, rounds of cosigning, retirement of write-ahead files. */
+function startPulse(
+  { config }: LedgerOptions,
+  parts: { readonly log: Log; readonly checkpointer: Checkpointer; readonly cosigning: Cosigning },
+): { readonly finish: () => Promise<void> } {
+  const { log, checkpointer, cosigning } = parts;
+  const periodics = [
+    new Periodic(config.checkpoint_ms ?? LEDGER_DEFAULTS.checkpointMs, () => checkpointer.tick()),
+    new Periodic(config.witness_ms ?? LEDGER_DEFAULTS.witnessMs, () => cosigning.tick()),
+    new Periodic(RETIRE_MS, () => log.retire()),
+  ];
+  for (const periodic of periodics) periodic.start();
+  const finish = async (): Promise<void> => {
+    for (const periodic of periodics) periodic.stop();
+    await checkpointer.tick();
+    await cosigning.tick();
+    await checkpointer.stop();
+    await cosigning.stop();
+    await log.retire();
+  };
+  return { finish };
+}
+
+interface StatusInputs {
+  readonly log: Log;
+  readonly checkpointer: Checkpointer;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly halt: Halt;
+}
+
+function readStatus({ log, checkpointer, publisher, clock, halt }: StatusInputs, isClosing: boolean): LedgerStatus {
+  const metAt = publisher.published?.metAtSeconds;
+  const { fault } = halt;
+  return {
+    ready: fault === undefined && !isClosing,
+    size: Number(log.tree.size),
+    logged_size: Number(checkpointer.logged?.size ?? 0n),
+    published_size: Number(publisher.published?.size ?? 0n),
+    quorum_age_seconds: metAt === undefined ? null : Math.floor(clock.nowMs() / 1000) - Number(metAt),
+    ...(fault === undefined ? {} : { fault: isCodedError(fault) ? fault.code : "ERR_BUG" }),
+  };
+}
+
+function sourcesOf(status: () => LedgerStatus, log: Log): MetricSources {
+  return {
+    size: () => status().size,
+    loggedSize: () => status().logged_size,
+    publishedSize: () => status().published_size,
+    queuedEntries: () => log.sequencer.queuedEntries,
+    quorumAgeSeconds: () => status().quorum_age_seconds,
+    isHalted: () => status().fault !== undefined,
+  };
+}

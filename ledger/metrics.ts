@@ -1,0 +1,105 @@
+/** What a ledger counts (Prometheus). One registry a ledger, so that several run in one process. */
+
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Values that are read when the metrics are asked for. */
+export interface MetricSources {
+  readonly size: () => number;
+  readonly loggedSize: () => number;
+  readonly publishedSize: () => number;
+  readonly queuedEntries: () => number;
+  readonly quorumAgeSeconds: () => number | null;
+  readonly isHalted: () => boolean;
+}
+
+/** The metrics of one ledger. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #entries: Counter;
+  readonly #batches: Histogram;
+  readonly #requests: Counter<"route" | "status">;
+  readonly #witnesses: Counter<"witness" | "result">;
+  readonly #conflicts: Counter;
+
+  constructor() {
+    const registers = [this.#registry];
+    this.#entries = new Counter({ name: "ledger_entries_total", help: "Entries made durable", registers });
+    this.#batches = new Histogram({
+      name: "ledger_batch_seconds",
+      help: "From the begin of a batch to its acknowledgement",
+      buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
+      registers,
+    });
+    this.#requests = new Counter({
+      name: "ledger_requests_total",
+      help: "Answers by route and status",
+      labelNames: ["route", "status"],
+      registers,
+    });
+    this.#witnesses = new Counter({
+      name: "ledger_witness_results_total",
+      help: "Results of add-checkpoint by witness",
+      labelNames: ["witness", "result"],
+      registers,
+    });
+    this.#conflicts = new Counter({
+      name: "ledger_stream_forks_total",
+      help: "Refused receipts that contradict a logged one of the same stream",
+      registers,
+    });
+  }
+
+  /** Content type of `text`. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The exposition text. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Adds the values that are read on demand. */
+  watch(sources: MetricSources): void {
+    this.#gauge("ledger_tree_size", "Entries in the tree", sources.size);
+    this.#gauge("ledger_logged_size", "Size of the newest signed checkpoint", sources.loggedSize);
+    this.#gauge("ledger_published_size", "Size of the newest witnessed checkpoint", sources.publishedSize);
+    this.#gauge("ledger_queued_entries", "Entries that wait for a batch", sources.queuedEntries);
+    this.#gauge("ledger_quorum_age_seconds", "Time since a quorum was met; -1 before the first", () => {
+      return sources.quorumAgeSeconds() ?? -1;
+    });
+    this.#gauge("ledger_halted", "1 after a fault that stopped the ledger", () => (sources.isHalted() ? 1 : 0));
+  }
+
+  /** Counts a durable batch. */
+  countBatch({ entries, durationMs }: { readonly entries: number; readonly durationMs: number }): void {
+    this.#entries.inc(entries);
+    this.#batches.observe(durationMs / 1000);
+  }
+
+  /** Counts an answer. */
+  countAnswer(route: string, status: number): void {
+    this.#requests.inc({ route, status: String(status) });
+  }
+
+  /** Counts what a witness did with a checkpoint. */
+  countWitness(witness: string, result: string): void {
+    this.#witnesses.inc({ witness, result });
+  }
+
+  /** Counts a refused receipt of a forked stream. */
+  countConflict(): void {
+    this.#conflicts.inc();
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}

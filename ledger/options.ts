@@ -1,0 +1,24 @@
+/** What a ledger is started with: its configuration, and as values what the configuration names files for. */
+
+import type { SignerKey } from "../kernel/note/signer-key.ts";
+import type { Alg } from "../kernel/signature/public-key.ts";
+import type { LedgerConfig } from "./config.ts";
+import type { Clock, Logger } from "./service.ts";
+
+/** Options of `startLedger`. */
+export interface LedgerOptions {
+  readonly config: LedgerConfig;
+  /** The log's note keys: one of type 0x01 and one of type 0x06, both named as the origin. */
+  readonly logKeys: readonly SignerKey[];
+  /** Envelope key that signs the genesis entry. */
+  readonly operatorKey: { readonly alg: Alg; readonly secret: Uint8Array };
+  readonly submitToken: string;
+  readonly readerTokens: readonly string[];
+  readonly logger: Logger;
+  /** Default: the system's clock. */
+  readonly clock?: Clock;
+  /** Default: the runtime's `fetch`. */
+  readonly fetch?: typeof fetch;
+  /** Where ML-DSA-44 signing runs. Default `worker`; `inline` where only sources are at hand. */
+  readonly signing?: "worker" | "inline";
+}

@@ -1,0 +1,89 @@
+/** Starts a ledger and its HTTP server. */
+
+import type { FastifyInstance } from "fastify";
+import { LEDGER_DEFAULTS } from "./config.ts";
+import { makeTokenCheck } from "./http/auth.ts";
+import { operationsRoutes } from "./http/operations-routes.ts";
+import { proofRoutes } from "./http/proof-routes.ts";
+import { readRoutes } from "./http/read-routes.ts";
+import { makeServer } from "./http/server.ts";
+import { streamRoutes } from "./http/stream-routes.ts";
+import { addRoutes } from "./http/submit-routes.ts";
+import { type Ledger, openLedger } from "./ledger.ts";
+import type { LedgerOptions } from "./options.ts";
+import type { RunningService } from "./service.ts";
+
+/**
+ * Starts a ledger; resolves once it listens. The genesis entry of a new log is durable then, but not yet signed.
+ *
+ * @throws {FormatError | StoreError} as `openLedger`
+ */
+export async function startLedger(options: LedgerOptions): Promise<RunningService> {
+  const ledger = await openLedger(options);
+  const server = buildServer(options, ledger);
+  try {
+    const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = options.config.listen;
+    const url = await server.listen({ host, port });
+    options.logger.info({ url, origin: options.config.origin, size: Number(ledger.log.tree.size) }, "ledger listens");
+    return { url, close: () => closeAll(server, ledger) };
+  } catch (error) {
+    await closeAll(server, ledger);
+    throw error;
+  }
+}
+
+/** The order matters: requests in flight are answered before the log closes, and proofs that wait are let go. */
+async function closeAll(server: FastifyInstance, ledger: Ledger): Promise<void> {
+  const closed = server.close();
+  ledger.publisher.release();
+  await closed;
+  await ledger.close();
+}
+
+function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
+  const { config } = options;
+  const { log, checkpointer, publisher, proofs, metrics, status, streams } = ledger;
+  const checkSubmit = makeTokenCheck([options.submitToken]);
+  const checkReader = makeTokenCheck(options.readerTokens);
+  const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
+  const server = makeServer(
+    [
+      readRoutes({
+        tree: log.tree,
+        checkpointer,
+        publisher,
+        checkReader: config.readers === "public" ? undefined : checkReader,
+        metadata: () => metadataOf(options, ledger),
+      }),
+      proofRoutes(proofs),
+      addRoutes({
+        kind: config.log_kind,
+        sequencer: log.sequencer,
+        checkSubmit: config.open_add === true ? undefined : checkSubmit,
+      }),
+      streamRoutes({ config, sequencer: log.sequencer, tree: log.tree, streams, checkSubmit, checkEither, metrics }),
+      operationsRoutes(status, metrics),
+    ],
+    (error) => options.logger.error({ err: error }, "a request failed"),
+  );
+  server.addHook("onResponse", (request, reply, done) => {
+    metrics.countAnswer(request.routeOptions.url ?? "none", reply.statusCode);
+    done();
+  });
+  return server;
+}
+
+/** What anybody may know of the log: its identity, how to check it, how far it is. */
+function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
+  const { published_size, size } = ledger.status();
+  return {
+    origin: config.origin,
+    log_kind: config.log_kind,
+    keys: ledger.genesis.keys,
+    witness_policy: config.witness_policy,
+    readers: config.readers,
+    size,
+    published_size,
+    created: ledger.genesis.created,
+  };
+}

@@ -1,0 +1,155 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
+import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
+import { openWitnessedCheckpoint, parseWitnessPolicy, type WitnessedCheckpoint } from "../../kernel/witness-policy.ts";
+import {
+  errorCode,
+  eventually,
+  LEDGER_KEYS,
+  removeLedgers,
+  SUBMIT,
+  startTestLedger,
+  type TestLedger,
+  type TestLedgerOptions,
+} from "../support/ledger-service.ts";
+import { type Behaviour, conflict, type FakeWitness, honest, startFakeWitness } from "../support/ledger-witness.ts";
+
+const witnesses: FakeWitness[] = [];
+const ledgers: TestLedger[] = [];
+
+afterEach(async () => {
+  await removeLedgers(ledgers.splice(0));
+  for (const witness of witnesses.splice(0)) await witness.close();
+});
+
+/** Witnesses with these behaviours, and the policy that wants `quorum` of them. */
+async function startWitnesses(behaviours: readonly Behaviour[], quorum: number): Promise<string> {
+  for (const [i, behaviour] of behaviours.entries()) witnesses.push(await startFakeWitness(i + 1, behaviour));
+  return policyOf(quorum);
+}
+
+function policyOf(quorum: number): string {
+  const names = witnesses.map((_, i) => `w${i + 1}`).join(" ");
+  const logs = LEDGER_KEYS.map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`).join("");
+  return `${logs}${witnesses.map((each) => `${each.policyLine}\n`).join("")}group g ${quorum} ${names}\nquorum g\n`;
+}
+
+async function startWith(policy: string, options: TestLedgerOptions = {}): Promise<TestLedger> {
+  const ledger = await startTestLedger({ ...options, config: { witness_policy: policy, ...options.config } });
+  ledgers.push(ledger);
+  return ledger;
+}
+
+function published(ledger: TestLedger, policy: string, size = 1): Promise<WitnessedCheckpoint> {
+  return eventually(async () => {
+    const response = await ledger.get("/checkpoint");
+    if (response.status !== 200) return undefined;
+    const opened = openWitnessedCheckpoint(await response.text(), parseWitnessPolicy(policy));
+    return opened.checkpoint.size >= BigInt(size) ? opened : undefined;
+  });
+}
+
+describe("a ledger and its witnesses", () => {
+  it("publishes with a quorum, adds the lines of slower witnesses, and sends proofs of growth", async () => {
+    const policy = await startWitnesses([honest, honest, honest], 2);
+    const ledger = await startWith(policy);
+    await published(ledger, policy);
+    for (let i = 0; i < 5; i += 1) await ledger.post("/add", `entry ${i}`, SUBMIT);
+    const { checkpoint } = await published(ledger, policy, 6);
+    expect(checkpoint.size).toBe(6n);
+    await eventually(async () => ((await published(ledger, policy, 6)).cosignatures.length === 3 ? true : undefined));
+    for (const { submissions } of witnesses) {
+      expect(submissions[0]).toMatchObject({ old: 0n, proofLines: 0, size: 1n });
+      const grown = submissions.filter(({ old, size }) => old > 0n && old < size);
+      expect(grown.length).toBeGreaterThan(0);
+      for (const { proofLines } of grown) expect(proofLines).toBeGreaterThan(0);
+    }
+  });
+
+  it("publishes nothing without a quorum, and gives logged proofs only to those who ask for them", async () => {
+    const policy = await startWitnesses([honest, () => ({ status: 500 }), () => undefined], 2);
+    const ledger = await startWith(policy, { config: { witness_timeout_ms: 50 } });
+    await ledger.post("/add", "entry", SUBMIT);
+    await eventually(async () => ((await ledger.get("/checkpoint-logged")).status === 200 ? true : undefined));
+    await eventually(async () => (witnesses.every(({ submissions }) => submissions.length > 1) ? true : undefined));
+    const checkpoint = await ledger.get("/checkpoint");
+    expect([checkpoint.status, await errorCode(checkpoint)]).toEqual([404, "ERR_NOT_PUBLISHED"]);
+    const cosigned = await ledger.get("/log-proof/0?wait_ms=20");
+    expect([cosigned.status, await errorCode(cosigned)]).toEqual([404, "ERR_ENTRY_UNKNOWN"]);
+    const logged = await ledger.get("/log-proof/0?state=logged");
+    expect([logged.status, logged.headers.get("countersign-proof-state")]).toEqual([200, "logged"]);
+    expect(ledger.lines.some(({ message }) => message === "a witness did not cosign")).toBe(true);
+    expect((await ledger.get("/readyz")).status).toBe(200);
+  });
+
+  it("learns the recorded size of a witness from its 409, and goes on from there", async () => {
+    const policy = await startWitnesses([honest], 1);
+    const first = await startWith(policy);
+    for (let i = 0; i < 3; i += 1) await first.post("/add", `entry ${i}`, SUBMIT);
+    await published(first, policy, 4);
+    await first.close();
+    const second = await startWith(policy, { dataDir: first.dataDir });
+    await second.post("/add", "one more", SUBMIT);
+    await published(second, policy, 5);
+    const [witness] = witnesses;
+    expect(witness?.submissions.some(({ old, size }) => old === 0n && size >= 4n)).toBe(true);
+    expect(witness?.submissions.at(-1)).toMatchObject({ old: 4n, size: 5n });
+  });
+
+  it("stops signing for good when a witness has seen more than was ever recorded", async () => {
+    const policy = await startWitnesses([honest, honest, () => conflict(1_000_000n)], 2);
+    const ledger = await startWith(policy);
+    await eventually(async () => ((await ledger.get("/readyz")).status === 503 ? true : undefined));
+    expect(await (await ledger.get("/readyz")).json()).toMatchObject({ ready: false, fault: "ERR_WITNESS_AHEAD" });
+    const refused = await ledger.post("/add", "entry", SUBMIT);
+    expect([refused.status, await errorCode(refused), refused.headers.get("retry-after")]).toEqual([
+      503,
+      "ERR_LEDGER_STOPPED",
+      "1",
+    ]);
+    expect((await ledger.get("/tile/0/000.p/1")).status).toBe(200);
+  });
+
+  const other = makeCosigner("witness.example/2", 0x04, new Uint8Array(32).fill(99));
+  const lies: readonly (readonly [string, Behaviour])[] = [
+    ["409 without a body or content type", () => ({ status: 409 })],
+    ["409 with an empty body", () => ({ status: 409, contentType: "text/x.tlog.size" })],
+    ["409 with a size in another type", () => ({ status: 409, contentType: "text/plain", body: "9999999\n" })],
+    ["409 with a size of leading zeros", () => ({ status: 409, contentType: "text/x.tlog.size", body: "0999999\n" })],
+    ["409 with a size without LF", () => ({ status: 409, contentType: "text/x.tlog.size", body: "9999999" })],
+    ["409 with two lines", () => ({ status: 409, contentType: "text/x.tlog.size", body: "1\n2\n" })],
+    ["409 with the size that was sent", ({ old }) => conflict(old)],
+    ["200 without a line", () => ({ status: 200, body: "" })],
+    ["200 with text", () => ({ status: 200, body: "thank you\n" })],
+    ["200 with a line of an unknown key", ({ text }) => ({ status: 200, body: other.cosign(text, 1n) })],
+    [
+      "200 with a signature over another text",
+      ({ text }, { cosigner }) => ({ status: 200, body: cosigner.cosign(text.replace("ledger", "ladder"), 1n) }),
+    ],
+    ["200 with a megabyte", () => ({ status: 200, body: "x".repeat(1_000_000) })],
+    ["302 to somewhere", () => ({ status: 302 })],
+    ["403, 404, 422 in turn", (_, { submissions }) => ({ status: [403, 404, 422][submissions.length % 3] ?? 403 })],
+  ];
+  it.each(lies)("goes on without a witness that answers %s", async (_, lie) => {
+    const policy = await startWitnesses([honest, lie], 1);
+    const ledger = await startWith(policy);
+    await ledger.post("/add", "entry", SUBMIT);
+    const { cosignatures } = await published(ledger, policy, 2);
+    expect(cosignatures.map(({ witness }) => witness)).toEqual(["w1"]);
+    await eventually(async () => ((witnesses[1]?.submissions.length ?? 0) > 1 ? true : undefined));
+    expect((await ledger.get("/readyz")).status).toBe(200);
+  });
+
+  it("does not follow a witness whose recorded size changes with every request", async () => {
+    const policy = await startWitnesses([honest, ({ old }) => conflict(old === 1n ? 0n : 1n)], 1);
+    const ledger = await startWith(policy);
+    await published(ledger, policy);
+    expect(witnesses[1]?.submissions.length).toBeGreaterThan(1);
+    expect((await ledger.get("/readyz")).status).toBe(200);
+  });
+
+  it("refuses to start with keys that are not the origin's", async () => {
+    const started = startTestLedger({ config: { origin: "other.example/log" } });
+    await expect(started).rejects.toMatchObject({ code: "ERR_CONFIG" });
+  });
+});
