@@ -67,7 +67,7 @@ export interface InboundCall {
   readonly caller: Caller;
   readonly session: SessionKey;
   readonly serverId: string;
-  readonly target: { readonly kind: TargetKind; /** Name or URI at the server. */ readonly name: string };
+  readonly target: { readonly kind: TargetKind /** Name or URI at the server. */; readonly name: string };
   /** The request's params, strictly scanned. */
   readonly params: JsonObject;
   /** The message as received, and as it will be sent upstream if it is forwarded. */
@@ -101,7 +101,12 @@ export interface DecisionTicket {
 
 /** What was decided; its receipt is durable. */
 export type Decided =
-  | { readonly action: "forward"; readonly receipt: ReceiptRef; readonly ticket: DecisionTicket; readonly wouldDeny: boolean }
+  | {
+      readonly action: "forward";
+      readonly receipt: ReceiptRef;
+      readonly ticket: DecisionTicket;
+      readonly wouldDeny: boolean;
+    }
   | { readonly action: "refuse"; readonly receipt: ReceiptRef; readonly refusal: CallRefusal };
 
 /** How a forwarded call ended. */

@@ -6,7 +6,7 @@
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { SchemaJson } from "./cedar.ts";
 import type { CedarType } from "./value-mapping.ts";
-import { compileMapping, OpaqueSchema, type ValueMapping } from "./value-mapping.ts";
+import { compileMapping, OpaqueSchema, startCompilation, type ValueMapping } from "./value-mapping.ts";
 
 /** Action groups; every action is in exactly one, and in the group of its server. */
 export type ActionGroup = "call_tool" | "get_prompt" | "read_resource" | "complete";
@@ -17,8 +17,10 @@ export interface PolicyAction {
   readonly id: string;
   readonly group: ActionGroup;
   readonly serverId: string;
-  /** Undefined if the definition is opaque. */
+  /** Undefined if nothing of the arguments can be typed. */
   readonly input: ValueMapping | undefined;
+  /** True if some argument, or all of them, cannot be typed: policy sees `schemaStatus` `opaque`. */
+  readonly isOpaque: boolean;
 }
 
 /** What the schema is made from. */
@@ -63,7 +65,7 @@ const SYSTEM: CedarType = recordOf({
 export function listActions(sources: readonly SchemaSource[]): ReadonlyMap<string, PolicyAction> {
   const actions = sources.flatMap(({ serverId, tools, prompts }): PolicyAction[] => [
     ...tools.map(({ name, inputSchema }): PolicyAction => {
-      return { id: `${serverId}/${name}`, group: "call_tool", serverId, input: typeInput(inputSchema) };
+      return { id: `${serverId}/${name}`, group: "call_tool", serverId, ...typeInput(inputSchema) };
     }),
     ...prompts.map(({ name, argumentNames }): PolicyAction => {
       const properties = Object.fromEntries(argumentNames.map((argument) => [argument, { type: "string" }]));
@@ -71,11 +73,11 @@ export function listActions(sources: readonly SchemaSource[]): ReadonlyMap<strin
         id: `prompt:${serverId}/${name}`,
         group: "get_prompt",
         serverId,
-        input: typeInput({ type: "object", properties }),
+        ...typeInput({ type: "object", properties }),
       };
     }),
-    { id: `read:${serverId}`, group: "read_resource", serverId, input: typeInput(URI_INPUT) },
-    { id: `complete:${serverId}`, group: "complete", serverId, input: typeInput(URI_INPUT) },
+    { id: `read:${serverId}`, group: "read_resource", serverId, ...typeInput(URI_INPUT) },
+    { id: `complete:${serverId}`, group: "complete", serverId, ...typeInput(URI_INPUT) },
   ]);
   return new Map(actions.map((action) => [action.id, action]));
 }
@@ -118,15 +120,16 @@ function actionType({
   };
 }
 
-/** Types an input schema; undefined if it cannot be typed. No schema at all is an object without members. */
-function typeInput(schema: JsonValue | undefined): ValueMapping | undefined {
+/** Types an input schema. No schema at all is an object without members. */
+function typeInput(schema: JsonValue | undefined): Pick<PolicyAction, "input" | "isOpaque"> {
+  const typed = schema ?? { type: "object", properties: {} };
+  const withMembers = isJsonObject(typed) && typed["properties"] === undefined ? { ...typed, properties: {} } : typed;
+  const state = startCompilation(typed);
   try {
-    const typed = schema ?? { type: "object", properties: {} };
-    const withMembers = isJsonObject(typed) && typed["properties"] === undefined ? { ...typed, properties: {} } : typed;
-    const mapping = compileMapping(withMembers, typed);
-    return mapping.type.type === "Record" ? mapping : undefined;
+    const input = compileMapping(withMembers, state);
+    return input.type.type === "Record" ? { input, isOpaque: state.isOpaque } : { input: undefined, isOpaque: true };
   } catch (error) {
-    if (error instanceof OpaqueSchema) return undefined;
+    if (error instanceof OpaqueSchema) return { input: undefined, isOpaque: true };
     throw error;
   }
 }

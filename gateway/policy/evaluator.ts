@@ -100,11 +100,12 @@ function prepareSlice(name: string, bundle: PolicyBundle, action: PolicyAction):
       const policy = bundle.policies.get(id);
       return policy !== undefined && policy.notes.advisory === advisory && canMatch(policy.json, action);
     });
-  const deciding = `${name}/${action.id}`;
+  // The id comes last: a tool may be called anything, and must not name the set of another.
+  const deciding = `${name}/deciding/${action.id}`;
   preparePolicies(deciding, matching(false));
   const advisoryTexts = matching(true);
   if (Object.keys(advisoryTexts).length === 0) return { action, deciding, advisory: undefined };
-  const advisory = `${deciding}/advisory`;
+  const advisory = `${name}/advisory/${action.id}`;
   // Without a permit everything is denied; what matters is which forbids match.
   preparePolicies(advisory, advisoryTexts);
   return { action, deciding, advisory };
@@ -169,7 +170,7 @@ function decide(
 
 function systemOf(report: MappingReport, action: PolicyAction): Record<string, CedarValueJson> {
   return {
-    schemaStatus: action.input === undefined ? "opaque" : "typed",
+    schemaStatus: action.isOpaque ? "opaque" : "typed",
     undeclared: [...report.undeclared],
     truncated: [...report.truncated],
     inexact: report.inexact,

@@ -20,30 +20,54 @@ export interface MappingReport {
 /** A Cedar type and the function that makes a value of it; undefined where the value has none and is left out. */
 export interface ValueMapping {
   readonly type: CedarType;
+  /** True if a value of the declared type may have no Cedar value: its attribute is optional even where it is required. */
+  readonly isPartial?: true;
   readonly toCedar: (value: JsonValue, path: string, report: MappingReport) => CedarValueJson | undefined;
 }
 
 /** A Cedar type in schema JSON. */
 export type CedarType = TypeOfAttribute<string>;
 
-/** Thrown inside while compiling: the schema cannot be typed, and the definition becomes opaque. */
+/** One compilation: what bounds it, and whether a member had to be left untyped. */
+export interface Compilation {
+  /** The whole schema, for local `$ref`. */
+  readonly root: JsonValue;
+  /** Subschemas that may still be compiled: `$ref` can spell an exponential tree in a short text. */
+  left: number;
+  /** True if a member has no type that policy could see. */
+  isOpaque: boolean;
+}
+
+/** Thrown inside while compiling: this schema cannot be typed. */
 export class OpaqueSchema extends Error {}
+
+/** Thrown inside while compiling: nothing of the definition may be typed. */
+export class OpaqueDefinition extends OpaqueSchema {}
 
 const MAX_STRING = 4096;
 const MAX_DEPTH = 8;
-const RESERVED = new Set(["__entity", "__extn", "__expr"]);
+const MAX_SUBSCHEMAS = 2000;
+const RESERVED = new Set(["__entity", "__extn", "__expr", "__proto__"]);
+const DATETIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?(?:Z|[+-]\d{2}:?\d{2})$/u;
 const DECIMAL_MAX = 922_337_203_685_477;
 const SCALARS = new Set(["string", "integer", "number", "boolean"]);
+
+/** A fresh compilation of `root`. */
+export function startCompilation(root: JsonValue): Compilation {
+  return { root, left: MAX_SUBSCHEMAS, isOpaque: false };
+}
 
 /**
  * Compiles one schema.
  *
- * @param root  the whole schema, for local `$ref`
- * @throws {OpaqueSchema} recursive or remote `$ref`, no type, nested deeper than 8, a reserved property name
+ * @throws {OpaqueSchema} recursive or remote `$ref`, no type, nested deeper than 8
+ * @throws {OpaqueDefinition} a reserved property name, more than 2,000 subschemas
  */
-export function compileMapping(schema: JsonValue | undefined, root: JsonValue, depth = 0): ValueMapping {
+export function compileMapping(schema: JsonValue | undefined, state: Compilation, depth = 0): ValueMapping {
   if (depth > MAX_DEPTH) throw new OpaqueSchema("too deep");
-  const resolved = resolveReference(schema, root, new Set());
+  state.left -= 1;
+  if (state.left < 0) throw new OpaqueDefinition("too many subschemas");
+  const resolved = resolveReference(schema, state.root, new Set());
   if (resolved["format"] === "date-time" && resolved["type"] === "string") return datetimeMapping;
   const types = typesOf(resolved);
   const [single] = types;
@@ -58,9 +82,9 @@ export function compileMapping(schema: JsonValue | undefined, root: JsonValue, d
     case "boolean":
       return booleanMapping;
     case "array":
-      return arrayMapping(resolved["items"], root, depth);
+      return arrayMapping(resolved["items"], state, depth);
     case "object":
-      return objectMapping(resolved, root, depth);
+      return objectMapping(resolved, state, depth);
     default:
       throw new OpaqueSchema("no type");
   }
@@ -116,6 +140,7 @@ const longMapping: ValueMapping = {
 
 const decimalMapping: ValueMapping = {
   type: { type: "EntityOrCommon", name: "decimal" },
+  isPartial: true,
   toCedar: (value, _path, report) => {
     if (typeof value !== "number") return mismatch(report);
     const text = Number.isInteger(value) ? `${value}.0` : String(value);
@@ -133,18 +158,18 @@ const booleanMapping: ValueMapping = {
 
 const datetimeMapping: ValueMapping = {
   type: { type: "EntityOrCommon", name: "datetime" },
+  isPartial: true,
   toCedar: (value, _path, report) => {
     if (typeof value !== "string") return mismatch(report);
-    const match = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?(?:Z|[+-]\d{2}:?\d{2})$/u.exec(value);
-    const ms = match === null ? Number.NaN : Date.parse(value);
+    const ms = DATETIME.test(value) && isRealDay(value.slice(0, 10)) ? Date.parse(value) : Number.NaN;
     if (!Number.isNaN(ms)) return { __extn: { fn: "datetime", arg: new Date(ms).toISOString() } };
     report.inexact = true;
     return undefined;
   },
 };
 
-function arrayMapping(items: JsonValue | undefined, root: JsonValue, depth: number): ValueMapping {
-  const element = scalarElement(items, root, depth);
+function arrayMapping(items: JsonValue | undefined, state: Compilation, depth: number): ValueMapping {
+  const element = scalarElement(items, state, depth);
   return {
     type: { type: "Set", element: element?.type ?? { type: "String" } },
     toCedar: (value, path, report) => {
@@ -161,30 +186,40 @@ function arrayMapping(items: JsonValue | undefined, root: JsonValue, depth: numb
 }
 
 /** The mapping of the elements if all are of one scalar type. */
-function scalarElement(items: JsonValue | undefined, root: JsonValue, depth: number): ValueMapping | undefined {
+function scalarElement(items: JsonValue | undefined, state: Compilation, depth: number): ValueMapping | undefined {
   if (items === undefined) return undefined;
   try {
-    const types = typesOf(resolveReference(items, root, new Set()));
+    const types = typesOf(resolveReference(items, state.root, new Set()));
     const [type] = types;
     return types.length === 1 && type !== undefined && SCALARS.has(type)
-      ? compileMapping(items, root, depth + 1)
+      ? compileMapping(items, state, depth + 1)
       : undefined;
   } catch (error) {
-    if (error instanceof OpaqueSchema) return undefined;
+    if (error instanceof OpaqueSchema && !(error instanceof OpaqueDefinition)) return undefined;
     throw error;
   }
 }
 
-function objectMapping(schema: JsonObject, root: JsonValue, depth: number): ValueMapping {
+/** A member of an object: undefined mapping for a member that is declared and has no type that policy could see. */
+interface Member {
+  readonly mapping: ValueMapping | undefined;
+  readonly isRequired: boolean;
+}
+
+function objectMapping(schema: JsonObject, state: Compilation, depth: number): ValueMapping {
   const properties = schema["properties"];
   if (properties === undefined || !isJsonObject(properties)) return keySetMapping;
-  const members = new Map<string, ValueMapping | undefined>();
+  const listed = schema["required"];
+  const required = new Set<JsonValue>(Array.isArray(listed) ? listed : []);
+  const members = new Map<string, Member>();
   for (const [name, property] of Object.entries(properties)) {
-    if (RESERVED.has(name)) throw new OpaqueSchema("a reserved property name");
-    members.set(name, compileMember(property, root, depth));
+    if (RESERVED.has(name)) throw new OpaqueDefinition("a reserved property name");
+    const mapping = compileMember(property, state, depth);
+    const isPartial = mapping === undefined || mapping.isPartial === true || isNullable(property, state.root);
+    members.set(name, { mapping, isRequired: required.has(name) && !isPartial });
   }
-  const attributes = [...members].flatMap(([name, mapping]) =>
-    mapping === undefined ? [] : [[name, { ...mapping.type, required: false }] as const],
+  const attributes = [...members].flatMap(([name, { mapping, isRequired }]) =>
+    mapping === undefined ? [] : [[name, { ...mapping.type, required: isRequired }] as const],
   );
   return {
     type: { type: "Record", attributes: Object.fromEntries(attributes) },
@@ -192,34 +227,40 @@ function objectMapping(schema: JsonObject, root: JsonValue, depth: number): Valu
   };
 }
 
-/** A member without a type of its own is declared and has no attribute; deeper faults make the whole tool opaque. */
-function compileMember(property: JsonValue | undefined, root: JsonValue, depth: number): ValueMapping | undefined {
-  if (
-    property !== undefined &&
-    isJsonObject(property) &&
-    property["$ref"] === undefined &&
-    typesOf(property).length === 0
-  ) {
+/** A member that cannot be typed has no attribute, and policy is told that the definition is opaque. */
+function compileMember(property: JsonValue | undefined, state: Compilation, depth: number): ValueMapping | undefined {
+  try {
+    return compileMapping(property, state, depth + 1);
+  } catch (error) {
+    if (!(error instanceof OpaqueSchema) || error instanceof OpaqueDefinition) throw error;
+    state.isOpaque = true;
     return undefined;
   }
-  return compileMapping(property, root, depth + 1);
+}
+
+function isNullable(property: JsonValue | undefined, root: JsonValue): boolean {
+  const { type } = resolveReference(property, root, new Set());
+  return Array.isArray(type) && type.includes("null");
 }
 
 function recordOf(
   value: JsonObject,
-  members: ReadonlyMap<string, ValueMapping | undefined>,
+  members: ReadonlyMap<string, Member>,
   path: string,
   report: MappingReport,
 ): CedarValueJson {
   const record: Record<string, CedarValueJson> = {};
   for (const [name, item] of Object.entries(value)) {
     const at = path === "" ? name : `${path}.${name}`;
-    if (!members.has(name)) report.undeclared.add(at.slice(0, MAX_STRING));
-    const mapping = members.get(name);
-    if (mapping === undefined || item === undefined || item === null) continue;
-    const mapped = mapping.toCedar(item, at, report);
+    const member = members.get(name);
+    if (member === undefined) report.undeclared.add(at.slice(0, MAX_STRING));
+    if (member?.mapping === undefined || item === undefined || item === null) continue;
+    const mapped = member.mapping.toCedar(item, at, report);
     if (mapped !== undefined) record[name] = mapped;
   }
+  // A rule about a required argument must not be skipped because the argument is missing.
+  for (const [name, { isRequired }] of members)
+    if (isRequired && !Object.hasOwn(record, name)) report.mismatched = true;
   return record;
 }
 
@@ -229,6 +270,12 @@ const keySetMapping: ValueMapping = {
   toCedar: (value, _path, report) =>
     isJsonObject(value) ? Object.keys(value).map((key) => key.slice(0, MAX_STRING)) : mismatch(report),
 };
+
+/** True if the calendar has the day `YYYY-MM-DD`: Date.parse turns February 30 into March 2. */
+function isRealDay(day: string): boolean {
+  const ms = Date.parse(`${day}T00:00:00.000Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day);
+}
 
 function mismatch(report: MappingReport): undefined {
   report.mismatched = true;
@@ -246,6 +293,7 @@ function unionMapping(types: readonly string[]): ValueMapping {
   };
   return {
     type: { type: "Record", attributes },
+    isPartial: true,
     toCedar: (value, path, report) => {
       const [key, mapping] = unionMember(value);
       if (key === undefined || mapping === undefined) return mismatch(report);

@@ -1,0 +1,126 @@
+/**
+ * The recorder: the one writer of a stream. A receipt gets its number, link and signature when it is appended, in order;
+ * its promise resolves when it is durable. After a failed write nothing is accepted any more.
+ */
+
+import { sha256 } from "#crypto";
+import { StoreError } from "../../kernel/errors.ts";
+import { formatHex } from "../../kernel/hex.ts";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import type { AttestationField } from "../../kernel/receipt/fields.ts";
+import type { StreamHeader } from "../../kernel/receipt/header.ts";
+import type { ReceiptBody } from "../../kernel/receipt/receipt.ts";
+import { signEnvelope } from "../../kernel/signature/envelope.ts";
+import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
+import { formatTimestamp } from "../../kernel/time.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { Vault } from "./vault.ts";
+
+/** A body without the members that every receipt of the stream has. */
+export type Unplaced<T> = T extends ReceiptBody ? Omit<T, keyof StreamHeader> : never;
+
+/** A receipt that is durable. */
+export interface WrittenReceipt {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  /** Hex SHA-256 of the bytes. */
+  readonly hash: string;
+}
+
+/** Where the stream ends. */
+export interface StreamTip {
+  readonly nextSeq: number;
+  /** Hash of the last receipt; undefined before the first. */
+  readonly lastHash: string | undefined;
+}
+
+/** Appends receipts. */
+export interface Recorder {
+  readonly stream: string;
+  readonly tip: () => StreamTip;
+  /**
+   * Appends the receipt that `make` returns; `make` runs at once, with the secret for its commitments.
+   * @throws {StoreError} ERR_STREAM_FAILED
+   */
+  readonly append: (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>) => Promise<WrittenReceipt>;
+  readonly isFailed: () => boolean;
+  /** Milliseconds since the last receipt was appended. */
+  readonly silenceMs: () => number;
+  readonly close: () => Promise<void>;
+}
+
+/** What a recorder is made of. */
+export interface RecorderOptions {
+  readonly stream: string;
+  readonly tip: StreamTip;
+  readonly commit: GroupCommit;
+  readonly vault: Vault;
+  /** Signs every receipt but the first. */
+  readonly receiptSigner: EnvelopeSigner;
+  /** Signs the first receipt too. */
+  readonly instanceSigner: EnvelopeSigner;
+  readonly attestation: AttestationField;
+  readonly nowMs: () => number;
+  /** Told of every durable receipt, in order. */
+  readonly onWritten: (receipt: WrittenReceipt) => void;
+}
+
+const MAX_RECEIPT_BYTES = 65_535;
+
+/** Makes the recorder of an opened stream; `vault.prepare(tip.nextSeq)` was awaited. */
+export function makeRecorder(options: RecorderOptions): Recorder {
+  const { stream, commit, vault, nowMs } = options;
+  let { nextSeq, lastHash } = options.tip;
+  let lastAtMs = nowMs();
+  let turn: Promise<void> = Promise.resolve();
+
+  const place = (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>): WrittenReceipt => {
+    const seq = nextSeq;
+    const header: StreamHeader = {
+      v: 1,
+      stream,
+      seq,
+      time: formatTimestamp(nowMs()),
+      attestation: options.attestation,
+      ...(lastHash === undefined ? {} : { prev: lastHash }),
+    };
+    const signers = seq === 0 ? [options.instanceSigner, options.receiptSigner] : [options.receiptSigner];
+    const bytes = canonicalBytes(signEnvelope({ ...make(vault.secret(seq), seq), ...header }, signers));
+    if (bytes.length > MAX_RECEIPT_BYTES) {
+      throw new StoreError("ERR_STREAM_FAILED", `a receipt of ${bytes.length} bytes is above the limit of an entry`);
+    }
+    const hash = formatHex(sha256(bytes));
+    nextSeq = seq + 1;
+    lastHash = hash;
+    lastAtMs = nowMs();
+    return { seq, bytes, hash };
+  };
+  return {
+    stream,
+    tip: () => ({ nextSeq, lastHash }),
+    isFailed: commit.isFailed,
+    silenceMs: () => nowMs() - lastAtMs,
+    append: async (make) => {
+      // Receipts are made one after another: each may wait for the vault, none overtakes.
+      const made = turn.then(async () => {
+        await vault.prepare(nextSeq);
+        if (commit.isFailed())
+          throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed", { fatal: true });
+        const receipt = place(make);
+        return { receipt, durable: commit.append(receipt.bytes) };
+      });
+      turn = made.then(
+        () => undefined,
+        () => undefined,
+      );
+      const { receipt, durable } = await made;
+      await durable;
+      options.onWritten(receipt);
+      return receipt;
+    },
+    close: async () => {
+      await turn;
+      await commit.close();
+    },
+  };
+}

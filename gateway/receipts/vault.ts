@@ -1,0 +1,89 @@
+/**
+ * The vault: one random 32-byte secret a receipt, durable before the receipt that commits under it. Secrets are made ahead
+ * in blocks, so that no call waits for a sync here. Deleting a secret (32 zero bytes, synced) erases what it opens.
+ *
+ * Files `vault/<block number>`, each of 4096 slots of 32 bytes; the secret of receipt `seq` is slot `seq % 4096` of block
+ * `seq / 4096`. A secret is never derived from another.
+ */
+
+import { constants } from "node:fs";
+import { mkdir, open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { StoreError } from "../../kernel/errors.ts";
+import { syncFolder } from "./frame-log.ts";
+
+/** Secrets of one stream. */
+export interface Vault {
+  /** Makes the secrets of the next receipts durable; call before a receipt with this number is made. */
+  readonly prepare: (seq: number) => Promise<void>;
+  /** The secret of receipt `seq`, which `prepare` has covered. */
+  readonly secret: (seq: number) => Uint8Array;
+}
+
+const SLOT_BYTES = 32;
+const BLOCK_SLOTS = 4096;
+
+/**
+ * @param folder  made if there is none
+ * @param randomBytes  the operating system's generator
+ */
+export function openVault(folder: string, randomBytes: (length: number) => Uint8Array): Vault {
+  const blocks = new Map<number, Uint8Array>();
+  const preparing = new Map<number, Promise<void>>();
+  const load = (block: number): Promise<void> => {
+    const known = preparing.get(block);
+    if (known !== undefined) return known;
+    const loading = readOrMakeBlock(folder, block, randomBytes).then((content) => {
+      blocks.set(block, content);
+      // Two blocks are enough: the present one and the next.
+      for (const old of [...blocks.keys()]) if (old < block - 1) blocks.delete(old);
+    });
+    preparing.set(block, loading);
+    return loading;
+  };
+  return {
+    prepare: async (seq) => {
+      const block = Math.floor(seq / BLOCK_SLOTS);
+      await load(block);
+      if (seq % BLOCK_SLOTS >= BLOCK_SLOTS / 2) await load(block + 1);
+    },
+    secret: (seq) => {
+      const content = blocks.get(Math.floor(seq / BLOCK_SLOTS));
+      if (content === undefined) throw new StoreError("ERR_STREAM_FAILED", "the vault has no secret for this receipt");
+      const slot = seq % BLOCK_SLOTS;
+      return content.slice(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES);
+    },
+  };
+}
+
+async function readOrMakeBlock(
+  folder: string,
+  block: number,
+  randomBytes: (length: number) => Uint8Array,
+): Promise<Uint8Array> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, String(block).padStart(8, "0"));
+  const content = await readWhole(path);
+  if (content !== undefined) return content;
+  const fresh = randomBytes(BLOCK_SLOTS * SLOT_BYTES);
+  // A torn block of an earlier crash was used by no receipt: `prepare` had not resolved.
+  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600);
+  try {
+    await file.writeFile(fresh);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await syncFolder(folder);
+  return fresh;
+}
+
+async function readWhole(path: string): Promise<Uint8Array | undefined> {
+  try {
+    const content = new Uint8Array(await readFile(path));
+    return content.length === BLOCK_SLOTS * SLOT_BYTES ? content : undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
