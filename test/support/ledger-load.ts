@@ -1,0 +1,133 @@
+/**
+ * The load of the ledger's benchmark, in a process of its own: plain sockets, one request in flight each, as little work
+ * a request as possible, so that the measured server has the machine.
+ *
+ * Takes one job by IPC, answers with its result, and ends.
+ */
+
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+
+/** What to send, and for how long. */
+export interface LoadJob {
+  readonly port: number;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly connections: number;
+  readonly milliseconds: number;
+  /** `random`: unique bodies of this length. `files`: each connection sends its own prepared bodies, in order. */
+  readonly bodies:
+    | { readonly kind: "random"; readonly bytes: number }
+    | { readonly kind: "files"; readonly paths: readonly string[] };
+}
+
+/** What came of it. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly faults: number;
+  readonly milliseconds: number;
+  /** Sorted samples of milliseconds from request to answer. */
+  readonly latencies: readonly number[];
+  readonly firstFault?: string;
+}
+
+process.once("message", (job: LoadJob) => {
+  void run(job).then((result) => process.send?.(result, () => process.disconnect()));
+});
+
+async function run(job: LoadJob): Promise<LoadResult> {
+  const head = requestHead(job);
+  const latencies: number[] = [];
+  const faults: string[] = [];
+  const started = performance.now();
+  const deadline = started + job.milliseconds;
+  const loops = Array.from(
+    { length: job.connections },
+    (_, i) => new Connection(job.port, bodySource(job, i), head, deadline, latencies, faults).done,
+  );
+  await Promise.all(loops);
+  return {
+    requests: latencies.length,
+    faults: faults.length,
+    milliseconds: performance.now() - started,
+    latencies: latencies.toSorted((a, b) => a - b),
+    ...(faults[0] === undefined ? {} : { firstFault: faults[0] }),
+  };
+}
+
+function requestHead({ path, headers }: LoadJob): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${lines.join("")}content-length: `;
+}
+
+/** Gives the next body, or undefined when there is none. */
+type BodySource = () => Uint8Array | undefined;
+
+function bodySource(job: LoadJob, connection: number): BodySource {
+  const { bodies } = job;
+  if (bodies.kind === "random") {
+    const body = randomBytes(bodies.bytes);
+    let counter = 0;
+    return () => {
+      body.writeUInt32LE(counter, 0);
+      body.writeUInt32LE(connection, 4);
+      counter += 1;
+      return body;
+    };
+  }
+  const path = bodies.paths[connection];
+  return path === undefined ? () => undefined : preparedBodies(readFileSync(path));
+}
+
+/** Bodies of a prepared file: u32 length, bytes, and so on. */
+function preparedBodies(file: Buffer): BodySource {
+  let at = 0;
+  return () => {
+    if (at >= file.length) return undefined;
+    const length = file.readUInt32BE(at);
+    at += 4 + length;
+    return file.subarray(at - length, at);
+  };
+}
+
+class Connection {
+  readonly done: Promise<void>;
+  readonly #socket: Socket;
+  #received = "";
+  #sentAt = 0;
+
+  constructor(port: number, source: BodySource, head: string, deadline: number, latencies: number[], faults: string[]) {
+    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    this.done = new Promise((resolve) => {
+      const next = (): void => {
+        const body = performance.now() < deadline ? source() : undefined;
+        if (body === undefined) return void this.#socket.end();
+        this.#sentAt = performance.now();
+        this.#socket.cork();
+        this.#socket.write(`${head}${body.length}\r\n\r\n`, "latin1");
+        this.#socket.write(Buffer.from(body));
+        this.#socket.uncork();
+      };
+      this.#socket.on("connect", next);
+      this.#socket.on("data", (chunk) => {
+        this.#received += chunk.toString("latin1");
+        if (!isWhole(this.#received)) return;
+        if (!/^HTTP\/1.1 20[01] /.test(this.#received)) faults.push(this.#received);
+        latencies.push(performance.now() - this.#sentAt);
+        this.#received = "";
+        next();
+      });
+      this.#socket.on("error", (error) => faults.push(String(error)));
+      this.#socket.on("close", () => resolve());
+    });
+  }
+}
+
+/** True once head and body are there, by content-length or by the last chunk. */
+function isWhole(text: string): boolean {
+  const end = text.indexOf("\r\n\r\n");
+  if (end === -1) return false;
+  const length = /content-length: (\d+)/i.exec(text)?.[1];
+  return length === undefined ? text.endsWith("0\r\n\r\n") : text.length >= end + 4 + Number(length);
+}
