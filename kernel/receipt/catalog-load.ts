@@ -1,11 +1,14 @@
 /** Catalog-load receipt: a catalog of approved servers and definitions took effect, or was refused. */
 
-import type { Digest, ServerId } from "./fields.ts";
-import type { StreamHeader } from "./header.ts";
-import type { Principal } from "./identity.ts";
-import type { Observed } from "./observed.ts";
-import type { ReasonCode } from "./reasons.ts";
-import type { LoadResult } from "./vocabulary.ts";
+import { array, integer, literal, mapped, object, type Shape } from "../shape.ts";
+import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import { type Digest, digestShape, MAX_NAMES, type ServerId, serverIdShape } from "./fields.ts";
+import { headerMembers, type StreamHeader } from "./header.ts";
+import { type Principal, principalShape } from "./identity.ts";
+import { checkLoad } from "./load.ts";
+import { type Observed, observed } from "./observed.ts";
+import { type ReasonCode, reasonShape } from "./reasons.ts";
+import { LOAD_RESULTS, type LoadResult } from "./vocabulary.ts";
 
 /** One server of the catalog. */
 export type CatalogServer = {
@@ -32,3 +35,31 @@ export type CatalogLoadBody = StreamHeader & {
   /** Who approved the change; empty for first use. At most 16. */
   readonly approvers: readonly Principal[];
 };
+
+export const catalogLoadShape: Shape<Signed<CatalogLoadBody>> = mapped(
+  object<Signed<CatalogLoadBody>>({
+    ...headerMembers,
+    kind: literal("catalog-load"),
+    result: literal(...LOAD_RESULTS),
+    reasons: array(reasonShape, { max: MAX_NAMES }),
+    catalog: object<{ readonly digest: Digest }>({ digest: digestShape }),
+    previous: observed(digestShape),
+    servers: array(
+      object<CatalogServer>({
+        id: serverIdShape,
+        identity: observed(digestShape),
+        surface: observed(digestShape),
+        tools: integer(),
+        definition: literal("approved", "first-use"),
+      }),
+      { max: 128 },
+    ),
+    approvers: array(principalShape, { max: 16 }),
+    signatures: signaturesShape,
+  }),
+  (receipt) => {
+    const ids = receipt.servers.map(({ id }) => id);
+    checkLoad(receipt, ids);
+    return receipt;
+  },
+);

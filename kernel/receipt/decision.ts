@@ -3,14 +3,55 @@
  * has this receipt alone. Fields R1–R13 of the containment evidence contract are all here, each with its state.
  */
 
-import type { Accounting, Commitment, Digest, Hex64, PolicyRef } from "./fields.ts";
-import type { StreamHeader } from "./header.ts";
-import type { Approval, Delegation, Identity, Principal, SessionPlace, Workflow } from "./identity.ts";
-import type { DataFacts } from "./inspection.ts";
-import type { Observed } from "./observed.ts";
-import type { Ruling } from "./ruling.ts";
-import type { CatalogView, Definition, Server, UpstreamLeg, Wire } from "./target.ts";
-import type { UpstreamAuth } from "./vocabulary.ts";
+import { FormatError } from "../errors.ts";
+import { array, hex, integer, literal, mapped, object, type Shape, tagged } from "../shape.ts";
+import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import {
+  type Accounting,
+  accountingShape,
+  type Commitment,
+  commitmentShape,
+  type Digest,
+  digestShape,
+  type Hex64,
+  hex64Shape,
+  MAX_NAMES,
+  type PolicyRef,
+  policyRefShape,
+  seqShape,
+  seqsShape,
+} from "./fields.ts";
+import { headerMembers, type StreamHeader } from "./header.ts";
+import {
+  type Approval,
+  approvalShape,
+  type Delegation,
+  delegationShape,
+  type Identity,
+  identityShape,
+  type Principal,
+  principalShape,
+  type SessionPlace,
+  sessionPlaceShape,
+  type Workflow,
+  workflowShape,
+} from "./identity.ts";
+import { type DataFacts, dataFactsMembers } from "./inspection.ts";
+import { type Observed, observed } from "./observed.ts";
+import { type Ruling, rulingShape } from "./ruling.ts";
+import {
+  type CatalogView,
+  catalogViewShape,
+  type Definition,
+  definitionShape,
+  type Server,
+  serverShape,
+  type UpstreamLeg,
+  upstreamLegShape,
+  type Wire,
+  wireShape,
+} from "./target.ts";
+import { UPSTREAM_AUTHS, type UpstreamAuth } from "./vocabulary.ts";
 
 /** Identity of the call and its ties to earlier receipts of the stream (their seq). */
 export type CallTies = {
@@ -23,6 +64,9 @@ export type CallTies = {
   /** Decision of the attempt that this one repeats. */
   readonly retry_of: Observed<number>;
 };
+
+/** Whether an outcome receipt is to follow. */
+export type ExpectedOutcome = { readonly state: "pending" } | { readonly state: "absent" };
 
 /** Body of a decision receipt (before signing). */
 export type DecisionBody = StreamHeader &
@@ -56,10 +100,67 @@ export type DecisionBody = StreamHeader &
     /** R9. */
     readonly ruling: Ruling;
     readonly approval: Observed<Approval>;
-    /** R11: `pending` if the call goes out, `absent` if it does not. */
-    readonly outcome: { readonly state: "pending" } | { readonly state: "absent" };
+    /** R11: `pending` if the call goes out or is answered as a phantom, `absent` if it is not. */
+    readonly outcome: ExpectedOutcome;
     /** R13. */
     readonly accounting: Observed<Accounting>;
     /** Decisions of the same session whose outcome was not known yet (seq, ascending). */
     readonly concurrent_with: readonly number[];
   };
+
+export const decisionShape: Shape<Signed<DecisionBody>> = mapped(
+  object<Signed<DecisionBody>>({
+    ...headerMembers,
+    ...dataFactsMembers,
+    kind: literal("decision"),
+    call: object<CallTies>({
+      id: hex(16),
+      round: integer({ max: 64 }),
+      first_round: observed(seqShape),
+      retry_of: observed(seqShape),
+    }),
+    principal: observed(principalShape),
+    delegation: observed(delegationShape),
+    actor: observed(identityShape),
+    subject: observed(identityShape),
+    session: observed(sessionPlaceShape),
+    workflow: observed(workflowShape),
+    data_subjects: observed(array(hex64Shape, { max: MAX_NAMES })),
+    policy: observed(policyRefShape),
+    boundary: observed(digestShape),
+    catalog: observed(catalogViewShape),
+    wire: wireShape,
+    upstream: observed(upstreamLegShape),
+    upstream_auth: observed(literal(...UPSTREAM_AUTHS)),
+    server: observed(serverShape),
+    definition: observed(definitionShape),
+    request_received: observed(commitmentShape),
+    request_sent: observed(commitmentShape),
+    ruling: rulingShape,
+    approval: observed(approvalShape),
+    outcome: tagged("state", {
+      pending: object<{ readonly state: "pending" }>({ state: literal("pending") }),
+      absent: object<{ readonly state: "absent" }>({ state: literal("absent") }),
+    }),
+    accounting: observed(accountingShape),
+    concurrent_with: seqsShape,
+    signatures: signaturesShape,
+  }),
+  checkDecision,
+);
+
+/** A refused or held call has sent nothing and awaits nothing. */
+function checkDecision(receipt: Signed<DecisionBody>): Signed<DecisionBody> {
+  const { action } = receipt.ruling;
+  const isAnswered = action === "forward" || action === "phantom";
+  if ((receipt.outcome.state === "pending") !== isAnswered) {
+    throw new FormatError(
+      "ERR_SHAPE",
+      "decision: want a pending outcome exactly if the call is forwarded or a phantom",
+    );
+  }
+  if (receipt.request_sent.state === "present" && action !== "forward") {
+    throw new FormatError("ERR_SHAPE", "decision: want no request sent unless the call is forwarded");
+  }
+  return receipt;
+}

@@ -1,11 +1,26 @@
 /** Drift receipt: a server's surface was listed again, and how it differs from the approved one (perhaps nowhere). */
 
-import type { Digest, ServerId } from "./fields.ts";
-import type { StreamHeader } from "./header.ts";
-import type { Finding } from "./inspection.ts";
-import type { Observed } from "./observed.ts";
-import type { CalledName } from "./target.ts";
-import type { DefinitionMember, DriftAction, DriftChange, DriftSubject, DriftTrigger, Mode } from "./vocabulary.ts";
+import { array, integer, literal, object, type Shape } from "../shape.ts";
+import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import { type Digest, digestShape, type ServerId, serverIdShape } from "./fields.ts";
+import { headerMembers, type StreamHeader } from "./header.ts";
+import { type Finding, findingsShape } from "./inspection.ts";
+import { type Observed, observed } from "./observed.ts";
+import { type CalledName, calledNameShape } from "./target.ts";
+import {
+  DEFINITION_MEMBERS,
+  type DefinitionMember,
+  DRIFT_ACTIONS,
+  DRIFT_CHANGES,
+  DRIFT_SUBJECTS,
+  DRIFT_TRIGGERS,
+  type DriftAction,
+  type DriftChange,
+  type DriftSubject,
+  type DriftTrigger,
+  MODES,
+  type Mode,
+} from "./vocabulary.ts";
 
 /** One difference. `before` and `after` are the `model` digests (`full` for a cosmetic change). */
 export type DriftItem = {
@@ -34,3 +49,27 @@ export type DriftBody = StreamHeader & {
   /** Findings in the new definitions, at most 64. */
   readonly findings: readonly Finding[];
 };
+
+const itemShape: Shape<DriftItem> = object<DriftItem>({
+  subject: literal(...DRIFT_SUBJECTS),
+  name: observed(calledNameShape),
+  change: literal(...DRIFT_CHANGES),
+  before: observed(digestShape),
+  after: observed(digestShape),
+  members: array(literal(...DEFINITION_MEMBERS), { max: DEFINITION_MEMBERS.length }),
+  action: literal(...DRIFT_ACTIONS),
+});
+
+export const driftShape: Shape<Signed<DriftBody>> = object<Signed<DriftBody>>({
+  ...headerMembers,
+  kind: literal("drift"),
+  server: serverIdShape,
+  trigger: literal(...DRIFT_TRIGGERS),
+  mode: literal(...MODES),
+  approved: digestShape,
+  listed: observed(digestShape),
+  items: array(itemShape, { max: 64 }),
+  more: integer(),
+  findings: findingsShape,
+  signatures: signaturesShape,
+});

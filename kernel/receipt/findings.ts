@@ -1,5 +1,8 @@
 /** The closed list of finding codes, and the two open families whose names the operator's files choose. */
 
+import { FormatError } from "../errors.ts";
+import { mapped, type Shape, string } from "../shape.ts";
+
 /** Rules that the gateway itself knows, sorted. */
 export const FINDING_CODES = [
   "catalog.pagination",
@@ -73,3 +76,17 @@ export const FINDING_CODES = [
 
 /** A code of the list, or `op.<rule>` from a rule file of the policy bundle, or `ext.<rule>` from an external detector. */
 export type FindingCode = (typeof FINDING_CODES)[number] | `op.${string}` | `ext.${string}`;
+
+const KNOWN: ReadonlySet<string> = new Set(FINDING_CODES);
+const OPEN = /^(?:op|ext)\.[a-z0-9][a-z0-9_.-]{0,58}$/u;
+
+/** True for a code of the list and for names of the two open families, at most 64 characters. */
+export function isFindingCode(text: string): text is FindingCode {
+  return KNOWN.has(text) || (OPEN.test(text) && !text.endsWith("\n"));
+}
+
+/** A finding code in JSON. */
+export const findingCodeShape: Shape<FindingCode> = mapped(string({ maxLength: 64 }), (text) => {
+  if (isFindingCode(text)) return text;
+  throw new FormatError("ERR_SHAPE", "want a finding code of the closed list, or op.<rule> or ext.<rule>");
+});

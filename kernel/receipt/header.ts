@@ -1,7 +1,8 @@
 /** The members that every receipt of a stream has, whatever its kind. */
 
+import { integer, literal, type Members, optional, timestamp } from "../shape.ts";
 import type { Timestamp } from "../time.ts";
-import type { AttestationField, Hex64 } from "./fields.ts";
+import { type AttestationField, attestationShape, type Hex64, hex64Shape } from "./fields.ts";
 
 /** Place of a receipt in its stream. `prev` is absent if and only if `seq` is 0. */
 export type StreamHeader = {
@@ -16,4 +17,14 @@ export type StreamHeader = {
   readonly time: Timestamp;
   /** Hardware evidence about the key that signs; never omitted. */
   readonly attestation: AttestationField;
+};
+
+/** Shapes of the header's members, to be spread into the shape of a kind. */
+export const headerMembers: Members<StreamHeader> = {
+  v: literal(1),
+  stream: hex64Shape,
+  seq: integer(),
+  prev: optional(hex64Shape),
+  time: timestamp(),
+  attestation: attestationShape,
 };

@@ -1,15 +1,22 @@
 /** Who asks, on whose behalf, in which session and workflow; names of people appear as keyed hashes only. */
 
+import { array, hex, integer, literal, object, type Shape, string, timestamp } from "../shape.ts";
 import type { Timestamp } from "../time.ts";
-import type { Digest, Hex64, ServerId } from "./fields.ts";
-import type { Observed } from "./observed.ts";
-import type {
-  ApprovalEvidence,
-  Binding,
-  IdentityOutcome,
-  Provenance,
-  SessionSource,
-  SessionTrust,
+import { type Digest, digestShape, type Hex64, hex64Shape, MAX_NAMES, seqShape } from "./fields.ts";
+import { type Observed, observed } from "./observed.ts";
+import {
+  APPROVAL_EVIDENCES,
+  type ApprovalEvidence,
+  BINDINGS,
+  type Binding,
+  IDENTITY_OUTCOMES,
+  type IdentityOutcome,
+  PROVENANCES,
+  type Provenance,
+  SESSION_SOURCES,
+  SESSION_TRUSTS,
+  type SessionSource,
+  type SessionTrust,
 } from "./vocabulary.ts";
 
 /** A principal: its issuer as configured (`local` for local users), and HMAC of its name under the gateway's vault key. */
@@ -27,7 +34,7 @@ export type Identity = {
 /** What one hop of a delegation may do; each hop is at most as wide as the one before in every member. */
 export type DelegationScope = {
   /** `<server id>/<tool>`, or `<server id>/*`; sorted, at most 32. */
-  readonly tools: readonly `${ServerId}/${string}`[];
+  readonly tools: readonly string[];
   /** Keyed hashes of resource prefixes, sorted, at most 32. */
   readonly resources: readonly Hex64[];
   readonly not_after: Timestamp;
@@ -80,3 +87,71 @@ export type Approval = {
   /** Digest of everything the approval is bound to. */
   readonly binding: Hex64;
 };
+
+const issuerShape: Shape<string> = string({ pattern: /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}$/u, maxLength: 200 });
+const scopedToolShape: Shape<string> = string({
+  pattern: /^[a-z0-9][a-z0-9-]{0,23}\/(?:\*|[A-Za-z0-9_./-]{1,128})$/u,
+  maxLength: 153,
+});
+
+export const principalShape: Shape<Principal> = object<Principal>({ issuer: issuerShape, id: hex64Shape });
+
+export const identityShape: Shape<Identity> = object<Identity>({
+  issuer: issuerShape,
+  id: hex64Shape,
+  provenance: literal(...PROVENANCES),
+  outcome: literal(...IDENTITY_OUTCOMES),
+  binding: literal(...BINDINGS),
+});
+
+const hopShape: Shape<DelegationHop> = object<DelegationHop>({
+  delegator: hex64Shape,
+  delegate: hex64Shape,
+  scope: object<DelegationScope>({
+    tools: array(scopedToolShape, { max: MAX_NAMES }),
+    resources: array(hex64Shape, { max: MAX_NAMES }),
+    not_after: timestamp(),
+    depth: integer({ max: 8 }),
+  }),
+  link: hex64Shape,
+});
+
+export const delegationShape: Shape<Delegation> = object<Delegation>({
+  hops: array(hopShape, { min: 1, max: 8 }),
+  correlation: hex64Shape,
+});
+
+/** UUID, lower case. */
+export const sessionIdShape: Shape<string> = string({
+  pattern: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/u,
+  maxLength: 36,
+  description: "a lower-case UUID",
+});
+
+export const sessionShape: Shape<Session> = object<Session>({
+  id: sessionIdShape,
+  key: hex64Shape,
+  source: literal(...SESSION_SOURCES),
+  trust: literal(...SESSION_TRUSTS),
+});
+
+export const sessionPlaceShape: Shape<SessionPlace> = object<SessionPlace>({
+  id: sessionIdShape,
+  key: hex64Shape,
+  source: literal(...SESSION_SOURCES),
+  trust: literal(...SESSION_TRUSTS),
+  session_seq: seqShape,
+});
+
+export const workflowShape: Shape<Workflow> = object<Workflow>({
+  id: string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u, maxLength: 64 }),
+  provenance: literal("workflow-token", "token-claim"),
+  scope: digestShape,
+});
+
+export const approvalShape: Shape<Approval> = object<Approval>({
+  id: hex(16),
+  evidence: literal(...APPROVAL_EVIDENCES),
+  approver: observed(principalShape),
+  binding: hex64Shape,
+});

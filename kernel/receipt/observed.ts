@@ -3,7 +3,8 @@
  * the reason), or is not known yet. An omitted field is a format error, so silence never reads as "nothing happened".
  */
 
-import type { ReasonCode } from "./reasons.ts";
+import { literal, object, type Shape, tagged } from "../shape.ts";
+import { type ReasonCode, reasonShape } from "./reasons.ts";
 
 /** One observed field. JSON: `{"state": "present", "value": …}`, `{"state": "absent"}` and so on. */
 export type Observed<T> =
@@ -31,4 +32,17 @@ export function notEstablished(reason: ReasonCode): { readonly state: "not_estab
 /** The value of a present field, else undefined. */
 export function observedValue<T>(field: Observed<T>): T | undefined {
   return field.state === "present" ? field.value : undefined;
+}
+
+/** The shape of an observed field whose values `shape` reads. */
+export function observed<T>(shape: Shape<T>): Shape<Observed<T>> {
+  return tagged("state", {
+    present: object<{ readonly state: "present"; readonly value: T }>({ state: literal("present"), value: shape }),
+    absent: object<{ readonly state: "absent" }>({ state: literal("absent") }),
+    not_established: object<{ readonly state: "not_established"; readonly reason: ReasonCode }>({
+      state: literal("not_established"),
+      reason: reasonShape,
+    }),
+    pending: object<{ readonly state: "pending" }>({ state: literal("pending") }),
+  });
 }

@@ -1,12 +1,23 @@
 /** Outcome receipt: how a dispatched call ended; durable before the client is answered. */
 
-import type { Accounting, Commitment, Hex64 } from "./fields.ts";
-import type { StreamHeader } from "./header.ts";
-import type { DataFacts } from "./inspection.ts";
-import type { Observed } from "./observed.ts";
-import type { Ruling } from "./ruling.ts";
-import type { Server, UpstreamLeg, Wire } from "./target.ts";
-import type { Effect, Status } from "./vocabulary.ts";
+import { FormatError } from "../errors.ts";
+import { hex, integer, literal, mapped, object, type Shape } from "../shape.ts";
+import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import {
+  type Accounting,
+  accountingShape,
+  type Commitment,
+  commitmentShape,
+  type Hex64,
+  hex64Shape,
+  seqShape,
+} from "./fields.ts";
+import { headerMembers, type StreamHeader } from "./header.ts";
+import { type DataFacts, dataFactsMembers } from "./inspection.ts";
+import { type Observed, observed } from "./observed.ts";
+import { type Ruling, rulingShape } from "./ruling.ts";
+import { type Server, serverShape, type UpstreamLeg, upstreamLegShape, type Wire, wireShape } from "./target.ts";
+import { EFFECTS, type Effect, STATUSES, type Status } from "./vocabulary.ts";
 
 /** The decision that this outcome belongs to. */
 export type OutcomeTies = {
@@ -47,3 +58,45 @@ export type OutcomeBody = StreamHeader &
     readonly accounting: Observed<Accounting>;
     readonly latency: Observed<Latency>;
   };
+
+export const outcomeShape: Shape<Signed<OutcomeBody>> = mapped(
+  object<Signed<OutcomeBody>>({
+    ...headerMembers,
+    ...dataFactsMembers,
+    kind: literal("outcome"),
+    call: object<OutcomeTies>({
+      id: hex(16),
+      round: integer({ max: 64 }),
+      decision_seq: seqShape,
+      decision_hash: hex64Shape,
+      resolves: observed(seqShape),
+    }),
+    wire: wireShape,
+    upstream: observed(upstreamLegShape),
+    server: observed(serverShape),
+    outcome: object<OutcomeFacts>({
+      status: literal(...STATUSES),
+      effect: literal(...EFFECTS),
+      rpc_code: observed(integer({ min: -2_147_483_648, max: 2_147_483_647 })),
+    }),
+    respond: observed(rulingShape),
+    response_received: observed(commitmentShape),
+    response_returned: observed(commitmentShape),
+    accounting: observed(accountingShape),
+    latency: observed(
+      object<Latency>({ policy_us: integer(), inspection_us: integer(), upstream_us: integer(), total_us: integer() }),
+    ),
+    signatures: signaturesShape,
+  }),
+  checkOutcome,
+);
+
+function checkOutcome(receipt: Signed<OutcomeBody>): Signed<OutcomeBody> {
+  if (receipt.call.decision_seq >= receipt.seq) {
+    throw new FormatError("ERR_SHAPE", "outcome: want a decision before it in the stream");
+  }
+  if (receipt.outcome.status === "phantom" && receipt.outcome.effect !== "none") {
+    throw new FormatError("ERR_SHAPE", "outcome: want no effect of a phantom");
+  }
+  return receipt;
+}

@@ -3,6 +3,8 @@
  * free text could carry a value of the call into the log.
  */
 
+import { literal, type Shape } from "../shape.ts";
+
 /** Every reason code that a receipt may carry, sorted. Dotted lower case. */
 export const REASON_CODES = [
   "approval.expired",
@@ -143,3 +145,6 @@ export const REASON_CODES = [
 
 /** One code of the closed list. */
 export type ReasonCode = (typeof REASON_CODES)[number];
+
+/** A reason code in JSON. */
+export const reasonShape: Shape<ReasonCode> = literal(...REASON_CODES);

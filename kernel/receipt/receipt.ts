@@ -1,17 +1,30 @@
-/** All receipts of a stream: the closed union of kinds. */
+/**
+ * All receipts of a stream: the closed union of kinds, and their bytes.
+ *
+ * Entry bytes = JCS(envelope with `signatures`): exactly these are stored, leaf-hashed and named by `prev`.
+ */
 
-import type { Signed } from "../signature/envelope.ts";
-import type { CatalogLoadBody } from "./catalog-load.ts";
-import type { DecisionBody } from "./decision.ts";
-import type { DriftBody } from "./drift.ts";
-import type { HeartbeatBody } from "./heartbeat.ts";
-import type { OutcomeBody } from "./outcome.ts";
-import type { PolicyLoadBody } from "./policy-load.ts";
-import type { RefusalsBody } from "./refusals.ts";
-import type { SessionOpenBody } from "./session-open.ts";
-import type { SessionSealBody } from "./session-seal.ts";
-import type { StreamCloseBody } from "./stream-close.ts";
-import type { StreamOpenBody } from "./stream-open.ts";
+import { sha256 } from "#crypto";
+import { FormatError } from "../errors.ts";
+import { canonicalBytes, parseCanonical } from "../json/canonical.ts";
+import type { JsonValue } from "../json/value.ts";
+import { readShape, type Shape, tagged } from "../shape.ts";
+import { type Signed, signEnvelope } from "../signature/envelope.ts";
+import type { EnvelopeSigner } from "../signature/signer.ts";
+import { type CatalogLoadBody, catalogLoadShape } from "./catalog-load.ts";
+import { type DecisionBody, decisionShape } from "./decision.ts";
+import { type DriftBody, driftShape } from "./drift.ts";
+import { type HeartbeatBody, heartbeatShape } from "./heartbeat.ts";
+import { type OutcomeBody, outcomeShape } from "./outcome.ts";
+import { type PolicyLoadBody, policyLoadShape } from "./policy-load.ts";
+import { type RefusalsBody, refusalsShape } from "./refusals.ts";
+import { type SessionOpenBody, sessionOpenShape } from "./session-open.ts";
+import { type SessionSealBody, sessionSealShape } from "./session-seal.ts";
+import { type StreamCloseBody, streamCloseShape } from "./stream-close.ts";
+import { type StreamOpenBody, streamOpenShape } from "./stream-open.ts";
+
+/** Most bytes of a receipt: one entry of a log. */
+export const MAX_RECEIPT_BYTES = 65_535;
 
 /** Body of any receipt of a stream, before signing. */
 export type ReceiptBody =
@@ -40,3 +53,99 @@ export type StreamReceipt =
   | Signed<RefusalsBody>
   | Signed<DriftBody>
   | Signed<StreamCloseBody>;
+
+/** The kinds of stream receipts. */
+export type ReceiptKind = ReceiptBody["kind"];
+
+/** The signed receipt of one kind. */
+export type ReceiptOf<K extends ReceiptKind> = Extract<StreamReceipt, { readonly kind: K }>;
+
+/** A receipt with its entry bytes and its receipt hash. */
+export interface SignedReceipt<T = StreamReceipt> {
+  readonly receipt: T;
+  readonly bytes: Uint8Array;
+  /** SHA-256 of `bytes`. */
+  readonly hash: Uint8Array;
+}
+
+const kinds: Shape<StreamReceipt> = tagged("kind", {
+  "stream-open": streamOpenShape,
+  "policy-load": policyLoadShape,
+  "catalog-load": catalogLoadShape,
+  "session-open": sessionOpenShape,
+  decision: decisionShape,
+  outcome: outcomeShape,
+  "session-seal": sessionSealShape,
+  heartbeat: heartbeatShape,
+  refusals: refusalsShape,
+  drift: driftShape,
+  "stream-close": streamCloseShape,
+});
+
+/** A stream receipt as a JSON value: `seq` 0, no `prev` and kind `stream-open` come together or not at all. */
+export const receiptShape: Shape<StreamReceipt> = {
+  read: (value, path) => {
+    const receipt = kinds.read(value, path);
+    const isFirst = receipt.seq === 0;
+    if ((receipt.prev === undefined) !== isFirst || (receipt.kind === "stream-open") !== isFirst) {
+      throw new FormatError("ERR_SHAPE", `${path}: want seq 0 and no prev in a stream-open receipt and in no other`);
+    }
+    return receipt;
+  },
+};
+
+/**
+ * The receipt that `bytes` spell. Signatures are read, not checked (kernel/stream/).
+ *
+ * @throws {FormatError} ERR_ENTRY_LENGTH, ERR_JSON_*, ERR_UTF8, ERR_SHAPE
+ * @throws {CheckError} ERR_KEY_INVALID, ERR_KEY_WEAK (keys of a stream-open receipt)
+ */
+export function parseReceipt(bytes: Uint8Array): StreamReceipt {
+  return readReceipt(parseReceiptJson(bytes));
+}
+
+/** Reads a receipt from a value that was parsed from canonical bytes. */
+export function readReceipt(value: JsonValue): StreamReceipt {
+  return readShape(receiptShape, value, "receipt");
+}
+
+/** SHA-256 of a receipt's entry bytes: what `prev` of the next receipt holds in hexadecimal. */
+export function receiptHash(bytes: Uint8Array): Uint8Array {
+  return sha256(bytes);
+}
+
+/** SHA-256(JCS(body without `signatures`)): equal for two signings of one body, so they are no fork. */
+export function receiptBodyHash(receipt: StreamReceipt): Uint8Array {
+  const { signatures: _, ...body } = receipt;
+  return sha256(canonicalBytes(body));
+}
+
+/**
+ * Signs a body and checks that the result is a receipt that every reader takes.
+ *
+ * @param signers  the receipt key; for stream-open the instance key and the receipt key, in this order
+ * @throws {FormatError} ERR_SHAPE, ERR_ENTRY_LENGTH
+ */
+export function signReceipt<B extends ReceiptBody>(
+  body: B,
+  signers: readonly EnvelopeSigner[],
+): SignedReceipt<Signed<B>> {
+  const receipt = signEnvelope(body, signers);
+  readReceipt(receipt);
+  const bytes = canonicalBytes(receipt);
+  checkLength(bytes);
+  return { receipt, bytes, hash: receiptHash(bytes) };
+}
+
+function parseReceiptJson(bytes: Uint8Array): JsonValue {
+  checkLength(bytes);
+  return parseCanonical(bytes, { maxBytes: MAX_RECEIPT_BYTES });
+}
+
+function checkLength(bytes: Uint8Array): void {
+  if (bytes.length <= MAX_RECEIPT_BYTES) return;
+  throw new FormatError(
+    "ERR_ENTRY_LENGTH",
+    `want a receipt of at most ${MAX_RECEIPT_BYTES} bytes, got ${bytes.length}`,
+  );
+}

@@ -1,9 +1,18 @@
 /** Session-open receipt: the first call of a session is about to be decided. */
 
-import type { Label } from "./fields.ts";
-import type { StreamHeader } from "./header.ts";
-import type { Principal, Session, Workflow } from "./identity.ts";
-import type { Observed } from "./observed.ts";
+import { literal, object, type Shape } from "../shape.ts";
+import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import { type Label, labelsShape } from "./fields.ts";
+import { headerMembers, type StreamHeader } from "./header.ts";
+import {
+  type Principal,
+  principalShape,
+  type Session,
+  sessionShape,
+  type Workflow,
+  workflowShape,
+} from "./identity.ts";
+import { type Observed, observed } from "./observed.ts";
 
 /** Body of a session-open receipt. */
 export type SessionOpenBody = StreamHeader & {
@@ -14,3 +23,13 @@ export type SessionOpenBody = StreamHeader & {
   /** Labels that the session starts with, carried over from the principal. */
   readonly taint: Observed<readonly Label[]>;
 };
+
+export const sessionOpenShape: Shape<Signed<SessionOpenBody>> = object<Signed<SessionOpenBody>>({
+  ...headerMembers,
+  kind: literal("session-open"),
+  session: sessionShape,
+  principal: observed(principalShape),
+  workflow: observed(workflowShape),
+  taint: observed(labelsShape),
+  signatures: signaturesShape,
+});

@@ -1,8 +1,31 @@
 /** What is called: the wire facts of both legs, the server, the definition, and the catalog as the agent saw it. */
 
-import type { Commitment, Digest, Hex64, ServerId } from "./fields.ts";
-import type { Observed } from "./observed.ts";
-import type { DefinitionState, Era, Method, Revision, ServerProvenance, Transport } from "./vocabulary.ts";
+import { integer, literal, object, type Shape, string, tagged } from "../shape.ts";
+import {
+  type Commitment,
+  commitmentShape,
+  type Digest,
+  digestShape,
+  type Hex64,
+  hex64Shape,
+  type ServerId,
+  serverIdShape,
+} from "./fields.ts";
+import { type Observed, observed } from "./observed.ts";
+import {
+  DEFINITION_STATES,
+  type DefinitionState,
+  ERAS,
+  type Era,
+  METHODS,
+  type Method,
+  REVISIONS,
+  type Revision,
+  SERVER_PROVENANCES,
+  type ServerProvenance,
+  TRANSPORTS,
+  type Transport,
+} from "./vocabulary.ts";
 
 /** A name of the approved catalog as text; any other name, every URI and task id as a commitment. */
 export type CalledName =
@@ -63,3 +86,52 @@ export type CatalogView = {
   /** How many definitions were withheld from it. */
   readonly withheld: number;
 };
+
+export const calledNameShape: Shape<CalledName> = tagged("form", {
+  name: object<{ readonly form: "name"; readonly name: string }>({
+    form: literal("name"),
+    name: string({ pattern: /^[A-Za-z0-9_./-]{1,128}$/u, maxLength: 128 }),
+  }),
+  commitment: object<{ readonly form: "commitment"; readonly commitment: Commitment }>({
+    form: literal("commitment"),
+    commitment: commitmentShape,
+  }),
+});
+
+export const wireShape: Shape<Wire> = object<Wire>({
+  transport: literal(...TRANSPORTS),
+  era: observed(literal(...ERAS)),
+  revision: observed(literal(...REVISIONS)),
+  mcp_method: observed(literal(...METHODS)),
+  mcp_name: observed(calledNameShape),
+  jsonrpc_id: observed(object<JsonRpcId>({ type: literal("string", "number", "null"), commitment: hex64Shape })),
+  correlation: observed(hex64Shape),
+});
+
+export const upstreamLegShape: Shape<UpstreamLeg> = object<UpstreamLeg>({
+  transport: literal(...TRANSPORTS),
+  era: literal(...ERAS),
+  revision: observed(literal(...REVISIONS)),
+});
+
+export const serverShape: Shape<Server> = object<Server>({
+  id: serverIdShape,
+  identity: observed(digestShape),
+  provenance: literal(...SERVER_PROVENANCES),
+  egress: observed(digestShape),
+});
+
+export const definitionShape: Shape<Definition> = object<Definition>({
+  state: literal(...DEFINITION_STATES),
+  model: digestShape,
+  full: digestShape,
+  input_schema: observed(digestShape),
+  pin_age_ms: integer(),
+});
+
+export const catalogViewShape: Shape<CatalogView> = object<CatalogView>({
+  digest: digestShape,
+  surface: observed(digestShape),
+  seen: observed(digestShape),
+  withheld: integer(),
+});
