@@ -61,6 +61,17 @@ export const ERROR_CODES = {
   ERR_VKEY: "not a verifier key: name+id+base64 (C2SP signed-note)",
   ERR_VKEY_ID: "a verifier key whose id is not that of its name and key",
   ERR_VKEY_TYPE: "a verifier key of a type that is not 0x01, 0x04 or 0x06",
+  // streams, segments, bundles, trust policies
+  ERR_BUNDLE_DIGEST: "an evidence bundle whose digest is not that of its content",
+  ERR_SEGMENT: "not a segment: an envelope and as many receipts as it counts, one line each",
+  ERR_SEGMENT_ORIGIN: "a segment for another log",
+  ERR_SEGMENT_ROOT: "a segment whose hashes are those of other receipts",
+  ERR_STREAM_CLOSED: "a receipt after the one that closed its stream",
+  ERR_STREAM_FORK: "another receipt at a place that the stream has passed",
+  ERR_STREAM_GAP: "a receipt that skips places of its stream",
+  ERR_STREAM_KEY: "signed by other keys than those of its stream, or a stream that its keys do not name",
+  ERR_STREAM_PREV: "a receipt that does not name the hash of the one before it",
+  ERR_TRUST_POLICY: "a trust policy that contradicts itself",
   // ledger
   ERR_ADMISSION: "a registration that the log's admission policy does not allow",
   ERR_ENTRY_UNKNOWN: "no entry of the log has this index or leaf hash yet",
@@ -103,7 +114,8 @@ export const ERROR_CODES = {
   // gateway: policy, catalog, receipts
   ERR_CATALOG: "a catalog that is malformed, or that does not hold what it is asked for",
   ERR_LEDGER_ANSWER: "a ledger that answered something else than its interface says",
-  ERR_OUTBOX_FULL: "the outbox holds as many unproven receipts as it may; nothing is dispatched until the ledger takes some",
+  ERR_OUTBOX_FULL:
+    "the outbox holds as many unproven receipts as it may; nothing is dispatched until the ledger takes some",
   ERR_POLICY_BUNDLE: "a policy bundle that does not load: syntax, annotations, or a rule that does not fit the schema",
   ERR_STREAM_FAILED: "the receipt stream cannot be written; nothing is dispatched until a restart",
   ERR_STREAM_FILE: "a gateway's receipt file that is damaged",

@@ -3,8 +3,19 @@
  * with one check. Wire form: NDJSON, the envelope on line 1, then the exact bytes of each receipt, each line ended by LF.
  */
 
-import type { Hex64 } from "./receipt/fields.ts";
-import type { Signed } from "./signature/envelope.ts";
+import { concat } from "./bytes.ts";
+import { CheckError, FormatError, invariant } from "./errors.ts";
+import { formatHex } from "./hex.ts";
+import { canonicalBytes, parseCanonical } from "./json/canonical.ts";
+import { CompactRange } from "./merkle/compact-range.ts";
+import { hashLeaf, type LeafHash } from "./merkle/hash.ts";
+import { type Hex64, hex64Shape } from "./receipt/fields.ts";
+import { MAX_RECEIPT_BYTES, receiptHash } from "./receipt/receipt.ts";
+import { originShape } from "./receipt/stream-open.ts";
+import { integer, literal, object, optional, readShape, type Shape } from "./shape.ts";
+import { type Signed, signaturesShape, signEnvelope } from "./signature/envelope.ts";
+import type { EnvelopeSigner } from "./signature/signer.ts";
+import { checkerOf, checkSigners, type StreamKeys } from "./stream/stream-keys.ts";
 
 /** Body of a segment envelope. `prev` is absent if and only if `first_seq` is 0. */
 export type SegmentBody = {
@@ -26,3 +37,134 @@ export type SegmentBody = {
 
 /** A segment envelope signed by the stream's receipt key. */
 export type Segment = Signed<SegmentBody>;
+
+/** Most receipts of a segment. */
+export const MAX_SEGMENT_RECEIPTS = 1024;
+
+/** Most bytes of a segment's wire form. */
+export const MAX_SEGMENT_BYTES: number = 8 * 1024 * 1024;
+
+const MAX_ENVELOPE_BYTES = 16_384;
+const LF = 0x0a;
+
+const segmentShape: Shape<Segment> = object<Segment>({
+  kind: literal("segment"),
+  v: literal(1),
+  origin: originShape,
+  stream: hex64Shape,
+  first_seq: integer(),
+  count: integer({ min: 1, max: MAX_SEGMENT_RECEIPTS }),
+  prev: optional(hex64Shape),
+  last: hex64Shape,
+  root: hex64Shape,
+  signatures: signaturesShape,
+});
+
+/** A segment and the exact bytes of its receipts, as views of what was parsed. */
+export interface ParsedSegment {
+  readonly segment: Segment;
+  readonly receipts: readonly Uint8Array[];
+}
+
+/** What a segment is made of: consecutive receipts of one stream, already signed. */
+export interface SegmentParts {
+  readonly origin: string;
+  readonly stream: Hex64;
+  readonly firstSeq: number;
+  /** Receipt hash of the receipt before the first; absent if and only if `firstSeq` is 0. */
+  readonly prev?: Uint8Array;
+  /** 1 to 1024 receipts' entry bytes. */
+  readonly receipts: readonly Uint8Array[];
+}
+
+/** Signs a segment with the stream's receipt key. */
+export function makeSegment(parts: SegmentParts, signer: EnvelopeSigner): Segment {
+  const { origin, stream, firstSeq, prev, receipts } = parts;
+  const last = receipts.at(-1);
+  invariant(last !== undefined && receipts.length <= MAX_SEGMENT_RECEIPTS, "makeSegment: 1 to 1024 receipts");
+  invariant((prev === undefined) === (firstSeq === 0), "makeSegment: prev is absent exactly if firstSeq is 0");
+  const body: SegmentBody = {
+    kind: "segment",
+    v: 1,
+    origin,
+    stream,
+    first_seq: firstSeq,
+    count: receipts.length,
+    ...(prev === undefined ? {} : { prev: formatHex(prev) }),
+    last: formatHex(receiptHash(last)),
+    root: rootOf(receipts.map(hashLeaf)),
+  };
+  return signEnvelope(body, [signer]);
+}
+
+/** The wire form: the envelope and the receipts, one line each, every line ended by LF. */
+export function formatSegment(segment: Segment, receipts: readonly Uint8Array[]): Uint8Array {
+  const newline = Uint8Array.of(LF);
+  return concat(...[canonicalBytes(segment), ...receipts].flatMap((line) => [line, newline]));
+}
+
+/**
+ * The segment that `bytes` spell, nothing verified: the receipts are not even parsed.
+ *
+ * @throws {FormatError} ERR_SEGMENT (lines, their number or length, a missing LF), ERR_JSON_*, ERR_SHAPE
+ */
+export function parseSegment(bytes: Uint8Array): ParsedSegment {
+  if (bytes.length > MAX_SEGMENT_BYTES || bytes.at(-1) !== LF) {
+    throw new FormatError("ERR_SEGMENT", `want at most ${MAX_SEGMENT_BYTES} bytes that end in a newline`);
+  }
+  const [envelope = new Uint8Array(0), ...receipts] = splitLines(bytes);
+  const segment = readShape(segmentShape, parseCanonical(envelope, { maxBytes: MAX_ENVELOPE_BYTES }), "segment");
+  if ((segment.prev === undefined) !== (segment.first_seq === 0)) {
+    throw new FormatError("ERR_SHAPE", "segment.prev: want it absent exactly if first_seq is 0");
+  }
+  if (receipts.length !== segment.count) {
+    throw new FormatError("ERR_SEGMENT", `want ${segment.count} receipts, got ${receipts.length} lines`);
+  }
+  if (receipts.some((receipt) => receipt.length === 0 || receipt.length > MAX_RECEIPT_BYTES)) {
+    throw new FormatError("ERR_SEGMENT", `want receipts of 1 to ${MAX_RECEIPT_BYTES} bytes`);
+  }
+  return { segment, receipts };
+}
+
+/**
+ * Checks that the segment speaks for these receipts and that the stream's receipt key signed it. That the receipts
+ * follow each other and the stream's tip is checked by `nextStreamState`.
+ *
+ * @param origin  of the log that takes it
+ * @returns the receipts' leaf hashes, in order
+ * @throws {CheckError} ERR_SEGMENT_ORIGIN, ERR_STREAM_KEY, ERR_SEGMENT_ROOT (root or last hash of other receipts),
+ *   ERR_SIGNATURE_INVALID
+ */
+export function checkSegment(
+  { segment, receipts }: ParsedSegment,
+  keys: StreamKeys,
+  origin: string,
+): readonly LeafHash[] {
+  if (segment.origin !== origin) throw new CheckError("ERR_SEGMENT_ORIGIN", "the segment is for another log");
+  if (segment.stream !== keys.instance.kid) throw new CheckError("ERR_STREAM_KEY", "the segment is of another stream");
+  const leaves = receipts.map(hashLeaf);
+  const last = receipts.at(-1);
+  if (last === undefined || segment.last !== formatHex(receiptHash(last)) || segment.root !== rootOf(leaves)) {
+    throw new CheckError("ERR_SEGMENT_ROOT", "the segment's hashes are of other receipts");
+  }
+  checkSigners(segment.signatures, [keys.receipt]);
+  checkerOf(keys.receipt)(segment);
+  return leaves;
+}
+
+function rootOf(leaves: readonly LeafHash[]): Hex64 {
+  const range = CompactRange.empty();
+  for (const leaf of leaves) range.append(leaf);
+  return formatHex(range.root());
+}
+
+/** Lines without their LF; `bytes` ends in one. */
+function splitLines(bytes: Uint8Array): readonly Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let start = 0; start < bytes.length && lines.length <= MAX_SEGMENT_RECEIPTS + 1; ) {
+    const end = bytes.indexOf(LF, start);
+    lines.push(bytes.subarray(start, end));
+    start = end + 1;
+  }
+  return lines;
+}
