@@ -54,7 +54,9 @@ export function scanFrames(content: Uint8Array, name: string): { payloads: reado
   while (end + HEADER_BYTES <= content.length) {
     const length = view.getUint32(end);
     const next = end + HEADER_BYTES + length;
-    if (length > MAX_PAYLOAD_BYTES) throw damaged(name, end);
+    // A crash can leave the file longer than what reached it: zeros, which would read as empty frames.
+    if (length === 0 && content.subarray(end).every((byte) => byte === 0)) break;
+    if (length === 0 || length > MAX_PAYLOAD_BYTES) throw damaged(name, end);
     if (next > content.length) break;
     const payload = content.slice(end + HEADER_BYTES, next);
     if (crc32(payload) !== view.getUint32(end + 4)) {

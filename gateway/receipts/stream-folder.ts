@@ -121,11 +121,11 @@ async function readText(path: string): Promise<string | undefined> {
 }
 
 /** Temporary file, fsync, rename, fsync of the folder; mode 0600. */
-export async function writeDurably(folder: string, name: string, text: string): Promise<void> {
+export async function writeDurably(folder: string, name: string, content: string | Uint8Array): Promise<void> {
   const temporary = join(folder, `${name}.tmp`);
   const file = await open(temporary, "w", 0o600);
   try {
-    await file.writeFile(text);
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();

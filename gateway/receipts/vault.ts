@@ -6,11 +6,10 @@
  * `seq / 4096`. A secret is never derived from another.
  */
 
-import { constants } from "node:fs";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../../kernel/errors.ts";
-import { syncFolder } from "./frame-log.ts";
+import { writeDurably } from "./stream-folder.ts";
 
 /** Secrets of one stream. */
 export interface Vault {
@@ -45,13 +44,19 @@ export function openVault(folder: string, randomBytes: (length: number) => Uint8
     prepare: async (seq) => {
       const block = Math.floor(seq / BLOCK_SLOTS);
       await load(block);
-      if (seq % BLOCK_SLOTS >= BLOCK_SLOTS / 2) await load(block + 1);
+      // Ahead of need, so that no receipt waits for it; a failure comes back when the block is reached.
+      if (seq % BLOCK_SLOTS >= BLOCK_SLOTS / 2) load(block + 1).catch(() => undefined);
     },
     secret: (seq) => {
       const content = blocks.get(Math.floor(seq / BLOCK_SLOTS));
       if (content === undefined) throw new StoreError("ERR_STREAM_FAILED", "the vault has no secret for this receipt");
       const slot = seq % BLOCK_SLOTS;
-      return content.slice(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES);
+      const secret = content.slice(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES);
+      // Zeros are an erased secret, or a damaged file; a commitment under them could be guessed.
+      if (secret.every((byte) => byte === 0)) {
+        throw new StoreError("ERR_STREAM_FAILED", "the vault's secret for this receipt is erased", { fatal: true });
+      }
+      return secret;
     },
   };
 }
@@ -62,26 +67,20 @@ async function readOrMakeBlock(
   randomBytes: (length: number) => Uint8Array,
 ): Promise<Uint8Array> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, String(block).padStart(8, "0"));
-  const content = await readWhole(path);
+  const name = String(block).padStart(8, "0");
+  const content = await readWhole(join(folder, name));
   if (content !== undefined) return content;
   const fresh = randomBytes(BLOCK_SLOTS * SLOT_BYTES);
-  // A torn block of an earlier crash was used by no receipt: `prepare` had not resolved.
-  const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600);
-  try {
-    await file.writeFile(fresh);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await syncFolder(folder);
+  // Under its name only when it is whole on the disk: a crash must not leave a block of zeros in its place.
+  await writeDurably(folder, name, fresh);
   return fresh;
 }
 
 async function readWhole(path: string): Promise<Uint8Array | undefined> {
   try {
     const content = new Uint8Array(await readFile(path));
-    return content.length === BLOCK_SLOTS * SLOT_BYTES ? content : undefined;
+    if (content.length === BLOCK_SLOTS * SLOT_BYTES) return content;
+    throw new StoreError("ERR_STREAM_FILE", `${path} is damaged; restore it or start a new stream`, { fatal: true });
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;

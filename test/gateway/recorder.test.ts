@@ -1,0 +1,168 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import type { FrameLog } from "../../gateway/receipts/frame-log.ts";
+import { makeGroupCommit } from "../../gateway/receipts/group-commit.ts";
+import { makeRecorder, type Recorder, type WrittenReceipt } from "../../gateway/receipts/recorder.ts";
+import type { Vault } from "../../gateway/receipts/vault.ts";
+import { parseCanonical } from "../../kernel/json/canonical.ts";
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { checkSignedBy } from "../../kernel/signature/envelope.ts";
+import { createSigner } from "../../kernel/signature/signer.ts";
+import { seedOf } from "../support/log-keys.ts";
+
+const instanceSigner = createSigner("ed25519", seedOf(1));
+const receiptSigner = createSigner("ed25519", seedOf(2));
+const STREAM = instanceSigner.publicKey.kid;
+const HEARTBEAT = { kind: "heartbeat", open_sessions: 0, open_calls: 0 } as const;
+
+/** A file in memory; `gate`, while set, holds back every write, and `fault` fails the next one. */
+class MemoryLog implements FrameLog {
+  readonly frames: Uint8Array[] = [];
+  readonly batches: number[] = [];
+  fault: Error | undefined;
+  gate: Promise<void> | undefined;
+
+  readonly append = async (payloads: readonly Uint8Array[]): Promise<void> => {
+    this.batches.push(payloads.length);
+    await this.gate;
+    // A file answers in a later turn of the event loop, never in this one.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.fault !== undefined) throw this.fault;
+    this.frames.push(...payloads);
+  };
+  readonly close = async (): Promise<void> => undefined;
+}
+
+interface Bench {
+  readonly recorder: Recorder;
+  readonly log: MemoryLog;
+  readonly written: readonly WrittenReceipt[];
+  readonly failures: readonly string[];
+}
+
+function makeBench(vault: Partial<Vault> = {}): Bench {
+  const log = new MemoryLog();
+  const written: WrittenReceipt[] = [];
+  const failures: string[] = [];
+  const recorder = makeRecorder({
+    stream: STREAM,
+    tip: { nextSeq: 0, lastHash: undefined },
+    commit: makeGroupCommit(log, ({ code }) => failures.push(code)),
+    vault: { prepare: async () => undefined, secret: (seq) => seedOf(seq & 0xff), ...vault },
+    receiptSigner,
+    instanceSigner,
+    attestation: { state: "not_available", reason: "attestation.software" },
+    nowMs: () => 1_700_000_000_000,
+    onWritten: (receipt) => written.push(receipt),
+  });
+  return { recorder, log, written, failures };
+}
+
+function bodyOf(bytes: Uint8Array | undefined): JsonObject {
+  const value = parseCanonical(bytes ?? new Uint8Array());
+  if (!isJsonObject(value)) throw new Error("not an object");
+  return value;
+}
+
+describe("the recorder", () => {
+  it("numbers, links and signs: 200 concurrent appends lose none, and share writes", async () => {
+    const { recorder, log, written } = makeBench();
+    const receipts = await Promise.all(Array.from({ length: 200 }, () => recorder.append(() => HEARTBEAT)));
+    expect(receipts.map(({ seq }) => seq)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+    expect(written.map(({ seq }) => seq)).toEqual(receipts.map(({ seq }) => seq));
+    expect(log.frames.length).toBe(200);
+    expect(log.batches.length).toBeLessThan(100);
+    let previous: string | undefined;
+    for (const [seq, frame] of log.frames.entries()) {
+      const body = bodyOf(frame);
+      expect(body["seq"]).toBe(seq);
+      expect(body["prev"]).toBe(previous);
+      checkSignedBy(body, receiptSigner.publicKey);
+      previous = createHash("sha256").update(frame).digest("hex");
+    }
+    expect(recorder.tip()).toEqual({ nextSeq: 200, lastHash: previous });
+  });
+
+  it("signs the first receipt by the instance key too, and no other", async () => {
+    const { recorder, log } = makeBench();
+    await recorder.append(() => HEARTBEAT);
+    await recorder.append(() => HEARTBEAT);
+    checkSignedBy(bodyOf(log.frames[0]), instanceSigner.publicKey);
+    expect(() => checkSignedBy(bodyOf(log.frames[1]), instanceSigner.publicKey)).toThrow(
+      expect.objectContaining({ code: "ERR_SIGNATURE_MISSING" }),
+    );
+  });
+
+  it("resolves only when the write has come back, and tells nobody before", async () => {
+    const { recorder, log, written } = makeBench();
+    let open: () => void = () => undefined;
+    log.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    let isDone = false;
+    const appended = recorder
+      .append(() => HEARTBEAT)
+      .then(() => {
+        isDone = true;
+      });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([isDone, written.length, log.batches.length]).toEqual([false, 0, 1]);
+    open();
+    await appended;
+    expect([isDone, written.length]).toEqual([true, 1]);
+  });
+
+  it("is dead after a failed write: that receipt, those behind it and all later ones are refused", async () => {
+    const { recorder, log, written, failures } = makeBench();
+    await recorder.append(() => HEARTBEAT);
+    log.fault = new Error("disk");
+    const codes = await Promise.all(
+      Array.from({ length: 5 }, () => recorder.append(() => HEARTBEAT).catch((error: { code: string }) => error.code)),
+    );
+    expect(codes).toEqual(Array.from({ length: 5 }, () => "ERR_STREAM_FAILED"));
+    log.fault = undefined;
+    await expect(recorder.append(() => HEARTBEAT)).rejects.toMatchObject({ code: "ERR_STREAM_FAILED", fatal: true });
+    expect([written.length, log.frames.length, recorder.isFailed()]).toEqual([1, 1, true]);
+    expect(failures).toEqual(["ERR_STREAM_FAILED"]);
+  });
+
+  it("asks the vault first, so no receipt is made under a secret that is not durable", async () => {
+    const steps: string[] = [];
+    const { recorder } = makeBench({
+      prepare: async (seq) => {
+        await Promise.resolve();
+        steps.push(`prepared ${seq}`);
+      },
+      secret: (seq) => {
+        steps.push(`used ${seq}`);
+        return seedOf(1);
+      },
+    });
+    await Promise.all([recorder.append(() => HEARTBEAT), recorder.append(() => HEARTBEAT)]);
+    expect(steps).toEqual(["prepared 0", "used 0", "prepared 1", "used 1"]);
+  });
+
+  it("makes no receipt and uses no number when the vault fails or the body cannot be made", async () => {
+    let isFailing = true;
+    const { recorder, log } = makeBench({
+      prepare: async () => {
+        if (isFailing) throw new Error("disk");
+      },
+    });
+    await expect(recorder.append(() => HEARTBEAT)).rejects.toThrow("disk");
+    isFailing = false;
+    await expect(
+      recorder.append(() => {
+        throw new Error("body");
+      }),
+    ).rejects.toThrow("body");
+    expect((await recorder.append(() => HEARTBEAT)).seq).toBe(0);
+    expect(log.frames.length).toBe(1);
+  });
+
+  it("keeps appending when one append follows another at once, turn after turn", async () => {
+    const { recorder } = makeBench();
+    // Each append starts in the very turn in which the last one resolved: none may be left without a flush.
+    for (let i = 0; i < 300; i += 1) expect((await recorder.append(() => HEARTBEAT)).seq).toBe(i);
+  });
+});
