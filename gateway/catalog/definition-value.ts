@@ -44,3 +44,13 @@ function decimalOf(token: string): string {
   const scale = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length);
   return `${sign}${significant}e${scale}`;
 }
+
+/** The member that names a definition of this kind. */
+const NAME_MEMBERS = { tool: "name", prompt: "name", resource: "uri", "resource-template": "uriTemplate" } as const;
+
+/** Name of a tool or prompt, URI of a resource. @throws {FormatError} ERR_SHAPE if it has none */
+export function definitionName(kind: keyof typeof NAME_MEMBERS, text: string): string {
+  const name = definitionValue(text)[NAME_MEMBERS[kind]];
+  if (typeof name === "string" && name !== "") return name;
+  throw new FormatError("ERR_SHAPE", `definition.${NAME_MEMBERS[kind]}: want a string that is not empty`);
+}

@@ -3,14 +3,11 @@
  * its promise resolves when it is durable. After a failed write nothing is accepted any more.
  */
 
-import { sha256 } from "#crypto";
 import { StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
-import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import type { AttestationField } from "../../kernel/receipt/fields.ts";
 import type { StreamHeader } from "../../kernel/receipt/header.ts";
-import type { ReceiptBody } from "../../kernel/receipt/receipt.ts";
-import { signEnvelope } from "../../kernel/signature/envelope.ts";
+import { type ReceiptBody, signReceipt } from "../../kernel/receipt/receipt.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -61,11 +58,11 @@ export interface RecorderOptions {
   readonly instanceSigner: EnvelopeSigner;
   readonly attestation: AttestationField;
   readonly nowMs: () => number;
+  /** Told of every receipt when it gets its number, in order; it is not durable yet. */
+  readonly onPlaced: (body: ReceiptBody, hash: string) => void;
   /** Told of every durable receipt, in order. */
   readonly onWritten: (receipt: WrittenReceipt) => void;
 }
-
-const MAX_RECEIPT_BYTES = 65_535;
 
 /** Makes the recorder of an opened stream; `vault.prepare(tip.nextSeq)` was awaited. */
 export function makeRecorder(options: RecorderOptions): Recorder {
@@ -85,14 +82,14 @@ export function makeRecorder(options: RecorderOptions): Recorder {
       ...(lastHash === undefined ? {} : { prev: lastHash }),
     };
     const signers = seq === 0 ? [options.instanceSigner, options.receiptSigner] : [options.receiptSigner];
-    const bytes = canonicalBytes(signEnvelope({ ...make(vault.secret(seq), seq), ...header }, signers));
-    if (bytes.length > MAX_RECEIPT_BYTES) {
-      throw new StoreError("ERR_STREAM_FAILED", `a receipt of ${bytes.length} bytes is above the limit of an entry`);
-    }
-    const hash = formatHex(sha256(bytes));
+    const body: ReceiptBody = { ...make(vault.secret(seq), seq), ...header };
+    const signed = signReceipt(body, signers);
+    const { bytes } = signed;
+    const hash = formatHex(signed.hash);
     nextSeq = seq + 1;
     lastHash = hash;
     lastAtMs = nowMs();
+    options.onPlaced(body, hash);
     return { seq, bytes, hash };
   };
   return {

@@ -1,0 +1,65 @@
+/** The parts of a receipt that describe the call: wire facts, server, upstream leg, names. No text of the caller enters. */
+
+import { commitBytes } from "../../kernel/commitment.ts";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
+import type { CalledName, JsonRpcId, Server, UpstreamLeg, Wire } from "../../kernel/receipt/target.ts";
+import { METHODS, type Method } from "../../kernel/receipt/vocabulary.ts";
+import type { UpstreamFacts, WireFacts } from "./call.ts";
+import { commitText } from "./commitments.ts";
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
+
+/**
+ * Wire facts of a request.
+ *
+ * @param catalogName  the name as the approved catalog has it; any other name appears as a commitment only
+ */
+export function wireOf(secret: Uint8Array, facts: WireFacts, catalogName: string | undefined): Wire {
+  const { transport, era, revision, method, name, id } = facts;
+  return {
+    transport,
+    era: era === undefined ? notEstablished("field.not-reached") : present(era),
+    revision: revision === undefined ? notEstablished("field.not-reached") : present(revision),
+    mcp_method: methodOf(method),
+    mcp_name: nameOf(secret, name, catalogName),
+    jsonrpc_id: id === undefined ? ABSENT : present(rpcIdOf(secret, id)),
+    correlation: notEstablished("field.not-collected"),
+  };
+}
+
+/** The server and its identity, for the catalog's servers. */
+export function serverOf(id: string, identity: string | undefined): Server {
+  return {
+    id,
+    identity: identity === undefined ? notEstablished("field.not-collected") : present(identity),
+    provenance: "unchecked",
+    egress: notEstablished("attestation.no-device"),
+  };
+}
+
+/** The server's leg. */
+export function upstreamOf({ transport, era, revision }: UpstreamFacts): UpstreamLeg {
+  return { transport, era, revision: revision === undefined ? notEstablished("field.not-reached") : present(revision) };
+}
+
+function methodOf(method: string | undefined): Observed<Method> {
+  if (method === undefined) return notEstablished("field.not-reached");
+  return isKnown(method) ? present(method) : notEstablished("mcp.method-unknown");
+}
+
+function isKnown(method: string): method is Method {
+  return KNOWN_METHODS.has(method);
+}
+
+function nameOf(secret: Uint8Array, name: string | undefined, catalogName: string | undefined): Observed<CalledName> {
+  if (catalogName !== undefined) return present({ form: "name", name: catalogName });
+  if (name === undefined) return ABSENT;
+  return present({ form: "commitment", commitment: commitText(secret, "mcp_name", name) });
+}
+
+/** Type and keyed commitment of the id's canonical text, so that `1` and `"1"` stay apart. */
+function rpcIdOf(secret: Uint8Array, id: string | number | null): JsonRpcId {
+  const type = id === null ? "null" : typeof id === "string" ? "string" : "number";
+  return { type, commitment: commitBytes(secret, "jsonrpc_id", canonicalBytes(id)) };
+}

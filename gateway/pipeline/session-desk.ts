@@ -1,0 +1,142 @@
+/**
+ * Sessions of this run: finds the open one for a caller and key, opens a new one with a receipt, seals with counts. The
+ * counts come from the book of the stream, which a verifier can recompute.
+ */
+
+import type { SessionPlace } from "../../kernel/receipt/identity.ts";
+import { ABSENT, notEstablished, present } from "../../kernel/receipt/observed.ts";
+import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
+import type { Recorder } from "../receipts/recorder.ts";
+import type { StreamBook } from "../receipts/stream-book.ts";
+import type { Caller, SessionKey } from "./call.ts";
+import type { KeyedNames } from "./keyed-names.ts";
+
+/** A session of this run. */
+export interface LiveSession {
+  readonly place: Omit<SessionPlace, "session_seq">;
+  readonly openedAtMs: number;
+  /** Number of the next call. */
+  nextCall: number;
+  lastUsedMs: number;
+  /** Calls in flight: decision seq of each that has no outcome. */
+  readonly inFlight: Set<number>;
+}
+
+/** What the desk works with. */
+export interface SessionDeskOptions {
+  readonly recorder: Recorder;
+  readonly book: StreamBook;
+  readonly names: KeyedNames;
+  readonly nowMs: () => number;
+  readonly newId: () => string;
+  /** Longest life of a session. */
+  readonly ttlMs: number;
+  /** Silence after which a session is sealed. */
+  readonly idleMs: number;
+}
+
+/** Opens and seals sessions. */
+export class SessionDesk {
+  readonly #options: SessionDeskOptions;
+  readonly #sessions = new Map<string, Promise<LiveSession>>();
+
+  constructor(options: SessionDeskOptions) {
+    this.#options = options;
+  }
+
+  /** The open session of this caller and key; opens one, durably, if there is none. */
+  async enter(caller: Caller, session: SessionKey): Promise<LiveSession> {
+    const key = this.#options.names.session(caller, session);
+    const known = await this.#sessions.get(key);
+    if (known !== undefined && !this.#isOver(known)) {
+      known.lastUsedMs = this.#options.nowMs();
+      return known;
+    }
+    // Two first calls at once share one opening.
+    const current = this.#sessions.get(key);
+    if (known !== undefined && (await current) === known) {
+      await this.#sealOne(key, known, this.#isTooOld(known) ? "max-age" : "idle");
+    }
+    const opening = this.#sessions.get(key) ?? this.#open(caller, session, key);
+    this.#sessions.set(key, opening);
+    try {
+      return await opening;
+    } catch (error) {
+      this.#sessions.delete(key);
+      throw error;
+    }
+  }
+
+  async seal(caller: Caller, session: SessionKey, reason: SealReason): Promise<void> {
+    const key = this.#options.names.session(caller, session);
+    const known = await this.#sessions.get(key);
+    if (known !== undefined) await this.#sealOne(key, known, reason);
+  }
+
+  /** Seals every open session. @returns how many there were */
+  async sealAll(reason: SealReason): Promise<number> {
+    const keys = [...this.#sessions.keys()];
+    let sealed = 0;
+    for (const key of keys) {
+      const known = await this.#sessions.get(key);
+      if (known !== undefined && (await this.#sealOne(key, known, reason))) sealed += 1;
+    }
+    return sealed;
+  }
+
+  /** Seals what is idle or too old. */
+  async sealExpired(): Promise<void> {
+    for (const [key, opening] of [...this.#sessions]) {
+      const known = await opening;
+      if (this.#isOver(known) && known.inFlight.size === 0) {
+        await this.#sealOne(key, known, this.#isTooOld(known) ? "max-age" : "idle");
+      }
+    }
+  }
+
+  #isOver(session: LiveSession): boolean {
+    return this.#isTooOld(session) || this.#options.nowMs() - session.lastUsedMs >= this.#options.idleMs;
+  }
+
+  #isTooOld(session: LiveSession): boolean {
+    return this.#options.nowMs() - session.openedAtMs >= this.#options.ttlMs;
+  }
+
+  async #open(caller: Caller, { source, trust }: SessionKey, key: string): Promise<LiveSession> {
+    const { recorder, names, nowMs, newId } = this.#options;
+    const place = { id: newId(), key, source, trust };
+    await recorder.append(() => ({
+      kind: "session-open",
+      session: place,
+      principal: present(names.principal(caller)),
+      workflow: ABSENT,
+      taint: notEstablished("field.not-configured"),
+    }));
+    return { place, openedAtMs: nowMs(), nextCall: 0, lastUsedMs: nowMs(), inFlight: new Set() };
+  }
+
+  async #sealOne(key: string, session: LiveSession, reason: SealReason): Promise<boolean> {
+    if ((await this.#sessions.get(key)) !== session) return false;
+    this.#sessions.delete(key);
+    const { book, recorder } = this.#options;
+    const open = book.session(session.place.id);
+    if (open === undefined) return false;
+    await sealSession(recorder, book, session.place.id, reason);
+    return true;
+  }
+}
+
+/** Writes the seal of an open session; the counts are those of the moment in which the seal gets its number. */
+export async function sealSession(recorder: Recorder, book: StreamBook, id: string, reason: SealReason): Promise<void> {
+  await recorder.append(() => {
+    const session = book.session(id);
+    if (session === undefined) throw new Error(`the session ${id} is not open`);
+    return {
+      kind: "session-seal",
+      session: { id },
+      reason,
+      calls: book.countCalls(session),
+      first_seq: session.open.seq,
+    };
+  });
+}

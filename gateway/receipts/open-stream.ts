@@ -1,0 +1,91 @@
+/**
+ * Opens the stream that this run writes: the current one if it may be continued, else a new one that names it.
+ *
+ * A stream is continued only after its tip was compared with the ledger's. Behind it (a restored backup, a rolled-back
+ * disk) or unknown (ledger unreachable), continuing could sign two receipts with one number, which is a fork.
+ */
+
+import { sha256 } from "#crypto";
+import { formatHex } from "../../kernel/hex.ts";
+import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import type { SuccessionReason } from "../../kernel/receipt/vocabulary.ts";
+import { type FrameLog, openFrameLog } from "./frame-log.ts";
+import type { LedgerClient } from "./ledger-client.ts";
+import type { StreamTip, WrittenReceipt } from "./recorder.ts";
+import { StreamBook } from "./stream-book.ts";
+import type { StreamFolder, StreamPlace } from "./stream-folder.ts";
+
+/** An opened stream. */
+export interface OpenedStream {
+  readonly place: StreamPlace;
+  readonly log: FrameLog;
+  readonly tip: StreamTip;
+  readonly book: StreamBook;
+  /** Receipts on disk, oldest first. */
+  readonly written: readonly WrittenReceipt[];
+  /** Receipts below this number were admitted by the ledger. */
+  readonly acknowledged: number;
+  /** The stream that this one replaces; absent if it is continued or the first. */
+  readonly predecessor: { readonly stream: string; readonly reason: SuccessionReason } | undefined;
+}
+
+/** What opening needs. */
+export interface OpenStreamOptions {
+  readonly folder: StreamFolder;
+  readonly client: Pick<LedgerClient, "tip">;
+  readonly isDurable: boolean;
+}
+
+/** Continues the current stream or starts a new one. @throws {StoreError} ERR_STREAM_FILE */
+export async function openStream(options: OpenStreamOptions): Promise<OpenedStream> {
+  const place = await options.folder.current();
+  if (place === undefined) return startStream(options, undefined);
+  const opened = await readStream(place, options.isDurable);
+  const found = await compareWithLedger(opened, options.client);
+  if (found.type === "continue") return { ...opened, acknowledged: found.acknowledged };
+  await opened.log.close();
+  return startStream(options, { stream: place.stream, reason: found.reason });
+}
+
+async function startStream(
+  { folder, isDurable }: OpenStreamOptions,
+  predecessor: OpenedStream["predecessor"],
+): Promise<OpenedStream> {
+  const place = await folder.create();
+  const opened = await readStream(place, isDurable);
+  // Current before its first receipt: a crash here leaves an empty stream, which the next start continues.
+  await folder.setCurrent(place.stream);
+  return { ...opened, predecessor };
+}
+
+async function readStream(place: StreamPlace, isDurable: boolean): Promise<OpenedStream> {
+  const { log, payloads } = await openFrameLog(place.logPath, isDurable);
+  const book = new StreamBook();
+  const written = payloads.map((bytes): WrittenReceipt => {
+    const receipt: StreamReceipt = parseReceipt(bytes);
+    const hash = formatHex(sha256(bytes));
+    book.apply(receipt, hash);
+    return { seq: receipt.seq, bytes, hash };
+  });
+  const tip = { nextSeq: written.length, lastHash: written.at(-1)?.hash };
+  return { place, log, tip, book, written, acknowledged: 0, predecessor: undefined };
+}
+
+type Comparison =
+  | { readonly type: "continue"; readonly acknowledged: number }
+  | { readonly type: "replace"; readonly reason: SuccessionReason };
+
+async function compareWithLedger(opened: OpenedStream, client: Pick<LedgerClient, "tip">): Promise<Comparison> {
+  // Never sent anywhere, so nothing can contradict it.
+  if (opened.written.length === 0) return { type: "continue", acknowledged: 0 };
+  if (opened.book.isClosed) return { type: "replace", reason: "rotation" };
+  try {
+    const tip = await client.tip(opened.place.stream);
+    if (tip === undefined) return { type: "continue", acknowledged: 0 };
+    if (tip.nextSeq > opened.tip.nextSeq) return { type: "replace", reason: "rollback" };
+    const ours = opened.written[tip.nextSeq - 1]?.hash;
+    return ours === tip.last ? { type: "continue", acknowledged: tip.nextSeq } : { type: "replace", reason: "restore" };
+  } catch {
+    return { type: "replace", reason: "ledger-unreachable" };
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * The outbox: receipts that are durable here and not yet proven to be in the log. It sends segments of what is unsent
+ * whenever none is in flight, resends unchanged bytes from wherever the ledger says, and lets a receipt go only when a
+ * log proof under the pinned keys covers it. Bounded: above the bound nothing is dispatched.
+ */
+
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import type { LedgerClient, LedgerTip } from "./ledger-client.ts";
+import type { WrittenReceipt } from "./recorder.ts";
+
+/** Counts of an outbox; numbers are receipt numbers: everything below has that state. */
+export interface OutboxStatus {
+  readonly written: number;
+  /** Admitted by the ledger. */
+  readonly acknowledged: number;
+  /** Covered by a verified, witnessed log proof. */
+  readonly proven: number;
+  /** Receipts held because they are not proven. */
+  readonly pending: number;
+  /** Why it stands still, if it does: a code. */
+  readonly fault?: string;
+}
+
+/** Sends receipts to the ledger. */
+export interface Outbox {
+  /** Takes a durable receipt; numbers ascend without gaps. */
+  readonly add: (receipt: WrittenReceipt) => void;
+  readonly status: () => OutboxStatus;
+  /** @throws {StoreError} ERR_OUTBOX_FULL if `extra` receipts would not fit below the bound */
+  readonly requireRoom: (extra: number) => void;
+  /** Starts sending. */
+  readonly start: () => void;
+  /** Resolves when everything added so far is acknowledged, or after `limitMs`. */
+  readonly drain: (limitMs: number) => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+/** A receipt that the ledger acknowledged; `index` is where the ledger said it is, if this process heard it. */
+export interface AdmittedReceipt {
+  readonly receipt: WrittenReceipt;
+  readonly index: bigint | undefined;
+}
+
+/** What an outbox is made of. */
+export interface OutboxOptions {
+  readonly stream: string;
+  readonly client: LedgerClient;
+  /** Canonical registration of the stream's keys. */
+  readonly registration: () => Uint8Array;
+  /** NDJSON of a signed segment over consecutive receipts; `prev` is the hash before the first. */
+  readonly makeSegment: (receipts: readonly WrittenReceipt[], prev: string | undefined) => Uint8Array;
+  /**
+   * Checks that every receipt is in a witnessed tree of the log.
+   * @returns false if the witnesses have not covered them yet. @throws if a proof does not hold
+   */
+  readonly checkInLog: (receipts: readonly AdmittedReceipt[]) => Promise<boolean>;
+  readonly maxReceipts: number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly random: () => number;
+  readonly onFault: (fields: { readonly code: string }, message: string) => void;
+}
+
+const MAX_SEGMENT_RECEIPTS = 256;
+const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 10_000;
+const POLL_MS = 20;
+/** Receipts kept free for seals, aggregates and heartbeats when the bound is reached. */
+const RESERVE = 64;
+
+/** Makes an outbox over the unproven receipts of a stream. */
+export function makeOutbox(options: OutboxOptions): Outbox {
+  return new SegmentOutbox(options);
+}
+
+class SegmentOutbox implements Outbox {
+  readonly #options: OutboxOptions;
+  /** Receipts from number `#first` on. */
+  #held: WrittenReceipt[] = [];
+  #first = 0;
+  #acknowledged = 0;
+  #proven = 0;
+  /** Index in the log, by number, of receipts that this process submitted and that are not proven. */
+  readonly #indexes = new Map<number, bigint>();
+  #fault: string | undefined;
+  #wake: () => void = () => undefined;
+  #running: Promise<unknown> | undefined;
+  readonly #stopping = new AbortController();
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  add(receipt: WrittenReceipt): void {
+    if (this.#held.length === 0) this.#first = receipt.seq;
+    this.#held.push(receipt);
+    this.#wake();
+  }
+
+  status(): OutboxStatus {
+    return {
+      written: this.#first + this.#held.length,
+      acknowledged: this.#acknowledged,
+      proven: this.#proven,
+      pending: this.#held.length,
+      ...(this.#fault === undefined ? {} : { fault: this.#fault }),
+    };
+  }
+
+  requireRoom(extra: number): void {
+    if (this.#held.length + extra <= this.#options.maxReceipts - RESERVE) return;
+    throw new StoreError("ERR_OUTBOX_FULL", `${this.#held.length} receipts wait for the ledger, which is the bound`);
+  }
+
+  start(): void {
+    this.#running ??= Promise.all([this.#sendLoop(), this.#proveLoop()]);
+  }
+
+  async drain(limitMs: number): Promise<void> {
+    const goal = this.#first + this.#held.length;
+    const deadline = performance.now() + limitMs;
+    while (this.#acknowledged < goal && performance.now() < deadline && this.#fault === undefined) {
+      await this.#options.sleep(POLL_MS, this.#stopping.signal);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake();
+    await this.#running;
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /** Sends what is unsent, one segment at a time; backs off on every fault and starts from the ledger's tip again. */
+  async #sendLoop(): Promise<void> {
+    let retryMs = FIRST_RETRY_MS;
+    let isSynced = false;
+    while (!this.#isStopping) {
+      try {
+        if (!isSynced) await this.#synchronise();
+        isSynced = true;
+        const pauseMs = await this.#sendNext();
+        if (pauseMs > 0) await this.#pause(pauseMs);
+        retryMs = FIRST_RETRY_MS;
+      } catch (error) {
+        isSynced = false;
+        this.#report(error);
+        await this.#pause(retryMs * (0.5 + this.#options.random()));
+        retryMs = Math.min(LAST_RETRY_MS, retryMs * 2);
+      }
+    }
+  }
+
+  /** Learns where the ledger is; registers the stream if it is unknown there. */
+  async #synchronise(): Promise<void> {
+    const { client, stream, registration } = this.#options;
+    const tip = await client.tip(stream);
+    if (tip === undefined) await client.register(registration());
+    this.#moveTo(tip ?? { nextSeq: 0, last: undefined });
+  }
+
+  #moveTo({ nextSeq, last }: LedgerTip): void {
+    const before = this.#at(nextSeq - 1);
+    const isOurs = nextSeq <= this.#first + this.#held.length && nextSeq >= this.#proven;
+    if (!isOurs || (before !== undefined && before.hash !== last)) {
+      throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's tip is not on this stream", { fatal: true });
+    }
+    this.#acknowledged = Math.max(nextSeq, this.#first);
+  }
+
+  /** Sends one segment, or waits for something to send. @returns milliseconds to pause */
+  async #sendNext(): Promise<number> {
+    const batch = this.#nextBatch();
+    if (batch.length === 0) {
+      await this.#untilWoken();
+      return 0;
+    }
+    const { client, makeSegment } = this.#options;
+    const answer = await client.submit(makeSegment(batch, this.#prevOf(batch)));
+    switch (answer.type) {
+      case "admitted":
+        for (const [i, { seq }] of batch.entries()) this.#indexes.set(seq, answer.firstIndex + BigInt(i));
+        this.#acknowledged = (batch.at(-1)?.seq ?? -1) + 1;
+        this.#fault = undefined;
+        return 0;
+      case "gap":
+        this.#moveTo(answer.tip);
+        return 0;
+      case "later":
+        return answer.afterMs;
+      case "refused":
+        throw new StoreError("ERR_LEDGER_ANSWER", `the ledger refuses the segment: ${answer.code}`);
+    }
+  }
+
+  #nextBatch(): readonly WrittenReceipt[] {
+    const batch: WrittenReceipt[] = [];
+    let bytes = 0;
+    for (
+      let i = this.#acknowledged - this.#first;
+      i < this.#held.length && batch.length < MAX_SEGMENT_RECEIPTS;
+      i += 1
+    ) {
+      const receipt = this.#held[i];
+      if (receipt === undefined || bytes + receipt.bytes.length > MAX_SEGMENT_BYTES) break;
+      bytes += receipt.bytes.length;
+      batch.push(receipt);
+    }
+    return batch;
+  }
+
+  #prevOf(batch: readonly WrittenReceipt[]): string | undefined {
+    const [first] = batch;
+    return first === undefined ? undefined : this.#hashBefore(first.seq);
+  }
+
+  /** Hash of the receipt before `seq`; the last released one is kept for this. */
+  #hashBefore(seq: number): string | undefined {
+    return seq === this.#first ? this.#hashBeforeFirst : this.#at(seq - 1)?.hash;
+  }
+
+  #hashBeforeFirst: string | undefined;
+
+  #at(seq: number): WrittenReceipt | undefined {
+    return seq < this.#first ? undefined : this.#held[seq - this.#first];
+  }
+
+  /** Lets go of receipts once every one of them is proven to be in a witnessed tree. */
+  async #proveLoop(): Promise<void> {
+    while (!this.#isStopping) {
+      const goal = this.#acknowledged;
+      const admitted = this.#held
+        .slice(0, Math.max(0, goal - this.#first))
+        .map((receipt) => ({ receipt, index: this.#indexes.get(receipt.seq) }));
+      if (admitted.length === 0) {
+        await this.#pause(POLL_MS);
+        continue;
+      }
+      try {
+        if (await this.#options.checkInLog(admitted)) this.#release(goal);
+      } catch (error) {
+        this.#report(error);
+        await this.#pause(FIRST_RETRY_MS);
+      }
+    }
+  }
+
+  #release(goal: number): void {
+    this.#hashBeforeFirst = this.#at(goal - 1)?.hash;
+    for (const { seq } of this.#held.splice(0, goal - this.#first)) this.#indexes.delete(seq);
+    this.#first = goal;
+    this.#proven = goal;
+  }
+
+  #report(error: unknown): void {
+    const code = isCodedError(error) ? error.code : "ERR_BUG";
+    if (this.#isStopping) return;
+    if (this.#fault !== code) this.#options.onFault({ code }, "receipts wait in the outbox");
+    this.#fault = code;
+  }
+
+  #untilWoken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      if (this.#isStopping) resolve();
+    });
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await this.#options.sleep(ms, this.#stopping.signal);
+  }
+}
