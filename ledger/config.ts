@@ -1,6 +1,7 @@
 /** Configuration of a ledger: one JSON file, every member checked, unknown ones refused (docs/ledger.md). */
 
 import type { JsonValue } from "../kernel/json/value.ts";
+import { originShape } from "../kernel/receipt/stream-open.ts";
 import { array, boolean, integer, literal, object, optional, readShape, type Shape, string } from "../kernel/shape.ts";
 import { type AdmissionPolicy, admissionPolicyShape, type LogKind } from "./genesis.ts";
 
@@ -50,7 +51,6 @@ export const LEDGER_DEFAULTS = {
 } as const;
 
 const path = string({ pattern: /^[^\0]+$/, maxLength: 4096, description: "a path" });
-const KEY_NAME = /^[^\s+]{1,255}$/u;
 
 const shape: Shape<LedgerConfig> = object<LedgerConfig>({
   listen: object<Listen>({
@@ -58,7 +58,7 @@ const shape: Shape<LedgerConfig> = object<LedgerConfig>({
     port: optional(integer({ max: 65_535 })),
   }),
   data_dir: path,
-  origin: string({ pattern: KEY_NAME, maxLength: 255, description: "a schema-less URL without spaces and plus signs" }),
+  origin: originShape,
   log_kind: literal("receipts", "raw"),
   log_key_files: array(path, { min: 2, max: 2 }),
   operator_key_file: path,

@@ -5,6 +5,8 @@
 
 import { StoreError } from "../kernel/errors.ts";
 import { canonicalBytes, parseCanonical } from "../kernel/json/canonical.ts";
+import { publicKeyJsonShape } from "../kernel/receipt/fields.ts";
+import { originShape } from "../kernel/receipt/stream-open.ts";
 import { array, literal, object, type Shape, string, timestamp } from "../kernel/shape.ts";
 import { checkSignedBy, type Signed, signaturesShape, signEnvelope } from "../kernel/signature/envelope.ts";
 import { formatPublicKey, type PublicKeyJson, publicKeyShape } from "../kernel/signature/public-key.ts";
@@ -38,14 +40,10 @@ export const admissionPolicyShape: Shape<AdmissionPolicy> = object<AdmissionPoli
   software_evidence: literal("allow", "refuse"),
 });
 
-const publicKeyJsonShape: Shape<PublicKeyJson> = {
-  read: (value, path) => formatPublicKey(publicKeyShape.read(value, path)),
-};
-
 const genesisShape: Shape<Genesis> = object<Genesis>({
   kind: literal("log-genesis"),
   v: literal(1),
-  origin: string({ maxLength: 255 }),
+  origin: originShape,
   created: timestamp(),
   log_kind: literal("receipts", "raw"),
   keys: array(string({ maxLength: 4096 }), { min: 1, max: 16 }),

@@ -26,6 +26,7 @@ import { type Log, openLog } from "./log.ts";
 import { type MetricSources, Metrics } from "./metrics.ts";
 import type { LedgerOptions } from "./options.ts";
 import { Periodic } from "./periodic.ts";
+import type { EntryReplay } from "./recovery/catch-up-index.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
 import type { SequencerLimits } from "./sequence/sequencer.ts";
 import type { Clock } from "./service.ts";
@@ -43,6 +44,8 @@ const WAL = { fileBytes: 32 * 1024 * 1024 };
 /** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
 const REFRESH_SECONDS = 1800n;
 const RETIRE_MS = 1000;
+/** Raw entries are only hashed; they add no rows. */
+const NO_REPLAY: EntryReplay = { load: () => Promise.resolve(), replay: () => [] };
 const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
 
 /** A ledger that runs; HTTP serves from its members. */
@@ -98,7 +101,7 @@ async function assemble(
   const log = await openLog({
     disk,
     store: await openLevelIndex(options.config.data_dir),
-    replay: streams,
+    replay: options.config.log_kind === "receipts" ? streams : NO_REPLAY,
     logKeys: signer.keys,
     wal: WAL,
     limits: LIMITS,

@@ -1,11 +1,107 @@
-/** stub */
+/**
+ * All registered streams. The book is rebuilt from the log's entries and kept in the index between runs:
+ *
+ *     s/<stream>               → where and with which keys it was registered
+ *     t/<stream>               → its tip
+ *     u/<stream>/<seq>         → u64 index of the receipt at this seq (16 digits); those after it follow without a gap, up to
+ *                                the next such row
+ */
+
+import { formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { invariant } from "../../kernel/errors.ts";
+import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import { type CheckedRegistration, parseRegistration } from "../../kernel/registration.ts";
+import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
 import type { EntryReplay } from "../recovery/catch-up-index.ts";
 import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
+import { formatTipRow, makeRegistrationRow, type RegistrationRow, StreamAccount } from "./stream-account.ts";
+
+const SEQ_DIGITS = 16;
+
+/** The registered streams of a log. */
 export class StreamBook implements EntryReplay {
-  load(_store: IndexStore): Promise<void> {
-    return Promise.resolve();
+  readonly #accounts = new Map<string, StreamAccount>();
+  #store: IndexStore | undefined;
+
+  /** The stream's account, also if its registration is not durable yet: for the sequencer's turn. */
+  decided(stream: string): StreamAccount | undefined {
+    return this.#accounts.get(stream);
   }
-  replay(_entry: Uint8Array, _index: bigint): readonly IndexRow[] {
-    return [];
+
+  /** The stream's account, once its registration is durable. */
+  find(stream: string): StreamAccount | undefined {
+    const account = this.#accounts.get(stream);
+    return account?.isShown === true ? account : undefined;
   }
+
+  /** Opens an account in the sequencer's turn; it is not shown before `StreamAccount.show`. */
+  register({ registration, keys }: CheckedRegistration, index: bigint, leaf: LeafHash): StreamAccount {
+    const account = new StreamAccount(keys.instance.kid, makeRegistrationRow(registration, index, leaf), keys);
+    this.#accounts.set(account.stream, account);
+    return account;
+  }
+
+  /** Index of the durable receipt at `seq`, which must be below the stream's next one. */
+  async indexOf(stream: string, seq: number): Promise<bigint> {
+    const row = await this.#store?.lastRow(runKey(stream, 0), runKey(stream, seq));
+    invariant(row !== undefined, `no receipt of stream ${stream} is in the index`);
+    const first = Number(row.key.slice(-SEQ_DIGITS));
+    const { buffer, byteOffset, byteLength } = row.value;
+    return new DataView(buffer, byteOffset, byteLength).getBigUint64(0) + BigInt(seq - first);
+  }
+
+  async load(store: IndexStore): Promise<void> {
+    this.#store = store;
+    for await (const { key, value } of store.rows("s/", "s0")) {
+      const row: RegistrationRow = JSON.parse(parseUtf8(value));
+      const account = new StreamAccount(key.slice(2), row);
+      this.#accounts.set(account.stream, account);
+      account.show();
+    }
+    for await (const { key, value } of store.rows("t/", "t0")) this.#accounts.get(key.slice(2))?.restore(value);
+  }
+
+  replay(entry: Uint8Array, index: bigint): readonly IndexRow[] {
+    const { kind, stream, seq }: { kind?: string; stream?: string; seq?: number } = JSON.parse(parseUtf8(entry));
+    if (kind === "registration") return this.#replayRegistration(entry, index);
+    if (stream === undefined || seq === undefined) return [];
+    const account = this.#accounts.get(stream);
+    invariant(account !== undefined, `entry ${index} is of a stream that is not registered before it`);
+    if (seq < account.nextSeq) return [runRow(stream, seq, index)];
+    const state = nextStreamState(account.newest, parseReceipt(entry), entry);
+    account.decide(state);
+    account.show(state);
+    return [runRow(stream, seq, index), tipRow(state)];
+  }
+
+  #replayRegistration(entry: Uint8Array, index: bigint): readonly IndexRow[] {
+    const checked = parseRegistration(entry);
+    const known = this.#accounts.get(checked.keys.instance.kid);
+    const account = known ?? this.register(checked, index, hashLeaf(entry));
+    account.show();
+    return [registrationRow(account)];
+  }
+}
+
+/** Row that a registration adds. */
+export function registrationRow({ stream, registration }: StreamAccount): IndexRow {
+  return { key: `s/${stream}`, value: formatUtf8(JSON.stringify(registration)) };
+}
+
+/** Rows that a run of new receipts adds: the first at `index`, the others behind it. */
+export function receiptRows(state: StreamState, first: StreamReceipt, index: bigint): readonly IndexRow[] {
+  return [runRow(state.stream, first.seq, index), tipRow(state)];
+}
+
+function tipRow(state: StreamState): IndexRow {
+  return { key: `t/${state.stream}`, value: formatTipRow(state) };
+}
+
+function runRow(stream: string, seq: number, index: bigint): IndexRow {
+  return { key: runKey(stream, seq), value: formatUint64(index) };
+}
+
+function runKey(stream: string, seq: number): string {
+  return `u/${stream}/${String(seq).padStart(SEQ_DIGITS, "0")}`;
 }

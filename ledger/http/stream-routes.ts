@@ -1,4 +1,78 @@
-import type { Routes } from "./server.ts";
-export function streamRoutes(_parts: object): Routes {
-  return () => undefined;
+/** Registrations, receipts, segments, and the tips of streams. */
+
+import type { FastifyInstance } from "fastify";
+import { CheckError } from "../../kernel/errors.ts";
+import { formatHex } from "../../kernel/hex.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
+import { MAX_RECEIPT_BYTES } from "../../kernel/receipt/receipt.ts";
+import { MAX_SEGMENT_BYTES } from "../../kernel/segment.ts";
+import { parseKid } from "../../kernel/signature/public-key.ts";
+import { type AdmitParts, admit } from "../admission/admit.ts";
+import { readSegment, readSingle } from "../admission/candidates.ts";
+import { register } from "../admission/register.ts";
+import type { AdmissionPolicy, LogKind } from "../genesis.ts";
+import type { TokenCheck } from "./auth.ts";
+import { limitConcurrency } from "./concurrency.ts";
+import { bodyOf, type Routes, takeBytes } from "./server.ts";
+
+/** Segments that are read or checked at the same time: 64 times 8 MiB is the most that they hold. */
+const MAX_SEGMENTS = 64;
+
+/** What the routes of streams need. */
+export interface StreamParts {
+  readonly origin: string;
+  readonly kind: LogKind;
+  readonly admission: AdmissionPolicy;
+  readonly admit: AdmitParts;
+  readonly checkSubmit: TokenCheck;
+  /** Passes submitters and readers. */
+  readonly checkEither: TokenCheck;
+}
+
+/** The routes that a gateway uses. */
+export function streamRoutes(parts: StreamParts): Routes {
+  return (scope) => {
+    scope.addHook("onRequest", async () => {
+      if (parts.kind !== "receipts") throw new CheckError("ERR_LOG_KIND", "this log takes raw entries, not receipts");
+    });
+    scope.register(async (json) => jsonRoutes(json, parts));
+    scope.register(async (ndjson) => segmentRoute(ndjson, parts));
+    tipRoute(scope, parts);
+  };
+}
+
+function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
+  const { origin, admission, checkSubmit, admit: admitParts } = parts;
+  const { sequencer, streams } = admitParts;
+  takeBytes(scope, "application/json");
+  const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkSubmit(request);
+  scope.post("/register", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request, reply) => {
+    const { isNew, index, leaf, stream } = await register({ origin, admission, sequencer, streams }, bodyOf(request));
+    return reply.code(isNew ? 201 : 200).send({ index: Number(index), leaf_hash: formatHex(leaf), stream });
+  });
+  scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES }, async (request) => {
+    const { firstIndex, leaf } = await admit(admitParts, readSingle(streams, origin, bodyOf(request)));
+    return { index: Number(firstIndex), leaf_hash: formatHex(leaf) };
+  });
+}
+
+function segmentRoute(scope: FastifyInstance, { origin, admit: admitParts }: StreamParts): void {
+  takeBytes(scope, "application/x-ndjson");
+  limitConcurrency(scope, MAX_SEGMENTS);
+  scope.post("/segments", { bodyLimit: MAX_SEGMENT_BYTES }, async (request): Promise<JsonObject> => {
+    const submission = await readSegment(admitParts.streams, origin, bodyOf(request));
+    const { firstIndex, count, tip } = await admit(admitParts, submission);
+    return { first_index: Number(firstIndex), count, tip: { ...tip } };
+  });
+}
+
+function tipRoute(scope: FastifyInstance, { admit: { streams }, checkEither }: StreamParts): void {
+  scope.get<{ Params: { stream: string } }>("/streams/:stream", async (request, reply): Promise<JsonObject> => {
+    checkEither(request);
+    const account = streams.find(parseKid(request.params.stream));
+    if (account === undefined) throw new CheckError("ERR_NOT_FOUND", "the stream is not registered with this log");
+    reply.header("cache-control", "no-store");
+    const { stream, registration, isClosed } = account;
+    return { stream, ...account.tip(), registered_index: registration.index, closed: isClosed };
+  });
 }

@@ -1,0 +1,136 @@
+/**
+ * What the ledger knows of one registered stream: its keys, and its tip in two views. The turn of the sequencer decides
+ * on the newest one; the durable one is all that is shown.
+ */
+
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { formatHex, parseHex } from "../../kernel/hex.ts";
+import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import type { RegistrationBody } from "../../kernel/registration.ts";
+import { readStreamKeys, type StreamKeys } from "../../kernel/stream/stream-keys.ts";
+import type { StreamState } from "../../kernel/stream/stream-state.ts";
+
+/** The keys as the registration names them. */
+export type NamedKeys = Pick<RegistrationBody, "instance_key" | "receipt_key">;
+
+/** Where and with which keys a stream was registered. Row of the index, written and read by us alone. */
+export interface RegistrationRow {
+  readonly index: number;
+  /** Leaf hash of the registration entry, in hexadecimal. */
+  readonly leaf: string;
+  readonly keys: NamedKeys;
+}
+
+/** How far a stream is. Row of the index, written and read by us alone. */
+interface TipRow {
+  readonly log: string;
+  readonly next_seq: number;
+  readonly last: string;
+  readonly closed: boolean;
+}
+
+/** A stream's tip as clients see it. */
+export interface ShownTip {
+  readonly next_seq: number;
+  /** Receipt hash of the last receipt; absent before the first. */
+  readonly last?: string;
+}
+
+/** Refused receipts of a fork that are kept for one stream while the process runs; more prove nothing more. */
+const MAX_CONFLICTS = 16;
+
+/** One registered stream; mutable. */
+export class StreamAccount {
+  readonly stream: string;
+  readonly registration: RegistrationRow;
+  #keys: StreamKeys | undefined;
+  #restored: TipRow | undefined;
+  #newest: StreamState | undefined;
+  #durable: StreamState | undefined;
+  #isShown = false;
+  #conflicts = 0;
+
+  constructor(stream: string, registration: RegistrationRow, keys?: StreamKeys) {
+    this.stream = stream;
+    this.registration = registration;
+    this.#keys = keys;
+  }
+
+  /** The stream's keys, guarded at their first use: that takes most of a millisecond a key. */
+  get keys(): StreamKeys {
+    this.#keys ??= readStreamKeys(this.registration.keys);
+    return this.#keys;
+  }
+
+  /** False while the registration is not durable. */
+  get isShown(): boolean {
+    return this.#isShown;
+  }
+
+  /** The state that the next receipt must continue; only in the sequencer's turn. */
+  get newest(): StreamState | undefined {
+    this.#restore();
+    return this.#newest;
+  }
+
+  /** Seq of the next receipt, durable. */
+  get nextSeq(): number {
+    return this.#restored?.next_seq ?? this.#durable?.nextSeq ?? 0;
+  }
+
+  /** True once the close receipt is durable. */
+  get isClosed(): boolean {
+    return this.#restored?.closed ?? this.#durable?.closed ?? false;
+  }
+
+  /** The durable tip. */
+  tip(): ShownTip {
+    const last = this.#restored?.last ?? (this.#durable === undefined ? undefined : formatHex(this.#durable.last));
+    return { next_seq: this.nextSeq, ...(last === undefined ? {} : { last }) };
+  }
+
+  /** Takes the state that the turn decided on. */
+  decide(state: StreamState): void {
+    this.#restore();
+    this.#newest = state;
+  }
+
+  /** Shows the registration, and the tip up to `state`, once both are durable. */
+  show(state?: StreamState): void {
+    this.#restore();
+    this.#isShown = true;
+    if (state !== undefined) this.#durable = state;
+  }
+
+  /** True for the first few refused receipts of a fork: those are worth keeping. */
+  takeConflict(): boolean {
+    this.#conflicts += 1;
+    return this.#conflicts <= MAX_CONFLICTS;
+  }
+
+  /** Takes over a tip that the index kept; its keys are looked at when they are needed. */
+  restore(row: Uint8Array): void {
+    this.#restored = JSON.parse(parseUtf8(row));
+  }
+
+  #restore(): void {
+    if (this.#restored === undefined) return;
+    const { log, next_seq: nextSeq, last, closed } = this.#restored;
+    this.#restored = undefined;
+    const { keys } = this;
+    this.#newest = { stream: keys.instance.kid, log, keys, nextSeq, last: parseHex(last, 32), closed };
+    this.#durable = this.#newest;
+  }
+}
+
+/** Row of a tip; `StreamAccount.restore` reads it. */
+export function formatTipRow({ log, nextSeq, last, closed }: StreamState): Uint8Array {
+  const row: TipRow = { log, next_seq: nextSeq, last: formatHex(last), closed };
+  return formatUtf8(JSON.stringify(row));
+}
+
+/** Row of a registration. */
+export function makeRegistrationRow(keys: NamedKeys, index: bigint, leaf: LeafHash): RegistrationRow {
+  const { instance_key, receipt_key } = keys;
+  return { index: Number(index), leaf: formatHex(leaf), keys: { instance_key, receipt_key } };
+}
