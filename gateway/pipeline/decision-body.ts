@@ -1,0 +1,224 @@
+/** Bodies of decision and outcome receipts, from what the pipeline knows. Pure; every field is filled with its state. */
+
+import type { DecisionBody } from "../../kernel/receipt/decision.ts";
+import type { PolicyRef } from "../../kernel/receipt/fields.ts";
+import type { SessionPlace } from "../../kernel/receipt/identity.ts";
+import type { DataFacts } from "../../kernel/receipt/inspection.ts";
+import { ABSENT, notEstablished, type Observed, PENDING, present } from "../../kernel/receipt/observed.ts";
+import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Ruling } from "../../kernel/receipt/ruling.ts";
+import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
+import type { Action, Effect, Judgement, Mode, Status, Step } from "../../kernel/receipt/vocabulary.ts";
+import type { Unplaced } from "../receipts/recorder.ts";
+import type { OpenCall } from "../receipts/stream-book.ts";
+import type { Caller, CallOutcome, InboundCall, Refusal } from "./call.ts";
+import { serverOf, upstreamOf, wireOf } from "./call-facts.ts";
+import { commitMessage } from "./commitments.ts";
+import type { KeyedNames } from "./keyed-names.ts";
+
+/** What is the same for every receipt of a run. */
+export interface RunFacts {
+  readonly names: KeyedNames;
+  readonly policy: PolicyRef;
+  /** Digest of the capture-scope statement. */
+  readonly boundary: string;
+  readonly mode: Mode;
+}
+
+/** How a request was ruled on. */
+export interface RulingFacts {
+  readonly action: Action;
+  readonly judgement: Judgement;
+  readonly step: Step;
+  readonly reasons: readonly ReasonCode[];
+  readonly policies?: readonly string[];
+  readonly erring?: readonly string[];
+  readonly advisory?: readonly string[];
+  readonly controls?: readonly string[];
+}
+
+/** What is looked up for a call that reached its server's entry. */
+export interface CallContext {
+  readonly callId: string;
+  readonly session: Observed<SessionPlace>;
+  readonly catalog: Observed<CatalogView>;
+  readonly definition: Observed<Definition>;
+  readonly identityDigest: string | undefined;
+  /** The name as the approved catalog has it; undefined if it has none of that name. */
+  readonly catalogName: string | undefined;
+  readonly concurrentWith: readonly number[];
+}
+
+type Decision = Extract<Unplaced<DecisionBody>, { kind: "decision" }>;
+type Outcome = Extract<Unplaced<OutcomeBody>, { kind: "outcome" }>;
+
+/** Inspection, value matches and taint are not built: the receipts say that nobody looked. */
+const NOT_COLLECTED: DataFacts = {
+  inspection: notEstablished("field.not-configured"),
+  redactions: notEstablished("field.not-configured"),
+  matches: notEstablished("field.not-configured"),
+  taint: notEstablished("field.not-configured"),
+  edges: notEstablished("field.not-configured"),
+};
+
+/** Decision about a call that reached policy (or a step behind routing). */
+export function decisionOf(
+  run: RunFacts,
+  secret: Uint8Array,
+  call: InboundCall,
+  context: CallContext,
+  ruling: RulingFacts,
+): Decision {
+  const isSent = ruling.action === "forward";
+  return {
+    ...commonDecision(run, call.caller, ruling),
+    call: { id: context.callId, round: 0, first_round: ABSENT, retry_of: notEstablished("field.not-collected") },
+    session: context.session,
+    catalog: context.catalog,
+    wire: wireOf(secret, call.wire, context.catalogName),
+    upstream: present(upstreamOf(call.upstream)),
+    upstream_auth: present(call.upstream.auth),
+    server: present(serverOf(call.serverId, context.identityDigest)),
+    definition: context.definition,
+    request_received: commitMessage(secret, "request_received", call.received),
+    request_sent: commitMessage(secret, "request_sent", isSent ? call.toSend : undefined),
+    concurrent_with: context.concurrentWith,
+  };
+}
+
+/** Decision about a request that was refused before policy. */
+export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, refusal: Refusal): Decision {
+  const { step, reason, wire, caller, serverId, received } = refusal;
+  const unreached = notEstablished("field.not-reached");
+  return {
+    ...commonDecision(run, caller, { action: "refuse", judgement: "deny", step, reasons: [reason] }),
+    call: { id: callId, round: 0, first_round: ABSENT, retry_of: ABSENT },
+    session: unreached,
+    catalog: unreached,
+    wire: wireOf(secret, wire, undefined),
+    upstream: ABSENT,
+    upstream_auth: ABSENT,
+    server: serverId === undefined ? unreached : present(serverOf(serverId, undefined)),
+    definition: unreached,
+    request_received: received === undefined ? unreached : commitMessage(secret, "request_received", received),
+    request_sent: ABSENT,
+    concurrent_with: [],
+  };
+}
+
+/** Outcome of a dispatched call. */
+export function outcomeOf(
+  secret: Uint8Array,
+  { decision, hash }: OpenCall,
+  outcome: CallOutcome,
+  latency: { readonly policyUs: number; readonly totalUs: number },
+): Outcome {
+  return {
+    ...outcomeBase(decision, hash, outcome.status, outcome.effect),
+    outcome: {
+      status: outcome.status,
+      effect: outcome.effect,
+      rpc_code: outcome.rpcCode === undefined ? ABSENT : present(outcome.rpcCode),
+    },
+    response_received: commitMessage(secret, "response_received", outcome.received),
+    response_returned: commitMessage(secret, "response_returned", outcome.returned),
+    latency: present({
+      policy_us: latency.policyUs,
+      inspection_us: 0,
+      upstream_us: outcome.upstreamUs,
+      total_us: latency.totalUs,
+    }),
+  };
+}
+
+/** Outcome of a call that a crash cut off: nobody knows what the server did. */
+export function lostOutcomeOf({ decision, hash }: OpenCall): Outcome {
+  const lost = notEstablished("recovery.crash");
+  return {
+    ...outcomeBase(decision, hash, "unknown", "unknown"),
+    response_received: lost,
+    response_returned: lost,
+    latency: lost,
+  };
+}
+
+function outcomeBase(
+  decision: DecisionBody,
+  hash: string,
+  status: Status,
+  effect: Effect,
+): Omit<Outcome, "response_received" | "response_returned" | "latency"> {
+  return {
+    kind: "outcome",
+    ...NOT_COLLECTED,
+    call: {
+      id: decision.call.id,
+      round: decision.call.round,
+      decision_seq: decision.seq,
+      decision_hash: hash,
+      resolves: ABSENT,
+    },
+    wire: decision.wire,
+    upstream: decision.upstream,
+    server: decision.server,
+    outcome: { status, effect, rpc_code: ABSENT },
+    respond: ABSENT,
+    accounting: notEstablished("field.not-configured"),
+  };
+}
+
+type CommonDecision = Pick<
+  Decision,
+  | "kind"
+  | keyof DataFacts
+  | "principal"
+  | "delegation"
+  | "actor"
+  | "subject"
+  | "workflow"
+  | "data_subjects"
+  | "policy"
+  | "boundary"
+  | "ruling"
+  | "approval"
+  | "outcome"
+  | "accounting"
+>;
+
+function commonDecision(run: RunFacts, caller: Caller | undefined, facts: RulingFacts): CommonDecision {
+  const unknown = notEstablished("field.not-reached");
+  return {
+    kind: "decision",
+    ...NOT_COLLECTED,
+    principal: caller === undefined ? unknown : present(run.names.principal(caller)),
+    delegation: ABSENT,
+    actor: caller === undefined ? unknown : present(run.names.identity(caller)),
+    subject: notEstablished("field.not-collected"),
+    workflow: ABSENT,
+    data_subjects: notEstablished("field.not-configured"),
+    policy: present(run.policy),
+    boundary: present(run.boundary),
+    ruling: rulingOf(run.mode, facts),
+    approval: ABSENT,
+    outcome: facts.action === "forward" ? PENDING : ABSENT,
+    accounting: notEstablished("field.not-configured"),
+  };
+}
+
+function rulingOf(mode: Mode, facts: RulingFacts): Ruling {
+  return {
+    mode,
+    action: facts.action,
+    judgement: facts.judgement,
+    would_deny: facts.action === "forward" && facts.judgement !== "allow",
+    step: facts.step,
+    reasons: facts.reasons,
+    policies: facts.policies ?? [],
+    erring: facts.erring ?? [],
+    advisory: facts.advisory ?? [],
+    obligations: [],
+    controls: facts.controls ?? [],
+    detail: ABSENT,
+  };
+}
