@@ -1,0 +1,38 @@
+/** `countersign verify`: an evidence bundle and a trust policy in, verdicts and an exit code out. No network. */
+
+import { parseTimestamp } from "../../kernel/time.ts";
+import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
+import { renderVerdicts } from "../../verifier/render.ts";
+import { verifyBundle } from "../../verifier/verify-bundle.ts";
+import { type Command, readArguments, UsageError } from "../command.ts";
+import { readBytes, readJsonFile } from "../files.ts";
+import type { Io } from "../io.ts";
+
+const HELP = `countersign verify <bundle> --trust <policy> [--at <time>] [--json]
+
+Verifies an evidence bundle offline under a trust policy and prints one verdict per obligation:
+pass, fail, or not_established with its reason.
+
+  --trust <file>  the trust policy: log keys, witness quorum, gateways, allowed policies and modes, required obligations
+  --at <time>     judge as of this time, YYYY-MM-DDTHH:MM:SS.mmmZ; the default is the earliest witness timestamp
+                  that covers the entries, so that the verdict is the same whenever it is run
+  --json          print the verdicts as JSON
+
+Exit: 0 every required obligation passes; 1 one fails; 2 none fails, but one is not established; 3 unusable input.
+`;
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const options = { trust: { type: "string" }, at: { type: "string" }, json: { type: "boolean" } } as const;
+  const given = readArguments(args, options, 1);
+  const [path] = given.positionals;
+  if (path === undefined) throw new UsageError("name the bundle file");
+  const trust = readJsonFile(given.required("trust"), parseTrustPolicy);
+  const at = given.text("at");
+  const time = at === undefined ? {} : { at: parseTimestamp(at) };
+  const result = verifyBundle({ bundle: readBytes(path), trust, ...time });
+  io.out(given.flag("json") ? `${JSON.stringify(result, null, 2)}\n` : renderVerdicts(result));
+  return result.exit;
+}
+
+/** Offline verification of a bundle. */
+export const verifyCommand: Command = { name: "verify", summary: "verify an evidence bundle offline", help: HELP, run };

@@ -1,0 +1,107 @@
+/** Files that the command reads and writes: configuration, keys, tokens. Every error names the file. */
+
+import { randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
+import { parseJson } from "../kernel/json/parse.ts";
+import type { JsonValue } from "../kernel/json/value.ts";
+import { parseSignerKey, type SignerKey } from "../kernel/note/signer-key.ts";
+import { parseSecretKey } from "../kernel/signature/secret-key.ts";
+import { createSigner, type EnvelopeSigner } from "../kernel/signature/signer.ts";
+
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+const MIN_TOKEN_CHARACTERS = 32;
+
+/**
+ * Bytes of the file at `path`, at most 64 MiB.
+ *
+ * @throws {StoreError} ERR_FILE_READ
+ */
+export function readBytes(path: string): Uint8Array {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length > MAX_FILE_BYTES) throw new Error(`larger than ${MAX_FILE_BYTES} bytes`);
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError("ERR_FILE_READ", `cannot read ${path}: ${why}`, { cause });
+  }
+}
+
+/** Text of a small file without the line end behind its last line. */
+export function readLine(path: string): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(readBytes(path)).replace(/\r?\n$/u, "");
+}
+
+/**
+ * Reads the JSON file at `path` with `parse`; what `parse` refuses is reported with the file's name.
+ *
+ * @throws {FormatError} the code of the fault, message `<path>: …`
+ */
+export function readJsonFile<T>(path: string, parse: (value: JsonValue) => T): T {
+  return naming(path, () => parse(parseJson(readBytes(path), { maxBytes: MAX_FILE_BYTES })));
+}
+
+/**
+ * A bearer token: the one line of the file at `path`, at least 32 characters without white space.
+ *
+ * @throws {FormatError} ERR_TOKEN_FILE
+ */
+export function readToken(path: string): string {
+  const token = readLine(path);
+  if (token.length < MIN_TOKEN_CHARACTERS || /\s/u.test(token)) {
+    throw new FormatError("ERR_TOKEN_FILE", `${path}: want one line of at least ${MIN_TOKEN_CHARACTERS} characters`);
+  }
+  return token;
+}
+
+/** The note key (`PRIVATE+KEY+…`) in the file at `path`. */
+export function readNoteKey(path: string): SignerKey {
+  return naming(path, () => parseSignerKey(readLine(path)));
+}
+
+/** The envelope key (JSON, kind `secret-key`) in the file at `path`. */
+export function readEnvelopeKey(path: string): EnvelopeSigner {
+  return naming(path, () => {
+    const { alg, secret } = parseSecretKey(readBytes(path));
+    return createSigner(alg, secret);
+  });
+}
+
+/**
+ * Writes a new file, synced; refuses to replace one.
+ *
+ * @param mode  0o600 for what holds a secret
+ * @throws {StoreError} ERR_FILE_WRITE
+ */
+export function writeNewFile(path: string, text: string, mode: number): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const file = openSync(path, "wx", mode);
+    try {
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError("ERR_FILE_WRITE", `cannot write ${path}: ${why}`, { cause });
+  }
+}
+
+/** A new random token: 64 hexadecimal digits. */
+export function makeToken(): string {
+  return randomBytes(32).toString("hex");
+}
+
+/** Runs `read` and puts the file's name in front of what it refuses. */
+function naming<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!isCodedError(error)) throw error;
+    throw new FormatError(error.code, `${path}: ${error.message}`, { cause: error });
+  }
+}

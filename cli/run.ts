@@ -1,0 +1,91 @@
+/** Finds the subcommand, runs it, turns errors into one line and an exit code. */
+
+import { readFileSync } from "node:fs";
+import { isCodedError } from "../kernel/errors.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { apiCommand } from "./commands/api.ts";
+import { bundleCommand } from "./commands/bundle.ts";
+import { gatewayCommand } from "./commands/gateway.ts";
+import { keygenCommand } from "./commands/keygen.ts";
+import { ledgerCommand } from "./commands/ledger.ts";
+import { setupCommand } from "./commands/setup.ts";
+import { upCommand } from "./commands/up.ts";
+import { verifyCommand } from "./commands/verify.ts";
+import { witnessCommand } from "./commands/witness.ts";
+import { wrapCommand } from "./commands/wrap.ts";
+import type { Io } from "./io.ts";
+
+const COMMANDS: readonly Command[] = [
+  upCommand,
+  setupCommand,
+  gatewayCommand,
+  wrapCommand,
+  ledgerCommand,
+  witnessCommand,
+  apiCommand,
+  bundleCommand,
+  verifyCommand,
+  keygenCommand,
+];
+
+/**
+ * Runs one command line.
+ *
+ * @param argv  the words after `countersign`
+ * @returns the exit code: 0 done, 1 and 2 as the subcommand says, 3 unusable input or arguments
+ */
+export async function runCommand(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...args] = argv;
+  if (name === undefined || name === "--help" || name === "help") return printOverview(io);
+  if (name === "--version") return printVersion(io);
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    io.err(`countersign: unknown command "${name}"; "countersign --help" lists them\n`);
+    return EXIT.unusable;
+  }
+  if (args.includes("--help") && !beforeSeparator(args, "--help")) {
+    io.out(command.help);
+    return EXIT.ok;
+  }
+  return runGuarded(command, args, io);
+}
+
+async function runGuarded(command: Command, args: readonly string[], io: Io): Promise<number> {
+  try {
+    return await command.run(args, io);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.err(
+        `countersign ${command.name}: ${error.message}; "countersign ${command.name} --help" says what it takes\n`,
+      );
+      return EXIT.unusable;
+    }
+    if (!isCodedError(error)) throw error;
+    io.err(`countersign ${command.name}: ${error.code}: ${error.message}\n`);
+    return EXIT.unusable;
+  }
+}
+
+/** True if `flag` stands only behind a bare `--`, where it belongs to another program. */
+function beforeSeparator(args: readonly string[], flag: string): boolean {
+  const separator = args.indexOf("--");
+  return separator >= 0 && args.indexOf(flag) > separator;
+}
+
+function printOverview(io: Io): number {
+  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
+  io.out(
+    `countersign: evidence ledger and transparency log for MCP tool calls\n\n${lines.join("\n")}\n\n` +
+      `"countersign <command> --help" says what a command takes.\n`,
+  );
+  return EXIT.ok;
+}
+
+function printVersion(io: Io): number {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const found: unknown = JSON.parse(text);
+  const version = typeof found === "object" && found !== null && "version" in found ? String(found.version) : "unknown";
+  io.out(`countersign ${version}\n`);
+  return EXIT.ok;
+}
