@@ -33,7 +33,14 @@ export async function checkInLog(
   if (newest === undefined) return true;
   const checkpoint = await checkOne(client, policy, newest.receipt);
   if (checkpoint === undefined) return false;
-  const reader = makeTileHashReader(checkpoint.size, (ref) => client.tile(formatTilePath(ref)));
+  // One read of each tile for the whole batch: receipts of one segment share nearly all of them.
+  const tiles = new Map<string, Promise<Uint8Array>>();
+  const reader = makeTileHashReader(checkpoint.size, (ref) => {
+    const path = formatTilePath(ref);
+    const tile = tiles.get(path) ?? client.tile(path);
+    tiles.set(path, tile);
+    return tile;
+  });
   for (const { receipt, index } of admitted.slice(0, -1)) {
     const isAtIndex = index !== undefined && (await isIncluded(receipt, index, checkpoint, reader));
     // Another index than the ledger said (a resent segment), or one this process never heard: ask by leaf.

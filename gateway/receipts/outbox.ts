@@ -4,6 +4,7 @@
  * log proof under the pinned keys covers it. Bounded: above the bound nothing is dispatched.
  */
 
+import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { LedgerClient, LedgerTip } from "./ledger-client.ts";
 import type { WrittenReceipt } from "./recorder.ts";
@@ -26,7 +27,10 @@ export interface Outbox {
   /** Takes a durable receipt; numbers ascend without gaps. */
   readonly add: (receipt: WrittenReceipt) => void;
   readonly status: () => OutboxStatus;
-  /** @throws {StoreError} ERR_OUTBOX_FULL if `extra` receipts would not fit below the bound */
+  /**
+   * @throws {StoreError} ERR_OUTBOX_FULL if `extra` receipts would not fit below the bound; the code of a final refusal
+   *   (ERR_STREAM_FORK and its like) once the ledger will never take this stream's receipts
+   */
   readonly requireRoom: (extra: number) => void;
   /** Starts sending. */
   readonly start: () => void;
@@ -65,6 +69,13 @@ const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 10_000;
 const POLL_MS = 20;
+/**
+ * Refusals that no repetition mends: the ledger holds other receipts than ours at these numbers, or will take no more of
+ * this stream. A restart compares the tips and begins a new stream that names this one.
+ */
+const FINAL: ReadonlyMap<string, ErrorCode> = new Map(
+  (["ERR_STREAM_CLOSED", "ERR_STREAM_FORK", "ERR_STREAM_KEY", "ERR_STREAM_PREV"] as const).map((code) => [code, code]),
+);
 /** Receipts kept free for seals, aggregates and heartbeats when the bound is reached. */
 const RESERVE = 64;
 
@@ -82,7 +93,13 @@ class SegmentOutbox implements Outbox {
   #proven = 0;
   /** Index in the log, by number, of receipts that this process submitted and that are not proven. */
   readonly #indexes = new Map<number, bigint>();
-  #fault: string | undefined;
+  /** Fault of the last attempt to send, and of the last attempt to prove; undefined after a success. */
+  readonly #faults: { send: ErrorCode | undefined; prove: ErrorCode | undefined } = {
+    send: undefined,
+    prove: undefined,
+  };
+  /** The refusal after which nothing is sent any more. */
+  #final: ErrorCode | undefined;
   #wake: () => void = () => undefined;
   #running: Promise<unknown> | undefined;
   readonly #stopping = new AbortController();
@@ -98,16 +115,22 @@ class SegmentOutbox implements Outbox {
   }
 
   status(): OutboxStatus {
+    const fault = this.#final ?? this.#faults.send ?? this.#faults.prove;
     return {
       written: this.#first + this.#held.length,
       acknowledged: this.#acknowledged,
       proven: this.#proven,
       pending: this.#held.length,
-      ...(this.#fault === undefined ? {} : { fault: this.#fault }),
+      ...(fault === undefined ? {} : { fault }),
     };
   }
 
   requireRoom(extra: number): void {
+    if (this.#final !== undefined) {
+      throw new StoreError(this.#final, "the ledger refuses this stream for good; restart the gateway", {
+        fatal: true,
+      });
+    }
     if (this.#held.length + extra <= this.#options.maxReceipts - RESERVE) return;
     throw new StoreError("ERR_OUTBOX_FULL", `${this.#held.length} receipts wait for the ledger, which is the bound`);
   }
@@ -119,7 +142,7 @@ class SegmentOutbox implements Outbox {
   async drain(limitMs: number): Promise<void> {
     const goal = this.#first + this.#held.length;
     const deadline = performance.now() + limitMs;
-    while (this.#acknowledged < goal && performance.now() < deadline && this.#fault === undefined) {
+    while (this.#acknowledged < goal && performance.now() < deadline && this.#final === undefined) {
       await this.#options.sleep(POLL_MS, this.#stopping.signal);
     }
   }
@@ -138,16 +161,18 @@ class SegmentOutbox implements Outbox {
   async #sendLoop(): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
     let isSynced = false;
-    while (!this.#isStopping) {
+    while (!this.#isStopping && this.#final === undefined) {
       try {
         if (!isSynced) await this.#synchronise();
         isSynced = true;
+        this.#faults.send = undefined;
         const pauseMs = await this.#sendNext();
         if (pauseMs > 0) await this.#pause(pauseMs);
         retryMs = FIRST_RETRY_MS;
       } catch (error) {
         isSynced = false;
-        this.#report(error);
+        this.#report("send", error);
+        if (this.#final !== undefined) return;
         await this.#pause(retryMs * (0.5 + this.#options.random()));
         retryMs = Math.min(LAST_RETRY_MS, retryMs * 2);
       }
@@ -164,9 +189,11 @@ class SegmentOutbox implements Outbox {
 
   #moveTo({ nextSeq, last }: LedgerTip): void {
     const before = this.#at(nextSeq - 1);
-    const isOurs = nextSeq <= this.#first + this.#held.length && nextSeq >= this.#proven;
-    if (!isOurs || (before !== undefined && before.hash !== last)) {
-      throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's tip is not on this stream", { fatal: true });
+    if (nextSeq > this.#first + this.#held.length || (before !== undefined && before.hash !== last)) {
+      throw this.#refusedForGood("ERR_STREAM_FORK", "the ledger holds other receipts of this stream than we do");
+    }
+    if (nextSeq < this.#proven) {
+      throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's tip is behind receipts that it proved to be in the log");
     }
     this.#acknowledged = Math.max(nextSeq, this.#first);
   }
@@ -184,16 +211,28 @@ class SegmentOutbox implements Outbox {
       case "admitted":
         for (const [i, { seq }] of batch.entries()) this.#indexes.set(seq, answer.firstIndex + BigInt(i));
         this.#acknowledged = (batch.at(-1)?.seq ?? -1) + 1;
-        this.#fault = undefined;
         return 0;
       case "gap":
         this.#moveTo(answer.tip);
+        // A gap in front of what continues the very tip that it names: not an answer, and nothing to hurry for.
+        if (answer.tip.nextSeq === batch[0]?.seq) throw new StoreError("ERR_LEDGER_ANSWER", "the ledger sees no gap");
         return 0;
       case "later":
         return answer.afterMs;
       case "refused":
-        throw new StoreError("ERR_LEDGER_ANSWER", `the ledger refuses the segment: ${answer.code}`);
+        throw this.#refusal(answer.code);
     }
+  }
+
+  #refusal(code: string): StoreError {
+    const final = FINAL.get(code);
+    if (final !== undefined) return this.#refusedForGood(final, "the ledger refuses the stream");
+    return new StoreError("ERR_LEDGER_ANSWER", `the ledger refuses the segment: ${code}`);
+  }
+
+  #refusedForGood(code: ErrorCode, message: string): StoreError {
+    this.#final = code;
+    return new StoreError(code, message, { fatal: true });
   }
 
   #nextBatch(): readonly WrittenReceipt[] {
@@ -240,9 +279,12 @@ class SegmentOutbox implements Outbox {
         continue;
       }
       try {
-        if (await this.#options.checkInLog(admitted)) this.#release(goal);
+        const isProven = await this.#options.checkInLog(admitted);
+        this.#faults.prove = undefined;
+        if (isProven) this.#release(goal);
+        else await this.#pause(FIRST_RETRY_MS);
       } catch (error) {
-        this.#report(error);
+        this.#report("prove", error);
         await this.#pause(FIRST_RETRY_MS);
       }
     }
@@ -255,11 +297,11 @@ class SegmentOutbox implements Outbox {
     this.#proven = goal;
   }
 
-  #report(error: unknown): void {
+  #report(doing: "send" | "prove", error: unknown): void {
     const code = isCodedError(error) ? error.code : "ERR_BUG";
     if (this.#isStopping) return;
-    if (this.#fault !== code) this.#options.onFault({ code }, "receipts wait in the outbox");
-    this.#fault = code;
+    if (this.#faults[doing] !== code) this.#options.onFault({ code }, "receipts wait in the outbox");
+    this.#faults[doing] = code;
   }
 
   #untilWoken(): Promise<void> {

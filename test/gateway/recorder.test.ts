@@ -2,18 +2,36 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { FrameLog } from "../../gateway/receipts/frame-log.ts";
 import { makeGroupCommit } from "../../gateway/receipts/group-commit.ts";
-import { makeRecorder, type Recorder, type WrittenReceipt } from "../../gateway/receipts/recorder.ts";
+import { makeRecorder, type Recorder, type Unplaced, type WrittenReceipt } from "../../gateway/receipts/recorder.ts";
 import type { Vault } from "../../gateway/receipts/vault.ts";
 import { parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import type { ReceiptBody } from "../../kernel/receipt/receipt.ts";
 import { checkSignedBy } from "../../kernel/signature/envelope.ts";
+import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { createSigner } from "../../kernel/signature/signer.ts";
 import { seedOf } from "../support/log-keys.ts";
 
 const instanceSigner = createSigner("ed25519", seedOf(1));
 const receiptSigner = createSigner("ed25519", seedOf(2));
 const STREAM = instanceSigner.publicKey.kid;
-const HEARTBEAT = { kind: "heartbeat", open_sessions: 0, open_calls: 0 } as const;
+const OPEN: Unplaced<ReceiptBody> = {
+  kind: "stream-open",
+  log: "log.example/test",
+  instance_key: formatPublicKey(instanceSigner.publicKey),
+  receipt_key: formatPublicKey(receiptSigner.publicKey),
+  key_protection: "software",
+  heartbeat_seconds: 60,
+  session_ttl_seconds: 60,
+  durability: "durable",
+  boundary: `sha256:${"0".repeat(64)}`,
+  software: { name: "countersign", version: "1.0.0" },
+};
+
+/** A stream-open receipt first, then heartbeats: the kernel refuses any other first receipt. */
+function next(_secret: Uint8Array, seq: number): Unplaced<ReceiptBody> {
+  return seq === 0 ? OPEN : { kind: "heartbeat", open_sessions: 0, open_calls: 0 };
+}
 
 /** A file in memory; `gate`, while set, holds back every write, and `fault` fails the next one. */
 class MemoryLog implements FrameLog {
@@ -37,12 +55,14 @@ interface Bench {
   readonly recorder: Recorder;
   readonly log: MemoryLog;
   readonly written: readonly WrittenReceipt[];
+  readonly placed: readonly (readonly [number, string])[];
   readonly failures: readonly string[];
 }
 
 function makeBench(vault: Partial<Vault> = {}): Bench {
   const log = new MemoryLog();
   const written: WrittenReceipt[] = [];
+  const placed: (readonly [number, string])[] = [];
   const failures: string[] = [];
   const recorder = makeRecorder({
     stream: STREAM,
@@ -53,9 +73,10 @@ function makeBench(vault: Partial<Vault> = {}): Bench {
     instanceSigner,
     attestation: { state: "not_available", reason: "attestation.software" },
     nowMs: () => 1_700_000_000_000,
+    onPlaced: ({ seq }, hash) => placed.push([seq, hash]),
     onWritten: (receipt) => written.push(receipt),
   });
-  return { recorder, log, written, failures };
+  return { recorder, log, written, placed, failures };
 }
 
 function bodyOf(bytes: Uint8Array | undefined): JsonObject {
@@ -67,7 +88,7 @@ function bodyOf(bytes: Uint8Array | undefined): JsonObject {
 describe("the recorder", () => {
   it("numbers, links and signs: 200 concurrent appends lose none, and share writes", async () => {
     const { recorder, log, written } = makeBench();
-    const receipts = await Promise.all(Array.from({ length: 200 }, () => recorder.append(() => HEARTBEAT)));
+    const receipts = await Promise.all(Array.from({ length: 200 }, () => recorder.append(next)));
     expect(receipts.map(({ seq }) => seq)).toEqual(Array.from({ length: 200 }, (_, i) => i));
     expect(written.map(({ seq }) => seq)).toEqual(receipts.map(({ seq }) => seq));
     expect(log.frames.length).toBe(200);
@@ -85,8 +106,8 @@ describe("the recorder", () => {
 
   it("signs the first receipt by the instance key too, and no other", async () => {
     const { recorder, log } = makeBench();
-    await recorder.append(() => HEARTBEAT);
-    await recorder.append(() => HEARTBEAT);
+    await recorder.append(next);
+    await recorder.append(next);
     checkSignedBy(bodyOf(log.frames[0]), instanceSigner.publicKey);
     expect(() => checkSignedBy(bodyOf(log.frames[1]), instanceSigner.publicKey)).toThrow(
       expect.objectContaining({ code: "ERR_SIGNATURE_MISSING" }),
@@ -100,11 +121,9 @@ describe("the recorder", () => {
       open = resolve;
     });
     let isDone = false;
-    const appended = recorder
-      .append(() => HEARTBEAT)
-      .then(() => {
-        isDone = true;
-      });
+    const appended = recorder.append(next).then(() => {
+      isDone = true;
+    });
     await new Promise((resolve) => setImmediate(resolve));
     expect([isDone, written.length, log.batches.length]).toEqual([false, 0, 1]);
     open();
@@ -112,16 +131,22 @@ describe("the recorder", () => {
     expect([isDone, written.length]).toEqual([true, 1]);
   });
 
+  it("tells of each receipt in order when it gets its number, with the hash that the next one names", async () => {
+    const { recorder, written, placed } = makeBench();
+    await Promise.all(Array.from({ length: 20 }, () => recorder.append(next)));
+    expect(placed).toEqual(written.map(({ seq, hash }) => [seq, hash]));
+  });
+
   it("is dead after a failed write: that receipt, those behind it and all later ones are refused", async () => {
     const { recorder, log, written, failures } = makeBench();
-    await recorder.append(() => HEARTBEAT);
+    await recorder.append(next);
     log.fault = new Error("disk");
     const codes = await Promise.all(
-      Array.from({ length: 5 }, () => recorder.append(() => HEARTBEAT).catch((error: { code: string }) => error.code)),
+      Array.from({ length: 5 }, () => recorder.append(next).catch((error: { code: string }) => error.code)),
     );
     expect(codes).toEqual(Array.from({ length: 5 }, () => "ERR_STREAM_FAILED"));
     log.fault = undefined;
-    await expect(recorder.append(() => HEARTBEAT)).rejects.toMatchObject({ code: "ERR_STREAM_FAILED", fatal: true });
+    await expect(recorder.append(next)).rejects.toMatchObject({ code: "ERR_STREAM_FAILED", fatal: true });
     expect([written.length, log.frames.length, recorder.isFailed()]).toEqual([1, 1, true]);
     expect(failures).toEqual(["ERR_STREAM_FAILED"]);
   });
@@ -138,7 +163,7 @@ describe("the recorder", () => {
         return seedOf(1);
       },
     });
-    await Promise.all([recorder.append(() => HEARTBEAT), recorder.append(() => HEARTBEAT)]);
+    await Promise.all([recorder.append(next), recorder.append(next)]);
     expect(steps).toEqual(["prepared 0", "used 0", "prepared 1", "used 1"]);
   });
 
@@ -149,20 +174,20 @@ describe("the recorder", () => {
         if (isFailing) throw new Error("disk");
       },
     });
-    await expect(recorder.append(() => HEARTBEAT)).rejects.toThrow("disk");
+    await expect(recorder.append(next)).rejects.toThrow("disk");
     isFailing = false;
     await expect(
       recorder.append(() => {
         throw new Error("body");
       }),
     ).rejects.toThrow("body");
-    expect((await recorder.append(() => HEARTBEAT)).seq).toBe(0);
+    expect((await recorder.append(next)).seq).toBe(0);
     expect(log.frames.length).toBe(1);
   });
 
   it("keeps appending when one append follows another at once, turn after turn", async () => {
     const { recorder } = makeBench();
     // Each append starts in the very turn in which the last one resolved: none may be left without a flush.
-    for (let i = 0; i < 300; i += 1) expect((await recorder.append(() => HEARTBEAT)).seq).toBe(i);
+    for (let i = 0; i < 300; i += 1) expect((await recorder.append(next)).seq).toBe(i);
   });
 });
