@@ -1,9 +1,9 @@
 /** Configuration of a ledger: one JSON file, every member checked, unknown ones refused (docs/ledger.md). */
 
+import { type AdmissionPolicy, admissionPolicyShape, type LogKind } from "../kernel/genesis.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import { originShape } from "../kernel/receipt/stream-open.ts";
 import { array, boolean, integer, literal, object, optional, readShape, type Shape, string } from "../kernel/shape.ts";
-import { type AdmissionPolicy, admissionPolicyShape, type LogKind } from "./genesis.ts";
 
 /** Where a service listens. */
 export type Listen = {

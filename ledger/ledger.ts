@@ -5,6 +5,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { FormatError, isCodedError } from "../kernel/errors.ts";
+import { type Genesis, makeGenesis, parseGenesis } from "../kernel/genesis.ts";
 import { hashLeaf } from "../kernel/merkle/hash.ts";
 import { proveConsistency } from "../kernel/merkle/prove.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
@@ -19,7 +20,7 @@ import { LogProofs } from "./checkpoint/log-proofs.ts";
 import { Publisher } from "./checkpoint/publisher.ts";
 import { type CheckpointSigner, makeInlineSigner, makeWorkerSigner } from "./checkpoint/signing.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
-import { checkGenesis, type Genesis, type LogIdentity, makeGenesis, parseGenesis } from "./genesis.ts";
+import { checkGenesis, type LogIdentity } from "./genesis.ts";
 import { Halt } from "./halt.ts";
 import type { LedgerStatus } from "./http/operations-routes.ts";
 import { type Log, openLog } from "./log.ts";

@@ -1,10 +1,10 @@
 /** Registration: a gateway's keys become those of a stream of this log, if the log's admission policy allows it. */
 
 import { CheckError } from "../../kernel/errors.ts";
+import type { AdmissionPolicy } from "../../kernel/genesis.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import { hashLeaf, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import { type CheckedRegistration, parseRegistration } from "../../kernel/registration.ts";
-import type { AdmissionPolicy } from "../genesis.ts";
 import type { Decision, PendingEntry, Sequencer } from "../sequence/sequencer.ts";
 import { Refusal } from "./refusal.ts";
 import type { StreamAccount } from "./stream-account.ts";

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance } from "fastify";
 import { CheckError } from "../../kernel/errors.ts";
+import type { AdmissionPolicy, LogKind } from "../../kernel/genesis.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { MAX_RECEIPT_BYTES } from "../../kernel/receipt/receipt.ts";
@@ -10,7 +11,6 @@ import { parseKid } from "../../kernel/signature/public-key.ts";
 import { type AdmitParts, admit } from "../admission/admit.ts";
 import { readSegment, readSingle } from "../admission/candidates.ts";
 import { register } from "../admission/register.ts";
-import type { AdmissionPolicy, LogKind } from "../genesis.ts";
 import type { TokenCheck } from "./auth.ts";
 import { limitConcurrency } from "./concurrency.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";

@@ -2,9 +2,9 @@
 
 import type { FastifyInstance } from "fastify";
 import { CheckError } from "../../kernel/errors.ts";
+import type { LogKind } from "../../kernel/genesis.ts";
 import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
 import { appendRaw } from "../admission/raw.ts";
-import type { LogKind } from "../genesis.ts";
 import type { Sequencer } from "../sequence/sequencer.ts";
 import type { TokenCheck } from "./auth.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";

@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { parseGenesis } from "../../kernel/genesis.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { checkLogProof, parseLogProof } from "../../kernel/log-proof.ts";
 import { checkConsistency } from "../../kernel/merkle/consistency-proof.ts";
@@ -11,7 +12,6 @@ import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
 import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
 import { openLogCheckpoint, parseWitnessPolicy, type WitnessPolicy } from "../../kernel/witness-policy.ts";
-import { parseGenesis } from "../../ledger/genesis.ts";
 import {
   errorCode,
   eventually,
@@ -149,7 +149,10 @@ describe("a raw log over HTTP", () => {
     expect(metadata).toMatchObject({ origin: "ledger.example/test", log_kind: "raw", readers: "token" });
     expect(metadata).toMatchObject({ keys: KEYS.map(formatVerifierKey), witness_policy: NO_WITNESSES });
     expect((await ledger.get("/healthz")).status).toBe(200);
-    expect(await (await ledger.get("/readyz")).json()).toMatchObject({ ready: true, quorum_age_seconds: expect.any(Number) });
+    expect(await (await ledger.get("/readyz")).json()).toMatchObject({
+      ready: true,
+      quorum_age_seconds: expect.any(Number),
+    });
     expect(await (await ledger.get("/metrics")).text()).toMatch(/^ledger_entries_total [1-9]/m);
   });
 
