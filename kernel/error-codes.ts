@@ -119,6 +119,8 @@ export const ERROR_CODES = {
   ERR_POLICY_BUNDLE: "a policy bundle that does not load: syntax, annotations, or a rule that does not fit the schema",
   ERR_STREAM_FAILED: "the receipt stream cannot be written; nothing is dispatched until a restart",
   ERR_STREAM_FILE: "a gateway's receipt file that is damaged",
+  ERR_UPSTREAM: "an MCP server that cannot be started or reached, or that answers something else than MCP says",
+  ERR_UPSTREAM_SURFACE: "an MCP server that advertises more than the limits allow, or pages without end",
   // our own faults
   ERR_BUG: "an invariant of Countersign itself is broken; please report it",
 } as const;

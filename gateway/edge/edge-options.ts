@@ -1,0 +1,57 @@
+/** What both edges toward agents are made of: values only, no files, no environment. */
+
+import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
+import type { Logger, Upstream } from "../upstream/upstream.ts";
+
+/** Bounds of the agents' leg. */
+export interface EdgeLimits {
+  readonly maxBodyBytes: number;
+  /** Until a request body must be there. */
+  readonly bodyMs: number;
+  readonly maxHeaderBytes: number;
+  readonly maxInFlight: number;
+  readonly maxInFlightPerCaller: number;
+  /** Legacy sessions at a time. */
+  readonly maxSessions: number;
+  readonly sessionIdleMs: number;
+  readonly sessionMaxAgeMs: number;
+  /** Comment lines on a stream that is silent. */
+  readonly keepAliveMs: number;
+  /** How long calls in flight may take to end when the edge closes. */
+  readonly closeMs: number;
+}
+
+/** Limits of the gateway's specification. */
+export const DEFAULT_EDGE_LIMITS: EdgeLimits = {
+  maxBodyBytes: 4 * 1024 * 1024,
+  bodyMs: 30_000,
+  maxHeaderBytes: 16 * 1024,
+  maxInFlight: 1_024,
+  maxInFlightPerCaller: 256,
+  maxSessions: 10_000,
+  sessionIdleMs: 30 * 60_000,
+  sessionMaxAgeMs: 24 * 3_600_000,
+  keepAliveMs: 15_000,
+  closeMs: 10_000,
+};
+
+/** What an edge hands calls to, and what it knows of the servers. */
+export interface EdgeOptions {
+  readonly pipeline: Pipeline;
+  readonly catalog: CatalogReader;
+  /** By server id. */
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly limits?: Partial<EdgeLimits>;
+  readonly nowMs: () => number;
+  /** At least 16 bytes from the system's generator are asked for at a time. */
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly logger: Logger;
+  /** How the gateway names itself toward agents. */
+  readonly software: { readonly name: string; readonly version: string };
+}
+
+/** A bearer token and whom it stands for. Only its SHA-256 is kept. */
+export interface CallerToken {
+  readonly token: string;
+  readonly caller: Caller;
+}

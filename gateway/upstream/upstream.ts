@@ -1,0 +1,132 @@
+/**
+ * A server, as the gateway sees it: one interface over stdio and Streamable HTTP, modern and legacy. Requests are sent as
+ * the bytes that they are given; what came of one is data, never an exception, because a receipt must say it.
+ */
+
+import { BugError } from "../../kernel/errors.ts";
+import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Effect, Status } from "../../kernel/receipt/vocabulary.ts";
+import type { ListedSurface, ServerIdentity, UpstreamFacts } from "../pipeline/call.ts";
+import type { UpstreamConfig } from "./upstream-config.ts";
+
+/** Structured logging; never bodies, header values or secrets. */
+export interface Logger {
+  readonly info: (fields: object, message: string) => void;
+  readonly warn: (fields: object, message: string) => void;
+  readonly error: (fields: object, message: string) => void;
+}
+
+/** Bounds of one server's leg. */
+export interface UpstreamLimits {
+  /** One JSON answer, one SSE event, one line. */
+  readonly maxMessageBytes: number;
+  readonly connectMs: number;
+  readonly firstByteMs: number;
+  /** Silence inside an answer; progress ends it. */
+  readonly idleMs: number;
+  readonly totalMs: number;
+  /** Wait for `server/discover` of a server that may hang on it. */
+  readonly probeMs: number;
+  readonly maxPages: number;
+  readonly maxDefinitions: number;
+  readonly maxDefinitionBytes: number;
+  /** Starts of one child within a minute. */
+  readonly startsPerMinute: number;
+}
+
+/** Limits of the gateway's specification. */
+export const DEFAULT_UPSTREAM_LIMITS: UpstreamLimits = {
+  maxMessageBytes: 16 * 1024 * 1024,
+  connectMs: 30_000,
+  firstByteMs: 30_000,
+  idleMs: 60_000,
+  totalMs: 600_000,
+  probeMs: 5_000,
+  maxPages: 100,
+  maxDefinitions: 2_000,
+  maxDefinitionBytes: 256 * 1024,
+  startsPerMinute: 5,
+};
+
+/** What the connection to a server is made of. */
+export interface UpstreamDeps {
+  /** Bearer tokens by server id, for those that have a `bearer_token_file`. */
+  readonly bearerTokens: ReadonlyMap<string, string>;
+  /** The environment from which a child gets the few variables that every server gets. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly fetch: typeof fetch;
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+  readonly limits?: Partial<UpstreamLimits>;
+  /** How the gateway names itself toward servers. */
+  readonly software: { readonly name: string; readonly version: string };
+}
+
+/** One request toward a server. */
+export interface UpstreamRequest {
+  /** From `nextId`; stands in `bytes` as the JSON-RPC id, and as the progress token if there is one. */
+  readonly id: number;
+  readonly method: string;
+  /** The mirrored headers of a modern HTTP leg, `Mcp-Name` and `Mcp-Param-*`, as they are sent. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The message, sent unchanged. */
+  readonly bytes: Uint8Array;
+  /** Called in order with each progress notification, strictly scanned. */
+  readonly onProgress?: (notification: Uint8Array) => void;
+  /** Aborted when the agent cancels or goes away. */
+  readonly signal: AbortSignal;
+}
+
+/** What came of a request. */
+export type UpstreamReply =
+  /** A JSON-RPC response with this id, strictly scanned: `body` holds `result` or `error`. */
+  | { readonly type: "answered"; readonly bytes: Uint8Array; readonly text: string; readonly body: JsonObject }
+  | {
+      readonly type: "failed";
+      readonly status: Status;
+      readonly effect: Effect;
+      readonly reason: ReasonCode;
+      /** What did come, if it cannot be passed on. */
+      readonly bytes?: Uint8Array;
+    };
+
+/** Told of what a server does unasked. */
+export interface UpstreamListener {
+  /** The server asked something of an agent; it was answered with an error. */
+  readonly onRefusedRequest: (method: string, received: Uint8Array) => void;
+  /** The server says that a list changed, or it was started anew. */
+  readonly onChanged: () => void;
+}
+
+/** One connected server. */
+export interface Upstream {
+  readonly id: string;
+  readonly identity: ServerIdentity;
+  readonly attributes: Readonly<Record<string, JsonValue>>;
+  readonly facts: () => UpstreamFacts;
+  /**
+   * Everything that the server advertises, all pages.
+   *
+   * @throws {StoreError} ERR_UPSTREAM if it cannot be reached or answers something else
+   * @throws {CheckError} ERR_UPSTREAM_SURFACE above a bound, or on a cursor that comes twice
+   */
+  readonly listSurface: () => Promise<ListedSurface>;
+  /** The next JSON-RPC id toward this server; used once. */
+  readonly nextId: () => number;
+  readonly request: (request: UpstreamRequest) => Promise<UpstreamReply>;
+  readonly watch: (listener: UpstreamListener) => void;
+  /** Ends the child and its process group, or the session; requests in flight fail. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Connects a configured server: finds its era (modern first, `initialize` if it does not speak that), measures the
+ * executable of a child before it is started.
+ *
+ * @throws {StoreError} ERR_UPSTREAM if it cannot be started or reached, or speaks no revision that we speak
+ */
+export function connectUpstream(config: UpstreamConfig, deps: UpstreamDeps): Promise<Upstream> {
+  void deps;
+  throw new BugError(`connectUpstream: ${config.id}`);
+}
