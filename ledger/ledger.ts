@@ -10,7 +10,6 @@ import { hashLeaf } from "../kernel/merkle/hash.ts";
 import { proveConsistency } from "../kernel/merkle/prove.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
 import { formatPublicKey } from "../kernel/signature/public-key.ts";
-import { createSigner } from "../kernel/signature/signer.ts";
 import { formatTimestamp } from "../kernel/time.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
 import { StreamBook } from "./admission/stream-book.ts";
@@ -152,7 +151,7 @@ function makeSigner({ config, logKeys, signing }: LedgerOptions): CheckpointSign
 
 /** Writes the genesis entry of a new log, or checks that of an old one against the configuration. */
 async function readGenesis(log: Log, options: LedgerOptions, signer: CheckpointSigner, clock: Clock): Promise<Genesis> {
-  const operator = createSigner(options.operatorKey.alg, options.operatorKey.secret);
+  const operator = options.operatorKey;
   const identity: LogIdentity = {
     origin: options.config.origin,
     log_kind: options.config.log_kind,

@@ -77,7 +77,7 @@ export async function openLog(parts: LogParts): Promise<Log> {
     heads,
     published,
     flushTiles: () => tiles.flush(),
-    retire: () => retireWalFiles(retirement).catch(onFatal),
+    retire: () => (halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve()),
     close: async () => {
       await sequencer.stop();
       if (halt.fault === undefined) await Promise.all([tiles.flush(), index.flush()]);

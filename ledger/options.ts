@@ -1,7 +1,7 @@
 /** What a ledger is started with: its configuration, and as values what the configuration names files for. */
 
 import type { SignerKey } from "../kernel/note/signer-key.ts";
-import type { Alg } from "../kernel/signature/public-key.ts";
+import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
 import type { LedgerConfig } from "./config.ts";
 import type { Clock, Logger } from "./service.ts";
 
@@ -11,7 +11,7 @@ export interface LedgerOptions {
   /** The log's note keys: one of type 0x01 and one of type 0x06, both named as the origin. */
   readonly logKeys: readonly SignerKey[];
   /** Envelope key that signs the genesis entry. */
-  readonly operatorKey: { readonly alg: Alg; readonly secret: Uint8Array };
+  readonly operatorKey: EnvelopeSigner;
   readonly submitToken: string;
   readonly readerTokens: readonly string[];
   readonly logger: Logger;

@@ -13,6 +13,8 @@ import { type Ledger, openLedger } from "./ledger.ts";
 import type { LedgerOptions } from "./options.ts";
 import type { RunningService } from "./service.ts";
 
+const CLOSE_GRACE_MS = 3000;
+
 /**
  * Starts a ledger; resolves once it listens. The genesis entry of a new log is durable then, but not yet signed.
  *
@@ -32,11 +34,16 @@ export async function startLedger(options: LedgerOptions): Promise<RunningServic
   }
 }
 
-/** The order matters: requests in flight are answered before the log closes, and proofs that wait are let go. */
+/**
+ * The order matters: requests in flight are answered before the log closes, and proofs that wait are let go. A body that
+ * is still not there after the grace time is cut off: nothing of it was acknowledged.
+ */
 async function closeAll(server: FastifyInstance, ledger: Ledger): Promise<void> {
   const closed = server.close();
   ledger.publisher.release();
+  const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS);
   await closed;
+  clearTimeout(cut);
   await ledger.close();
 }
 

@@ -159,10 +159,12 @@ async function refuseFork(
   by: Candidate,
 ): Promise<never> {
   onConflict();
-  const beside = account.takeConflict() ? [{ kind: "conflict" as const, bytes: by.bytes }] : [];
   const error = new CheckError("ERR_STREAM_FORK", `seq ${by.receipt.seq} of the stream is another receipt`);
   return await sequencer.submit<never>({
     entries: [],
-    decide: () => ({ entries: [], beside, settle: () => throwRefusal(error, account) }),
+    decide: () => {
+      const beside = account.takeConflict(by.leaf) ? [{ kind: "conflict" as const, bytes: by.bytes }] : [];
+      return { entries: [], beside, settle: () => throwRefusal(error, account) };
+    },
   });
 }

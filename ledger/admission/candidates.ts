@@ -5,6 +5,7 @@ import { CheckError, FormatError } from "../../kernel/errors.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { checkSegment, type ParsedSegment, parseSegment, type Segment } from "../../kernel/segment.ts";
+import { checkSigners } from "../../kernel/stream/stream-keys.ts";
 import { checkReceiptSignature, checkStreamOpen } from "../../kernel/stream/stream-state.ts";
 import type { PendingEntry } from "../sequence/sequencer.ts";
 import type { StreamAccount } from "./stream-account.ts";
@@ -80,6 +81,7 @@ function findAccount(streams: StreamBook, stream: string): StreamAccount {
 /** The first receipt is signed by both keys and opens the stream for this log; all others by the receipt key. */
 function checkSigned(account: StreamAccount, receipt: StreamReceipt, origin: string): void {
   if (receipt.kind !== "stream-open") {
+    checkSigners(receipt.signatures, [account.keys.receipt]);
     checkReceiptSignature(account.keys, receipt);
     return;
   }

@@ -36,7 +36,7 @@ export interface ShownTip {
   readonly last?: string;
 }
 
-/** Refused receipts of a fork that are kept for one stream while the process runs; more prove nothing more. */
+/** Different refused receipts of a fork that are kept for one stream while the process runs; more prove nothing more. */
 const MAX_CONFLICTS = 16;
 
 /** One registered stream; mutable. */
@@ -48,7 +48,7 @@ export class StreamAccount {
   #newest: StreamState | undefined;
   #durable: StreamState | undefined;
   #isShown = false;
-  #conflicts = 0;
+  readonly #conflicts = new Set<string>();
 
   constructor(stream: string, registration: RegistrationRow, keys?: StreamKeys) {
     this.stream = stream;
@@ -102,10 +102,12 @@ export class StreamAccount {
     if (state !== undefined) this.#durable = state;
   }
 
-  /** True for the first few refused receipts of a fork: those are worth keeping. */
-  takeConflict(): boolean {
-    this.#conflicts += 1;
-    return this.#conflicts <= MAX_CONFLICTS;
+  /** True for the first few refused receipts of a fork, each once: those are worth keeping. Only in the sequencer's turn. */
+  takeConflict(leaf: LeafHash): boolean {
+    const key = formatHex(leaf);
+    if (this.#conflicts.has(key) || this.#conflicts.size >= MAX_CONFLICTS) return false;
+    this.#conflicts.add(key);
+    return true;
   }
 
   /** Takes over a tip that the index kept; its keys are looked at when they are needed. */

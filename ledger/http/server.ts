@@ -1,6 +1,8 @@
 /** The HTTP server: limits, errors, and the routes in groups that each take one kind of body. */
 
+import type { Socket } from "node:net";
 import { type FastifyInstance, fastify } from "fastify";
+import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { faultOf, sendFault } from "./errors.ts";
 
 const KEEP_ALIVE_MS = 72_000;
@@ -8,6 +10,13 @@ const KEEP_ALIVE_MS = 72_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Longest time that a long-polling answer may take (30 s), and some. */
 const MAX_CONNECTIONS = 10_000;
+
+type ClientFault = readonly [status: string, code: ErrorCode, message: string];
+const CLIENT_FAULT: ClientFault = ["400 Bad Request", "ERR_REQUEST", "the request is not HTTP"];
+const CLIENT_FAULTS: Readonly<Record<string, ClientFault>> = {
+  HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "ERR_REQUEST", "the header is too large"],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "ERR_REQUEST", "the request did not arrive in time"],
+};
 
 /** Adds routes to a server or to a scope of it. */
 export type Routes = (scope: FastifyInstance) => void;
@@ -26,6 +35,8 @@ export function makeServer(groups: readonly Routes[], onFault: (error: unknown) 
     exposeHeadRoutes: true,
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 128 },
     return503OnClosing: true,
+    frameworkErrors: (error, _request, reply) => sendFault(reply, faultOf(error)),
+    clientErrorHandler: answerNoHttp,
   });
   server.server.maxConnections = MAX_CONNECTIONS;
   server.setErrorHandler((error, _request, reply) => {
@@ -43,6 +54,15 @@ export function makeServer(groups: readonly Routes[], onFault: (error: unknown) 
     });
   }
   return server;
+}
+
+/** Bytes that are not HTTP, or came too slowly: no request was made of them, so the answer is written by hand. */
+function answerNoHttp(error: Error & { readonly code: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy(error);
+  const [status, code, message] = CLIENT_FAULTS[error.code] ?? CLIENT_FAULT;
+  const body = JSON.stringify({ error: { code, message } });
+  const head = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8`;
+  socket.end(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
 }
 
 /**

@@ -3,6 +3,7 @@
  * changes inside the sequencer's turn, so that two equal entries can never both be new.
  */
 
+import { StoreError } from "../../kernel/errors.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore } from "./index-store.ts";
 
@@ -29,6 +30,7 @@ export class EntryIndex {
   readonly #window = new Map<string, bigint>();
   #queue: IndexedBatch[] = [];
   #writing: Promise<void> | undefined;
+  #failed = false;
   #watermark: bigint;
 
   constructor(store: IndexStore, onFatal: (error: unknown) => void) {
@@ -49,9 +51,14 @@ export class EntryIndex {
 
   /** Asks the index once for all leaves that are not in the window. */
   async find(leaves: readonly LeafHash[]): Promise<Known> {
-    const missing = leaves.filter((leaf) => !this.#window.has(keyOf(leaf)));
-    const found = missing.length === 0 ? [] : await this.#store.findLeaves(missing);
+    // What the window answers now is kept: its leaves may move to the index while the others are looked up.
     const answers = new Map<string, bigint>();
+    const missing = leaves.filter((leaf) => {
+      const index = this.#window.get(keyOf(leaf));
+      if (index !== undefined) answers.set(keyOf(leaf), index);
+      return index === undefined;
+    });
+    const found = missing.length === 0 ? [] : await this.#store.findLeaves(missing);
     for (const [i, leaf] of missing.entries()) {
       const index = found[i];
       if (index !== undefined) answers.set(keyOf(leaf), index);
@@ -67,22 +74,36 @@ export class EntryIndex {
     this.#window.set(keyOf(leaf), index);
   }
 
-  /** Queues what is now durable in the log; its leaves stay in the window until the index has them. */
+  /**
+   * Queues what is now durable in the log; its leaves stay in the window until the index has them. After a failed write
+   * nothing more is written: a watermark above the lost rows would hide them from the next start.
+   */
   record(batch: IndexedBatch): void {
     this.#queue.push(batch);
-    if (this.#writing !== undefined) return;
-    this.#writing = this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    if (this.#writing !== undefined || this.#failed) return;
+    this.#writing = this.#writeAll();
     this.#writing.catch(this.#onFatal);
   }
 
-  /** Resolves when everything recorded so far is in the index. */
+  /** Resolves when everything recorded so far is in the index. @throws {StoreError} ERR_STORE_WRITE after a failed write */
   async flush(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
+    if (this.#failed) throw new StoreError("ERR_STORE_WRITE", "the index could not be written", { fatal: true });
   }
 
   async #writeAll(): Promise<void> {
+    try {
+      await this.#writeQueue();
+    } catch (cause) {
+      this.#failed = true;
+      throw new StoreError("ERR_STORE_WRITE", "the index could not be written", { cause, fatal: true });
+    } finally {
+      // In the same step as the last look at the queue, so that no batch is left in it without a writer.
+      this.#writing = undefined;
+    }
+  }
+
+  async #writeQueue(): Promise<void> {
     for (let group = this.#takeGroup(); group.length > 0; group = this.#takeGroup()) {
       const leaves = group.flatMap((batch) => batch.leaves);
       const watermark = group.at(-1)?.size ?? this.#watermark;

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSignerKey, type SignerKey } from "../../kernel/note/signer-key.ts";
+import { createSigner } from "../../kernel/signature/signer.ts";
 import type { LedgerConfig } from "../../ledger/config.ts";
 import type { LedgerOptions } from "../../ledger/options.ts";
 import type { Logger, RunningService } from "../../ledger/service.ts";
@@ -71,7 +72,7 @@ export function ledgerOptions(dataDir: string, logger: Logger, options: TestLedg
       ...options.config,
     },
     logKeys: LEDGER_KEYS,
-    operatorKey: { alg: "ed25519", secret: new Uint8Array(32).fill(43) },
+    operatorKey: createSigner("ed25519", new Uint8Array(32).fill(43)),
     submitToken: SUBMIT_TOKEN,
     readerTokens: [READER_TOKEN],
     logger,
