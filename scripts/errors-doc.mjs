@@ -2,21 +2,31 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const { ERROR_CODES } = await import(new URL("../dist/kernel/error-codes.js", import.meta.url));
-const { REASON_CODES } = await import(new URL("../dist/kernel/receipt/reasons.js", import.meta.url)).catch(() => ({}));
 const path = fileURLToPath(new URL("../docs/errors.md", import.meta.url));
+const load = (module) => import(new URL(`../dist/kernel/${module}.js`, import.meta.url));
+const { ERROR_CODES } = await load("error-codes");
+const { REASON_CODES } = await load("receipt/reasons");
+const { FINDING_CODES } = await load("receipt/findings");
+const { OBLIGATIONS } = await load("obligation");
+
+const tables = {
+  codes: ["Code", ERROR_CODES],
+  reasons: ["Reason", REASON_CODES],
+  findings: ["Finding", FINDING_CODES],
+  obligations: ["Obligation", OBLIGATIONS],
+};
+
+const render = ([title, list]) => {
+  const rows = Object.entries(list).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [`| ${title} | Meaning |`, "|---|---|", ...rows.map(([code, meaning]) => `| \`${code}\` | ${meaning} |`)];
+};
+
 const before = readFileSync(path, "utf8");
-
-const table = (codes) =>
-  Object.entries(codes)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, meaning]) => `| \`${code}\` | ${meaning} |`)
-    .join("\n");
-
-const fill = (text, marker, rows) =>
-  text.replace(new RegExp(`(<!-- ${marker} -->\n)[\\s\\S]*?(<!-- end ${marker} -->)`, "u"), `$1\n${rows}\n\n$2`);
-
-let after = fill(before, "codes", `| Code | Meaning |\n|---|---|\n${table(ERROR_CODES)}`);
-if (REASON_CODES !== undefined) after = fill(after, "reasons", `| Reason | Meaning |\n|---|---|\n${table(REASON_CODES)}`);
+let after = before;
+for (const [marker, table] of Object.entries(tables)) {
+  const place = new RegExp(`<!-- ${marker} -->\n[\\s\\S]*?<!-- end ${marker} -->`, "u");
+  if (!place.test(after)) throw new Error(`docs/errors.md has no place for ${marker}`);
+  after = after.replace(place, () => `<!-- ${marker} -->\n\n${render(table).join("\n")}\n\n<!-- end ${marker} -->`);
+}
 if (process.argv.includes("--check")) process.exit(after === before ? 0 : 1);
 writeFileSync(path, after);
