@@ -65,7 +65,7 @@ export async function admit(parts: AdmitParts, submission: Submission): Promise<
     if (outcome.kind === "admitted") return outcome.admitted;
     // The receipt that has this seq is durable now, so it can be read.
     const index = await findSame(parts, submission.account, outcome.by);
-    if (index === undefined) return await refuseFork(parts, submission.account, outcome.by);
+    if (index === undefined) return refuseFork(parts, submission.account, outcome.by);
     resigned.set(outcome.by, index);
   }
 }
@@ -153,14 +153,10 @@ async function findSame(
 }
 
 /** Keeps the refused receipt: with the logged one it proves that the stream's key signed two histories. */
-async function refuseFork(
-  { sequencer, onConflict }: AdmitParts,
-  account: StreamAccount,
-  by: Candidate,
-): Promise<never> {
+function refuseFork({ sequencer, onConflict }: AdmitParts, account: StreamAccount, by: Candidate): Promise<never> {
   onConflict();
   const error = new CheckError("ERR_STREAM_FORK", `seq ${by.receipt.seq} of the stream is another receipt`);
-  return await sequencer.submit<never>({
+  return sequencer.submit<never>({
     entries: [],
     decide: () => {
       const beside = account.takeConflict(by.leaf) ? [{ kind: "conflict" as const, bytes: by.bytes }] : [];

@@ -42,7 +42,7 @@ export async function register(parts: RegisterParts, bytes: Uint8Array): Promise
     throw new CheckError("ERR_ADMISSION", "this log takes no keys that only software protects");
   }
   const entry: PendingEntry = { bytes, leaf: hashLeaf(bytes) };
-  return await parts.sequencer.submit<Registered>({
+  return parts.sequencer.submit<Registered>({
     entries: [entry],
     decide: (_known, next) => decide(parts.streams, checked, entry, next),
   });

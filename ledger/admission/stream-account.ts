@@ -3,10 +3,14 @@
  * on the newest one; the durable one is all that is shown.
  */
 
-import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import { hex64Shape, publicKeyJsonShape } from "../../kernel/receipt/fields.ts";
+import { originShape } from "../../kernel/receipt/stream-open.ts";
 import type { RegistrationBody } from "../../kernel/registration.ts";
+import { boolean, integer, object, readShape, type Shape } from "../../kernel/shape.ts";
 import { readStreamKeys, type StreamKeys } from "../../kernel/stream/stream-keys.ts";
 import type { StreamState } from "../../kernel/stream/stream-state.ts";
 
@@ -14,20 +18,33 @@ import type { StreamState } from "../../kernel/stream/stream-state.ts";
 export type NamedKeys = Pick<RegistrationBody, "instance_key" | "receipt_key">;
 
 /** Where and with which keys a stream was registered. Row of the index, written and read by us alone. */
-export interface RegistrationRow {
+export type RegistrationRow = {
   readonly index: number;
   /** Leaf hash of the registration entry, in hexadecimal. */
   readonly leaf: string;
   readonly keys: NamedKeys;
-}
+};
 
 /** How far a stream is. Row of the index, written and read by us alone. */
-interface TipRow {
+type TipRow = {
   readonly log: string;
   readonly next_seq: number;
   readonly last: string;
   readonly closed: boolean;
-}
+};
+
+const registrationRowShape: Shape<RegistrationRow> = object<RegistrationRow>({
+  index: integer(),
+  leaf: hex64Shape,
+  keys: object<NamedKeys>({ instance_key: publicKeyJsonShape, receipt_key: publicKeyJsonShape }),
+});
+
+const tipRowShape: Shape<TipRow> = object<TipRow>({
+  log: originShape,
+  next_seq: integer({ min: 1 }),
+  last: hex64Shape,
+  closed: boolean(),
+});
 
 /** A stream's tip as clients see it. */
 export interface ShownTip {
@@ -110,9 +127,9 @@ export class StreamAccount {
     return true;
   }
 
-  /** Takes over a tip that the index kept; its keys are looked at when they are needed. */
+  /** Takes over a tip that the index kept; its keys are looked at when they are needed. @throws {FormatError} */
   restore(row: Uint8Array): void {
-    this.#restored = JSON.parse(parseUtf8(row));
+    this.#restored = readShape(tipRowShape, parseJson(row), "tip");
   }
 
   #restore(): void {
@@ -128,7 +145,17 @@ export class StreamAccount {
 /** Row of a tip; `StreamAccount.restore` reads it. */
 export function formatTipRow({ log, nextSeq, last, closed }: StreamState): Uint8Array {
   const row: TipRow = { log, next_seq: nextSeq, last: formatHex(last), closed };
-  return formatUtf8(JSON.stringify(row));
+  return canonicalBytes(row);
+}
+
+/** The row that `formatRegistrationRow` made. @throws {FormatError} */
+export function parseRegistrationRow(row: Uint8Array): RegistrationRow {
+  return readShape(registrationRowShape, parseJson(row), "registration");
+}
+
+/** Bytes of the row of a registration. */
+export function formatRegistrationRow(row: RegistrationRow): Uint8Array {
+  return canonicalBytes(row);
 }
 
 /** Row of a registration. */

@@ -7,15 +7,23 @@
  *                                the next such row
  */
 
-import { formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { formatUint64 } from "../../kernel/bytes.ts";
 import { invariant } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
-import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
-import { type CheckedRegistration, parseRegistration } from "../../kernel/registration.ts";
+import { readReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import { type CheckedRegistration, readRegistration } from "../../kernel/registration.ts";
 import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
 import type { EntryReplay } from "../recovery/catch-up-index.ts";
 import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
-import { formatTipRow, makeRegistrationRow, type RegistrationRow, StreamAccount } from "./stream-account.ts";
+import {
+  formatRegistrationRow,
+  formatTipRow,
+  makeRegistrationRow,
+  parseRegistrationRow,
+  StreamAccount,
+} from "./stream-account.ts";
 
 const SEQ_DIGITS = 16;
 
@@ -53,9 +61,9 @@ export class StreamBook implements EntryReplay {
 
   async load(store: IndexStore): Promise<void> {
     this.#store = store;
+    this.#accounts.clear();
     for await (const { key, value } of store.rows("s/", "s0")) {
-      const row: RegistrationRow = JSON.parse(parseUtf8(value));
-      const account = new StreamAccount(key.slice(2), row);
+      const account = new StreamAccount(key.slice(2), parseRegistrationRow(value));
       this.#accounts.set(account.stream, account);
       account.show();
     }
@@ -63,20 +71,24 @@ export class StreamBook implements EntryReplay {
   }
 
   replay(entry: Uint8Array, index: bigint): readonly IndexRow[] {
-    const { kind, stream, seq }: { kind?: string; stream?: string; seq?: number } = JSON.parse(parseUtf8(entry));
-    if (kind === "registration") return this.#replayRegistration(entry, index);
-    if (stream === undefined || seq === undefined) return [];
+    const value = parseJson(entry);
+    invariant(isJsonObject(value), `entry ${index} is not an object`);
+    if (value["kind"] === "registration") return this.#replayRegistration(value, entry, index);
+    // The genesis is of no stream.
+    if (value["stream"] === undefined) return [];
+    const receipt = readReceipt(value);
+    const { stream, seq } = receipt;
     const account = this.#accounts.get(stream);
     invariant(account !== undefined, `entry ${index} is of a stream that is not registered before it`);
     if (seq < account.nextSeq) return [runRow(stream, seq, index)];
-    const state = nextStreamState(account.newest, parseReceipt(entry), entry);
+    const state = nextStreamState(account.newest, receipt, entry);
     account.decide(state);
     account.show(state);
     return [runRow(stream, seq, index), tipRow(state)];
   }
 
-  #replayRegistration(entry: Uint8Array, index: bigint): readonly IndexRow[] {
-    const checked = parseRegistration(entry);
+  #replayRegistration(value: JsonObject, entry: Uint8Array, index: bigint): readonly IndexRow[] {
+    const checked = readRegistration(value);
     const known = this.#accounts.get(checked.keys.instance.kid);
     const account = known ?? this.register(checked, index, hashLeaf(entry));
     account.show();
@@ -86,7 +98,7 @@ export class StreamBook implements EntryReplay {
 
 /** Row that a registration adds. */
 export function registrationRow({ stream, registration }: StreamAccount): IndexRow {
-  return { key: `s/${stream}`, value: formatUtf8(JSON.stringify(registration)) };
+  return { key: `s/${stream}`, value: formatRegistrationRow(registration) };
 }
 
 /** Rows that a run of new receipts adds: the first at `index`, the others behind it. */

@@ -7,8 +7,9 @@ import type { SigningReply, SigningRequest } from "./signing.ts";
 
 const port = parentPort;
 invariant(port !== null, "the signing worker must run in a worker thread");
-const { origin, seed }: { readonly origin: string; readonly seed: Uint8Array } = workerData;
-const signer = makeLogMlDsaSigner(origin, seed);
+const given: unknown = workerData;
+invariant(isSecret(given), "the signing worker must be given the origin and the seed");
+const signer = makeLogMlDsaSigner(given.origin, given.seed);
 
 port.on("message", ({ id, text, timestampSeconds }: SigningRequest) => {
   try {
@@ -17,3 +18,9 @@ port.on("message", ({ id, text, timestampSeconds }: SigningRequest) => {
     port.postMessage({ id, fault: String(error) } satisfies SigningReply);
   }
 });
+
+/** What the thread that starts this one hands over. */
+function isSecret(value: unknown): value is { readonly origin: string; readonly seed: Uint8Array } {
+  if (typeof value !== "object" || value === null || !("origin" in value) || !("seed" in value)) return false;
+  return typeof value.origin === "string" && value.seed instanceof Uint8Array;
+}

@@ -2,7 +2,7 @@
 
 import { formatBase64 } from "../../kernel/base64.ts";
 import type { VerifiedLine } from "../../kernel/checkpoint/open-note.ts";
-import { CheckError } from "../../kernel/errors.ts";
+import { CheckError, invariant } from "../../kernel/errors.ts";
 import type { NodeHash } from "../../kernel/merkle/hash.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
 import type { SignedCheckpoint } from "./checkpointer.ts";
@@ -101,9 +101,11 @@ async function readBounded(response: Response): Promise<Uint8Array | undefined> 
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body ?? []) {
-    length += chunk.length;
+    const bytes: unknown = chunk;
+    invariant(bytes instanceof Uint8Array, "a body is read in bytes");
+    length += bytes.length;
     if (length > MAX_REPLY_BYTES) return undefined;
-    chunks.push(chunk);
+    chunks.push(bytes);
   }
   return Buffer.concat(chunks);
 }

@@ -53,7 +53,7 @@ class ProofDesk {
     try {
       const { acceptLogged } = query;
       const { state, text } = await this.#proofs.prove({ index, acceptLogged, signal: waitLimit(reply, query.waitMs) });
-      return reply
+      return await reply
         .type("text/plain; charset=utf-8")
         .header("countersign-proof-state", state)
         .header("cache-control", "no-store")

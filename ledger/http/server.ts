@@ -35,7 +35,9 @@ export function makeServer(groups: readonly Routes[], onFault: (error: unknown) 
     exposeHeadRoutes: true,
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 128 },
     return503OnClosing: true,
-    frameworkErrors: (error, _request, reply) => sendFault(reply, faultOf(error)),
+    frameworkErrors: (error, _request, reply) => {
+      void sendFault(reply, faultOf(error));
+    },
     clientErrorHandler: answerNoHttp,
   });
   server.server.maxConnections = MAX_CONNECTIONS;

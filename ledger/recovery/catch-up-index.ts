@@ -3,6 +3,7 @@
  * row again changes nothing.
  */
 
+import { isCodedError } from "../../kernel/errors.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import type { EntryIndex } from "../sequence/entry-index.ts";
@@ -11,7 +12,7 @@ import type { Tree } from "../tree/tree.ts";
 
 /** Derives the rows that an entry adds, in the order of the log; sees every entry from where the index starts. */
 export interface EntryReplay {
-  /** Takes over what the index already knows. */
+  /** Takes over what the index already knows, instead of what it knew. @throws {FormatError} if a row cannot be read */
   readonly load: (store: IndexStore) => Promise<void>;
   readonly replay: (entry: Uint8Array, index: bigint) => readonly IndexRow[];
 }
@@ -27,10 +28,12 @@ export interface CatchUp {
 
 /** @returns the number of entries that were read again */
 export async function catchUpIndex({ tree, store, index, oldestInWal, replay }: CatchUp): Promise<bigint> {
-  const isForeign = store.watermark > tree.size;
-  if (isForeign) await store.clear();
-  await replay.load(store);
-  const covered = isForeign ? 0n : store.watermark;
+  const isUsable = store.watermark <= tree.size && (await canLoad(replay, store));
+  if (!isUsable) {
+    await store.clear();
+    await replay.load(store);
+  }
+  const covered = isUsable ? store.watermark : 0n;
   const from = covered < oldestInWal ? covered : oldestInWal;
   for (let bundle = from / BigInt(TILE_WIDTH); bundle * BigInt(TILE_WIDTH) < tree.size; bundle += 1n) {
     await indexBundle(tree, bundle, index, replay);
@@ -38,6 +41,17 @@ export async function catchUpIndex({ tree, store, index, oldestInWal, replay }: 
   }
   await index.flush();
   return tree.size - from;
+}
+
+/** False if a row cannot be read: the index is damaged, and only the log says what was in it. */
+async function canLoad(replay: EntryReplay, store: IndexStore): Promise<boolean> {
+  try {
+    await replay.load(store);
+    return true;
+  } catch (error) {
+    if (isCodedError(error)) return false;
+    throw error;
+  }
 }
 
 async function indexBundle(tree: Tree, bundle: bigint, index: EntryIndex, replay: EntryReplay): Promise<void> {

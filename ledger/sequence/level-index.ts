@@ -78,7 +78,7 @@ class LevelIndex implements IndexStore {
   /** Compacting an empty range writes the memory table to a synced file; syncing one write would not reach older logs. */
   async sync(): Promise<void> {
     const database = this.#database;
-    invariant("compactRange" in database && typeof database.compactRange === "function", "level is not classic-level");
+    invariant(canCompact(database), "level is not classic-level");
     await database.compactRange(NO_ROW, NO_ROW);
   }
 
@@ -104,6 +104,15 @@ class LevelIndex implements IndexStore {
       yield { key: parseUtf8(key.subarray(1)), value };
     }
   }
+}
+
+/** What classic-level, the store behind `level` in Node, has beyond the common interface. */
+interface Compacting {
+  readonly compactRange: (start: Uint8Array, end: Uint8Array) => Promise<void>;
+}
+
+function canCompact(database: object): database is Compacting {
+  return "compactRange" in database && typeof database.compactRange === "function";
 }
 
 function leafKey(leaf: LeafHash): Uint8Array {

@@ -32,7 +32,7 @@ export function quickSigner(): CheckpointSigner {
 
 export async function openTestLog(
   disk: Disk,
-  options: { store?: IndexStore; fileBytes?: number } = {},
+  options: { store?: IndexStore; fileBytes?: number; replay?: EntryReplay } = {},
 ): Promise<OpenTestLog> {
   const halt = new Halt();
   const signer = quickSigner();
@@ -40,7 +40,7 @@ export async function openTestLog(
   const log = await openLog({
     disk,
     store: options.store ?? new MemoryIndex(),
-    replay: NO_REPLAY,
+    replay: options.replay ?? NO_REPLAY,
     logKeys: signer.keys,
     wal: { fileBytes: options.fileBytes ?? 4096 },
     limits: LIMITS,
