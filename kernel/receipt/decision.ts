@@ -6,6 +6,7 @@
 import { FormatError } from "../errors.ts";
 import { array, hex, integer, literal, mapped, object, type Shape, tagged } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import { checkEarlier, checkFactReferences, observedSeq } from "./earlier.ts";
 import {
   type Accounting,
   accountingShape,
@@ -149,7 +150,7 @@ export const decisionShape: Shape<Signed<DecisionBody>> = mapped(
   checkDecision,
 );
 
-/** A refused or held call has sent nothing and awaits nothing. */
+/** A refused or held call has sent nothing and awaits nothing; what a decision refers to lies before it. */
 function checkDecision(receipt: Signed<DecisionBody>): Signed<DecisionBody> {
   const { action } = receipt.ruling;
   const isAnswered = action === "forward" || action === "phantom";
@@ -162,5 +163,8 @@ function checkDecision(receipt: Signed<DecisionBody>): Signed<DecisionBody> {
   if (receipt.request_sent.state === "present" && action !== "forward") {
     throw new FormatError("ERR_SHAPE", "decision: want no request sent unless the call is forwarded");
   }
+  const { first_round: firstRound, retry_of: retryOf } = receipt.call;
+  checkEarlier(receipt.seq, [...observedSeq(firstRound), ...observedSeq(retryOf), ...receipt.concurrent_with]);
+  checkFactReferences(receipt.seq, receipt);
   return receipt;
 }

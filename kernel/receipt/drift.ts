@@ -1,6 +1,7 @@
 /** Drift receipt: a server's surface was listed again, and how it differs from the approved one (perhaps nowhere). */
 
-import { array, integer, literal, object, type Shape } from "../shape.ts";
+import { FormatError } from "../errors.ts";
+import { array, integer, literal, mapped, object, type Shape } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
 import { type Digest, digestShape, type ServerId, serverIdShape } from "./fields.ts";
 import { headerMembers, type StreamHeader } from "./header.ts";
@@ -50,15 +51,18 @@ export type DriftBody = StreamHeader & {
   readonly findings: readonly Finding[];
 };
 
-const itemShape: Shape<DriftItem> = object<DriftItem>({
-  subject: literal(...DRIFT_SUBJECTS),
-  name: observed(calledNameShape),
-  change: literal(...DRIFT_CHANGES),
-  before: observed(digestShape),
-  after: observed(digestShape),
-  members: array(literal(...DEFINITION_MEMBERS), { max: DEFINITION_MEMBERS.length }),
-  action: literal(...DRIFT_ACTIONS),
-});
+const itemShape: Shape<DriftItem> = mapped(
+  object<DriftItem>({
+    subject: literal(...DRIFT_SUBJECTS),
+    name: observed(calledNameShape),
+    change: literal(...DRIFT_CHANGES),
+    before: observed(digestShape),
+    after: observed(digestShape),
+    members: array(literal(...DEFINITION_MEMBERS), { max: DEFINITION_MEMBERS.length }),
+    action: literal(...DRIFT_ACTIONS),
+  }),
+  checkItem,
+);
 
 export const driftShape: Shape<Signed<DriftBody>> = object<Signed<DriftBody>>({
   ...headerMembers,
@@ -73,3 +77,12 @@ export const driftShape: Shape<Signed<DriftBody>> = object<Signed<DriftBody>>({
   findings: findingsShape,
   signatures: signaturesShape,
 });
+
+/** What was added was not there before, and what was removed is not there now. */
+function checkItem(item: DriftItem): DriftItem {
+  const isPossible =
+    (item.change !== "added" || item.before.state === "absent") &&
+    (item.change !== "removed" || item.after.state === "absent");
+  if (isPossible) return item;
+  throw new FormatError("ERR_SHAPE", "want no digest before an addition and none after a removal");
+}

@@ -3,6 +3,7 @@
 import { FormatError } from "../errors.ts";
 import { hex, integer, literal, mapped, object, type Shape } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import { checkEarlier, checkFactReferences, observedSeq } from "./earlier.ts";
 import {
   type Accounting,
   accountingShape,
@@ -91,12 +92,25 @@ export const outcomeShape: Shape<Signed<OutcomeBody>> = mapped(
   checkOutcome,
 );
 
+/** Ways to end in which nothing may have been sent. Every other one is an answer of the server. */
+const UNANSWERED: ReadonlySet<Status> = new Set(["cancelled", "timeout", "upstream_error", "phantom"]);
+
 function checkOutcome(receipt: Signed<OutcomeBody>): Signed<OutcomeBody> {
-  if (receipt.call.decision_seq >= receipt.seq) {
-    throw new FormatError("ERR_SHAPE", "outcome: want a decision before it in the stream");
-  }
-  if (receipt.outcome.status === "phantom" && receipt.outcome.effect !== "none") {
+  checkEffect(receipt.outcome);
+  checkEarlier(receipt.seq, [receipt.call.decision_seq, ...observedSeq(receipt.call.resolves)]);
+  checkFactReferences(receipt.seq, receipt);
+  return receipt;
+}
+
+/** A call that a server answered was sent; one whose end nobody knows has an effect that nobody knows. */
+function checkEffect({ status, effect }: OutcomeFacts): void {
+  if (status === "phantom" && effect !== "none") {
     throw new FormatError("ERR_SHAPE", "outcome: want no effect of a phantom");
   }
-  return receipt;
+  if (status === "unknown" && effect !== "unknown") {
+    throw new FormatError("ERR_SHAPE", "outcome: want an unknown effect of an unknown end");
+  }
+  if (effect === "none" && !UNANSWERED.has(status)) {
+    throw new FormatError("ERR_SHAPE", "outcome: want an effect, or an unknown one, of a call that was answered");
+  }
 }

@@ -3,7 +3,8 @@
  * the receipt key, which certifies the receipt key for the rest of the stream.
  */
 
-import { integer, literal, object, optional, type Shape, string } from "../shape.ts";
+import { FormatError } from "../errors.ts";
+import { integer, literal, mapped, object, optional, type Shape, string } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
 import type { PublicKeyJson } from "../signature/public-key.ts";
 import {
@@ -56,21 +57,29 @@ const MAX_SECONDS = 31_536_000;
 /** A log's origin: printable ASCII without spaces and plus signs, which a note's key name cannot hold. */
 export const originShape: Shape<string> = string({ pattern: /^[!-*,-~]{1,255}$/u, maxLength: 255 });
 
-export const streamOpenShape: Shape<Signed<StreamOpenBody>> = object<Signed<StreamOpenBody>>({
-  ...headerMembers,
-  kind: literal("stream-open"),
-  log: originShape,
-  instance_key: publicKeyJsonShape,
-  receipt_key: publicKeyJsonShape,
-  key_protection: literal(...KEY_PROTECTIONS),
-  heartbeat_seconds: integer({ min: 1, max: MAX_SECONDS }),
-  session_ttl_seconds: integer({ min: 1, max: MAX_SECONDS }),
-  durability: literal(...DURABILITIES),
-  boundary: digestShape,
-  software: object<Software>({
-    name: string({ pattern: /^[a-z0-9][a-z0-9-]{0,31}$/u, maxLength: 32 }),
-    version: versionShape,
+export const streamOpenShape: Shape<Signed<StreamOpenBody>> = mapped(
+  object<Signed<StreamOpenBody>>({
+    ...headerMembers,
+    kind: literal("stream-open"),
+    log: originShape,
+    instance_key: publicKeyJsonShape,
+    receipt_key: publicKeyJsonShape,
+    key_protection: literal(...KEY_PROTECTIONS),
+    heartbeat_seconds: integer({ min: 1, max: MAX_SECONDS }),
+    session_ttl_seconds: integer({ min: 1, max: MAX_SECONDS }),
+    durability: literal(...DURABILITIES),
+    boundary: digestShape,
+    software: object<Software>({
+      name: string({ pattern: /^[a-z0-9][a-z0-9-]{0,31}$/u, maxLength: 32 }),
+      version: versionShape,
+    }),
+    predecessor: optional(object<Predecessor>({ stream: hex64Shape, reason: literal(...SUCCESSION_REASONS) })),
+    signatures: signaturesShape,
   }),
-  predecessor: optional(object<Predecessor>({ stream: hex64Shape, reason: literal(...SUCCESSION_REASONS) })),
-  signatures: signaturesShape,
-});
+  checkOpen,
+);
+
+function checkOpen(receipt: Signed<StreamOpenBody>): Signed<StreamOpenBody> {
+  if (receipt.predecessor?.stream !== receipt.stream) return receipt;
+  throw new FormatError("ERR_SHAPE", "stream-open: want a predecessor that is another stream");
+}

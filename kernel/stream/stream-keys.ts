@@ -3,6 +3,7 @@
  * (registration, stream-open receipt) beside it.
  */
 
+import { equalBytes } from "../bytes.ts";
 import { CheckError } from "../errors.ts";
 import type { JsonObject } from "../json/value.ts";
 import { checkSignedBy, type EnvelopeChecker, makeEnvelopeChecker, type Signature } from "../signature/envelope.ts";
@@ -23,6 +24,8 @@ interface Certificate {
   readonly signatures: readonly Signature[];
 }
 
+const ED25519_KEY_BYTES = 32;
+
 const checkers = new WeakMap<PublicKey, EnvelopeChecker>();
 
 /**
@@ -36,10 +39,26 @@ export function checkCertificate(envelope: Certificate & JsonObject): StreamKeys
   if (keys.instance.kid === keys.receipt.kid) {
     throw new CheckError("ERR_STREAM_KEY", "the instance key and the receipt key must differ");
   }
+  checkUnshared(keys);
   checkSigners(envelope.signatures, [keys.instance, keys.receipt]);
   checkSignedBy(envelope, keys.instance);
   checkSignedBy(envelope, keys.receipt);
   return keys;
+}
+
+/**
+ * The Ed25519 key inside a composite key is used nowhere else: a signature by it alone would otherwise be half of a
+ * composite one.
+ */
+function checkUnshared({ instance, receipt }: StreamKeys): void {
+  const hasComposite = [instance, receipt].some(({ alg }) => alg === "mldsa65-ed25519");
+  if (!hasComposite || !equalBytes(lastBytes(instance), lastBytes(receipt))) return;
+  throw new CheckError("ERR_STREAM_KEY", "the instance key and the receipt key share their Ed25519 key");
+}
+
+/** Where an Ed25519 key has its bytes, alone or at the end of a composite. */
+function lastBytes({ bytes }: PublicKey): Uint8Array {
+  return bytes.subarray(-ED25519_KEY_BYTES);
 }
 
 /** The keys that an object names; nothing is checked about who signed it. */

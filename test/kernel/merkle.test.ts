@@ -42,7 +42,11 @@ function flip<T extends Uint8Array>(hash: T, at: number): NodeHash {
   return parseNodeHash(copy);
 }
 
-/** merkletreejs as RFC 6962: ready-made leaf hashes, 0x01 before each pair, an odd last node promoted as it is. */
+/**
+ * merkletreejs as RFC 6962. By itself it has no domain separation and no rule for leaves: it is given ready-made leaf
+ * hashes (0x00 prefix) and a hash function that puts 0x01 before each pair. An odd last node it promotes as it is, which
+ * gives the RFC's tree, split at the largest power of two, at every size. Consistency proofs it has none.
+ */
 function peerTree(size: number): MerkleTree {
   const hashPair = (pair: Buffer): Buffer => createHash("sha256").update(Uint8Array.of(1)).update(pair).digest();
   return new MerkleTree(
