@@ -50,13 +50,14 @@ export interface BundleLog {
   readonly entries: readonly BundleEntry[];
 }
 
-/** A window of a stream that the bundle declares to hold whole: first and last seq, both included. */
+/** A window of a stream that the bundle declares to hold whole: first and last seq, both included, first <= last. */
 export type StreamWindow = { readonly stream: Hex64; readonly first_seq: number; readonly last_seq: number };
 
 /** The disclosed files of a policy bundle. */
 export type BundlePolicy = {
   readonly digest: Digest;
   readonly version: Version;
+  /** Ascending by path. */
   readonly files: readonly BundlePolicyFile[];
 };
 
@@ -70,9 +71,13 @@ export type BundleCatalog = { readonly digest: Digest; readonly content: JsonVal
 export interface BundleContent {
   /** When the bundle was made, by its maker's clock. Nothing authenticates it. */
   readonly created: Timestamp;
+  /** Ascending by origin: one checkpoint a log. */
   readonly logs: readonly BundleLog[];
+  /** Ascending by stream and first seq; windows of one stream have no receipt in common. */
   readonly streams: readonly StreamWindow[];
+  /** Ascending by digest. */
   readonly policies: readonly BundlePolicy[];
+  /** Ascending by digest. */
   readonly catalogs: readonly BundleCatalog[];
 }
 
@@ -85,7 +90,7 @@ export interface EvidenceBundle extends BundleContent {
 }
 
 /** Most bytes of a bundle file. */
-export const MAX_BUNDLE_BYTES: number = 256 * 1024 * 1024;
+export const MAX_BUNDLE_BYTES: number = 64 * 1024 * 1024;
 
 /** Most entries of one log, and windows, policies and catalogs of a bundle. */
 const MAX_ENTRIES = 1_000_000;
@@ -113,17 +118,23 @@ const fileShape: Shape<BundleFile> = object<BundleFile>({
   kind: literal("evidence-bundle"),
   v: literal(1),
   created: timestamp(),
-  logs: array(
-    object<BundleLog>({
-      origin: originShape,
-      checkpoint: string({ maxLength: MAX_NOTE_BYTES }),
-      entries: ascending(array(entryShape, { max: MAX_ENTRIES }), ({ index }) => index),
-    }),
-    { max: MAX_DISCLOSED },
+  logs: ascending(
+    array(
+      object<BundleLog>({
+        origin: originShape,
+        checkpoint: string({ maxLength: MAX_NOTE_BYTES }),
+        entries: ascending(array(entryShape, { max: MAX_ENTRIES }), ({ index }) => index),
+      }),
+      { max: MAX_DISCLOSED },
+    ),
+    ({ origin }) => origin,
   ),
-  streams: array(object<StreamWindow>({ stream: hex64Shape, first_seq: integer(), last_seq: integer() }), {
-    max: MAX_DISCLOSED,
-  }),
+  streams: mapped(
+    array(object<StreamWindow>({ stream: hex64Shape, first_seq: integer(), last_seq: integer() }), {
+      max: MAX_DISCLOSED,
+    }),
+    checkWindows,
+  ),
   policies: ascending(
     array(
       object<BundlePolicy>({
@@ -205,6 +216,18 @@ function withoutDigest(text: string, value: JsonValue): string {
   const start = formatCanonical({ attestation, catalogs, created }).length;
   const cut = `"digest":"${"0".repeat(64)}",`.length;
   return text.slice(0, start) + text.slice(start + cut, -1);
+}
+
+function checkWindows(windows: readonly StreamWindow[]): readonly StreamWindow[] {
+  for (const [i, { stream, first_seq, last_seq }] of windows.entries()) {
+    const before = windows[i - 1];
+    const isBehind =
+      before === undefined || before.stream < stream || (before.stream === stream && before.last_seq < first_seq);
+    if (!isBehind || first_seq > last_seq) {
+      throw new FormatError("ERR_SHAPE", "want windows in ascending order that do not overlap");
+    }
+  }
+  return windows;
 }
 
 function ascending<T>(shape: Shape<readonly T[]>, key: (item: T) => string | number): Shape<readonly T[]> {

@@ -72,6 +72,23 @@ export const ERROR_CODES = {
   ERR_STREAM_KEY: "signed by other keys than those of its stream, or a stream that its keys do not name",
   ERR_STREAM_PREV: "a receipt that does not name the hash of the one before it",
   ERR_TRUST_POLICY: "a trust policy that contradicts itself",
+  // verdicts
+  ERR_CALL_OPEN: "a closed stream with a dispatched call that has no outcome",
+  ERR_CALL_OUTCOME: "an outcome that is not that of its decision, or a second one that settles nothing",
+  ERR_CATALOG_DIGEST: "a disclosed catalog whose digest is not that of its content",
+  ERR_CATALOG_UNPINNED: "a decision under a catalog that the trust policy does not name",
+  ERR_ISSUER: "receipts of a gateway that the trust policy does not name",
+  ERR_MODE: "a decision in a mode that the obligation does not allow",
+  ERR_POLICY_DIGEST:
+    "a disclosed policy whose digest is not that of its files, or that has other files than the receipts say",
+  ERR_POLICY_UNPINNED: "a decision under a policy that the trust policy does not name",
+  ERR_SESSION_COUNTS: "a session seal with other counts than those of the session's receipts",
+  ERR_SESSION_PLACE: "a session opened twice, a seal of no open session, or a call outside its session",
+  ERR_SESSION_UNSEALED: "a session without a seal that is older than its stream allows",
+  ERR_STREAM_STRAY: "a receipt outside the declared windows of its stream",
+  ERR_STREAM_TAIL: "a declared window whose last receipts are missing",
+  ERR_TIME_AHEAD: "a receipt whose time is after the one at which the witnesses saw it",
+  ERR_TIME_WINDOW: "a receipt outside the time that the trust policy allows",
   // ledger
   ERR_ADMISSION: "a registration that the log's admission policy does not allow",
   ERR_ENTRY_UNKNOWN: "no entry of the log has this index or leaf hash yet",

@@ -67,10 +67,16 @@ export interface LogCheckpoint {
   readonly logKey: VerifierKey;
 }
 
+/** A verified cosignature: name of the witness in the policy, and the POSIX time that it claims. */
+export interface Cosignature {
+  readonly witness: string;
+  readonly timestampSeconds: bigint;
+}
+
 /** A checkpoint that a trusted log signed and a quorum of witnesses cosigned. */
 export interface WitnessedCheckpoint extends LogCheckpoint {
   /** One for each line of a witness of the policy; all of them verified. */
-  readonly cosignatures: readonly { readonly witness: string; readonly timestampSeconds: bigint }[];
+  readonly cosignatures: readonly Cosignature[];
 }
 
 /**
@@ -105,17 +111,32 @@ export function parseWitnessPolicy(text: string): WitnessPolicy {
  * @throws {CheckError} ERR_QUORUM
  */
 export function checkQuorum(policy: WitnessPolicy, verifiedKeys: readonly VerifierKey[]): void {
-  if (policy.quorum === NONE) return;
-  const cosigned = new Set<string>();
-  for (const { name, key } of policy.witnesses)
-    if (verifiedKeys.some((other) => sameKey(key, other))) cosigned.add(name);
+  const cosigned = policy.witnesses.filter(({ key }) => verifiedKeys.some((other) => sameKey(key, other)));
+  const names = cosigned.map(({ name }) => name);
+  if (isQuorum(policy, names)) return;
+  throw new CheckError("ERR_QUORUM", `want the quorum ${policy.quorum}, got cosignatures of [${names.join(", ")}]`);
+}
+
+/** True if the named witnesses meet the quorum; always, if it is `none`. */
+export function isQuorum(policy: WitnessPolicy, witnesses: readonly string[]): boolean {
+  if (policy.quorum === NONE) return true;
+  const cosigned = new Set(witnesses);
   // Groups name only what is defined above them: one pass in order decides them all.
   for (const { name, threshold, members } of policy.groups) {
     if (members.filter((member) => cosigned.has(member)).length >= threshold) cosigned.add(name);
   }
-  if (cosigned.has(policy.quorum)) return;
-  const got = policy.witnesses.filter(({ name }) => cosigned.has(name)).map(({ name }) => name);
-  throw new CheckError("ERR_QUORUM", `want the quorum ${policy.quorum}, got cosignatures of [${got.join(", ")}]`);
+  return cosigned.has(policy.quorum);
+}
+
+/**
+ * The earliest time, in POSIX seconds, by which the quorum was met: the smallest of the timestamps such that the
+ * witnesses with this one or an earlier one are a quorum. Undefined if there is none, and for `quorum none`.
+ */
+export function quorumTime(policy: WitnessPolicy, cosignatures: readonly Cosignature[]): bigint | undefined {
+  if (policy.quorum === NONE) return undefined;
+  const inTime = [...cosignatures].sort((a, b) => (a.timestampSeconds < b.timestampSeconds ? -1 : 1));
+  const names = inTime.map(({ witness }) => witness);
+  return inTime.find((_, i) => isQuorum(policy, names.slice(0, i + 1)))?.timestampSeconds;
 }
 
 /**

@@ -3,17 +3,19 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const path = fileURLToPath(new URL("../docs/errors.md", import.meta.url));
-const load = (module) => import(new URL(`../dist/kernel/${module}.js`, import.meta.url));
+const load = (module, folder = "kernel") => import(new URL(`../dist/${folder}/${module}.js`, import.meta.url));
 const { ERROR_CODES } = await load("error-codes");
 const { REASON_CODES } = await load("receipt/reasons");
 const { FINDING_CODES } = await load("receipt/findings");
 const { OBLIGATIONS } = await load("obligation");
+const { VERDICT_REASONS } = await load("verdict-reasons", "verifier");
 
 const tables = {
   codes: ["Code", ERROR_CODES],
   reasons: ["Reason", REASON_CODES],
   findings: ["Finding", FINDING_CODES],
   obligations: ["Obligation", OBLIGATIONS],
+  verdicts: ["Reason", VERDICT_REASONS],
 };
 
 const render = ([title, list]) => {

@@ -68,7 +68,7 @@ export interface SignedReceipt<T = StreamReceipt> {
   readonly hash: Uint8Array;
 }
 
-const kinds: Shape<StreamReceipt> = tagged("kind", {
+const shapes = {
   "stream-open": streamOpenShape,
   "policy-load": policyLoadShape,
   "catalog-load": catalogLoadShape,
@@ -80,7 +80,14 @@ const kinds: Shape<StreamReceipt> = tagged("kind", {
   refusals: refusalsShape,
   drift: driftShape,
   "stream-close": streamCloseShape,
-});
+} as const satisfies { readonly [K in ReceiptKind]: Shape<ReceiptOf<K>> };
+
+const kinds: Shape<StreamReceipt> = tagged("kind", shapes);
+
+/** True if `kind` is that of a receipt of a stream. */
+export function isReceiptKind(kind: unknown): kind is ReceiptKind {
+  return typeof kind === "string" && Object.hasOwn(shapes, kind);
+}
 
 /** A stream receipt as a JSON value: `seq` 0, no `prev` and kind `stream-open` come together or not at all. */
 export const receiptShape: Shape<StreamReceipt> = {

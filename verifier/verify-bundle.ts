@@ -1,0 +1,202 @@
+/**
+ * Verifies an evidence bundle under a trust policy: one verdict for each obligation (docs/verify.md). Pure: no network, no
+ * files, no clock, so the same input gives the same verdicts wherever and whenever it is verified.
+ */
+
+import { type EvidenceBundle, parseBundle } from "../kernel/bundle.ts";
+import { OBLIGATION_IDS, type ObligationId } from "../kernel/obligation.ts";
+import { type Timestamp, timestampMs } from "../kernel/time.ts";
+import type { TrustPolicy } from "../kernel/trust-policy.ts";
+import { judgeAttestation } from "./attestation.ts";
+import { judgeCalls } from "./calls.ts";
+import { judgeContinuity } from "./continuity.ts";
+import { judgeDecisions, pickDecisions } from "./decisions.ts";
+import { judgeLogs, type LogJudgement } from "./logs.ts";
+import { type ReadEntries, readEntries } from "./read-entries.ts";
+import { countSealed, judgeSessions } from "./sessions.ts";
+import { judgeStreams, type StreamJudgement } from "./streams.ts";
+import { type JudgedTime, judgedTime, judgeTimes } from "./times.ts";
+import { fault, type Judgement, resting } from "./verdict.ts";
+
+/** What is verified. */
+export interface VerifyInput {
+  /** The bytes of the bundle file. */
+  readonly bundle: Uint8Array;
+  /** The verifier's own; never out of the bundle. */
+  readonly trust: TrustPolicy;
+  /** Judge as of this time; the default is when a quorum of witnesses had seen the entries. */
+  readonly at?: Timestamp;
+  /** The caller's clock, for `status_now` alone. */
+  readonly now?: Timestamp;
+}
+
+/** The verdict about one obligation of the closed list. */
+export type ObligationVerdict = Judgement & { readonly id: ObligationId; readonly required: boolean };
+
+/** What the bundle holds, counted. */
+export type BundleSummary = {
+  readonly digest: string;
+  /** By its maker's clock. */
+  readonly created: Timestamp;
+  readonly logs: readonly string[];
+  readonly streams: readonly string[];
+  readonly entries: number;
+  readonly receipts: number;
+  readonly decisions: number;
+  /** Decisions whose call was sent. */
+  readonly forwarded: number;
+  readonly sealed_sessions: number;
+  /** How the gateways declare their keys to be protected. */
+  readonly key_protections: readonly string[];
+};
+
+/** What would be different if the bundle were judged at another time. It changes no verdict and no exit code. */
+export type StatusNow = { readonly time: Timestamp; readonly obligations: readonly ObligationVerdict[] };
+
+/** The result, as JSON. */
+export type VerificationResult = {
+  readonly kind: "verification-result";
+  readonly v: 1;
+  /** 0: every required obligation passes. 1: one fails. 2: none fails and one is not established. */
+  readonly exit: 0 | 1 | 2;
+  /**
+   * True if every required obligation passes, a pinned log key signed, a quorum of pinned witnesses cosigned, and the
+   * receipts are of a pinned gateway. Only then may anybody say "verified".
+   */
+  readonly verified: boolean;
+  readonly at: JudgedTime;
+  readonly obligations: readonly ObligationVerdict[];
+  readonly summary: BundleSummary;
+  /** Present if the caller gave its clock. */
+  readonly status_now?: StatusNow;
+};
+
+/** Obligations that depend on the judged time. */
+type Timed = "session.sealed" | "time.window";
+
+/** Obligations without which nobody's keys are pinned. */
+const PINNED: readonly ObligationId[] = [
+  "log.signature",
+  "log.quorum",
+  "log.inclusion",
+  "receipt.signature",
+  "receipt.issuer",
+];
+
+/**
+ * Verifies a bundle.
+ *
+ * @throws {FormatError} as `parseBundle`: the file cannot be read as a bundle at all. Everything else is a verdict.
+ */
+export function verifyBundle({ bundle: bytes, trust, at: given, now }: VerifyInput): VerificationResult {
+  const bundle = parseBundle(bytes);
+  const parts = readParts(bundle, trust);
+  const at = judgedTime(
+    bundle.logs.map(({ origin }) => origin),
+    parts.logs.witnessedMs,
+    given,
+  );
+  const judgements = judgeAll(parts, at);
+  const obligations = OBLIGATION_IDS.map((id) => verdictOf(id, judgements[id], trust));
+  const exit = exitOf(obligations);
+  return {
+    kind: "verification-result",
+    v: 1,
+    exit,
+    verified: exit === 0 && PINNED.every((id) => judgements[id].verdict === "pass"),
+    at,
+    obligations,
+    summary: summarize(parts),
+    ...(now === undefined ? {} : { status_now: statusNow(parts, now) }),
+  };
+}
+
+/** What is judged once, whatever the time. */
+interface Parts {
+  readonly bundle: EvidenceBundle;
+  readonly trust: TrustPolicy;
+  readonly read: ReadEntries;
+  readonly logs: LogJudgement;
+  readonly streams: StreamJudgement;
+}
+
+function readParts(bundle: EvidenceBundle, trust: TrustPolicy): Parts {
+  const read = readEntries(bundle);
+  const logs = judgeLogs(bundle.logs, read.entries, trust);
+  return { bundle, trust, read, logs, streams: judgeStreams(bundle, read, trust, logs.inclusion) };
+}
+
+function judgeAll(parts: Parts, at: JudgedTime): Readonly<Record<ObligationId, Judgement>> {
+  const { bundle, trust, read, logs, streams } = parts;
+  const decisions = judgeDecisions(pickDecisions(read.receipts), bundle, trust);
+  return {
+    "bundle.digest": judgeDigest(bundle),
+    "log.signature": logs.signature,
+    "log.quorum": logs.quorum,
+    "log.inclusion": logs.inclusion,
+    "receipt.signature": streams.signature,
+    "receipt.issuer": streams.issuer,
+    "stream.continuity": authenticated(parts, judgeContinuity(streams.streams)),
+    "call.outcome": authenticated(parts, judgeCalls(streams.streams)),
+    "policy.allowed": authenticated(parts, decisions["policy.allowed"]),
+    "policy.files": authenticated(parts, decisions["policy.files"]),
+    "catalog.allowed": authenticated(parts, decisions["catalog.allowed"]),
+    "mode.allowed": authenticated(parts, decisions["mode.allowed"]),
+    "mode.enforcing": authenticated(parts, decisions["mode.enforcing"]),
+    "attestation.hardware": judgeAttestation(read.receipts),
+    ...judgeTimed(parts, at),
+  };
+}
+
+function judgeTimed(parts: Parts, at: JudgedTime): Readonly<Record<Timed, Judgement>> {
+  const { trust, read, logs, streams } = parts;
+  const atMs = at.source === "none" ? undefined : timestampMs(at.time);
+  const times = judgeTimes({ receipts: read.receipts, trust, witnessedMs: logs.witnessedMs, at });
+  return {
+    "session.sealed": authenticated(parts, judgeSessions(streams.streams, atMs)),
+    "time.window": authenticated(parts, times),
+  };
+}
+
+/** What receipts say counts once they are signed, logged, and of a pinned gateway. */
+function authenticated({ streams }: Parts, judgement: Judgement): Judgement {
+  return resting(judgement, "receipts.unauthenticated", streams.signature, streams.issuer);
+}
+
+function judgeDigest({ digest, computedDigest }: EvidenceBundle): Judgement {
+  if (digest === computedDigest) return { verdict: "pass", detail: digest };
+  return fault("ERR_BUNDLE_DIGEST", "bundle", `the content has the digest ${computedDigest}`);
+}
+
+function verdictOf(id: ObligationId, judgement: Judgement, trust: TrustPolicy): ObligationVerdict {
+  return { id, required: trust.require.has(id), ...judgement };
+}
+
+function exitOf(obligations: readonly ObligationVerdict[]): 0 | 1 | 2 {
+  const required = obligations.filter((obligation) => obligation.required);
+  if (required.some(({ verdict }) => verdict === "fail")) return 1;
+  return required.length > 0 && required.every(({ verdict }) => verdict === "pass") ? 0 : 2;
+}
+
+function statusNow(parts: Parts, now: Timestamp): StatusNow {
+  const judged = judgeTimed(parts, { source: "caller", time: now });
+  const ids = ["session.sealed", "time.window"] as const;
+  return { time: now, obligations: ids.map((id) => verdictOf(id, judged[id], parts.trust)) };
+}
+
+function summarize({ bundle, read, streams }: Parts): BundleSummary {
+  const { decisions } = pickDecisions(read.receipts);
+  const protections = streams.streams.flatMap(({ open }) => (open === undefined ? [] : [open.key_protection]));
+  return {
+    digest: bundle.digest,
+    created: bundle.created,
+    logs: bundle.logs.map(({ origin }) => origin),
+    streams: streams.streams.map(({ stream }) => stream),
+    entries: read.entries.length,
+    receipts: read.receipts.length,
+    decisions: decisions.length,
+    forwarded: decisions.filter(({ ruling }) => ruling.action === "forward").length,
+    sealed_sessions: countSealed(streams.streams),
+    key_protections: [...new Set(protections)],
+  };
+}
