@@ -10,6 +10,7 @@ import type { DriftItem } from "../../kernel/receipt/drift.ts";
 import { ABSENT, present } from "../../kernel/receipt/observed.ts";
 import type { DefinitionState } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogDefinition, CatalogReader, ListKind } from "../pipeline/call.ts";
+import { isPlainName } from "../pipeline/call-facts.ts";
 import type { SchemaSource } from "../policy/cedar-schema.ts";
 import {
   type CatalogEntry,
@@ -221,7 +222,7 @@ function wholeServer(approved: CatalogEntry, now: CatalogEntry): DriftItem {
 
 /** Names of tools and prompts are the operator's, once approved; URI templates stay out of the log. */
 function nameOf(kind: keyof typeof SUBJECTS, name: string): DriftItem["name"] {
-  return kind === "resourceTemplates" ? ABSENT : present({ form: "name", name });
+  return kind === "resourceTemplates" || !isPlainName(name) ? ABSENT : present({ form: "name", name });
 }
 
 function schemaSource({ id, attributes, tools, prompts }: CatalogEntry): SchemaSource {

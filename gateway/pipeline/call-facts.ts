@@ -8,6 +8,9 @@ import { METHODS, type Method } from "../../kernel/receipt/vocabulary.ts";
 import type { UpstreamFacts, WireFacts } from "./call.ts";
 import { commitText } from "./commitments.ts";
 
+/** Names that a receipt may carry as text (kernel/receipt/target.ts); others appear as commitments. */
+const PLAIN_NAME = /^[A-Za-z0-9_./-]{1,128}$/u;
+
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 
 /**
@@ -26,6 +29,11 @@ export function wireOf(secret: Uint8Array, facts: WireFacts, catalogName: string
     jsonrpc_id: id === undefined ? ABSENT : present(rpcIdOf(secret, id)),
     correlation: notEstablished("field.not-collected"),
   };
+}
+
+/** True if a receipt may carry the name as text, once an operator approved it. */
+export function isPlainName(name: string): boolean {
+  return PLAIN_NAME.test(name);
 }
 
 /** The server and its identity, for the catalog's servers. */
@@ -53,7 +61,7 @@ function isKnown(method: string): method is Method {
 }
 
 function nameOf(secret: Uint8Array, name: string | undefined, catalogName: string | undefined): Observed<CalledName> {
-  if (catalogName !== undefined) return present({ form: "name", name: catalogName });
+  if (catalogName !== undefined && isPlainName(catalogName)) return present({ form: "name", name: catalogName });
   if (name === undefined) return ABSENT;
   return present({ form: "commitment", commitment: commitText(secret, "mcp_name", name) });
 }

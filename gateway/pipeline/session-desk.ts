@@ -15,11 +15,7 @@ import type { KeyedNames } from "./keyed-names.ts";
 export interface LiveSession {
   readonly place: Omit<SessionPlace, "session_seq">;
   readonly openedAtMs: number;
-  /** Number of the next call. */
-  nextCall: number;
   lastUsedMs: number;
-  /** Calls in flight: decision seq of each that has no outcome. */
-  readonly inFlight: Set<number>;
 }
 
 /** What the desk works with. */
@@ -84,12 +80,13 @@ export class SessionDesk {
     return sealed;
   }
 
-  /** Seals what is idle or too old. */
+  /** Seals what is too old, even with calls in flight (the seal counts them), and what is idle. */
   async sealExpired(): Promise<void> {
     for (const [key, opening] of [...this.#sessions]) {
       const known = await opening;
-      if (this.#isOver(known) && known.inFlight.size === 0) {
-        await this.#sealOne(key, known, this.#isTooOld(known) ? "max-age" : "idle");
+      if (this.#isTooOld(known)) await this.#sealOne(key, known, "max-age");
+      else if (this.#isOver(known) && this.#options.book.openDecisions(known.place.id).length === 0) {
+        await this.#sealOne(key, known, "idle");
       }
     }
   }
@@ -112,7 +109,7 @@ export class SessionDesk {
       workflow: ABSENT,
       taint: notEstablished("field.not-configured"),
     }));
-    return { place, openedAtMs: nowMs(), nextCall: 0, lastUsedMs: nowMs(), inFlight: new Set() };
+    return { place, openedAtMs: nowMs(), lastUsedMs: nowMs() };
   }
 
   async #sealOne(key: string, session: LiveSession, reason: SealReason): Promise<boolean> {

@@ -19,7 +19,8 @@ export interface PolicyNotes {
 }
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
-const CONTROL = /^[A-Za-z0-9][A-Za-z0-9 .:_-]{0,63}$/;
+/** As a receipt carries them (kernel/receipt/ruling.ts). */
+const CONTROL = /^[A-Za-z0-9][A-Za-z0-9 .:()/-]{0,63}$/;
 const MAX_REASON = 200;
 const LATER = new Set(["redact", "neutralise", "taint", "approvers", "ttl"]);
 

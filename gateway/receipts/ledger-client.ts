@@ -4,7 +4,7 @@
  */
 
 import { concat } from "../../kernel/bytes.ts";
-import { StoreError } from "../../kernel/errors.ts";
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 
@@ -148,12 +148,25 @@ async function readText(answer: Response): Promise<string> {
 }
 
 async function readBytes(answer: Response): Promise<Uint8Array> {
+  try {
+    return await readAll(answer);
+  } catch (cause) {
+    if (isCodedError(cause)) throw cause;
+    throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's answer was cut off", { cause });
+  }
+}
+
+async function readAll(answer: Response): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of answer.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_ANSWER_BYTES) throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's answer is too long");
-    chunks.push(chunk);
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = answer.body?.getReader();
+  for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+    length += part.value.length;
+    if (length > MAX_ANSWER_BYTES) {
+      await reader?.cancel();
+      throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's answer is too long");
+    }
+    chunks.push(part.value);
   }
   return concat(...chunks);
 }

@@ -36,6 +36,8 @@ const FAULTS: ReadonlySet<Status> = new Set<Status>(["cancelled", "timeout", "up
 export class StreamBook {
   readonly #calls = new Map<string, OpenCall>();
   readonly #sessions = new Map<string, OpenSession>();
+  #policy: string | undefined;
+  #catalog: string | undefined;
   #isClosed = false;
 
   /** Takes the next receipt of the stream. */
@@ -60,6 +62,12 @@ export class StreamBook {
       case "session-seal":
         this.#sessions.delete(body.session.id);
         return;
+      case "policy-load":
+        if (body.result === "loaded") this.#policy = body.policy.digest;
+        return;
+      case "catalog-load":
+        if (body.result === "loaded") this.#catalog = body.catalog.digest;
+        return;
       case "stream-close":
         this.#isClosed = true;
         return;
@@ -70,6 +78,28 @@ export class StreamBook {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Digest of the policy that was loaded last. */
+  get policy(): string | undefined {
+    return this.#policy;
+  }
+
+  /** Digest of the catalog that was loaded last. */
+  get catalog(): string | undefined {
+    return this.#catalog;
+  }
+
+  /** A dispatched call without an outcome, by its id. */
+  call(id: string): OpenCall | undefined {
+    return this.#calls.get(id);
+  }
+
+  /** Dispatched calls of a session without an outcome: the seq of each decision, ascending. */
+  openDecisions(sessionId: string): readonly number[] {
+    return this.openCalls()
+      .filter(({ decision }) => sessionOf(decision) === sessionId)
+      .map(({ decision }) => decision.seq);
   }
 
   /** Dispatched calls without an outcome, oldest first. */
@@ -87,7 +117,7 @@ export class StreamBook {
 
   /** The counts that a seal of this session states now. */
   countCalls({ open, total, allowed, denied, faulted }: OpenSession): SessionCalls {
-    const pending = this.openCalls().filter(({ decision }) => sessionOf(decision) === open.session.id).length;
+    const pending = this.openDecisions(open.session.id).length;
     return { total, allowed, denied, faulted: faulted.size, open: pending };
   }
 

@@ -1,0 +1,67 @@
+/**
+ * The catalog of a run: the approved file, which never changes, against what each server listed last. A new listing of
+ * one server replaces its old one; the others stay.
+ */
+
+import type { CatalogReader } from "../pipeline/call.ts";
+import { type Catalog, makeCatalog, type ServerDrift } from "./catalog.ts";
+import type { CatalogFile, ListedServer } from "./catalog-file.ts";
+
+/** What the pipeline asks at each call. */
+export interface CatalogSource {
+  readonly current: () => Catalog;
+  /** When the server's definitions were last compared with the approved ones; undefined if they never were. */
+  readonly listedAtMs: (serverId: string) => number | undefined;
+}
+
+/** Keeps the catalog of a run up to date. */
+export class CatalogKeeper implements CatalogSource {
+  readonly #file: CatalogFile;
+  readonly #listed = new Map<string, ListedServer>();
+  readonly #listedAtMs = new Map<string, number>();
+  #catalog: Catalog;
+  /** For the wire: reads what is current at each call. */
+  readonly reader: CatalogReader;
+
+  constructor(file: CatalogFile, listed: readonly ListedServer[], nowMs: number) {
+    this.#file = file;
+    for (const server of listed) this.#take(server, nowMs);
+    this.#catalog = makeCatalog(file, listed);
+    this.reader = {
+      serverIds: this.#catalog.serverIds,
+      definitions: (serverId, kind) => this.#catalog.definitions(serverId, kind),
+      instructions: (serverId) => this.#catalog.instructions(serverId),
+      capabilities: (serverId) => this.#catalog.capabilities(serverId),
+      has: (serverId, kind, name) => this.#catalog.has(serverId, kind, name),
+    };
+  }
+
+  readonly current = (): Catalog => this.#catalog;
+
+  readonly listedAtMs = (serverId: string): number | undefined => this.#listedAtMs.get(serverId);
+
+  /**
+   * Takes a new listing of one server.
+   *
+   * @returns how it differs from the approved surface, if it does and did not differ in the same way before
+   * @throws {FormatError} ERR_SHAPE, ERR_JSON_SYNTAX if a definition cannot be read; the old listing stays
+   */
+  update(server: ListedServer, nowMs: number): ServerDrift | undefined {
+    const others = [...this.#listed.values()].filter(({ id }) => id !== server.id);
+    const catalog = makeCatalog(this.#file, [...others, server]);
+    const before = driftOf(this.#catalog, server.id);
+    this.#take(server, nowMs);
+    this.#catalog = catalog;
+    const after = driftOf(catalog, server.id);
+    return JSON.stringify(before) === JSON.stringify(after) ? undefined : after;
+  }
+
+  #take(server: ListedServer, nowMs: number): void {
+    this.#listed.set(server.id, server);
+    this.#listedAtMs.set(server.id, nowMs);
+  }
+}
+
+function driftOf(catalog: Catalog, serverId: string): ServerDrift | undefined {
+  return catalog.drifts.find(({ server }) => server === serverId);
+}

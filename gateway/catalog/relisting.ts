@@ -1,0 +1,108 @@
+/**
+ * Lists servers again while the gateway runs: when one says that a list changed, when it was started anew, and after a
+ * while in any case, because a definition can change without notice. Differences are receipts.
+ */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import type { DriftTrigger, Mode } from "../../kernel/receipt/vocabulary.ts";
+import { driftOf, unlistedOf } from "../pipeline/opening.ts";
+import type { Schedule } from "../pipeline/timekeeper.ts";
+import type { Recorder } from "../receipts/recorder.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import type { CatalogKeeper } from "./catalog-keeper.ts";
+
+/** What re-listing works with. */
+export interface RelistingOptions {
+  readonly keeper: CatalogKeeper;
+  readonly recorder: Recorder;
+  readonly mode: Mode;
+  readonly upstreams: readonly Pick<Upstream, "id" | "identity" | "attributes" | "listSurface" | "watch">[];
+  readonly everyMs: number;
+  readonly schedule: Schedule;
+  readonly nowMs: () => number;
+  readonly onFault: (fields: { readonly code: string; readonly server: string }, message: string) => void;
+}
+
+/** Starts watching. @returns the function that ends it and waits for a listing that runs */
+export function startRelisting(options: RelistingOptions): () => Promise<void> {
+  const { upstreams, everyMs, schedule } = options;
+  const listings = upstreams.map((upstream) => new Relisting(options, upstream));
+  upstreams.forEach((upstream, index) => {
+    upstream.watch({
+      onRefusedRequest: () => undefined,
+      onChanged: () => listings[index]?.request("list-changed"),
+    });
+  });
+  const stop = schedule(everyMs, () => {
+    for (const listing of listings) listing.request("interval");
+  });
+  return async () => {
+    stop();
+    for (const listing of listings) await listing.stop();
+  };
+}
+
+/** One server's listing: one at a time; a request during one is followed by another. */
+class Relisting {
+  readonly #options: RelistingOptions;
+  readonly #upstream: RelistingOptions["upstreams"][number];
+  #running: Promise<void> | undefined;
+  #next: DriftTrigger | undefined;
+  /** True while the last attempt got no answer: one receipt says so, not one an attempt. */
+  #isUnlisted = false;
+  #isStopped = false;
+
+  constructor(options: RelistingOptions, upstream: RelistingOptions["upstreams"][number]) {
+    this.#options = options;
+    this.#upstream = upstream;
+  }
+
+  request(trigger: DriftTrigger): void {
+    if (this.#isStopped) return;
+    if (this.#running !== undefined) {
+      this.#next = trigger;
+      return;
+    }
+    this.#running = this.#list(trigger)
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => {
+        this.#running = undefined;
+        const next = this.#next;
+        this.#next = undefined;
+        if (next !== undefined) this.request(next);
+      });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+  }
+
+  async #list(trigger: DriftTrigger): Promise<void> {
+    const { keeper, recorder, mode, nowMs } = this.#options;
+    const { id, attributes } = this.#upstream;
+    let drift: ReturnType<CatalogKeeper["update"]>;
+    try {
+      const surface = await this.#upstream.listSurface();
+      drift = keeper.update({ id, attributes, identity: this.#upstream.identity, surface }, nowMs());
+    } catch (error) {
+      if (!this.#isStopped) await this.#recordUnlisted(trigger);
+      throw error;
+    }
+    this.#isUnlisted = false;
+    if (drift !== undefined && !this.#isStopped) await recorder.append(() => driftOf(drift, trigger, mode));
+  }
+
+  async #recordUnlisted(trigger: DriftTrigger): Promise<void> {
+    const { keeper, recorder, mode } = this.#options;
+    const entry = keeper.current().entry(this.#upstream.id);
+    if (this.#isUnlisted || entry === undefined) return;
+    this.#isUnlisted = true;
+    await recorder.append(() => unlistedOf(entry, trigger, mode));
+  }
+
+  #report(error: unknown): void {
+    const code = isCodedError(error) ? error.code : "ERR_BUG";
+    this.#options.onFault({ code, server: this.#upstream.id }, "a server could not be listed again");
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * The capture-scope statement: which paths this gateway records and which it cannot. Its digest, over the canonical form,
+ * stands in every decision receipt; the document itself is served to operators and kept in the data folder.
+ */
+
+import type { JsonObject } from "../../kernel/json/value.ts";
+import type { KeyProtection, Transport } from "../../kernel/receipt/vocabulary.ts";
+
+/** What the statement is made from. */
+export interface CaptureScopeFacts {
+  /** How agents reach the gateway. */
+  readonly agents: Transport;
+  readonly servers: readonly { readonly id: string; readonly transport: Transport; readonly identity: string }[];
+  readonly keyProtection: KeyProtection;
+}
+
+/** Paths that have receipts, each with what holds for it. */
+const COVERED = [
+  {
+    path: "agent-request",
+    statement: "Every request that reaches this endpoint is decided, and has a receipt of its own or in a count.",
+  },
+  {
+    path: "server-request",
+    statement: "Nothing is sent to a server below on behalf of an agent before its decision receipt is durable.",
+  },
+  { path: "server-answer", statement: "No answer of a server goes back before its outcome receipt is durable." },
+  { path: "tool-surface", statement: "Differences between the approved and the listed definitions have receipts." },
+] as const;
+
+/** Paths that have none. */
+const EXCLUDED = [
+  { path: "around-the-gateway", statement: "Traffic between agents and servers that does not pass this endpoint." },
+  { path: "behind-a-server", statement: "What a server does, calls or stores on its own." },
+  { path: "inside-the-agent", statement: "What a model or host does with an answer, and tools built into the host." },
+  { path: "telemetry", statement: "Telemetry and logs that agents, hosts or servers send elsewhere." },
+  { path: "unasked-server-messages", statement: "Log and progress notifications of servers: passed on without receipts." },
+] as const;
+
+/** The statement. Servers are sorted by id. */
+export function captureScope({ agents, servers, keyProtection }: CaptureScopeFacts): JsonObject {
+  return {
+    kind: "capture-scope",
+    v: 1,
+    agents,
+    key_protection: keyProtection,
+    servers: [...servers]
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map(({ id, transport, identity }) => ({ id, transport, identity })),
+    covered: COVERED.map((item) => ({ ...item })),
+    excluded: EXCLUDED.map((item) => ({ ...item })),
+  };
+}

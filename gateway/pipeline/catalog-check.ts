@@ -1,0 +1,162 @@
+/** What the catalog says about a call: which definition it is about, and why enforcing mode would refuse it. Pure. */
+
+import type { JsonValue } from "../../kernel/json/value.ts";
+import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
+import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import type { CatalogSource } from "../catalog/catalog-keeper.ts";
+import { definitionValue } from "../catalog/definition-value.ts";
+import { digestOf } from "../catalog/digests.ts";
+import type { CatalogDefinition, InboundCall, ListKind } from "./call.ts";
+import type { Denial } from "./judge.ts";
+
+/** What was found. */
+export interface CatalogFinding {
+  readonly definition: CatalogDefinition | undefined;
+  /** The name as an operator approved it; undefined for URIs and for names that nobody approved. */
+  readonly approvedName: string | undefined;
+  readonly denials: readonly Denial[];
+  readonly view: CatalogView;
+  readonly observed: Observed<Definition>;
+  readonly identityDigest: string | undefined;
+}
+
+const RPC_INVALID_PARAMS = -32_602;
+const RPC_QUARANTINED = -31_003;
+
+/** Looks up the server and the definition that the call names. */
+export function checkCatalog(source: CatalogSource, call: InboundCall, nowMs: number): CatalogFinding {
+  const catalog = source.current();
+  const { serverId, target } = call;
+  const definition = findDefinition(catalog, call);
+  const isNamed = target.kind === "tool" || target.kind === "prompt";
+  return {
+    definition,
+    approvedName: isNamed && definition !== undefined ? definition.name : undefined,
+    denials: [...identityDenials(catalog, serverId), ...definitionDenials(call, definition)],
+    view: viewOf(catalog, serverId),
+    observed: observeDefinition(definition, target.kind, source.listedAtMs(serverId), nowMs),
+    identityDigest: catalog.identityDigest(serverId),
+  };
+}
+
+function findDefinition(catalog: Catalog, { serverId, target }: InboundCall): CatalogDefinition | undefined {
+  switch (target.kind) {
+    case "tool":
+      return catalog.find(serverId, "tools", target.name);
+    case "prompt":
+      return catalog.find(serverId, "prompts", target.name);
+    case "resource":
+      return catalog.find(serverId, "resources", target.name);
+    case "completion":
+      return (
+        catalog.find(serverId, "prompts", target.name) ?? catalog.find(serverId, "resourceTemplates", target.name)
+      );
+    case "other":
+      return undefined;
+  }
+}
+
+function identityDenials(catalog: Catalog, serverId: string): readonly Denial[] {
+  if (catalog.entry(serverId) === undefined) {
+    return [
+      {
+        step: "catalog",
+        reason: "server.unknown",
+        rpcCode: RPC_INVALID_PARAMS,
+        message: "The approved catalog has no such server.",
+        isFinal: true,
+      },
+    ];
+  }
+  if (catalog.hasSameIdentity(serverId)) return [];
+  return [
+    {
+      step: "identity",
+      reason: "server.identity-changed",
+      rpcCode: RPC_QUARANTINED,
+      message: "The server is not the one that was approved.",
+    },
+  ];
+}
+
+/** Tools and prompts must be approved as they are; resources come and go, so policy alone decides about them. */
+function definitionDenials({ target }: InboundCall, definition: CatalogDefinition | undefined): readonly Denial[] {
+  if (target.kind !== "tool" && target.kind !== "prompt") return [];
+  if (definition === undefined) {
+    // The same answer for a name that is hidden and for one that does not exist.
+    return [
+      {
+        step: "catalog",
+        reason: "name.unknown",
+        rpcCode: RPC_INVALID_PARAMS,
+        message: `The approved catalog has no ${target.kind} of this name.`,
+      },
+    ];
+  }
+  if (definition.state !== "changed" && definition.state !== "quarantined") return [];
+  return [
+    {
+      step: "quarantine",
+      reason: definition.state === "changed" ? "definition.changed" : "definition.quarantined",
+      rpcCode: RPC_QUARANTINED,
+      message: `The definition of this ${target.kind} is not the approved one any more.`,
+    },
+  ];
+}
+
+function observeDefinition(
+  definition: CatalogDefinition | undefined,
+  kind: InboundCall["target"]["kind"],
+  listedAtMs: number | undefined,
+  nowMs: number,
+): Observed<Definition> {
+  if (kind === "other") return ABSENT;
+  if (definition === undefined) return notEstablished("definition.unknown");
+  if (listedAtMs === undefined) return notEstablished("definition.unchecked");
+  const { inputSchema } = definitionValue(definition.text);
+  return present({
+    state: definition.state,
+    model: definition.model,
+    full: definition.full,
+    input_schema: inputSchema === undefined ? ABSENT : present(digestOf(inputSchema)),
+    pin_age_ms: Math.max(0, Math.floor(nowMs - listedAtMs)),
+  });
+}
+
+const LISTS: readonly ListKind[] = ["tools", "prompts", "resources", "resourceTemplates"];
+
+/** Views change with the catalog alone, so each is made once. */
+const views = new WeakMap<Catalog, Map<string, CatalogView>>();
+
+function viewOf(catalog: Catalog, serverId: string): CatalogView {
+  const known = views.get(catalog) ?? new Map<string, CatalogView>();
+  views.set(catalog, known);
+  const view = known.get(serverId) ?? makeView(catalog, serverId);
+  known.set(serverId, view);
+  return view;
+}
+
+function makeView(catalog: Catalog, serverId: string): CatalogView {
+  const surface = catalog.entry(serverId)?.surface;
+  return {
+    digest: catalog.digest,
+    surface: surface === undefined ? notEstablished("server.unknown") : present(surface),
+    seen: present(digestOffered(catalog, serverId)),
+    withheld: catalog.withheld(serverId),
+  };
+}
+
+/**
+ * `sha256:<hex>` over what agents are offered of a server: JCS({"type": "countersign/offered", "v": 1, "server", and for
+ * each list the names with both digests, in the server's order}).
+ */
+export function digestOffered(catalog: Pick<Catalog, "definitions">, serverId: string): string {
+  const lists = Object.fromEntries(
+    LISTS.map((kind) => [
+      kind,
+      catalog.definitions(serverId, kind).map(({ name, model, full }): JsonValue => ({ name, model, full })),
+    ]),
+  );
+  return digestOf({ type: "countersign/offered", v: 1, server: serverId, ...lists });
+}

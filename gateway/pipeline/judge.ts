@@ -1,0 +1,75 @@
+/**
+ * From what catalog and policy say to what is done (mcp-gateway §19.1). Enforcing mode refuses what either denies; the
+ * other modes forward it and say so in the receipt. What no mode forwards is refused before this point, or is `isFinal`.
+ */
+
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Mode, Step } from "../../kernel/receipt/vocabulary.ts";
+import type { PolicyAnswer } from "../policy/evaluator.ts";
+import type { CallRefusal } from "./call.ts";
+import type { RulingFacts } from "./decision-body.ts";
+
+/** Why enforcing mode refuses a call, apart from policy. */
+export interface Denial {
+  readonly step: Step;
+  readonly reason: ReasonCode;
+  /** JSON-RPC code that the agent is answered with. */
+  readonly rpcCode: number;
+  /** One sentence of ours, without anything of the call. */
+  readonly message: string;
+  /** True if no mode forwards the call. */
+  readonly isFinal?: true;
+}
+
+/** What is done, and what the agent is told if it is refused. */
+export interface Judged {
+  readonly ruling: RulingFacts;
+  readonly refusal: CallRefusal | undefined;
+}
+
+const RPC_POLICY_DENIED = -31_001;
+
+/** Receipts hold at most 32 names of each kind (kernel/receipt/fields.ts, MAX_NAMES). */
+const MAX_NAMES = 32;
+
+/** Rules on a call. */
+export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnswer): Judged {
+  const all = answer.allowed ? denials : [...denials, policyDenial(answer)];
+  const [first] = all;
+  const names = namesOf(answer);
+  if (first === undefined) {
+    const ruling = { action: "forward", judgement: "allow", step: "policy", reasons: [answer.reason], ...names } as const;
+    return { ruling, refusal: undefined };
+  }
+  const reasons = [...new Set(all.map(({ reason }) => reason))];
+  const isRefused = mode === "enforcing" || all.some(({ isFinal }) => isFinal === true);
+  const action = isRefused ? "refuse" : "forward";
+  return {
+    ruling: { action, judgement: "deny", step: first.step, reasons, ...names },
+    refusal: isRefused
+      ? { rpcCode: first.rpcCode, reason: first.reason, policies: names.policies, message: first.message }
+      : undefined,
+  };
+}
+
+function policyDenial({ reason, message }: PolicyAnswer): Denial {
+  return { step: "policy", reason, rpcCode: RPC_POLICY_DENIED, message: message ?? SENTENCES[reason] ?? DENIED };
+}
+
+const DENIED = "The policy does not allow this call.";
+
+const SENTENCES: Partial<Record<ReasonCode, string>> = {
+  "policy.default-deny": "No policy allows this call.",
+  "policy.engine-failed": "The policy could not be evaluated, so the call is denied.",
+  "policy.error": "A policy failed while it was evaluated, so the call is denied.",
+  "policy.request-unmappable": "The arguments are not of the types that the approved definition declares.",
+};
+
+function namesOf(answer: PolicyAnswer): Pick<Required<RulingFacts>, "policies" | "erring" | "advisory" | "controls"> {
+  return {
+    policies: answer.policies.slice(0, MAX_NAMES),
+    erring: answer.erring.slice(0, MAX_NAMES),
+    advisory: answer.advisory.slice(0, MAX_NAMES),
+    controls: answer.controls.slice(0, MAX_NAMES),
+  };
+}

@@ -1,0 +1,246 @@
+/**
+ * The pipeline: one decision receipt before a call goes out, one outcome receipt before its answer goes back
+ * (mcp-gateway §19.2). The decision is made in the turn in which its receipt gets its number, so what it was decided on is
+ * exactly what the receipts before it say.
+ */
+
+import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
+import { present } from "../../kernel/receipt/observed.ts";
+import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
+import type { CatalogSource } from "../catalog/catalog-keeper.ts";
+import type { PolicyAnswer, PolicyEvaluator } from "../policy/evaluator.ts";
+import type { Outbox } from "../receipts/outbox.ts";
+import type { Recorder, WrittenReceipt } from "../receipts/recorder.ts";
+import type { OpenSession, StreamBook } from "../receipts/stream-book.ts";
+import type {
+  Caller,
+  CallOutcome,
+  Decided,
+  DecisionTicket,
+  InboundCall,
+  Pipeline,
+  ReceiptRef,
+  Refusal,
+  SessionKey,
+} from "./call.ts";
+import { type CatalogFinding, checkCatalog } from "./catalog-check.ts";
+import { decisionOf, outcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
+import { type Judged, judge } from "./judge.ts";
+import { actionOf, questionOf } from "./policy-question.ts";
+import type { RefusalTally } from "./refusal-tally.ts";
+import type { LiveSession, SessionDesk } from "./session-desk.ts";
+
+/** What the pipeline is made of. */
+export interface PipelineOptions {
+  readonly recorder: Recorder;
+  readonly book: StreamBook;
+  readonly outbox: Pick<Outbox, "requireRoom">;
+  readonly run: RunFacts;
+  readonly catalog: CatalogSource;
+  readonly evaluator: PolicyEvaluator;
+  readonly desk: SessionDesk;
+  readonly tally: RefusalTally;
+  readonly nowMs: () => number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonicMs: () => number;
+  /** 32 lower-case hexadecimal digits, unique. */
+  readonly newCallId: () => string;
+}
+
+/** Receipts of a forwarded call: decision and outcome. */
+const RECEIPTS_OF_CALL = 2;
+/** `concurrent_with` of a receipt holds at most 256 numbers: the latest. */
+const MAX_CONCURRENT = 256;
+/** How often a call looks for its session again when it was sealed meanwhile. */
+const MAX_ENTRIES = 8;
+
+/** A forwarded call whose outcome is awaited. */
+interface Flight {
+  readonly startedMs: number;
+  readonly policyUs: number;
+}
+
+/** What the turn of a decision came to. */
+interface Turn {
+  readonly judged: Judged;
+  readonly policyUs: number;
+}
+
+/** Thrown inside a turn: the session was sealed between entering it and deciding. No number was used. */
+class SessionGone extends Error {}
+
+/** Makes the pipeline of an opened stream. */
+export function makePipeline(options: PipelineOptions): Pipeline {
+  return new ReceiptPipeline(options);
+}
+
+class ReceiptPipeline implements Pipeline {
+  readonly mode: Mode;
+  readonly #options: PipelineOptions;
+  readonly #flights = new Map<string, Flight>();
+  /** Receipts that calls in flight will still write. */
+  #promised = 0;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    this.mode = options.run.mode;
+  }
+
+  async decide(call: InboundCall): Promise<Decided> {
+    const startedMs = this.#options.monotonicMs();
+    this.#requireRoom(call);
+    this.#promised += RECEIPTS_OF_CALL;
+    let owed = 0;
+    try {
+      const callId = this.#options.newCallId();
+      const { written, turn } = await this.#record(call, callId);
+      const decided = this.#answer(callId, written, turn, startedMs);
+      // A forwarded call still owes its outcome.
+      if (decided.action === "forward") owed = 1;
+      return decided;
+    } finally {
+      this.#promised -= RECEIPTS_OF_CALL - owed;
+    }
+  }
+
+  async finish({ callId }: DecisionTicket, outcome: CallOutcome): Promise<void> {
+    const { book, recorder, monotonicMs } = this.#options;
+    const flight = this.#flights.get(callId);
+    invariant(flight !== undefined, "a call was finished that is not in flight");
+    this.#flights.delete(callId);
+    try {
+      await recorder.append((secret) => {
+        const open = book.call(callId);
+        invariant(open !== undefined, "a call in flight has no decision in the book");
+        const totalUs = microseconds(monotonicMs() - flight.startedMs);
+        const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
+        return outcomeOf(secret, open, whole, { policyUs: flight.policyUs, totalUs });
+      });
+    } finally {
+      this.#promised -= 1;
+    }
+  }
+
+  refuse(refusal: Refusal): Promise<ReceiptRef | undefined> {
+    const { recorder, run, tally, newCallId } = this.#options;
+    return tally.keep(refusal, async () => {
+      const written = await recorder.append((secret) => refusalOf(run, secret, newCallId(), refusal));
+      return { stream: recorder.stream, seq: written.seq };
+    });
+  }
+
+  sealSession(caller: Caller, session: SessionKey, reason: SealReason): Promise<void> {
+    return this.#options.desk.seal(caller, session, reason);
+  }
+
+  sealAll(reason: SealReason): Promise<number> {
+    return this.#options.desk.sealAll(reason);
+  }
+
+  /** A call that could not be recorded to its end is not begun. */
+  #requireRoom({ caller }: InboundCall): void {
+    const { outbox, recorder, tally } = this.#options;
+    if (recorder.isFailed()) {
+      throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed; nothing is dispatched", { fatal: true });
+    }
+    try {
+      outbox.requireRoom(this.#promised + RECEIPTS_OF_CALL + 1);
+    } catch (error) {
+      tally.count({ step: "receipt", reason: "outbox.full", caller });
+      throw error;
+    }
+  }
+
+  /** Decides and records in one turn of the recorder, inside an open session. */
+  async #record(call: InboundCall, callId: string): Promise<{ written: WrittenReceipt; turn: Turn }> {
+    const { desk, recorder } = this.#options;
+    for (let entry = 1; ; entry += 1) {
+      const session = await desk.enter(call.caller, call.session);
+      let turn: Turn | undefined;
+      try {
+        const written = await recorder.append((secret) => {
+          const open = this.#requireOpen(session);
+          const finding = checkCatalog(this.#options.catalog, call, this.#options.nowMs());
+          turn = this.#judge(call, session, open, finding);
+          return this.#bodyOf({ secret, callId, call, session, open, finding, judged: turn.judged });
+        });
+        invariant(turn !== undefined, "a decision was recorded without having been made");
+        return { written, turn };
+      } catch (error) {
+        if (!(error instanceof SessionGone) || entry === MAX_ENTRIES) throw error;
+      }
+    }
+  }
+
+  #requireOpen({ place }: LiveSession): OpenSession {
+    const open = this.#options.book.session(place.id);
+    if (open === undefined) throw new SessionGone();
+    return open;
+  }
+
+  #judge(call: InboundCall, session: LiveSession, open: OpenSession, finding: CatalogFinding): Turn {
+    const { run, monotonicMs } = this.#options;
+    const before = monotonicMs();
+    const answer = this.#askPolicy(call, session, open, finding);
+    const policyUs = microseconds(monotonicMs() - before);
+    return { judged: judge(run.mode, finding.denials, answer), policyUs };
+  }
+
+  /** Policy's answer. Whatever goes wrong on the way is a denial. */
+  #askPolicy(call: InboundCall, session: LiveSession, open: OpenSession, finding: CatalogFinding): PolicyAnswer {
+    const { evaluator, run, catalog, nowMs } = this.#options;
+    const actionId = actionOf(call);
+    // Without an action no policy can permit, and there is nothing to ask.
+    if (actionId === undefined || !evaluator.hasAction(actionId)) return deniedBy("policy.default-deny");
+    try {
+      const question = questionOf(call, actionId, {
+        mode: run.mode,
+        nowMs: nowMs(),
+        catalogDigest: catalog.current().digest,
+        definition: finding.definition,
+        session: { calls: open.total, servers: open.servers, ageMs: nowMs() - session.openedAtMs },
+      });
+      return evaluator.evaluate(question);
+    } catch (error) {
+      return deniedBy(isCodedError(error) ? "policy.request-unmappable" : "policy.engine-failed");
+    }
+  }
+
+  #bodyOf(parts: {
+    readonly secret: Uint8Array;
+    readonly callId: string;
+    readonly call: InboundCall;
+    readonly session: LiveSession;
+    readonly open: OpenSession;
+    readonly finding: CatalogFinding;
+    readonly judged: Judged;
+  }): ReturnType<typeof decisionOf> {
+    const { secret, callId, call, session, open, finding, judged } = parts;
+    const context = {
+      callId,
+      session: present({ ...session.place, session_seq: open.total }),
+      catalog: present(finding.view),
+      definition: finding.observed,
+      identityDigest: finding.identityDigest,
+      catalogName: finding.approvedName,
+      concurrentWith: this.#options.book.openDecisions(session.place.id).slice(-MAX_CONCURRENT),
+    };
+    return decisionOf(this.#options.run, secret, call, context, judged.ruling);
+  }
+
+  #answer(callId: string, { seq }: WrittenReceipt, { judged, policyUs }: Turn, startedMs: number): Decided {
+    const receipt = { stream: this.#options.recorder.stream, seq };
+    if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
+    this.#flights.set(callId, { startedMs, policyUs });
+    const wouldDeny = judged.ruling.judgement !== "allow";
+    return { action: "forward", receipt, ticket: { callId, receipt }, wouldDeny };
+  }
+}
+
+function deniedBy(reason: PolicyAnswer["reason"]): PolicyAnswer {
+  return { allowed: false, reason, policies: [], erring: [], advisory: [], controls: [], message: undefined };
+}
+
+function microseconds(ms: number): number {
+  return Math.max(0, Math.round(ms * 1000));
+}

@@ -1,0 +1,77 @@
+/** From a call to the question that policy is asked (mcp-gateway §16.1, docs/policy.md). Pure. */
+
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
+import type { PolicyRequest } from "../policy/evaluator.ts";
+import type { Caller, CatalogDefinition, InboundCall } from "./call.ts";
+
+/** What policy sees beside the call itself. */
+export interface QuestionFacts {
+  readonly mode: Mode;
+  readonly nowMs: number;
+  readonly catalogDigest: string;
+  readonly definition: CatalogDefinition | undefined;
+  /** Decisions of the session so far, and the servers that it was let through to. */
+  readonly session: { readonly calls: number; readonly servers: ReadonlySet<string>; readonly ageMs: number };
+}
+
+/** Id of the action that policies name; undefined for what has no action, which policy therefore cannot permit. */
+export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "target">): string | undefined {
+  switch (target.kind) {
+    case "tool":
+      return `${serverId}/${target.name}`;
+    case "prompt":
+      return `prompt:${serverId}/${target.name}`;
+    case "resource":
+      return `read:${serverId}`;
+    case "completion":
+      return `complete:${serverId}`;
+    case "other":
+      return undefined;
+  }
+}
+
+/**
+ * The principal of a caller: `LocalUser::"<name>"` for whoever started the gateway on standard input and output,
+ * `Agent::"<issuer>|<name>"` for everybody who came over HTTP.
+ */
+export function principalOf(caller: Caller, transport: "http" | "stdio"): PolicyRequest["principal"] {
+  if (transport === "stdio" && caller.issuer === "local") return { type: "LocalUser", id: caller.name };
+  return { type: "Agent", id: `${caller.issuer}|${caller.name}` };
+}
+
+/** The whole question. */
+export function questionOf(call: InboundCall, actionId: string, facts: QuestionFacts): PolicyRequest {
+  const argument = argumentOf(call);
+  return {
+    principal: principalOf(call.caller, call.wire.transport),
+    actionId,
+    serverId: call.serverId,
+    argument,
+    session: {
+      trust: call.session.trust,
+      source: call.session.source,
+      calls: facts.session.calls,
+      servers: [...facts.session.servers],
+      ageSeconds: Math.max(0, Math.floor(facts.session.ageMs / 1000)),
+    },
+    system: {
+      now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
+      mode: facts.mode,
+      era: call.wire.era ?? "unknown",
+      catalog: facts.catalogDigest,
+      toolModel: facts.definition?.model ?? "",
+      definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
+      argumentBytes: canonicalBytes(argument).length,
+      round: 0,
+    },
+  };
+}
+
+/** What `context.input` is made from: the arguments of a tool or prompt, `{uri}` of a resource or completion. */
+function argumentOf({ target, params }: InboundCall): JsonValue {
+  if (target.kind === "resource" || target.kind === "completion") return { uri: target.name };
+  const { arguments: given } = params;
+  return given !== undefined && isJsonObject(given) ? given : {};
+}
