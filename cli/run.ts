@@ -1,6 +1,5 @@
 /** Finds the subcommand, runs it, turns errors into one line and an exit code. */
 
-import { readFileSync } from "node:fs";
 import { isCodedError } from "../kernel/errors.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { apiCommand } from "./commands/api.ts";
@@ -14,6 +13,7 @@ import { verifyCommand } from "./commands/verify.ts";
 import { witnessCommand } from "./commands/witness.ts";
 import { wrapCommand } from "./commands/wrap.ts";
 import type { Io } from "./io.ts";
+import { packageVersion } from "./version.ts";
 
 const COMMANDS: readonly Command[] = [
   upCommand,
@@ -83,9 +83,6 @@ function printOverview(io: Io): number {
 }
 
 function printVersion(io: Io): number {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  const found: unknown = JSON.parse(text);
-  const version = typeof found === "object" && found !== null && "version" in found ? String(found.version) : "unknown";
-  io.out(`countersign ${version}\n`);
+  io.out(`countersign ${packageVersion()}\n`);
   return EXIT.ok;
 }

@@ -44,7 +44,7 @@ export function setUp(layout: Layout, addresses: Addresses, origin: string): voi
   });
   writeConfig(layout, "ledger", ledgerConfig(layout, addresses, policy, origin));
   writeConfig(layout, "api", apiConfig(layout, addresses, policy));
-  writeConfig(layout, "gateway", gatewayConfig(layout, addresses, origin, keys));
+  writeConfig(layout, "gateway", gatewayConfig(layout, addresses, policy, origin));
 }
 
 function makeKeys(layout: Layout, origin: string): MadeKeys {
@@ -135,7 +135,7 @@ function apiConfig(layout: Layout, addresses: Addresses, policy: string): object
   };
 }
 
-function gatewayConfig(layout: Layout, addresses: Addresses, origin: string, keys: MadeKeys): object {
+function gatewayConfig(layout: Layout, addresses: Addresses, policy: string, origin: string): object {
   return {
     listen: { host: addresses.gateway.bind, port: addresses.gateway.port },
     operator_listen: { host: addresses.operator.bind, port: addresses.operator.port },
@@ -146,7 +146,12 @@ function gatewayConfig(layout: Layout, addresses: Addresses, origin: string, key
     servers: [demoServer("everything"), { ...demoServer("memory"), env: { MEMORY_FILE_PATH: layout.memoryFile } }],
     policy: { dir: layout.policyFolder },
     catalog: { pin: "first-use" },
-    ledger: { url: urlOf(addresses.ledger), origin, log_keys: keys.logKeys, submit_token_file: layout.token("submit") },
+    ledger: {
+      url: urlOf(addresses.ledger),
+      origin,
+      witness_policy: policy,
+      submit_token_file: layout.token("submit"),
+    },
     auth: { tokens: [{ principal: "example-agent", token_file: layout.token("agent") }] },
     heartbeat_seconds: HEARTBEAT_SECONDS,
     session_ttl_seconds: SESSION_TTL_SECONDS,

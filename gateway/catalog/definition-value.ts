@@ -18,10 +18,12 @@ export function definitionValue(text: string): JsonObject {
   throw new FormatError("ERR_SHAPE", "definition: want an object");
 }
 
+/** Not the kernel's parser: that one refuses integers beyond 2^53, which schemas hold and doubles may carry exactly. */
+const readJson: (text: string) => JsonValue = JSON.parse;
+
 function parse(text: string): JsonValue {
   try {
-    const value: JsonValue = JSON.parse(text);
-    return value;
+    return readJson(text);
   } catch (cause) {
     throw new FormatError("ERR_JSON_SYNTAX", "definition: not JSON", { cause });
   }

@@ -34,7 +34,10 @@ const EXCLUDED = [
   { path: "behind-a-server", statement: "What a server does, calls or stores on its own." },
   { path: "inside-the-agent", statement: "What a model or host does with an answer, and tools built into the host." },
   { path: "telemetry", statement: "Telemetry and logs that agents, hosts or servers send elsewhere." },
-  { path: "unasked-server-messages", statement: "Log and progress notifications of servers: passed on without receipts." },
+  {
+    path: "unasked-server-messages",
+    statement: "Log and progress notifications of servers: passed on without receipts.",
+  },
 ] as const;
 
 /** The statement. Servers are sorted by id. */

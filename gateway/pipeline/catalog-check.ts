@@ -49,9 +49,7 @@ function findDefinition(catalog: Catalog, { serverId, target }: InboundCall): Ca
     case "resource":
       return catalog.find(serverId, "resources", target.name);
     case "completion":
-      return (
-        catalog.find(serverId, "prompts", target.name) ?? catalog.find(serverId, "resourceTemplates", target.name)
-      );
+      return catalog.find(serverId, "prompts", target.name) ?? catalog.find(serverId, "resourceTemplates", target.name);
     case "other":
       return undefined;
   }

@@ -38,7 +38,13 @@ export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnsw
   const [first] = all;
   const names = namesOf(answer);
   if (first === undefined) {
-    const ruling = { action: "forward", judgement: "allow", step: "policy", reasons: [answer.reason], ...names } as const;
+    const ruling = {
+      action: "forward",
+      judgement: "allow",
+      step: "policy",
+      reasons: [answer.reason],
+      ...names,
+    } as const;
     return { ruling, refusal: undefined };
   }
   const reasons = [...new Set(all.map(({ reason }) => reason))];

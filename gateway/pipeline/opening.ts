@@ -3,11 +3,11 @@
  * run decides on: policy, catalog, and how the servers differ from it.
  */
 
-import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
-import type { DriftBody } from "../../kernel/receipt/drift.ts";
 import type { CatalogServer } from "../../kernel/receipt/catalog-load.ts";
+import type { DriftBody } from "../../kernel/receipt/drift.ts";
+import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { Software, StreamOpenBody } from "../../kernel/receipt/stream-open.ts";
-import type { Durability, DriftTrigger, KeyProtection, Mode } from "../../kernel/receipt/vocabulary.ts";
+import type { DriftTrigger, Durability, KeyProtection, Mode } from "../../kernel/receipt/vocabulary.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import type { Catalog, ServerDrift } from "../catalog/catalog.ts";
 import type { CatalogEntry } from "../catalog/catalog-file.ts";
@@ -46,7 +46,9 @@ const MAX_DRIFT_ITEMS = 64;
  *
  * @returns how many calls and sessions of an earlier run were ended
  */
-export async function writeOpening(facts: OpeningFacts): Promise<{ readonly calls: number; readonly sessions: number }> {
+export async function writeOpening(
+  facts: OpeningFacts,
+): Promise<{ readonly calls: number; readonly sessions: number }> {
   const { recorder, opened, run, bundle, catalog } = facts;
   const { book } = opened;
   const previous = { policy: book.policy, catalog: book.catalog };
@@ -122,7 +124,7 @@ export function unlistedOf(
 }
 
 function streamOpenOf({ opened, declaration, run }: OpeningFacts): Unplaced<StreamOpenBody> {
-  const { place, predecessor } = opened;
+  const { place } = opened;
   return {
     kind: "stream-open",
     log: declaration.origin,
@@ -134,7 +136,7 @@ function streamOpenOf({ opened, declaration, run }: OpeningFacts): Unplaced<Stre
     durability: declaration.durability,
     boundary: run.boundary,
     software: declaration.software,
-    ...(predecessor === undefined ? {} : { predecessor }),
+    ...(place.predecessor === undefined ? {} : { predecessor: place.predecessor }),
   };
 }
 

@@ -141,7 +141,9 @@ class ReceiptPipeline implements Pipeline {
   #requireRoom({ caller }: InboundCall): void {
     const { outbox, recorder, tally } = this.#options;
     if (recorder.isFailed()) {
-      throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed; nothing is dispatched", { fatal: true });
+      throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed; nothing is dispatched", {
+        fatal: true,
+      });
     }
     try {
       outbox.requireRoom(this.#promised + RECEIPTS_OF_CALL + 1);

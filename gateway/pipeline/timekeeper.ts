@@ -45,7 +45,9 @@ export function startTimekeeper(options: TimekeeperOptions): () => Promise<void>
       if (isRunning || recorder.isFailed()) return;
       isRunning = true;
       const done = run()
-        .catch((error: unknown) => options.onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a timed job failed"))
+        .catch((error: unknown) =>
+          options.onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a timed job failed"),
+        )
         .finally(() => {
           isRunning = false;
           running.delete(done);

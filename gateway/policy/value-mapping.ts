@@ -85,6 +85,7 @@ export function compileMapping(schema: JsonValue | undefined, state: Compilation
       return arrayMapping(resolved["items"], state, depth);
     case "object":
       return objectMapping(resolved, state, depth);
+    case undefined:
     default:
       throw new OpaqueSchema("no type");
   }
@@ -304,14 +305,8 @@ function unionMapping(types: readonly string[]): ValueMapping {
 }
 
 function unionMember(value: JsonValue): readonly [string, ValueMapping] | readonly [] {
-  switch (typeof value) {
-    case "string":
-      return ["s", stringMapping];
-    case "boolean":
-      return ["b", booleanMapping];
-    case "number":
-      return Number.isInteger(value) ? ["n", longMapping] : ["d", decimalMapping];
-    default:
-      return [];
-  }
+  if (typeof value === "string") return ["s", stringMapping];
+  if (typeof value === "boolean") return ["b", booleanMapping];
+  if (typeof value === "number") return Number.isInteger(value) ? ["n", longMapping] : ["d", decimalMapping];
+  return [];
 }

@@ -8,6 +8,7 @@
 import { sha256 } from "#crypto";
 import { formatHex } from "../../kernel/hex.ts";
 import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import type { Predecessor } from "../../kernel/receipt/stream-open.ts";
 import type { SuccessionReason } from "../../kernel/receipt/vocabulary.ts";
 import { type FrameLog, openFrameLog } from "./frame-log.ts";
 import type { LedgerClient } from "./ledger-client.ts";
@@ -25,8 +26,6 @@ export interface OpenedStream {
   readonly written: readonly WrittenReceipt[];
   /** Receipts below this number were admitted by the ledger. */
   readonly acknowledged: number;
-  /** The stream that this one replaces; absent if it is continued or the first. */
-  readonly predecessor: { readonly stream: string; readonly reason: SuccessionReason } | undefined;
 }
 
 /** What opening needs. */
@@ -49,13 +48,13 @@ export async function openStream(options: OpenStreamOptions): Promise<OpenedStre
 
 async function startStream(
   { folder, isDurable }: OpenStreamOptions,
-  predecessor: OpenedStream["predecessor"],
+  predecessor: Predecessor | undefined,
 ): Promise<OpenedStream> {
-  const place = await folder.create();
+  const place = await folder.create(predecessor);
   const opened = await readStream(place, isDurable);
   // Current before its first receipt: a crash here leaves an empty stream, which the next start continues.
   await folder.setCurrent(place.stream);
-  return { ...opened, predecessor };
+  return opened;
 }
 
 async function readStream(place: StreamPlace, isDurable: boolean): Promise<OpenedStream> {
@@ -68,7 +67,7 @@ async function readStream(place: StreamPlace, isDurable: boolean): Promise<Opene
     return { seq: receipt.seq, bytes, hash };
   });
   const tip = { nextSeq: written.length, lastHash: written.at(-1)?.hash };
-  return { place, log, tip, book, written, acknowledged: 0, predecessor: undefined };
+  return { place, log, tip, book, written, acknowledged: 0 };
 }
 
 type Comparison =

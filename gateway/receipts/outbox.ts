@@ -32,6 +32,8 @@ export interface Outbox {
    *   (ERR_STREAM_FORK and its like) once the ledger will never take this stream's receipts
    */
   readonly requireRoom: (extra: number) => void;
+  /** True once the ledger refused the stream for good: only a restart helps. */
+  readonly isFinal: () => boolean;
   /** Starts sending. */
   readonly start: () => void;
   /** Resolves when everything added so far is acknowledged, or after `limitMs`. */
@@ -48,6 +50,8 @@ export interface AdmittedReceipt {
 /** What an outbox is made of. */
 export interface OutboxOptions {
   readonly stream: string;
+  /** Where it begins: receipts below this number are proven already. Default: at the first receipt. */
+  readonly start?: { readonly seq: number /** Hash of the receipt before. */; readonly hashBefore: string | undefined };
   readonly client: LedgerClient;
   /** Canonical registration of the stream's keys. */
   readonly registration: () => Uint8Array;
@@ -106,10 +110,14 @@ class SegmentOutbox implements Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+    const { seq, hashBefore } = options.start ?? { seq: 0, hashBefore: undefined };
+    this.#first = seq;
+    this.#acknowledged = seq;
+    this.#proven = seq;
+    this.#hashBeforeFirst = hashBefore;
   }
 
   add(receipt: WrittenReceipt): void {
-    if (this.#held.length === 0) this.#first = receipt.seq;
     this.#held.push(receipt);
     this.#wake();
   }
@@ -133,6 +141,10 @@ class SegmentOutbox implements Outbox {
     }
     if (this.#held.length + extra <= this.#options.maxReceipts - RESERVE) return;
     throw new StoreError("ERR_OUTBOX_FULL", `${this.#held.length} receipts wait for the ledger, which is the bound`);
+  }
+
+  isFinal(): boolean {
+    return this.#final !== undefined;
   }
 
   start(): void {

@@ -71,7 +71,10 @@ export class StreamBook {
       case "stream-close":
         this.#isClosed = true;
         return;
-      default:
+      case "stream-open":
+      case "heartbeat":
+      case "refusals":
+      case "drift":
         return;
     }
   }

@@ -5,7 +5,9 @@
  *     caller.key                   32 random bytes, hexadecimal: keys the hashes of callers and sessions
  *     streams/<id>/instance.key    secret envelope key; its kid is <id>
  *     streams/<id>/receipt.key     secret envelope key that signs receipts and segments
+ *     streams/<id>/predecessor     the stream that this one replaces, and why; absent for a first one
  *     streams/<id>/receipts.log    the stream, frames
+ *     streams/<id>/proven          receipts below this number have a checked, witnessed log proof
  *     streams/<id>/vault/          secrets of commitments
  *     lock/                        held by the one process that may use the folder
  */
@@ -13,8 +15,14 @@
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
+import { parseDecimal } from "../../kernel/decimal.ts";
 import { StoreError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { hex64Shape } from "../../kernel/receipt/fields.ts";
+import type { Predecessor } from "../../kernel/receipt/stream-open.ts";
+import { SUCCESSION_REASONS } from "../../kernel/receipt/vocabulary.ts";
+import { literal, object, readShape, type Shape } from "../../kernel/shape.ts";
 import { formatSecretKey, parseSecretKey } from "../../kernel/signature/secret-key.ts";
 import { createSigner, type EnvelopeSigner, SECRET_BYTES } from "../../kernel/signature/signer.ts";
 import { syncFolder } from "./frame-log.ts";
@@ -26,6 +34,9 @@ export interface StreamPlace {
   readonly receiptSigner: EnvelopeSigner;
   readonly logPath: string;
   readonly vaultFolder: string;
+  readonly predecessor: Predecessor | undefined;
+  /** Receipts below this number were proven to be in the log by an earlier run. */
+  readonly proven: number;
 }
 
 /** The data folder of a gateway. */
@@ -33,7 +44,9 @@ export interface StreamFolder {
   /** The current stream, if there is one. */
   readonly current: () => Promise<StreamPlace | undefined>;
   /** Makes keys and folder of a new stream; it is not current yet. */
-  readonly create: () => Promise<StreamPlace>;
+  readonly create: (predecessor?: Predecessor) => Promise<StreamPlace>;
+  /** Keeps how far a stream is proven, so that a restart need not prove it again. */
+  readonly setProven: (stream: string, proven: number) => Promise<void>;
   /** Makes a stream the current one, durably. */
   readonly setCurrent: (stream: string) => Promise<void>;
   /** 32 bytes; made at the first call, the same ever after. */
@@ -45,6 +58,11 @@ type RandomBytes = (length: number) => Uint8Array;
 
 const ALG = "ed25519";
 const CALLER_KEY_BYTES = 32;
+
+const predecessorShape: Shape<Predecessor> = object<Predecessor>({
+  stream: hex64Shape,
+  reason: literal(...SUCCESSION_REASONS),
+});
 
 /** Takes the folder. @throws {StoreError} ERR_FOLDER_LOCKED if another process has it */
 export async function openStreamFolder(dataDir: string, randomBytes: RandomBytes): Promise<StreamFolder> {
@@ -60,14 +78,19 @@ export async function openStreamFolder(dataDir: string, randomBytes: RandomBytes
       const stream = await readText(join(dataDir, "current"));
       return stream === undefined ? undefined : readPlace(dataDir, stream.trim());
     },
-    create: () => createPlace(dataDir, randomBytes),
+    create: (predecessor) => createPlace(dataDir, randomBytes, predecessor),
+    setProven: (stream, proven) => writeDurably(join(dataDir, "streams", stream), "proven", `${proven}\n`),
     setCurrent: (stream) => writeDurably(dataDir, "current", `${stream}\n`),
     callerKey: () => readOrMakeCallerKey(dataDir, randomBytes),
     release: () => lock.close(),
   };
 }
 
-async function createPlace(dataDir: string, randomBytes: RandomBytes): Promise<StreamPlace> {
+async function createPlace(
+  dataDir: string,
+  randomBytes: RandomBytes,
+  predecessor: Predecessor | undefined,
+): Promise<StreamPlace> {
   const instance = randomBytes(SECRET_BYTES[ALG]);
   const receipt = randomBytes(SECRET_BYTES[ALG]);
   const stream = createSigner(ALG, instance).publicKey.kid;
@@ -75,6 +98,8 @@ async function createPlace(dataDir: string, randomBytes: RandomBytes): Promise<S
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeDurably(folder, "instance.key", `${formatSecretKey({ alg: ALG, secret: instance })}\n`);
   await writeDurably(folder, "receipt.key", `${formatSecretKey({ alg: ALG, secret: receipt })}\n`);
+  // With the keys, not with the first receipt: a crash in between must not lose which stream this one replaces.
+  if (predecessor !== undefined) await writeDurably(folder, "predecessor", `${JSON.stringify(predecessor)}\n`);
   await syncFolder(join(dataDir, "streams"));
   return readPlace(dataDir, stream);
 }
@@ -92,7 +117,14 @@ async function readPlace(dataDir: string, stream: string): Promise<StreamPlace> 
     receiptSigner,
     logPath: join(folder, "receipts.log"),
     vaultFolder: join(folder, "vault"),
+    predecessor: await readPredecessor(join(folder, "predecessor")),
+    proven: Number(parseDecimal((await readText(join(folder, "proven")))?.trim() ?? "0")),
   };
+}
+
+async function readPredecessor(path: string): Promise<Predecessor | undefined> {
+  const text = await readText(path);
+  return text === undefined ? undefined : readShape(predecessorShape, parseJson(text.trim()), path);
 }
 
 async function readSigner(path: string): Promise<EnvelopeSigner> {

@@ -1,0 +1,219 @@
+/** Configuration of a gateway: one JSON file, every member checked, unknown ones refused, frozen (docs/gateway.md). */
+
+import { FormatError } from "../kernel/errors.ts";
+import type { JsonValue } from "../kernel/json/value.ts";
+import { originShape } from "../kernel/receipt/stream-open.ts";
+import { DURABILITIES, type Durability, MODES, type Mode } from "../kernel/receipt/vocabulary.ts";
+import {
+  array,
+  boolean,
+  integer,
+  literal,
+  mapped,
+  object,
+  optional,
+  readShape,
+  type Shape,
+  string,
+} from "../kernel/shape.ts";
+import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
+import { type UpstreamConfig, upstreamConfigShape } from "./upstream/upstream-config.ts";
+
+/** Where a listener listens. */
+export type Listen = {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** 0 takes any free port. */
+  readonly port?: number;
+};
+
+/** The ledger that takes this gateway's receipts. */
+export type LedgerTarget = {
+  /** `http://host:port`, without a slash at the end. */
+  readonly url: string;
+  /** The log's identity line; declared by the stream's first receipt. */
+  readonly origin: string;
+  /** C2SP tlog-policy text: the log's keys and the quorum without which no receipt leaves the outbox. */
+  readonly witness_policy: WitnessPolicy;
+  readonly submit_token_file: string;
+};
+
+/** An agent's bearer token. */
+export type AgentToken = {
+  /** Name of the principal; policies see `Agent::"local|<principal>"`. */
+  readonly principal: string;
+  readonly token_file: string;
+};
+
+/** The configuration file of a gateway. `*_file` and `dir` are paths, read by the command line. */
+export type GatewayConfig = {
+  /** Default 127.0.0.1:4100. */
+  readonly listen?: Listen;
+  /** Default 127.0.0.1:4101. */
+  readonly operator_listen?: Listen;
+  readonly operator_token_file: string;
+  readonly data_dir: string;
+  /** Default `advisory`. */
+  readonly mode?: Mode;
+  /** How the receipt keys are protected. Default and only value today: `software`. */
+  readonly key_protection?: "software";
+  readonly servers: readonly UpstreamConfig[];
+  /** Folder of the policy bundle. Without it a built-in rule allows what the catalog has; `enforcing` needs one. */
+  readonly policy?: { readonly dir: string };
+  /** Default: pin what the servers list at the first start. */
+  readonly catalog?: { readonly pin: "first-use" } | { readonly file: string };
+  readonly ledger: LedgerTarget;
+  readonly auth: { readonly tokens: readonly AgentToken[] };
+  /** Longest silence of the stream. Default 60. */
+  readonly heartbeat_seconds?: number;
+  /** Longest life of a session. Default 3600. */
+  readonly session_ttl_seconds?: number;
+  /** Time between listings of the servers' definitions. Default 300. */
+  readonly relist_seconds?: number;
+  readonly outbox?: {
+    /** Receipts that may wait for their proof; above it nothing is dispatched. Default 100,000. */
+    readonly max_receipts?: number;
+  };
+  /** When a receipt counts as written. Default `durable`. */
+  readonly durability?: Durability;
+  /** True: a stop ends the stream with a receipt, and the next start begins a new one. Default false. */
+  readonly close_stream?: boolean;
+  /** Values of `Host` beside the loopback's. Default none. */
+  readonly allowed_hosts?: readonly string[];
+  /** Values of `Origin` that browsers may send. Default none. */
+  readonly allowed_origins?: readonly string[];
+};
+
+/** Defaults of the optional members. */
+export const GATEWAY_DEFAULTS = {
+  host: "127.0.0.1",
+  port: 4100,
+  operatorPort: 4101,
+  mode: "advisory",
+  heartbeatSeconds: 60,
+  sessionTtlSeconds: 3_600,
+  relistSeconds: 300,
+  maxReceipts: 100_000,
+  durability: "durable",
+} as const;
+
+const MAX_SERVERS = 128;
+const MAX_SECONDS = 31_536_000;
+
+const path: Shape<string> = string({ pattern: /^[^\0]+$/u, maxLength: 4096, description: "a path" });
+const hostText: Shape<string> = string({
+  pattern: /^[^\s/]+$/u,
+  maxLength: 255,
+  description: "a host name or address",
+});
+
+const listenShape: Shape<Listen> = object<Listen>({
+  host: optional(hostText),
+  port: optional(integer({ max: 65_535 })),
+});
+
+const ledgerShape: Shape<LedgerTarget> = object<LedgerTarget>({
+  url: mapped(string({ maxLength: 2048, description: "a URL" }), checkLedgerUrl),
+  origin: originShape,
+  witness_policy: mapped(
+    string({ maxLength: 1_048_576, description: "a witness policy (C2SP tlog-policy)" }),
+    parseWitnessPolicy,
+  ),
+  submit_token_file: path,
+});
+
+const catalogShape: Shape<NonNullable<GatewayConfig["catalog"]>> = {
+  read: (value, at) => {
+    const isPin = typeof value === "object" && value !== null && "pin" in value;
+    return isPin ? pinShape.read(value, at) : catalogFileShape.read(value, at);
+  },
+};
+const pinShape: Shape<{ readonly pin: "first-use" }> = object<{ readonly pin: "first-use" }>({
+  pin: literal("first-use"),
+});
+const catalogFileShape: Shape<{ readonly file: string }> = object<{ readonly file: string }>({ file: path });
+
+const tokenShape: Shape<AgentToken> = object<AgentToken>({
+  principal: string({
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u,
+    maxLength: 64,
+    description: "a principal: 1 to 64 of A-Z, a-z, 0-9, '.', '_', '@', '-'",
+  }),
+  token_file: path,
+});
+
+const shape: Shape<GatewayConfig> = object<GatewayConfig>({
+  listen: optional(listenShape),
+  operator_listen: optional(listenShape),
+  operator_token_file: path,
+  data_dir: path,
+  mode: optional(literal(...MODES)),
+  key_protection: optional(literal("software")),
+  servers: array(upstreamConfigShape, { min: 1, max: MAX_SERVERS }),
+  policy: optional(object<{ readonly dir: string }>({ dir: path })),
+  catalog: optional(catalogShape),
+  ledger: ledgerShape,
+  auth: object<GatewayConfig["auth"]>({ tokens: array(tokenShape, { max: 1024 }) }),
+  heartbeat_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
+  session_ttl_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
+  relist_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
+  outbox: optional(
+    object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 1024, max: 10_000_000 })) }),
+  ),
+  durability: optional(literal(...DURABILITIES)),
+  close_stream: optional(boolean()),
+  allowed_hosts: optional(array(hostText, { max: 64 })),
+  allowed_origins: optional(array(string({ maxLength: 255 }), { max: 64 })),
+});
+
+/**
+ * Reads the configuration of a gateway; the result is frozen.
+ *
+ * @throws {FormatError} ERR_SHAPE naming the member; ERR_CONFIG if members contradict each other
+ * @throws {CheckError} ERR_KEY_WEAK for a key of the witness policy
+ */
+export function parseGatewayConfig(value: JsonValue): GatewayConfig {
+  const config = readShape(shape, value, "config");
+  checkServers(config);
+  checkLedger(config.ledger);
+  if (config.mode === "enforcing" && config.policy === undefined) {
+    throw contradiction("config.policy: enforcing mode needs a policy bundle; set policy.dir");
+  }
+  const { port } = config.listen ?? {};
+  if (port !== undefined && port !== 0 && port === config.operator_listen?.port) {
+    throw contradiction("config.operator_listen: want another port than config.listen");
+  }
+  return deepFreeze(config);
+}
+
+function checkServers({ servers }: GatewayConfig): void {
+  const ids = servers.map(({ id }) => id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined) throw contradiction(`config.servers: the id ${twice} stands twice`);
+}
+
+/** A policy for another log would never let a receipt go. */
+function checkLedger({ origin, witness_policy: policy }: LedgerTarget): void {
+  if (policy.logs.some(({ key }) => key.name === origin)) return;
+  throw contradiction(`config.ledger.witness_policy: want a log line for the origin ${origin}`);
+}
+
+function checkLedgerUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isWeb = url?.protocol === "http:" || url?.protocol === "https:";
+  if (url === undefined || !isWeb || url.username !== "" || url.password !== "" || text.endsWith("/")) {
+    throw new FormatError("ERR_SHAPE", "want an http or https URL without user info and without a slash at the end");
+  }
+  return text;
+}
+
+function contradiction(message: string): FormatError {
+  return new FormatError("ERR_CONFIG", message);
+}
+
+/** Freezes plain data; byte arrays cannot be frozen and stay as they are. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value;
+  for (const member of Object.values(value)) deepFreeze(member);
+  return Object.freeze(value);
+}

@@ -1,0 +1,88 @@
+/** What a gateway counts (Prometheus). One registry a gateway, so that several run in one process. Never names or values. */
+
+import { Counter, Gauge, Registry } from "prom-client";
+import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
+
+/** What is read when the metrics are asked for. */
+export interface MetricSource {
+  readonly ready: boolean;
+  readonly next_seq: number;
+  readonly sessions: number;
+  readonly open_calls: number;
+  readonly outbox: { readonly acknowledged: number; readonly proven: number; readonly pending: number };
+}
+
+/** The metrics of one gateway. */
+export class GatewayMetrics {
+  readonly #registry = new Registry();
+  readonly #receipts: Counter<"kind">;
+  readonly #decisions: Counter<"action" | "judgement" | "step">;
+  readonly #outcomes: Counter<"status">;
+
+  constructor() {
+    const registers = [this.#registry];
+    this.#receipts = new Counter({
+      name: "gateway_receipts_total",
+      help: "Receipts that got a number, by kind",
+      labelNames: ["kind"],
+      registers,
+    });
+    this.#decisions = new Counter({
+      name: "gateway_decisions_total",
+      help: "Decisions by what was done, what enforcing mode makes of it, and the step that settled it",
+      labelNames: ["action", "judgement", "step"],
+      registers,
+    });
+    this.#outcomes = new Counter({
+      name: "gateway_outcomes_total",
+      help: "Dispatched calls by how they ended",
+      labelNames: ["status"],
+      registers,
+    });
+  }
+
+  /** Content type of `text`. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The exposition text. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Counts one receipt of the stream. */
+  countReceipt(body: ReceiptBody): void {
+    this.#receipts.inc({ kind: body.kind });
+    if (body.kind === "decision") {
+      const { action, judgement, step } = body.ruling;
+      this.#decisions.inc({ action, judgement, step });
+    }
+    if (body.kind === "outcome") this.#outcomes.inc({ status: body.outcome.status });
+    if (body.kind === "refusals") {
+      this.#decisions.inc({ action: "refuse", judgement: "deny", step: body.step }, body.count);
+    }
+  }
+
+  /** Adds the values that are read on demand. */
+  watch(read: () => MetricSource): void {
+    this.#gauge("gateway_ready", "1 if calls are taken", () => (read().ready ? 1 : 0));
+    this.#gauge("gateway_stream_receipts", "Receipts of the stream", () => read().next_seq);
+    this.#gauge("gateway_open_sessions", "Sessions without a seal", () => read().sessions);
+    this.#gauge("gateway_open_calls", "Dispatched calls without an outcome", () => read().open_calls);
+    this.#gauge("gateway_outbox_pending", "Receipts without a checked log proof", () => read().outbox.pending);
+    this.#gauge("gateway_outbox_acknowledged", "Receipts that the ledger took", () => read().outbox.acknowledged);
+    this.#gauge("gateway_outbox_proven", "Receipts with a checked log proof", () => read().outbox.proven);
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}

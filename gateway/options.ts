@@ -1,0 +1,60 @@
+/** What a gateway is started with: its configuration, and as values what the configuration names files for. */
+
+import type { JsonValue } from "../kernel/json/value.ts";
+import type { Transport } from "../kernel/receipt/vocabulary.ts";
+import type { GatewayConfig } from "./config.ts";
+import type { EdgeLimits } from "./edge/edge-options.ts";
+import type { Schedule } from "./pipeline/timekeeper.ts";
+import type { BundleFile } from "./policy/bundle.ts";
+import type { Logger, Upstream, UpstreamDeps } from "./upstream/upstream.ts";
+import type { UpstreamConfig } from "./upstream/upstream-config.ts";
+
+/** The world of a gateway, replaceable in tests. */
+export interface World {
+  readonly nowMs: () => number;
+  /** A clock that never goes back. */
+  readonly monotonicMs: () => number;
+  readonly schedule: Schedule;
+  /** Resolves after `ms`, or at once when `signal` is aborted. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** The operating system's generator. */
+  readonly randomBytes: (length: number) => Uint8Array;
+  /** Between 0 and 1, for spreading retries. */
+  readonly random: () => number;
+  readonly fetch: typeof fetch;
+  readonly connect: (config: UpstreamConfig, deps: UpstreamDeps) => Promise<Upstream>;
+}
+
+/** Tokens, read from the files that the configuration names. */
+export interface GatewaySecrets {
+  readonly submitToken: string;
+  readonly operatorToken: string;
+  readonly agentTokens: readonly { readonly principal: string; readonly token: string }[];
+  /** By server id. */
+  readonly bearerTokens: ReadonlyMap<string, string>;
+}
+
+/** How the gateway names itself. */
+export interface GatewaySoftware {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** Options of `startGateway`. */
+export interface GatewayOptions {
+  readonly config: GatewayConfig;
+  readonly secrets: GatewaySecrets;
+  /** The files of `policy.dir`; undefined if none is configured. */
+  readonly policyFiles: readonly BundleFile[] | undefined;
+  /** The content of `catalog.file`; undefined if the catalog is pinned at first use. */
+  readonly catalogFile: JsonValue | undefined;
+  /** How agents reach this gateway; stands in the capture scope. */
+  readonly agents: Transport;
+  readonly software: GatewaySoftware;
+  /** The environment of which child processes get a few variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  /** Default: the real one, each member. */
+  readonly world?: Partial<World>;
+  readonly edgeLimits?: Partial<EdgeLimits>;
+}

@@ -1,0 +1,40 @@
+/** The real clock, generator, network and child processes. */
+
+import { randomBytes } from "node:crypto";
+import type { World } from "./options.ts";
+import { connectUpstream } from "./upstream/upstream.ts";
+
+/** The world as it is. */
+export function realWorld(): World {
+  return {
+    nowMs: Date.now,
+    monotonicMs: () => performance.now(),
+    schedule: (ms, run) => {
+      const timer = setInterval(run, ms);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+    sleep: sleepUntil,
+    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+    random: Math.random,
+    fetch,
+    connect: connectUpstream,
+  };
+}
+
+function sleepUntil(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    timer.unref();
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

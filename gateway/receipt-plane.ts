@@ -1,0 +1,107 @@
+/** Where receipts go: the opened stream with its recorder and vault, and the outbox that brings them to the ledger. */
+
+import { parseHex } from "../kernel/hex.ts";
+import type { AttestationField } from "../kernel/receipt/fields.ts";
+import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
+import { signRegistration } from "../kernel/registration.ts";
+import { formatSegment, makeSegment } from "../kernel/segment.ts";
+import { formatTimestamp } from "../kernel/time.ts";
+import { GATEWAY_DEFAULTS } from "./config.ts";
+import type { GatewayOptions, World } from "./options.ts";
+import { checkInLog } from "./receipts/batch-proof.ts";
+import { makeGroupCommit } from "./receipts/group-commit.ts";
+import { type LedgerClient, makeLedgerClient } from "./receipts/ledger-client.ts";
+import { type OpenedStream, openStream } from "./receipts/open-stream.ts";
+import { makeOutbox, type Outbox } from "./receipts/outbox.ts";
+import { makeRecorder, type Recorder, type WrittenReceipt } from "./receipts/recorder.ts";
+import type { StreamFolder } from "./receipts/stream-folder.ts";
+import { openVault } from "./receipts/vault.ts";
+
+/** The receipt side of a run. */
+export interface ReceiptPlane {
+  readonly opened: OpenedStream;
+  readonly recorder: Recorder;
+  readonly outbox: Outbox;
+}
+
+/** Software keys: no hardware speaks for them, and every receipt says so. */
+const SOFTWARE: AttestationField = { state: "not_available", reason: "attestation.software" };
+
+/**
+ * Opens the stream and makes what writes and sends it; the outbox is not started.
+ *
+ * @param onReceipt  told of every receipt when it gets its number
+ * @throws {StoreError} ERR_STREAM_FILE
+ */
+export async function openReceiptPlane(
+  options: GatewayOptions,
+  world: World,
+  folder: StreamFolder,
+  onReceipt: (body: ReceiptBody) => void,
+): Promise<ReceiptPlane> {
+  const { config, logger } = options;
+  const { ledger, durability = GATEWAY_DEFAULTS.durability } = config;
+  const client = makeLedgerClient({ url: ledger.url, submitToken: options.secrets.submitToken, fetch: world.fetch });
+  const opened = await openStream({ folder, client, isDurable: durability === "durable" });
+  const { place, book, written, tip } = opened;
+  if (place.predecessor !== undefined && written.length === 0) {
+    logger.warn({ stream: place.stream, replaces: place.predecessor }, "a new stream replaces the one of the last run");
+  }
+  const vault = openVault(place.vaultFolder, world.randomBytes);
+  await vault.prepare(tip.nextSeq);
+  const outbox = outboxOf(options, world, opened, client);
+  const recorder = makeRecorder({
+    stream: place.stream,
+    tip,
+    commit: makeGroupCommit(opened.log, ({ code }) => logger.error({ code }, "the receipt stream failed; restart")),
+    vault,
+    receiptSigner: place.receiptSigner,
+    instanceSigner: place.instanceSigner,
+    attestation: SOFTWARE,
+    nowMs: world.nowMs,
+    onPlaced: (body, hash) => {
+      book.apply(body, hash);
+      onReceipt(body);
+    },
+    onWritten: outbox.add.bind(outbox),
+  });
+  return { opened, recorder, outbox };
+}
+
+function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, client: LedgerClient): Outbox {
+  const { config, logger } = options;
+  const { place, written } = opened;
+  const { origin, witness_policy: policy } = config.ledger;
+  // A file that says more than there is cannot be right; then everything is proven again.
+  const start = place.proven <= written.length ? place.proven : 0;
+  const outbox = makeOutbox({
+    stream: place.stream,
+    start: { seq: start, hashBefore: written[start - 1]?.hash },
+    client,
+    registration: () => {
+      const body = { kind: "registration", v: 1, origin, evidence: { type: "software" } } as const;
+      const time = formatTimestamp(world.nowMs());
+      return signRegistration({ ...body, time }, place.instanceSigner, place.receiptSigner);
+    },
+    makeSegment: (receipts, prev) => segmentOf(opened, origin, receipts, prev),
+    checkInLog: (admitted) => checkInLog(client, policy, admitted),
+    maxReceipts: config.outbox?.max_receipts ?? GATEWAY_DEFAULTS.maxReceipts,
+    sleep: world.sleep,
+    random: world.random,
+    onFault: (fields, message) => logger.warn(fields, message),
+  });
+  for (const receipt of written.slice(start)) outbox.add(receipt);
+  return outbox;
+}
+
+function segmentOf(
+  { place }: OpenedStream,
+  origin: string,
+  receipts: readonly WrittenReceipt[],
+  prev: string | undefined,
+): Uint8Array {
+  const bytes = receipts.map((receipt) => receipt.bytes);
+  const parts = { origin, stream: place.stream, firstSeq: receipts[0]?.seq ?? 0, receipts: bytes };
+  const before = prev === undefined ? {} : { prev: parseHex(prev, 32) };
+  return formatSegment(makeSegment({ ...parts, ...before }, place.receiptSigner), bytes);
+}

@@ -1,0 +1,296 @@
+/**
+ * A run of the gateway without its listeners: folder, servers, catalog, policy, stream, pipeline. Opened in this order, so
+ * that a start which fails on policy or catalog leaves no trace in the stream; closed in the opposite one.
+ */
+
+import { formatHex } from "../kernel/hex.ts";
+import type { JsonObject } from "../kernel/json/value.ts";
+import type { Mode } from "../kernel/receipt/vocabulary.ts";
+import type { Catalog } from "./catalog/catalog.ts";
+import { startRelisting } from "./catalog/relisting.ts";
+import { GATEWAY_DEFAULTS } from "./config.ts";
+import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
+import { GatewayMetrics } from "./metrics.ts";
+import type { GatewayOptions, World } from "./options.ts";
+import type { CatalogReader, Pipeline } from "./pipeline/call.ts";
+import { type StreamDeclaration, writeOpening } from "./pipeline/opening.ts";
+import { makePipeline } from "./pipeline/pipeline.ts";
+import { RefusalTally } from "./pipeline/refusal-tally.ts";
+import { SessionDesk } from "./pipeline/session-desk.ts";
+import { startTimekeeper } from "./pipeline/timekeeper.ts";
+import { realWorld } from "./real-world.ts";
+import { openReceiptPlane, type ReceiptPlane } from "./receipt-plane.ts";
+import type { OutboxStatus } from "./receipts/outbox.ts";
+import { openStreamFolder, type StreamFolder } from "./receipts/stream-folder.ts";
+import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+
+/** What `GET /status` tells; docs/gateway.md explains each member. */
+export interface GatewayStatus {
+  readonly ready: boolean;
+  readonly stream: string;
+  readonly next_seq: number;
+  readonly log: string;
+  readonly mode: Mode;
+  readonly key_protection: "software";
+  readonly attestation: { readonly state: "not_available"; readonly reason: "attestation.software" };
+  readonly policy: { readonly digest: string; readonly version: string };
+  readonly catalog: { readonly digest: string };
+  readonly boundary: string;
+  readonly outbox: OutboxStatus;
+  readonly sessions: number;
+  readonly open_calls: number;
+}
+
+/** A run that serves calls. */
+export interface GatewayRun {
+  readonly pipeline: Pipeline;
+  readonly catalogReader: CatalogReader;
+  readonly catalog: () => Catalog;
+  /** By server id. */
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly boundary: JsonObject;
+  readonly metrics: GatewayMetrics;
+  readonly world: World;
+  readonly status: () => GatewayStatus;
+  /** Seals the sessions, brings the receipts to the ledger within a bound, lets go of everything. */
+  readonly close: () => Promise<void>;
+}
+
+/** A session is sealed so long before its declared limit that the seal is in time. */
+const TTL_SHARE = 0.9;
+const IDLE_MS = 30 * 60_000;
+const DRAIN_MS = 3_000;
+const PROVEN_MS = 5_000;
+const REFUSALS_PER_WINDOW = 64;
+
+/**
+ * Opens a run.
+ *
+ * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_SERVICE_START, ERR_STREAM_FILE
+ * @throws {FormatError} ERR_CATALOG, ERR_POLICY_BUNDLE, ERR_SHAPE, ERR_JSON_*
+ */
+export async function openRun(options: GatewayOptions): Promise<GatewayRun> {
+  const world = { ...realWorld(), ...options.world };
+  announce(options);
+  const folder = await openStreamFolder(options.config.data_dir, world.randomBytes);
+  let servers: ConnectedServers | undefined;
+  try {
+    servers = await connectServers(options, world);
+    const basis = await loadBasis(options, world, folder, servers);
+    const metrics = new GatewayMetrics();
+    const plane = await openReceiptPlane(options, world, folder, (body) => metrics.countReceipt(body));
+    return await startRun({ options, world, folder, servers, basis, plane, metrics });
+  } catch (error) {
+    await closeServers(servers?.upstreams ?? []);
+    await folder.release();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly options: GatewayOptions;
+  readonly world: World;
+  readonly folder: StreamFolder;
+  readonly servers: ConnectedServers;
+  readonly basis: DecisionBasis;
+  readonly plane: ReceiptPlane;
+  readonly metrics: GatewayMetrics;
+}
+
+async function startRun(parts: Parts): Promise<GatewayRun> {
+  const { options, world, servers, basis, plane, metrics } = parts;
+  const { recorder, opened, outbox } = plane;
+  const declaration = declarationOf(options);
+  const facts = {
+    recorder,
+    opened,
+    declaration,
+    run: basis.run,
+    bundle: basis.bundle,
+    catalog: basis.keeper.current(),
+  };
+  const recovered = await writeOpening(facts);
+  if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
+  const { pipeline, desk, tally } = pipelineOf(parts, declaration);
+  outbox.start();
+  const stopJobs = startJobs(parts, { desk, tally }, declaration);
+  const status = (): GatewayStatus => statusOf(parts, declaration);
+  metrics.watch(status);
+  return {
+    pipeline,
+    catalogReader: basis.keeper.reader,
+    catalog: basis.keeper.current,
+    upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
+    boundary: basis.boundary,
+    metrics,
+    world,
+    status,
+    close: () => closeRun(parts, { pipeline, tally }, stopJobs),
+  };
+}
+
+function pipelineOf(
+  { basis, plane, world }: Parts,
+  declaration: StreamDeclaration,
+): { readonly pipeline: Pipeline; readonly desk: SessionDesk; readonly tally: RefusalTally } {
+  const { recorder, opened, outbox } = plane;
+  const { nowMs, monotonicMs, randomBytes } = world;
+  const { names } = basis.run;
+  const ttlMs = declaration.sessionTtlSeconds * 1000 * TTL_SHARE;
+  const desk = new SessionDesk({
+    recorder,
+    book: opened.book,
+    names,
+    nowMs,
+    newId: () => formatUuid(randomBytes(16)),
+    ttlMs,
+    idleMs: Math.min(IDLE_MS, ttlMs),
+  });
+  const hasRoom = (): boolean => {
+    try {
+      outbox.requireRoom(1);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const tally = new RefusalTally({ recorder, names, nowMs, hasRoom, perWindow: REFUSALS_PER_WINDOW });
+  const pipeline = makePipeline({
+    recorder,
+    book: opened.book,
+    outbox,
+    run: basis.run,
+    catalog: basis.keeper,
+    evaluator: basis.evaluator,
+    desk,
+    tally,
+    nowMs,
+    monotonicMs,
+    newCallId: () => formatHex(randomBytes(16)),
+  });
+  return { pipeline, desk, tally };
+}
+
+/** Starts what runs by the clock. @returns the function that ends all of it */
+function startJobs(
+  { options, world, folder, servers, basis, plane }: Parts,
+  { desk, tally }: { readonly desk: SessionDesk; readonly tally: RefusalTally },
+  declaration: StreamDeclaration,
+): () => Promise<void> {
+  const { schedule, nowMs } = world;
+  const { recorder, opened, outbox } = plane;
+  const onFault = (fields: object, message: string): void => options.logger.warn(fields, message);
+  const stopTimekeeper = startTimekeeper({
+    recorder,
+    book: opened.book,
+    desk,
+    tally,
+    heartbeatMs: declaration.heartbeatSeconds * 1000,
+    sessionTtlMs: declaration.sessionTtlSeconds * 1000,
+    schedule,
+    onFault,
+  });
+  const stopRelisting = startRelisting({
+    keeper: basis.keeper,
+    recorder,
+    mode: basis.run.mode,
+    upstreams: servers.upstreams,
+    everyMs: (options.config.relist_seconds ?? GATEWAY_DEFAULTS.relistSeconds) * 1000,
+    schedule,
+    nowMs,
+    onFault,
+  });
+  const stopProven = schedule(PROVEN_MS, () => {
+    folder.setProven(recorder.stream, outbox.status().proven).catch(() => undefined);
+  });
+  return async () => {
+    stopProven();
+    await stopRelisting();
+    await stopTimekeeper();
+  };
+}
+
+async function closeRun(
+  { options, folder, servers, plane }: Parts,
+  { pipeline, tally }: { readonly pipeline: Pipeline; readonly tally: RefusalTally },
+  stopJobs: () => Promise<void>,
+): Promise<void> {
+  const { recorder, outbox } = plane;
+  await stopJobs();
+  try {
+    await tally.flush(true);
+    await pipeline.sealAll("shutdown");
+    if (options.config.close_stream === true) await recorder.append((_secret, seq) => closeOf(seq));
+  } catch (error) {
+    // A dead stream cannot be sealed; the next start does it.
+    options.logger.error({ err: error }, "the sessions could not be sealed");
+  }
+  await closeServers(servers.upstreams);
+  await outbox.drain(DRAIN_MS);
+  await outbox.stop();
+  await recorder.close();
+  await folder.setProven(recorder.stream, outbox.status().proven).catch(() => undefined);
+  await folder.release();
+}
+
+function closeOf(seq: number): {
+  readonly kind: "stream-close";
+  readonly reason: "shutdown";
+  readonly receipts: number;
+} {
+  return { kind: "stream-close", reason: "shutdown", receipts: seq + 1 };
+}
+
+function statusOf({ basis, plane }: Parts, declaration: StreamDeclaration): GatewayStatus {
+  const { recorder, outbox, opened } = plane;
+  const { run, keeper } = basis;
+  return {
+    ready: !recorder.isFailed() && !outbox.isFinal(),
+    stream: recorder.stream,
+    next_seq: recorder.tip().nextSeq,
+    log: declaration.origin,
+    mode: run.mode,
+    key_protection: "software",
+    attestation: { state: "not_available", reason: "attestation.software" },
+    policy: { digest: run.policy.digest, version: run.policy.version },
+    catalog: { digest: keeper.current().digest },
+    boundary: run.boundary,
+    outbox: outbox.status(),
+    sessions: opened.book.openSessions().length,
+    open_calls: opened.book.openCalls().length,
+  };
+}
+
+function declarationOf({ config, software }: GatewayOptions): StreamDeclaration {
+  return {
+    origin: config.ledger.origin,
+    keyProtection: "software",
+    heartbeatSeconds: config.heartbeat_seconds ?? GATEWAY_DEFAULTS.heartbeatSeconds,
+    sessionTtlSeconds: config.session_ttl_seconds ?? GATEWAY_DEFAULTS.sessionTtlSeconds,
+    durability: config.durability ?? GATEWAY_DEFAULTS.durability,
+    software,
+  };
+}
+
+/** Said at every start, each on a line of its own. */
+function announce({ config, logger }: GatewayOptions): void {
+  const mode = config.mode ?? GATEWAY_DEFAULTS.mode;
+  const isDefault = config.mode === undefined;
+  if (mode === "enforcing") logger.info({ mode }, "enforcing: what policy or catalog denies is refused");
+  else {
+    const what = "what policy or catalog denies is forwarded and recorded; mode enforcing refuses it";
+    logger.warn({ mode, isDefault }, `${mode}: ${what}`);
+  }
+  logger.warn({ key_protection: "software" }, "software keys: receipts say that no hardware protects what signs them");
+}
+
+/** A random (version 4) UUID. */
+function formatUuid(bytes: Uint8Array): string {
+  const marked = Uint8Array.from(bytes, (byte, index) => {
+    if (index === 6) return (byte & 0x0f) | 0x40;
+    return index === 8 ? (byte & 0x3f) | 0x80 : byte;
+  });
+  const text = formatHex(marked);
+  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
+}

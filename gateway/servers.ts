@@ -1,0 +1,62 @@
+/** Connects the configured servers and lists what they advertise. A start fails if one of them does not answer. */
+
+import { StoreError } from "../kernel/errors.ts";
+import type { ListedServer } from "./catalog/catalog-file.ts";
+import type { GatewayOptions, World } from "./options.ts";
+import type { Upstream, UpstreamDeps } from "./upstream/upstream.ts";
+
+/** The connected servers and their surfaces at this start. */
+export interface ConnectedServers {
+  readonly upstreams: readonly Upstream[];
+  readonly listed: readonly ListedServer[];
+}
+
+/**
+ * Connects all at once.
+ *
+ * @throws {StoreError} ERR_SERVICE_START naming the first server that did not answer; those that did are closed again
+ */
+export async function connectServers(options: GatewayOptions, world: World): Promise<ConnectedServers> {
+  const deps = depsOf(options, world);
+  const attempts = await Promise.allSettled(options.config.servers.map((config) => world.connect(config, deps)));
+  const upstreams = attempts.flatMap((attempt) => (attempt.status === "fulfilled" ? [attempt.value] : []));
+  try {
+    const failed = attempts.findIndex(({ status }) => status === "rejected");
+    const attempt = attempts[failed];
+    if (attempt?.status === "rejected") throw unanswered(options.config.servers[failed]?.id, attempt.reason);
+    return { upstreams, listed: await Promise.all(upstreams.map(listServer)) };
+  } catch (error) {
+    await closeServers(upstreams);
+    throw error;
+  }
+}
+
+/** Closes all, whatever becomes of one. */
+export async function closeServers(upstreams: readonly Upstream[]): Promise<void> {
+  await Promise.allSettled(upstreams.map((upstream) => upstream.close()));
+}
+
+async function listServer(upstream: Upstream): Promise<ListedServer> {
+  try {
+    const surface = await upstream.listSurface();
+    return { id: upstream.id, identity: upstream.identity, attributes: upstream.attributes, surface };
+  } catch (cause) {
+    throw unanswered(upstream.id, cause);
+  }
+}
+
+function unanswered(id: string | undefined, cause: unknown): StoreError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StoreError("ERR_SERVICE_START", `the server ${id ?? "?"} cannot be used: ${why}`, { cause });
+}
+
+function depsOf({ secrets, environment, logger, software }: GatewayOptions, world: World): UpstreamDeps {
+  return {
+    bearerTokens: secrets.bearerTokens,
+    environment,
+    fetch: world.fetch,
+    logger,
+    nowMs: world.nowMs,
+    software,
+  };
+}

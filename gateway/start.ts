@@ -1,0 +1,125 @@
+/** Starts a gateway with its two listeners: agents' Streamable HTTP, and the operator's routes. */
+
+import type { FastifyInstance } from "fastify";
+import { FormatError, StoreError } from "../kernel/errors.ts";
+import { GATEWAY_DEFAULTS, type Listen } from "./config.ts";
+import type { CallerToken } from "./edge/edge-options.ts";
+import { type HttpEdge, startHttpEdge } from "./edge/http-edge.ts";
+import { makeOperatorServer } from "./operator/server.ts";
+import type { GatewayOptions } from "./options.ts";
+import { type GatewayRun, openRun } from "./run.ts";
+
+/** A gateway that listens. */
+export interface RunningGateway {
+  /** Of the agents' listener: `http://host:port`, without a slash at the end. */
+  readonly url: string;
+  readonly operatorUrl: string;
+  /**
+   * Takes no more calls, lets those in flight end within their bound, seals the sessions, brings the receipts to the
+   * ledger within a bound, and lets go of the data folder.
+   */
+  readonly close: () => Promise<void>;
+}
+
+/** How long calls in flight may take to end when the gateway stops. */
+const CLOSE_MS = 8_000;
+
+/**
+ * Opens a run, then the operator's listener, then the agents': a gateway that answers agents can be asked how it is.
+ *
+ * @throws as `openRun`
+ * @throws {FormatError} ERR_CONFIG if an agent has the operator's token
+ * @throws {StoreError} ERR_SERVICE_START if an address cannot be listened on
+ */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  checkTokens(options);
+  const run = await openRun(options);
+  // Ready means that agents are answered, so not before their listener is open and not after it closes.
+  const listening = { agents: false };
+  const operator = operatorOf(options, run, listening);
+  try {
+    const operatorUrl = await listen(operator, options.config.operator_listen ?? {}, GATEWAY_DEFAULTS.operatorPort);
+    const edge = await startHttpEdge(edgeOptions(options, run));
+    listening.agents = true;
+    options.logger.info({ url: edge.url, operator_url: operatorUrl, stream: run.status().stream }, "gateway listens");
+    const close = (): Promise<void> => {
+      listening.agents = false;
+      return closeAll(edge, run, operator);
+    };
+    return { url: edge.url, operatorUrl, close };
+  } catch (error) {
+    await operator.close();
+    await run.close();
+    throw error;
+  }
+}
+
+/** The operator's routes answer until the end. */
+async function closeAll(edge: HttpEdge, run: GatewayRun, operator: FastifyInstance): Promise<void> {
+  await edge.close();
+  await run.close();
+  await operator.close();
+}
+
+/** An agent that has the operator's token would have the operator's routes. */
+function checkTokens({ secrets }: GatewayOptions): void {
+  const shared = secrets.agentTokens.find(({ token }) => token === secrets.operatorToken);
+  if (shared === undefined) return;
+  throw new FormatError("ERR_CONFIG", `config.auth.tokens: ${shared.principal} has the operator's token`);
+}
+
+function operatorOf(
+  { secrets, logger }: GatewayOptions,
+  run: GatewayRun,
+  listening: { readonly agents: boolean },
+): FastifyInstance {
+  const status = (): ReturnType<GatewayRun["status"]> => {
+    const now = run.status();
+    return { ...now, ready: now.ready && listening.agents };
+  };
+  return makeOperatorServer({
+    token: secrets.operatorToken,
+    pipeline: run.pipeline,
+    catalog: run.catalog,
+    boundary: run.boundary,
+    status,
+    metrics: run.metrics,
+    onFault: (error) => logger.error({ err: error }, "an operator request failed"),
+  });
+}
+
+function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeof startHttpEdge>[0] {
+  const { config, secrets, logger, software, edgeLimits } = options;
+  const { host = GATEWAY_DEFAULTS.host, port = GATEWAY_DEFAULTS.port } = config.listen ?? {};
+  const tokens = secrets.agentTokens.map(({ principal, token }): CallerToken => {
+    const caller = {
+      issuer: "local",
+      name: principal,
+      provenance: "connection-credential",
+      outcome: "verified",
+    } as const;
+    return { token, caller };
+  });
+  return {
+    pipeline: run.pipeline,
+    catalog: run.catalogReader,
+    upstreams: run.upstreams,
+    limits: { closeMs: CLOSE_MS, ...edgeLimits },
+    nowMs: run.world.nowMs,
+    randomBytes: run.world.randomBytes,
+    logger,
+    software,
+    listen: { host, port },
+    tokens,
+    allowedHosts: config.allowed_hosts ?? [],
+    allowedOrigins: config.allowed_origins ?? [],
+  };
+}
+
+async function listen(server: FastifyInstance, { host, port }: Listen, defaultPort: number): Promise<string> {
+  try {
+    return await server.listen({ host: host ?? GATEWAY_DEFAULTS.host, port: port ?? defaultPort });
+  } catch (cause) {
+    throw new StoreError("ERR_SERVICE_START", "the operator's address cannot be listened on", { cause });
+  }
+}
