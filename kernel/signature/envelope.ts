@@ -12,7 +12,8 @@ import type { Verifier } from "../crypto/primitives.ts";
 import { CheckError, FormatError, invariant } from "../errors.ts";
 import { canonicalBytes } from "../json/canonical.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
-import { array, base64, literal, mapped, object, type Shape } from "../shape.ts";
+import { array, base64, literal, mapped, object, type Shape, tagged } from "../shape.ts";
+import { COMPOSITE_SIGNATURE } from "./composite.ts";
 import { type Alg, type Kid, kidShape, type PublicKey } from "./public-key.ts";
 import type { EnvelopeSigner } from "./signer.ts";
 import { createVerifier } from "./verifier.ts";
@@ -34,9 +35,22 @@ export type EnvelopeChecker = (envelope: JsonObject) => void;
 const MAX_SIGNATURES = 4;
 const KIND = /^[a-z][a-z0-9-]{0,63}$/;
 
-/** 1 to 4 signatures of distinct keys. */
+/** Bytes of a signature. */
+const SIGNATURE_BYTES: Readonly<Record<Alg, number>> = {
+  ed25519: 64,
+  es256: 64,
+  "mldsa65-ed25519": 8 + COMPOSITE_SIGNATURE.mlDsa + COMPOSITE_SIGNATURE.ed25519,
+};
+
+const signatureShape: Shape<Signature> = tagged("alg", {
+  ed25519: signatureOf("ed25519"),
+  es256: signatureOf("es256"),
+  "mldsa65-ed25519": signatureOf("mldsa65-ed25519"),
+});
+
+/** 1 to 4 signatures of distinct keys, each of its algorithm's length. */
 export const signaturesShape: Shape<readonly Signature[]> = mapped(
-  array(object<Signature>({ alg: literal("ed25519", "es256", "mldsa65-ed25519"), kid: kidShape, sig: base64() }), {
+  array(signatureShape, {
     min: 1,
     max: MAX_SIGNATURES,
   }),
@@ -89,6 +103,10 @@ export function checkSignedBy(envelope: JsonObject, key: PublicKey): void {
 export function makeEnvelopeChecker(key: PublicKey): EnvelopeChecker {
   const verify = createVerifier(key);
   return (envelope) => checkEnvelope(envelope, key, verify);
+}
+
+function signatureOf(alg: Alg): Shape<Signature> {
+  return object<Signature>({ alg: literal(alg), kid: kidShape, sig: base64(SIGNATURE_BYTES[alg]) });
 }
 
 function checkEnvelope(envelope: JsonObject, key: PublicKey, verify: Verifier): void {

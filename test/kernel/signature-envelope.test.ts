@@ -66,15 +66,17 @@ describe.each(ALGS)("an envelope signed with %s", (alg) => {
       expect(codeOf(() => check(withSig(flipped)))).toBe("ERR_SIGNATURE_INVALID");
     }
     for (const length of [0, 1, bytes.length - 1]) {
-      expect(codeOf(() => check(withSig(bytes.slice(0, length))))).toBe("ERR_SIGNATURE_INVALID");
+      expect(codeOf(() => check(withSig(bytes.slice(0, length))))).toBe("ERR_SHAPE");
     }
-    expect(codeOf(() => check(withSig(Uint8Array.of(...bytes, 0))))).toBe("ERR_SIGNATURE_INVALID");
+    expect(codeOf(() => check(withSig(Uint8Array.of(...bytes, 0))))).toBe("ERR_SHAPE");
   });
 
   it("is refused when its signature names another algorithm", () => {
     const [signature] = readShape(signaturesShape, signed["signatures"] ?? null, "signatures");
     const wrong = { ...signature, alg: alg === "es256" ? "ed25519" : "es256" };
-    expect(codeOf(() => check({ ...signed, signatures: [wrong] }))).toBe("ERR_SIGNATURE_INVALID");
+    // A composite signature has another length than the two others.
+    const want = alg === "mldsa65-ed25519" ? "ERR_SHAPE" : "ERR_SIGNATURE_INVALID";
+    expect(codeOf(() => check({ ...signed, signatures: [wrong] }))).toBe(want);
   });
 });
 

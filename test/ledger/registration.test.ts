@@ -103,7 +103,10 @@ describe("registration", () => {
       "a third signature",
       altered(good, (body) => ({
         ...body,
-        signatures: [...signaturesOf(body), { alg: "ed25519", kid: "0".repeat(64), sig: "AAAA" }],
+        signatures: [
+          ...signaturesOf(body),
+          { alg: "ed25519", kid: "0".repeat(64), sig: Buffer.alloc(64).toString("base64") },
+        ],
       })),
       403,
       "ERR_STREAM_KEY",
