@@ -1,6 +1,6 @@
 /** `countersign verify`: an evidence bundle and a trust policy in, verdicts and an exit code out. No network. */
 
-import { parseTimestamp } from "../../kernel/time.ts";
+import { formatTimestamp, parseTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
 import { renderVerdicts } from "../../verifier/render.ts";
 import { verifyBundle } from "../../verifier/verify-bundle.ts";
@@ -15,8 +15,10 @@ pass, fail, or not_established with its reason.
 
   --trust <file>  the trust policy: log keys, witness quorum, gateways, allowed policies and modes, required obligations
   --at <time>     judge as of this time, YYYY-MM-DDTHH:MM:SS.mmmZ; the default is the earliest witness timestamp
-                  that covers the entries, so that the verdict is the same whenever it is run
-  --json          print the verdicts as JSON
+                  by which a quorum covers the entries, so that the verdict is the same whenever it is run
+  --json          print the verdicts as JSON, with every id and digest whole
+
+What would be judged otherwise at the present time is shown apart and changes neither verdicts nor exit code.
 
 Exit: 0 every required obligation passes; 1 one fails; 2 none fails, but one is not established; 3 unusable input.
 `;
@@ -29,7 +31,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const trust = readJsonFile(given.required("trust"), parseTrustPolicy);
   const at = given.text("at");
   const time = at === undefined ? {} : { at: parseTimestamp(at) };
-  const result = verifyBundle({ bundle: readBytes(path), trust, ...time });
+  const now = formatTimestamp(Date.now());
+  const result = verifyBundle({ bundle: readBytes(path), trust, now, ...time });
   io.out(given.flag("json") ? `${JSON.stringify(result, null, 2)}\n` : renderVerdicts(result));
   return result.exit;
 }
