@@ -1,6 +1,7 @@
 /** Starts a ledger and its HTTP server. */
 
 import type { FastifyInstance } from "fastify";
+import { StoreError } from "../kernel/errors.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
 import { makeTokenCheck } from "./http/auth.ts";
 import { operationsRoutes } from "./http/operations-routes.ts";
@@ -18,19 +19,27 @@ const CLOSE_GRACE_MS = 3000;
 /**
  * Starts a ledger; resolves once it listens. The genesis entry of a new log is durable then, but not yet signed.
  *
- * @throws {FormatError | StoreError} as `openLedger`
+ * @throws {FormatError | StoreError} as `openLedger`; ERR_SERVICE_START (the address is taken or not ours)
  */
 export async function startLedger(options: LedgerOptions): Promise<RunningService> {
   const ledger = await openLedger(options);
   const server = buildServer(options, ledger);
   try {
     const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = options.config.listen;
-    const url = await server.listen({ host, port });
+    const url = await listenOn(server, host, port);
     options.logger.info({ url, origin: options.config.origin, size: Number(ledger.log.tree.size) }, "ledger listens");
     return { url, close: () => closeAll(server, ledger) };
   } catch (error) {
     await closeAll(server, ledger);
     throw error;
+  }
+}
+
+async function listenOn(server: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (cause) {
+    throw new StoreError("ERR_SERVICE_START", `listen: cannot listen on ${host}:${port}: ${String(cause)}`, { cause });
   }
 }
 

@@ -1,7 +1,9 @@
-/** HTTP of a witness: the C2SP paths, health, metrics. Bodies are bounded; errors are one line of text. */
+/** HTTP of a witness: the C2SP paths, health, metrics. Bodies are bounded; errors are one line of text, `<code>: <why>`. */
 
+import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { Counter, collectDefaultMetrics, Registry } from "prom-client";
+import type { ErrorCode } from "../kernel/error-codes.ts";
 import { MAX_REQUEST_BYTES } from "./request.ts";
 import type { Witness } from "./witness.ts";
 
@@ -16,10 +18,14 @@ export interface WitnessHttpOptions {
 
 const TEXT = "text/plain; charset=utf-8";
 const ORIGIN_SCAN_BYTES = 4096;
+/** A request that takes longer to arrive is cut: half-open requests hold memory. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 72_000;
+const MAX_CONNECTIONS = 10_000;
 
 /** Builds the server; `listen` is the caller's. */
 export function makeWitnessServer({ witness, waitMs, onAnswer }: WitnessHttpOptions): FastifyInstance {
-  const server = Fastify({ bodyLimit: MAX_REQUEST_BYTES, logger: false, forceCloseConnections: "idle" });
+  const server = makeServer();
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const answers = new Counter({
@@ -43,7 +49,8 @@ export function makeWitnessServer({ witness, waitMs, onAnswer }: WitnessHttpOpti
   });
   server.get<{ Params: { hash: string } }>("/:hash/checkpoint", async (request, reply) => {
     const note = witness.checkpoint(request.params.hash);
-    if (note === undefined) return reply.code(404).type(TEXT).send("no checkpoint of such a log was cosigned here\n");
+    if (note === undefined)
+      return sendFault(reply, 404, "ERR_NOT_FOUND", "no checkpoint of such a log was cosigned here");
     return reply.header("Cache-Control", "no-cache").type(TEXT).send(note);
   });
   server.get("/healthz", async () => ({ status: "ok" }));
@@ -53,23 +60,53 @@ export function makeWitnessServer({ witness, waitMs, onAnswer }: WitnessHttpOpti
       : reply.code(503).send({ status: "failed", code: "ERR_WITNESS_STATE" });
   });
   server.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
-  answerFaults(server);
   return server;
 }
 
-/** Faults that never reach a route: unknown paths, bodies above the limit, broken requests. */
-function answerFaults(server: FastifyInstance): void {
-  server.setNotFoundHandler((_request, reply) => reply.code(404).type(TEXT).send("no such path\n"));
-  server.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
-    const status = error.statusCode ?? 500;
-    const why = status === 413 ? `the body is longer than ${MAX_REQUEST_BYTES} bytes` : "the request cannot be served";
-    return reply.code(status).type(TEXT).send(`${why}\n`);
+/** A server without routes: limits, and faults that never reach a route. */
+function makeServer(): FastifyInstance {
+  const server = Fastify({
+    bodyLimit: MAX_REQUEST_BYTES,
+    logger: false,
+    forceCloseConnections: "idle",
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    frameworkErrors: (error, _request, reply) => {
+      answerFault(error, reply);
+    },
+    clientErrorHandler: answerNoHttp,
   });
+  server.server.maxConnections = MAX_CONNECTIONS;
+  server.setNotFoundHandler((_request, reply) => sendFault(reply, 404, "ERR_NOT_FOUND", "no such path"));
+  server.setErrorHandler((error: { readonly statusCode?: number }, _request, reply) => answerFault(error, reply));
+  return server;
+}
+
+/** What fastify refuses, and what broke on our side. */
+function answerFault({ statusCode = 500 }: { readonly statusCode?: number }, reply: FastifyReply): FastifyReply {
+  if (statusCode === 413) {
+    return sendFault(reply, 413, "ERR_BODY_SIZE", `the body is longer than ${MAX_REQUEST_BYTES} bytes`);
+  }
+  if (statusCode >= 500) return sendFault(reply, 500, "ERR_BUG", "internal fault");
+  return sendFault(reply, statusCode, "ERR_REQUEST", "the request cannot be read");
+}
+
+/** Bytes that are not HTTP, or came too slowly: no request was made of them, so the answer is written by hand. */
+function answerNoHttp(error: Error & { readonly code: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy(error);
+  const status = error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "408 Request Timeout" : "400 Bad Request";
+  const body = "ERR_REQUEST: the request is not HTTP, or did not arrive in time\n";
+  const head = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: ${TEXT}`;
+  socket.end(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+}
+
+function sendFault(reply: FastifyReply, status: number, code: ErrorCode, why: string): FastifyReply {
+  return reply.code(status).type(TEXT).send(`${code}: ${why}\n`);
 }
 
 function tooMany(reply: FastifyReply, waitMs: number): FastifyReply {
   reply.header("Retry-After", String(Math.ceil(waitMs / 1000)));
-  return reply.code(429).type(TEXT).send("too many requests for this log\n");
+  return sendFault(reply, 429, "ERR_QUEUE_FULL", "too many requests for this log");
 }
 
 /** The line behind the first empty one: the origin, if the body is what it should be. */

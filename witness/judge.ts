@@ -5,6 +5,7 @@
  */
 
 import { equalBytes } from "../kernel/bytes.ts";
+import type { ErrorCode } from "../kernel/error-codes.ts";
 import { isCodedError } from "../kernel/errors.ts";
 import { checkConsistency } from "../kernel/merkle/consistency-proof.ts";
 import { EMPTY_ROOT, type RootHash } from "../kernel/merkle/hash.ts";
@@ -21,9 +22,9 @@ export const EMPTY_TREE: TreeHead = { size: 0n, root: EMPTY_ROOT };
 
 /** Why a request is refused. */
 export type Refusal =
-  | { readonly verdict: "bad-request"; readonly why: string }
+  | { readonly verdict: "bad-request"; readonly code: ErrorCode; readonly why: string }
   | { readonly verdict: "conflict"; readonly recordedSize: bigint }
-  | { readonly verdict: "unprocessable"; readonly why: string };
+  | { readonly verdict: "unprocessable"; readonly code: ErrorCode; readonly why: string };
 
 /** `record` this tree head durably, then cosign it; or refuse. */
 export type Judgement = { readonly verdict: "record"; readonly next: TreeHead } | Refusal;
@@ -33,15 +34,18 @@ export function judge(recorded: TreeHead, request: AddCheckpoint): Judgement {
   const { oldSize, proof } = request;
   const { size, root } = request.checkpoint;
   // SPEC tlog-witness: if the old size is above the checkpoint's, 400; if it is not the recorded one, 409 with that one.
-  if (oldSize > size) return { verdict: "bad-request", why: "the old size is above the size of the checkpoint" };
+  if (oldSize > size) {
+    return { verdict: "bad-request", code: "ERR_SIZE_RANGE", why: "the old size is above the size of the checkpoint" };
+  }
   if (oldSize !== recorded.size) return { verdict: "conflict", recordedSize: recorded.size };
-  if (size === 0n && !equalBytes(root, EMPTY_ROOT))
-    return unprocessable("size zero with a root that is not the empty one");
+  if (size === 0n && !equalBytes(root, EMPTY_ROOT)) {
+    return unprocessable("ERR_ROOT_MISMATCH", "size zero with a root that is not the empty one");
+  }
   // SPEC tlog-witness: the proof MUST be empty if the old size is zero.
   if (oldSize === 0n) {
     return proof.length === 0
       ? { verdict: "record", next: { size, root } }
-      : unprocessable("a proof with old size zero");
+      : unprocessable("ERR_PROOF_LENGTH", "a proof with old size zero");
   }
   return judgeGrowth(recorded, request);
 }
@@ -53,11 +57,11 @@ function judgeGrowth(recorded: TreeHead, { oldSize, proof, checkpoint }: AddChec
     checkConsistency({ oldSize, oldRoot: recorded.root, size, root, proof });
   } catch (error) {
     if (!isCodedError(error)) throw error;
-    return unprocessable(`the checkpoint is not consistent with the recorded one: ${error.code}`);
+    return unprocessable(error.code, "the checkpoint is not consistent with the recorded one");
   }
   return { verdict: "record", next: { size, root } };
 }
 
-function unprocessable(why: string): Refusal {
-  return { verdict: "unprocessable", why };
+function unprocessable(code: ErrorCode, why: string): Refusal {
+  return { verdict: "unprocessable", code, why };
 }

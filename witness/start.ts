@@ -1,7 +1,8 @@
 /** Starts a witness: state folder, keys, server. */
 
+import type { FastifyInstance } from "fastify";
 import { makeCosigner } from "../kernel/checkpoint/note-signer.ts";
-import { FormatError } from "../kernel/errors.ts";
+import { FormatError, StoreError } from "../kernel/errors.ts";
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
 import type { WitnessConfig } from "./config.ts";
@@ -36,12 +37,13 @@ export interface StartWitnessOptions {
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 4210;
 const DEFAULT_REQUESTS_PER_MINUTE = 600;
+const CLOSE_GRACE_MS = 3000;
 
 /**
  * Opens the state, listens, and serves.
  *
  * @throws {FormatError} ERR_CONFIG if a key is not a witness's
- * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_WITNESS_STATE
+ * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_WITNESS_STATE, ERR_SERVICE_START (the address is taken or not ours)
  */
 export async function startWitness(options: StartWitnessOptions): Promise<RunningService> {
   const { config, keys, logger, nowMs = Date.now } = options;
@@ -70,17 +72,28 @@ export async function startWitness(options: StartWitnessOptions): Promise<Runnin
       onAnswer: (fields) => (fields.status === 200 ? undefined : logger.warn(fields, "add-checkpoint refused")),
     });
     const { host = DEFAULT_HOST, port = DEFAULT_PORT } = config.listen ?? {};
-    const url = await server.listen({ host, port });
+    const url = await listenOn(server, host, port);
     logger.info({ url, keys: cosigners.map(({ key }) => formatVerifierKey(key)) }, "witness listens");
     return {
       url,
       close: async () => {
+        // A body that is still not there after the grace time is cut off.
+        const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS);
         await server.close();
+        clearTimeout(cut);
         await folder.release();
       },
     };
   } catch (error) {
     await folder.release();
     throw error;
+  }
+}
+
+async function listenOn(server: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (cause) {
+    throw new StoreError("ERR_SERVICE_START", `listen: cannot listen on ${host}:${port}: ${String(cause)}`, { cause });
   }
 }

@@ -8,6 +8,7 @@
 
 import type { Cosigner } from "../kernel/checkpoint/note-signer.ts";
 import { type VerifiedLine, verifyLines } from "../kernel/checkpoint/open-note.ts";
+import type { ErrorCode } from "../kernel/error-codes.ts";
 import { CheckError, isCodedError, StoreError } from "../kernel/errors.ts";
 import { formatNote } from "../kernel/note/signed-note.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
@@ -33,12 +34,12 @@ export interface WitnessOptions {
   readonly onFatal?: (error: StoreError) => void;
 }
 
-/** An answer in terms of HTTP. `code` names the refusal for metrics and logs. */
+/** An answer in terms of HTTP. `code` names the outcome for metrics and logs; a refusal's body begins with it. */
 export interface WitnessAnswer {
   readonly status: 200 | 400 | 403 | 404 | 409 | 422 | 429 | 500 | 503;
   readonly contentType: string;
   readonly body: string;
-  readonly code: string;
+  readonly code: ErrorCode | "conflict" | "cosigned";
 }
 
 /** The operations of the protocol. */
@@ -90,9 +91,10 @@ function makeWitness(options: WitnessOptions, lanes: ReadonlyMap<string, Lane>):
       const opened = openRequest(body, lanes);
       if ("status" in opened) return opened;
       const { lane, request, lines } = opened;
-      if (lane.waiting >= MAX_WAITING) return refusal(429, "busy", "too many requests for this log are waiting");
+      if (lane.waiting >= MAX_WAITING)
+        return refusal(429, "ERR_QUEUE_FULL", "too many requests for this log are waiting");
       return inTurn(lane, async () => {
-        if (!healthy) return refusal(503, "store", "the state could not be written; restart the witness");
+        if (!healthy) return refusal(503, "ERR_WITNESS_STATE", "the state could not be written; restart the witness");
         try {
           return await serve(options, lane, request, lines);
         } catch (error) {
@@ -117,10 +119,11 @@ function openRequest(body: Uint8Array, lanes: ReadonlyMap<string, Lane>): Opened
   try {
     const request = parseAddCheckpoint(body);
     const lane = lanes.get(request.checkpoint.origin);
-    if (lane === undefined) return refusal(404, "origin", "no log of this origin is witnessed here");
+    if (lane === undefined) return refusal(404, "ERR_ORIGIN", "no log of this origin is witnessed here");
     const lines = signedLines(request, lane.log);
-    if (lines.length === 0)
-      return refusal(403, "signature", "no signature of a trusted key, or one that does not verify");
+    if (lines.length === 0) {
+      return refusal(403, "ERR_LOG_SIGNATURE", "no signature of a trusted key, or one that does not verify");
+    }
     return { lane, request, lines };
   } catch (error) {
     if (!isCodedError(error) || error instanceof StoreError) throw error;
@@ -157,12 +160,12 @@ async function serve(
   const ruling = judge(lane.state.head, request);
   switch (ruling.verdict) {
     case "bad-request":
-      return refusal(400, "old-size", ruling.why);
+      return refusal(400, ruling.code, ruling.why);
     case "conflict":
       return { status: 409, contentType: SIZE, body: `${ruling.recordedSize}\n`, code: "conflict" };
     case "unprocessable":
       await keepEvidence(options.store, lane.log.origin, lane.state, asNote(request, logLines, []));
-      return refusal(422, "inconsistent", ruling.why);
+      return refusal(422, ruling.code, ruling.why);
     case "record": {
       const cosignatures = cosign(options, request.note.text);
       const note = asNote(request, logLines, cosignatures);
@@ -184,6 +187,6 @@ function asNote(request: AddCheckpoint, lines: readonly VerifiedLine[], cosignat
   return formatNote(request.note.text, [...lines.map(({ line }) => line), ...cosignatures]);
 }
 
-function refusal(status: Exclude<WitnessAnswer["status"], 200 | 409>, code: string, why: string): WitnessAnswer {
-  return { status, contentType: TEXT, body: `${why}\n`, code };
+function refusal(status: Exclude<WitnessAnswer["status"], 200 | 409>, code: ErrorCode, why: string): WitnessAnswer {
+  return { status, contentType: TEXT, body: `${code}: ${why}\n`, code };
 }

@@ -3,7 +3,7 @@
  * want and got, never a secret and never a whole input.
  */
 
-import type { FastifyError, FastifyReply } from "fastify";
+import type { FastifyReply } from "fastify";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { CheckError, FormatError, isCodedError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
@@ -67,7 +67,7 @@ function defaultStatus(error: unknown): number {
   return error instanceof CheckError ? 403 : 500;
 }
 
-/** What fastify itself refuses: size and type of a body, bytes that are not HTTP. */
+/** What fastify itself refuses: size and type of a body, paths that are none, a body whose sender went away. */
 function fastifyFault(error: unknown): HttpFault | undefined {
   if (!isFastifyError(error)) return undefined;
   if (error.statusCode === 413) {
@@ -76,10 +76,10 @@ function fastifyFault(error: unknown): HttpFault | undefined {
   if (error.statusCode === 415) {
     return { status: 415, code: "ERR_CONTENT_TYPE", message: "this route takes another content type", details: {} };
   }
-  if (error.statusCode === undefined || error.statusCode >= 500) return undefined;
+  if (error.statusCode < 400 || error.statusCode >= 500) return undefined;
   return { status: error.statusCode, code: "ERR_REQUEST", message: "the request cannot be read", details: {} };
 }
 
-function isFastifyError(error: unknown): error is FastifyError {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("FST_");
+function isFastifyError(error: unknown): error is Error & { readonly statusCode: number } {
+  return error instanceof Error && "statusCode" in error && typeof error.statusCode === "number";
 }

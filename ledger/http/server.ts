@@ -1,8 +1,10 @@
 /** The HTTP server: limits, errors, and the routes in groups that each take one kind of body. */
 
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { type FastifyInstance, fastify } from "fastify";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
+import { FormatError } from "../../kernel/errors.ts";
 import { faultOf, sendFault } from "./errors.ts";
 
 const KEEP_ALIVE_MS = 72_000;
@@ -35,12 +37,15 @@ export function makeServer(groups: readonly Routes[], onFault: (error: unknown) 
     exposeHeadRoutes: true,
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 128 },
     return503OnClosing: true,
+    // Ours to refuse, with a code.
+    http: { requireHostHeader: false },
     frameworkErrors: (error, _request, reply) => {
       void sendFault(reply, faultOf(error));
     },
     clientErrorHandler: answerNoHttp,
   });
   server.server.maxConnections = MAX_CONNECTIONS;
+  server.addHook("onRequest", (request, _reply, done) => done(hostFault(request.raw)));
   server.setErrorHandler((error, _request, reply) => {
     const fault = faultOf(error);
     if (fault.status === 500) onFault(error);
@@ -56,6 +61,13 @@ export function makeServer(groups: readonly Routes[], onFault: (error: unknown) 
     });
   }
   return server;
+}
+
+/** RFC 9112 §3.2: a request of HTTP/1.1 without exactly one host is refused; two could mean two things to two servers. */
+function hostFault({ rawHeaders, httpVersion }: IncomingMessage): FormatError | undefined {
+  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
+  if (hosts === 1 || (hosts === 0 && httpVersion === "1.0")) return undefined;
+  return new FormatError("ERR_REQUEST", `want one host header, got ${hosts}`);
 }
 
 /** Bytes that are not HTTP, or came too slowly: no request was made of them, so the answer is written by hand. */

@@ -1,0 +1,183 @@
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  eventually,
+  LEDGER_ORIGIN,
+  READ,
+  removeLedgers,
+  SUBMIT,
+  startTestLedger,
+  type TestLedger,
+} from "../support/ledger-service.ts";
+import { refusal, registrationOf, Submitter, segmentOf } from "../support/ledger-submitter.ts";
+import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
+import { gatewayKeys, makeStream } from "../support/receipts.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
+const NDJSON_TYPE = { "content-type": "application/x-ndjson" };
+const stream = makeStream({ keys: gatewayKeys(10), log: LEDGER_ORIGIN });
+const registration = registrationOf(stream.keys);
+const MEGABYTES_10 = "x".repeat(10 * 1024 * 1024);
+
+let ledger: TestLedger;
+let client: Submitter;
+
+beforeAll(async () => {
+  ledger = await startTestLedger({ config: { log_kind: "receipts" } });
+  client = new Submitter(ledger.url);
+  await client.open(stream);
+  await client.segment(segmentOf(stream, 0, 3));
+});
+afterAll(() => removeLedgers([ledger]));
+
+/** Ready, unchanged, and alive for those who do it right. */
+async function expectHealthy(): Promise<void> {
+  const response = await ledger.get("/readyz");
+  expect(response.status).toBe(200);
+  expect(await response.json()).toMatchObject({ ready: true, size: 5 });
+  expect((await client.receipt(stream.receipts[1]?.bytes ?? new Uint8Array(0))).status).toBe(200);
+  expect(ledger.lines.filter(({ level }) => level === "error")).toEqual([]);
+}
+
+async function answerOf(response: Response): Promise<object> {
+  return { status: response.status, body: await response.json().catch(() => undefined) };
+}
+
+const bodies: readonly (readonly [string, string, string | Uint8Array, Record<string, string>, number, string])[] = [
+  ["malformed JSON", "/receipts", '{"kind":', JSON_TYPE, 400, "ERR_JSON_SYNTAX"],
+  ["malformed JSON", "/register", "nonsense", { ...JSON_TYPE, ...SUBMIT }, 400, "ERR_JSON_SYNTAX"],
+  ["malformed JSON", "/segments", "{\n", NDJSON_TYPE, 400, "ERR_JSON_SYNTAX"],
+  ["JSON of another kind", "/receipts", '{"kind":"cheque"}', JSON_TYPE, 400, "ERR_SHAPE"],
+  ["an array", "/receipts", "[]", JSON_TYPE, 400, "ERR_SHAPE"],
+  ["null", "/segments", "null\n", NDJSON_TYPE, 400, "ERR_SHAPE"],
+  ["a key twice", "/receipts", '{"a":1,"a":2}', JSON_TYPE, 400, "ERR_JSON_DUPLICATE_KEY"],
+  ["__proto__", "/receipts", '{"__proto__":{"kind":"heartbeat"}}', JSON_TYPE, 400, "ERR_SHAPE"],
+  ["deep nesting", "/receipts", `${"[".repeat(30_000)}${"]".repeat(30_000)}`, JSON_TYPE, 400, "ERR_JSON_DEPTH"],
+  ["bytes that are no UTF-8", "/receipts", new Uint8Array([0x22, 0xff, 0x22]), JSON_TYPE, 400, "ERR_UTF8"],
+  ["a compressed body", "/segments", gzipSync(segmentOf(stream, 3, 5)), { ...NDJSON_TYPE, "content-encoding": "gzip" }, 400, "ERR_SEGMENT"],
+  ["10 MB", "/receipts", MEGABYTES_10, JSON_TYPE, 413, "ERR_BODY_SIZE"],
+  ["10 MB", "/register", MEGABYTES_10, { ...JSON_TYPE, ...SUBMIT }, 413, "ERR_BODY_SIZE"],
+  ["10 MB", "/segments", MEGABYTES_10, NDJSON_TYPE, 413, "ERR_BODY_SIZE"],
+  ["another content type", "/receipts", "{}", { "content-type": "text/plain" }, 415, "ERR_CONTENT_TYPE"],
+  ["another content type", "/segments", "{}\n", JSON_TYPE, 415, "ERR_CONTENT_TYPE"],
+  ["another content type", "/register", "{}", { ...NDJSON_TYPE, ...SUBMIT }, 415, "ERR_CONTENT_TYPE"],
+  ["a content type that is none", "/receipts", "{}", { "content-type": ";;;" }, 415, "ERR_CONTENT_TYPE"],
+  ["no token", "/register", registration, JSON_TYPE, 401, "ERR_TOKEN"],
+  ["a token in another case", "/register", registration, { ...JSON_TYPE, authorization: `Bearer ${String(SUBMIT["authorization"]).slice(7).toUpperCase()}` }, 401, "ERR_TOKEN"],
+  ["a raw entry", "/add", "entry", SUBMIT, 404, "ERR_LOG_KIND"],
+]; // biome-ignore format: a table
+
+describe("a ledger answers bad input with a code and stays well", () => {
+  it.each(bodies)("%s to POST %s", async (_, path, body, headers, status, code) => {
+    expect(await answerOf(await ledger.post(path, body, headers))).toMatchObject(refusal(status, code));
+    await expectHealthy();
+  });
+
+  it.each([
+    ["/tile/../../head", 404, "ERR_TILE_PATH"],
+    ["/tile/0/../../../etc/passwd", 404, "ERR_TILE_PATH"],
+    ["/tile/%2e%2e/%2e%2e/head", 404, "ERR_TILE_PATH"],
+    ["/tile/..%2f..%2fhead", 404, "ERR_TILE_PATH"],
+    ["/tile/0/000%00", 404, "ERR_TILE_PATH"],
+    ["/tile/0/000.p/1%2f..", 404, "ERR_TILE_PATH"],
+    ["/tile/entries/000.p/3#x", 404, "ERR_TILE_PATH"],
+    ["/tile\\0\\000", 404, "ERR_NOT_FOUND"],
+    ["/./tile/0/000", 404, "ERR_NOT_FOUND"],
+    ["//127.0.0.1/tile/0/000.p/1", 404, "ERR_NOT_FOUND"],
+    ["/%zz", 400, "ERR_REQUEST"],
+    ["/streams/%zz", 400, "ERR_REQUEST"],
+    ["/streams/..%2f..%2fhead", 400, "ERR_KID"],
+    [`/streams/${"0".repeat(65)}`, 400, "ERR_KID"],
+    [`/streams/${"0".repeat(200)}`, 414, "ERR_REQUEST"],
+    ["/log-proof/1%00", 400, "ERR_DECIMAL"],
+    ["/log-proof/%EF%BC%91", 400, "ERR_DECIMAL"],
+    ["/log-proof?leaf[]=00&leaf[]=11", 400, "ERR_REQUEST"],
+    ["/wal/0000000000000001.wal", 404, "ERR_NOT_FOUND"],
+  ])("GET %s", async (path, status, code) => {
+    const head = `GET ${path} HTTP/1.1\r\nhost: x\r\nauthorization: ${READ["authorization"] ?? ""}\r\n`;
+    const text = await sendRaw(ledger.url, `${head}connection: close\r\n\r\n`);
+    expect(statusesOf(text)).toEqual([status]);
+    expect(text).toContain(`{"error":{"code":"${code}"`);
+    await expectHealthy();
+  });
+
+  const inner = "POST /register HTTP/1.1\r\nhost: x\r\n\r\n";
+  const post = "POST /receipts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+  it.each([
+    [
+      "content-length and transfer-encoding",
+      `${post}content-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${inner}`,
+    ],
+    ["two content-lengths", `${post}content-length: 2\r\ncontent-length: ${inner.length}\r\n\r\n{}${inner}`],
+    ["a list of content-lengths", `${post}content-length: 2, ${inner.length}\r\n\r\n{}${inner}`],
+    ["a negative content-length", `${post}content-length: -2\r\n\r\n{}${inner}`],
+    ["a signed content-length", `${post}content-length: +2\r\n\r\n{}${inner}`],
+    ["a space before the colon", `${post}transfer-encoding : chunked\r\n\r\n0\r\n\r\n${inner}`],
+    ["an unknown transfer-encoding", `${post}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n${inner}`],
+    ["chunked twice", `${post}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n${inner}`],
+    ["a header that is folded", `${post}x: a\r\n transfer-encoding: chunked\r\n\r\n0\r\n\r\n${inner}`],
+    ["a chunk size that is none", `${post}transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n${inner}`],
+    ["a header with a line feed alone", `${post}x: a\nhost: y\r\ncontent-length: 2\r\n\r\n{}${inner}`],
+    ["no host", "GET /readyz HTTP/1.1\r\n\r\n"],
+    ["two hosts", "GET /readyz HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"],
+    ["a zero byte in a header", "GET /readyz HTTP/1.1\r\nhost: a\u0000b\r\n\r\n"],
+    ["headers of 100 kB", `GET /readyz HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(100_000)}\r\n\r\n`],
+    ["a protocol that is none", "GET /readyz HTTP/9.9\r\nhost: a\r\n\r\n"],
+    ["a method that is none", "GIVE /readyz HTTP/1.1\r\nhost: a\r\n\r\n"],
+    ["a TLS greeting", "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003\r\n\r\n"],
+  ])("a request with %s: one answer at most, and the connection ends", async (_, text) => {
+    const answer = await sendRaw(ledger.url, text);
+    const [status = 400, ...more] = statusesOf(answer);
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(status).toBeLessThan(500);
+    expect(more).toEqual([]);
+    if (answer.length > 0 && status !== 404) expect(answer).toMatch(/"code":"ERR_/);
+    await expectHealthy();
+  });
+
+  it("methods that a route does not have", async () => {
+    for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS"]) {
+      const response = await fetch(`${ledger.url}/receipts`, { method });
+      expect(await answerOf(response)).toMatchObject(refusal(404, "ERR_NOT_FOUND"));
+    }
+    await expectHealthy();
+  });
+
+  it("bodies that never end: the bound of segments holds, everything else goes on", async () => {
+    const head =
+      "POST /segments HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: 8000000\r\n\r\n";
+    const half = await Promise.all(Array.from({ length: 64 }, () => beginRequest(ledger.url, `${head}{"kind":`)));
+    const full = await eventually(async () => {
+      const response = await ledger.post("/segments", "{}\n", NDJSON_TYPE);
+      return response.status === 429 ? response : undefined;
+    });
+    expect(await answerOf(full)).toMatchObject(refusal(429, "ERR_QUEUE_FULL"));
+    expect(full.headers.get("retry-after")).toBe("1");
+    await expectHealthy();
+    for (const socket of half) socket.destroy();
+    await eventually(async () => {
+      const { status } = await client.segment(segmentOf(stream, 0, 3));
+      return status === 200 ? true : undefined;
+    });
+    await expectHealthy();
+  });
+});
+
+describe("a ledger that is closed while a body is still on its way", () => {
+  it("closes after a grace time and opens again", async () => {
+    const other = await startTestLedger({ config: { log_kind: "receipts" } });
+    const head = "POST /receipts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    const socket = await beginRequest(other.url, head);
+    await eventually(async () => ((await other.get("/healthz")).status === 200 ? true : undefined));
+    await other.close();
+    socket.destroy();
+    const again = await startTestLedger({ dataDir: other.dataDir, config: { log_kind: "receipts" } });
+    await removeLedgers([again]);
+  });
+
+  it("says which address it could not take", async () => {
+    const port = Number(new URL(ledger.url).port);
+    const started = startTestLedger({ config: { listen: { port } } });
+    await expect(started).rejects.toMatchObject({ code: "ERR_SERVICE_START" });
+  });
+});

@@ -1,0 +1,43 @@
+/** Bytes sent to a server as they are: what no HTTP client would send. */
+
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+function open(url: string): Socket {
+  const { port, hostname } = new URL(url);
+  return connect(Number(port), hostname);
+}
+
+/** Sends `text` and resolves to everything that came back until the server closed, or until nothing came for a while. */
+export function sendRaw(url: string, text: string, quietMs = 300): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = open(url);
+    let received = "";
+    let quiet = setTimeout(() => socket.destroy(), quietMs * 5);
+    socket.on("connect", () => socket.write(text, "latin1"));
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+      clearTimeout(quiet);
+      quiet = setTimeout(() => socket.destroy(), quietMs);
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      clearTimeout(quiet);
+      resolve(received);
+    });
+  });
+}
+
+/** Begins a request and never ends it; the socket is the caller's to destroy. */
+export async function beginRequest(url: string, head: string): Promise<Socket> {
+  const socket = open(url);
+  socket.on("error", () => undefined);
+  await once(socket, "connect");
+  socket.write(head);
+  return socket;
+}
+
+/** Status codes of the answers in `text`, in order. */
+export function statusesOf(text: string): readonly number[] {
+  return [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+}
