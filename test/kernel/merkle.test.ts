@@ -225,3 +225,33 @@ describe("a consistency proof", () => {
     expect(codeOf(() => checkConsistency({ ...claim, proof: [asNodeHash(leafAt(0))] }))).toBe("ERR_PROOF_LENGTH");
   });
 });
+
+describe("the prover", () => {
+  test("refuses sizes and indexes that no tree has, before it reads anything", async () => {
+    const reader = { readNodes: () => Promise.reject(new Error("read")) };
+    const code = (promise: Promise<unknown>): Promise<unknown> =>
+      promise.catch((error: { code?: string }) => error.code);
+    for (const [index, size] of [
+      [0n, 0n],
+      [5n, 5n],
+      [-1n, 5n],
+    ] as const) {
+      expect(await code(proveInclusion(index, size, reader))).toBe("ERR_INDEX_RANGE");
+    }
+    for (const [old, size] of [
+      [0n, 5n],
+      [6n, 5n],
+      [-1n, 5n],
+    ] as const) {
+      expect(await code(proveConsistency(old, size, reader))).toBe("ERR_SIZE_RANGE");
+    }
+    expect(await proveInclusion(0n, 1n, reader)).toEqual([]);
+    expect(await proveConsistency(5n, 5n, reader)).toEqual([]);
+    expect(await readRoot(0n, reader)).toEqual(EMPTY_ROOT);
+  });
+
+  test("stops at a reader that gives another number of hashes than it was asked for", async () => {
+    const reader = { readNodes: async () => [asNodeHash(leafAt(0))] };
+    await expect(proveInclusion(0n, 5n, reader)).rejects.toMatchObject({ code: "ERR_BUG" });
+  });
+});
