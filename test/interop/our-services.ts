@@ -3,11 +3,9 @@
 import { join } from "node:path";
 import { makeSignerKey, type SignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey, type VerifierKey } from "../../kernel/note/verifier-key.ts";
-import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
-import { formatTilePath } from "../../kernel/tile/path.ts";
 import { startLedger } from "../../ledger/start.ts";
 import { type RunningService, startWitness } from "../../witness/start.ts";
-import { ledgerOptions, READ } from "../support/ledger-service.ts";
+import { ledgerOptions } from "../support/ledger-service.ts";
 
 /** Our witness: how it is named in policies, and what makes it. */
 export interface OurWitness extends RunningService {
@@ -50,17 +48,4 @@ export async function startOurWitness(work: string, logs: readonly VerifierKey[]
 /** A line of a witness policy. */
 export function policyLine(name: string, vkey: VerifierKey | string, url: string): string {
   return `witness ${name} ${typeof vkey === "string" ? vkey : formatVerifierKey(vkey)} ${url}`;
-}
-
-/** The first `size` entries of our ledger, through its read path. */
-export async function readEntries(url: string, size: number): Promise<readonly Uint8Array[]> {
-  const entries: Uint8Array[] = [];
-  for (let index = 0; index * 256 < size; index += 1) {
-    const width = Math.min(256, size - index * 256);
-    const path = formatTilePath({ kind: "entries", index: BigInt(index), width });
-    const response = await fetch(`${url}/${path}`, { headers: READ });
-    if (response.status !== 200) throw new Error(`${path}: status ${response.status}`);
-    entries.push(...parseEntryBundle(new Uint8Array(await response.arrayBuffer()), width));
-  }
-  return entries;
 }

@@ -14,15 +14,16 @@ import { equalBytes } from "../../kernel/bytes.ts";
 import { openNote } from "../../kernel/checkpoint/open-note.ts";
 import { formatSignerKey, makeSignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
-import { openWitnessedCheckpoint, parseWitnessPolicy } from "../../kernel/witness-policy.ts";
+import type { WitnessedCheckpoint } from "../../kernel/witness-policy.ts";
 import type { RunningService } from "../../ledger/service.ts";
 import { originHash } from "../../witness/store.ts";
+import { readEntries, readPublished } from "../support/ledger-reader.ts";
 import { eventually, LEDGER_KEYS, LEDGER_ORIGIN, READER_TOKEN } from "../support/ledger-service.ts";
 import { Submitter, segmentOf } from "../support/ledger-submitter.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
 import { startDamagingProxy } from "./damaging-proxy.ts";
 import { startLitewitness } from "./litewitness.ts";
-import { type OurWitness, policyLine, readEntries, startOurLedger, startOurWitness } from "./our-services.ts";
+import { type OurWitness, policyLine, startOurLedger, startOurWitness } from "./our-services.ts";
 import { Processes, run } from "./processes.ts";
 
 const LIMIT_MS = 240_000;
@@ -57,12 +58,10 @@ async function check(name: string, action: () => Promise<void>): Promise<void> {
 }
 
 /** The published checkpoint of our ledger once it covers `size` entries, opened under `policy`. */
-function published(url: string, policy: string, size: number): Promise<ReturnType<typeof openWitnessedCheckpoint>> {
+function published(url: string, policy: string, size: number): Promise<WitnessedCheckpoint> {
   return eventually(async () => {
-    const response = await fetch(`${url}/checkpoint`);
-    if (response.status !== 200) return undefined;
-    const opened = openWitnessedCheckpoint(await response.text(), parseWitnessPolicy(policy));
-    return opened.checkpoint.size >= BigInt(size) ? opened : undefined;
+    const opened = await readPublished(url, policy);
+    return opened !== undefined && opened.checkpoint.size >= BigInt(size) ? opened : undefined;
   });
 }
 
@@ -131,7 +130,7 @@ async function checkLedger(witness: OurWitness): Promise<void> {
   });
   await check("x/mod tlog and torchwood read the whole log: tiles, bundles, every inclusion, log proofs", async () => {
     const reading = await readWithGo(ledger.url, policy);
-    const entries = await readEntries(ledger.url, size);
+    const entries = await readEntries(ledger.url, BigInt(size));
     const sum = createHash("sha256");
     for (const entry of entries) sum.update(entry).update("\n");
     want(reading.size === size && reading.entries === size, `${size} entries, got ${reading.entries}`);

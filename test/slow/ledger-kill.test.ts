@@ -4,48 +4,88 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { equalBytes, formatUtf8 } from "../../kernel/bytes.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { checkLogProof, parseLogProof } from "../../kernel/log-proof.ts";
-import { hashLeaf, type RootHash } from "../../kernel/merkle/hash.ts";
-import { readRoot } from "../../kernel/merkle/prove.ts";
+import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
-import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
-import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
-import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
-import { openWitnessedCheckpoint, parseWitnessPolicy } from "../../kernel/witness-policy.ts";
-import { eventually, LEDGER_KEYS, READ, SUBMIT } from "../support/ledger-service.ts";
+import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
+import { checkRoots, readEntries, readPublished, type SeenHead } from "../support/ledger-reader.ts";
+import { eventually, LEDGER_KEYS, LEDGER_ORIGIN, SUBMIT } from "../support/ledger-service.ts";
 import { type SpawnedLedger, spawnLedger } from "../support/ledger-spawn.ts";
+import { refusal, registrationOf, Submitter, segmentOf } from "../support/ledger-submitter.ts";
 import { type FakeWitness, startFakeWitness } from "../support/ledger-witness.ts";
+import { gatewayKeys, type MadeStream, makeStream, receiptContents } from "../support/receipts.ts";
 
-const KILLS = 50;
+const RAW_KILLS = 20;
+const RECEIPT_KILLS = 30;
 const WRITERS = 16;
+const GATEWAYS = 3;
 
-interface Head {
-  readonly size: bigint;
-  readonly root: RootHash;
+let folder = "";
+let witness: FakeWitness;
+let policy = "";
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "countersign-kill-"));
+  witness = await startFakeWitness(1);
+  const logs = LEDGER_KEYS.map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`).join("");
+  policy = `${logs}${witness.policyLine}\nquorum w1\n`;
+});
+afterAll(async () => {
+  await witness.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** What a run of kills saw from outside. */
+interface Kills {
+  readonly heads: SeenHead[];
+  readonly starts: number[];
 }
 
-describe("a raw ledger that is killed fifty times amid submissions", () => {
+/** Starts the ledger, lets `work` submit until the process is killed, and does so `kills` times; then runs `check`. */
+async function killAmid(
+  kind: "raw" | "receipts",
+  kills: number,
+  work: (url: string, round: number) => Promise<unknown>,
+  check: (ledger: SpawnedLedger, seen: Kills) => Promise<void>,
+): Promise<void> {
+  const seen: Kills = { heads: [], starts: [] };
+  witness.size = 0n;
+  for (let round = 0; round < kills; round += 1) {
+    const ledger = await spawnLedger(join(folder, kind), kind, policy);
+    seen.starts.push(ledger.startMs);
+    const working = work(ledger.url, round);
+    await new Promise((resolve) => setTimeout(resolve, 20 + ((round * 53) % 400)));
+    const head = await readPublished(ledger.url, policy);
+    if (head !== undefined) seen.heads.push(head.checkpoint);
+    await ledger.kill();
+    await working;
+  }
+  const ledger = await spawnLedger(join(folder, kind), kind, policy);
+  await check(ledger, seen);
+  await ledger.stop();
+}
+
+/** The published head once it covers `size` entries. */
+function headAbove(url: string, size: number): Promise<SeenHead> {
+  return eventually(async () => {
+    const head = (await readPublished(url, policy))?.checkpoint;
+    return head !== undefined && head.size >= BigInt(size) ? head : undefined;
+  });
+}
+
+function report(seen: Kills, kills: number, acknowledged: number, head: SeenHead): void {
+  console.log(
+    `${kills} kills, ${acknowledged} entries acknowledged, log of ${head.size}, ${seen.heads.length} checkpoints seen, ` +
+      `slowest start ${Math.round(Math.max(...seen.starts))} ms`,
+  );
+}
+
+describe(`a raw ledger that is killed ${RAW_KILLS} times amid submissions`, () => {
   const acknowledged = new Map<string, number>();
-  const heads: Head[] = [];
-  const starts: number[] = [];
-  let dataDir = "";
-  let witness: FakeWitness;
-  let policyText = "";
 
-  beforeAll(async () => {
-    dataDir = await mkdtemp(join(tmpdir(), "countersign-kill-"));
-    witness = await startFakeWitness(1);
-    const logs = LEDGER_KEYS.map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`).join("");
-    policyText = `${logs}${witness.policyLine}\nquorum w1\n`;
-  });
-  afterAll(async () => {
-    await witness.close();
-    await rm(dataDir, { recursive: true, force: true });
-  });
-
-  /** Submits until the process is gone; entries without an answer are sent again in the next round. */
+  /** Submits until the process is gone. */
   async function write(url: string, name: string): Promise<void> {
     for (let i = 0; ; i += 1) {
       const text = `${name}/${i} ${"x".repeat((i * 37) % 700)}`;
@@ -59,56 +99,102 @@ describe("a raw ledger that is killed fifty times amid submissions", () => {
     }
   }
 
-  async function readHead(ledger: SpawnedLedger): Promise<Head | undefined> {
-    const response = await fetch(`${ledger.url}/checkpoint`);
-    if (response.status !== 200) return undefined;
-    return openWitnessedCheckpoint(await response.text(), parseWitnessPolicy(policyText)).checkpoint;
+  it("loses nothing that it acknowledged and stays one log", async () => {
+    const work = (url: string, round: number): Promise<unknown> =>
+      Promise.all(Array.from({ length: WRITERS }, (_, i) => write(url, `round ${round}/${i}`)));
+    await killAmid("raw", RAW_KILLS, work, async (ledger, seen) => {
+      const head = await headAbove(ledger.url, Math.max(...acknowledged.values()) + 1);
+      await checkRoots(ledger.url, [...seen.heads, head]);
+      const entries = (await readEntries(ledger.url, head.size)).map((entry) => Buffer.from(entry).toString());
+      expect(acknowledged.size).toBeGreaterThan(RAW_KILLS);
+      for (const [text, index] of acknowledged) expect(entries[index]).toBe(text);
+      expect(new Set(entries).size).toBe(entries.length);
+      const entry = formatUtf8([...acknowledged.keys()].at(-1) ?? "");
+      const proof = await fetch(`${ledger.url}/log-proof?leaf=${formatHex(hashLeaf(entry))}`);
+      checkLogProof({ proof: parseLogProof(await proof.text()), entry, policy: parseWitnessPolicy(policy) });
+      report(seen, RAW_KILLS, acknowledged.size, head);
+    });
+  });
+});
+
+/** A gateway: its stream, how much of it was acknowledged, and at which indexes. */
+class Gateway {
+  readonly stream: MadeStream;
+  readonly places = new Map<number, number>();
+  readonly #rival: Uint8Array;
+  #acknowledged = 0;
+
+  constructor(seed: number) {
+    this.stream = makeStream({ keys: gatewayKeys(seed), log: LEDGER_ORIGIN, calls: 400 });
+    const { heartbeat } = receiptContents(this.stream.keys, LEDGER_ORIGIN);
+    this.#rival = makeStream({ keys: this.stream.keys, log: LEDGER_ORIGIN, count: 2 }).next(heartbeat).bytes;
   }
 
-  it("loses nothing that it acknowledged and stays one log", async () => {
-    for (let round = 0; round < KILLS; round += 1) {
-      const ledger = await spawnLedger(dataDir, "raw", policyText);
-      starts.push(ledger.startMs);
-      const writers = Array.from({ length: WRITERS }, (_, i) => write(ledger.url, `round ${round}/${i}`));
-      await new Promise((resolve) => setTimeout(resolve, 20 + ((round * 53) % 400)));
-      const head = await readHead(ledger);
-      if (head !== undefined) heads.push(head);
-      await ledger.kill();
-      await Promise.all(writers);
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  /** Registers, looks at the tip, sends segments and receipts until the stream ends or the process is gone. */
+  async work(url: string, round: number): Promise<void> {
+    const client = new Submitter(url);
+    try {
+      expect([200, 201]).toContain((await client.register(registrationOf(this.stream.keys))).status);
+      const tip = Object(await client.tip(this.stream.stream)).body;
+      // Never behind what was acknowledged; ahead of it by at most what was in flight.
+      expect(tip.next_seq).toBeGreaterThanOrEqual(this.#acknowledged);
+      expect(tip.next_seq).toBeLessThanOrEqual(this.#acknowledged + 8);
+      while (this.#acknowledged < this.stream.receipts.length) await this.#send(client, round);
+    } catch (error) {
+      // The process is gone: fetch fails, or the answer was cut.
+      if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error;
     }
-    const ledger = await spawnLedger(dataDir, "raw", policyText);
-    const head = await eventually(async () => {
-      const found = await readHead(ledger);
-      return found !== undefined && found.size > BigInt(Math.max(...acknowledged.values())) ? found : undefined;
+  }
+
+  /** Sends the next receipts; what was in flight at the kill is sent again by that and keeps its place. */
+  async #send(client: Submitter, round: number): Promise<void> {
+    const first = this.#acknowledged;
+    const end = Math.min(first + 1 + ((first + round) % 8), this.stream.receipts.length);
+    if (end === first + 1) {
+      const answer = await client.receipt(this.stream.receipts[first]?.bytes ?? new Uint8Array(0));
+      expect(answer.status).toBe(200);
+      this.places.set(first, Object(answer.body).index);
+    } else {
+      const answer = await client.segment(segmentOf(this.stream, first, end));
+      expect(answer).toMatchObject({ status: 200, body: { count: end - first } });
+      this.places.set(first, Object(answer.body).first_index);
+    }
+    this.#acknowledged = end;
+    if (first > 2 && first % 5 === 0) {
+      expect(await client.receipt(this.#rival)).toMatchObject(refusal(409, "ERR_STREAM_FORK"));
+    }
+  }
+}
+
+describe(`a ledger of receipts that is killed ${RECEIPT_KILLS} times amid submissions`, () => {
+  it("loses no acknowledged receipt, stays one log, and its streams go on to their end", async () => {
+    const gateways = Array.from({ length: GATEWAYS }, (_, i) => new Gateway(10 + 2 * i));
+    const work = (url: string, round: number): Promise<unknown> =>
+      Promise.all(gateways.map((gateway) => gateway.work(url, round)));
+    await killAmid("receipts", RECEIPT_KILLS, work, async (ledger, seen) => {
+      const acknowledged = gateways.reduce((total, gateway) => total + gateway.acknowledged, 0);
+      expect(acknowledged).toBeGreaterThan(RECEIPT_KILLS);
+      await work(ledger.url, RECEIPT_KILLS);
+      const total = 1 + gateways.reduce((sum, { stream }) => sum + 1 + stream.receipts.length, 0);
+      const head = await headAbove(ledger.url, total);
+      // Genesis, registrations and every receipt, each once: nothing lost and nothing twice.
+      expect(head.size).toBe(BigInt(total));
+      await checkRoots(ledger.url, [...seen.heads, head]);
+      const entries = (await readEntries(ledger.url, head.size)).map((entry) => Buffer.from(entry).toString());
+      for (const gateway of gateways) checkStream(gateway, entries);
+      report(seen, RECEIPT_KILLS, acknowledged, head);
     });
-    await checkAll(ledger, head);
-    await ledger.stop();
-    console.log(
-      `${KILLS} kills, ${acknowledged.size} entries acknowledged, log of ${head.size}, ${heads.length} checkpoints seen, ` +
-        `slowest start ${Math.round(Math.max(...starts))} ms`,
-    );
   });
 
-  async function checkAll(ledger: SpawnedLedger, head: Head): Promise<void> {
-    const read = async (ref: TileRef): Promise<Uint8Array> => {
-      const response = await fetch(`${ledger.url}/${formatTilePath(ref)}`, { headers: READ });
-      expect(response.status).toBe(200);
-      return new Uint8Array(await response.arrayBuffer());
-    };
-    for (const { size, root } of [...heads, head]) {
-      expect(equalBytes(await readRoot(size, makeTileHashReader(size, read)), root)).toBe(true);
-    }
-    const entries: string[] = [];
-    for (let index = 0n; index * 256n < head.size; index += 1n) {
-      const width = Math.min(256, Number(head.size - index * 256n));
-      const bundle = parseEntryBundle(await read({ kind: "entries", index, width }), width);
-      entries.push(...bundle.map((entry) => Buffer.from(entry).toString()));
-    }
-    for (const [text, index] of acknowledged) expect(entries[index]).toBe(text);
-    expect(new Set(entries).size).toBe(entries.length);
-    const [text] = [...acknowledged.keys()].slice(-1);
-    const entry = formatUtf8(text ?? "");
-    const proof = await fetch(`${ledger.url}/log-proof?leaf=${formatHex(hashLeaf(entry))}`);
-    checkLogProof({ proof: parseLogProof(await proof.text()), entry, policy: parseWitnessPolicy(policyText) });
+  /** The stream's receipts are in the log in their order, and those whose place was told are there. */
+  function checkStream({ stream, places }: Gateway, entries: readonly string[]): void {
+    const texts = stream.receipts.map(({ bytes }) => Buffer.from(bytes).toString());
+    const own = new Set(texts);
+    expect(entries.filter((entry) => own.has(entry))).toEqual(texts);
+    for (const [seq, index] of places) expect(entries[index]).toBe(texts[seq]);
   }
 });
