@@ -72,8 +72,8 @@ export interface UpstreamRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** The message, sent unchanged. */
   readonly bytes: Uint8Array;
-  /** Called in order with each progress notification, strictly scanned. */
-  readonly onProgress?: (notification: Uint8Array) => void;
+  /** Called in order with the text of each progress notification, strictly scanned. */
+  readonly onProgress?: (notification: string) => void;
   /** Aborted when the agent cancels or goes away. */
   readonly signal: AbortSignal;
 }

@@ -16,6 +16,8 @@ export interface JsonLimits {
   readonly maxBytes?: number;
   /** Nested arrays and objects; default 64, at most 1,000. */
   readonly maxDepth?: number;
+  /** `exact` (default) refuses numbers that a double does not carry; `rounded` reads them as ECMAScript does, −0 as 0. */
+  readonly numbers?: "exact" | "rounded";
 }
 
 const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
@@ -85,7 +87,7 @@ export function readJsonText(input: Uint8Array | string, limits: JsonLimits): st
 export function parseJsonText(text: string, limits: JsonLimits): JsonValue {
   const maxDepth = limits.maxDepth ?? DEFAULT_MAX_DEPTH;
   invariant(maxDepth >= 0 && maxDepth <= MAX_DEPTH, "parseJson: maxDepth out of range");
-  return new Scanner(text, maxDepth).readDocument();
+  return new Scanner(text, maxDepth, limits.numbers !== "rounded").readDocument();
 }
 
 /** Reads one text from left to right; `at` is the next character. */
@@ -93,10 +95,12 @@ class Scanner {
   private at = 0;
   private depthLeft: number;
   private readonly text: string;
+  private readonly isExact: boolean;
 
-  constructor(text: string, maxDepth: number) {
+  constructor(text: string, maxDepth: number, isExact: boolean) {
     this.text = text;
     this.depthLeft = maxDepth;
+    this.isExact = isExact;
   }
 
   readDocument(): JsonValue {
@@ -253,6 +257,7 @@ class Scanner {
     const spelling = this.match(NUMBER);
     if (spelling === undefined) return this.fail("a value");
     const value = Number(spelling);
+    if (!this.isExact) return value === 0 ? 0 : value;
     const isLost = value === 0 ? spelling.startsWith("-") || NONZERO.test(spelling) : Math.abs(value) > MAX_SAFE;
     if (!isLost) return value;
     throw new FormatError("ERR_JSON_NUMBER", `a number that a double does not carry at character ${start}`);

@@ -1,0 +1,49 @@
+/** One request of an agent, and its answer, whatever the transport. */
+
+import type { Era, Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
+import type { Caller, ReceiptRef, SessionKey, WireFacts } from "../pipeline/call.ts";
+import type { Headers } from "../wire/mirrored-headers.ts";
+import { mirroredName } from "../wire/mirrored-headers.ts";
+import type { RpcRequest } from "../wire/rpc.ts";
+import type { Mount } from "./mount.ts";
+
+/** A request that was authenticated, scanned, and given an era and a session. */
+export interface AgentRequest {
+  readonly message: RpcRequest;
+  readonly received: Uint8Array;
+  /** The id as the agent spelled it. */
+  readonly idText: string;
+  readonly transport: Transport;
+  readonly era: Era;
+  readonly revision: Revision;
+  readonly caller: Caller;
+  readonly session: SessionKey;
+  readonly mount: Mount;
+  /** Undefined on stdio. */
+  readonly headers: Headers | undefined;
+  /** Aborted when the agent cancels the request or, where that counts, goes away. */
+  readonly signal: AbortSignal;
+  /** Sends a notification in front of the answer; undefined if the agent takes none. */
+  readonly notify: ((notification: Uint8Array) => void) | undefined;
+}
+
+/** What the agent is answered. */
+export interface AgentAnswer {
+  readonly httpStatus: number;
+  readonly bytes: Uint8Array;
+  readonly receipt?: ReceiptRef;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The agent's leg, for receipts. */
+export function wireFacts(request: AgentRequest): WireFacts {
+  const { transport, era, revision, message } = request;
+  const { method, params, id } = message;
+  const name = mirroredName(method, params);
+  return { transport, era, revision, method, id, ...(name === undefined ? {} : { name }) };
+}
+
+/** `<stream>/<seq>`. */
+export function formatReceiptRef({ stream, seq }: ReceiptRef): string {
+  return `${stream}/${seq}`;
+}

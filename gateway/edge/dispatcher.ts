@@ -1,0 +1,92 @@
+/** One request of an agent by its row in the method table: answered here, forwarded, or refused with a receipt. */
+
+import { requestRule } from "../wire/methods.ts";
+import { RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
+import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
+import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
+import { forwardCall } from "./forward.ts";
+import { type InFlight, makeInFlight } from "./in-flight.ts";
+import { discoverResult, hasCapability, listResult } from "./local-answers.ts";
+import { refuseRequest } from "./refuse.ts";
+
+const RETRY_AFTER_MS = 250;
+
+/** Answers requests. */
+export interface Dispatcher {
+  /** Never rejects for what an agent or a server did. `initialize` is the edge's own, as it opens a session. */
+  readonly answer: (request: AgentRequest) => Promise<AgentAnswer>;
+  /** Resolves when no call is in flight. */
+  readonly drained: () => Promise<void>;
+}
+
+/** Makes the dispatcher of an edge. */
+export function makeDispatcher(options: EdgeOptions): Dispatcher {
+  const { maxInFlight, maxInFlightPerCaller } = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
+  const inFlight = makeInFlight(maxInFlight, maxInFlightPerCaller);
+  return { answer: (request) => answer(options, inFlight, request), drained: inFlight.drained };
+}
+
+async function answer(options: EdgeOptions, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
+  const { message, era, idText, mount } = request;
+  const row = requestRule(message.method, era);
+  switch (row.rule) {
+    case "list":
+      return ok(idText, listResult(options, mount, row.list, era));
+    case "discover":
+      return ok(idText, discoverResult(options, mount));
+    case "ping":
+      return ok(idText, "{}");
+    case "set-level":
+      if (hasCapability(options.catalog, mount, "logging")) return ok(idText, "{}");
+      return refuseRequest(options, methodRefusal(request, "unknown"), request);
+    case "forward":
+      return withPlace(options, inFlight, request, () => forwardCall(options, request, row));
+    case "tasks":
+      return refuseRequest(options, tasksRefusal(), request);
+    default:
+      return refuseRequest(options, methodRefusal(request, row.rule), request);
+  }
+}
+
+async function withPlace(
+  options: EdgeOptions,
+  inFlight: InFlight,
+  request: AgentRequest,
+  run: () => Promise<AgentAnswer>,
+): Promise<AgentAnswer> {
+  const place = inFlight.enter(request.caller);
+  if (place.type === "full") {
+    const data = { limit: place.reason, retryAfterMs: RETRY_AFTER_MS };
+    const text = "too many calls are in flight";
+    return refuseRequest(options, refusal("limits", place.reason, RPC.limit, 200, text, { data }), request);
+  }
+  try {
+    return await run();
+  } finally {
+    place.leave();
+  }
+}
+
+function ok(idText: string, result: string): AgentAnswer {
+  return { httpStatus: 200, bytes: resultResponse(idText, result) };
+}
+
+/** SPEC MCP 2026-07-28: an unknown method is HTTP 404; a legacy client would take 404 for the end of its session. */
+function methodRefusal(
+  { era, transport }: AgentRequest,
+  rule: "removed" | "unknown" | "unsupported" | "initialize",
+): WireRefusal {
+  const status = era === "modern" && transport === "http" ? 404 : 200;
+  if (rule === "removed") {
+    return refusal("classify", "mcp.method-removed", RPC.methodNotFound, status, "this revision has no such method");
+  }
+  const reason = rule === "unsupported" ? "bridge.unsupported" : "mcp.method-unknown";
+  const text = rule === "unsupported" ? "the gateway does not carry this method" : "no such method";
+  return refusal("classify", reason, RPC.methodNotFound, status, text);
+}
+
+function tasksRefusal(): WireRefusal {
+  const data = { requiredCapabilities: { extensions: { "io.modelcontextprotocol/tasks": {} } } };
+  const text = "the tasks extension is not declared on both sides";
+  return refusal("classify", "mcp.capability-missing", RPC.missingCapability, 400, text, { data });
+}

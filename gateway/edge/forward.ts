@@ -1,0 +1,171 @@
+/**
+ * The path of a call that policy decides: route, decide, dispatch, keep the outcome, answer. Nothing is sent before its
+ * decision is durable, and nothing is answered before its outcome is.
+ */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import type { CallOutcome, CallRefusal, CatalogReader, Decided, InboundCall, ReceiptRef } from "../pipeline/call.ts";
+import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
+import { progressToAgent, requestToServer, responseToAgent } from "../wire/bridge.ts";
+import { OUR_META } from "../wire/meta-keys.ts";
+import { encodeHeader, mirroredName, paramHeadersOf } from "../wire/mirrored-headers.ts";
+import type { ParamHeader } from "../wire/param-headers.ts";
+import { errorResponse, RPC, resultResponse } from "../wire/rpc-error.ts";
+import { rawAt } from "../wire/spans.ts";
+import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
+import { outcomeOf } from "./outcome.ts";
+import type { RefuseDeps } from "./refuse.ts";
+import { refuseRequest } from "./refuse.ts";
+import { type Routed, routeCall } from "./route-call.ts";
+
+/** What forwarding needs. */
+export interface ForwardDeps extends RefuseDeps {
+  readonly catalog: CatalogReader;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+}
+
+type ForwardRule = Parameters<typeof routeCall>[3];
+
+/** Answers a request by the server that its target belongs to. */
+export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: ForwardRule): Promise<AgentAnswer> {
+  const routed = routeCall(deps.catalog, deps.upstreams, request, rule);
+  if (routed.type === "refusal") return refuseRequest(deps, routed, request, routed.serverId);
+  const id = routed.upstream.nextId();
+  const call = inboundCall(request, routed, id, rule.kind);
+  const decided = await decide(deps, call);
+  if (decided === undefined) return withheld(request, undefined);
+  if (decided.action === "refuse") return denied(request, decided.refusal, decided.receipt);
+  return dispatch(deps, request, routed, call, id, decided);
+}
+
+function inboundCall(
+  request: AgentRequest,
+  { upstream, route, rename }: Routed,
+  id: number,
+  kind: ForwardRule["kind"],
+): InboundCall {
+  const facts = upstream.facts();
+  const rewrite = { id, era: facts.era, ...(rename === undefined ? {} : { name: rename }) };
+  return {
+    wire: wireFacts(request),
+    caller: request.caller,
+    session: request.session,
+    serverId: route.serverId,
+    target: { kind, name: route.name },
+    params: request.message.params,
+    received: request.received,
+    toSend: requestToServer(request.message, rewrite),
+    upstream: facts,
+  };
+}
+
+/** @returns undefined if no receipt could be kept: then nothing is sent, in any mode */
+async function decide({ pipeline, logger }: ForwardDeps, call: InboundCall): Promise<Decided | undefined> {
+  try {
+    return await pipeline.decide(call);
+  } catch (error) {
+    logger.error({ code: codeOf(error), server: call.serverId }, "no decision receipt could be kept; nothing was sent");
+    return undefined;
+  }
+}
+
+async function dispatch(
+  deps: ForwardDeps,
+  request: AgentRequest,
+  routed: Routed,
+  call: InboundCall,
+  id: number,
+  decided: Extract<Decided, { action: "forward" }>,
+): Promise<AgentAnswer> {
+  const started = performance.now();
+  const reply = await send(request, routed, call, id);
+  const { era } = call.upstream;
+  const upstreamUs = Math.round((performance.now() - started) * 1000);
+  const { message, idText } = request;
+  const rewrite = { idText, method: message.method, agentEra: request.era, serverEra: era };
+  const { outcome, bytes } = outcomeOf(
+    reply,
+    (text) => responseToAgent(text, rewrite),
+    (code, reason, text) => errorResponse(idText, code, text, { reason, receipt: formatReceiptRef(decided.receipt) }),
+  );
+  const isKept = await finish(deps, decided.ticket, { ...outcome, upstreamUs });
+  return isKept ? { httpStatus: 200, bytes, receipt: decided.receipt } : withheld(request, decided.receipt);
+}
+
+async function send(request: AgentRequest, routed: Routed, call: InboundCall, id: number): Promise<UpstreamReply> {
+  if (request.signal.aborted) {
+    return { type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" };
+  }
+  const { message, notify } = request;
+  const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
+  const onProgress = (text: string): void => notify?.(progressToAgent(text, token ?? "null"));
+  return routed.upstream.request({
+    id,
+    method: message.method,
+    headers: upstreamHeaders(request, call, routed.mirrored),
+    bytes: call.toSend,
+    signal: request.signal,
+    ...(notify === undefined || token === undefined ? {} : { onProgress }),
+  });
+}
+
+/** The mirrored headers of a modern leg, made anew from what is sent. */
+function upstreamHeaders(
+  { message }: AgentRequest,
+  { target, upstream }: InboundCall,
+  mirrored: readonly ParamHeader[],
+): Readonly<Record<string, string>> {
+  if (upstream.era === "legacy" || upstream.transport === "stdio") return {};
+  const hasName = mirroredName(message.method, message.params) !== undefined;
+  const name = hasName ? { "Mcp-Name": encodeHeader(target.name) } : {};
+  return { "Mcp-Method": message.method, ...name, ...paramHeadersOf(mirrored, message.params) };
+}
+
+/** @returns false if the outcome could not be kept: then the answer is withheld */
+async function finish(
+  { pipeline, logger }: ForwardDeps,
+  ticket: Extract<Decided, { action: "forward" }>["ticket"],
+  outcome: CallOutcome,
+): Promise<boolean> {
+  try {
+    await pipeline.finish(ticket, outcome);
+    return true;
+  } catch (error) {
+    logger.error(
+      { code: codeOf(error), call: ticket.callId },
+      "no outcome receipt could be kept; the answer is withheld",
+    );
+    return false;
+  }
+}
+
+function withheld({ idText }: AgentRequest, receipt: ReceiptRef | undefined): AgentAnswer {
+  const reason = "receipt.unavailable";
+  const named = receipt === undefined ? {} : { receipt: formatReceiptRef(receipt) };
+  const bytes = errorResponse(idText, RPC.internal, "no receipt could be kept", { reason, ...named });
+  return { httpStatus: 200, bytes, ...(receipt === undefined ? {} : { receipt }) };
+}
+
+/** A denied tool call is a result, because models can act on those; every other refusal is an error. */
+function denied(request: AgentRequest, refusal: CallRefusal, ref: ReceiptRef): AgentAnswer {
+  const { rpcCode, reason, policies, message } = refusal;
+  const receipt = formatReceiptRef(ref);
+  const isResult = rpcCode === RPC.denied && request.message.method === "tools/call";
+  const bytes = isResult
+    ? resultResponse(request.idText, deniedResult(request, refusal, receipt))
+    : errorResponse(request.idText, rpcCode, message, { reason, policies, receipt });
+  return { httpStatus: 200, bytes, receipt: ref };
+}
+
+function deniedResult({ era }: AgentRequest, { reason, policies, message }: CallRefusal, receipt: string): string {
+  return JSON.stringify({
+    ...(era === "modern" ? { resultType: "complete" } : {}),
+    content: [{ type: "text", text: `Denied: ${message} (reason ${reason}, receipt ${receipt})` }],
+    isError: true,
+    _meta: { [OUR_META.reason]: reason, [OUR_META.policies]: policies, [OUR_META.receipt]: receipt },
+  });
+}
+
+function codeOf(error: unknown): string {
+  return isCodedError(error) ? error.code : "ERR_BUG";
+}

@@ -1,0 +1,72 @@
+/** What the gateway answers itself, from the approved catalog: discovery, handshake, lists. */
+
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import type { Era } from "../../kernel/receipt/vocabulary.ts";
+import type { CatalogReader, ListKind } from "../pipeline/call.ts";
+import { META } from "../wire/meta-keys.ts";
+import { type LegacyRevision, MODERN_REVISIONS } from "../wire/revisions.ts";
+import { type Mount, offeredTexts } from "./mount.ts";
+
+/** What answers are made from. */
+export interface LocalAnswers {
+  readonly catalog: CatalogReader;
+  readonly software: { readonly name: string; readonly version: string };
+}
+
+/** The capabilities of servers that the gateway carries, without what it does not: change notices and subscriptions. */
+const CARRIED = ["tools", "prompts", "resources", "completions"] as const;
+
+/** `Cache-Control` of lists: they may be asked for again at once, and are for this caller alone. */
+const CACHE = '"ttlMs":0,"cacheScope":"private"';
+
+/** Result of `initialize`. */
+export function initializeResult({ catalog, software }: LocalAnswers, mount: Mount, revision: LegacyRevision): string {
+  const result = {
+    protocolVersion: revision,
+    capabilities: capabilitiesOf(catalog, mount),
+    serverInfo: software,
+    ...instructionsOf(catalog, mount),
+  };
+  return JSON.stringify(result);
+}
+
+/** Result of `server/discover`. */
+export function discoverResult({ catalog, software }: LocalAnswers, mount: Mount): string {
+  return JSON.stringify({
+    resultType: "complete",
+    supportedVersions: MODERN_REVISIONS,
+    capabilities: capabilitiesOf(catalog, mount),
+    ...instructionsOf(catalog, mount),
+    ttlMs: 0,
+    cacheScope: "private",
+    _meta: { [META.serverInfo]: software },
+  });
+}
+
+/** Result of a list: every definition that may be offered, on one page, each in the bytes that were approved. */
+export function listResult({ catalog }: LocalAnswers, mount: Mount, kind: ListKind, era: Era): string {
+  const items = `"${kind}":[${offeredTexts(catalog, mount, kind).join(",")}]`;
+  return era === "modern" ? `{"resultType":"complete",${CACHE},${items}}` : `{${items}}`;
+}
+
+/** True if a server of the mount has the capability. */
+export function hasCapability(catalog: CatalogReader, mount: Mount, name: string): boolean {
+  return mount.serverIds.some((serverId) => {
+    const capabilities = catalog.capabilities(serverId);
+    return isJsonObject(capabilities) && capabilities[name] !== undefined;
+  });
+}
+
+function capabilitiesOf(catalog: CatalogReader, mount: Mount): JsonObject {
+  return Object.fromEntries(CARRIED.filter((name) => hasCapability(catalog, mount, name)).map((name) => [name, {}]));
+}
+
+/** The approved instructions; on an aggregated mount each behind a line with its server's id. */
+function instructionsOf(catalog: CatalogReader, mount: Mount): { readonly instructions?: string } {
+  const texts = mount.serverIds.flatMap((serverId) => {
+    const text = catalog.instructions(serverId);
+    if (text === undefined || text === "") return [];
+    return [mount.isPrefixed ? `${serverId}:\n${text}` : text];
+  });
+  return texts.length === 0 ? {} : { instructions: texts.join("\n\n") };
+}

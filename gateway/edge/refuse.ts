@@ -1,0 +1,57 @@
+/** Refusals of the wire: a receipt first, then an answer that names it. */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import type { Pipeline, ReceiptRef, Refusal } from "../pipeline/call.ts";
+import type { Logger } from "../upstream/upstream.ts";
+import { errorResponse, type WireRefusal } from "../wire/rpc-error.ts";
+import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
+
+/** What a refusal needs. */
+export interface RefuseDeps {
+  readonly pipeline: Pipeline;
+  readonly logger: Logger;
+}
+
+/**
+ * Keeps a receipt of a refusal and makes the answer. Without a receipt it is refused all the same.
+ *
+ * @param facts  what is known at this step
+ * @param idText  the id as the agent spelled it; undefined if the document cannot be trusted
+ */
+export async function refuse(
+  { pipeline, logger }: RefuseDeps,
+  refusal: WireRefusal,
+  facts: Omit<Refusal, "step" | "reason">,
+  idText: string | undefined,
+): Promise<AgentAnswer> {
+  const { step, reason, rpcCode, httpStatus, message, data = {}, headers } = refusal;
+  let receipt: ReceiptRef | undefined;
+  try {
+    receipt = await pipeline.refuse({ step, reason, ...facts });
+  } catch (error) {
+    logger.error(
+      { code: isCodedError(error) ? error.code : "ERR_BUG", reason },
+      "no receipt of a refusal could be kept",
+    );
+  }
+  const named = receipt === undefined ? {} : { receipt: formatReceiptRef(receipt) };
+  const bytes = errorResponse(idText, rpcCode, message, { reason, ...data, ...named });
+  return {
+    httpStatus,
+    bytes,
+    ...(receipt === undefined ? {} : { receipt }),
+    ...(headers === undefined ? {} : { headers }),
+  };
+}
+
+/** Refuses a request that got as far as the dispatcher. */
+export function refuseRequest(
+  deps: RefuseDeps,
+  refusal: WireRefusal,
+  request: AgentRequest,
+  serverId?: string,
+): Promise<AgentAnswer> {
+  const { caller, session, received, idText } = request;
+  const facts = { wire: wireFacts(request), caller, session, received };
+  return refuse(deps, refusal, serverId === undefined ? facts : { ...facts, serverId }, idText);
+}

@@ -1,0 +1,33 @@
+/**
+ * What a modern request says about its session, strongest word first. MCP 2026-07-28 has no sessions: what the agent or
+ * its host says is recorded as no more than that.
+ */
+
+import type { JsonObject } from "../../kernel/json/value.ts";
+import type { SessionKey } from "../pipeline/call.ts";
+import { metaOf } from "../wire/era.ts";
+import { HOST_SESSION_KEYS } from "../wire/meta-keys.ts";
+
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$/u;
+const NO_TRACE = "0".repeat(32);
+const MAX_KEY = 256;
+
+/** The key of a modern request: of its host, of its trace, else of the caller's idle window. */
+export function modernSessionKey(params: JsonObject, traceparent: string | undefined): SessionKey {
+  const meta = metaOf(params);
+  for (const name of HOST_SESSION_KEYS) {
+    const value = meta[name];
+    if (typeof value === "string" && value !== "" && value.length <= MAX_KEY) {
+      return { key: `${name}=${value}`, source: "host-key", trust: "host-asserted" };
+    }
+  }
+  const inBody = meta["traceparent"];
+  const trace = traceId(traceparent) ?? traceId(typeof inBody === "string" ? inBody : undefined);
+  if (trace !== undefined) return { key: trace, source: "traceparent", trust: "inferred" };
+  return { key: "", source: "idle-window", trust: "inferred" };
+}
+
+function traceId(traceparent: string | undefined): string | undefined {
+  const id = TRACEPARENT.exec(traceparent ?? "")?.[1];
+  return id === NO_TRACE ? undefined : id;
+}

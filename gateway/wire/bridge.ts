@@ -1,0 +1,107 @@
+/**
+ * What changes in a message between the legs: ids, names, progress tokens, and what one era adds to or takes from the
+ * other. Everything else keeps its bytes; a message that needs no change is the received one.
+ */
+
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import type { Era } from "../../kernel/receipt/vocabulary.ts";
+import { META } from "./meta-keys.ts";
+import { MODERN_REVISION } from "./revisions.ts";
+import type { RpcRequest } from "./rpc.ts";
+import { RPC } from "./rpc-error.ts";
+import { applyEdits, type Edit, editMembers, memberSpans, rawAt, spanOf } from "./spans.ts";
+
+/** What a request becomes on its way to a server. */
+export interface RequestRewrite {
+  readonly id: number;
+  readonly era: Era;
+  /** Where the target's name or URI stands, and its name at the server, if it is another there. */
+  readonly name?: { readonly path: readonly string[]; readonly value: string };
+}
+
+/** What a modern leg declares: the capabilities that we can carry from servers to agents, which are none. */
+const MODERN_META: Readonly<Record<string, string>> = {
+  [META.protocolVersion]: JSON.stringify(MODERN_REVISION),
+  [META.clientCapabilities]: "{}",
+};
+const RESERVED = "io.modelcontextprotocol/";
+
+/** The request as it is sent to the server. */
+export function requestToServer({ text }: RpcRequest, rewrite: RequestRewrite): Uint8Array {
+  const edits: (Edit | undefined)[] = [replaceAt(text, ["id"], String(rewrite.id))];
+  if (rewrite.name !== undefined) edits.push(replaceAt(text, rewrite.name.path, JSON.stringify(rewrite.name.value)));
+  edits.push(editMeta(text, rewrite));
+  return formatUtf8(applyEdits(text, edits.filter(isEdit)));
+}
+
+/** `_meta` for the server's era. The progress token becomes our id: tokens of two agents may be equal. */
+function editMeta(text: string, { id, era }: RequestRewrite): Edit | undefined {
+  const span = spanOf(text, ["params", "_meta"]);
+  if (span === undefined) return era === "modern" ? insertMeta(text) : undefined;
+  const token = rawAt(text, ["params", "_meta", "progressToken"]) === undefined ? {} : { progressToken: String(id) };
+  if (era === "modern") return editMembers(text, span, { ...MODERN_META, ...token }, (key) => key === META.logLevel);
+  return editMembers(text, span, token, (key) => key.startsWith(RESERVED));
+}
+
+function insertMeta(text: string): Edit {
+  const members = Object.entries(MODERN_META).map(([key, value]) => `${JSON.stringify(key)}:${value}`);
+  const meta = `"_meta":{${members.join(",")}}`;
+  const params = spanOf(text, ["params"]);
+  if (params === undefined) return insertMember(text, 0, `"params":{${meta}}`);
+  return insertMember(text, params.start, meta);
+}
+
+/** Puts a member at the front of the object at or behind `from`. */
+function insertMember(text: string, from: number, member: string): Edit {
+  const brace = text.indexOf("{", from);
+  const comma = memberSpans(text, brace).length === 0 ? "" : ",";
+  return { start: brace + 1, end: brace + 1, text: `${member}${comma}` };
+}
+
+/** Both eras of a call, and the id as the agent spelled it. */
+export interface ResponseRewrite {
+  readonly idText: string;
+  readonly method: string;
+  readonly agentEra: Era;
+  readonly serverEra: Era;
+}
+
+/** Methods whose modern results say how long they may be kept. */
+const CACHEABLE: ReadonlySet<string> = new Set(["resources/read"]);
+const MODERN_MEMBERS: ReadonlySet<string> = new Set(["resultType", "ttlMs", "cacheScope"]);
+
+/** The response as it is returned to the agent. */
+export function responseToAgent(text: string, rewrite: ResponseRewrite): Uint8Array {
+  const edits = [replaceAt(text, ["id"], rewrite.idText), editResult(text, rewrite), editError(text, rewrite)];
+  return formatUtf8(applyEdits(text, edits.filter(isEdit)));
+}
+
+function editResult(text: string, { method, agentEra, serverEra }: ResponseRewrite): Edit | undefined {
+  const span = spanOf(text, ["result"]);
+  if (span === undefined || agentEra === serverEra) return undefined;
+  if (agentEra === "legacy") return editMembers(text, span, {}, (key) => MODERN_MEMBERS.has(key));
+  const cache = CACHEABLE.has(method) ? { ttlMs: "0", cacheScope: '"private"' } : {};
+  return editMembers(text, span, { resultType: '"complete"', ...cache }, () => false);
+}
+
+/** SPEC MCP 2026-07-28: a resource that is not there is -32602; -32002 is never sent. */
+function editError(text: string, { agentEra, serverEra }: ResponseRewrite): Edit | undefined {
+  if (agentEra !== "modern" || serverEra !== "legacy") return undefined;
+  const isNotFound = rawAt(text, ["error", "code"]) === String(RPC.resourceNotFound);
+  return isNotFound ? replaceAt(text, ["error", "code"], String(RPC.invalidParams)) : undefined;
+}
+
+/** A progress notification of a server with the token of the agent. */
+export function progressToAgent(text: string, tokenText: string): Uint8Array {
+  const edit = replaceAt(text, ["params", "progressToken"], tokenText);
+  return formatUtf8(edit === undefined ? text : applyEdits(text, [edit]));
+}
+
+function replaceAt(text: string, path: readonly string[], value: string): Edit | undefined {
+  const span = spanOf(text, path);
+  return span === undefined ? undefined : { ...span, text: value };
+}
+
+function isEdit(edit: Edit | undefined): edit is Edit {
+  return edit !== undefined;
+}

@@ -1,0 +1,27 @@
+/** The members of `_meta` that MCP 2026-07-28 defines, and those that hosts put there. */
+
+/** Reserved keys under `io.modelcontextprotocol/`. */
+export const META = {
+  protocolVersion: "io.modelcontextprotocol/protocolVersion",
+  clientCapabilities: "io.modelcontextprotocol/clientCapabilities",
+  clientInfo: "io.modelcontextprotocol/clientInfo",
+  serverInfo: "io.modelcontextprotocol/serverInfo",
+  logLevel: "io.modelcontextprotocol/logLevel",
+  subscriptionId: "io.modelcontextprotocol/subscriptionId",
+  relatedTask: "io.modelcontextprotocol/related-task",
+} as const;
+
+/** Keys in which a host names its conversation: the word of the host, no more. */
+export const HOST_SESSION_KEYS = [
+  "threadId",
+  "vscode.conversationId",
+  "sessionID",
+  "antigravity.google/conversation_id",
+] as const;
+
+/** Ours, in results that the gateway makes itself. */
+export const OUR_META = {
+  reason: "countersign/reason",
+  policies: "countersign/policies",
+  receipt: "countersign/receipt",
+} as const;

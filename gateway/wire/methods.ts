@@ -1,0 +1,79 @@
+/**
+ * The method table: every method has a row, and what has none is refused with a receipt. A further revision is a change
+ * of this table.
+ */
+
+import type { Era } from "../../kernel/receipt/vocabulary.ts";
+import type { ListKind, TargetKind } from "../pipeline/call.ts";
+
+/** What becomes of a request. */
+export type RequestRule =
+  /** Answered by the gateway itself. */
+  | { readonly rule: "initialize" | "discover" | "ping" | "set-level" }
+  | { readonly rule: "list"; readonly list: ListKind }
+  /** Decided, then forwarded. `names` is the member of params that names the target. */
+  | { readonly rule: "forward"; readonly kind: TargetKind; readonly names: "name" | "uri" | "ref" }
+  /** Exists in MCP and is not carried. */
+  | { readonly rule: "unsupported" }
+  | { readonly rule: "tasks" }
+  /** Removed in this era, or of no era at all. */
+  | { readonly rule: "removed" | "unknown" };
+
+/** What becomes of a notification: `ignore` needs no receipt, `refuse` leaves one. */
+export type NotificationRule = "cancel" | "ignore" | "refuse";
+
+type Row = Readonly<Record<Era, RequestRule>>;
+
+const REMOVED: RequestRule = { rule: "removed" };
+const UNKNOWN: RequestRule = { rule: "unknown" };
+const UNSUPPORTED: RequestRule = { rule: "unsupported" };
+
+function both(rule: RequestRule): Row {
+  return { modern: rule, legacy: rule };
+}
+
+function list(kind: ListKind): Row {
+  return both({ rule: "list", list: kind });
+}
+
+function forward(kind: TargetKind, names: "name" | "uri" | "ref"): Row {
+  return both({ rule: "forward", kind, names });
+}
+
+const REQUESTS: ReadonlyMap<string, Row> = new Map([
+  ["initialize", { modern: REMOVED, legacy: { rule: "initialize" } }],
+  ["server/discover", { modern: { rule: "discover" }, legacy: UNKNOWN }],
+  ["ping", { modern: REMOVED, legacy: { rule: "ping" } }],
+  ["logging/setLevel", { modern: REMOVED, legacy: { rule: "set-level" } }],
+  ["tools/list", list("tools")],
+  ["prompts/list", list("prompts")],
+  ["resources/list", list("resources")],
+  ["resources/templates/list", list("resourceTemplates")],
+  ["tools/call", forward("tool", "name")],
+  ["prompts/get", forward("prompt", "name")],
+  ["resources/read", forward("resource", "uri")],
+  ["completion/complete", forward("completion", "ref")],
+  ["subscriptions/listen", { modern: UNSUPPORTED, legacy: UNKNOWN }],
+  ["resources/subscribe", { modern: REMOVED, legacy: UNSUPPORTED }],
+  ["resources/unsubscribe", { modern: REMOVED, legacy: UNSUPPORTED }],
+  ["tasks/get", { modern: { rule: "tasks" }, legacy: UNSUPPORTED }],
+  ["tasks/update", { modern: { rule: "tasks" }, legacy: UNKNOWN }],
+  ["tasks/cancel", { modern: { rule: "tasks" }, legacy: UNSUPPORTED }],
+  ["tasks/result", { modern: REMOVED, legacy: UNSUPPORTED }],
+  ["tasks/list", { modern: REMOVED, legacy: UNSUPPORTED }],
+] as const);
+
+/** The row of a request's method. */
+export function requestRule(method: string, era: Era): RequestRule {
+  return REQUESTS.get(method)?.[era] ?? UNKNOWN;
+}
+
+/** What becomes of a notification. Over HTTP a modern request is cancelled by closing its stream. */
+export function notificationRule(method: string, era: Era, transport: "http" | "stdio"): NotificationRule {
+  if (method === "notifications/cancelled") return era === "modern" && transport === "http" ? "ignore" : "cancel";
+  if (method === "notifications/initialized") return era === "legacy" ? "ignore" : "refuse";
+  return "refuse";
+}
+
+/** Every method with a row, for the documentation's test. */
+export const METHOD_ROWS: ReadonlyMap<string, Row> = REQUESTS;

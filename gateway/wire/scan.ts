@@ -1,0 +1,121 @@
+/**
+ * The strict scan of every message, both ways, before anything reads it (docs/gateway.md lists its codes). It accepts
+ * only what two different JSON readers cannot understand differently. The kernel's reader refuses syntax, encoding, equal
+ * keys, lone surrogates and depth; what MCP adds is here.
+ */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import { foldKey } from "./fold.ts";
+import { hasReservedAlias } from "./reserved-keys.ts";
+
+/** `ingress`: from an agent; `egress`: from a server. */
+export type Scope = "ingress" | "egress";
+
+/** A document that passed: its text (offsets of tokens refer to it) and its value. */
+export interface Scanned {
+  readonly type: "scanned";
+  readonly text: string;
+  readonly value: JsonObject;
+}
+
+/** Why a document is refused. */
+export interface ScanFault {
+  readonly type: "fault";
+  readonly reason: ReasonCode;
+}
+
+const MAX_DEPTH = 64;
+const MAX_MEMBERS = 10_000;
+const MAX_TOKENS = 200_000;
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+const REASONS: Readonly<Record<string, ReasonCode>> = {
+  ERR_JSON_SIZE: "json.size",
+  ERR_UTF8: "json.utf8",
+  ERR_JSON_SYNTAX: "json.syntax",
+  ERR_JSON_DEPTH: "json.depth",
+  ERR_JSON_SURROGATE: "json.surrogate",
+  ERR_JSON_DUPLICATE_KEY: "json.duplicate-key",
+};
+
+/** Scans the bytes of one document; the first fault decides. */
+export function scanJson(bytes: Uint8Array, scope: Scope, maxBytes: number): Scanned | ScanFault {
+  if (bytes.length > maxBytes) return fault("json.size");
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return fault("json.bom");
+  let value: JsonValue;
+  try {
+    value = parseJson(bytes, { maxBytes, maxDepth: MAX_DEPTH, numbers: "rounded" });
+  } catch (error) {
+    const reason = isCodedError(error) ? REASONS[error.code] : undefined;
+    if (reason === undefined) throw error;
+    return fault(reason);
+  }
+  const reason = faultOf(value, scope);
+  if (reason !== undefined) return fault(reason);
+  if (!isJsonObject(value)) return fault("json.shape");
+  return { type: "scanned", text: decoder.decode(bytes), value };
+}
+
+function faultOf(value: JsonValue, scope: Scope): ReasonCode | undefined {
+  const traits = surveyValue(value);
+  if (traits.isTooLarge) return "json.members";
+  if (isJsonObject(value) && hasReservedAlias(value)) return "json.reserved-alias";
+  if (scope === "egress") return undefined;
+  if (isJsonObject(value) && hasArgumentCollision(value)) return "json.case-collision";
+  if (traits.hasProtoKey) return "json.proto-key";
+  return traits.hasInexactNumber ? "json.number-range" : undefined;
+}
+
+function fault(reason: ReasonCode): ScanFault {
+  return { type: "fault", reason };
+}
+
+/** What one walk over a value finds. */
+interface Traits {
+  tokens: number;
+  isTooLarge: boolean;
+  hasProtoKey: boolean;
+  /** Rounded to an integer that is not safe, or beyond a double. */
+  hasInexactNumber: boolean;
+}
+
+function surveyValue(value: JsonValue): Traits {
+  const traits: Traits = { tokens: 0, isTooLarge: false, hasProtoKey: false, hasInexactNumber: false };
+  survey(value, traits);
+  return traits;
+}
+
+/** Recursion is bounded: the reader refused deeper documents. */
+function survey(value: JsonValue, traits: Traits): void {
+  traits.tokens += 1;
+  if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) traits.hasInexactNumber = true;
+  if (typeof value !== "object" || value === null) return;
+  const isObject = isJsonObject(value);
+  const keys = isObject ? Object.keys(value) : [];
+  const items = Object.values(value);
+  traits.tokens += keys.length;
+  if (items.length > MAX_MEMBERS || traits.tokens > MAX_TOKENS) {
+    traits.isTooLarge = true;
+    return;
+  }
+  if (keys.includes("__proto__")) traits.hasProtoKey = true;
+  for (const item of items) if (item !== undefined && !traits.isTooLarge) survey(item, traits);
+}
+
+/** Two keys of one object with one fold, anywhere inside `arguments` or `inputResponses`. */
+function hasArgumentCollision({ params }: JsonObject): boolean {
+  if (!isJsonObject(params)) return false;
+  return hasCollision(params["arguments"]) || hasCollision(params["inputResponses"]);
+}
+
+function hasCollision(value: JsonValue | undefined): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (isJsonObject(value)) {
+    const keys = Object.keys(value);
+    if (new Set(keys.map(foldKey)).size < keys.length) return true;
+  }
+  return Object.values(value).some(hasCollision);
+}
