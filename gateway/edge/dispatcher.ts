@@ -43,7 +43,10 @@ async function answer(options: EdgeOptions, inFlight: InFlight, request: AgentRe
       return withPlace(options, inFlight, request, () => forwardCall(options, request, row));
     case "tasks":
       return refuseRequest(options, tasksRefusal(), request);
-    default:
+    case "initialize":
+    case "removed":
+    case "unknown":
+    case "unsupported":
       return refuseRequest(options, methodRefusal(request, row.rule), request);
   }
 }

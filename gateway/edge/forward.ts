@@ -45,7 +45,8 @@ function inboundCall(
   kind: ForwardRule["kind"],
 ): InboundCall {
   const facts = upstream.facts();
-  const rewrite = { id, era: facts.era, ...(rename === undefined ? {} : { name: rename }) };
+  const isLine = facts.transport === "stdio";
+  const rewrite = { id, era: facts.era, isLine, ...(rename === undefined ? {} : { name: rename }) };
   return {
     wire: wireFacts(request),
     caller: request.caller,
@@ -82,7 +83,7 @@ async function dispatch(
   const { era } = call.upstream;
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   const { message, idText } = request;
-  const rewrite = { idText, method: message.method, agentEra: request.era, serverEra: era };
+  const rewrite = { idText, method: message.method, agentEra: request.era, serverEra: era, isLine: isLine(request) };
   const { outcome, bytes } = outcomeOf(
     reply,
     (text) => responseToAgent(text, rewrite),
@@ -98,7 +99,7 @@ async function send(request: AgentRequest, routed: Routed, call: InboundCall, id
   }
   const { message, notify } = request;
   const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
-  const onProgress = (text: string): void => notify?.(progressToAgent(text, token ?? "null"));
+  const onProgress = (text: string): void => notify?.(progressToAgent(text, token ?? "null", isLine(request)));
   return routed.upstream.request({
     id,
     method: message.method,
@@ -107,6 +108,10 @@ async function send(request: AgentRequest, routed: Routed, call: InboundCall, id
     signal: request.signal,
     ...(notify === undefined || token === undefined ? {} : { onProgress }),
   });
+}
+
+function isLine({ transport }: AgentRequest): boolean {
+  return transport === "stdio";
 }
 
 /** The mirrored headers of a modern leg, made anew from what is sent. */

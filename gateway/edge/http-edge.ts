@@ -1,9 +1,18 @@
-/** Streamable HTTP toward agents: `/mcp` and `/s/<serverId>/mcp`, both eras. */
+/**
+ * Streamable HTTP toward agents: `/mcp` and `/s/<serverId>/mcp`, both eras (docs/gateway.md). Checks run in the order of
+ * the specification; each refusal is an error with a reason, and leaves a receipt.
+ */
 
-import { BugError } from "../../kernel/errors.ts";
-import type { CallerToken, EdgeOptions } from "./edge-options.ts";
+import { createServer, type Server } from "node:http";
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { makeAuthenticate } from "./bearer.ts";
+import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
+import { type CallerToken, DEFAULT_EDGE_LIMITS, type EdgeLimits, type EdgeOptions } from "./edge-options.ts";
+import { allowedNames } from "./http-checks.ts";
+import { answerBroken, type RequestDeps, serve } from "./http-request.ts";
+import { LegacySessions } from "./legacy-sessions.ts";
 
-/** An edge that listens. */
+/** An edge over HTTP. */
 export interface HttpEdgeOptions extends EdgeOptions {
   /** Port 0 takes any free one. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -18,7 +27,7 @@ export interface HttpEdgeOptions extends EdgeOptions {
 export interface HttpEdge {
   /** `http://host:port`, without a slash at the end. */
   readonly url: string;
-  /** Ends idle connections and streams at once, lets calls in flight end within `closeMs`, refuses new ones. */
+  /** Ends idle connections at once, lets calls in flight end within `closeMs`, refuses new ones. */
   readonly close: () => Promise<void>;
 }
 
@@ -27,6 +36,71 @@ export interface HttpEdge {
  *
  * @throws {StoreError} ERR_SERVICE_START if the address cannot be listened on
  */
-export function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge> {
-  throw new BugError(`startHttpEdge: ${options.listen.host}`);
+export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge> {
+  const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
+  const server = createServer({ maxHeaderSize: limits.maxHeaderBytes, requestTimeout: 2 * limits.bodyMs });
+  const port = await listen(server, options.listen);
+  const dispatcher = makeDispatcher(options);
+  let isClosing = false;
+  const edge: RequestDeps = {
+    ...options,
+    limits,
+    dispatcher,
+    maxBodyBytes: limits.maxBodyBytes,
+    sessions: makeSessions(options, limits),
+    allowed: allowedNames(port, options.allowedHosts ?? [], options.allowedOrigins ?? []),
+    authenticate: makeAuthenticate(options.tokens),
+    isClosing: () => isClosing,
+  };
+  server.on("request", (request, response) => void serve(edge, request, response));
+  server.on("clientError", (error: { code?: string }, socket) => answerBroken(edge, error.code, socket));
+  const { host } = options.listen;
+  const close = async (): Promise<void> => {
+    isClosing = true;
+    await closeServer(server, dispatcher, limits.closeMs);
+  };
+  return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, close };
+}
+
+function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessions {
+  return new LegacySessions({
+    nowMs: options.nowMs,
+    randomBytes: options.randomBytes,
+    maxSessions: limits.maxSessions,
+    idleMs: limits.sessionIdleMs,
+    maxAgeMs: limits.sessionMaxAgeMs,
+    onEnd: ({ caller, key }, reason) => {
+      options.pipeline.sealSession(caller, key, reason).catch((error: unknown) => {
+        options.logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a session could not be sealed");
+      });
+    },
+  });
+}
+
+function listen(server: Server, { host, port }: HttpEdgeOptions["listen"]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) => {
+      reject(new StoreError("ERR_SERVICE_START", `the gateway cannot listen on ${host}:${port}`, { cause }));
+    });
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}
+
+/** Stops taking connections, waits for calls, then ends what is left. */
+async function closeServer(server: Server, dispatcher: Dispatcher, limitMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([dispatcher.drained().then(() => new Promise((resolve) => setImmediate(resolve))), limit]);
+  server.closeIdleConnections();
+  await Promise.race([closed, limit]);
+  clearTimeout(timer);
+  server.closeAllConnections();
+  await closed;
 }

@@ -24,10 +24,10 @@ export async function refuse(
   facts: Omit<Refusal, "step" | "reason">,
   idText: string | undefined,
 ): Promise<AgentAnswer> {
-  const { step, reason, rpcCode, httpStatus, message, data = {}, headers } = refusal;
+  const { step, reason, recorded = reason, rpcCode, httpStatus, message, data = {}, headers } = refusal;
   let receipt: ReceiptRef | undefined;
   try {
-    receipt = await pipeline.refuse({ step, reason, ...facts });
+    receipt = await pipeline.refuse({ step, reason: recorded, ...facts });
   } catch (error) {
     logger.error(
       { code: isCodedError(error) ? error.code : "ERR_BUG", reason },

@@ -1,11 +1,29 @@
-/** stdio toward one agent: JSON lines in, JSON lines out, nothing else. */
+/**
+ * stdio toward one agent: JSON lines in, JSON lines out, nothing else. One pair of streams is one launcher process and one
+ * session, minted by the gateway. The first `initialize` makes unclaimed requests legacy; modern ones carry their claim.
+ */
 
 import type { Readable, Writable } from "node:stream";
-import { BugError } from "../../kernel/errors.ts";
-import type { Caller } from "../pipeline/call.ts";
-import type { EdgeOptions } from "./edge-options.ts";
+import { concat } from "../../kernel/bytes.ts";
+import { formatHex } from "../../kernel/hex.ts";
+import type { Caller, Refusal, SessionKey, WireFacts } from "../pipeline/call.ts";
+import { LineReader } from "../upstream/line-reader.ts";
+import { eraOf } from "../wire/era.ts";
+import { notificationRule } from "../wire/methods.ts";
+import type { LegacyRevision } from "../wire/revisions.ts";
+import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
+import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
+import { rawAt } from "../wire/spans.ts";
+import type { AgentRequest } from "./agent-request.ts";
+import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
+import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
+import { readInitialize } from "./handshake.ts";
+import { initializeResult } from "./local-answers.ts";
+import { aggregatedMount, type Mount } from "./mount.ts";
+import { refuse } from "./refuse.ts";
+import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 
-/** One pair of streams is one launcher process: one session, minted by the gateway. */
+/** An edge over two streams. */
 export interface StdioEdgeOptions extends EdgeOptions {
   readonly input: Readable;
   readonly output: Writable;
@@ -15,7 +33,170 @@ export interface StdioEdgeOptions extends EdgeOptions {
   readonly signal: AbortSignal;
 }
 
+interface Pipe {
+  readonly options: StdioEdgeOptions;
+  readonly dispatcher: Dispatcher;
+  readonly mount: Mount;
+  readonly session: SessionKey;
+  readonly calls: RunningCalls;
+  readonly maxBytes: number;
+  /** Agreed by `initialize`. */
+  revision: LegacyRevision | undefined;
+}
+
+const KEY_BYTES = 16;
+const LINE_FEED = Uint8Array.of(0x0a);
+
 /** Serves until the input ends or the signal is aborted; calls in flight end first, within `closeMs`. */
-export function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
-  throw new BugError(`runStdioEdge: ${options.caller.issuer}`);
+export async function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
+  const { pipeline, caller, catalog, input } = options;
+  const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
+  const key = formatHex(options.randomBytes(KEY_BYTES));
+  const pipe: Pipe = {
+    options,
+    dispatcher: makeDispatcher(options),
+    mount: aggregatedMount(catalog),
+    session: { key, source: "launcher", trust: "gateway-minted" },
+    calls: makeRunningCalls(),
+    maxBytes: limits.maxBodyBytes,
+    revision: undefined,
+  };
+  const lines = new LineReader(limits.maxBodyBytes, {
+    onLine: (line) => void receive(pipe, line),
+    onOversize: () => void answerRefusal(pipe, undefined, undefined, scanRefusal("json.size")),
+  });
+  input.on("data", (chunk: Uint8Array) => lines.push(chunk));
+  await ended(input, options.signal);
+  input.removeAllListeners("data");
+  await drain(pipe, limits.closeMs);
+  await pipeline.sealSession(caller, pipe.session, "exit");
+}
+
+function ended(input: Readable, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    input.once("end", () => resolve());
+    input.once("close", () => resolve());
+    input.once("error", () => resolve());
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Lets calls in flight end; what is late is cancelled, and its outcome kept. */
+async function drain({ dispatcher, calls }: Pipe, limitMs: number): Promise<void> {
+  const timer = setTimeout(calls.cancelAll, limitMs);
+  await dispatcher.drained();
+  clearTimeout(timer);
+}
+
+async function receive(pipe: Pipe, line: Uint8Array): Promise<void> {
+  const { logger } = pipe.options;
+  const message = readMessage(line, "ingress", pipe.maxBytes);
+  try {
+    if (message.type === "fault") await answerRefusal(pipe, undefined, line, scanRefusal(message.reason));
+    else await handle(pipe, message, line);
+  } catch (error) {
+    logger.error({ err: error instanceof Error ? error.name : "unknown" }, "a request failed inside the gateway");
+  }
+}
+
+async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promise<void> {
+  if (message.type === "response") {
+    const text = "no request was sent to this agent";
+    return answerRefusal(pipe, message, line, refusal("classify", "rpc.shape", RPC.invalidRequest, 400, text));
+  }
+  const era = eraOf(message, undefined);
+  if (era.type === "refusal") return answerRefusal(pipe, message, line, era);
+  if (message.type === "notification") return handleNotification(pipe, message, line, era.type);
+  if (era.type === "modern") return answerRequest(pipe, message, line, { era: "modern", revision: era.revision });
+  if (message.method === "initialize") return initialize(pipe, message, line);
+  if (pipe.revision !== undefined) {
+    return answerRequest(pipe, message, line, { era: "legacy", revision: pipe.revision });
+  }
+  const text = "want initialize first, or a modern request with its version in _meta";
+  return answerRefusal(pipe, message, line, refusal("session", "session.required", RPC.invalidRequest, 400, text));
+}
+
+async function initialize(pipe: Pipe, message: RpcRequest, line: Uint8Array): Promise<void> {
+  const agreed = readInitialize(message);
+  if (typeof agreed !== "string") return answerRefusal(pipe, message, line, agreed);
+  pipe.revision = agreed;
+  write(pipe, resultResponse(idTextOf(message), initializeResult(pipe.options, pipe.mount, agreed)));
+}
+
+async function answerRequest(
+  pipe: Pipe,
+  message: RpcRequest,
+  received: Uint8Array,
+  leg: Pick<AgentRequest, "era" | "revision">,
+): Promise<void> {
+  const { calls, dispatcher, mount, session, options } = pipe;
+  const { signal, done } = calls.start(message.id);
+  try {
+    const answer = await dispatcher.answer({
+      message,
+      received,
+      idText: idTextOf(message),
+      transport: "stdio",
+      caller: options.caller,
+      session,
+      mount,
+      headers: undefined,
+      signal,
+      notify: (notification) => write(pipe, notification),
+      ...leg,
+    });
+    write(pipe, answer.bytes);
+  } finally {
+    done();
+  }
+}
+
+async function handleNotification(
+  pipe: Pipe,
+  message: RpcNotification,
+  line: Uint8Array,
+  era: "modern" | "legacy",
+): Promise<void> {
+  const rule = notificationRule(message.method, era, "stdio");
+  const { requestId } = message.params;
+  if (rule === "cancel" && (typeof requestId === "string" || typeof requestId === "number")) {
+    pipe.calls.cancel(requestId);
+  }
+  if (rule !== "refuse") return;
+  const text = "the gateway does not carry this notification";
+  const refused = refusal("classify", "mcp.notification-refused", RPC.invalidRequest, 400, text);
+  // A notification has no answer; the receipt is what remains of it.
+  await refuse(pipe.options, refused, factsOf(pipe, message, line), undefined);
+}
+
+async function answerRefusal(
+  pipe: Pipe,
+  message: RpcMessage | undefined,
+  line: Uint8Array | undefined,
+  refused: WireRefusal,
+): Promise<void> {
+  const idText = message?.type === "request" ? idTextOf(message) : undefined;
+  const answer = await refuse(pipe.options, refused, factsOf(pipe, message, line), idText);
+  if (message?.type !== "notification") write(pipe, answer.bytes);
+}
+
+function factsOf(
+  { options, session }: Pipe,
+  message: RpcMessage | undefined,
+  line: Uint8Array | undefined,
+): Omit<Refusal, "step" | "reason"> {
+  const isCall = message?.type === "request" || message?.type === "notification";
+  const method = isCall ? { method: message.method } : {};
+  const id = message?.type === "request" ? { id: message.id } : {};
+  const wire: WireFacts = { transport: "stdio", ...method, ...id };
+  return { wire, caller: options.caller, session, ...(line === undefined ? {} : { received: line }) };
+}
+
+function write({ options }: Pipe, message: Uint8Array): void {
+  if (options.output.writable) options.output.write(concat(message, LINE_FEED));
+}
+
+function idTextOf(message: RpcRequest): string {
+  return rawAt(message.text, ["id"]) ?? JSON.stringify(message.id);
 }

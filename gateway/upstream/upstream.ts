@@ -3,12 +3,14 @@
  * the bytes that they are given; what came of one is data, never an exception, because a receipt must say it.
  */
 
-import { BugError } from "../../kernel/errors.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect, Status } from "../../kernel/receipt/vocabulary.ts";
 import type { ListedSurface, ServerIdentity, UpstreamFacts } from "../pipeline/call.ts";
+import { connectHttp } from "./http-upstream.ts";
+import { connectStdio } from "./stdio-upstream.ts";
 import type { UpstreamConfig } from "./upstream-config.ts";
+import type { UpstreamLimits } from "./upstream-limits.ts";
 
 /** Structured logging; never bodies, header values or secrets. */
 export interface Logger {
@@ -16,38 +18,6 @@ export interface Logger {
   readonly warn: (fields: object, message: string) => void;
   readonly error: (fields: object, message: string) => void;
 }
-
-/** Bounds of one server's leg. */
-export interface UpstreamLimits {
-  /** One JSON answer, one SSE event, one line. */
-  readonly maxMessageBytes: number;
-  readonly connectMs: number;
-  readonly firstByteMs: number;
-  /** Silence inside an answer; progress ends it. */
-  readonly idleMs: number;
-  readonly totalMs: number;
-  /** Wait for `server/discover` of a server that may hang on it. */
-  readonly probeMs: number;
-  readonly maxPages: number;
-  readonly maxDefinitions: number;
-  readonly maxDefinitionBytes: number;
-  /** Starts of one child within a minute. */
-  readonly startsPerMinute: number;
-}
-
-/** Limits of the gateway's specification. */
-export const DEFAULT_UPSTREAM_LIMITS: UpstreamLimits = {
-  maxMessageBytes: 16 * 1024 * 1024,
-  connectMs: 30_000,
-  firstByteMs: 30_000,
-  idleMs: 60_000,
-  totalMs: 600_000,
-  probeMs: 5_000,
-  maxPages: 100,
-  maxDefinitions: 2_000,
-  maxDefinitionBytes: 256 * 1024,
-  startsPerMinute: 5,
-};
 
 /** What the connection to a server is made of. */
 export interface UpstreamDeps {
@@ -127,6 +97,5 @@ export interface Upstream {
  * @throws {StoreError} ERR_UPSTREAM if it cannot be started or reached, or speaks no revision that we speak
  */
 export function connectUpstream(config: UpstreamConfig, deps: UpstreamDeps): Promise<Upstream> {
-  void deps;
-  throw new BugError(`connectUpstream: ${config.id}`);
+  return config.transport === "stdio" ? connectStdio(config, deps) : connectHttp(config, deps);
 }

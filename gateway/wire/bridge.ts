@@ -15,6 +15,8 @@ import { applyEdits, type Edit, editMembers, memberSpans, rawAt, spanOf } from "
 export interface RequestRewrite {
   readonly id: number;
   readonly era: Era;
+  /** True if the message must fit on one line: raw line ends between its tokens become spaces. */
+  readonly isLine: boolean;
   /** Where the target's name or URI stands, and its name at the server, if it is another there. */
   readonly name?: { readonly path: readonly string[]; readonly value: string };
 }
@@ -31,7 +33,12 @@ export function requestToServer({ text }: RpcRequest, rewrite: RequestRewrite): 
   const edits: (Edit | undefined)[] = [replaceAt(text, ["id"], String(rewrite.id))];
   if (rewrite.name !== undefined) edits.push(replaceAt(text, rewrite.name.path, JSON.stringify(rewrite.name.value)));
   edits.push(editMeta(text, rewrite));
-  return formatUtf8(applyEdits(text, edits.filter(isEdit)));
+  return formatMessage(applyEdits(text, edits.filter(isEdit)), rewrite.isLine);
+}
+
+/** Line ends stand between tokens only: inside a string JSON escapes them. */
+function formatMessage(text: string, isLine: boolean): Uint8Array {
+  return formatUtf8(isLine ? text.replace(/[\r\n]/gu, " ") : text);
 }
 
 /** `_meta` for the server's era. The progress token becomes our id: tokens of two agents may be equal. */
@@ -64,6 +71,7 @@ export interface ResponseRewrite {
   readonly method: string;
   readonly agentEra: Era;
   readonly serverEra: Era;
+  readonly isLine: boolean;
 }
 
 /** Methods whose modern results say how long they may be kept. */
@@ -73,7 +81,7 @@ const MODERN_MEMBERS: ReadonlySet<string> = new Set(["resultType", "ttlMs", "cac
 /** The response as it is returned to the agent. */
 export function responseToAgent(text: string, rewrite: ResponseRewrite): Uint8Array {
   const edits = [replaceAt(text, ["id"], rewrite.idText), editResult(text, rewrite), editError(text, rewrite)];
-  return formatUtf8(applyEdits(text, edits.filter(isEdit)));
+  return formatMessage(applyEdits(text, edits.filter(isEdit)), rewrite.isLine);
 }
 
 function editResult(text: string, { method, agentEra, serverEra }: ResponseRewrite): Edit | undefined {
@@ -92,9 +100,9 @@ function editError(text: string, { agentEra, serverEra }: ResponseRewrite): Edit
 }
 
 /** A progress notification of a server with the token of the agent. */
-export function progressToAgent(text: string, tokenText: string): Uint8Array {
+export function progressToAgent(text: string, tokenText: string, isLine: boolean): Uint8Array {
   const edit = replaceAt(text, ["params", "progressToken"], tokenText);
-  return formatUtf8(edit === undefined ? text : applyEdits(text, [edit]));
+  return formatMessage(edit === undefined ? text : applyEdits(text, [edit]), isLine);
 }
 
 function replaceAt(text: string, path: readonly string[], value: string): Edit | undefined {

@@ -25,6 +25,8 @@ export interface WireRefusal {
   readonly type: "refusal";
   readonly step: Step;
   readonly reason: ReasonCode;
+  /** What the receipt says, where the agent is told less. */
+  readonly recorded?: ReasonCode;
   readonly rpcCode: number;
   readonly httpStatus: number;
   readonly message: string;
@@ -41,7 +43,7 @@ export function refusal(
   rpcCode: number,
   httpStatus: number,
   message: string,
-  more: Pick<WireRefusal, "data" | "headers"> = {},
+  more: Pick<WireRefusal, "data" | "headers" | "recorded"> = {},
 ): WireRefusal {
   return { type: "refusal", step, reason, rpcCode, httpStatus, message, ...more };
 }

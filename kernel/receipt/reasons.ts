@@ -47,6 +47,7 @@ export const REASON_CODES = {
   "field.not-configured": "nobody looked: the configuration does not ask for the fact",
   "field.not-reached": "nobody looked: the request was settled before that step",
   "http.accept": "the Accept header does not admit what MCP answers",
+  "http.body": "the body did not arrive whole and in time",
   "http.content-type": "the body is not of the content type that MCP uses",
   "http.header": "a header is malformed or given twice",
   "http.header-mismatch": "an MCP header says something else than the body",

@@ -1,0 +1,166 @@
+/** One POSTed message: scan, era, session, answer. The caller is authenticated. */
+
+import type { ServerResponse } from "node:http";
+import type { Caller, Refusal, WireFacts } from "../pipeline/call.ts";
+import { type EraOf, eraOf } from "../wire/era.ts";
+import { notificationRule } from "../wire/methods.ts";
+import type { Headers } from "../wire/mirrored-headers.ts";
+import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
+import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
+import { rawAt } from "../wire/spans.ts";
+import type { AgentRequest } from "./agent-request.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { EdgeOptions } from "./edge-options.ts";
+import { readInitialize } from "./handshake.ts";
+import type { HttpReply } from "./http-reply.ts";
+import type { LegacySession, LegacySessions } from "./legacy-sessions.ts";
+import { initializeResult } from "./local-answers.ts";
+import type { Mount } from "./mount.ts";
+import { refuse } from "./refuse.ts";
+import { modernSessionKey } from "./session-key.ts";
+
+/** What messages are handled with. */
+export interface MessageDeps extends EdgeOptions {
+  readonly dispatcher: Dispatcher;
+  readonly sessions: LegacySessions;
+  readonly maxBodyBytes: number;
+}
+
+/** One POST whose checks before the body passed. */
+export interface Post {
+  readonly caller: Caller;
+  readonly headers: Headers;
+  readonly path: string;
+  readonly mount: Mount;
+  readonly body: Uint8Array;
+  readonly response: ServerResponse;
+  readonly reply: HttpReply;
+}
+
+/** Answers it. */
+export async function handlePost(deps: MessageDeps, post: Post): Promise<void> {
+  const message = readMessage(post.body, "ingress", deps.maxBodyBytes);
+  if (message.type === "fault") return answerRefusal(deps, post, undefined, scanRefusal(message.reason));
+  if (message.type === "response") {
+    const text = "no request was sent to this agent";
+    return answerRefusal(deps, post, message, refusal("classify", "rpc.shape", RPC.invalidRequest, 400, text));
+  }
+  const era = eraOf(message, post.headers);
+  if (era.type === "refusal") return answerRefusal(deps, post, message, era);
+  return era.type === "modern" ? handleModern(deps, post, message, era) : handleLegacy(deps, post, message);
+}
+
+async function handleModern(
+  deps: MessageDeps,
+  post: Post,
+  message: RpcRequest | RpcNotification,
+  { revision }: Extract<EraOf, { type: "modern" }>,
+): Promise<void> {
+  if (message.type === "notification") return handleNotification(deps, post, message, undefined);
+  const session = modernSessionKey(message.params, post.headers["traceparent"]);
+  const controller = new AbortController();
+  const onClose = (): void => controller.abort();
+  // SPEC MCP 2026-07-28: closing the response stream cancels the request.
+  post.response.once("close", onClose);
+  const leg = { era: "modern", revision, session, signal: controller.signal } as const;
+  const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
+  post.response.off("close", onClose);
+  post.reply.send(answer);
+}
+
+async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest | RpcNotification): Promise<void> {
+  if (message.type === "request" && message.method === "initialize") return initialize(deps, post, message);
+  const session = findSession(deps.sessions, post);
+  if (session.type === "refusal") return answerRefusal(deps, post, message, session);
+  if (message.type === "notification") return handleNotification(deps, post, message, session.session);
+  const { key, revision, calls } = session.session;
+  // A closed connection does not cancel a legacy request; notifications/cancelled does.
+  const { signal, done } = calls.start(message.id);
+  try {
+    const leg = { era: "legacy", revision, session: key, signal } as const;
+    post.reply.send(await deps.dispatcher.answer(agentRequest(post, message, leg)));
+  } finally {
+    done();
+  }
+}
+
+async function initialize(deps: MessageDeps, post: Post, message: RpcRequest): Promise<void> {
+  const agreed = readInitialize(message);
+  if (typeof agreed !== "string") return answerRefusal(deps, post, message, agreed);
+  const session = deps.sessions.open(post.caller, post.path, agreed);
+  if (session === undefined) {
+    const headers = { "Retry-After": "60" };
+    const full = refusal("limits", "limit.total", RPC.limit, 503, "too many sessions are open", { headers });
+    return answerRefusal(deps, post, message, full);
+  }
+  const bytes = resultResponse(idTextOf(message), initializeResult(deps, post.mount, agreed));
+  post.reply.send({ httpStatus: 200, bytes, headers: { "Mcp-Session-Id": session.id } });
+}
+
+async function handleNotification(
+  deps: MessageDeps,
+  post: Post,
+  message: RpcNotification,
+  session: LegacySession | undefined,
+): Promise<void> {
+  const rule = notificationRule(message.method, session === undefined ? "modern" : "legacy", "http");
+  if (rule === "cancel") {
+    const { requestId } = message.params;
+    if (typeof requestId === "string" || typeof requestId === "number") session?.calls.cancel(requestId);
+  }
+  if (rule !== "refuse") return post.reply.sendEmpty(202);
+  const text = "the gateway does not carry this notification";
+  const refused = refusal("classify", "mcp.notification-refused", RPC.invalidRequest, 400, text);
+  if (session === undefined) return answerRefusal(deps, post, message, refused);
+  // A legacy client takes an error on a notification for a broken connection.
+  await refuse(deps, refused, { ...factsOf(post, message), session: session.key }, undefined);
+  post.reply.sendEmpty(202);
+}
+
+/** The session that a legacy request names. */
+export function findSession(
+  sessions: LegacySessions,
+  { headers, caller, path }: Pick<Post, "headers" | "caller" | "path">,
+): { readonly type: "session"; readonly session: LegacySession } | WireRefusal {
+  const id = headers["mcp-session-id"];
+  if (id === undefined) {
+    const text = "want Mcp-Session-Id, or a modern request with its version in _meta";
+    return refusal("session", "session.required", RPC.invalidRequest, 400, text);
+  }
+  const found = sessions.find(id, caller, path);
+  if (found.type === "session") return found;
+  const recorded = found.type === "foreign" ? "session.foreign" : "session.unknown";
+  return refusal("session", "session.unknown", RPC.invalidRequest, 404, "no such session", { recorded });
+}
+
+function agentRequest(
+  post: Post,
+  message: RpcRequest,
+  leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal">,
+): AgentRequest {
+  const { body, caller, mount, headers, reply } = post;
+  const idText = idTextOf(message);
+  return { message, received: body, idText, transport: "http", caller, mount, headers, notify: reply.notify, ...leg };
+}
+
+async function answerRefusal(
+  deps: MessageDeps,
+  post: Post,
+  message: RpcMessage | undefined,
+  refused: WireRefusal,
+): Promise<void> {
+  const idText = message?.type === "request" ? idTextOf(message) : undefined;
+  post.reply.send(await refuse(deps, refused, factsOf(post, message), idText));
+}
+
+function factsOf({ caller, body }: Post, message: RpcMessage | undefined): Omit<Refusal, "step" | "reason"> {
+  const isCall = message?.type === "request" || message?.type === "notification";
+  const method = isCall ? { method: message.method } : {};
+  const id = message?.type === "request" ? { id: message.id } : {};
+  const wire: WireFacts = { transport: "http", ...method, ...id };
+  return { wire, caller, received: body };
+}
+
+function idTextOf(message: RpcRequest): string {
+  return rawAt(message.text, ["id"]) ?? JSON.stringify(message.id);
+}

@@ -1,0 +1,42 @@
+/** Requests of one agent that run, by their JSON-RPC id, so that a cancellation finds them. */
+
+import type { RpcId } from "../wire/rpc.ts";
+
+/** The requests of one session or pipe. An id that is used twice names both. */
+export interface RunningCalls {
+  readonly size: number;
+  /** Registers a request; call `done` when it is answered. */
+  readonly start: (id: RpcId) => { readonly signal: AbortSignal; readonly done: () => void };
+  /** Cancels every request with this id; false if there is none. */
+  readonly cancel: (id: RpcId) => boolean;
+  readonly cancelAll: () => void;
+}
+
+/** Makes an empty table. */
+export function makeRunningCalls(): RunningCalls {
+  const byId = new Map<RpcId, Set<AbortController>>();
+  const cancel = (id: RpcId): boolean => {
+    const controllers = byId.get(id);
+    for (const controller of controllers ?? []) controller.abort();
+    return controllers !== undefined;
+  };
+  return {
+    get size() {
+      return byId.size;
+    },
+    start: (id) => {
+      const controller = new AbortController();
+      const controllers = byId.get(id) ?? new Set();
+      byId.set(id, controllers.add(controller));
+      const done = (): void => {
+        controllers.delete(controller);
+        if (controllers.size === 0 && byId.get(id) === controllers) byId.delete(id);
+      };
+      return { signal: controller.signal, done };
+    },
+    cancel,
+    cancelAll: () => {
+      for (const id of [...byId.keys()]) cancel(id);
+    },
+  };
+}

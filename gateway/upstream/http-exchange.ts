@@ -1,0 +1,205 @@
+/**
+ * One POST to a Streamable HTTP server: JSON or an event stream comes back, within bounds of bytes and time. Redirects are
+ * not followed; the server's headers go no further.
+ */
+
+import { concat, formatUtf8 } from "../../kernel/bytes.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Effect } from "../../kernel/receipt/vocabulary.ts";
+import { type RpcMessage, readMessage } from "../wire/rpc.ts";
+import { SseReader } from "./sse-reader.ts";
+import type { UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import type { UpstreamLimits } from "./upstream-limits.ts";
+
+/** Where requests go. */
+export interface HttpSite {
+  readonly url: string;
+  readonly fetch: typeof fetch;
+  readonly limits: UpstreamLimits;
+  /** A message on the stream that is not the response: a request or a notification of the server. */
+  readonly onMessage: (message: Exclude<RpcMessage, { type: "response" }>, received: Uint8Array) => void;
+}
+
+/** A reply with what HTTP said beside it. */
+export interface HttpReplied {
+  readonly reply: UpstreamReply;
+  /** 0 if there was no answer. */
+  readonly status: number;
+  readonly sessionId: string | undefined;
+}
+
+type Failure = Extract<UpstreamReply, { type: "failed" }>;
+
+/** Sends a request and reads what comes back. Never rejects. */
+export async function postRequest(
+  site: HttpSite,
+  request: UpstreamRequest,
+  headers: Readonly<Record<string, string>>,
+): Promise<HttpReplied> {
+  const clock = startClock(site.limits, request.signal);
+  try {
+    const { url, fetch } = site;
+    const body = request.bytes;
+    const init = { method: "POST", headers: { ...headers }, body, redirect: "manual", signal: clock.signal } as const;
+    const response = await fetch(url, init);
+    clock.onByte();
+    const sessionId = response.headers.get("mcp-session-id") ?? undefined;
+    const reply = await readReply(site, request, response, clock);
+    return { reply, status: response.status, sessionId };
+  } catch (error) {
+    return { reply: clock.failure() ?? connectFailure(error), status: 0, sessionId: undefined };
+  } finally {
+    clock.stop();
+  }
+}
+
+async function readReply(
+  site: HttpSite,
+  request: UpstreamRequest,
+  response: Response,
+  clock: Clock,
+): Promise<UpstreamReply> {
+  if (response.status >= 300 && response.status < 400) return drop(response, "upstream.redirect");
+  const type = response.headers.get("content-type") ?? "";
+  try {
+    if (/^application\/json\b/iu.test(type)) return await readJson(site, request, response, clock);
+    if (response.ok && /^text\/event-stream\b/iu.test(type)) return await readStream(site, request, response, clock);
+  } catch {
+    return clock.failure() ?? failure("upstream.closed");
+  }
+  return drop(response, response.ok ? "upstream.invalid" : "upstream.status");
+}
+
+async function readJson(
+  { limits }: HttpSite,
+  request: UpstreamRequest,
+  response: Response,
+  clock: Clock,
+): Promise<UpstreamReply> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunksOf(response)) {
+    clock.onByte();
+    length += chunk.length;
+    if (length > limits.maxMessageBytes) return failure("json.size");
+    chunks.push(chunk);
+  }
+  const bytes = concat(...chunks);
+  const message = readMessage(bytes, "egress", limits.maxMessageBytes);
+  if (message.type === "response" && message.id === request.id) return answered(message, bytes);
+  if (!response.ok) return failure("upstream.status", bytes);
+  return failure(message.type === "fault" ? message.reason : "upstream.id-unknown", bytes);
+}
+
+async function readStream(
+  site: HttpSite,
+  request: UpstreamRequest,
+  response: Response,
+  clock: Clock,
+): Promise<UpstreamReply> {
+  const reader = new SseReader(site.limits.maxMessageBytes);
+  for await (const chunk of chunksOf(response)) {
+    clock.onByte();
+    const events = reader.push(chunk);
+    if (events === undefined) return failure("json.size");
+    for (const event of events) {
+      const reply = takeEvent(site, request, formatUtf8(event));
+      if (reply !== undefined) return reply;
+    }
+  }
+  return failure("upstream.closed");
+}
+
+/** The reply, if this event ends the request. */
+function takeEvent(site: HttpSite, request: UpstreamRequest, bytes: Uint8Array): UpstreamReply | undefined {
+  const message = readMessage(bytes, "egress", site.limits.maxMessageBytes);
+  if (message.type === "fault") return failure(message.reason, bytes);
+  if (message.type === "response") {
+    return message.id === request.id ? answered(message, bytes) : failure("upstream.id-unknown", bytes);
+  }
+  const isProgress = message.type === "notification" && message.method === "notifications/progress";
+  if (!isProgress) site.onMessage(message, bytes);
+  else if (message.params["progressToken"] === request.id) request.onProgress?.(message.text);
+  return undefined;
+}
+
+/** The chunks of the body, as the bytes that they are. */
+async function* chunksOf(response: Response): AsyncGenerator<Uint8Array, void> {
+  const reader = response.body?.getReader();
+  for (;;) {
+    const step: { done: boolean; value?: unknown } | undefined = await reader?.read();
+    if (step === undefined || step.done) return;
+    if (step.value instanceof Uint8Array) yield step.value;
+  }
+}
+
+function answered({ text, value }: Extract<RpcMessage, { type: "response" }>, bytes: Uint8Array): UpstreamReply {
+  return { type: "answered", bytes, text, body: value };
+}
+
+async function drop(response: Response, reason: ReasonCode): Promise<UpstreamReply> {
+  await response.body?.cancel();
+  return failure(reason);
+}
+
+function failure(reason: ReasonCode, bytes?: Uint8Array, effect: Effect = "unknown"): Failure {
+  return { type: "failed", status: "upstream_error", effect, reason, ...(bytes === undefined ? {} : { bytes }) };
+}
+
+const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "CERT_HAS_EXPIRED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+]);
+
+/** Nothing was sent if there was no connection; else nobody knows. */
+function connectFailure(error: unknown): Failure {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
+  return NOT_CONNECTED.has(code) ? failure("upstream.connect", undefined, "none") : failure("upstream.closed");
+}
+
+/** The time limits of one request: to the first byte, of silence, in all; and its cancellation. */
+interface Clock {
+  readonly signal: AbortSignal;
+  readonly onByte: () => void;
+  /** Why the request was aborted, if it was. */
+  readonly failure: () => Failure | undefined;
+  readonly stop: () => void;
+}
+
+function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, cancelled: AbortSignal): Clock {
+  const controller = new AbortController();
+  let why: Failure | undefined;
+  const abort = (failed: Failure): void => {
+    why ??= failed;
+    controller.abort();
+  };
+  const late = (): void => abort({ type: "failed", status: "timeout", effect: "unknown", reason: "upstream.timeout" });
+  const cancel = (): void =>
+    abort({ type: "failed", status: "cancelled", effect: "unknown", reason: "client.cancelled" });
+  let silence = setTimeout(late, firstByteMs);
+  const total = setTimeout(late, totalMs);
+  if (cancelled.aborted) cancel();
+  else cancelled.addEventListener("abort", cancel, { once: true });
+  return {
+    signal: controller.signal,
+    onByte: () => {
+      clearTimeout(silence);
+      silence = setTimeout(late, idleMs);
+    },
+    failure: () => why,
+    stop: () => {
+      clearTimeout(silence);
+      clearTimeout(total);
+      cancelled.removeEventListener("abort", cancel);
+      controller.abort();
+    },
+  };
+}

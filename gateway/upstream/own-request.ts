@@ -1,0 +1,72 @@
+/** Requests that the gateway makes itself toward a server: discovery, handshake, lists. */
+
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import type { Era } from "../../kernel/receipt/vocabulary.ts";
+import { META } from "../wire/meta-keys.ts";
+import { LEGACY_REVISIONS, MODERN_REVISION } from "../wire/revisions.ts";
+import type { UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+
+type Software = UpstreamDeps["software"];
+
+/** Sends a request and waits for what comes of it. */
+export type Exchange = (request: UpstreamRequest) => Promise<UpstreamReply>;
+
+/** A request of our own in the server's era. Toward agents' servers we declare no capabilities: we carry none back. */
+export function ownRequest(
+  id: number,
+  method: string,
+  params: JsonObject,
+  era: Era,
+  software: Software,
+): UpstreamRequest {
+  const meta = {
+    [META.protocolVersion]: MODERN_REVISION,
+    [META.clientCapabilities]: {},
+    [META.clientInfo]: software,
+  };
+  const whole = era === "modern" ? { ...params, _meta: meta } : params;
+  return {
+    id,
+    method,
+    headers: era === "modern" ? { "Mcp-Method": method } : {},
+    bytes: formatUtf8(JSON.stringify({ jsonrpc: "2.0", id, method, params: whole })),
+    signal: new AbortController().signal,
+  };
+}
+
+/** The probe for the modern era. */
+export function discoverRequest(id: number, software: Software): UpstreamRequest {
+  return ownRequest(id, "server/discover", {}, "modern", software);
+}
+
+/** The legacy handshake's first message. */
+export function initializeRequest(id: number, software: Software): UpstreamRequest {
+  const params = { protocolVersion: LEGACY_REVISIONS[0], capabilities: {}, clientInfo: { ...software } };
+  return ownRequest(id, "initialize", params, "legacy", software);
+}
+
+/** The legacy handshake's last message. */
+export const INITIALIZED: Uint8Array = formatUtf8('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+
+/** Tells a server that nobody waits for a request any more. */
+export function cancelledNotification(id: number): Uint8Array {
+  return formatUtf8(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`);
+}
+
+/** The refusal of a request that a server made. */
+export function refusedRequest(idText: string): Uint8Array {
+  const error = {
+    code: -32601,
+    message: "the gateway does not carry this request",
+    data: { reason: "bridge.unsupported" },
+  };
+  return formatUtf8(`{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(error)}}`);
+}
+
+/** The result of a reply; undefined if it failed or is an error. */
+export function resultOf(reply: UpstreamReply): JsonObject | undefined {
+  if (reply.type !== "answered") return undefined;
+  const { result } = reply.body;
+  return isJsonObject(result) ? result : undefined;
+}
