@@ -237,6 +237,17 @@ describe("parseJson beside JSON.parse", () => {
   });
 });
 
+describe("rounded numbers", () => {
+  it("are read as ECMAScript reads them, negative zero as zero", () => {
+    const read = (text: string): unknown => parseJson(text, { numbers: "rounded" });
+    expect(read("9007199254740993")).toBe(9007199254740992);
+    expect(read("1e400")).toBe(Number.POSITIVE_INFINITY);
+    expect(Object.is(read("-0"), 0)).toBe(true);
+    expect(read("[1.5,1e-400]")).toEqual([1.5, 0]);
+    expect(codeOf(() => read("01"))).toBe("ERR_JSON_SYNTAX");
+  });
+});
+
 function isJson(text: string): boolean {
   try {
     JSON.parse(text);
