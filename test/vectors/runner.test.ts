@@ -98,21 +98,19 @@ describe("every file of cases", () => {
     expect(results.length).toBeGreaterThanOrEqual(turned);
   });
 
-  test.each(caseFiles)(
-    "$name passes when its cases are fewer and called something else",
-    async ({ name, document }) => {
-      // The requests to a witness follow each other, so all of them stay.
-      const keepsAll = name === "own/witness-add-checkpoint.json";
-      let at = 0;
-      const folder = setWith(name, document, (one) => {
-        at += 1;
-        return keepsAll || at % 3 === 1 ? { ...one, name: `case ${at}` } : undefined;
-      });
-      const results = await run(folder);
-      expect(results.filter(({ verdict }) => verdict === "failed")).toEqual([]);
-      expect(results.length).toBeGreaterThan(0);
-    },
-  );
+  const longer = caseFiles.filter(({ document }) => Array.isArray(document["cases"]) && document["cases"].length > 1);
+  test.each(longer)("$name passes when its cases are fewer and called something else", async ({ name, document }) => {
+    // The requests to a witness follow each other, so all of them stay.
+    const keepsAll = name === "own/witness-add-checkpoint.json";
+    let at = 0;
+    const folder = setWith(name, document, (one) => {
+      at += 1;
+      return keepsAll || at % 3 === 1 ? { ...one, name: `case ${at}` } : undefined;
+    });
+    const results = await run(folder);
+    expect(results.filter(({ verdict }) => verdict === "failed")).toEqual([]);
+    expect(results.length).toBeGreaterThan(0);
+  });
 });
 
 /** The case with the opposite of what it expects; undefined for a case that says it in no way known here. */
