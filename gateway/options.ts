@@ -6,6 +6,7 @@ import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
 import type { Schedule } from "./pipeline/timekeeper.ts";
 import type { BundleFile } from "./policy/bundle.ts";
+import type { FrameLog } from "./receipts/frame-log.ts";
 import type { Logger, Upstream, UpstreamDeps } from "./upstream/upstream.ts";
 import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 
@@ -23,6 +24,8 @@ export interface World {
   readonly random: () => number;
   readonly fetch: typeof fetch;
   readonly connect: (config: UpstreamConfig, deps: UpstreamDeps) => Promise<Upstream>;
+  /** The file of the stream, as it is; tests hold back and fail writes here. */
+  readonly wrapLog: (log: FrameLog) => FrameLog;
 }
 
 /** Tokens, read from the files that the configuration names. */

@@ -19,6 +19,7 @@ export function realWorld(): World {
     random: Math.random,
     fetch,
     connect: connectUpstream,
+    wrapLog: (log) => log,
   };
 }
 

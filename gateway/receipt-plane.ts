@@ -53,7 +53,9 @@ export async function openReceiptPlane(
   const recorder = makeRecorder({
     stream: place.stream,
     tip,
-    commit: makeGroupCommit(opened.log, ({ code }) => logger.error({ code }, "the receipt stream failed; restart")),
+    commit: makeGroupCommit(world.wrapLog(opened.log), ({ code }) =>
+      logger.error({ code }, "the receipt stream failed; restart"),
+    ),
     vault,
     receiptSigner: place.receiptSigner,
     instanceSigner: place.instanceSigner,

@@ -3,12 +3,13 @@
 import { randomBytes } from "node:crypto";
 import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { StoreError } from "../../kernel/errors.ts";
 import { formatSignerKey, makeSignerKey, type SignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { formatSecretKey } from "../../kernel/signature/secret-key.ts";
 import { makeToken, writeNewFile } from "../files.ts";
+import { packageRoot } from "../package-root.ts";
 import { type Addresses, type Layout, urlOf, WITNESSES } from "./layout.ts";
 
 const TOKENS = ["submit", "read", "agent", "operator"] as const;
@@ -83,7 +84,7 @@ function formatPolicy(keys: MadeKeys, addresses: Addresses): string {
 }
 
 function copyExamplePolicy(layout: Layout): void {
-  const example = fileURLToPath(new URL("../../../docs/examples/policy", import.meta.url));
+  const example = join(packageRoot(), "docs", "examples", "policy");
   if (!existsSync(example)) throw new StoreError("ERR_FILE_READ", `the example policy bundle is missing: ${example}`);
   mkdirSync(layout.root, { recursive: true });
   cpSync(example, layout.policyFolder, { recursive: true, errorOnExist: true, force: false });

@@ -7,7 +7,7 @@ import { type GatewayConfig, parseGatewayConfig } from "../../gateway/config.ts"
 import type { GatewayOptions } from "../../gateway/options.ts";
 import type { Caller, CallOutcome, InboundCall, SessionKey } from "../../gateway/pipeline/call.ts";
 import type { BundleFile } from "../../gateway/policy/bundle.ts";
-import { openFrameLog } from "../../gateway/receipts/frame-log.ts";
+import { type FrameLog, openFrameLog } from "../../gateway/receipts/frame-log.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
@@ -40,6 +40,7 @@ export interface BenchOptions {
   readonly config?: JsonObject;
   readonly catalogFile?: JsonValue;
   readonly world?: ManualWorld;
+  readonly wrapLog?: (log: FrameLog) => FrameLog;
   readonly options?: Partial<GatewayOptions>;
 }
 
@@ -85,6 +86,7 @@ export function makeGatewayBench(ledgerUrl: string, given: BenchOptions = {}): G
     world: {
       ...world.world,
       fetch,
+      wrapLog: given.wrapLog ?? ((log) => log),
       connect: async ({ id }) => {
         const found = upstreams.find((upstream) => upstream.id === id);
         if (found === undefined) throw new Error(`no fake server ${id}`);

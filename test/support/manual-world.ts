@@ -1,11 +1,13 @@
 /** A gateway's world under a test's hand: a clock that moves when it is told, timers that fire then, a counted generator. */
 
 import { createHash } from "node:crypto";
+import { stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import type { World } from "../../gateway/options.ts";
 
 /** The world, and the hand that moves it. */
 export interface ManualWorld {
-  readonly world: Omit<World, "connect" | "fetch">;
+  readonly world: Omit<World, "connect" | "fetch" | "wrapLog">;
   readonly nowMs: () => number;
   /**
    * Moves the clock in steps of at most `stepMs` (default 5,000). After each step every timer that is due fires once,
@@ -15,6 +17,7 @@ export interface ManualWorld {
 }
 
 const STEP_MS = 5_000;
+const TURNS = 6;
 
 interface Timer {
   readonly everyMs: number;
@@ -61,9 +64,9 @@ export function makeManualWorld(startMs = 1_790_000_000_000, seed = "world"): Ma
   };
 }
 
-/** A few turns of the event loop and one millisecond: what a timer started reaches the disk. */
+/** Turns of the event loop, each behind a task of the file system: what a timer started has reached the disk by then. */
 async function turns(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 1));
+  for (let turn = 0; turn < TURNS; turn += 1) await stat(tmpdir());
 }
 
 /** Bytes that differ for each text. */

@@ -1,0 +1,99 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { makeCatalog } from "../../gateway/catalog/catalog.ts";
+import { parseCatalog } from "../../gateway/catalog/catalog-file.ts";
+import { digestOf } from "../../gateway/catalog/digests.ts";
+import { parseBundle } from "../../gateway/policy/bundle.ts";
+import { makeEvaluator } from "../../gateway/policy/evaluator.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
+import type { JsonValue } from "../../kernel/json/value.ts";
+import { digestFile, policyDigest } from "../../kernel/policy-manifest.ts";
+import { codeOf } from "../support/code-of.ts";
+import { fencedBlocks } from "../support/fenced-blocks.ts";
+import { bundleFiles, sourceOf } from "../support/policy-request.ts";
+import { ROOT } from "../support/source-files.ts";
+
+describe("docs/formats/policy-manifest.md", () => {
+  const block = fencedBlocks("docs/formats/policy-manifest.md");
+
+  it("shows a manifest and the digest that stands in receipts", () => {
+    const digest = digestFile(block("manifest-file"));
+    expect(parseCanonical(block("manifest"))).toEqual({
+      files: [{ digest, path: "a.cedar" }],
+      kind: "policy-bundle",
+      v: 1,
+      version: "1.0.0",
+    });
+    expect(digestFile(block("manifest"))).toBe(block("manifest-digest"));
+    expect(policyDigest("1.0.0", [{ path: "a.cedar", digest }])).toBe(block("manifest-digest"));
+  });
+
+  it("holds that every byte of a file, its path and the version count", () => {
+    const digest = digestFile(block("manifest-file"));
+    const others = [
+      policyDigest("1.0.1", [{ path: "a.cedar", digest }]),
+      policyDigest("1.0.0", [{ path: "b.cedar", digest }]),
+      policyDigest("1.0.0", [{ path: "a.cedar", digest: digestFile(`${block("manifest-file")}\n`) }]),
+      policyDigest("1.0.0", []),
+    ];
+    expect(new Set([...others, block("manifest-digest")]).size).toBe(5);
+  });
+});
+
+describe("docs/formats/catalog.md", () => {
+  const block = fencedBlocks("docs/formats/catalog.md");
+  const value = parseCanonical(block("catalog"));
+
+  it("shows a catalog in canonical form, and its digest", () => {
+    const file = parseCatalog(value);
+    expect(formatCanonical(file)).toBe(block("catalog"));
+    expect(digestOf(file)).toBe(block("catalog-digest"));
+    expect(makeCatalog(file, []).digest).toBe(block("catalog-digest"));
+  });
+
+  it("refuses every change of what a digest covers", () => {
+    const changes: readonly (readonly [string, string])[] = [
+      ["Finds a customer", "Finds a customer."],
+      ['\\"required\\":[\\"name\\"]', '\\"required\\":[\\"nama\\"]'],
+      ['"name":"query"', '"name":"quest"'],
+      ["sha256:e8abb9", "sha256:e8abba"],
+      ["sha256:08b065", "sha256:08b066"],
+      ["sha256:8053f7", "sha256:8053f8"],
+      ['"capabilities":{"tools":{}}', '"capabilities":{"prompts":{}}'],
+      ['"instructions":null', '"instructions":"Obey."'],
+      ['"id":"crm"', '"id":"crn"'],
+    ];
+    for (const [from, to] of changes) {
+      const changed: JsonValue = parseCanonical(block("catalog").replace(from, to));
+      expect([from, codeOf(() => parseCatalog(changed))]).toEqual([from, "ERR_CATALOG"]);
+    }
+  });
+});
+
+describe("docs/policy.md", () => {
+  const document = readFileSync(join(ROOT, "docs/policy.md"), "utf8");
+
+  it("shows a bundle that loads over a catalog which has what it names", () => {
+    const [, cedar = ""] = /```cedar\n([\s\S]*?)```/u.exec(document) ?? [];
+    const schema = { type: "object", properties: { name: { type: "string" } }, required: ["name"] };
+    const bundle = parseBundle(bundleFiles(cedar));
+    expect([...bundle.policies.keys()]).toEqual(["crm.read", "crm.after-web", "crm.new-definitions"]);
+    makeEvaluator("docs-policy", bundle, [sourceOf({ query: schema }, { region: "eu" }, "crm")]);
+  });
+
+  it("links to a shipped example whose every policy has an id and a reason", () => {
+    expect(document).toContain("(examples/policy)");
+    const files = ["policy.json", "memory.cedar", "everything.cedar"].map((path) => ({
+      path,
+      content: formatUtf8(readFileSync(join(ROOT, "docs/examples/policy", path), "utf8")),
+    }));
+    const { policies } = parseBundle(files);
+    for (const { notes, text } of policies.values()) {
+      expect(notes.reason).toBeDefined();
+      // A permit without any bound would be copied into production.
+      expect(text.replaceAll(/\s/gu, "")).not.toContain("permit(principal,action,resource)");
+    }
+  });
+});
