@@ -103,7 +103,8 @@ const STATUS_HINTS: Readonly<Record<number, string>> = {
 async function readBounded(answer: Response, path: string, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of answer.body ?? []) {
+  const body: AsyncIterable<Uint8Array> | readonly Uint8Array[] = answer.body ?? [];
+  for await (const chunk of body) {
     length += chunk.length;
     if (length > maxBytes) throw unexpected(path, `more than ${maxBytes} bytes`);
     chunks.push(chunk);

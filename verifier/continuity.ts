@@ -8,7 +8,7 @@ import { parseHex } from "../kernel/hex.ts";
 import type { StreamReceipt } from "../kernel/receipt/receipt.ts";
 import { parseKid } from "../kernel/signature/public-key.ts";
 import type { StreamKeys } from "../kernel/stream/stream-keys.ts";
-import { nextStreamState, type StreamState } from "../kernel/stream/stream-state.ts";
+import { nextStreamState, openedStream, type StreamState } from "../kernel/stream/stream-state.ts";
 import { type PlacedReceipt, receiptSubject } from "./read-entries.ts";
 import type { Stream } from "./streams.ts";
 import { doubt, type Finding, fault, findingsOf, type Judgement, judge } from "./verdict.ts";
@@ -48,7 +48,11 @@ function walk({ receipts, windows, open }: Stream, keys: StreamKeys): readonly F
     if (stray !== undefined) return [stray];
     const from = resume(state, placed.receipt, keys, open?.log ?? placed.at.origin);
     const findings = findingsOf(receiptSubject(placed.receipt), () => {
-      state = nextStreamState(from, placed.receipt, placed.at.bytes);
+      // The certificate in the open receipt was checked when the stream's keys were taken from it.
+      const isOpening = from === undefined && placed.receipt === open;
+      state = isOpening
+        ? openedStream(open, keys, placed.at.bytes)
+        : nextStreamState(from, placed.receipt, placed.at.bytes);
     });
     if (findings.length > 0) return findings;
   }

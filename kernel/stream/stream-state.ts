@@ -81,6 +81,11 @@ export function checkStreamOpen(receipt: Signed<StreamOpenBody>): StreamKeys {
   throw new CheckError("ERR_STREAM_KEY", "the stream's id is not the id of its instance key");
 }
 
+/** The state after a stream-open receipt with the keys that `checkStreamOpen` gave for it. */
+export function openedStream(receipt: Signed<StreamOpenBody>, keys: StreamKeys, bytes: Uint8Array): StreamState {
+  return { stream: keys.instance.kid, log: receipt.log, keys, nextSeq: 1, last: receiptHash(bytes), closed: false };
+}
+
 /** What to keep of a state. */
 export function streamTip(state: StreamState): StreamTip {
   return {
@@ -104,8 +109,7 @@ function openStream(receipt: StreamReceipt, bytes: Uint8Array): StreamState {
   if (receipt.kind !== "stream-open") {
     throw new CheckError("ERR_STREAM_GAP", `the stream starts at seq 0, got ${receipt.seq}`);
   }
-  const keys = checkStreamOpen(receipt);
-  return { stream: keys.instance.kid, log: receipt.log, keys, nextSeq: 1, last: receiptHash(bytes), closed: false };
+  return openedStream(receipt, checkStreamOpen(receipt), bytes);
 }
 
 function checkPlace(state: StreamState, { seq, prev }: StreamReceipt): void {

@@ -7,6 +7,7 @@ import { type BundleContent, type BundleEntry, formatBundle, type StreamWindow }
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import type { Cosigner, NoteSigner } from "../../kernel/checkpoint/note-signer.ts";
+import { FormatError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { canonicalBytes, parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
@@ -285,6 +286,16 @@ export function verify(
   options: { readonly at?: Timestamp; readonly now?: Timestamp } = {},
 ): VerificationResult {
   return verifyBundle({ bundle: bytes, trust, ...options });
+}
+
+/** The exit code, 3 for a file that is no bundle; anything else that is thrown is a fault of ours. */
+export function exitOf(bytes: Uint8Array, trust: TrustPolicy): number {
+  try {
+    return verify({ bytes, trust }).exit;
+  } catch (error) {
+    if (error instanceof FormatError) return 3;
+    throw error;
+  }
 }
 
 /** What the verdict about one obligation is: `pass`, or the code or reason of why not. */
