@@ -77,12 +77,21 @@ export async function openLog(parts: LogParts): Promise<Log> {
     heads,
     published,
     flushTiles: () => tiles.flush(),
-    retire: () => (halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve()),
+    retire: inTurn(() => (halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve())),
     close: async () => {
       await sequencer.stop();
       if (halt.fault === undefined) await Promise.all([tiles.flush(), index.flush()]);
       await Promise.all([wal.close(), heads.close(), store.close()]);
     },
+  };
+}
+
+/** Runs `task` once a call, each behind the one before: two that archive the same file would take it from each other. */
+function inTurn(task: () => Promise<void>): () => Promise<void> {
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(task);
+    return last;
   };
 }
 

@@ -8,6 +8,7 @@ import type { Bench, BenchContext } from "./harness.ts";
 /** Name → module; each exports `bench`. */
 const SUITES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   kernel: () => import("./kernel.ts"),
+  ledger: () => import("./ledger.ts"),
 };
 
 const QUICK_MS = 20;
