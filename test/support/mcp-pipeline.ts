@@ -1,0 +1,74 @@
+/** A pipeline without policy and ledger: remembers what the wire hands it, and does as the test says. */
+
+import type {
+  CallOutcome,
+  CallRefusal,
+  InboundCall,
+  Pipeline,
+  ReceiptRef,
+  Refusal,
+  SessionKey,
+} from "../../gateway/pipeline/call.ts";
+import { StoreError } from "../../kernel/errors.ts";
+
+/** What a fake pipeline saw, and the switches of its faults. */
+export interface FakePipeline extends Pipeline {
+  readonly calls: InboundCall[];
+  readonly outcomes: CallOutcome[];
+  readonly refusals: Refusal[];
+  readonly sealed: { readonly session: SessionKey; readonly reason: string }[];
+  /** Refuses the calls for which it returns something. */
+  policy: (call: InboundCall) => CallRefusal | undefined;
+  decideFails: boolean;
+  finishFails: boolean;
+}
+
+/** The refusal of a policy. */
+export const DENIED: CallRefusal = {
+  rpcCode: -31001,
+  reason: "policy.forbid",
+  policies: ["no-deletes"],
+  message: "Deleting is not allowed here.",
+};
+
+/** Makes one; receipts are numbered from 0. */
+export function makeFakePipeline(): FakePipeline {
+  let seq = 0;
+  const next = (): ReceiptRef => ({ stream: "ab".repeat(32), seq: seq++ });
+  const pipeline: FakePipeline = {
+    mode: "enforcing",
+    calls: [],
+    outcomes: [],
+    refusals: [],
+    sealed: [],
+    policy: () => undefined,
+    decideFails: false,
+    finishFails: false,
+    decide: async (call) => {
+      await Promise.resolve();
+      if (pipeline.decideFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
+      pipeline.calls.push(call);
+      const receipt = next();
+      const refusal = pipeline.policy(call);
+      if (refusal !== undefined) return { action: "refuse", receipt, refusal };
+      return { action: "forward", receipt, ticket: { callId: String(receipt.seq), receipt }, wouldDeny: false };
+    },
+    finish: async (_ticket, outcome) => {
+      await Promise.resolve();
+      if (pipeline.finishFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
+      pipeline.outcomes.push(outcome);
+      next();
+    },
+    refuse: async (refusal) => {
+      await Promise.resolve();
+      pipeline.refusals.push(refusal);
+      return next();
+    },
+    sealSession: async (_caller, session, reason) => {
+      await Promise.resolve();
+      pipeline.sealed.push({ session, reason });
+    },
+    sealAll: async () => Promise.resolve(0),
+  };
+  return pipeline;
+}
