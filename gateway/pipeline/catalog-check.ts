@@ -7,6 +7,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
 import { digestOf } from "../catalog/digests.ts";
+import { matchesTemplate } from "../wire/uri-template.ts";
 import type { CatalogDefinition, InboundCall, ListKind } from "./call.ts";
 import type { Denial } from "./judge.ts";
 
@@ -47,12 +48,17 @@ function findDefinition(catalog: Catalog, { serverId, target }: InboundCall): Ca
     case "prompt":
       return catalog.find(serverId, "prompts", target.name);
     case "resource":
-      return catalog.find(serverId, "resources", target.name);
+      return catalog.find(serverId, "resources", target.name) ?? templateOf(catalog, serverId, target.name);
     case "completion":
       return catalog.find(serverId, "prompts", target.name) ?? catalog.find(serverId, "resourceTemplates", target.name);
     case "other":
       return undefined;
   }
+}
+
+/** The first approved template that could have made the URI. */
+function templateOf(catalog: Catalog, serverId: string, uri: string): CatalogDefinition | undefined {
+  return catalog.definitions(serverId, "resourceTemplates").find(({ name }) => matchesTemplate(name, uri));
 }
 
 function identityDenials(catalog: Catalog, serverId: string): readonly Denial[] {

@@ -70,7 +70,7 @@ export function compileMapping(schema: JsonValue | undefined, state: Compilation
   const resolved = resolveReference(schema, state.root, new Set());
   if (resolved["format"] === "date-time" && resolved["type"] === "string") return datetimeMapping;
   const types = typesOf(resolved);
-  const [single] = types;
+  const [single = "none"] = types;
   if (types.length > 1) return unionMapping(types);
   switch (single) {
     case "string":
@@ -85,7 +85,6 @@ export function compileMapping(schema: JsonValue | undefined, state: Compilation
       return arrayMapping(resolved["items"], state, depth);
     case "object":
       return objectMapping(resolved, state, depth);
-    case undefined:
     default:
       throw new OpaqueSchema("no type");
   }

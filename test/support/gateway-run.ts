@@ -10,7 +10,6 @@ import type { BundleFile } from "../../gateway/policy/bundle.ts";
 import { type FrameLog, openFrameLog } from "../../gateway/receipts/frame-log.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import { parseReceipt, type ReceiptKind, type ReceiptOf, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
@@ -201,9 +200,4 @@ export function checkChain(entries: readonly Uint8Array[]): readonly StreamRecei
 /** The receipts of one kind. */
 export function ofKind<K extends ReceiptKind>(receipts: readonly StreamReceipt[], kind: K): readonly ReceiptOf<K>[] {
   return receipts.filter((receipt): receipt is ReceiptOf<K> => receipt.kind === kind);
-}
-
-/** A JSON text as a value. */
-export function jsonOf(text: string): JsonValue {
-  return parseJson(text);
 }
