@@ -28,14 +28,30 @@ export function renderVerdicts(result: VerificationResult): string {
 
 function renderHead({ summary, at }: VerificationResult): readonly string[] {
   const { entries, receipts, decisions, forwarded, sealed_sessions: sessions } = summary;
-  const held = `${receipts} receipts in ${entries} entries: ${decisions} decisions, ${forwarded} of them sent, ${sessions} sessions`;
+  const held = [
+    plural(entries, "entry", "entries"),
+    plural(receipts, "receipt"),
+    `${plural(decisions, "decision")} (${forwarded} sent, ${decisions - forwarded} not)`,
+    plural(sessions, "sealed session"),
+  ].join(", ");
   return [
     `Evidence bundle ${summary.digest}`,
     ...field("holds", held),
     ...summary.logs.flatMap((log) => field("log", log)),
-    ...summary.streams.flatMap((stream) => field("stream", stream)),
+    ...summary.streams.flatMap((stream) => field("stream", `${stream}${windowsOf(summary, stream)}`)),
     ...field("judged", judgedAt(at)),
   ];
+}
+
+function plural(count: number, one: string, many: string = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Which receipts of a stream are declared to be all there. */
+function windowsOf({ windows }: VerificationResult["summary"], stream: string): string {
+  const own = windows.filter((window) => window.stream === stream);
+  if (own.length === 0) return ", single receipts";
+  return own.map(({ first_seq, last_seq }) => `, receipts ${first_seq} to ${last_seq}`).join("");
 }
 
 function judgedAt(at: VerificationResult["at"]): string {

@@ -3,7 +3,7 @@
  * files, no clock, so the same input gives the same verdicts wherever and whenever it is verified.
  */
 
-import { type EvidenceBundle, parseBundle } from "../kernel/bundle.ts";
+import { type EvidenceBundle, parseBundle, type StreamWindow } from "../kernel/bundle.ts";
 import { OBLIGATION_IDS, type ObligationId } from "../kernel/obligation.ts";
 import { type Timestamp, timestampMs } from "../kernel/time.ts";
 import type { TrustPolicy } from "../kernel/trust-policy.ts";
@@ -40,6 +40,8 @@ export type BundleSummary = {
   readonly created: Timestamp;
   readonly logs: readonly string[];
   readonly streams: readonly string[];
+  /** What the bundle declares to hold whole; completeness is claimed for nothing else. */
+  readonly windows: readonly StreamWindow[];
   readonly entries: number;
   readonly receipts: number;
   readonly decisions: number;
@@ -192,6 +194,7 @@ function summarize({ bundle, read, streams }: Parts): BundleSummary {
     created: bundle.created,
     logs: bundle.logs.map(({ origin }) => origin),
     streams: streams.streams.map(({ stream }) => stream),
+    windows: bundle.streams,
     entries: read.entries.length,
     receipts: read.receipts.length,
     decisions: decisions.length,

@@ -9,6 +9,7 @@ import type { Bench, BenchContext } from "./harness.ts";
 const SUITES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   kernel: () => import("./kernel.ts"),
   ledger: () => import("./ledger.ts"),
+  verifier: () => import("./verifier.ts"),
 };
 
 const QUICK_MS = 20;

@@ -15,7 +15,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: ["kernel", "attestation", "verifier", "witness", "ledger", "api", "gateway", "provider"],
 };
 
-const KERNEL_PACKAGES = /^(?:@noble\/|#crypto$)/u;
+/** What runs in a browser too: kernel and verifier import no package of Node and none that needs it. */
+const BROWSER_SAFE = /^(?:kernel|verifier)\//u;
+const BROWSER_PACKAGES = /^(?:@noble\/|#crypto$)/u;
 const KERNEL_NODE_FILE = "kernel/crypto/node.ts";
 
 /** Every import that crosses a wall. */
@@ -29,14 +31,14 @@ function violations(files: readonly SourceFile[]): readonly string[] {
 
 function isAllowed(path: string, specifier: string): boolean {
   const [folder = ""] = path.split("/");
-  if (!specifier.startsWith(".")) return isAllowedPackage(path, folder, specifier);
+  if (!specifier.startsWith(".")) return isAllowedPackage(path, specifier);
   const [target = ""] = posix.normalize(posix.join(posix.dirname(path), specifier)).split("/");
   return target === folder || (ALLOWED[folder] ?? []).includes(target);
 }
 
-function isAllowedPackage(path: string, folder: string, specifier: string): boolean {
-  if (folder !== "kernel" || path === KERNEL_NODE_FILE) return true;
-  return KERNEL_PACKAGES.test(specifier);
+function isAllowedPackage(path: string, specifier: string): boolean {
+  if (!BROWSER_SAFE.test(path) || path === KERNEL_NODE_FILE) return true;
+  return BROWSER_PACKAGES.test(specifier);
 }
 
 /** Uses of what only cli/ and `main.ts` files may touch. */
@@ -66,6 +68,8 @@ describe("the layout", () => {
     const bad = (path: string, text: string): readonly string[] => violations([{ path, text }]);
     expect(bad("kernel/x.ts", 'import { a } from "../ledger/a.ts";')).toHaveLength(1);
     expect(bad("kernel/x.ts", 'import { readFileSync } from "node:fs";')).toHaveLength(1);
+    expect(bad("verifier/x.ts", 'import { Buffer } from "node:buffer";')).toHaveLength(1);
+    expect(bad("verifier/x.ts", 'import { a } from "../gateway/a.ts";')).toHaveLength(1);
     expect(bad("gateway/a/x.ts", 'export { a } from "../../ledger/a.ts";')).toHaveLength(1);
     expect(bad("witness/x.ts", 'const a = await import("../verifier/a.ts");')).toHaveLength(1);
     expect(bad("ledger/x.ts", 'import {\n  a,\n} from "../test/support/a.ts";')).toHaveLength(1);
