@@ -35,7 +35,7 @@ const full: readonly JsonObject[] = [...Object.values(receiptBodies()), ...fullR
 function valuesAt(...path: readonly string[]): readonly JsonObject[] {
   let values: readonly (JsonValue | undefined)[] = full;
   for (const name of path) {
-    values = values.flatMap((value) => {
+    values = values.flatMap((value): readonly (JsonValue | undefined)[] => {
       if (name === "*") return Array.isArray(value) ? (value as readonly JsonValue[]) : [];
       return isJsonObject(value) ? [value[name]] : [];
     });
