@@ -8,6 +8,7 @@ import type { Bench, BenchContext } from "./harness.ts";
 /** Name → module; each exports `bench`. */
 const SUITES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   kernel: () => import("./kernel.ts"),
+  receipts: () => import("./receipts.ts"),
   ledger: () => import("./ledger.ts"),
   verifier: () => import("./verifier.ts"),
 };
