@@ -113,6 +113,7 @@ export const ERROR_CODES = {
   // requests to services
   ERR_BODY_SIZE: "a request body above the limit of its route",
   ERR_CONTENT_TYPE: "a request body of another content type than its route takes",
+  ERR_HOST: "a request to a host name that this service does not answer to",
   ERR_NOT_FOUND: "no such route or resource",
   ERR_REQUEST: "a request that HTTP or its route cannot read",
   ERR_TOKEN: "the bearer token is missing or not the right one",
@@ -138,6 +139,16 @@ export const ERROR_CODES = {
   ERR_STREAM_FILE: "a gateway's receipt file that is damaged",
   ERR_UPSTREAM: "an MCP server that cannot be started or reached, or that answers something else than MCP says",
   ERR_UPSTREAM_SURFACE: "an MCP server that advertises more than the limits allow, or pages without end",
+  // auditor node
+  ERR_CURSOR: "a cursor that this node did not give",
+  ERR_FORK: "two checkpoints that a log signed and that are not of one history",
+  ERR_GRAPHQL_LIMIT: "a GraphQL request above the limits of depth, cost, aliases, tokens, page size, time or number",
+  ERR_GRAPHQL_SYNTAX: "a GraphQL document that cannot be parsed",
+  ERR_GRAPHQL_VALIDATION:
+    "a GraphQL document that the schema does not allow: unknown field, wrong argument or variable",
+  ERR_LEDGER_UNREACHABLE: "a ledger that does not answer, or refuses its reader",
+  ERR_SHRINK: "a ledger that publishes a smaller tree than it published before",
+  ERR_WITNESS_STALE: "a witness whose newest cosignature is much older than those of the others",
   // our own faults
   ERR_BUG: "an invariant of Countersign itself is broken; please report it",
 } as const;

@@ -130,6 +130,7 @@ function apiConfig(layout: Layout, addresses: Addresses, policy: string): object
   return {
     listen: { host: addresses.api.bind, port: addresses.api.port },
     data_dir: layout.data("api"),
+    ...(addresses.api.bind === "127.0.0.1" ? {} : { reader_token_files: [layout.token("read")] }),
     ledgers: [
       { name: "local", url: urlOf(addresses.ledger), witness_policy: policy, reader_token_file: layout.token("read") },
     ],
