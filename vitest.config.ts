@@ -3,7 +3,11 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 const config: ViteUserConfig = defineConfig({
   resolve: {
-    alias: { "#crypto": fileURLToPath(new URL("./kernel/crypto/node.ts", import.meta.url)) },
+    alias: {
+      "#crypto": fileURLToPath(new URL("./kernel/crypto/node.ts", import.meta.url)),
+      // The copy that Node loads for graphql-yoga: values of two copies do not mix.
+      graphql: fileURLToPath(new URL("./node_modules/graphql/index.js", import.meta.url)),
+    },
   },
   test: {
     include: ["test/**/*.test.ts"],

@@ -86,12 +86,22 @@ function makePlugin({ root, limits }: ExecutorOptions): Plugin {
     },
     onValidate: ({ addValidationRule }) => {
       addValidationRule(rule);
+      return ({ valid, result, setResult }) => {
+        if (!valid) setResult(result.map((error) => withCode(error, error)));
+      };
     },
     onExecute: ({ args }: { readonly args: ExecutionArgs }) => {
       args.rootValue = root;
     },
   };
 }
+
+/** HTTP status of a request that was not run at all; errors of single fields leave the rest of the answer standing. */
+const STATUS: Readonly<Record<string, number>> = {
+  ERR_GRAPHQL_SYNTAX: 400,
+  ERR_GRAPHQL_VALIDATION: 400,
+  ERR_GRAPHQL_LIMIT: 400,
+};
 
 /** Every error that leaves has a code; what is our fault leaves without its text. */
 function maskError(error: unknown, onFault: (error: unknown) => void): GraphQLError {
@@ -119,6 +129,6 @@ function coded(message: string, code: string, outer: unknown): GraphQLError {
     ...(place?.source === undefined ? {} : { source: place.source }),
     ...(place?.positions === undefined ? {} : { positions: place.positions }),
     ...(place?.path === undefined ? {} : { path: place.path }),
-    extensions: { code },
+    extensions: { code, http: { status: STATUS[code] ?? 200 } },
   });
 }

@@ -33,7 +33,10 @@ export async function openLevelRows(folder: string): Promise<RowStore> {
 
 function makeRows(database: Database): RowStore {
   return {
-    getMany: (keys) => (keys.length === 0 ? Promise.resolve([]) : database.getMany([...keys])),
+    getMany: async (keys) => {
+      const values = keys.length === 0 ? [] : await database.getMany([...keys]);
+      return values.map((value) => (value === undefined ? undefined : plainBytes(value)));
+    },
     range: (range) => iterate(database, range),
     write: async (rows) => {
       try {
@@ -51,7 +54,13 @@ function makeRows(database: Database): RowStore {
 
 async function* iterate(database: Database, range: KeyRange): AsyncIterable<Row> {
   const { after, before, reverse = false, limit = -1 } = range;
-  for await (const [key, value] of database.iterator({ gt: after, lt: before, reverse, limit })) yield { key, value };
+  for await (const [key, value] of database.iterator({ gt: after, lt: before, reverse, limit }))
+    yield { key, value: plainBytes(value) };
+}
+
+/** The database gives Buffers, whose `slice` shares memory. */
+function plainBytes(value: Uint8Array): Uint8Array {
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
 function describeCause(cause: unknown): string {

@@ -12,13 +12,13 @@ import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { AuditedLog, registrationEntry } from "../support/audited-log.ts";
 import { type AuditedNode, startNode } from "../support/audited-node.ts";
 import { policyText } from "../support/log-keys.ts";
-import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
+import { gatewayKeys, makeStream, type ReceiptContent, receiptContents } from "../support/receipts.ts";
 
 const keys = gatewayKeys();
 const contents = receiptContents(keys);
 const { decision } = contents;
 const { ruling } = decision;
-const DENIED = {
+const DENIED: ReceiptContent = {
   ...decision,
   wire: { ...decision.wire, mcp_name: present({ form: "name", name: "delete_entities" }) },
   server: present({
@@ -30,7 +30,7 @@ const DENIED = {
   request_sent: { state: "absent" },
   outcome: { state: "absent" },
   ruling: { ...ruling, action: "refuse", judgement: "deny", reasons: ["policy.forbid"], policies: ["no-deletes"] },
-} as const;
+};
 
 /** Calls of one stream, one of them denied, and a stream of another gateway that is not sealed. */
 function makeLog(): AuditedLog {
