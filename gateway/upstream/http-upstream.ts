@@ -57,7 +57,8 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     nextId: () => link.nextId(),
     watch: notices.watch,
     request: (request) => link.request(request),
-    listSurface: () => {
+    listSurface: async () => {
+      await link.rediscover();
       const { leg } = link;
       return listSurface(
         leg,
@@ -115,6 +116,15 @@ class Link {
     const leg = modernLeg(resultOf(probe.reply) ?? {});
     if (leg === undefined) await this.#openSession();
     else this.#session = { leg, id: undefined };
+  }
+
+  /** Asks a modern server again what it is: capabilities and instructions may have changed. A legacy one said it once. */
+  async rediscover(): Promise<void> {
+    if (this.leg.era === "legacy") return;
+    const found = await this.#post(discoverRequest(this.nextId(), this.#deps.software), MODERN_HEADERS);
+    const leg = modernLeg(resultOf(found.reply) ?? {});
+    if (leg === undefined) throw this.#unreachable(found);
+    this.#session = { leg, id: undefined };
   }
 
   async request(request: UpstreamRequest): Promise<UpstreamReply> {

@@ -69,7 +69,7 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
     watch: notices.watch,
     request: (request) => keeper.request(request),
     listSurface: async () => {
-      const { channel, leg } = await keeper.running();
+      const { channel, leg } = await keeper.rediscovered();
       const ask = (method: string, params: Parameters<typeof ownRequest>[2]): Promise<UpstreamReply> =>
         channel.exchange(ownRequest(nextId(), method, params, leg.era, deps.software));
       return listSurface(leg, id, ask, limits);
@@ -102,6 +102,18 @@ class Keeper {
     if (known?.channel.isOpen() === true && !this.#isClosed) return known;
     if (this.#current === current) this.#current = this.#restart();
     return this.#current;
+  }
+
+  /** The running child, asked again what it is if it is modern: capabilities and instructions may have changed. */
+  async rediscovered(): Promise<Running> {
+    const running = await this.running();
+    if (running.leg.era === "legacy") return running;
+    const { nextId, deps, config } = this.#site;
+    const leg = modernLeg(resultOf(await running.channel.exchange(discoverRequest(nextId(), deps.software))) ?? {});
+    if (leg === undefined)
+      throw new StoreError("ERR_UPSTREAM", `${config.id}: server/discover is not answered any more`);
+    this.leg = leg;
+    return { channel: running.channel, leg };
   }
 
   async request(request: UpstreamRequest): Promise<UpstreamReply> {
