@@ -22,6 +22,7 @@ import { realWorld } from "./real-world.ts";
 import { openReceiptPlane, type ReceiptPlane } from "./receipt-plane.ts";
 import type { OutboxStatus } from "./receipts/outbox.ts";
 import { openStreamFolder, type StreamFolder } from "./receipts/stream-folder.ts";
+import { refuseServerRequests } from "./server-requests.ts";
 import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -114,9 +115,15 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   const { pipeline, desk, tally } = pipelineOf(parts, declaration);
   outbox.start();
+  for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
   const stopJobs = startJobs(parts, { desk, tally }, declaration);
   const status = (): GatewayStatus => statusOf(parts, declaration);
   metrics.watch(status);
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= closeRun(parts, { pipeline, tally }, stopJobs);
+    return closing;
+  };
   return {
     pipeline,
     catalogReader: basis.keeper.reader,
@@ -126,7 +133,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     metrics,
     world,
     status,
-    close: () => closeRun(parts, { pipeline, tally }, stopJobs),
+    close,
   };
 }
 

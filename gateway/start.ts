@@ -42,9 +42,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const edge = await startHttpEdge(edgeOptions(options, run));
     listening.agents = true;
     options.logger.info({ url: edge.url, operator_url: operatorUrl, stream: run.status().stream }, "gateway listens");
+    let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
       listening.agents = false;
-      return closeAll(edge, run, operator);
+      closing ??= closeAll(edge, run, operator);
+      return closing;
     };
     return { url: edge.url, operatorUrl, close };
   } catch (error) {

@@ -383,6 +383,21 @@ describe("many at once", () => {
   });
 });
 
+describe("what a server asks of agents", () => {
+  it("has a receipt that names the server and no caller", async () => {
+    const { bench, run } = await start();
+    bench.upstreams[0]?.ask("sampling/createMessage", Buffer.from("{}"));
+    await bench.world.advance(10);
+    expect((await receiptsOf(bench, run)).at(-1)).toMatchObject({
+      kind: "decision",
+      principal: { state: "not_established" },
+      server: { value: { id: "s" } },
+      wire: { mcp_method: { value: "sampling/createMessage" } },
+      ruling: { action: "refuse", step: "classify", reasons: ["upstream.undeclared-input"] },
+    });
+  });
+});
+
 describe("the clock", () => {
   it("silence is broken by heartbeats before the declared interval is over", async () => {
     const { bench, run } = await start({ config: { heartbeat_seconds: 60 } });

@@ -15,6 +15,8 @@ export interface FakeUpstream extends Upstream {
   readonly breakLists: () => void;
   /** Says that a list changed. */
   readonly notify: () => void;
+  /** Asks something of an agent, and is refused by the wire. */
+  readonly ask: (method: string, received: Uint8Array) => void;
   readonly isClosed: () => boolean;
 }
 
@@ -75,6 +77,9 @@ export function makeFakeUpstream(
     },
     notify: () => {
       for (const listener of listeners) listener.onChanged();
+    },
+    ask: (method, received) => {
+      for (const listener of listeners) listener.onRefusedRequest(method, received);
     },
     isClosed: () => isClosed,
   };

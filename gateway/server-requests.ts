@@ -1,0 +1,29 @@
+/**
+ * What servers ask of agents (sampling, elicitation, roots) is not carried: the wire answers it with an error, and here
+ * it leaves a receipt like any other refusal. It names no caller, since no agent asked.
+ */
+
+import { isCodedError } from "../kernel/errors.ts";
+import type { Pipeline } from "./pipeline/call.ts";
+import type { Logger, Upstream } from "./upstream/upstream.ts";
+
+/** Keeps a receipt of each request that a server makes. */
+export function refuseServerRequests(
+  upstream: Pick<Upstream, "id" | "facts" | "watch">,
+  pipeline: Pick<Pipeline, "refuse">,
+  logger: Logger,
+): void {
+  upstream.watch({
+    onChanged: () => undefined,
+    onRefusedRequest: (method, received) => {
+      const { transport, era, revision } = upstream.facts();
+      const wire = { transport, era, method, ...(revision === undefined ? {} : { revision }) };
+      pipeline
+        .refuse({ step: "classify", reason: "upstream.undeclared-input", wire, serverId: upstream.id, received })
+        .catch((error: unknown) => {
+          const code = isCodedError(error) ? error.code : "ERR_BUG";
+          logger.error({ code, server: upstream.id }, "no receipt of a server's request could be kept");
+        });
+    },
+  });
+}
