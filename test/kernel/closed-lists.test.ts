@@ -67,7 +67,7 @@ describe("the closed lists", () => {
       bridge.no-legacy-input bridge.unsupported catalog.digest-mismatch catalog.pagination catalog.too-large
       catalog.unapproved catalog.unsigned client.cancelled client.disconnected definition.changed
       definition.hidden definition.quarantined definition.unchecked definition.unknown delegation.broken
-      delegation.expired delegation.wider field.not-collected field.not-configured field.not-reached http.accept
+      delegation.expired delegation.wider field.not-collected field.not-configured field.not-reached http.accept http.body
       http.content-type http.header http.header-mismatch http.header-missing http.headers-too-large http.host
       http.method http.origin http.path identity.bad-signature identity.conflict identity.unknown-key
       identity.unsigned-claim input.credential-asked input.elicitation-host inspect.block inspect.budget
