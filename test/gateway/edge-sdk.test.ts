@@ -1,8 +1,7 @@
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
-import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ALICE, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { connectOldClient } from "../support/mcp-old-client.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";
 import { type CountingServer, startCountingServer } from "../support/mcp-server.ts";
 
@@ -86,16 +85,13 @@ describe.each(["modern", "sessions"] as const)("a server of the SDK that speaks 
   });
 
   it("is used by the SDK's 1.x client, and the session ends with DELETE", async () => {
-    const client = new OldClient({ name: "agent", version: "1" });
-    const transport = new OldTransport(new URL(`${gateway.url}/s/counting/mcp`), { requestInit: { headers } });
-    await client.connect(transport as Parameters<OldClient["connect"]>[0]);
-    expect((await client.listTools()).tools).toHaveLength(5);
-    const result = await client.callTool({ name: "echo", arguments: { message: "old" } });
+    const client = await connectOldClient(`${gateway.url}/s/counting/mcp`, headers);
+    expect(await client.toolNames()).toHaveLength(5);
+    const result = await client.call("echo", { message: "old" });
     expect(result["content"]).toEqual([{ type: "text", text: "old" }]);
-    const { sessionId } = transport;
-    await transport.terminateSession();
+    await client.terminate();
     await client.close();
-    expect(gateway.pipeline.sealed.at(-1)).toMatchObject({ session: { key: sessionId }, reason: "ended" });
+    expect(gateway.pipeline.sealed.at(-1)).toMatchObject({ session: { key: client.sessionId }, reason: "ended" });
   });
 
   it("never gets the agent's credential, cookie or origin", () => {
