@@ -1,6 +1,5 @@
 /** One request of an agent by its row in the method table: answered here, forwarded, or refused with a receipt. */
 
-import type { Upstream } from "../upstream/upstream.ts";
 import { requestRule } from "../wire/methods.ts";
 import { RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
@@ -24,21 +23,7 @@ export interface Dispatcher {
 export function makeDispatcher(options: EdgeOptions): Dispatcher {
   const { maxInFlight, maxInFlightPerCaller } = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
   const inFlight = makeInFlight(maxInFlight, maxInFlightPerCaller);
-  for (const upstream of options.upstreams.values()) recordRefusedRequests(options, upstream);
   return { answer: (request) => answer(options, inFlight, request), drained: inFlight.drained };
-}
-
-/** What a server asks of agents was refused toward it; here its receipt. */
-function recordRefusedRequests({ pipeline, logger }: EdgeOptions, upstream: Upstream): void {
-  const onRefusedRequest = (method: string, received: Uint8Array): void => {
-    const { transport, era, revision } = upstream.facts();
-    const wire = { transport, era, method, ...(revision === undefined ? {} : { revision }) };
-    const refused = { step: "dispatch", reason: "bridge.unsupported", wire, serverId: upstream.id, received } as const;
-    pipeline.refuse(refused).catch(() => {
-      logger.error({ server: upstream.id }, "no receipt of a server's refused request could be kept");
-    });
-  };
-  upstream.watch({ onRefusedRequest, onChanged: () => undefined });
 }
 
 async function answer(options: EdgeOptions, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {

@@ -6,6 +6,7 @@ import { pinFirstUse } from "../../gateway/catalog/catalog-file.ts";
 import type { EdgeOptions } from "../../gateway/edge/edge-options.ts";
 import { type HttpEdgeOptions, startHttpEdge } from "../../gateway/edge/http-edge.ts";
 import type { Caller, CatalogReader } from "../../gateway/pipeline/call.ts";
+import { refuseServerRequests } from "../../gateway/server-requests.ts";
 import { connectUpstream, type Logger, type Upstream, type UpstreamDeps } from "../../gateway/upstream/upstream.ts";
 import type { UpstreamConfig } from "../../gateway/upstream/upstream-config.ts";
 import { type FakePipeline, makeFakePipeline } from "./mcp-pipeline.ts";
@@ -98,6 +99,7 @@ export async function makeWire(
   const catalog = makeCatalog(pinFirstUse(listed), listed);
   const upstreams = new Map(connected.map((upstream) => [upstream.id, upstream]));
   const pipeline = makeFakePipeline();
+  for (const upstream of connected) refuseServerRequests(upstream, pipeline, deps.logger);
   const options: EdgeOptions = {
     pipeline,
     catalog,
