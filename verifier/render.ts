@@ -87,7 +87,12 @@ function explain(row: ObligationVerdict): string {
 }
 
 function locate({ subject, detail, count }: Exclude<ObligationVerdict, { readonly verdict: "pass" }>): string {
-  return `${shorten(subject)}: ${detail}${count > 1 ? ` (and ${count - 1} more)` : ""}`;
+  return printable(`${shorten(subject)}: ${detail}${count > 1 ? ` (and ${count - 1} more)` : ""}`);
+}
+
+/** Names out of a bundle may stand in a detail: nothing that a terminal obeys, hides or turns round gets through. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\ufffd");
 }
 
 /** Stream ids and digests are shortened to what a reader can compare; the JSON form has them whole. */
@@ -140,7 +145,7 @@ function wrap(text: string, indent: string): readonly string[] {
 function wrapWords(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
+  for (const word of text.split(" ").flatMap((each) => cut(each, width))) {
     if (line !== "" && line.length + 1 + word.length > width) {
       lines.push(line);
       line = "";
@@ -148,4 +153,10 @@ function wrapWords(text: string, width: number): readonly string[] {
     line = line === "" ? word : `${line} ${word}`;
   }
   return [...lines, line];
+}
+
+/** A word in pieces that fit; nearly always the word itself. */
+function cut(word: string, width: number): readonly string[] {
+  if (word.length <= width) return [word];
+  return [word.slice(0, width), ...cut(word.slice(width), width)];
 }

@@ -128,10 +128,11 @@ function checkIssuer(stream: Stream, trust: TrustPolicy): readonly Finding[] {
     return [doubt("gateways.none-pinned", id, "the trust policy names no gateway, so anybody may have signed")];
   }
   if (!trust.gateways.has(id)) return [fault("ERR_ISSUER", id, "a gateway that the trust policy does not name")];
-  if (registrations.length === 0) {
-    return [doubt("registration.absent", id, "its registration is not in the bundle")];
-  }
-  return registrations.flatMap((registration) => checkRegistration(registration, keys, receipts));
+  const registered = new Set(registrations.map(({ at }) => at.origin));
+  const missing = [...new Set(receipts.map(({ at }) => at.origin))]
+    .filter((origin) => !registered.has(origin))
+    .map((origin) => doubt("registration.absent", id, `its registration with ${origin} is not in the bundle`));
+  return [...missing, ...registrations.flatMap((registration) => checkRegistration(registration, keys, receipts))];
 }
 
 /** A registration counts in the log that it names, in front of the receipts, and for the key that signs them. */

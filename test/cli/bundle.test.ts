@@ -237,7 +237,9 @@ describe("collecting from a real ledger", () => {
       return async (input, init) => {
         const answer = await fetch(input, init);
         if (!path.test(String(input))) return answer;
-        return new Response(change(new Uint8Array(await answer.arrayBuffer())), { status: answer.status });
+        return new Response(Uint8Array.from(change(new Uint8Array(await answer.arrayBuffer()))), {
+          status: answer.status,
+        });
       };
     };
     const collect = (fetchFrom: typeof fetch): Promise<unknown> =>

@@ -251,6 +251,16 @@ describe("the keys", () => {
     expect(wordOf(await made({ entries: forge }), "receipt.issuer")).toBe("ERR_SIGNATURE_INVALID");
   });
 
+  it("a registration with another pinned log does not count for this one", async () => {
+    const origin = otherLog.key.name;
+    const logs = [policyText(2), policyText(2).replace(/^log .*\n/u, `log ${formatVerifierKey(otherLog.key)}\n`)];
+    const here = await makeEvidence({ shown: (place) => place !== 0, trust: { logs } });
+    const there = await makeEvidence({ origin, home: origin, signer: otherLog, shown: (place) => place === 0 });
+    const both = [...here.content.logs, ...there.content.logs].toSorted((a, b) => (a.origin < b.origin ? -1 : 1));
+    const result = changed(here, { logs: both });
+    expect([result.exit, wordOf(result, "receipt.issuer")]).toEqual([2, "registration.absent"]);
+  });
+
   it("no registration in the bundle: not established", async () => {
     const result = await made({ shown: (place) => place !== 0 });
     expect([result.exit, wordOf(result, "receipt.issuer")]).toEqual([2, "registration.absent"]);

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { OBLIGATION_IDS, type ObligationId } from "../../kernel/obligation.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy, type TrustPolicyJson } from "../../kernel/trust-policy.ts";
 import { renderVerdicts } from "../../verifier/render.ts";
 import { CLOCK_TOLERANCE_MS } from "../../verifier/times.ts";
 import type { VerificationResult } from "../../verifier/verify-bundle.ts";
-import { LOADS, makeEvidence, START_MS, verify, WITNESSED, wordsOf } from "../support/evidence.ts";
+import { LOADS, makeEvidence, objectOf, START_MS, verify, WITNESSED, wordsOf } from "../support/evidence.ts";
 import { witnesses } from "../support/log-keys.ts";
 import { gatewayKeys } from "../support/receipts.ts";
 
@@ -132,6 +133,18 @@ describe("verdicts as text", () => {
     expect(text).toContain("FAILED: 1 of 15 required obligations fail.");
     const silent = renderVerdicts(under({ policies: [`sha256:${"0".repeat(64)}`] }));
     expect(silent).toContain("(and 1 more)");
+  });
+
+  it("let nothing of a bundle command the terminal, and break no line", async () => {
+    const name = `\u009b31m\u202e\u2028${"x".repeat(200)}`;
+    const hostile = await makeEvidence({
+      entries: (entries) =>
+        entries.map((bytes, i) => (i === 9 ? canonicalBytes({ ...objectOf(bytes), [name]: 1 }) : bytes)),
+    });
+    const text = renderVerdicts(verify(hostile));
+    expectReadable(text);
+    expect(text).toContain("ERR_SHAPE");
+    expect(text).not.toMatch(/[\u0080-\u009f\u2028\u202e]/u);
   });
 
   it("tell apart what would be judged otherwise now", () => {

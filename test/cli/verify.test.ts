@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { UsageError } from "../../cli/command.ts";
+import { verifyCommand } from "../../cli/commands/verify.ts";
+import { isCodedError } from "../../kernel/errors.ts";
+import { makeEvidence } from "../support/evidence.ts";
+import { recordIo } from "../support/recorded-io.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "countersign-verify-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const file = (name: string, content: Uint8Array | string): string => {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+
+const honest = await makeEvidence();
+const bundle = file("bundle.json", honest.bytes);
+const trust = file("trust.json", JSON.stringify(honest.trustJson, null, 2));
+
+/** Exit code and output, or the code of what was refused: the caller prints it and exits 3. */
+async function run(...args: readonly string[]): Promise<{ readonly exit: number | string; readonly out: string }> {
+  const { io, out } = recordIo();
+  try {
+    return { exit: await verifyCommand.run(args, io), out: out() };
+  } catch (error) {
+    if (error instanceof UsageError) return { exit: "usage", out: out() };
+    if (isCodedError(error)) return { exit: error.code, out: out() };
+    throw error;
+  }
+}
+
+describe("countersign verify", () => {
+  it("exits 0 and says why", async () => {
+    const { exit, out } = await run(bundle, "--trust", trust);
+    expect(exit).toBe(0);
+    expect(out).toContain("Verified: all 15 required obligations pass");
+  });
+
+  it("exits 1 for a fault and 2 for what is not established", async () => {
+    const short = file("short.json", (await makeEvidence({ shown: (place) => place !== 9 })).bytes);
+    expect((await run(short, "--trust", trust)).exit).toBe(1);
+    const demanding = { ...honest.trustJson, require: ["attestation.hardware"] };
+    expect((await run(bundle, "--trust", file("hardware.json", JSON.stringify(demanding)))).exit).toBe(2);
+  });
+
+  it("prints the whole result as JSON, whose exit is the exit", async () => {
+    const { exit, out } = await run(bundle, "--trust", trust, "--json");
+    expect(JSON.parse(out)).toMatchObject({ kind: "verification-result", v: 1, exit, verified: true });
+  });
+
+  it("judges as of a given time", async () => {
+    const { exit, out } = await run(bundle, "--trust", trust, "--at", "2000-01-01T00:00:00.000Z");
+    expect(exit).toBe(2);
+    expect(out).toContain("as of 2000-01-01T00:00:00.000Z, as given");
+    expect(out).toContain("time.before-evidence");
+  });
+
+  it.each<[string, readonly string[], string]>([
+    ["a file that is no bundle", [trust, "--trust", trust], "ERR_JSON_CANONICAL"],
+    ["a file that is no JSON", [file("text.json", "bundle"), "--trust", trust], "ERR_JSON_SYNTAX"],
+    ["a file that is not there", [join(folder, "nowhere"), "--trust", trust], "ERR_FILE_READ"],
+    ["a trust policy that is none", [bundle, "--trust", bundle], "ERR_SHAPE"],
+    ["a trust policy that is not there", [bundle, "--trust", join(folder, "nowhere")], "ERR_FILE_READ"],
+    ["a time of another spelling", [bundle, "--trust", trust, "--at", "2000-01-01"], "ERR_TIMESTAMP"],
+    ["no trust policy", [bundle], "usage"],
+    ["no bundle", ["--trust", trust], "usage"],
+    ["two bundles", [bundle, bundle, "--trust", trust], "usage"],
+    ["an unknown flag", [bundle, "--trust", trust, "--insecure"], "usage"],
+  ])("refuses %s and prints no verdict", async (_, args, code) => {
+    expect(await run(...args)).toEqual({ exit: code, out: "" });
+  });
+});
