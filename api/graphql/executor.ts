@@ -87,7 +87,7 @@ function makePlugin({ root, limits }: ExecutorOptions): Plugin {
     onValidate: ({ addValidationRule }) => {
       addValidationRule(rule);
       return ({ valid, result, setResult }) => {
-        if (!valid) setResult(result.map((error) => withCode(error, error)));
+        if (!valid) setResult(result.map(codedError));
       };
     },
     onExecute: ({ args }: { readonly args: ExecutionArgs }) => {
@@ -112,6 +112,10 @@ function maskError(error: unknown, onFault: (error: unknown) => void): GraphQLEr
   }
   onFault(cause);
   return coded("internal fault", isCodedError(cause) ? cause.code : "ERR_BUG", error);
+}
+
+function codedError(error: unknown): GraphQLError {
+  return error instanceof GraphQLError ? withCode(error, error) : coded("internal fault", "ERR_BUG", error);
 }
 
 /** Errors of graphql itself carry no code of ours yet. */
