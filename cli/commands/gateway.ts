@@ -1,15 +1,10 @@
 /** `countersign gateway`: the MCP endpoint that decides each call, and signs receipts of what it decided. */
 
-import { type Dirent, readdirSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { type GatewayConfig, parseGatewayConfig } from "../../gateway/config.ts";
-import type { GatewaySecrets } from "../../gateway/options.ts";
-import type { BundleFile } from "../../gateway/policy/bundle.ts";
+import { parseGatewayConfig } from "../../gateway/config.ts";
 import { startGateway } from "../../gateway/start.ts";
-import { StoreError } from "../../kernel/errors.ts";
-import type { JsonValue } from "../../kernel/json/value.ts";
 import { type Command, readArguments } from "../command.ts";
-import { readBytes, readJsonFile, readToken } from "../files.ts";
+import { readJsonFile } from "../files.ts";
+import { readBundle, readCatalog, readSecrets } from "../gateway-files.ts";
 import type { Io } from "../io.ts";
 import { makeLogger, runService } from "../service.ts";
 import { packageVersion } from "../version.ts";
@@ -47,43 +42,6 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       logger: makeLogger("gateway", io),
     });
   return runService("gateway", start, io);
-}
-
-function readSecrets(config: GatewayConfig): GatewaySecrets {
-  const bearers = config.servers.flatMap((server) =>
-    server.transport === "http" && server.bearer_token_file !== undefined
-      ? [[server.id, readToken(server.bearer_token_file)] as const]
-      : [],
-  );
-  return {
-    submitToken: readToken(config.ledger.submit_token_file),
-    operatorToken: readToken(config.operator_token_file),
-    agentTokens: config.auth.tokens.map(({ principal, token_file }) => ({ principal, token: readToken(token_file) })),
-    bearerTokens: new Map(bearers),
-  };
-}
-
-/** Every file of the folder, at most four levels deep; what does not belong in a bundle refuses it. */
-function readBundle(dir: string): readonly BundleFile[] {
-  const list = (folder: string, prefix: string): readonly BundleFile[] =>
-    readFolder(folder).flatMap((entry) => {
-      const path = `${prefix}${entry.name}`;
-      if (entry.isDirectory()) return list(join(folder, entry.name), `${path}/`);
-      return [{ path, content: readBytes(join(folder, entry.name)) }];
-    });
-  return list(resolve(dir), "");
-}
-
-function readFolder(folder: string): readonly Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (cause) {
-    throw new StoreError("ERR_FILE_READ", `cannot read the policy folder ${folder}`, { cause });
-  }
-}
-
-function readCatalog({ catalog }: GatewayConfig): JsonValue | undefined {
-  return catalog !== undefined && "file" in catalog ? readJsonFile(catalog.file, (value) => value) : undefined;
 }
 
 /** Runs a gateway. */

@@ -1,0 +1,53 @@
+/** What a gateway's configuration names files for: the policy bundle's folder, the catalog, tokens. */
+
+import { type Dirent, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { GatewayConfig } from "../gateway/config.ts";
+import type { GatewaySecrets } from "../gateway/options.ts";
+import type { BundleFile } from "../gateway/policy/bundle.ts";
+import { StoreError } from "../kernel/errors.ts";
+import type { JsonValue } from "../kernel/json/value.ts";
+import { readBytes, readJsonFile, readToken } from "./files.ts";
+
+/** Every token that the configuration names. @throws {FormatError} ERR_TOKEN_FILE @throws {StoreError} ERR_FILE_READ */
+export function readSecrets(config: GatewayConfig): GatewaySecrets {
+  const bearers = config.servers.flatMap((server) =>
+    server.transport === "http" && server.bearer_token_file !== undefined
+      ? [[server.id, readToken(server.bearer_token_file)] as const]
+      : [],
+  );
+  return {
+    submitToken: readToken(config.ledger.submit_token_file),
+    operatorToken: readToken(config.operator_token_file),
+    agentTokens: config.auth.tokens.map(({ principal, token_file }) => ({ principal, token: readToken(token_file) })),
+    bearerTokens: new Map(bearers),
+  };
+}
+
+/**
+ * Every file of a bundle's folder; what does not belong there refuses the bundle when it is parsed.
+ *
+ * @throws {StoreError} ERR_FILE_READ
+ */
+export function readBundle(dir: string): readonly BundleFile[] {
+  const list = (folder: string, prefix: string): readonly BundleFile[] =>
+    readFolder(folder).flatMap((entry) => {
+      const path = `${prefix}${entry.name}`;
+      if (entry.isDirectory()) return list(join(folder, entry.name), `${path}/`);
+      return [{ path, content: readBytes(join(folder, entry.name)) }];
+    });
+  return list(resolve(dir), "");
+}
+
+/** The content of `catalog.file`; undefined if the first use is pinned. */
+export function readCatalog({ catalog }: GatewayConfig): JsonValue | undefined {
+  return catalog !== undefined && "file" in catalog ? readJsonFile(catalog.file, (value) => value) : undefined;
+}
+
+function readFolder(folder: string): readonly Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (cause) {
+    throw new StoreError("ERR_FILE_READ", `cannot read the policy folder ${folder}`, { cause });
+  }
+}
