@@ -12,6 +12,19 @@ import { ROOT } from "../support/source-files.ts";
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const image = (name: string): string => join(ROOT, "docs", "images", `console-${name}.png`);
 
+/** What functions that run inside the page see of it; the program has no browser library. */
+interface PageElement {
+  readonly textContent: string | null;
+  readonly scrollWidth: number;
+  readonly getAttribute: (name: string) => string | null;
+}
+declare const document: {
+  readonly documentElement: PageElement;
+  readonly querySelector: (selector: string) => PageElement | null;
+  readonly querySelectorAll: (selector: string) => { readonly length: number };
+};
+declare const window: { readonly innerWidth: number };
+
 let log: AuditedLog;
 let node: AuditedNode;
 let browser: Browser;
