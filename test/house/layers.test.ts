@@ -1,3 +1,5 @@
+/** The walls between the folders, and what every source file is like. */
+
 import { posix } from "node:path";
 import { describe, expect, it } from "vitest";
 import { importsOf, type SourceFile, sourceFiles } from "../support/source-files.ts";
@@ -82,11 +84,50 @@ describe("the layout", () => {
   });
 });
 
+/** What makes a result depend on when or where the code runs; other such names do not compile in tsconfig.kernel.json. */
+const IMPURE = /\bDate\b|\bMath\.random\b|\bglobalThis\b|\bconsole\b|\bimport\.meta\b|\bprocess\b|\bBuffer\b/u;
+
+/** Files of the kernel and the verifier whose code, comments left out, is not pure. */
+function impureFiles(files: readonly SourceFile[]): readonly string[] {
+  return files
+    .filter(({ path }) => BROWSER_SAFE.test(path) && path !== KERNEL_NODE_FILE)
+    .filter(({ text }) => IMPURE.test(codeOf(text)))
+    .map(({ path }) => path);
+}
+
+/** The text without comments and strings. */
+function codeOf(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/gu, "");
+}
+
+describe("kernel and verifier", () => {
+  it("are pure: bytes in, values out; no clock, no randomness, no environment, no logger", () => {
+    expect(impureFiles(sourceFiles(["kernel", "verifier"]))).toEqual([]);
+    for (const text of ["const t = Date.now();", "Math.random();", "console.log(1);", "globalThis.fetch();"]) {
+      expect(impureFiles([{ path: "kernel/x.ts", text }])).toEqual(["kernel/x.ts"]);
+    }
+    expect(impureFiles([{ path: "kernel/x.ts", text: '// no Date here\nconst a = "process";' }])).toEqual([]);
+  });
+});
+
 describe("the house style", () => {
   const files = sourceFiles(Object.keys(ALLOWED));
 
   it("keeps every source file within 400 lines", () => {
     expect(files.filter(({ text }) => text.split("\n").length > 401).map(({ path }) => path)).toEqual([]);
+  });
+
+  it("has no barrels: no file passes on all of another, or has nothing of its own", () => {
+    const passedOn = /^export (?:type )?\{[^}]*\} from "[^"]*";$/gmu;
+    const isBarrel = (text: string): boolean =>
+      /^export \*/mu.test(text) ||
+      text
+        .replace(/\/\*[\s\S]*?\*\//gu, "")
+        .replace(passedOn, "")
+        .trim() === "";
+    expect(files.filter(({ text }) => isBarrel(text)).map(({ path }) => path)).toEqual([]);
+    expect(isBarrel('/** All. */\nexport * from "./a.ts";\nconst b = 1;\n')).toBe(true);
+    expect(isBarrel('/** All. */\nexport { a } from "./a.ts";\nexport type { B } from "./b.ts";\n')).toBe(true);
   });
 
   it("names no file utils, helpers, common, types or index", () => {
