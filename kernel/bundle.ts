@@ -8,7 +8,7 @@ import { formatBase64 } from "./base64.ts";
 import { formatUtf8, parseUtf8 } from "./bytes.ts";
 import { FormatError, invariant } from "./errors.ts";
 import { formatHex } from "./hex.ts";
-import { formatCanonical } from "./json/canonical.ts";
+import { formatCanonical, parseCanonical } from "./json/canonical.ts";
 import { parseJson } from "./json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "./json/value.ts";
 import { HASH_BYTES, type NodeHash, parseNodeHash } from "./merkle/hash.ts";
@@ -169,14 +169,19 @@ const fileShape: Shape<BundleFile> = object<BundleFile>({
 export function parseBundle(bytes: Uint8Array): EvidenceBundle {
   if (bytes.length > MAX_BUNDLE_BYTES) throw new FormatError("ERR_JSON_SIZE", `want at most ${MAX_BUNDLE_BYTES} bytes`);
   const text = parseUtf8(bytes);
-  const value = parseJson(text, { maxBytes: MAX_BUNDLE_BYTES });
-  if (`${formatCanonical(value)}\n` !== text) {
-    throw new FormatError("ERR_JSON_CANONICAL", "want the RFC 8785 form of the bundle and one newline");
-  }
+  const value = parseLine(text);
   const file = readShape(fileShape, value, "bundle");
   const { created, logs, streams, policies, catalogs, digest } = file;
   const computedDigest = formatHex(sha256(formatUtf8(withoutDigest(text, value))));
   return { created, logs, streams, policies, catalogs, digest, computedDigest };
+}
+
+/** The value of canonical JSON in front of one LF. */
+function parseLine(text: string): JsonValue {
+  const limits = { maxBytes: MAX_BUNDLE_BYTES };
+  if (text.endsWith("\n")) return parseCanonical(text.slice(0, -1), limits);
+  parseJson(text, limits);
+  throw new FormatError("ERR_JSON_CANONICAL", "want one newline behind the bundle");
 }
 
 /** The bytes of a bundle file, with its digest. */

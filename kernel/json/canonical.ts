@@ -6,7 +6,7 @@
 
 import { formatUtf8 } from "../bytes.ts";
 import { FormatError, invariant } from "../errors.ts";
-import { type JsonLimits, parseJsonText, readJsonText } from "./parse.ts";
+import { type JsonLimits, parseSpelledJson, readJsonText } from "./parse.ts";
 import { isWellFormed, type JsonObject, type JsonValue } from "./value.ts";
 
 /** Text that JSON writes as it is: printable ASCII without quote and backslash. */
@@ -37,9 +37,8 @@ export function canonicalBytes(value: JsonValue): Uint8Array {
  * @throws {FormatError} ERR_JSON_CANONICAL if it is JSON in another spelling; else as parseJson
  */
 export function parseCanonical(input: Uint8Array | string, limits: JsonLimits = {}): JsonValue {
-  const text = readJsonText(input, limits);
-  const value = parseJsonText(text, limits);
-  if (formatCanonical(value) === text) return value;
+  const { value, isCanonical } = parseSpelledJson(readJsonText(input, limits), limits);
+  if (isCanonical) return value;
   throw new FormatError("ERR_JSON_CANONICAL", "want the RFC 8785 form: sorted keys, no white space, one spelling");
 }
 

@@ -85,13 +85,32 @@ export function readJsonText(input: Uint8Array | string, limits: JsonLimits): st
 
 /** The value of a text that `readJsonText` returned. */
 export function parseJsonText(text: string, limits: JsonLimits): JsonValue {
+  return makeScanner(text, limits).readDocument();
+}
+
+/** A value, and whether its text is the RFC 8785 form of it. */
+export interface SpelledJson {
+  readonly value: JsonValue;
+  readonly isCanonical: boolean;
+}
+
+/** As `parseJsonText`; says too whether the text is canonical, which costs next to nothing while it is read. */
+export function parseSpelledJson(text: string, limits: JsonLimits): SpelledJson {
+  const scanner = makeScanner(text, limits);
+  const value = scanner.readDocument();
+  return { value, isCanonical: scanner.isCanonical };
+}
+
+function makeScanner(text: string, limits: JsonLimits): Scanner {
   const maxDepth = limits.maxDepth ?? DEFAULT_MAX_DEPTH;
   invariant(maxDepth >= 0 && maxDepth <= MAX_DEPTH, "parseJson: maxDepth out of range");
-  return new Scanner(text, maxDepth, limits.numbers !== "rounded").readDocument();
+  return new Scanner(text, maxDepth, limits.numbers !== "rounded");
 }
 
 /** Reads one text from left to right; `at` is the next character. */
 class Scanner {
+  /** False once something was read that RFC 8785 spells otherwise: white space, an unsorted key, another escape or number. */
+  isCanonical = true;
   private at = 0;
   private depthLeft: number;
   private readonly text: string;
@@ -133,11 +152,15 @@ class Scanner {
   private readObject(): JsonValue {
     this.enter();
     const object: Record<string, JsonValue> = { __proto__: null };
+    let previous = "";
     let code = this.skipSpace();
     if (code === CLOSE_BRACE) return this.leave(object);
     for (;;) {
       if (code !== QUOTE) this.fail("a key");
       const key = this.readString();
+      // RFC 8785 §3.2.3: sorted by UTF-16 code units. Only the first key can be empty.
+      if (key < previous) this.isCanonical = false;
+      previous = key;
       if (object[key] !== undefined) {
         throw new FormatError("ERR_JSON_DUPLICATE_KEY", `two equal keys, the second before character ${this.at}`);
       }
@@ -207,7 +230,10 @@ class Scanner {
       else value += this.readPlain();
     }
     this.at += 1;
-    if (isWellFormed(value)) return value;
+    if (isWellFormed(value)) {
+      if (JSON.stringify(value) !== text.slice(start - 1, this.at)) this.isCanonical = false;
+      return value;
+    }
     throw new FormatError("ERR_JSON_SURROGATE", `an escaped lone surrogate before character ${this.at}`);
   }
 
@@ -257,6 +283,7 @@ class Scanner {
     const spelling = this.match(NUMBER);
     if (spelling === undefined) return this.fail("a value");
     const value = Number(spelling);
+    if (String(value) !== spelling) this.isCanonical = false;
     if (!this.isExact) return value === 0 ? 0 : value;
     const isLost = value === 0 ? spelling.startsWith("-") || NONZERO.test(spelling) : Math.abs(value) > MAX_SAFE;
     if (!isLost) return value;
@@ -282,6 +309,7 @@ class Scanner {
     const { text } = this;
     let code = text.charCodeAt(this.at);
     while (code <= SPACE && (code === SPACE || code === LINE_FEED || code === CARRIAGE_RETURN || code === TAB)) {
+      this.isCanonical = false;
       this.at += 1;
       code = text.charCodeAt(this.at);
     }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { FormatError } from "../../kernel/errors.ts";
 import { canonicalBytes, formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
@@ -149,5 +150,72 @@ describe("parseCanonical", () => {
         values.set(JSON.stringify(parseCanonical(changed)), text);
       }
     }
+  });
+});
+
+describe("reading canonical JSON", () => {
+  /** What `parseCanonical` says without looking at the value again. */
+  const isAccepted = (text: string): boolean => codeOf(() => parseCanonical(text)) === "accepted";
+  /** The same by definition: parse it, write it, compare. */
+  const isOwnForm = (text: string): boolean =>
+    codeOf(() => {
+      if (formatCanonical(parseJson(text)) !== text) throw new FormatError("ERR_JSON_CANONICAL", "");
+    }) === "accepted";
+
+  it("accepts exactly the texts that are the canonical form of their value", () => {
+    const value = fc.jsonValue({ maxDepth: 4 });
+    const spelled = fc.oneof(
+      value.map((json) => JSON.stringify(json)),
+      value.map((json) => JSON.stringify(json, null, 1)),
+      value.map((json) => formatCanonical(json as JsonValue)),
+      value.map((json) => formatCanonical(json as JsonValue).replaceAll("e+", "E+")),
+      value.map((json) => formatCanonical(json as JsonValue).replaceAll("a", "\\u0061")),
+      value.map((json) => formatCanonical(json as JsonValue).replaceAll("\\n", "\\u000a")),
+    );
+    fc.assert(
+      fc.property(spelled, (text) => isAccepted(text) === isOwnForm(text)),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("does so for every short text over the characters of JSON", () => {
+    const characters = [...'{}[]:,"ab0123.-+eE \n\\u/'];
+    const text = fc.array(fc.constantFrom(...characters, '"a":', '"b":', "null", "1e21", "\\u0001", "é"), {
+      maxLength: 9,
+    });
+    fc.assert(
+      fc.property(text, (parts) => isAccepted(parts.join("")) === isOwnForm(parts.join(""))),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it.each([
+    ['{"":1,"a":2}', true],
+    ['{"a":2,"":1}', false],
+    ['{"\u{10000}":1,"\uffff":2}', true],
+    ['{"\uffff":2,"\u{10000}":1}', false],
+    ["0", true],
+    ["0.0", false],
+    ["1e21", false],
+    ["1e+21", false],
+    ["9007199254740991", true],
+    ["100000000000000000000", false],
+    ["0.000001", true],
+    ["1e-6", false],
+    ["1e-7", true],
+    ["-1", true],
+    ["1.50", false],
+    ['"\u007f\u2028"', true],
+    ['"\\u007f"', false],
+    ['"\\b\\f\\n\\r\\t\\u0000\\u001f\\"\\\\"', true],
+    ['"\\u001F"', false],
+    ['"\\/"', false],
+    ['"\\u0008"', false],
+    [" 1", false],
+    ["1\n", false],
+    ["[1, 2]", false],
+    ['{"a" :1}', false],
+  ])("%j: %s", (text, isCanonical) => {
+    expect([isAccepted(text), isOwnForm(text)]).toEqual([isCanonical, isCanonical]);
   });
 });
