@@ -93,24 +93,22 @@ export class EntryIndex {
 
   async #writeAll(): Promise<void> {
     try {
-      await this.#writeQueue();
+      for (let group = this.#takeGroup(); group.length > 0; group = this.#takeGroup()) await this.#writeGroup(group);
+      // In the same step as the last look at the queue: a batch that comes now finds no writer and starts one.
+      this.#writing = undefined;
     } catch (cause) {
       this.#failed = true;
-      throw new StoreError("ERR_STORE_WRITE", "the index could not be written", { cause, fatal: true });
-    } finally {
-      // In the same step as the last look at the queue, so that no batch is left in it without a writer.
       this.#writing = undefined;
+      throw new StoreError("ERR_STORE_WRITE", "the index could not be written", { cause, fatal: true });
     }
   }
 
-  async #writeQueue(): Promise<void> {
-    for (let group = this.#takeGroup(); group.length > 0; group = this.#takeGroup()) {
-      const leaves = group.flatMap((batch) => batch.leaves);
-      const watermark = group.at(-1)?.size ?? this.#watermark;
-      await this.#store.write({ leaves, rows: group.flatMap((batch) => batch.rows), watermark });
-      for (const { leaf } of leaves) this.#window.delete(keyOf(leaf));
-      this.#watermark = watermark;
-    }
+  async #writeGroup(group: readonly IndexedBatch[]): Promise<void> {
+    const leaves = group.flatMap((batch) => batch.leaves);
+    const watermark = group.at(-1)?.size ?? this.#watermark;
+    await this.#store.write({ leaves, rows: group.flatMap((batch) => batch.rows), watermark });
+    for (const { leaf } of leaves) this.#window.delete(keyOf(leaf));
+    this.#watermark = watermark;
   }
 
   #takeGroup(): readonly IndexedBatch[] {

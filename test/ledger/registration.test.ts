@@ -4,7 +4,9 @@ import { formatHex } from "../../kernel/hex.ts";
 import { canonicalBytes, parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
+import { parseRegistration } from "../../kernel/registration.ts";
 import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
+import { StreamBook } from "../../ledger/admission/stream-book.ts";
 import { eventually, READ, removeLedgers, startTestLedger, type TestLedger } from "../support/ledger-service.ts";
 import { refusal, registrationOf, Submitter } from "../support/ledger-submitter.ts";
 import { gatewayKeys } from "../support/receipts.ts";
@@ -123,6 +125,17 @@ describe("registration", () => {
     const before = await size();
     expect(await client.register(bytes)).toMatchObject(refusal(status, code));
     expect(await size()).toBe(before);
+  });
+});
+
+describe("a registration that is decided and not durable yet", () => {
+  it("is seen by the sequencer alone", () => {
+    const bytes = registrationOf(gatewayKeys(10));
+    const streams = new StreamBook();
+    const account = streams.register(parseRegistration(bytes), 1n, hashLeaf(bytes));
+    expect([streams.find(account.stream), streams.decided(account.stream)]).toEqual([undefined, account]);
+    account.show();
+    expect(streams.find(account.stream)).toBe(account);
   });
 });
 
