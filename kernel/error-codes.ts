@@ -146,6 +146,7 @@ export const ERROR_CODES = {
   ERR_GRAPHQL_SYNTAX: "a GraphQL document that cannot be parsed",
   ERR_GRAPHQL_VALIDATION:
     "a GraphQL document that the schema does not allow: unknown field, wrong argument or variable",
+  ERR_INDEX_DAMAGE: "an auditor node's index that cannot be read; delete it and it is built again",
   ERR_LEDGER_UNREACHABLE: "a ledger that does not answer, or refuses its reader",
   ERR_SHRINK: "a ledger that publishes a smaller tree than it published before",
   ERR_WITNESS_STALE: "a witness whose newest cosignature is much older than those of the others",

@@ -6,8 +6,8 @@
  * batch of rows and head, so a crash at any point repeats at most one chunk.
  */
 
-import { equalBytes } from "../../kernel/bytes.ts";
-import { CheckError, FormatError, isCodedError } from "../../kernel/errors.ts";
+import { equalBytes, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { CheckError, FormatError, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
 import { HASH_BYTES, parseRootHash } from "../../kernel/merkle/hash.ts";
 import { makeTileHashReader, type ReadTile } from "../../kernel/tile/tile-reader.ts";
@@ -17,7 +17,7 @@ import type { HeadFact, HeadRow } from "../index/row-shapes.ts";
 import { Draft } from "../index/rows.ts";
 import { storedHashes, TreeGrowth } from "../index/stored-tree.ts";
 import { falseTile, forkedNotes, refusedNote, shrunkenNote, staleWitness } from "./checkpoint-alarms.ts";
-import { readChunk } from "./chunk.ts";
+import { type ChunkEntry, readChunk } from "./chunk.ts";
 import { compareHeads, type Head } from "./compare-heads.ts";
 import { EntryIndexer } from "./entry-indexer.ts";
 import { KeyMemory } from "./key-memory.ts";
@@ -25,6 +25,8 @@ import type { LedgerBook } from "./ledger-book.ts";
 import type { LogReader } from "./ledger-reader.ts";
 import { rememberTiles } from "./tile-memory.ts";
 import { seenWitnesses, staleWitnesses } from "./witness-watch.ts";
+
+const MAX_SECONDS = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** What a follower works with. */
 export interface FollowerOptions {
@@ -54,9 +56,27 @@ interface Opened {
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #memory = new KeyMemory();
+  /** The last note that was accepted: a ledger without news is asked once a second. */
+  #accepted: Uint8Array | undefined;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+  }
+
+  /**
+   * Takes back what an earlier policy vouched for, if this one does not: a witnessed head is answered only if it is
+   * witnessed under the policy in force. What was accepted stays accepted, as history that must be extended.
+   */
+  async recheck(): Promise<void> {
+    const { book, policy } = this.#options;
+    const { verified } = book.head;
+    if (verified === null) return;
+    try {
+      openWitnessedCheckpoint(verified.note, policy);
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      await book.commit(new Draft(book.rows), { ...book.head, verified: null });
+    }
   }
 
   /** The origin that the policy pins. */
@@ -73,12 +93,19 @@ export class Follower {
     const { book, reader } = this.#options;
     if (book.head.forked) return "forked";
     const readTile = rememberTiles((ref) => reader.tile(ref));
-    const opened = await this.#open(await reader.checkpoint());
-    const accepted = opened !== undefined && (await this.#accept(opened, readTile));
+    const accepted = await this.#acceptNote(await reader.checkpoint(), readTile);
     if (book.head.forked) return "forked";
     // What was accepted before is finished even if the newest checkpoint is refused.
     const isWhole = await this.#catchUp(readTile);
     return accepted && isWhole ? "current" : "refused";
+  }
+
+  async #acceptNote(note: Uint8Array, readTile: ReadTile): Promise<boolean> {
+    if (this.#accepted !== undefined && equalBytes(note, this.#accepted)) return true;
+    const opened = await this.#open(note);
+    const accepted = opened !== undefined && (await this.#accept(opened, readTile));
+    this.#accepted = accepted ? note : undefined;
+    return accepted;
   }
 
   async #open(note: Uint8Array): Promise<Opened | undefined> {
@@ -106,13 +133,13 @@ export class Follower {
         return false;
       }
     }
-    await this.#keepWitnesses(opened, fact);
+    await this.#keepWitnesses(fact);
     return true;
   }
 
   /** The alarm about a checkpoint that does not extend the target; undefined if it does. */
   async #judge(target: HeadFact, fact: HeadFact, readTile: ReadTile): Promise<AlarmDraft | undefined> {
-    const note = new TextEncoder().encode(fact.note);
+    const note = formatUtf8(fact.note);
     const [smaller, larger] = fact.size < target.size ? [fact, target] : [target, fact];
     const { rows, head } = this.#options.book;
     const size = BigInt(larger.size);
@@ -127,9 +154,9 @@ export class Follower {
     return fact.size < target.size ? shrunkenNote(target, fact.size, note) : undefined;
   }
 
-  async #keepWitnesses({ witnessed }: Opened, fact: HeadFact): Promise<void> {
+  async #keepWitnesses(fact: HeadFact): Promise<void> {
     const { book, policy, staleWitnessSeconds } = this.#options;
-    const seen = seenWitnesses(book.witnesses, policy, witnessed);
+    const seen = seenWitnesses(book.witnesses, policy, fact);
     const isNews = JSON.stringify(seen) !== JSON.stringify(book.witnesses) || book.head.target?.size !== fact.size;
     if (isNews) await book.commitWitnesses(seen, withTarget(book.head, fact));
     for (const name of staleWitnesses(seen, policy, staleWitnessSeconds)) {
@@ -144,7 +171,9 @@ export class Follower {
       const { target, indexed } = book.head;
       if (target === null || indexed >= target.size || signal.aborted) return true;
       try {
-        await this.#indexChunk(target, readTile);
+        const entries = await readChunk(indexed, { head: headOf(target), readTile });
+        const tree = growTree(book.head, target, entries);
+        await this.#indexChunk(target, entries, tree);
       } catch (error) {
         await book.alarm(refusalOf(error, (code, message) => falseTile(code, message, target)));
         return false;
@@ -152,31 +181,33 @@ export class Follower {
     }
   }
 
-  async #indexChunk(target: HeadFact, readTile: ReadTile): Promise<void> {
+  async #indexChunk(target: HeadFact, entries: readonly ChunkEntry[], tree: TreeGrowth): Promise<void> {
     const { book, onProgress } = this.#options;
     const { head } = book;
-    const entries = await readChunk(head.indexed, { head: headOf(target), readTile });
     const draft = new Draft(book.rows);
-    const tree = new TreeGrowth(head.indexed, head.edge);
-    const indexer = new EntryIndexer(
-      { draft, origin: this.origin, nowMs: book.nowMs, memory: this.#memory },
-      head.log_kind,
-    );
-    for (const entry of entries) {
-      tree.append(entry.leaf);
-      await indexer.add(entry);
+    const options = { draft, origin: this.origin, nowMs: book.nowMs, memory: this.#memory };
+    const indexer = new EntryIndexer(options, head.log_kind);
+    try {
+      for (const entry of entries) await indexer.add(entry);
+      await tree.flush(draft);
+    } catch (cause) {
+      // The entries are proven by now: what cannot be read here is our own index.
+      throw new StoreError("ERR_INDEX_DAMAGE", "the index cannot be read", { cause, fatal: true });
     }
     const indexed = head.indexed + entries.length;
-    const isWhole = indexed === target.size;
-    if (isWhole && !equalBytes(tree.root(), headOf(target).root)) {
-      throw new CheckError("ERR_ROOT_MISMATCH", "the entries give another root than the checkpoint");
-    }
-    await tree.flush(draft);
-    const verified = isWhole ? target : head.verified;
+    const verified = indexed === target.size ? target : head.verified;
     const next: HeadRow = { ...head, log_kind: indexer.kind, indexed, edge: tree.edge(), verified };
     await book.commit(draft, next, indexer.alarms);
     onProgress(indexed, target.size);
   }
+}
+
+/** The stored tree with the chunk's leaves; at the target's size it must have the target's root. */
+function growTree({ indexed, edge }: HeadRow, target: HeadFact, entries: readonly ChunkEntry[]): TreeGrowth {
+  const tree = new TreeGrowth(indexed, edge);
+  for (const { leaf } of entries) tree.append(leaf);
+  if (indexed + entries.length < target.size || equalBytes(tree.root(), headOf(target).root)) return tree;
+  throw new CheckError("ERR_ROOT_MISMATCH", "the entries give another root than the checkpoint");
 }
 
 /** What was refused becomes an alarm; what the world did (network, disk) passes. */
@@ -187,14 +218,28 @@ function refusalOf(error: unknown, alarm: (code: CheckError["code"], message: st
   throw error;
 }
 
-/** The same tree head with more cosignatures replaces the note; a verified head stays verified. */
+/** A head that is all indexed is verified at once: the root of the indexed entries is compared. */
 function withTarget(head: HeadRow, fact: HeadFact): HeadRow {
-  const isVerified = head.verified?.size === fact.size && head.indexed === fact.size;
+  const isWhole = head.indexed === fact.size;
+  const isVerified = isWhole && equalBytes(new TreeGrowth(head.indexed, head.edge).root(), headOf(fact).root);
   return { ...head, target: fact, verified: isVerified ? fact : head.verified };
 }
 
-function factOf({ note, witnessed: { checkpoint } }: Opened): HeadFact {
-  return { size: Number(checkpoint.size), root: formatHex(checkpoint.root), note: new TextDecoder().decode(note) };
+function factOf({ note, witnessed: { checkpoint, cosignatures } }: Opened): HeadFact {
+  return {
+    size: Number(checkpoint.size),
+    root: formatHex(checkpoint.root),
+    note: parseUtf8(note),
+    cosignatures: cosignatures.map(({ witness, timestampSeconds }) => ({
+      witness,
+      seconds: safeSeconds(timestampSeconds),
+    })),
+  };
+}
+
+/** A witness may claim any time below 2^63 seconds. */
+function safeSeconds(seconds: bigint): number {
+  return Number(seconds > MAX_SECONDS ? MAX_SECONDS : seconds);
 }
 
 function headOf({ size, root }: HeadFact): Head {

@@ -62,6 +62,7 @@ export async function followLedger(source: LedgerSource, options: FollowOptions)
   });
   const onProgress = makeProgress(name, logger);
   const follower = new Follower({ book, reader, policy, staleWitnessSeconds, onProgress, signal: abort.signal });
+  await follower.recheck();
   const watch = watchLedger({ name, follower, pollMs, clock, logger, abort });
   return {
     name,

@@ -1,6 +1,5 @@
 /** Ledgers, their checkpoints and alarms as the schema has them. */
 
-import { openWitnessedCheckpoint } from "../../kernel/witness-policy.ts";
 import type { FollowedLedger } from "../follow/open-ledger.ts";
 import { type AlarmRow, alarmCountShape } from "../index/alarms.ts";
 import { countRowShape } from "../index/count-row.ts";
@@ -32,14 +31,11 @@ export function ledgerNode(ledger: FollowedLedger): object {
 }
 
 /** The newest witnessed checkpoint that this node recomputed, or null. */
-export function checkpointNode({ name, origin, book, source }: FollowedLedger): object | null {
+export function checkpointNode({ name, origin, book }: FollowedLedger): object | null {
   const { verified } = book.head;
   if (verified === null) return null;
   const { size, root, note } = verified;
-  const cosignatures = openWitnessedCheckpoint(note, source.witness_policy).cosignatures.map((line) => ({
-    witness: line.witness,
-    time: secondsToTime(Number(line.timestampSeconds)),
-  }));
+  const cosignatures = verified.cosignatures.map(({ witness, seconds }) => ({ witness, time: secondsToTime(seconds) }));
   return { ledger: name, origin, size, root, note, cosignatures };
 }
 

@@ -275,8 +275,16 @@ export type BucketRow = { readonly first: number; readonly last: number };
 /** Shape of a bucket row. */
 export const bucketRowShape: Shape<BucketRow> = object<BucketRow>({ first: integer(), last: integer() });
 
+/** A cosignature of a pinned witness, checked; POSIX seconds of the witness's clock. */
+export type CosignatureFact = { readonly witness: string; readonly seconds: number };
+
 /** A tree head that was accepted, with the note that says so. */
-export type HeadFact = { readonly size: number; readonly root: Hex64; readonly note: string };
+export type HeadFact = {
+  readonly size: number;
+  readonly root: Hex64;
+  readonly note: string;
+  readonly cosignatures: readonly CosignatureFact[];
+};
 
 /** How far the follower is. */
 export type HeadRow = {
@@ -298,6 +306,7 @@ const headFactShape: Shape<HeadFact> = object<HeadFact>({
   size: integer(),
   root: hex64Shape,
   note: string({ maxLength: 131_072 }),
+  cosignatures: array(object<CosignatureFact>({ witness: text, seconds: integer() }), { max: 128 }),
 });
 
 /** Shape of the head row. */

@@ -14,7 +14,7 @@ import { formatTimestamp } from "../../kernel/time.ts";
 import { AuditedLog, genesisEntry, registrationEntry } from "../support/audited-log.ts";
 import { codeOf } from "../support/code-of.ts";
 import { followLog } from "../support/follow-log.ts";
-import { logSigner, witnesses } from "../support/log-keys.ts";
+import { logSigner, policyText, witnesses } from "../support/log-keys.ts";
 import { MemoryRows } from "../support/memory-rows.ts";
 import { gatewayKeys, makeStream, receiptContents, STREAM_START_MS } from "../support/receipts.ts";
 
@@ -97,6 +97,18 @@ describe("an auditor that follows an honest log", () => {
         expect(dump(table) === dump(whole.table)).toBe(true);
       }
     }
+  });
+
+  it("stops on a damaged index, and blames nobody else for it", async () => {
+    const { receipts, next } = makeStream({ keys, count: 3 });
+    const log = new AuditedLog().append(registrationEntry(keys), ...bytesOf(receipts)).publish();
+    const rows = new MemoryRows();
+    const { follower, alarms } = await followLog(log, rows);
+    await follower.step();
+    rows.table.set(`u\u0000${keys.instance.publicKey.kid}`, formatUtf8("{}"));
+    log.append(next(receiptContents(keys).heartbeat).bytes).publish();
+    await expect(follower.step()).rejects.toMatchObject({ code: "ERR_INDEX_DAMAGE", fatal: true });
+    expect(await alarms()).toEqual([]);
   });
 
   it("reads no meaning into the entries of a raw log", async () => {
@@ -240,6 +252,46 @@ describe("an auditor of a log that lies", () => {
       await expect(follower.step()).rejects.toMatchObject({ code: "ERR_LEDGER_UNREACHABLE" });
     }
     expect(await alarms()).toEqual([]);
+  });
+
+  it("believes no clock of a witness that runs ahead, and keeps what it claims within bounds", async () => {
+    const log = streamLog();
+    const { follower, book, alarmCodes } = await followLog(log, undefined, { staleWitnessSeconds: 60 });
+    const text = log.text(log.entries.length);
+    const times = [1_700_000_000n, 1_700_000_001n, (1n << 63n) - 1n];
+    const lines = witnesses.map(({ cosign }, i) => cosign(text, times[i] ?? 0n));
+    log.note = formatNote(text, [logSigner.signLine(text), ...lines]);
+    expect(await follower.step()).toBe("current");
+    expect(book.head.verified?.cosignatures.map(({ seconds }) => seconds)).toEqual([
+      1_700_000_000,
+      1_700_000_001,
+      Number.MAX_SAFE_INTEGER,
+    ]);
+    expect(await alarmCodes()).toEqual([]);
+    expect(await (await followLog(log, book.rows)).follower.step()).toBe("current");
+  });
+
+  it("asks a ledger without news for its checkpoint alone", async () => {
+    const log = streamLog();
+    const { follower } = await followLog(log);
+    await follower.step();
+    log.requests.length = 0;
+    await follower.step();
+    expect(log.requests).toEqual(["checkpoint"]);
+  });
+
+  it("takes back a head that a stricter policy does not vouch for, until more witnesses have signed", async () => {
+    const log = streamLog().publish(undefined, witnesses.slice(0, 2));
+    const rows = new MemoryRows();
+    await (await followLog(log, rows)).follower.step();
+    const { follower, book } = await followLog(log, rows, { policy: policyText(3) });
+    expect(book.head.verified?.size).toBe(log.entries.length);
+    await follower.recheck();
+    expect(book.head.verified).toBe(null);
+    expect(await follower.step()).toBe("refused");
+    log.publish();
+    expect(await follower.step()).toBe("current");
+    expect(book.head.verified?.cosignatures).toHaveLength(3);
   });
 
   it("finds the witness that fell behind the others", async () => {

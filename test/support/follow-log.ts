@@ -24,7 +24,7 @@ export interface Following {
 export async function followLog(
   log: AuditedLog,
   rows: RowStore = new MemoryRows(),
-  options: { readonly token?: string; readonly staleWitnessSeconds?: number } = {},
+  options: { readonly token?: string; readonly staleWitnessSeconds?: number; readonly policy?: string } = {},
 ): Promise<Following> {
   const book = await LedgerBook.open(rows, { nowMs: () => 1_700_000_100_000 }, () => undefined);
   const { signal } = new AbortController();
@@ -38,7 +38,7 @@ export async function followLog(
   const follower = new Follower({
     book,
     reader,
-    policy: parseWitnessPolicy(policyText(2)),
+    policy: parseWitnessPolicy(options.policy ?? policyText(2)),
     staleWitnessSeconds: options.staleWitnessSeconds ?? 300,
     onProgress: () => undefined,
     signal,
