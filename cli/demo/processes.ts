@@ -1,7 +1,7 @@
 /** Child processes of `countersign up`: one per service, logs in files, readiness by HTTP, stopped in reverse order. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { StoreError } from "../../kernel/errors.ts";
@@ -33,9 +33,10 @@ export function makeProcesses(logFolder: string): Processes {
   return {
     start: async (plan) => {
       const logPath = join(logFolder, `${plan.name}.log`);
+      const before = existsSync(logPath) ? readFileSync(logPath, "utf8").length : 0;
       const child = spawnService(plan, logPath);
       children.push({ plan, child });
-      await untilReady(plan, child, logPath);
+      await untilReady(plan, child, () => readFileSync(logPath, "utf8").slice(before));
     },
     stop: async () => {
       for (const { child } of children.splice(0).reverse()) await stopChild(child);
@@ -54,15 +55,22 @@ function spawnService(plan: ServicePlan, logPath: string): ChildProcess {
   }
 }
 
-async function untilReady(plan: ServicePlan, child: ChildProcess, logPath: string): Promise<void> {
+/** @param readLog  what the child has printed so far */
+async function untilReady(plan: ServicePlan, child: ChildProcess, readLog: () => string): Promise<void> {
   const deadline = performance.now() + READY_LIMIT_MS;
   while (performance.now() < deadline && child.exitCode === null && child.signalCode === null) {
-    if (await answersOk(plan.readyUrl)) return;
+    // The line first: something else may answer at that address, and is not the service that was started.
+    if (saysItListens(child, readLog()) && (await answersOk(plan.readyUrl))) return;
     await pause(READY_POLL_MS);
   }
   const ended = child.exitCode === null && child.signalCode === null ? "is not ready after 20 s" : "ended at its start";
-  const tail = readFileSync(logPath, "utf8").slice(-LOG_TAIL_CHARACTERS).trim();
-  throw new StoreError("ERR_SERVICE_START", `${plan.name} ${ended}; the end of ${logPath}:\n${tail}`);
+  const tail = readLog().slice(-LOG_TAIL_CHARACTERS).trim();
+  throw new StoreError("ERR_SERVICE_START", `${plan.name} ${ended}; the end of its log:\n${tail}`);
+}
+
+/** True once the child has printed its readiness line, which names its process. */
+function saysItListens({ pid }: ChildProcess, printed: string): boolean {
+  return printed.includes(`"pid":${pid}}\n`);
 }
 
 /** True if `url` answers 200 within a second. */
