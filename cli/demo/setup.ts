@@ -140,6 +140,7 @@ function apiConfig(layout: Layout, addresses: Addresses, policy: string): object
 function gatewayConfig(layout: Layout, addresses: Addresses, policy: string, origin: string): object {
   return {
     listen: { host: addresses.gateway.bind, port: addresses.gateway.port },
+    ...(addresses.gateway.host === addresses.gateway.bind ? {} : { allowed_hosts: [addresses.gateway.host] }),
     operator_listen: { host: addresses.operator.bind, port: addresses.operator.port },
     operator_token_file: layout.token("operator"),
     data_dir: layout.data("gateway"),

@@ -39,6 +39,8 @@ interface Pipe {
   readonly mount: Mount;
   readonly session: SessionKey;
   readonly calls: RunningCalls;
+  /** Messages that are being answered. */
+  readonly tasks: Set<Promise<void>>;
   readonly maxBytes: number;
   /** Agreed by `initialize`. */
   revision: LegacyRevision | undefined;
@@ -49,7 +51,7 @@ const LINE_FEED = Uint8Array.of(0x0a);
 
 /** Serves until the input ends or the signal is aborted; calls in flight end first, within `closeMs`. */
 export async function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
-  const { pipeline, caller, catalog, input } = options;
+  const { pipeline, caller, catalog, input, output } = options;
   const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
   const key = formatHex(options.randomBytes(KEY_BYTES));
   const pipe: Pipe = {
@@ -58,22 +60,26 @@ export async function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
     mount: aggregatedMount(catalog),
     session: { key, source: "launcher", trust: "gateway-minted" },
     calls: makeRunningCalls(),
+    tasks: new Set(),
     maxBytes: limits.maxBodyBytes,
     revision: undefined,
   };
   const lines = new LineReader(limits.maxBodyBytes, {
-    onLine: (line) => void receive(pipe, line),
-    onOversize: () => void answerRefusal(pipe, undefined, undefined, scanRefusal("json.size")),
+    onLine: (line) => track(pipe, receive(pipe, line)),
+    onOversize: () => track(pipe, answerRefusal(pipe, undefined, undefined, scanRefusal("json.size"))),
   });
   input.on("data", (chunk: Uint8Array) => lines.push(chunk));
-  await ended(input, options.signal);
+  await ended(input, output, options.signal);
   input.removeAllListeners("data");
+  input.destroy();
   await drain(pipe, limits.closeMs);
   await pipeline.sealSession(caller, pipe.session, "exit");
 }
 
-function ended(input: Readable, signal: AbortSignal): Promise<void> {
+/** An agent that does not read any more has gone, too. */
+function ended(input: Readable, output: Writable, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    output.on("error", () => resolve());
     input.once("end", () => resolve());
     input.once("close", () => resolve());
     input.once("error", () => resolve());
@@ -83,10 +89,15 @@ function ended(input: Readable, signal: AbortSignal): Promise<void> {
 }
 
 /** Lets calls in flight end; what is late is cancelled, and its outcome kept. */
-async function drain({ dispatcher, calls }: Pipe, limitMs: number): Promise<void> {
+async function drain({ tasks, calls }: Pipe, limitMs: number): Promise<void> {
   const timer = setTimeout(calls.cancelAll, limitMs);
-  await dispatcher.drained();
+  await Promise.all(tasks);
   clearTimeout(timer);
+}
+
+function track({ tasks }: Pipe, task: Promise<void>): void {
+  tasks.add(task);
+  void task.finally(() => tasks.delete(task));
 }
 
 async function receive(pipe: Pipe, line: Uint8Array): Promise<void> {
