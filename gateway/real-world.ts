@@ -34,8 +34,8 @@ function sleepUntil(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener("abort", done);
       resolve();
     };
+    // Keeps the process: over stdio nothing else does while the outbox drains.
     const timer = setTimeout(done, ms);
-    timer.unref();
     signal.addEventListener("abort", done, { once: true });
   });
 }

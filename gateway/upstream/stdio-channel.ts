@@ -43,13 +43,14 @@ export function openChannel(options: ChannelOptions): Channel {
   const { id, limits, logger } = options;
   const waiting = new WaitingRequests(limits);
   let isOpen = true;
+  let isStopping = false;
   const child: Child = startChild({
     ...options,
     onLine: (line) => receive(options, waiting, child, line),
     onOversize: (ends) => refuseLine(options, waiting, ends, "json.size"),
     onExit: () => {
       isOpen = false;
-      logger.warn({ server: id }, "the server's process is gone");
+      if (!isStopping) logger.warn({ server: id }, "the server's process is gone");
       waiting.failAll("upstream.closed");
     },
   });
@@ -61,7 +62,10 @@ export function openChannel(options: ChannelOptions): Channel {
     },
     notify: (message) => void child.send(message),
     lastWords: child.lastWords,
-    stop: child.stop,
+    stop: () => {
+      isStopping = true;
+      return child.stop();
+    },
   };
 }
 
