@@ -23,7 +23,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "evidence-bundle": "MAX_BUNDLE_BYTES formatBundle parseBundle",
   genesis: "admissionPolicyShape makeGenesis parseGenesis",
   "inclusion-proof": "checkInclusion rootFromInclusion",
-  json: "parseJson parseJsonText readJsonText",
+  json: "parseJson parseJsonText parseSpelledJson readJsonText",
   "log-proof": "checkLogProof formatLogProof parseLogProof",
   "merkle-hash":
     "EMPTY_ROOT HASH_BYTES asNodeHash asRootHash hashLeaf hashNode parseLeafHash parseNodeHash parseRootHash",
@@ -41,7 +41,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   segment: "MAX_SEGMENT_BYTES MAX_SEGMENT_RECEIPTS checkSegment formatSegment makeSegment parseSegment",
   "signed-note": "MAX_NOTE_BYTES MAX_SIGNATURE_LINES formatNote formatSignatureLine parseNote parseSignatureLine",
   signer: "SECRET_BYTES createSigner",
-  stream: "checkReceiptSignature checkStreamOpen nextStreamState restoreStream streamTip",
+  stream: "checkReceiptSignature checkStreamOpen nextStreamState openedStream restoreStream streamTip",
   "subtree-proof": "checkSubtreeConsistency checkSubtreeInclusion isValidSubtree",
   "tile-path": "TILE_WIDTH formatTilePath parseTilePath",
   "tile-reader": "makeTileHashReader",
