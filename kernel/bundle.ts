@@ -187,8 +187,10 @@ function parseLine(text: string): JsonValue {
 /** The bytes of a bundle file, with its digest. */
 export function formatBundle(bundle: BundleContent): Uint8Array {
   const body = bundleJson(bundle);
-  const digest = formatHex(sha256(formatUtf8(formatCanonical(body))));
-  return formatUtf8(`${formatCanonical({ ...body, digest })}\n`);
+  const text = formatCanonical(body);
+  const at = digestPlace(body);
+  const digest = formatHex(sha256(formatUtf8(text)));
+  return formatUtf8(`${text.slice(0, at)}${digestMember(digest)}${text.slice(at)}\n`);
 }
 
 function bundleJson({ created, logs, streams, policies, catalogs }: BundleContent): JsonObject {
@@ -214,13 +216,21 @@ function entryJson({ index, entry, proof }: BundleEntry): JsonObject {
   return { index, entry, proof: proof.map(formatBase64) };
 }
 
-/** JCS of the bundle without its digest, cut out of the file's text: three members come before it in key order. */
+/** JCS of the bundle without its digest, cut out of the file's text. */
 function withoutDigest(text: string, value: JsonValue): string {
   invariant(isJsonObject(value), "withoutDigest: a bundle is an object");
-  const { attestation, catalogs, created } = value;
-  const start = formatCanonical({ attestation, catalogs, created }).length;
-  const cut = `"digest":"${"0".repeat(64)}",`.length;
-  return text.slice(0, start) + text.slice(start + cut, -1);
+  const at = digestPlace(value);
+  return text.slice(0, at) + text.slice(at + digestMember("0".repeat(64)).length, -1);
+}
+
+/** Where the digest stands in the text of a bundle: three members come before it in key order. */
+function digestPlace({ attestation, catalogs, created }: JsonObject): number {
+  return formatCanonical({ attestation, catalogs, created }).length;
+}
+
+/** The digest's member; there is always one behind it. */
+function digestMember(digest: Hex64): string {
+  return `"digest":"${digest}",`;
 }
 
 function checkWindows(windows: readonly StreamWindow[]): readonly StreamWindow[] {

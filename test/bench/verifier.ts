@@ -1,5 +1,6 @@
 /** Benchmark of offline verification: whole bundles, each receipt with its signature and its log proof, on one core. */
 
+import { collectBundle } from "../../cli/collect.ts";
 import { formatBundle, parseBundle } from "../../kernel/bundle.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
@@ -16,10 +17,13 @@ import {
   makeEvidence,
   objectOf,
   openSession,
+  registrationOf,
   type Step,
   seal,
+  WITNESSED,
 } from "../support/evidence.ts";
-import { logSigner } from "../support/log-keys.ts";
+import { logSigner, policyText } from "../support/log-keys.ts";
+import { memoryReadPath } from "../support/memory-read-path.ts";
 import { gatewayKeys } from "../support/receipts.ts";
 import { type BenchContext, compare } from "./harness.ts";
 
@@ -29,6 +33,7 @@ export async function bench(context: BenchContext): Promise<void> {
   const evidence = await makeEvidence({ steps: stepsOf(calls) });
   await benchVerification(context, evidence);
   await benchProofs(context, evidence);
+  await benchCollecting(context, evidence);
 }
 
 /** A session of so many calls: two receipts each. */
@@ -77,5 +82,23 @@ async function benchProofs(context: BenchContext, { content }: Evidence): Promis
   await compare(context, `inclusion of ${operations} neighbours in a tree of ${size}`, [
     { name: "checkInclusion, one by one", run: one, operations },
     { name: "makeInclusionChecker, shared nodes", run: shared, operations },
+  ]);
+}
+
+/** What an export costs on its side of the network, against making the file alone. */
+async function benchCollecting(context: BenchContext, { receipts, content, stream }: Evidence): Promise<void> {
+  const options = {
+    ledgerUrl: "http://memory",
+    readerToken: "a token",
+    witnessPolicy: policyText(2),
+    stream,
+    firstSeq: 0,
+    created: WITNESSED,
+    fetch: memoryReadPath({ registration: registrationOf(gatewayKeys()), receipts }),
+  };
+  const operations = receipts.length;
+  await compare(context, `export a bundle of ${operations} receipts; one op is a receipt`, [
+    { name: "formatBundle alone", run: () => formatBundle(content), operations },
+    { name: "collectBundle, from memory", run: () => collectBundle(options), operations },
   ]);
 }
