@@ -158,7 +158,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   session_ttl_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   relist_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   outbox: optional(
-    object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 1024, max: 10_000_000 })) }),
+    object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),
   durability: optional(literal(...DURABILITIES)),
   close_stream: optional(boolean()),

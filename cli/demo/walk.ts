@@ -34,7 +34,7 @@ export async function walk(options: WalkOptions): Promise<number> {
   io.out(
     `\nLedger: receipts up to ${proven.stream.slice(0, 12)}…/${proven.next_seq - 1} have a witnessed log proof.\n`,
   );
-  io.out(await askAuditor(topology.api, proven.next_seq));
+  io.out(await askAuditor(topology.api, proven.stream, proven.next_seq));
   const path = await writeBundle(options, before, proven);
   return verify(options, path, proven);
 }

@@ -118,14 +118,25 @@ function observeDefinition(
   if (kind === "other") return ABSENT;
   if (definition === undefined) return notEstablished("definition.unknown");
   if (listedAtMs === undefined) return notEstablished("definition.unchecked");
-  const { inputSchema } = definitionValue(definition.text);
   return present({
     state: definition.state,
     model: definition.model,
     full: definition.full,
-    input_schema: inputSchema === undefined ? ABSENT : present(digestOf(inputSchema)),
+    input_schema: inputSchemaOf(definition),
     pin_age_ms: Math.max(0, Math.floor(nowMs - listedAtMs)),
   });
+}
+
+/** Digests of input schemas, each made once. */
+const schemas = new WeakMap<CatalogDefinition, Observed<string>>();
+
+function inputSchemaOf(definition: CatalogDefinition): Observed<string> {
+  const known = schemas.get(definition);
+  if (known !== undefined) return known;
+  const { inputSchema } = definitionValue(definition.text);
+  const digest = inputSchema === undefined ? ABSENT : present(digestOf(inputSchema));
+  schemas.set(definition, digest);
+  return digest;
 }
 
 const LISTS: readonly ListKind[] = ["tools", "prompts", "resources", "resourceTemplates"];

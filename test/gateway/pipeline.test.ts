@@ -356,7 +356,7 @@ describe("many at once", () => {
 
   it("with a full outbox is denied in every mode, counted, and goes on when the ledger proves receipts", async () => {
     ledger.holdProofs();
-    const { bench, run } = await start({ mode: "silent", config: { outbox: { max_receipts: 1024 } } });
+    const { bench, run } = await start({ mode: "silent", config: { outbox: { max_receipts: 256 } } });
     let refused: unknown;
     let refusals = 0;
     for (let i = 0; i < 30 && refused === undefined; i += 1) {
@@ -365,7 +365,7 @@ describe("many at once", () => {
       refusals += faults.length;
       refused = faults[0]?.reason;
     }
-    expect(run.status().outbox.pending).toBeLessThanOrEqual(1024);
+    expect(run.status().outbox.pending).toBeLessThanOrEqual(256);
     expect(refused).toMatchObject({ code: "ERR_OUTBOX_FULL" });
     await expect(run.pipeline.decide(callOf("echo", { message: "x" }))).rejects.toMatchObject({
       code: "ERR_OUTBOX_FULL",
