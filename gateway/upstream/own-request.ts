@@ -9,9 +9,6 @@ import type { UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts
 
 type Software = UpstreamDeps["software"];
 
-/** Sends a request and waits for what comes of it. */
-export type Exchange = (request: UpstreamRequest) => Promise<UpstreamReply>;
-
 /** A request of our own in the server's era. Toward agents' servers we declare no capabilities: we carry none back. */
 export function ownRequest(
   id: number,
