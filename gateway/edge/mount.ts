@@ -7,9 +7,9 @@ import { sha256 } from "#crypto";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { CatalogReader, ListKind } from "../pipeline/call.ts";
-import { paramHeaders } from "../wire/param-headers.ts";
 import { applyEdits, spanOf } from "../wire/spans.ts";
 import { matchesTemplate } from "../wire/uri-template.ts";
+import { toolFacts } from "./tool-facts.ts";
 
 /** An endpoint. */
 export interface Mount {
@@ -52,7 +52,7 @@ export function offeredTexts(catalog: CatalogReader, mount: Mount, kind: ListKin
   return mount.serverIds.flatMap((serverId) =>
     catalog
       .definitions(serverId, kind)
-      .filter(({ text }) => kind !== "tools" || paramHeaders(text) !== undefined)
+      .filter((definition) => kind !== "tools" || toolFacts(definition).mirrored !== undefined)
       .map(({ name, text }) => (isNamed && mount.isPrefixed ? renamed(text, prefixedName(serverId, name)) : text)),
   );
 }

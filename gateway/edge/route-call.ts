@@ -4,12 +4,14 @@ import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { CatalogReader } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { type DeclaredNames, hasDeclaredAlias } from "../wire/declared-names.ts";
 import type { RequestRule } from "../wire/methods.ts";
 import { checkParamHeaders } from "../wire/mirrored-headers.ts";
-import { type ParamHeader, paramHeaders } from "../wire/param-headers.ts";
+import type { ParamHeader } from "../wire/param-headers.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentRequest } from "./agent-request.ts";
 import { type Route, routeName, routeUri } from "./mount.ts";
+import { routedToolFacts } from "./tool-facts.ts";
 
 /** A call that has a server. */
 export interface Routed {
@@ -52,10 +54,9 @@ export function routeCall(
     const text = "the server is not connected";
     return { ...refusal("route", "server.unavailable", RPC.internal, 200, text), serverId: route.serverId };
   }
-  const mirrored = target.by === "tools" ? mirroredArguments(catalog, route) : [];
-  const { headers, era, message } = request;
-  const checks = era === "modern" && headers !== undefined;
-  const fault = checks ? checkParamHeaders(headers, mirrored, message.params) : undefined;
+  const facts = target.by === "tools" ? routedToolFacts(catalog, route) : undefined;
+  const mirrored = facts?.mirrored ?? [];
+  const fault = argumentFault(request, mirrored, facts?.declared);
   if (fault !== undefined) return { ...fault, serverId: route.serverId };
   const rename = route.name === target.name ? {} : { rename: { path: target.path, value: route.name } };
   return { type: "routed", route, upstream, mirrored, ...rename };
@@ -101,7 +102,16 @@ function routeRefusal({ era }: AgentRequest, reason: RouteFault): RouteRefusal {
   return refusal("route", reason, code, 200, TEXTS[reason]);
 }
 
-function mirroredArguments(catalog: CatalogReader, { serverId, name }: Route): readonly ParamHeader[] {
-  const found = catalog.definitions(serverId, "tools").find((definition) => definition.name === name);
-  return found === undefined ? [] : (paramHeaders(found.text) ?? []);
+/** Arguments that policy would see otherwise than the server: in a header, or under a name that only looks declared. */
+function argumentFault(
+  { headers, era, message }: AgentRequest,
+  mirrored: readonly ParamHeader[],
+  declared: DeclaredNames | undefined,
+): WireRefusal | undefined {
+  const { params } = message;
+  const isMirrored = era === "modern" && headers !== undefined;
+  const fault = isMirrored ? checkParamHeaders(headers, mirrored, params) : undefined;
+  if (fault !== undefined || !hasDeclaredAlias(params["arguments"], declared)) return fault;
+  const text = "an argument is not declared, and its name differs from a declared one only in form";
+  return refusal("catalog", "args.case-alias", RPC.invalidParams, 200, text);
 }

@@ -222,6 +222,15 @@ describe("modern requests", () => {
     expect(answer.json?.error?.code).toBe(-32602);
   });
 
+  it("may not name an argument that only looks like a declared one", async () => {
+    const body = modern("tools/call", '"name":"echo","arguments":{"message":"x","Message":"y"}');
+    await expectRefusal({ body, headers: mirrored("tools/call", "echo") }, 400, "json.case-collision");
+    const alone = modern("tools/call", '"name":"echo","arguments":{"MESSAGE":"y"}');
+    const before = server.calls.get("echo");
+    await expectRefusal({ body: alone, headers: mirrored("tools/call", "echo") }, 200, "args.case-alias");
+    expect(server.calls.get("echo")).toBe(before);
+  });
+
   it("cancel nothing by a notification, and may send no other", async () => {
     const headers = { "MCP-Protocol-Version": "2026-07-28" };
     const cancelled = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}';

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { declaredNames, hasDeclaredAlias } from "../../gateway/wire/declared-names.ts";
 import { foldKey } from "../../gateway/wire/fold.ts";
 import { classifyMessage, readMessage } from "../../gateway/wire/rpc.ts";
 import { type Scope, scanJson } from "../../gateway/wire/scan.ts";
@@ -104,6 +105,32 @@ describe("the fold of a key", () => {
     ["A b", "ab"],
   ])("%j is that of %j", (key, same) => {
     expect(foldKey(key)).toBe(foldKey(same));
+  });
+});
+
+describe("declared names", () => {
+  const declared = declaredNames({
+    properties: {
+      path: {},
+      o: { properties: { Key: {} } },
+      list: { type: "array", items: { properties: { id: {} } } },
+    },
+  });
+
+  it.each([
+    [{ path: 1, other: 2, o: { Key: 1, x: 2 }, list: [{ id: 1 }] }, false],
+    [{ PATH: 1 }, true],
+    [{ "path\u200b": 1 }, true],
+    [{ o: { key: 1 } }, true],
+    [{ list: [{ id: 1 }, { ID: 1 }] }, true],
+    [{ other: { PATH: 1 } }, false],
+    [[{ path: 1 }], false],
+  ])("judge %j: %s", (value, expected) => {
+    expect(hasDeclaredAlias(value, declared)).toBe(expected);
+  });
+
+  it("are none without properties", () => {
+    expect(hasDeclaredAlias({ a: 1, A: 2 }, declaredNames({ type: "object" }))).toBe(false);
   });
 });
 
