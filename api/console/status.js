@@ -20,7 +20,7 @@ export function statusCards(ledger) {
     card("Ledger", element("div", { class: "big" }, ledger.name), stateLine(ledger)),
     card("Receipts", big(ledger.receipts), small(`${ledger.indexed.toLocaleString("en")} entries indexed`)),
     card("Witnessed root", ...rootLines(checkpoint)),
-    card(`Witnesses · quorum ${ledger.quorum}`, witnessChips(ledger)),
+    card("Witnesses", witnessChips(ledger)),
     card(
       "Alarms",
       element("div", { class: "big" }, chip(ledger.alarms.toLocaleString("en"), ledger.alarms === 0 ? "good" : "bad")),
@@ -49,7 +49,7 @@ function rootLines(checkpoint) {
   ];
 }
 
-function witnessChips({ witnesses, checkpoint }) {
+function witnessChips({ witnesses, checkpoint, quorum }) {
   const signed = new Set((checkpoint?.cosignatures ?? []).map(({ witness }) => witness));
   const chips = witnesses.map(({ name, keyName, lastCosigned }) => {
     const has = signed.has(name);
@@ -59,7 +59,7 @@ function witnessChips({ witnesses, checkpoint }) {
       `${keyName}, last cosigned ${lastCosigned ?? "never"}`,
     );
   });
-  const count = small(`${signed.size} of ${witnesses.length} cosigned the newest checkpoint`);
+  const count = small(`${signed.size} of ${witnesses.length} cosigned the newest checkpoint · quorum: ${quorum}`);
   return element("div", {}, element("div", { class: "witnesses" }, ...chips), count);
 }
 
