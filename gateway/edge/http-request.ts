@@ -4,7 +4,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { isCodedError } from "../../kernel/errors.ts";
 import type { Caller, CatalogReader } from "../pipeline/call.ts";
+import type { Headers } from "../wire/mirrored-headers.ts";
 import { errorResponse, RPC, refusal, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
+import type { AgentAnswer } from "./agent-request.ts";
 import type { makeAuthenticate } from "./bearer.ts";
 import type { EdgeLimits } from "./edge-options.ts";
 import { discardBody, readBody } from "./http-body.ts";
@@ -51,6 +53,7 @@ async function handle(
   }
   if (admitted.type === "refusal") return turnAway(edge, request, reply, admitted);
   if (admitted.type === "preflight") return reply.sendEmpty(204, PREFLIGHT);
+  if (admitted.type === "no-stream") return reply.send(noStream());
   if (request.method === "DELETE") return endSession(edge, request, reply, admitted);
   const body = await readBody(request, edge.limits.maxBodyBytes, edge.limits.bodyMs);
   if (body.type === "body") return handlePost(edge, { ...admitted, body: body.bytes, response, reply });
@@ -64,7 +67,10 @@ interface Admitted extends Pick<Post, "caller" | "headers" | "path" | "mount"> {
 }
 
 /** The checks in front of the body: names, path, method, media types, token. */
-function admit(edge: RequestDeps, request: IncomingMessage): Admitted | { readonly type: "preflight" } | WireRefusal {
+function admit(
+  edge: RequestDeps,
+  request: IncomingMessage,
+): Admitted | { readonly type: "preflight" | "no-stream" } | WireRefusal {
   const headers = readHeaders(request.rawHeaders);
   if (headers === undefined) return transportRefusal("http.header", 400, "a header stands twice");
   const misnamed = checkNames(headers, edge.allowed);
@@ -73,6 +79,7 @@ function admit(edge: RequestDeps, request: IncomingMessage): Admitted | { readon
   const path = (request.url ?? "").split("?", 1)[0] ?? "";
   const mount = mountAt(edge.catalog, path);
   if (mount === undefined) return transportRefusal("http.path", 404, "no MCP endpoint at this path");
+  if (request.method === "GET" && asksForStream(edge, headers)) return { type: "no-stream" };
   if (request.method !== "POST" && request.method !== "DELETE") return methodRefusal();
   const media = request.method === "POST" ? checkMedia(headers) : undefined;
   if (media !== undefined) return media;
@@ -85,6 +92,17 @@ function mountAt(catalog: CatalogReader, path: string): Mount | undefined {
   if (path === "/mcp") return aggregatedMount(catalog);
   const id = /^\/s\/([a-z0-9][a-z0-9-]{0,23})\/mcp$/u.exec(path)?.[1];
   return id !== undefined && catalog.serverIds.includes(id) ? serverMount(id) : undefined;
+}
+
+/** An agent that asks whether there is a stream, as legacy clients do behind each handshake. */
+function asksForStream(edge: RequestDeps, headers: Headers): boolean {
+  return headers["mcp-session-id"] !== undefined && edge.authenticate(headers["authorization"]).type === "caller";
+}
+
+/** SPEC MCP 2025-11-25: 405 says that no stream is offered. It answers a question, and refuses nothing: no receipt. */
+function noStream(): AgentAnswer {
+  const { httpStatus, message, rpcCode, reason, headers = {} } = methodRefusal();
+  return { httpStatus, bytes: errorResponse(undefined, rpcCode, message, { reason }), headers };
 }
 
 function methodRefusal(): WireRefusal {

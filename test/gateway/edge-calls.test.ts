@@ -1,4 +1,5 @@
 import { request as httpRequest } from "node:http";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { afterEach, describe, expect, it } from "vitest";
 import { ALICE, everythingServer, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";
@@ -286,7 +287,7 @@ describe("several servers behind one endpoint", () => {
     expect(JSON.parse((await read(own)).body).result.contents).toHaveLength(1);
   });
 
-  it("lose none of 200 calls on one connection", async () => {
+  it("lose none of 200 calls at once, each on a connection of its own, all with one id", async () => {
     const gateway = await gatewayBefore([scriptedChild("one", ECHO), scriptedChild("two", ECHO)]);
     const names = Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? "one__t" : "two__t"));
     const answers = await Promise.all(names.map((name, i) => call(gateway, name, `{"i":${i}}`, "1")));
@@ -294,5 +295,19 @@ describe("several servers behind one endpoint", () => {
       names.map((_, i) => `{"i":${i}}`),
     );
     expect(gateway.pipeline.outcomes).toHaveLength(200);
+  });
+
+  it("lose none of 200 calls at once of one session", async () => {
+    const gateway = await gatewayBefore([scriptedChild("one", ECHO), scriptedChild("two", ECHO)]);
+    const client = new Client({ name: "agent", version: "1" });
+    const requestInit = { headers: { Authorization: `Bearer ${ALICE}` } };
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), { requestInit }));
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, i) => client.callTool({ name: "two__t", arguments: { i } })),
+    );
+    expect(answers.map(({ content }) => content)).toEqual(
+      answers.map((_, i) => [{ type: "text", text: `{"i":${i}}` }]),
+    );
+    await client.close();
   });
 });

@@ -78,6 +78,23 @@ describe("the checks in front of a body", () => {
     const answer = await expectRefusal({ method: "GET" }, 405, "http.method");
     expect(answer.headers["allow"]).toBe("POST, DELETE");
     await expectRefusal({ method: "PUT", body: LIST }, 405, "http.method");
+    await expectRefusal(
+      { method: "GET", headers: { Authorization: undefined, "Mcp-Session-Id": "x" } },
+      405,
+      "http.method",
+    );
+  });
+
+  it("tell an agent of a session that there is no stream, without a receipt", async () => {
+    const before = gateway.pipeline.refusals.length;
+    const headers = { Accept: "text/event-stream", "Mcp-Session-Id": "x" };
+    const answer = await sendRaw(gateway.url, { method: "GET", headers });
+    expect([answer.status, answer.headers["allow"], answer.json?.error?.data.reason]).toEqual([
+      405,
+      "POST, DELETE",
+      "http.method",
+    ]);
+    expect(gateway.pipeline.refusals).toHaveLength(before);
   });
 
   it.each([undefined, "text/plain", "application/json; charset=latin1", "application/jsonp"])(

@@ -103,8 +103,8 @@ describe.each(["modern", "sessions"] as const)("a server of the SDK that speaks 
     }
   });
 
-  it("loses none of 200 calls at once, with ids that repeat", async () => {
-    const many = await Promise.all(Array.from({ length: 20 }, () => modernClient(`${gateway.url}/mcp`)));
+  it("loses none of 40 calls at once, with ids that repeat", async () => {
+    const many = await Promise.all(Array.from({ length: 4 }, () => modernClient(`${gateway.url}/mcp`)));
     const before = server.calls.get("echo") ?? 0;
     const answers = await Promise.all(
       many.flatMap((client, c) =>
@@ -115,8 +115,8 @@ describe.each(["modern", "sessions"] as const)("a server of the SDK that speaks 
         }),
       ),
     );
-    expect(answers.filter((isRight) => isRight)).toHaveLength(200);
-    expect((server.calls.get("echo") ?? 0) - before).toBe(200);
+    expect(answers.filter((isRight) => isRight)).toHaveLength(40);
+    expect((server.calls.get("echo") ?? 0) - before).toBe(40);
     await Promise.all(many.map((client) => client.close()));
   });
 });
