@@ -70,7 +70,7 @@ interface Admitted extends Pick<Post, "caller" | "headers" | "path" | "mount"> {
 function admit(
   edge: RequestDeps,
   request: IncomingMessage,
-): Admitted | { readonly type: "preflight" | "no-stream" } | WireRefusal {
+): Admitted | { readonly type: "preflight" } | { readonly type: "no-stream" } | WireRefusal {
   const headers = readHeaders(request.rawHeaders);
   if (headers === undefined) return transportRefusal("http.header", 400, "a header stands twice");
   const misnamed = checkNames(headers, edge.allowed);
