@@ -65,13 +65,13 @@ export interface OutboxOptions {
   readonly maxReceipts: number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
-  readonly onFault: (fields: { readonly code: string }, message: string) => void;
+  readonly onFault: (fields: { readonly code: string; readonly why: string }, message: string) => void;
 }
 
 const MAX_SEGMENT_RECEIPTS = 256;
 const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
 const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 10_000;
+const LAST_RETRY_MS = 2_000;
 const POLL_MS = 20;
 /**
  * Refusals that no repetition mends: the ledger holds other receipts than ours at these numbers, or will take no more of
@@ -312,7 +312,8 @@ class SegmentOutbox implements Outbox {
   #report(doing: "send" | "prove", error: unknown): void {
     const code = isCodedError(error) ? error.code : "ERR_BUG";
     if (this.#isStopping) return;
-    if (this.#faults[doing] !== code) this.#options.onFault({ code }, "receipts wait in the outbox");
+    if (this.#faults[doing] !== code)
+      this.#options.onFault({ code, why: reasonOf(error) }, "receipts wait in the outbox");
     this.#faults[doing] = code;
   }
 
@@ -326,4 +327,13 @@ class SegmentOutbox implements Outbox {
   async #pause(ms: number): Promise<void> {
     await this.#options.sleep(ms, this.#stopping.signal);
   }
+}
+
+/** Messages of ours name no secrets; of what caused them, the network's code is enough. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown";
+  const { cause } = error;
+  const below = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+  const code = below instanceof Error && "code" in below ? ` (${String(below.code)})` : "";
+  return `${error.message}${code}`;
 }
