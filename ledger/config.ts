@@ -3,7 +3,19 @@
 import { type AdmissionPolicy, admissionPolicyShape, type LogKind } from "../kernel/genesis.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import { originShape } from "../kernel/receipt/stream-open.ts";
-import { array, boolean, integer, literal, object, optional, readShape, type Shape, string } from "../kernel/shape.ts";
+import {
+  array,
+  boolean,
+  integer,
+  literal,
+  mapped,
+  object,
+  optional,
+  readShape,
+  type Shape,
+  string,
+} from "../kernel/shape.ts";
+import { parseWitnessPolicy } from "../kernel/witness-policy.ts";
 
 /** Where a service listens. */
 export type Listen = {
@@ -62,7 +74,13 @@ const shape: Shape<LedgerConfig> = object<LedgerConfig>({
   log_kind: literal("receipts", "raw"),
   log_key_files: array(path, { min: 2, max: 2 }),
   operator_key_file: path,
-  witness_policy: string({ maxLength: 1_048_576, description: "a witness policy (C2SP tlog-policy)" }),
+  witness_policy: mapped(
+    string({ maxLength: 1_048_576, description: "a witness policy (C2SP tlog-policy)" }),
+    (text) => {
+      parseWitnessPolicy(text);
+      return text;
+    },
+  ),
   admission: admissionPolicyShape,
   submit_token_file: path,
   reader_token_files: array(path, { max: 1024 }),

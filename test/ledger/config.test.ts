@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { isCodedError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { parseLedgerConfig } from "../../ledger/config.ts";
+
+const good = {
+  listen: { host: "127.0.0.1", port: 4200 },
+  data_dir: "data",
+  origin: "log.example/a",
+  log_kind: "receipts",
+  log_key_files: ["a.key", "b.key"],
+  operator_key_file: "operator.key",
+  witness_policy: "quorum none\n",
+  admission: { software_evidence: "allow" },
+  submit_token_file: "submit",
+  reader_token_files: ["read"],
+  readers: "token",
+};
+
+/** Code and message of the refusal. */
+function refusalOf(config: object): readonly [string, string] {
+  try {
+    parseLedgerConfig(parseJson(JSON.stringify(config)));
+    return ["accepted", ""];
+  } catch (error) {
+    if (isCodedError(error)) return [error.code, error.message];
+    throw error;
+  }
+}
+
+describe("the configuration of a ledger", () => {
+  it("is read with and without its optional members", () => {
+    const more = { open_add: true, checkpoint_ms: 100, witness_ms: 500, witness_timeout_ms: 1000 };
+    expect(parseLedgerConfig(parseJson(JSON.stringify({ ...good, ...more })))).toEqual({ ...good, ...more });
+    expect(refusalOf({ ...good, listen: {} })[0]).toBe("accepted");
+  });
+
+  it.each(Object.keys(good))("is refused without %s, by name", (name) => {
+    const rest = Object.entries(good).filter(([other]) => other !== name);
+    const [code, message] = refusalOf(Object.fromEntries(rest));
+    expect([code, message.split(":")[0]]).toEqual(["ERR_SHAPE", `ledger.${name}`]);
+  });
+
+  it.each([
+    ["listen.port", { listen: { port: 65_536 } }],
+    ["listen.host", { listen: { host: "a b" } }],
+    ["data_dir", { data_dir: "" }],
+    ["origin", { origin: "with space" }],
+    ["log_kind", { log_kind: "both" }],
+    ["log_key_files", { log_key_files: ["one.key"] }],
+    ["witness_policy", { witness_policy: "quorum nobody\n" }],
+    ["witness_policy", { witness_policy: "" }],
+    ["witness_policy", { witness_policy: "witness w no-key\nquorum w\n" }],
+    ["admission.software_evidence", { admission: { software_evidence: true } }],
+    ["readers", { readers: "everybody" }],
+    ["checkpoint_ms", { checkpoint_ms: 1 }],
+    ["witness_timeout_ms", { witness_timeout_ms: 1_000_000 }],
+    ['"extra"', { extra: 1 }],
+  ])("names %s when it is wrong", (name, change) => {
+    const [code, message] = refusalOf({ ...good, ...change });
+    expect([code, message.split(":")[0]?.split("[")[0]]).toEqual(["ERR_SHAPE", `ledger.${name}`]);
+  });
+});
