@@ -6,9 +6,11 @@ const DATA = /^data(?:: ?(.*))?$/su;
 export class SseReader {
   readonly #maxBytes: number;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
-  #rest = "";
+  /** Text of the line that has not ended, in the pieces that came. */
+  #rest: string[] = [];
+  #restLength = 0;
   #data: string[] = [];
-  #length = 0;
+  #dataLength = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -19,17 +21,27 @@ export class SseReader {
    * @throws {TypeError} if the stream is not UTF-8
    */
   push(chunk: Uint8Array): readonly string[] | undefined {
-    const text = this.#rest + this.#decoder.decode(chunk, { stream: true });
+    const text = this.#decoder.decode(chunk, { stream: true });
+    this.#rest.push(text);
+    this.#restLength += text.length;
+    const events = this.#endsLine(text) ? this.#takeLines() : [];
+    return this.#dataLength + this.#restLength > this.#maxBytes ? undefined : events;
+  }
+
+  /** A long line comes in many chunks: it is joined once, when it ends. */
+  #endsLine(text: string): boolean {
+    return /[\r\n]/u.test(text) || this.#rest.at(-2)?.endsWith("\r") === true;
+  }
+
+  #takeLines(): readonly string[] {
+    const text = this.#rest.join("");
     // A carriage return at the end may be half of a line end.
     const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
     const lines = whole.split(/\r\n|\r|\n/u);
-    this.#rest = (lines.pop() ?? "") + text.slice(whole.length);
-    const events: string[] = [];
-    for (const line of lines) {
-      const event = this.#takeLine(line);
-      if (event !== undefined) events.push(event);
-    }
-    return this.#length + this.#rest.length > this.#maxBytes ? undefined : events;
+    const rest = (lines.pop() ?? "") + text.slice(whole.length);
+    this.#rest = [rest];
+    this.#restLength = rest.length;
+    return lines.flatMap((line) => this.#takeLine(line) ?? []);
   }
 
   /** The data of the event that an empty line ends. */
@@ -38,13 +50,13 @@ export class SseReader {
       const found = DATA.exec(line);
       if (found !== null) {
         this.#data.push(found[1] ?? "");
-        this.#length += line.length;
+        this.#dataLength += line.length;
       }
       return undefined;
     }
     const data = this.#data;
     this.#data = [];
-    this.#length = 0;
+    this.#dataLength = 0;
     return data.length === 0 || (data.length === 1 && data[0] === "") ? undefined : data.join("\n");
   }
 }
