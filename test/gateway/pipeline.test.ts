@@ -158,6 +158,15 @@ describe("a call", () => {
     expect(JSON.stringify(last)).not.toContain("canary-tool-name");
   });
 
+  it("is asked about with the principal that the caller is: an agent over HTTP, a local user over stdio", async () => {
+    const cedar = `@id("me") permit (principal == Mcp::LocalUser::"alice", action in Mcp::Action::"call_tool", resource);`;
+    const { run } = await start({ policyFiles: bundleFiles(cedar) });
+    const caller = { ...CALLER, name: "alice" };
+    const overHttp = callOf("echo", { message: "hi" }, { caller });
+    expect(await runCall(run, overHttp)).toBe("refuse");
+    expect(await runCall(run, { ...overHttp, wire: { ...overHttp.wire, transport: "stdio" } })).toBe("forward");
+  });
+
   it("without an action that policies could name is denied", async () => {
     const { run } = await start();
     const other = callOf("", {}, { target: { kind: "other", name: "" } });
@@ -415,9 +424,9 @@ describe("the clock", () => {
     const decided = await run.pipeline.decide(
       callOf("echo", { message: "x" }, { session: { ...SESSION, key: "busy" } }),
     );
-    await bench.world.advance(31 * 60_000, 15_000);
+    await bench.world.advance(31 * 60_000, 60_000);
     expect(ofKind(await receiptsOf(bench, run), "session-seal")).toMatchObject([{ reason: "idle" }]);
-    await bench.world.advance(85 * 60_000, 15_000);
+    await bench.world.advance(85 * 60_000, 60_000);
     const seals = ofKind(await receiptsOf(bench, run), "session-seal");
     expect(seals[1]).toMatchObject({ reason: "max-age", calls: { total: 1, open: 1 } });
     if (decided.action !== "forward") throw new Error("refused");
