@@ -61,14 +61,14 @@ export function makeLedgerClient(options: LedgerClientOptions): LedgerClient {
       const answer = await reaching(() => call(`/streams/${stream}`, { headers: token }));
       const body = await readBody(answer);
       if (answer.status === 404) return undefined;
-      if (!answer.ok) throw unexpected(answer);
+      if (!answer.ok) throw unexpected(answer, codeOf(body, answer));
       return readTip(body);
     },
     register: async (registration) => {
       const headers = { ...token, "content-type": "application/json" };
       const answer = await reaching(() => call("/register", { method: "POST", headers, body: registration }));
-      await readBody(answer);
-      if (!answer.ok) throw unexpected(answer);
+      const body = await readBody(answer);
+      if (!answer.ok) throw unexpected(answer, codeOf(body, answer));
     },
     submit: async (segment) => {
       const headers = { "content-type": "application/x-ndjson" };
@@ -102,9 +102,15 @@ function readSubmitted(answer: Response, body: JsonObject): Submitted {
   if (answer.ok) return readAdmitted(answer, body);
   if (answer.status === 429 || answer.status >= 500) return { type: "later", afterMs: retryAfterMs(answer) };
   const error = memberObject(body, "error");
-  const code = typeof error["code"] === "string" ? error["code"] : `HTTP ${answer.status}`;
+  const code = codeOf(body, answer);
   if (answer.status !== 409 || code !== "ERR_STREAM_GAP") return { type: "refused", code };
   return { type: "gap", tip: readTip(memberObject(error, "tip")) };
+}
+
+/** The code of an error answer; only what looks like one enters messages and logs. */
+function codeOf(body: JsonObject, answer: Response): string {
+  const { code } = memberObject(body, "error");
+  return typeof code === "string" && /^[A-Z][A-Z0-9_]{0,63}$/u.test(code) ? code : `HTTP ${answer.status}`;
 }
 
 function readAdmitted(answer: Response, body: JsonObject): Submitted {
@@ -171,6 +177,6 @@ async function readAll(answer: Response): Promise<Uint8Array> {
   return concat(...chunks);
 }
 
-function unexpected(answer: Response): StoreError {
-  return new StoreError("ERR_LEDGER_ANSWER", `the ledger answered ${answer.status}`);
+function unexpected(answer: Response, code = `HTTP ${answer.status}`): StoreError {
+  return new StoreError("ERR_LEDGER_ANSWER", `the ledger answered ${code}`);
 }

@@ -70,6 +70,18 @@ describe("a gateway and the ledger of this repository", () => {
     expect((await readStream(bench.folder, stream)).length).toBe(next_seq);
   });
 
+  it("do not meet where the ledger takes no software keys: the log line says so, and calls go on until the bound", async () => {
+    await removeLedgers([ledger]);
+    ledger = await startTestLedger({
+      config: { log_kind: "receipts", witness_policy: policyOf(2), admission: { software_evidence: "refuse" } },
+    });
+    const run = await open();
+    expect(await runCall(run, callOf("echo", { message: "x" }))).toBe("forward");
+    await eventually(async () => (run.status().outbox.fault === "ERR_LEDGER_ANSWER" ? true : undefined));
+    expect(run.status()).toMatchObject({ ready: true, outbox: { acknowledged: 0 } });
+    expect(bench.whys.join(" ")).toContain("ERR_ADMISSION");
+  });
+
   it("part when a copy of the data folder writes: the second writer is refused for good, and has no room", async () => {
     const run = await open();
     await runCall(run, callOf("echo", { message: "x" }));

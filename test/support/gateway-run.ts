@@ -52,6 +52,8 @@ export interface GatewayBench {
   readonly gatewayOptions: GatewayOptions;
   /** Log lines as `level message`. */
   readonly log: readonly string[];
+  /** The members `why` of log lines. */
+  readonly whys: readonly string[];
   readonly open: () => Promise<GatewayRun>;
   /** Removes the folder; runs must be closed. */
   readonly remove: () => void;
@@ -64,10 +66,13 @@ export function makeGatewayBench(ledgerUrl: string, given: BenchOptions = {}): G
   const upstreams = given.upstreams ?? [makeFakeUpstream("s")];
   const config = parseGatewayConfig(configOf(folder, ledgerUrl, upstreams, given));
   const log: string[] = [];
+  const whys: string[] = [];
   const say =
     (level: string) =>
-    (_fields: object, message: string): void =>
-      void log.push(`${level} ${message}`);
+    (fields: object, message: string): void => {
+      log.push(`${level} ${message}`);
+      if ("why" in fields) whys.push(String(fields.why));
+    };
   const gatewayOptions: GatewayOptions = {
     config,
     secrets: {
@@ -101,6 +106,7 @@ export function makeGatewayBench(ledgerUrl: string, given: BenchOptions = {}): G
     config,
     gatewayOptions,
     log,
+    whys,
     open: () => openRun(gatewayOptions),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
