@@ -85,6 +85,7 @@ function admit(
   if (media !== undefined) return media;
   const authenticated = edge.authenticate(headers["authorization"]);
   if (authenticated.type === "refused") return unauthorized(authenticated.reason);
+  if (edge.isClosing()) return transportRefusal("server.unavailable", 503, "the gateway is stopping");
   return { type: "admitted", caller: authenticated.caller, headers, path, mount };
 }
 

@@ -33,7 +33,7 @@ export interface LegacySessionsOptions {
   readonly maxSessions: number;
   readonly idleMs: number;
   readonly maxAgeMs: number;
-  /** Told of each session that ends here. */
+  /** Told of each session that ended here, when its last call is answered. */
   readonly onEnd: (session: LegacySession, reason: SealReason) => void;
 }
 
@@ -72,11 +72,11 @@ export class LegacySessions {
     return { type: "session", session };
   }
 
-  /** Ends a session: its calls are cancelled, its id is unknown from now on. */
+  /** Ends a session: its id is unknown from now on, its calls are cancelled; it is over when their outcomes are kept. */
   end(session: LegacySession, reason: SealReason): void {
     if (!this.#sessions.delete(session.id)) return;
     session.calls.cancelAll();
-    this.#options.onEnd(session, reason);
+    void session.calls.ended().then(() => this.#options.onEnd(session, reason));
   }
 
   #sweep(): void {

@@ -55,6 +55,8 @@ export function routeCall(
     return { ...refusal("route", "server.unavailable", RPC.internal, 200, text), serverId: route.serverId };
   }
   const facts = target.by === "tools" ? routedToolFacts(catalog, route) : undefined;
+  // A tool that breaks the rules of its headers is not listed, so it is not callable either.
+  if (facts !== undefined && facts.mirrored === undefined) return routeRefusal(request, "name.unknown");
   const mirrored = facts?.mirrored ?? [];
   const fault = argumentFault(request, mirrored, facts?.declared);
   if (fault !== undefined) return { ...fault, serverId: route.serverId };

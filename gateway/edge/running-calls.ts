@@ -10,11 +10,14 @@ export interface RunningCalls {
   /** Cancels every request with this id; false if there is none. */
   readonly cancel: (id: RpcId) => boolean;
   readonly cancelAll: () => void;
+  /** Resolves when every request that runs now has been answered. */
+  readonly ended: () => Promise<void>;
 }
 
 /** Makes an empty table. */
 export function makeRunningCalls(): RunningCalls {
   const byId = new Map<RpcId, Set<AbortController>>();
+  const waiting: (() => void)[] = [];
   const cancel = (id: RpcId): boolean => {
     const controllers = byId.get(id);
     for (const controller of controllers ?? []) controller.abort();
@@ -31,6 +34,7 @@ export function makeRunningCalls(): RunningCalls {
       const done = (): void => {
         controllers.delete(controller);
         if (controllers.size === 0 && byId.get(id) === controllers) byId.delete(id);
+        if (byId.size === 0) for (const resolve of waiting.splice(0)) resolve();
       };
       return { signal: controller.signal, done };
     },
@@ -38,5 +42,6 @@ export function makeRunningCalls(): RunningCalls {
     cancelAll: () => {
       for (const id of [...byId.keys()]) cancel(id);
     },
+    ended: () => (byId.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   };
 }

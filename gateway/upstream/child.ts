@@ -20,7 +20,7 @@ export interface ChildOptions extends LineListener {
 
 /** A running child. */
 export interface Child {
-  /** False if its input is closed. */
+  /** False if its input is closed, or if it has left too much of it unread: then nothing was sent. */
   readonly send: (message: Uint8Array) => boolean;
   /** The last line of its standard error, cut: for the error of a start that failed. */
   readonly lastWords: () => string;
@@ -29,6 +29,7 @@ export interface Child {
 
 const INHERITED = /^(?:PATH|HOME|LANG|LC_[A-Z]+|TZ|TMPDIR|SystemRoot)$/u;
 const LAST_WORDS = 200;
+const MAX_UNREAD_BYTES = 64 * 1024 * 1024;
 const LINE_FEED = Uint8Array.of(0x0a);
 
 /** The few variables that every child gets, and those of its configuration. */
@@ -66,7 +67,7 @@ export function startChild(options: ChildOptions): Child {
   for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => undefined);
   return {
     send: (message) => {
-      if (isGone || !child.stdin.writable) return false;
+      if (isGone || !child.stdin.writable || child.stdin.writableLength > MAX_UNREAD_BYTES) return false;
       child.stdin.write(message);
       child.stdin.write(LINE_FEED);
       return true;

@@ -207,7 +207,9 @@ describe("a call", () => {
     await expect.poll(() => server.calls.get("wait")).toBe(2);
     expect((await sendRaw(gateway.url, { method: "DELETE", headers })).status).toBe(204);
     expect((await second).json?.error?.data.reason).toBe("client.cancelled");
-    expect(gateway.pipeline.sealed).toMatchObject([{ reason: "ended" }]);
+    // Sealed when the last outcome is kept, not before.
+    await expect.poll(() => gateway.pipeline.sealed).toMatchObject([{ reason: "ended" }]);
+    expect(gateway.pipeline.outcomes.map(({ status }) => status)).toEqual(["cancelled", "cancelled"]);
   });
 
   it("above the bound of calls in flight is refused", async () => {
@@ -250,6 +252,27 @@ describe("a call", () => {
     expect(gateway.pipeline.refusals).toMatchObject([
       { reason: "upstream.undeclared-input", serverId: "s", wire: { method: "elicitation/create" } },
     ]);
+  });
+});
+
+describe("a tool whose headers break the rules", () => {
+  it("is neither listed nor callable", async () => {
+    const bad = { name: "bad", inputSchema: { properties: { a: { type: "object", "x-mcp-header": "A" } } } };
+    const server = await startScriptedServer((message, response) => {
+      if (message.method !== "tools/list") return void answerAsModern(message, response);
+      sendJson(response, {
+        jsonrpc: "2.0",
+        id: message.id,
+        result: { resultType: "complete", tools: [bad, { name: "t" }] },
+      });
+    });
+    open.push(server);
+    const gateway = await gatewayBefore([httpServer("s", server.url)]);
+    const body = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{${META}}}`;
+    const headers = { "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list" };
+    const { tools } = JSON.parse((await sendRaw(gateway.url, { body, headers })).body).result;
+    expect(tools).toEqual([{ name: "t" }]);
+    expect((await call(gateway, "bad")).json?.error).toMatchObject({ code: -32602, data: { reason: "name.unknown" } });
   });
 });
 

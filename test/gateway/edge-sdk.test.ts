@@ -91,7 +91,9 @@ describe.each(["modern", "sessions"] as const)("a server of the SDK that speaks 
     expect(result["content"]).toEqual([{ type: "text", text: "old" }]);
     await client.terminate();
     await client.close();
-    expect(gateway.pipeline.sealed.at(-1)).toMatchObject({ session: { key: client.sessionId }, reason: "ended" });
+    await expect
+      .poll(() => gateway.pipeline.sealed.at(-1))
+      .toMatchObject({ session: { key: client.sessionId }, reason: "ended" });
   });
 
   it("never gets the agent's credential, cookie or origin", () => {
