@@ -23,9 +23,6 @@ const CLIENT_FAULTS: Readonly<Record<string, ClientFault>> = {
 /** Adds routes to a server or to a scope of it. */
 export type Routes = (scope: FastifyInstance) => void;
 
-/** What the server tells of each answered request. */
-export type OnAnswer = (route: string, status: number) => void;
-
 /** Builds the server; it does not listen yet. */
 export function makeServer(groups: readonly Routes[], onFault: (error: unknown) => void): FastifyInstance {
   const server = fastify({

@@ -135,6 +135,14 @@ describe("a ledger answers bad input with a code and stays well", () => {
     await expectHealthy();
   });
 
+  it("tips without one of the two tokens", async () => {
+    const path = `/streams/${stream.stream}`;
+    for (const headers of [{}, { authorization: "Bearer wrong" }, { authorization: "bearer" }]) {
+      expect(await answerOf(await ledger.get(path, headers))).toMatchObject(refusal(401, "ERR_TOKEN"));
+    }
+    for (const headers of [SUBMIT, READ]) expect((await ledger.get(path, headers)).status).toBe(200);
+  });
+
   it("methods that a route does not have", async () => {
     for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS"]) {
       const response = await fetch(`${ledger.url}/receipts`, { method });
