@@ -13,6 +13,7 @@ import { HASH_BYTES, parseRootHash } from "../../kernel/merkle/hash.ts";
 import { makeTileHashReader, type ReadTile } from "../../kernel/tile/tile-reader.ts";
 import { openWitnessedCheckpoint, type WitnessedCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { AlarmDraft } from "../index/alarms.ts";
+import { leafKey } from "../index/keys.ts";
 import type { HeadFact, HeadRow } from "../index/row-shapes.ts";
 import { Draft } from "../index/rows.ts";
 import { storedHashes, TreeGrowth } from "../index/stored-tree.ts";
@@ -188,6 +189,7 @@ export class Follower {
     const options = { draft, origin: this.origin, nowMs: book.nowMs, memory: this.#memory };
     const indexer = new EntryIndexer(options, head.log_kind);
     try {
+      await draft.prefetch(entries.map(({ leaf }) => leafKey(formatHex(leaf))));
       for (const entry of entries) await indexer.add(entry);
       await tree.flush(draft);
     } catch (cause) {

@@ -70,7 +70,7 @@ async function readBounded(
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  const body = response.body;
+  const body: AsyncIterable<Uint8Array> | null = response.body;
   if (body === null) return new Uint8Array(0);
   return reach(path, async () => {
     for await (const chunk of body) {

@@ -86,7 +86,11 @@ async function countCall(
   row: ReceiptRow,
   decision: ReceiptRow | undefined,
 ): Promise<CallCounts> {
-  if (row.kind === "decision") return countDecision(calls, row.action === "forward");
+  if (row.kind === "decision") {
+    // Outcomes are only kept of decisions that the log held before them.
+    draft.assumeMissing(outcomeKey(row.stream, row.seq));
+    return countDecision(calls, row.action === "forward");
+  }
   const { status, decision_seq: seq } = row;
   if (status === undefined || seq === undefined || decision?.action !== "forward") return calls;
   const key = outcomeKey(row.stream, seq);

@@ -61,9 +61,23 @@ export class Draft {
   readonly #store: RowStore;
   readonly #bytes = new Map<string, Uint8Array | undefined>();
   readonly #json = new Map<string, JsonObject>();
+  readonly #fetched = new Map<string, Uint8Array | undefined>();
 
   constructor(store: RowStore) {
     this.#store = store;
+  }
+
+  /** Reads stored rows at once that will be asked for one by one. */
+  async prefetch(keys: readonly string[]): Promise<void> {
+    const values = await this.#store.getMany(keys);
+    keys.forEach((key, i) => {
+      this.#fetched.set(key, values[i]);
+    });
+  }
+
+  /** Says that nothing is stored under the key, so that nobody has to look. */
+  assumeMissing(key: string): void {
+    this.#fetched.set(key, undefined);
   }
 
   /** The value as this draft leaves it. */
@@ -71,6 +85,7 @@ export class Draft {
     const json = this.#json.get(key);
     if (json !== undefined) return canonicalBytes(json);
     if (this.#bytes.has(key)) return this.#bytes.get(key);
+    if (this.#fetched.has(key)) return this.#fetched.get(key);
     const [value] = await this.#store.getMany([key]);
     return value;
   }
@@ -108,5 +123,6 @@ export class Draft {
     await this.#store.write([...rows, ...json]);
     this.#bytes.clear();
     this.#json.clear();
+    this.#fetched.clear();
   }
 }
