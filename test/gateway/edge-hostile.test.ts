@@ -29,7 +29,6 @@ beforeAll(async () => {
   gateway = await startTestGateway([httpServer("counting", server.url)], {
     allowedHosts: ["gateway.example"],
     allowedOrigins: ["https://app.example"],
-    limits: { bodyMs: 300 },
   });
 });
 afterAll(async () => {
@@ -153,7 +152,11 @@ describe("bodies", () => {
   });
 
   it("that do not come are answered with 408", async () => {
-    await expectRefusal({ headers: { "Content-Length": "100" }, body: "{" }, 408, "http.body");
+    const impatient = await startTestGateway([httpServer("counting", server.url)], { limits: { bodyMs: 50 } });
+    const answer = await sendRaw(impatient.url, { headers: { "Content-Length": "100" }, body: "{" });
+    expect([answer.status, answer.json?.error?.data.reason]).toEqual([408, "http.body"]);
+    expect(impatient.pipeline.refusals).toMatchObject([{ reason: "http.body", caller: { name: "alice" } }]);
+    await impatient.close();
   });
 
   it.each([

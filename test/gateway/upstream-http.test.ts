@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { postRequest } from "../../gateway/upstream/http-exchange.ts";
 import {
   connectUpstream,
   type Upstream,
   type UpstreamDeps,
   type UpstreamReply,
 } from "../../gateway/upstream/upstream.ts";
+import { DEFAULT_UPSTREAM_LIMITS, type UpstreamLimits } from "../../gateway/upstream/upstream-limits.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { httpServer, upstreamDeps } from "../support/mcp-gateway.ts";
 import {
@@ -203,18 +205,31 @@ describe("a request over HTTP", () => {
   });
 
   it("ends by its time limits: to the first byte, of silence, in all", async () => {
-    const silent = await connected(
-      onCall(() => undefined),
-      { firstByteMs: 30 },
-    );
-    expect(await failureOf(call(silent.upstream))).toEqual(["timeout", "unknown", "upstream.timeout"]);
-    const stuck: Script = (_message, response) => {
-      response.writeHead(200, { "Content-Type": "text/event-stream" }).write(": hello\n\n");
+    const server = await startScriptedServer((message, response) => {
+      // The first is never answered, the others hang behind a comment.
+      if (message.id !== 1) response.writeHead(200, { "Content-Type": "text/event-stream" }).write(": hello\n\n");
+    });
+    open.push(server);
+    const post = async (id: number, limits: Partial<UpstreamLimits>): Promise<unknown> => {
+      const site = {
+        url: server.url,
+        fetch,
+        limits: { ...DEFAULT_UPSTREAM_LIMITS, ...limits },
+        onMessage: () => undefined,
+      };
+      const request = {
+        id,
+        method: "m",
+        headers: {},
+        bytes: formatUtf8(`{"id":${id}}`),
+        signal: new AbortController().signal,
+      };
+      return failureOf(postRequest(site, request, {}).then(({ reply }) => reply));
     };
-    const idle = await connected(onCall(stuck), { idleMs: 30 });
-    expect(await failureOf(call(idle.upstream))).toEqual(["timeout", "unknown", "upstream.timeout"]);
-    const total = await connected(onCall(stuck), { totalMs: 40 });
-    expect(await failureOf(call(total.upstream))).toEqual(["timeout", "unknown", "upstream.timeout"]);
+    const late = ["timeout", "unknown", "upstream.timeout"];
+    expect(await post(1, { firstByteMs: 30 })).toEqual(late);
+    expect(await post(2, { idleMs: 30 })).toEqual(late);
+    expect(await post(3, { totalMs: 40 })).toEqual(late);
   });
 
   it("ends when it is cancelled, and has had no effect if the server could not be reached", async () => {

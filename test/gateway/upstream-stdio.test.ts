@@ -11,8 +11,10 @@ import {
   type Upstream,
   type UpstreamDeps,
   type UpstreamReply,
+  type UpstreamRequest,
 } from "../../gateway/upstream/upstream.ts";
 import { type UpstreamConfig, upstreamConfigShape } from "../../gateway/upstream/upstream-config.ts";
+import { WaitingRequests } from "../../gateway/upstream/waiting-requests.ts";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { readShape } from "../../kernel/shape.ts";
 import { codeOf } from "../support/code-of.ts";
@@ -147,14 +149,13 @@ describe("a server over stdio", () => {
       if (message.method === "notifications/cancelled") return void (state.cancelled = message.params.requestId);
       if (message.params?.name === "ask") send({ id: message.id, result: state });
       if (message.params?.name === "wait") state.waiting = message.id;`;
-    const upstream = await connected(scriptedChild("s", source, "const state = {};"), [], { idleMs: 300 });
+    const upstream = await connected(scriptedChild("s", source, "const state = {};"));
     const controller = new AbortController();
     const waiting = resultOf(call(upstream, "wait", controller.signal));
     controller.abort();
     expect(await waiting).toEqual(["cancelled", "unknown", "client.cancelled"]);
     const state = await resultOf(call(upstream, "ask"));
     expect(state).toEqual({ waiting: expect.any(Number), cancelled: expect.any(Number) });
-    expect(await resultOf(call(upstream, "wait"))).toEqual(["timeout", "unknown", "upstream.timeout"]);
   });
 
   it("is refused what it asks of agents, answered a ping, and heard on changes", async () => {
@@ -225,6 +226,39 @@ describe("a server over stdio", () => {
     await upstream.close();
     expect(() => process.kill(found, 0)).toThrow();
     expect(await resultOf(call(upstream))).toEqual(["upstream_error", "none", "server.unavailable"]);
+  });
+});
+
+describe("requests that wait", () => {
+  const request = (id: number): UpstreamRequest => ({
+    id,
+    method: "m",
+    headers: {},
+    bytes: new Uint8Array(),
+    signal: new AbortController().signal,
+  });
+
+  it.each([
+    ["silence", { idleMs: 20, totalMs: 10_000 }],
+    ["the whole call", { idleMs: 10_000, totalMs: 20 }],
+  ])("end by the limit of %s, and the server is told", async (_what, limits) => {
+    const abandoned: number[] = [];
+    const waiting = new WaitingRequests(limits);
+    const reply = waiting.wait(request(1), () => abandoned.push(1));
+    expect(await resultOf(reply)).toEqual(["timeout", "unknown", "upstream.timeout"]);
+    expect(abandoned).toEqual([1]);
+  });
+
+  it("end all when their channel is gone, and each by its own id", async () => {
+    const waiting = new WaitingRequests({ idleMs: 10_000, totalMs: 10_000 });
+    const replies = [1, 2, 3].map((id) => waiting.wait(request(id), () => undefined));
+    const response = { type: "response", id: 2, text: "", value: { result: { two: true } } } as const;
+    expect(waiting.answer(response, new Uint8Array())).toBe(true);
+    expect(waiting.answer(response, new Uint8Array())).toBe(false);
+    expect(waiting.answer({ ...response, id: "2" }, new Uint8Array())).toBe(false);
+    waiting.failAll("upstream.closed");
+    const closed = ["upstream_error", "unknown", "upstream.closed"];
+    expect(await Promise.all(replies.map(resultOf))).toEqual([closed, { two: true }, closed]);
   });
 });
 
