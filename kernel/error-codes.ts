@@ -20,7 +20,8 @@ export const ERROR_CODES = {
   ERR_TIMESTAMP: "not a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ, or one that does not exist",
   // CBOR and COSE
   ERR_CBOR_DEPTH: "CBOR nested deeper than the limit",
-  ERR_CBOR_DETERMINISTIC: "not deterministic CBOR (RFC 8949 §4.2.1): an open length, a head too long, keys out of order",
+  ERR_CBOR_DETERMINISTIC:
+    "not deterministic CBOR (RFC 8949 §4.2.1): an open length, a head too long, keys out of order",
   ERR_CBOR_DUPLICATE_KEY: "a CBOR map has two equal keys",
   ERR_CBOR_SIZE: "a CBOR item above the size limit",
   ERR_CBOR_SYNTAX: "not one CBOR item (RFC 8949)",

@@ -6,13 +6,17 @@ import { asNodeHash, type NodeHash, type RootHash } from "./hash.ts";
 import { foldProof } from "./proof-fold.ts";
 import { planSubtreeProof } from "./proof-plan.ts";
 
-/** Two tree heads and the hashes that connect them. */
-export interface Consistency {
+/** A known tree head, the size of a newer tree, and the hashes that lead from the one to the other. */
+export interface ConsistencyPath {
   readonly oldSize: bigint;
   readonly oldRoot: RootHash;
   readonly size: bigint;
-  readonly root: RootHash;
   readonly proof: readonly NodeHash[];
+}
+
+/** Two tree heads and the hashes that connect them. */
+export interface Consistency extends ConsistencyPath {
+  readonly root: RootHash;
 }
 
 /**
@@ -24,15 +28,22 @@ export interface Consistency {
  * @throws {CheckError} ERR_SIZE_RANGE unless 0 < oldSize <= size; ERR_PROOF_LENGTH; ERR_OLD_ROOT_MISMATCH; ERR_ROOT_MISMATCH
  * @see RFC 6962 §2.1.2; cost: at most 2 * log2(size) hashes
  */
-export function checkConsistency({ oldSize, oldRoot, size, root, proof }: Consistency): void {
+export function checkConsistency({ root, ...path }: Consistency): void {
+  if (equalBytes(rootFromConsistency(path), root)) return;
+  throw new CheckError("ERR_ROOT_MISMATCH", `the proof gives another root of the tree of ${path.size} leaves`);
+}
+
+/**
+ * The root of the newer tree that a consistency proof implies. It proves nothing until it is compared with a root that is
+ * trusted, or a signature over it is checked.
+ *
+ * @throws {CheckError} ERR_SIZE_RANGE, ERR_PROOF_LENGTH, ERR_OLD_ROOT_MISMATCH, as `checkConsistency`
+ */
+export function rootFromConsistency({ oldSize, oldRoot, size, proof }: ConsistencyPath): RootHash {
   if (oldSize <= 0n || oldSize > size) {
     throw new CheckError("ERR_SIZE_RANGE", `want 0 < old size <= size, got ${oldSize} and ${size}`);
   }
   const folded = foldProof(planSubtreeProof(0n, oldSize, size), asNodeHash(oldRoot), proof);
-  if (!equalBytes(folded.hash, oldRoot)) {
-    throw new CheckError("ERR_OLD_ROOT_MISMATCH", `the proof gives another root of the first ${oldSize} leaves`);
-  }
-  if (!equalBytes(folded.root, root)) {
-    throw new CheckError("ERR_ROOT_MISMATCH", `the proof gives another root of the tree of ${size} leaves`);
-  }
+  if (equalBytes(folded.hash, oldRoot)) return folded.root;
+  throw new CheckError("ERR_OLD_ROOT_MISMATCH", `the proof gives another root of the first ${oldSize} leaves`);
 }

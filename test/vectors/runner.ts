@@ -9,6 +9,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { type CaseFile, type CaseResult, isVectorObject, type KindHandler, type VectorObject } from "./case-file.ts";
+import { coseFolderKinds, coseKinds } from "./kinds/cose.ts";
 import { laterKinds, laterManifestKind } from "./kinds/later.ts";
 import { merkleKinds } from "./kinds/merkle.ts";
 import { noteKinds } from "./kinds/notes.ts";
@@ -23,6 +24,7 @@ const FILE_KINDS: Readonly<Record<string, KindHandler>> = {
   ...noteKinds,
   ...primitiveKinds,
   ...witnessKinds,
+  ...coseKinds,
   ...laterKinds,
 };
 
@@ -107,7 +109,7 @@ function* planFile(root: string, path: string): Generator<Run> {
 
 /** Files that are not JSON, or one folder a case: known by the folder above them. */
 function* planFolderCases(root: string, folder: string): Generator<Run> {
-  const handler = lookup(laterKinds, folder);
+  const handler = lookup(coseFolderKinds, folder);
   if (handler === undefined) return;
   const cases = readdirSync(folder).map((name): VectorObject => ({ name }));
   yield { id: nameOf(root, folder), handler, file: { kind: nameOf(root, folder), folder, document: {}, cases } };

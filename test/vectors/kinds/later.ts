@@ -9,17 +9,11 @@ function notBuilt(reason: string): KindHandler {
   };
 }
 
-const cose: KindHandler = notBuilt("COSE receipts belong to the SCITT edge of the ledger");
 const mirror: KindHandler = notBuilt("mirroring belongs to the ledger at full strength");
 
 /** Kinds of files, by path. */
 export const laterKinds: Readonly<Record<string, KindHandler>> = {
-  "own/cose-receipt": cose,
   "own/mirror-add-entries": mirror,
-  // Folders: one case each.
-  "cose/scitt-cose": cose,
-  "cose/cose-wg": cose,
-  "cose/scitt-ccf-ledger": cose,
 };
 
 /** Families of kinds that manifests name, and what will run them. */
