@@ -16,6 +16,7 @@ import {
   string,
 } from "../kernel/shape.ts";
 import { parseWitnessPolicy } from "../kernel/witness-policy.ts";
+import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
 
 /** Where a service listens. */
 export type Listen = {
@@ -51,6 +52,8 @@ export type LedgerConfig = {
   readonly witness_ms?: number;
   /** Bound of one request to a witness. Default 2000. */
   readonly witness_timeout_ms?: number;
+  /** Logs of receipts only: registers COSE statements and answers with COSE receipts. Default: it does not. */
+  readonly scitt?: ScittConfig;
 };
 
 /** Defaults of the optional members. */
@@ -89,6 +92,7 @@ const shape: Shape<LedgerConfig> = object<LedgerConfig>({
   checkpoint_ms: optional(integer({ min: 20, max: 60_000 })),
   witness_ms: optional(integer({ min: 20, max: 3_600_000 })),
   witness_timeout_ms: optional(integer({ min: 10, max: 60_000 })),
+  scitt: optional(scittConfigShape),
 });
 
 /**

@@ -12,6 +12,8 @@ export interface LedgerOptions {
   readonly logKeys: readonly SignerKey[];
   /** Envelope key that signs the genesis entry. */
   readonly operatorKey: EnvelopeSigner;
+  /** Signs COSE receipts (ed25519 or es256); needed if and only if the configuration has `scitt`. */
+  readonly scittKey?: EnvelopeSigner;
   readonly submitToken: string;
   readonly readerTokens: readonly string[];
   readonly logger: Logger;

@@ -12,6 +12,8 @@ import { streamRoutes } from "./http/stream-routes.ts";
 import { addRoutes } from "./http/submit-routes.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import type { LedgerOptions } from "./options.ts";
+import { scittRoutes } from "./scitt/routes.ts";
+import { checkScittOptions, makeScitt } from "./scitt/start.ts";
 import type { RunningService } from "./service.ts";
 
 const CLOSE_GRACE_MS = 3000;
@@ -22,6 +24,7 @@ const CLOSE_GRACE_MS = 3000;
  * @throws {FormatError | StoreError} as `openLedger`; ERR_SERVICE_START (the address is taken or not ours)
  */
 export async function startLedger(options: LedgerOptions): Promise<RunningService> {
+  checkScittOptions(options);
   const ledger = await openLedger(options);
   const server = buildServer(options, ledger);
   try {
@@ -50,6 +53,7 @@ async function listenOn(server: FastifyInstance, host: string, port: number): Pr
 async function closeAll(server: FastifyInstance, ledger: Ledger): Promise<void> {
   const closed = server.close();
   ledger.publisher.release();
+  ledger.checkpointer.sizes.release();
   const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS);
   await closed;
   clearTimeout(cut);
@@ -62,6 +66,7 @@ function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
   const checkSubmit = makeTokenCheck([options.submitToken]);
   const checkReader = makeTokenCheck(options.readerTokens);
   const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
+  const onFault = (error: unknown): void => options.logger.error({ err: error }, "a request failed");
   const server = makeServer(
     [
       readRoutes({
@@ -85,9 +90,10 @@ function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
         checkSubmit,
         checkEither,
       }),
+      scittRoutes(makeScitt(options, ledger), onFault),
       operationsRoutes(status, metrics),
     ],
-    (error) => options.logger.error({ err: error }, "a request failed"),
+    onFault,
   );
   server.addHook("onResponse", (request, reply, done) => {
     metrics.countAnswer(request.routeOptions.url ?? "none", reply.statusCode);

@@ -8,9 +8,9 @@
  */
 
 import { formatUint64 } from "../../kernel/bytes.ts";
+import { classifyEntry } from "../../kernel/entry-kind.ts";
 import { invariant } from "../../kernel/errors.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
-import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import { readReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { type CheckedRegistration, readRegistration } from "../../kernel/registration.ts";
@@ -71,11 +71,12 @@ export class StreamBook implements EntryReplay {
   }
 
   replay(entry: Uint8Array, index: bigint): readonly IndexRow[] {
-    const value = parseJson(entry);
-    invariant(isJsonObject(value), `entry ${index} is not an object`);
-    if (value["kind"] === "registration") return this.#replayRegistration(value, entry, index);
-    // The genesis is of no stream.
-    if (value["stream"] === undefined) return [];
+    const found = classifyEntry(entry);
+    if (found.form !== "envelope") return [];
+    const { kind, value } = found;
+    if (kind === "registration") return this.#replayRegistration(value, entry, index);
+    // Genesis, reservations of names and their like are of no sequence.
+    if (value["stream"] === undefined || value["seq"] === undefined) return [];
     const receipt = readReceipt(value);
     const { stream, seq } = receipt;
     const account = this.#accounts.get(stream);

@@ -15,6 +15,7 @@ import { formatNote } from "../../kernel/note/signed-note.ts";
 import type { Clock } from "../service.ts";
 import type { TreeHead, TreeHeadStore } from "../storage/head-store.ts";
 import type { CheckpointSigner } from "./signing.ts";
+import { SizeWait } from "./size-wait.ts";
 
 /** A checkpoint and its text. */
 export interface SignedCheckpoint extends TreeHead {
@@ -46,6 +47,8 @@ export interface CheckpointerParts {
 
 /** Signs the newest head when told to; holds the newest signed checkpoint. */
 export class Checkpointer {
+  /** Size of the newest signed checkpoint, for those who wait for one. */
+  readonly sizes: SizeWait = new SizeWait();
   readonly #parts: CheckpointerParts;
   #logged: SignedCheckpoint | undefined;
   #running: Promise<void> | undefined;
@@ -68,7 +71,7 @@ export class Checkpointer {
   /** Signs the head that an earlier run recorded. */
   async resume(): Promise<void> {
     const head = this.#parts.heads.head;
-    if (head !== undefined) this.#logged = await this.#sign(head);
+    if (head !== undefined) this.#show(await this.#sign(head));
   }
 
   /** Signs a checkpoint if the tree has grown; one at a time. Failures are fatal and stop all signing. */
@@ -88,6 +91,7 @@ export class Checkpointer {
   /** Signs nothing any more; resolves when nothing is in flight. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.sizes.release();
     await this.#running;
   }
 
@@ -97,7 +101,12 @@ export class Checkpointer {
     await this.#parts.flushTiles();
     if (this.#stopped) return;
     await this.#parts.heads.advance(head);
-    this.#logged = await this.#sign(head);
+    this.#show(await this.#sign(head));
+  }
+
+  #show(checkpoint: SignedCheckpoint): void {
+    this.#logged = checkpoint;
+    this.sizes.reach(checkpoint.size);
   }
 
   async #sign(head: TreeHead): Promise<SignedCheckpoint> {

@@ -44,6 +44,8 @@ export interface TestLedgerOptions {
   readonly dataDir?: string;
   readonly fetch?: typeof fetch;
   readonly signing?: "worker" | "inline";
+  readonly scittKey?: NonNullable<LedgerOptions["scittKey"]>;
+  readonly clock?: NonNullable<LedgerOptions["clock"]>;
 }
 
 /** Removes a folder when the test run ends. */
@@ -78,6 +80,8 @@ export function ledgerOptions(dataDir: string, logger: Logger, options: TestLedg
     logger,
     signing: options.signing ?? "inline",
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+    ...(options.scittKey === undefined ? {} : { scittKey: options.scittKey }),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
   };
 }
 
@@ -95,8 +99,8 @@ export async function startTestLedger(options: TestLedgerOptions = {}): Promise<
     url,
     dataDir,
     lines,
-    get: (path, headers = {}) => fetch(`${url}${path}`, { headers }),
-    post: (path, body, headers = {}) => fetch(`${url}${path}`, { method: "POST", body, headers }),
+    get: (path, headers = {}) => fetch(`${url}${path}`, { headers, redirect: "manual" }),
+    post: (path, body, headers = {}) => fetch(`${url}${path}`, { method: "POST", body, headers, redirect: "manual" }),
     close,
   };
 }
