@@ -106,6 +106,11 @@ export const ERROR_CODES = {
   ERR_STREAM_TAIL: "a declared window whose last receipts are missing",
   ERR_TIME_AHEAD: "a receipt whose time is after the one at which the witnesses saw it",
   ERR_TIME_WINDOW: "a receipt outside the time that the trust policy allows",
+  // TRACE
+  ERR_ANCHOR_FORM: "a value without anchor form, or whose anchor form is not its RFC 8785 form",
+  ERR_ANCHOR_RECEIPT: "not an anchor receipt: leaf_index, audit_path, leaf_count, merkle_root",
+  ERR_REVOCATION_KEY: "a revocation by a key that may not make it",
+  ERR_TRACE_DOCUMENT: "not a TRACE document: a member is missing or malformed, or a number is not spelled as an integer",
   // ledger
   ERR_ADMISSION: "a registration that the log's admission policy does not allow",
   ERR_ENTRY_LOCATOR: "not the locator of an entry: 64 lower-case hexadecimal digits of its leaf hash",

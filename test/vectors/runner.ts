@@ -16,6 +16,7 @@ import { noteKinds } from "./kinds/notes.ts";
 import { ownMerkleKinds } from "./kinds/own-merkle.ts";
 import { primitiveKinds } from "./kinds/primitives.ts";
 import { tesseraLog } from "./kinds/tessera-log.ts";
+import { traceAnchorKinds } from "./kinds/trace-anchor.ts";
 import { witnessKinds } from "./kinds/witness.ts";
 
 const FILE_KINDS: Readonly<Record<string, KindHandler>> = {
@@ -32,7 +33,7 @@ const FILE_KINDS: Readonly<Record<string, KindHandler>> = {
 const FOLDER_KINDS: Readonly<Record<string, KindHandler>> = { "tessera-log": tesseraLog };
 
 /** Kinds of manifest entries that are built, by name. */
-const MANIFEST_KINDS: Readonly<Record<string, KindHandler>> = {};
+const MANIFEST_KINDS: Readonly<Record<string, KindHandler>> = { ...traceAnchorKinds };
 
 /** Runs everything below `folder`, in the order of names. Faults come as failed results, never as exceptions. */
 export async function* runVectors(folder: string): AsyncGenerator<CaseResult> {
