@@ -110,7 +110,10 @@ export const ERROR_CODES = {
   ERR_ANCHOR_FORM: "a value without anchor form, or whose anchor form is not its RFC 8785 form",
   ERR_ANCHOR_RECEIPT: "not an anchor receipt: leaf_index, audit_path, leaf_count, merkle_root",
   ERR_REVOCATION_KEY: "a revocation by a key that may not make it",
-  ERR_TRACE_DOCUMENT: "not a TRACE document: a member is missing or malformed, or a number is not spelled as an integer",
+  ERR_TRUST_RECORD_CONFLICT: "the name of the trust record is that of another one, or reserved",
+  ERR_TRUST_RECORD_NAME: "a trust record that names an entry of this log which cannot be its own",
+  ERR_TRACE_DOCUMENT:
+    "not a TRACE document: a member is missing or malformed, or a number is not spelled as an integer",
   // ledger
   ERR_ADMISSION: "a registration that the log's admission policy does not allow",
   ERR_ENTRY_LOCATOR: "not the locator of an entry: 64 lower-case hexadecimal digits of its leaf hash",

@@ -17,6 +17,7 @@ import {
 } from "../kernel/shape.ts";
 import { parseWitnessPolicy } from "../kernel/witness-policy.ts";
 import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
+import { type TraceConfig, traceConfigShape } from "./trace/config.ts";
 
 /** Where a service listens. */
 export type Listen = {
@@ -54,6 +55,8 @@ export type LedgerConfig = {
   readonly witness_timeout_ms?: number;
   /** Logs of receipts only: registers COSE statements and answers with COSE receipts. Default: it does not. */
   readonly scitt?: ScittConfig;
+  /** Logs of receipts only: takes trust records and revocations. Default: it does not. */
+  readonly trace?: TraceConfig;
 };
 
 /** Defaults of the optional members. */
@@ -93,6 +96,7 @@ const shape: Shape<LedgerConfig> = object<LedgerConfig>({
   witness_ms: optional(integer({ min: 20, max: 3_600_000 })),
   witness_timeout_ms: optional(integer({ min: 10, max: 60_000 })),
   scitt: optional(scittConfigShape),
+  trace: optional(traceConfigShape),
 });
 
 /**

@@ -32,6 +32,8 @@ import type { SequencerLimits } from "./sequence/sequencer.ts";
 import type { Clock } from "./service.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
 import { makeNodeDisk } from "./storage/node-disk.ts";
+import { replayBoth } from "./trace/start.ts";
+import { TraceBook } from "./trace/trace-book.ts";
 
 /** Bounds of memory: what may wait, and what one sync takes. */
 const LIMITS: SequencerLimits = {
@@ -52,6 +54,8 @@ const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
 export interface Ledger {
   readonly log: Log;
   readonly streams: StreamBook;
+  readonly traces: TraceBook;
+  readonly clock: Clock;
   readonly checkpointer: Checkpointer;
   readonly publisher: Publisher;
   readonly proofs: LogProofs;
@@ -95,13 +99,14 @@ async function assemble(
   const clock = options.clock ?? SYSTEM_CLOCK;
   const disk = makeNodeDisk(options.config.data_dir);
   const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
+  const traces = new TraceBook(options.config.origin);
   halt.onTrip((fault) =>
     options.logger.error({ err: fault }, "the ledger halted: it admits and signs nothing any more"),
   );
   const log = await openLog({
     disk,
     store: await openLevelIndex(options.config.data_dir),
-    replay: options.config.log_kind === "receipts" ? streams : NO_REPLAY,
+    replay: options.config.log_kind === "receipts" ? replayBoth(streams, traces) : NO_REPLAY,
     logKeys: signer.keys,
     wal: WAL,
     limits: LIMITS,
@@ -135,7 +140,7 @@ async function assemble(
     await pulse.finish();
     for (const each of closers) await each();
   };
-  return { log, streams, checkpointer, publisher, proofs, metrics, genesis, policy, status, close };
+  return { log, streams, traces, clock, checkpointer, publisher, proofs, metrics, genesis, policy, status, close };
 }
 
 /** The two signers of the log, under its name. */

@@ -15,6 +15,8 @@ import type { LedgerOptions } from "./options.ts";
 import { scittRoutes } from "./scitt/routes.ts";
 import { checkScittOptions, makeScitt } from "./scitt/start.ts";
 import type { RunningService } from "./service.ts";
+import { traceRoutes } from "./trace/routes.ts";
+import { checkTraceOptions, makeTrace } from "./trace/start.ts";
 
 const CLOSE_GRACE_MS = 3000;
 
@@ -25,6 +27,7 @@ const CLOSE_GRACE_MS = 3000;
  */
 export async function startLedger(options: LedgerOptions): Promise<RunningService> {
   checkScittOptions(options);
+  checkTraceOptions(options);
   const ledger = await openLedger(options);
   const server = buildServer(options, ledger);
   try {
@@ -91,6 +94,7 @@ function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
         checkEither,
       }),
       scittRoutes(makeScitt(options, ledger), onFault),
+      traceRoutes(makeTrace(options, ledger)),
       operationsRoutes(status, metrics),
     ],
     onFault,
