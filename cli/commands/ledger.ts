@@ -26,6 +26,7 @@ function readOptions(path: string, io: Io): LedgerOptions {
     config,
     logKeys: config.log_key_files.map(readNoteKey),
     operatorKey: readEnvelopeKey(config.operator_key_file),
+    ...(config.scitt === undefined ? {} : { scittKey: readEnvelopeKey(config.scitt.key_file) }),
     submitToken: readToken(config.submit_token_file),
     readerTokens: config.reader_token_files.map(readToken),
     logger: makeLogger("ledger", io),

@@ -33,6 +33,11 @@ export function checkAlgorithm(number: bigint, key: PublicKey): void {
   if (alg !== key.alg) throw new CheckError("ERR_COSE_ALG", `alg ${number}: the key serves ${key.alg}`);
 }
 
+/** True if `key` serves the algorithm that the number names. */
+export function servesAlgorithm(key: PublicKey, number: bigint): boolean {
+  return BY_NUMBER.get(number) === key.alg;
+}
+
 /** True for the numbers of algorithms that we verify. */
 export function isKnownAlgorithm(number: bigint): boolean {
   return BY_NUMBER.has(number);

@@ -4,7 +4,7 @@
  */
 
 import { equalBytes } from "../../kernel/bytes.ts";
-import { isKnownAlgorithm } from "../../kernel/cose/algorithm.ts";
+import { isKnownAlgorithm, servesAlgorithm } from "../../kernel/cose/algorithm.ts";
 import type { CoseKey } from "../../kernel/cose/cose-key.ts";
 import { checkStatement, type Statement } from "../../kernel/cose/statement.ts";
 import { CheckError } from "../../kernel/errors.ts";
@@ -12,7 +12,7 @@ import type { TrustedIssuer } from "./config.ts";
 
 /**
  * Checks a statement against the policy. @throws {CheckError} ERR_COSE_ALG, ERR_STATEMENT_ISSUER (unknown issuer, or a
- * kid of none of its keys), ERR_COSE_SIGNATURE
+ * kid or algorithm of none of its keys), ERR_COSE_SIGNATURE
  */
 export type RegistrationPolicy = (statement: Statement) => void;
 
@@ -26,15 +26,15 @@ export function makeRegistrationPolicy(issuers: readonly TrustedIssuer[]): Regis
     }
     const candidates = (keysOf.get(statement.issuer) ?? []).filter((key) => isNamedBy(statement, key));
     if (candidates.length === 0) {
-      throw new CheckError("ERR_STATEMENT_ISSUER", "no key of this issuer and kid is trusted here");
+      throw new CheckError("ERR_STATEMENT_ISSUER", "no key of this issuer, kid and algorithm is trusted here");
     }
     checkByOneOf(statement, candidates);
   };
 }
 
-/** A statement without kid may be of any key of its issuer. */
-function isNamedBy({ kid }: Statement, key: CoseKey): boolean {
-  return kid === undefined || equalBytes(kid, key.kid);
+/** A statement without kid may be of any key of its issuer that serves its algorithm. */
+function isNamedBy({ kid, alg }: Statement, key: CoseKey): boolean {
+  return servesAlgorithm(key.key, alg) && (kid === undefined || equalBytes(kid, key.kid));
 }
 
 /** Tries the candidates in order; the last one's refusal is the answer. */

@@ -17,7 +17,8 @@ import type { ScittParts } from "./routes.ts";
 export function checkScittOptions({ config, scittKey }: LedgerOptions): void {
   if (config.scitt === undefined) return;
   if (config.log_kind !== "receipts") throw refuse("a raw log takes no statements");
-  if (scittKey === undefined || scittKey.publicKey.alg === "mldsa65-ed25519") throw refuse("want a key of ed25519 or es256");
+  if (scittKey === undefined || scittKey.publicKey.alg === "mldsa65-ed25519")
+    throw refuse("want a key of ed25519 or es256");
 }
 
 /** What the routes serve from; undefined if the configuration has no SCITT edge. */

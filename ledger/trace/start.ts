@@ -1,7 +1,6 @@
 /** Builds TRACE anchoring of a running ledger from its configuration, and how its entries are replayed. */
 
 import { FormatError } from "../../kernel/errors.ts";
-import { createSigner } from "../../kernel/signature/signer.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
 import { makeTokenCheck } from "../http/auth.ts";
 import type { Ledger } from "../ledger.ts";
@@ -36,10 +35,9 @@ export function replayBoth(streams: StreamBook, traces: TraceBook): EntryReplay 
 
 /** What the routes serve from; undefined if the configuration has no `trace`. */
 export function makeTrace(options: LedgerOptions, ledger: Ledger): TraceParts | undefined {
-  const { config, operatorKey } = options;
+  const { config, operatorKey: operator } = options;
   if (config.trace === undefined) return undefined;
   const { log, streams, traces: book, publisher, clock } = ledger;
-  const operator = createSigner(operatorKey.alg, operatorKey.secret);
   const { origin } = config;
   const revocationKeys = config.trace.revocation_keys;
   return {

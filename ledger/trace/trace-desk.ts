@@ -79,7 +79,7 @@ export class TraceDesk {
     const name = typeof transparency === "string" ? nameInLog(transparency, this.#parts.origin) : undefined;
     if (name === undefined) return { index: await this.#append(bytes) };
     const account = this.#findAccount(stream ?? key.kid, key);
-    return await this.#turns.run(name, () => this.#takeName(name, { bytes, record, account }));
+    return this.#turns.run(name, () => this.#takeName(name, { bytes, record, account }));
   }
 
   /**
@@ -100,12 +100,12 @@ export class TraceDesk {
     if (aheadMs <= 0 || aheadMs > MAX_RESERVATION_MS) {
       throw new CheckError("ERR_ADMISSION", "expires: want a time from now on, at most 31 days ahead");
     }
-    return await this.#turns.run(name, async () => {
+    return this.#turns.run(name, async () => {
       const place = await this.#placeOf(bytes);
       if (place !== undefined) return place;
       const { reservation: taken } = await this.#parts.book.lookUp(name);
       if (taken !== undefined) throw new CheckError("ERR_TRUST_RECORD_CONFLICT", "the name is reserved already");
-      return await this.#append(bytes);
+      return this.#append(bytes);
     });
   }
 
@@ -136,7 +136,7 @@ export class TraceDesk {
 
   async #takeName(name: string, { bytes, record, account }: NamedRecord): Promise<AnchoredRecord> {
     const { record: taken, reservation, expiry } = await this.#settled(name);
-    if (taken !== undefined) return await this.#answerTaken(taken, name, bytes, account);
+    if (taken !== undefined) return this.#answerTaken(taken, name, bytes, account);
     if (nameForm(name) === "derived") {
       if (derivedName(record) !== name) throw wrongName("it is not the one that the record derives");
     } else {
@@ -149,17 +149,16 @@ export class TraceDesk {
   async #answerTaken(index: bigint, name: string, bytes: Uint8Array, account: StreamAccount): Promise<AnchoredRecord> {
     const { sequencer, tree } = this.#parts;
     if (equalBytes(await tree.readEntry(index), bytes)) return { index, name };
-    const beside = account.takeConflict() ? [{ kind: "conflict" as const, bytes }] : [];
     const error = new CheckError("ERR_TRUST_RECORD_CONFLICT", "the name is that of another record");
-    return await sequencer.submit<never>({
+    const settle = (): never => {
+      throw new Refusal(error, { index: Number(index) });
+    };
+    return sequencer.submit<never>({
       entries: [],
-      decide: () => ({
-        entries: [],
-        beside,
-        settle: () => {
-          throw new Refusal(error, { index: Number(index) });
-        },
-      }),
+      decide: () => {
+        const beside = account.takeConflict(hashLeaf(bytes)) ? [{ kind: "conflict" as const, bytes }] : [];
+        return { entries: [], beside, settle };
+      },
     });
   }
 

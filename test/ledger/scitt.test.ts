@@ -18,12 +18,12 @@ import { formatHex } from "../../kernel/hex.ts";
 import { checkLogProof, parseLogProof } from "../../kernel/log-proof.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
-import { createSigner } from "../../kernel/signature/signer.ts";
+import { createSigner, type EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { LedgerConfig } from "../../ledger/config.ts";
 import type { ScittConfig } from "../../ledger/scitt/config.ts";
-import { coseSigners, makeStatement, rewriteSign1, statementIssuer } from "../support/cose.ts";
+import { coseSigners, makeStatement, resignSign1, rewriteSign1, statementIssuer } from "../support/cose.ts";
 import {
   eventually,
   LEDGER_KEYS,
@@ -172,6 +172,19 @@ describe("SCRAPI over a log of receipts", () => {
   ])("refuses %s with a problem in CBOR", async (_, body, headers, ...problem) => {
     expect(await problemOf(await ledger.post("/entries", body, headers))).toEqual(problem);
   }); // biome-ignore format: a table
+
+  it("tries every key of the issuer that serves the algorithm where a statement has no kid", async () => {
+    const without = (signer: EnvelopeSigner): Uint8Array =>
+      resignSign1(makeStatement(9), formatUtf8("statement 9"), signer, (header) => {
+        header.delete(4n);
+        header.set(1n, signer.publicKey.alg === "es256" ? -7n : -8n);
+      });
+    for (const signer of [statementIssuer, es256Issuer]) {
+      expect((await ledger.post("/entries", without(signer), COSE)).status).toBe(201);
+    }
+    const rejected = [400, "Rejected", "ERR_COSE_SIGNATURE"];
+    expect(await problemOf(await ledger.post("/entries", without(stranger), COSE))).toEqual(rejected);
+  });
 
   it("refuses an algorithm that it does not verify", async () => {
     const { protectedBytes } = parseStatement(makeStatement(1)).sign1;

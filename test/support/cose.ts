@@ -2,7 +2,7 @@
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCbor } from "../../kernel/cbor/encode.ts";
-import type { CborKey, CborMap, CborValue } from "../../kernel/cbor/value.ts";
+import type { CborKey, CborValue } from "../../kernel/cbor/value.ts";
 import { signInclusionReceipt } from "../../kernel/cose/inclusion-receipt.ts";
 import { issuerOfLog } from "../../kernel/cose/receipt.ts";
 import { formatSign1, parseSign1, type Sign1 } from "../../kernel/cose/sign1.ts";
@@ -87,12 +87,4 @@ export function resignSign1(
   const protectedBytes = formatCbor(header);
   const signature = signer.sign(formatCbor(["Signature1", protectedBytes, new Uint8Array(0), payload]));
   return formatSign1({ ...parts, protectedBytes, unprotectedHeader, signature });
-}
-
-/** The map with one member set, or removed where `value` is undefined. */
-export function withMember(map: CborMap, key: CborKey, value: CborValue | undefined): CborMap {
-  const copy = new Map(map);
-  if (value === undefined) copy.delete(key);
-  else copy.set(key, value);
-  return copy;
 }
