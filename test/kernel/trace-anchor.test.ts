@@ -325,6 +325,15 @@ describe("revocation by log order", () => {
     expect(standsAgainst([statement, earlier], [key], at(7n))).toBe(false);
   });
 
+  it("is refused after every change of a character and every truncation", () => {
+    const text = formatCanonical(makeRevocation({}));
+    const check = (changed: string): string =>
+      codeOf(() => checkRevocation(parseRevocation(changed), revocationSigner.publicKey));
+    expect(check(text)).toBe("accepted");
+    for (const prefix of truncations(text)) expect(check(prefix)).toBe("ERR_JSON_SYNTAX");
+    for (const changed of oneCharacterChanges(text, "0A")) expect(check(changed)).not.toBe("accepted");
+  });
+
   it("is signed by a key above, which cannot be the key itself", () => {
     const check = (changed: JsonObject, by = revocationSigner): string =>
       codeOf(() => checkRevocation(parseRevocation(formatCanonical(changed)), by.publicKey));

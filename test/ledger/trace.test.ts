@@ -282,6 +282,12 @@ describe("reserved names", () => {
 });
 
 describe("revocations in log order", () => {
+  let shared: TestLedger;
+  beforeAll(async () => {
+    shared = await start();
+  });
+  afterAll(() => removeLedgers([shared]));
+
   it("are listed with their index, and decide by it", async () => {
     const ledger = await start();
     await register(ledger);
@@ -310,9 +316,7 @@ describe("revocations in log order", () => {
     ["with another reason than was signed", { ...makeRevocation({ log_id: LEDGER_ORIGIN }), reason: "x" }, "ERR_SIGNATURE_INVALID"],
     ["with a member too many", makeRevocation({ log_id: LEDGER_ORIGIN, more: 1 }), "ERR_SHAPE"],
   ])("are refused %s", async (_, body, code) => {
-    const ledger = await start();
-    expect(await errorCode(await post(ledger, "/revocations", body))).toBe(code);
-    await removeLedgers([ledger]);
+    expect(await errorCode(await post(shared, "/revocations", body))).toBe(code);
   }); // biome-ignore format: a table
 
   it("are not taken by a log that anchors no trust records", async () => {
