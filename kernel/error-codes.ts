@@ -116,6 +116,7 @@ export const ERROR_CODES = {
     "not a TRACE document: a member is missing or malformed, or a number is not spelled as an integer",
   // ledger
   ERR_ADMISSION: "a registration that the log's admission policy does not allow",
+  ERR_ENTRY_FORM: "an entry that is not in the one spelling of its format",
   ERR_ENTRY_LOCATOR: "not the locator of an entry: 64 lower-case hexadecimal digits of its leaf hash",
   ERR_ENTRY_UNKNOWN: "no entry of the log has this index or leaf hash yet",
   ERR_FOLDER_LOCKED: "another process runs on the same data folder",

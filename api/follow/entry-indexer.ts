@@ -85,7 +85,8 @@ export class EntryIndexer {
     if (read.type === "genesis") await this.#addGenesis(read.genesis, entry);
     else if (read.type === "registration") await this.#addRegistration(read.checked, entry);
     else if (read.type === "receipt") await this.#addReceipt(read.receipt, entry);
-    else await this.#alarmEntry("malformed-entry", read.code, entry, `entry ${index}: ${read.message}`);
+    else if (read.type === "unreadable")
+      await this.#alarmEntry("malformed-entry", read.code, entry, `entry ${index}: ${read.message}`);
   }
 
   async #addGenesis(genesis: Genesis, entry: ChunkEntry): Promise<void> {

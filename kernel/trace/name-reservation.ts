@@ -85,7 +85,12 @@ export function signNameExpiry(body: NameExpiryBody, operator: EnvelopeSigner): 
  * @throws {CheckError} ERR_SIGNATURE_MISSING, ERR_SIGNATURE_INVALID
  */
 export function parseNameExpiry(bytes: Uint8Array, operator: PublicKey): Signed<NameExpiryBody> {
-  const expiry = readShape(expiryShape, parseCanonical(bytes), "name-expiry");
+  const expiry = readNameExpiry(bytes);
   checkSignedBy(expiry, operator);
   return expiry;
+}
+
+/** Reads an expiry; its signature is not looked at. @throws {FormatError} ERR_JSON_*, ERR_SHAPE */
+export function readNameExpiry(bytes: Uint8Array): Signed<NameExpiryBody> {
+  return readShape(expiryShape, parseCanonical(bytes), "name-expiry");
 }
