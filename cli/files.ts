@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { parseUtf8 } from "../kernel/bytes.ts";
 import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
@@ -27,6 +28,11 @@ export function readBytes(path: string): Uint8Array {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new StoreError("ERR_FILE_READ", `cannot read ${path}: ${why}`, { cause });
   }
+}
+
+/** Text of the file at `path`, which must be UTF-8. @throws {FormatError} ERR_UTF8, naming the file */
+export function readText(path: string): string {
+  return naming(path, () => parseUtf8(readBytes(path)));
 }
 
 /** Text of a small file without the line end behind its last line. */

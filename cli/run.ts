@@ -3,10 +3,19 @@
 import { isCodedError } from "../kernel/errors.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { apiCommand } from "./commands/api.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { bundleCommand } from "./commands/bundle.ts";
+import { exportCommand } from "./commands/export.ts";
+import { fsckCommand } from "./commands/fsck.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
+import { importCommand } from "./commands/import.ts";
 import { keygenCommand } from "./commands/keygen.ts";
 import { ledgerCommand } from "./commands/ledger.ts";
+import { mirrorCommand } from "./commands/mirror.ts";
+import { mirrorServerCommand } from "./commands/mirror-server.ts";
+import { pruneCommand } from "./commands/prune.ts";
+import { reindexCommand } from "./commands/reindex.ts";
+import { restoreCommand } from "./commands/restore.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { upCommand } from "./commands/up.ts";
 import { verifyCommand } from "./commands/verify.ts";
@@ -26,6 +35,15 @@ const COMMANDS: readonly Command[] = [
   bundleCommand,
   verifyCommand,
   keygenCommand,
+  fsckCommand,
+  reindexCommand,
+  pruneCommand,
+  mirrorCommand,
+  exportCommand,
+  importCommand,
+  mirrorServerCommand,
+  backupCommand,
+  restoreCommand,
 ];
 
 /**

@@ -17,6 +17,7 @@ import { Sequencer, type SequencerLimits, type SequencerParts } from "./sequence
 import type { Clock } from "./service.ts";
 import type { Disk } from "./storage/disk.ts";
 import { openHeadStore, type TreeHeadStore } from "./storage/head-store.ts";
+import { readRetention } from "./storage/retention.ts";
 import { retireWalFiles } from "./storage/retirement.ts";
 import type { Wal, WalOptions } from "./storage/wal.ts";
 import { TileStore } from "./tree/tile-store.ts";
@@ -44,6 +45,10 @@ export interface Log {
   readonly heads: TreeHeadStore;
   /** The published checkpoint that was found on disk. */
   readonly published: PublishedCheckpoint | undefined;
+  /** Bundles that end at or below it are refused. */
+  readonly minimumIndex: bigint;
+  /** The published policy that the minimum index follows from; undefined while that is 0. */
+  readonly retentionPolicy: string | undefined;
   readonly flushTiles: () => Promise<void>;
   /** Gives up write-ahead files that are covered elsewhere; faults halt the log. */
   readonly retire: () => Promise<void>;
@@ -67,7 +72,9 @@ export async function openLog(parts: LogParts): Promise<Log> {
   const published = await readPublished(disk, parts.logKeys);
   if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
   const index = new EntryIndex(store, onFatal);
-  await catchUpIndex({ tree, store, index, oldestInWal, replay: parts.replay });
+  const retention = await readRetention(disk);
+  const minimumIndex = BigInt(retention?.minimum_index ?? 0);
+  await catchUpIndex({ tree, store, index, oldestInWal, replay: parts.replay, minimumIndex });
   const sequencer = makeSequencer(parts, { wal, tree, tiles, index });
   const retirement = { disk, wal, tiles, tree, index, store };
   return {
@@ -76,6 +83,8 @@ export async function openLog(parts: LogParts): Promise<Log> {
     sequencer,
     heads,
     published,
+    minimumIndex,
+    retentionPolicy: retention?.policy,
     flushTiles: () => tiles.flush(),
     retire: inTurn(() => (halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve())),
     close: async () => {

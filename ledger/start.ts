@@ -77,6 +77,7 @@ function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
         checkpointer,
         publisher,
         checkReader: config.readers === "public" ? undefined : checkReader,
+        minimumIndex: log.minimumIndex,
         metadata: () => metadataOf(options, ledger),
       }),
       proofRoutes(proofs),
@@ -118,5 +119,7 @@ function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
     size,
     published_size,
     created: ledger.genesis.created,
+    minimum_index: Number(ledger.log.minimumIndex),
+    ...(ledger.log.retentionPolicy === undefined ? {} : { retention_policy: ledger.log.retentionPolicy }),
   };
 }

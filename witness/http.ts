@@ -3,8 +3,8 @@
 import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { Counter, collectDefaultMetrics, Registry } from "prom-client";
+import { MAX_REQUEST_BYTES } from "../kernel/add-checkpoint.ts";
 import type { ErrorCode } from "../kernel/error-codes.ts";
-import { MAX_REQUEST_BYTES } from "./request.ts";
 import type { Witness } from "./witness.ts";
 
 /** What the routes are made of. */

@@ -9,10 +9,10 @@
 import { sha256 } from "#crypto";
 import { concat, formatUtf8, parseUtf8 } from "../kernel/bytes.ts";
 import { parseCheckpoint } from "../kernel/checkpoint/checkpoint.ts";
+import { EMPTY_TREE, type TreeHead } from "../kernel/checkpoint-judge.ts";
 import { isCodedError, StoreError } from "../kernel/errors.ts";
 import { formatHex } from "../kernel/hex.ts";
 import { parseNote } from "../kernel/note/signed-note.ts";
-import { EMPTY_TREE, type TreeHead } from "./judge.ts";
 
 /** The files a witness needs; the caller says what is behind them. */
 export interface StateFiles {

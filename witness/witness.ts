@@ -6,14 +6,14 @@
  * was made and could not be recorded never leaves the process.
  */
 
+import { type AddCheckpoint, parseAddCheckpoint } from "../kernel/add-checkpoint.ts";
 import type { Cosigner } from "../kernel/checkpoint/note-signer.ts";
 import { type VerifiedLine, verifyLines } from "../kernel/checkpoint/open-note.ts";
+import { judge } from "../kernel/checkpoint-judge.ts";
 import type { ErrorCode } from "../kernel/error-codes.ts";
 import { CheckError, isCodedError, StoreError } from "../kernel/errors.ts";
 import { formatNote } from "../kernel/note/signed-note.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
-import { judge } from "./judge.ts";
-import { type AddCheckpoint, parseAddCheckpoint } from "./request.ts";
 import { keepEvidence, originHash, type RecordedState, readState, type StateFiles, writeState } from "./store.ts";
 
 /** A log that is witnessed: every key its checkpoints may be signed with, all of one name. */

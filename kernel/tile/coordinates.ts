@@ -69,6 +69,17 @@ export function nodeFromTile(tile: Uint8Array, level: number, index: bigint, id:
   return foldTile(tile, first, count);
 }
 
+/**
+ * The hash that a full tile has in the tile above it.
+ *
+ * @param tile  256 hashes
+ * @throws {FormatError} ERR_TILE_LENGTH
+ */
+export function rootOfTile(tile: Uint8Array): NodeHash {
+  if (tile.length === TILE_WIDTH * HASH_BYTES) return foldTile(tile, 0, TILE_WIDTH);
+  throw new FormatError("ERR_TILE_LENGTH", `want a tile of ${TILE_WIDTH * HASH_BYTES} bytes, got ${tile.length}`);
+}
+
 /** Root over `count` (a power of two) hashes of a tile from `first` on. */
 function foldTile(tile: Uint8Array, first: number, count: number): NodeHash {
   if (count === 1) return parseNodeHash(tile.slice(first * HASH_BYTES, (first + 1) * HASH_BYTES));

@@ -52,7 +52,7 @@ export class StreamBook implements EntryReplay {
 
   /** Index of the durable receipt at `seq`, which must be below the stream's next one. */
   async indexOf(stream: string, seq: number): Promise<bigint> {
-    const row = await this.#store?.lastRow(runKey(stream, 0), runKey(stream, seq));
+    const row = await this.#store?.lastRow(formatRunKey(stream, 0), formatRunKey(stream, seq));
     invariant(row !== undefined, `no receipt of stream ${stream} is in the index`);
     const first = Number(row.key.slice(-SEQ_DIGITS));
     const { buffer, byteOffset, byteLength } = row.value;
@@ -112,9 +112,10 @@ function tipRow(state: StreamState): IndexRow {
 }
 
 function runRow(stream: string, seq: number, index: bigint): IndexRow {
-  return { key: runKey(stream, seq), value: formatUint64(index) };
+  return { key: formatRunKey(stream, seq), value: formatUint64(index) };
 }
 
-function runKey(stream: string, seq: number): string {
+/** Key of the row of the receipt at `seq`. */
+export function formatRunKey(stream: string, seq: number): string {
   return `u/${stream}/${String(seq).padStart(SEQ_DIGITS, "0")}`;
 }

@@ -6,11 +6,13 @@ import { tileWidth } from "../../kernel/tile/coordinates.ts";
 import { parseTilePath, type TileRef } from "../../kernel/tile/path.ts";
 import type { Checkpointer } from "../checkpoint/checkpointer.ts";
 import type { Publisher } from "../checkpoint/publisher.ts";
+import { isPruned } from "../storage/retention.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { TokenCheck } from "./auth.ts";
 import type { Routes } from "./server.ts";
 
-const IMMUTABLE = "max-age=31536000, immutable";
+/** Caching of what never changes. */
+export const IMMUTABLE = "max-age=31536000, immutable";
 const NOTE_TYPE = "text/plain; charset=utf-8";
 
 /** What the read path serves from. */
@@ -20,6 +22,8 @@ export interface ReadParts {
   readonly publisher: Publisher;
   /** Check of reader tokens; undefined if entries are public. */
   readonly checkReader: TokenCheck | undefined;
+  /** Bundles that end at or below it are refused; default 0. */
+  readonly minimumIndex?: bigint;
   readonly metadata: () => object;
 }
 
@@ -33,17 +37,20 @@ export function readRoutes(parts: ReadParts): Routes {
   };
 }
 
-function sendNote(reply: FastifyReply, checkpoint: { readonly note: string } | undefined): FastifyReply {
+/** Answers with a checkpoint; it may be cached for a second. */
+export function sendNote(reply: FastifyReply, checkpoint: { readonly note: string } | undefined): FastifyReply {
   if (checkpoint === undefined) throw new CheckError("ERR_NOT_PUBLISHED", "no checkpoint has been published yet");
   return reply.type(NOTE_TYPE).header("cache-control", "public, max-age=1").send(checkpoint.note);
 }
 
 /** SPEC tlog-tiles: one name a resource; the path is read as it was sent, before any decoding. */
-function tileRoute(scope: FastifyInstance, { tree, checkpointer, checkReader }: ReadParts): void {
+function tileRoute(scope: FastifyInstance, { tree, checkpointer, checkReader, minimumIndex = 0n }: ReadParts): void {
   scope.get("/tile/*", async (request, reply) => {
     const ref = parseTilePath((request.raw.url ?? "").slice(1));
     const isPublic = ref.kind === "hash" || checkReader === undefined;
     if (!isPublic) checkReader(request);
+    if (isPruned(ref, minimumIndex))
+      throw new CheckError("ERR_PRUNED", `the log shows entries from ${minimumIndex} on`);
     const bytes = isSigned(ref, checkpointer.logged?.size ?? 0n) ? await tree.readTile(ref) : undefined;
     if (bytes === undefined) throw new FormatError("ERR_TILE_PATH", "the log has no such tile");
     return reply
@@ -54,7 +61,7 @@ function tileRoute(scope: FastifyInstance, { tree, checkpointer, checkReader }: 
 }
 
 /** A tile is there once a signed checkpoint covers all of it: nobody may depend on more, and a crash takes nothing back. */
-function isSigned(ref: TileRef, size: bigint): boolean {
+export function isSigned(ref: TileRef, size: bigint): boolean {
   const place = ref.kind === "hash" ? ref : { level: 0, index: ref.index };
   return tileWidth(place, size) >= ref.width;
 }

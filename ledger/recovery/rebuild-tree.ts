@@ -30,6 +30,12 @@ export async function rebuildTree(disk: Disk, tiles: TileStore, options: WalOpti
     appendBatch(tree, batch);
     if (!tiles.hasRoom) await tiles.flush();
   });
+  if (tree === undefined && (await disk.list("tile/entries")).length > 0) {
+    // A half-made copy: going on from nothing would sign another history of this log.
+    throw new StoreError("ERR_WAL_DAMAGE", "there are bundles, and no batch says where the log goes on", {
+      fatal: true,
+    });
+  }
   tree ??= new Tree(tiles, EMPTY_EDGE);
   await tiles.flush();
   return { wal, tree, oldestInWal: wal.files[0]?.first.index ?? 0n };

@@ -129,3 +129,30 @@ function rowKey(key: string): Uint8Array {
 function readUint64(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0);
 }
+
+/** The index as it is, for those who check it: raw values, nothing repaired. */
+export interface IndexReader {
+  /** Value of the watermark row: u64 size ‖ u8 format; undefined if there is none. */
+  readonly watermark: Uint8Array | undefined;
+  /** Values of leaf rows, in order. */
+  readonly leaves: (leaves: readonly LeafHash[]) => Promise<readonly (Uint8Array | undefined)[]>;
+  /** Values of other rows by key, in order. */
+  readonly rows: (keys: readonly string[]) => Promise<readonly (Uint8Array | undefined)[]>;
+  /** Every row of the store, in the order of the stored keys. */
+  readonly all: () => AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens an index that must exist; rejects if LevelDB cannot. */
+export async function openIndexReader(dataDir: string): Promise<IndexReader> {
+  const path = `${dataDir}/index`;
+  const database: Database = new Level<Uint8Array, Uint8Array>(path, { ...BINARY, createIfMissing: false });
+  await database.open();
+  return {
+    watermark: await database.get(WATERMARK_KEY),
+    leaves: (leaves) => database.getMany(leaves.map(leafKey)),
+    rows: (keys) => database.getMany(keys.map(rowKey)),
+    all: () => database.iterator(),
+    close: () => database.close(),
+  };
+}

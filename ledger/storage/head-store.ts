@@ -16,9 +16,12 @@ import { crc32c } from "./crc32c.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { replaceFile } from "./durable-file.ts";
 
-const PATH = "head";
-const SLOT_BYTES = 512;
-const CONTENT_BYTES = 56;
+/** File of the recorded head in the data folder. */
+export const HEAD_PATH = "head";
+/** Bytes of a slot; those behind its checksum are zero. */
+export const SLOT_BYTES = 512;
+/** Bytes of a slot before its checksum. */
+export const CONTENT_BYTES = 56;
 
 /** Before anything is signed. It stands in the first slot. */
 const FIRST: Slot = { counter: 2n, fence: 0n, size: 0n, root: EMPTY_ROOT };
@@ -29,7 +32,8 @@ export interface TreeHead {
   readonly root: RootHash;
 }
 
-interface Slot extends TreeHead {
+/** One slot of the file. */
+export interface Slot extends TreeHead {
   readonly counter: bigint;
   readonly fence: bigint;
 }
@@ -50,10 +54,10 @@ export interface TreeHeadStore {
 
 /** Opens the store and takes the next fence. @throws {StoreError} ERR_HEAD_DAMAGE, ERR_STORE_WRITE, both fatal */
 export async function openHeadStore(disk: Disk): Promise<TreeHeadStore> {
-  const bytes = await disk.read(PATH);
-  if (bytes === undefined) await replaceFile(disk, { path: PATH, bytes: formatSlot(FIRST) });
+  const bytes = await disk.read(HEAD_PATH);
+  if (bytes === undefined) await replaceFile(disk, { path: HEAD_PATH, bytes: formatSlot(FIRST) });
   const newest = bytes === undefined ? FIRST : newestSlot(bytes);
-  const store = new FileHeadStore(disk, await disk.open(PATH), newest);
+  const store = new FileHeadStore(disk, await disk.open(HEAD_PATH), newest);
   await store.takeFence();
   return store;
 }
@@ -80,7 +84,7 @@ class FileHeadStore implements TreeHeadStore {
   async advance(next: TreeHead): Promise<void> {
     const old = this.#slot;
     if (next.size <= old.size) throw conflict(`size ${next.size} is not above the recorded one`);
-    const found = newestSlot((await this.#disk.read(PATH)) ?? new Uint8Array(0));
+    const found = newestSlot((await this.#disk.read(HEAD_PATH)) ?? new Uint8Array(0));
     if (found.counter !== old.counter || found.fence !== old.fence || !equalBytes(found.root, old.root)) {
       throw conflict("the recorded head was changed by another process");
     }
@@ -124,7 +128,8 @@ function newestSlot(bytes: Uint8Array): Slot {
   return newest;
 }
 
-function readSlot(bytes: Uint8Array, offset: number): Slot | undefined {
+/** The slot at `offset`; undefined if its checksum does not hold. */
+export function readSlot(bytes: Uint8Array, offset: number): Slot | undefined {
   if (bytes.length < offset + CONTENT_BYTES + 4) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(offset + CONTENT_BYTES) !== crc32c(bytes, offset, offset + CONTENT_BYTES)) return undefined;

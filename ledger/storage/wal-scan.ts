@@ -58,7 +58,7 @@ export function firstPosition(bytes: Uint8Array): WalPosition | undefined {
  * Looks at every byte offset for a whole frame of number `batch` or above. Cheap fields are looked at first: checksums
  * are computed only where length, type and number are all believable.
  */
-function findNewerFrame(bytes: Uint8Array, start: number, batch: bigint): number | undefined {
+export function findNewerFrame(bytes: Uint8Array, start: number, batch: bigint): number | undefined {
   const [low, high] = [Number(batch), Number(batch) + 0x1_0000_0000];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = start; at + 25 <= bytes.length; at += 1) {

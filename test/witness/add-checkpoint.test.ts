@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { formatAddCheckpoint } from "../../kernel/add-checkpoint.ts";
 import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { openNote } from "../../kernel/checkpoint/open-note.ts";
 import { asNodeHash, asRootHash, EMPTY_ROOT } from "../../kernel/merkle/hash.ts";
-import { formatAddCheckpoint } from "../../witness/request.ts";
 import { originHash } from "../../witness/store.ts";
 import { createWitness, type Witness, type WitnessAnswer } from "../../witness/witness.ts";
 import { type MemoryStateFiles, makeMemoryStateFiles } from "../support/memory-state-files.ts";

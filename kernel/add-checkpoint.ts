@@ -2,13 +2,13 @@
  * Body of `add-checkpoint` (C2SP tlog-witness): `old <size>` LF, up to 63 proof lines, an empty line, the checkpoint.
  */
 
-import { formatBase64, parseBase64 } from "../kernel/base64.ts";
-import { parseUtf8 } from "../kernel/bytes.ts";
-import { type Checkpoint, parseCheckpoint } from "../kernel/checkpoint/checkpoint.ts";
-import { parseDecimal } from "../kernel/decimal.ts";
-import { FormatError } from "../kernel/errors.ts";
-import { HASH_BYTES, type NodeHash, parseNodeHash } from "../kernel/merkle/hash.ts";
-import { MAX_NOTE_BYTES, parseNote, type SignedNote } from "../kernel/note/signed-note.ts";
+import { formatBase64, parseBase64 } from "./base64.ts";
+import { parseUtf8 } from "./bytes.ts";
+import { type Checkpoint, parseCheckpoint } from "./checkpoint/checkpoint.ts";
+import { parseDecimal } from "./decimal.ts";
+import { FormatError } from "./errors.ts";
+import { HASH_BYTES, type NodeHash, parseNodeHash } from "./merkle/hash.ts";
+import { MAX_NOTE_BYTES, parseNote, type SignedNote } from "./note/signed-note.ts";
 
 /** Hashes of the longest consistency proof that the protocol carries. */
 export const MAX_PROOF_LINES = 63;

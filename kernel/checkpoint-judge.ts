@@ -1,15 +1,15 @@
 /**
- * What a witness makes of one well-formed, well-signed request: pure, state in, ruling out (C2SP tlog-witness).
+ * What a witness or a mirror makes of one well-formed, well-signed request: pure, state in, ruling out (C2SP tlog-witness).
  *
  * The order of checks lets every honest client recover: it learns the recorded size before its proof is looked at.
  */
 
-import { equalBytes } from "../kernel/bytes.ts";
-import type { ErrorCode } from "../kernel/error-codes.ts";
-import { isCodedError } from "../kernel/errors.ts";
-import { checkConsistency } from "../kernel/merkle/consistency-proof.ts";
-import { EMPTY_ROOT, type RootHash } from "../kernel/merkle/hash.ts";
-import type { AddCheckpoint } from "./request.ts";
+import type { AddCheckpoint } from "./add-checkpoint.ts";
+import { equalBytes } from "./bytes.ts";
+import type { ErrorCode } from "./error-codes.ts";
+import { isCodedError } from "./errors.ts";
+import { checkConsistency } from "./merkle/consistency-proof.ts";
+import { EMPTY_ROOT, type RootHash } from "./merkle/hash.ts";
 
 /** The largest tree of one log that this witness has cosigned; size 0 and the empty root if none. */
 export interface TreeHead {

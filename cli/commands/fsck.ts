@@ -1,0 +1,106 @@
+/** `countersign fsck`: the whole log of a data folder checked from disk. */
+
+import { availableParallelism } from "node:os";
+import { formatHex } from "../../kernel/hex.ts";
+import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
+import type { Fault } from "../../ledger/fsck/finding.ts";
+import { checkDataFolder, type FsckReport } from "../../ledger/fsck/fsck.ts";
+import { rebuildIndex } from "../../ledger/recovery/rebuild-index.ts";
+import { type Command, EXIT, readArguments, UsageError } from "../command.ts";
+import { readText } from "../files.ts";
+import type { Io } from "../io.ts";
+import { makeProgress } from "../progress.ts";
+
+const HELP = `countersign fsck <data folder> [--origin <origin>] [--witness-policy <file>] [--json] [--repair-index]
+
+Checks the whole log of a stopped ledger from disk: every frame of the write-ahead log, every bundle, tile, head,
+archived record, index row, receipt and signature, and the published checkpoint. Every fault is reported with its
+file, place and code; nothing is changed.
+
+  --origin <origin>        the log must have this origin
+  --witness-policy <file>  also check cosignatures and quorum of the published checkpoint (C2SP tlog-policy)
+  --json                   print the report as JSON
+  --repair-index           if every fault is the index's, rebuild it and check again
+  --threads <n>            threads that check signatures; the default is the number of cores
+
+Exit: 0 clean; 1 faults; 3 the folder cannot be checked.
+`;
+
+const OPTIONS = {
+  origin: { type: "string" },
+  "witness-policy": { type: "string" },
+  threads: { type: "string" },
+  json: { type: "boolean" },
+  "repair-index": { type: "boolean" },
+} as const;
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const given = readArguments(args, OPTIONS, 1);
+  const [dataDir] = given.positionals;
+  if (dataDir === undefined) throw new UsageError("name the data folder");
+  const [origin, policyPath] = [given.text("origin"), given.text("witness-policy")];
+  const policy = policyPath === undefined ? {} : { policy: parseWitnessPolicy(readText(policyPath)) };
+  const workers = readThreads(given.text("threads"));
+  const check = (): Promise<FsckReport> => {
+    const progress = makeProgress("checking", io, () => performance.now());
+    const options = { dataDir, workers, ...policy, ...(origin === undefined ? {} : { origin }) };
+    return checkDataFolder({ ...options, onProgress: progress.update }).finally(progress.end);
+  };
+  let report = await check();
+  if (given.flag("repair-index") && isOfIndexAlone(report)) {
+    await rebuildIndex({ dataDir, isDryRun: false });
+    io.err("countersign fsck: the index was rebuilt; checking again\n");
+    report = await check();
+  }
+  io.out(given.flag("json") ? `${JSON.stringify(jsonOf(report), null, 2)}\n` : textOf(report));
+  return report.findings.count === 0 ? EXIT.ok : EXIT.failed;
+}
+
+function readThreads(text: string | undefined): number {
+  if (text === undefined) return availableParallelism();
+  if (/^(?:0|[1-9][0-9]?)$/u.test(text)) return Number(text);
+  throw new UsageError("--threads: want a number from 0 to 99");
+}
+
+function isOfIndexAlone({ findings }: FsckReport): boolean {
+  return findings.count > 0 && findings.faults.every(({ path }) => path === "index");
+}
+
+function jsonOf({ findings, ...report }: FsckReport): object {
+  const { origin = null, size, root, receipts, tiles, bundles } = report;
+  return {
+    clean: findings.count === 0,
+    origin,
+    size: Number(size),
+    root: root === undefined ? null : formatHex(root),
+    receipts,
+    tiles,
+    bundles,
+    fault_count: findings.count,
+    faults: findings.faults.map(({ index, ...fault }) =>
+      index === undefined ? fault : { ...fault, index: Number(index) },
+    ),
+    remarks: findings.remarks,
+  };
+}
+
+function textOf(report: FsckReport): string {
+  const { findings, origin = "unknown", size, receipts, tiles, bundles } = report;
+  const lines = [
+    ...findings.faults.map(lineOf),
+    ...(findings.count > findings.faults.length ? [`… ${findings.count - findings.faults.length} more faults`] : []),
+    ...findings.remarks.map(({ path, message }) => `note   ${path}: ${message}`),
+    `${origin}: ${size} entries, ${receipts} receipts, ${bundles} bundles, ${tiles} tiles`,
+    findings.count === 0 ? "clean" : `${findings.count} fault${findings.count === 1 ? "" : "s"}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function lineOf({ path, code, offset, index, message }: Fault): string {
+  const at = offset === undefined ? "" : ` byte ${offset}`;
+  const of = index === undefined ? "" : ` entry ${index}`;
+  return `FAULT  ${path}${at}${of}: ${code}: ${message}`;
+}
+
+/** Checks a data folder. */
+export const fsckCommand: Command = { name: "fsck", summary: "check a ledger's data folder", help: HELP, run };

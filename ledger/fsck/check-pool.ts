@@ -1,0 +1,108 @@
+/**
+ * Spreads checks of entries over worker threads. Signatures are what fsck spends its time on, and they need no order:
+ * each worker answers its jobs in turn, and the caller joins the answers in the order of the log.
+ */
+
+import { Worker } from "node:worker_threads";
+import { invariant, StoreError } from "../../kernel/errors.ts";
+import { EntryChecker, type EntryJob, type EntryVerdict, type KnownStream } from "./entry-check.ts";
+
+/** Checks entries. */
+export interface CheckPool {
+  /** Makes a stream's keys known to every later job. */
+  readonly addStream: (stream: KnownStream) => void;
+  /** Checks a job; the streams known so far are added to it. */
+  readonly check: (job: Omit<EntryJob, "streams">) => Promise<EntryVerdict>;
+  /** Jobs that may be under way at the same time without one waiting for memory. */
+  readonly width: number;
+  readonly close: () => Promise<void>;
+}
+
+/** Jobs that wait in front of each worker. */
+const JOBS_A_WORKER = 4;
+
+/**
+ * @param origin  of the log: streams must have it as their home
+ * @param workers  threads; 0 checks on the calling thread. Threads need the compiled program.
+ */
+export function makeCheckPool(origin: string, workers: number): CheckPool {
+  if (workers > 0) return new WorkerPool(origin, workers);
+  const checker = new EntryChecker(origin);
+  let fresh: KnownStream[] = [];
+  return {
+    width: 1,
+    addStream: (stream) => void fresh.push(stream),
+    check: (job) => {
+      const streams = fresh;
+      fresh = [];
+      return Promise.resolve(checker.check({ ...job, streams }));
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+class WorkerPool implements CheckPool {
+  readonly width: number;
+  readonly #lanes: readonly Lane[];
+  readonly #streams: KnownStream[] = [];
+
+  constructor(origin: string, workers: number) {
+    this.width = workers * JOBS_A_WORKER;
+    this.#lanes = Array.from({ length: workers }, () => new Lane(origin, this.#streams));
+  }
+
+  addStream(stream: KnownStream): void {
+    this.#streams.push(stream);
+  }
+
+  check(job: Omit<EntryJob, "streams">): Promise<EntryVerdict> {
+    const lane = this.#lanes.reduce((best, each) => (each.waiting < best.waiting ? each : best));
+    return lane.ask(job);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
+  }
+}
+
+/** One worker, which answers in the order it was asked. */
+class Lane {
+  readonly #worker: Worker;
+  readonly #streams: readonly KnownStream[];
+  readonly #open: { resolve: (verdict: EntryVerdict) => void; reject: (error: Error) => void }[] = [];
+  #told = 0;
+
+  constructor(origin: string, streams: readonly KnownStream[]) {
+    this.#streams = streams;
+    this.#worker = new Worker(new URL("./check-worker.js", import.meta.url), { workerData: origin });
+    this.#worker.on("message", (verdict: EntryVerdict) => {
+      const asked = this.#open.shift();
+      invariant(asked !== undefined, "a checking worker answered a job that nobody gave it");
+      asked.resolve(verdict);
+    });
+    this.#worker.on("error", (cause) => this.#rejectAll(cause));
+    this.#worker.on("exit", () => this.#rejectAll(undefined));
+  }
+
+  get waiting(): number {
+    return this.#open.length;
+  }
+
+  ask(job: Omit<EntryJob, "streams">): Promise<EntryVerdict> {
+    const streams = this.#streams.slice(this.#told);
+    this.#told = this.#streams.length;
+    return new Promise((resolve, reject) => {
+      this.#open.push({ resolve, reject });
+      this.#worker.postMessage({ ...job, streams } satisfies EntryJob);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #rejectAll(cause: unknown): void {
+    const error = new StoreError("ERR_BUG", "a checking worker failed", { cause });
+    for (const { reject } of this.#open.splice(0)) reject(error);
+  }
+}

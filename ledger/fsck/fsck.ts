@@ -1,0 +1,267 @@
+/**
+ * fsck: the whole log from disk, without running it. Every frame, bundle, tile, head, checkpoint, archived record and
+ * index row is read and compared with what the entries derive; every fault is reported, and nothing is changed.
+ */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
+import { parseVerifierKey } from "../../kernel/note/verifier-key.ts";
+import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
+import { formatTilePath } from "../../kernel/tile/path.ts";
+import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
+import { type IndexReader, openIndexReader } from "../sequence/level-index.ts";
+import { lockFolder } from "../storage/folder-lock.ts";
+import { RETENTION_PATH, readRetention } from "../storage/retention.ts";
+import { type CheckPool, makeCheckPool } from "./check-pool.ts";
+import { readCheckpointClaim } from "./checkpoint-audit.ts";
+import { type DataFolder, openDataFolder } from "./data-folder.ts";
+import { EntryReader } from "./entry-reader.ts";
+import { Findings } from "./finding.ts";
+import { findFirstEntry } from "./genesis-of.ts";
+import { readHeadClaims } from "./head-audit.ts";
+import { IndexAudit } from "./index-audit.ts";
+import { countBundles, type Group, LogWalk } from "./log-walk.ts";
+import { checkSideRecord, readArchive, type SideRecord } from "./side-audit.ts";
+import { findStrays } from "./stray-audit.ts";
+import { StreamAudit } from "./stream-audit.ts";
+import { type HeadClaim, TreeAudit } from "./tree-audit.ts";
+import { WalAudit, type WalPart } from "./wal-audit.ts";
+
+const WIDTH = BigInt(TILE_WIDTH);
+
+/** What fsck is asked to do. */
+export interface FsckOptions {
+  readonly dataDir: string;
+  /** The origin that the log must have. */
+  readonly origin?: string;
+  /** Witnesses whose cosignatures are checked. */
+  readonly policy?: WitnessPolicy;
+  /** Heads that others have seen; the log must derive them too. */
+  readonly claims?: readonly HeadClaim[];
+  /** Threads that check signatures; 0 for none beside the caller's. */
+  readonly workers: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** What fsck found. */
+export interface FsckReport {
+  readonly origin: string | undefined;
+  readonly size: bigint;
+  /** Undefined if parts of the log are missing. */
+  readonly root: Uint8Array | undefined;
+  readonly receipts: number;
+  readonly tiles: number;
+  readonly bundles: number;
+  readonly findings: Findings;
+}
+
+/**
+ * Checks a data folder. Takes the folder's lock, so it does not run beside a ledger.
+ *
+ * @throws {StoreError} ERR_FOLDER_LOCKED; ERR_FILE_READ if it is no data folder
+ */
+export async function checkDataFolder(options: FsckOptions): Promise<FsckReport> {
+  const findings = new Findings();
+  const folder = await openDataFolder(options.dataDir, findings);
+  const lock = await lockFolder(options.dataDir);
+  const reader = await openIndex(options.dataDir, folder, findings);
+  try {
+    return await new Fsck(options, folder, findings, reader).run();
+  } finally {
+    await reader?.close();
+    await lock.release();
+  }
+}
+
+async function openIndex(dataDir: string, folder: DataFolder, findings: Findings): Promise<IndexReader | undefined> {
+  if (!folder.names.includes("index")) {
+    findings.remark("index", "there is none; a start makes it from the log");
+    return undefined;
+  }
+  try {
+    return await openIndexReader(dataDir);
+  } catch (error) {
+    const message = `it cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
+    findings.add({ path: "index", code: "ERR_INDEX_ROW", message });
+    return undefined;
+  }
+}
+
+/** One run. */
+class Fsck {
+  readonly #options: FsckOptions;
+  readonly #folder: DataFolder;
+  readonly #findings: Findings;
+  readonly #index: IndexAudit | undefined;
+  /** Records beside the entries of the write-ahead log: bounded as that is. */
+  readonly #beside: SideRecord[] = [];
+
+  constructor(options: FsckOptions, folder: DataFolder, findings: Findings, reader: IndexReader | undefined) {
+    this.#options = options;
+    this.#folder = folder;
+    this.#findings = findings;
+    this.#index = reader === undefined ? undefined : new IndexAudit(reader, findings);
+  }
+
+  async run(): Promise<FsckReport> {
+    const genesis = await this.#readGenesis();
+    const pool = makeCheckPool(genesis?.origin ?? "", genesis?.log_kind === "receipts" ? this.#options.workers : 0);
+    try {
+      return await this.#check(genesis, pool);
+    } finally {
+      await pool.close();
+    }
+  }
+
+  async #check(genesis: Genesis | undefined, pool: CheckPool): Promise<FsckReport> {
+    const [folder, findings] = [this.#folder, this.#findings];
+    const signers = {
+      origin: this.#options.origin ?? genesis?.origin,
+      logKeys: (genesis?.keys ?? []).map(parseVerifierKey),
+      policy: this.#options.policy,
+    };
+    const claims = [
+      ...(this.#options.claims ?? []),
+      ...(await readHeadClaims(folder, findings)),
+      ...(await readCheckpointClaim(folder, findings, signers)),
+    ];
+    const signedSize = claims.map(({ size }) => size).sort((a, b) => Number(b - a))[0] ?? 0n;
+    const tree = new TreeAudit(folder, findings, claims);
+    const streams = genesis?.log_kind === "receipts" ? new StreamAudit(findings, pool) : undefined;
+    const tiles = await folder.list("tile");
+    const bundles = countBundles(tiles);
+    const held = await this.#walk(tree, streams, pool.width, { bundles, signedSize });
+    tree.finish();
+    streams?.finish();
+    findStrays(folder, tiles, tree.size, findings);
+    const entries = new EntryReader(folder, held, (stream, seq) => streams?.places.find(stream, seq));
+    await this.#index?.finish(tree.size, streams?.streams ?? new Map(), (index) => entries.leaf(index));
+    await this.#checkBeside(genesis, streams, entries);
+    this.#index?.report();
+    const counts = { tiles: tree.tiles, bundles: Number(bundles), receipts: streams?.receipts ?? 0 };
+    return { origin: genesis?.origin, size: tree.size, root: tree.root(), ...counts, findings };
+  }
+
+  /** Reads all entries once, in order. @returns the groups that no bundle holds */
+  async #walk(
+    tree: TreeAudit,
+    streams: StreamAudit | undefined,
+    width: number,
+    { bundles, signedSize }: { readonly bundles: bigint; readonly signedSize: bigint },
+  ): Promise<readonly Group[]> {
+    const wal = new WalAudit(this.#folder, this.#findings);
+    const walk = new LogWalk(this.#folder, this.#findings, wal, (part) => this.#keepBeside(part));
+    const total = Number(bundles * WIDTH > signedSize ? bundles * WIDTH : signedSize);
+    const minimumIndex = await this.#readMinimumIndex();
+    const held: Group[] = [];
+    const queue = new Queue(width);
+    for await (const group of walk.groups(bundles, signedSize, minimumIndex)) {
+      await tree.take(group);
+      if (!group.isStored) held.push(group);
+      for (const [start, end] of this.#parts(group)) await this.#takePart(streams, queue, group, start, end);
+      this.#options.onProgress?.(Number(tree.size), Math.max(total, Number(tree.size)));
+    }
+    await queue.finish();
+    return held;
+  }
+
+  async #readMinimumIndex(): Promise<bigint> {
+    try {
+      return BigInt((await readRetention(this.#folder))?.minimum_index ?? 0);
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      this.#findings.add({ path: RETENTION_PATH, code: error.code, message: error.message });
+      return 0n;
+    }
+  }
+
+  /** Places of a group, cut at the watermark of the index: there the rows of the streams' tips can be compared. */
+  #parts(group: Group): readonly (readonly [number, number])[] {
+    const count = group.entries.length;
+    const cut = Number((this.#index?.watermark ?? 0n) - group.index * WIDTH);
+    if (cut <= 0 || cut >= count) return [[0, count]];
+    return [
+      [0, cut],
+      [cut, count],
+    ];
+  }
+
+  async #takePart(
+    streams: StreamAudit | undefined,
+    queue: Queue,
+    group: Group,
+    start: number,
+    end: number,
+  ): Promise<void> {
+    const join = streams?.begin(group, start, end);
+    await this.#index?.takeLeaves(group, start, end);
+    if (streams === undefined || join === undefined) return;
+    await queue.add(async () => {
+      const part = await join();
+      await this.#index?.takeRuns(part);
+      if (this.#index?.watermark === group.index * WIDTH + BigInt(end)) await this.#index.takeTips(streams.streams);
+    });
+  }
+
+  #keepBeside({ path, offset, beside }: WalPart): void {
+    for (const record of beside) this.#beside.push({ ...record, bytes: record.bytes.slice(), path, offset });
+  }
+
+  async #checkBeside(
+    genesis: Genesis | undefined,
+    streams: StreamAudit | undefined,
+    entries: EntryReader,
+  ): Promise<void> {
+    const parts = {
+      findings: this.#findings,
+      origin: genesis?.origin ?? "",
+      streams: streams?.streams ?? new Map(),
+      readReceipts: entries.receipts,
+      // Read before anything is added: behind damage, receipts that are not to be found are no fault of the segment.
+      isLogWhole: !this.#findings.hasDamagedEntries && genesis !== undefined,
+    };
+    for await (const record of readArchive(this.#folder, this.#findings)) await checkSideRecord(record, parts);
+    for (const record of this.#beside) await checkSideRecord(record, parts);
+  }
+
+  /** The genesis entry, from the first bundle or the first batch; its absence is a fault. */
+  async #readGenesis(): Promise<Genesis | undefined> {
+    const found = await findFirstEntry(this.#folder);
+    if (found === undefined) {
+      const message = "the genesis entry cannot be read; what only it tells cannot be checked";
+      this.#findings.remark(formatTilePath({ kind: "entries", index: 0n, width: TILE_WIDTH }), message);
+      return undefined;
+    }
+    try {
+      const genesis = parseGenesis(found.bytes);
+      const { origin = genesis.origin } = this.#options;
+      if (origin === genesis.origin) return genesis;
+      const message = `want ${origin}, got ${genesis.origin}`;
+      this.#findings.add({ path: found.path, code: "ERR_ORIGIN", index: 0n, message });
+      return genesis;
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      this.#findings.add({ path: found.path, code: error.code, index: 0n, message: error.message });
+      return undefined;
+    }
+  }
+}
+
+/** Joins that wait for their verdicts, in order; holds at most as many as the pool works on. */
+class Queue {
+  readonly #width: number;
+  readonly #waiting: (() => Promise<void>)[] = [];
+
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  async add(join: () => Promise<void>): Promise<void> {
+    this.#waiting.push(join);
+    if (this.#waiting.length > this.#width) await this.#waiting.shift()?.();
+  }
+
+  async finish(): Promise<void> {
+    for (const join of this.#waiting.splice(0)) await join();
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Compares every row of the index with what the log derives. The files of the index hold no truth: what LevelDB keeps
+ * there beside the rows (checksums it does not read, filters, its own log text) is judged by its rows alone.
+ */
+
+import { equalBytes, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { formatHex } from "../../kernel/hex.ts";
+import { parseLeafHash } from "../../kernel/merkle/hash.ts";
+import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
+import { formatRunKey } from "../admission/stream-book.ts";
+import type { IndexReader } from "../sequence/level-index.ts";
+import type { Fault, Findings } from "./finding.ts";
+import type { Group } from "./log-walk.ts";
+import type { AuditedStream, CheckedPart } from "./stream-audit.ts";
+
+const PATH = "index";
+const FORMAT = 1;
+const LEAF_KEY_BYTES = 33;
+const [LEAF, ROW, WATERMARK] = ["l", "r", "w"].map((prefix) => formatUtf8(prefix)[0] ?? 0);
+
+/** Reads the leaf hash at an index of the log; undefined if there is none. */
+export type ReadLeaf = (index: bigint) => Promise<Uint8Array | undefined>;
+
+/** Follows the walk over the log; mutable. */
+export class IndexAudit {
+  /** Size of the log that the index says it covers. */
+  readonly watermark: bigint;
+  readonly #reader: IndexReader;
+  readonly #findings: Findings;
+  readonly #complaints: Fault[] = [];
+  #leafRows = 0;
+  #runRows = 0;
+  #isReadable = true;
+
+  constructor(reader: IndexReader, findings: Findings) {
+    this.#reader = reader;
+    this.#findings = findings;
+    const value = reader.watermark;
+    const isWhole = value === undefined || (value.length === 9 && value[8] === FORMAT);
+    if (!isWhole) this.#add("the row of the watermark is damaged");
+    this.watermark = value === undefined || !isWhole ? 0n : readUint64(value);
+  }
+
+  /** True while every row could be read. */
+  get isReadable(): boolean {
+    return this.#isReadable;
+  }
+
+  /** Checks the leaf rows of a group's places [start, end). */
+  takeLeaves(group: Group, start: number, end: number): Promise<void> {
+    return this.#guarded(async () => {
+      const entries = group.entries.slice(start, end).flatMap((entry) => (entry === undefined ? [] : [entry]));
+      const first = group.index * BigInt(TILE_WIDTH) + BigInt(start);
+      const values = await this.#reader.leaves(entries.map(({ leaf }) => leaf));
+      let at = -1;
+      for (const [i, entry] of group.entries.slice(start, end).entries()) {
+        if (entry === undefined) continue;
+        at += 1;
+        this.#judgeLeaf(first + BigInt(i), entry.leaf, values[at]);
+      }
+    });
+  }
+
+  /** Checks the rows that say where a stream's receipts are. */
+  takeRuns({ runs, detached }: CheckedPart): Promise<void> {
+    return this.#guarded(async () => {
+      const keys = runs.flatMap((run) =>
+        Array.from({ length: run.count }, (_, i) => formatRunKey(run.stream, run.firstSeq + i)),
+      );
+      const values = await this.#reader.rows(keys);
+      let at = 0;
+      for (const run of runs) {
+        for (let i = 0; i < run.count; i += 1, at += 1) {
+          const index = BigInt(run.firstIndex + i);
+          this.#judgeRun(index, keys[at] ?? "", values[at], i === 0 && detached.has(run));
+        }
+      }
+    });
+  }
+
+  /** Checks registrations and tips; call when the walk is exactly at the watermark. */
+  takeTips(streams: ReadonlyMap<string, AuditedStream>): Promise<void> {
+    return this.#guarded(async () => {
+      for (const [stream, audited] of streams) {
+        const [registered, tip] = await this.#reader.rows([`s/${stream}`, `t/${stream}`]);
+        this.#judgeRegistration(stream, audited, registered);
+        this.#judgeTip(stream, audited, tip);
+      }
+    });
+  }
+
+  /** Looks at every row once, and finds those that no entry derives. */
+  finish(size: bigint, streams: ReadonlyMap<string, AuditedStream>, readLeaf: ReadLeaf): Promise<void> {
+    return this.#guarded(async () => {
+      if (this.watermark > size) {
+        const message = `it covers ${this.watermark} entries, the log has ${size}: it is of another log, or entries are lost`;
+        this.#findings.add({ path: PATH, code: "ERR_LOG_BEHIND", message });
+      }
+      const { leafRows, runRows } = await this.#countRows(streams);
+      if (leafRows !== this.#leafRows) await this.#findStrayLeaves(size, readLeaf);
+      if (runRows !== this.#runRows) this.#add(`${runRows - this.#runRows} rows u/… are of no receipt of the log`);
+    });
+  }
+
+  async #countRows(
+    streams: ReadonlyMap<string, AuditedStream>,
+  ): Promise<{ readonly leafRows: number; readonly runRows: number }> {
+    let [leafRows, runRows] = [0, 0];
+    for await (const [key] of this.#reader.all()) {
+      const kind = key[0];
+      if (kind === LEAF && key.length === LEAF_KEY_BYTES) leafRows += 1;
+      else if (kind === ROW) runRows += this.#countRow(key, streams);
+      else if (kind !== WATERMARK || key.length !== 1) this.#add(`a row with the unknown key ${shorten(key)}`);
+    }
+    return { leafRows, runRows };
+  }
+
+  #judgeLeaf(index: bigint, leaf: Uint8Array, value: Uint8Array | undefined): void {
+    if (value === undefined) {
+      if (index < this.watermark) this.#add(`no row of leaf ${formatHex(leaf)}`, index);
+      return;
+    }
+    // A second entry with the same leaf leaves the row of the first.
+    const isFirst = value.length === 8 && readUint64(value) === index;
+    if (isFirst) this.#leafRows += 1;
+    else this.#add(`the row of leaf ${formatHex(leaf)} names another entry`, index);
+  }
+
+  #judgeRun(index: bigint, key: string, value: Uint8Array | undefined, isNeeded: boolean): void {
+    if (value !== undefined) {
+      this.#runRows += 1;
+      if (!equalBytes(value, formatUint64(index))) this.#add(`the row ${key} names another entry`, index);
+    } else if (isNeeded && index < this.watermark) this.#add(`no row ${key}`, index);
+  }
+
+  #judgeRegistration(stream: string, audited: AuditedStream, value: Uint8Array | undefined): void {
+    const row = readJson(value);
+    const isRight =
+      row?.["index"] === audited.registeredIndex &&
+      row["leaf"] === formatHex(audited.leaf) &&
+      JSON.stringify(row["keys"]) === JSON.stringify(audited.keys);
+    if (!isRight) this.#add(`the row s/${stream} is not that of its registration`, BigInt(audited.registeredIndex));
+  }
+
+  #judgeTip(stream: string, audited: AuditedStream, value: Uint8Array | undefined): void {
+    if (audited.nextSeq === 0 && value === undefined) return;
+    if (!audited.isKnown) return;
+    const row = readJson(value);
+    const { nextSeq, last, closed } = audited;
+    const isRight =
+      row?.["next_seq"] === nextSeq && row["last"] === last && row["closed"] === closed && row["log"] === audited.log;
+    if (!isRight) this.#add(`the row t/${stream} is not the tip of the stream`);
+  }
+
+  /** @returns 1 for a row of a receipt, 0 for any other of a known stream */
+  #countRow(key: Uint8Array, streams: ReadonlyMap<string, AuditedStream>): number {
+    const [kind, stream = "", ...rest] = readText(key.subarray(1)).split("/");
+    const isKnown = streams.has(stream);
+    if (kind === "u" && isKnown && rest.length === 1) return 1;
+    if ((kind === "s" || kind === "t") && isKnown && rest.length === 0) return 0;
+    this.#add(`a row with the unknown key ${shorten(key)}`);
+    return 0;
+  }
+
+  async #findStrayLeaves(size: bigint, readLeaf: ReadLeaf): Promise<void> {
+    for await (const [key, value] of this.#reader.all()) {
+      if (key[0] !== LEAF || key.length !== LEAF_KEY_BYTES) continue;
+      const leaf = parseLeafHash(key.slice(1));
+      const index = value.length === 8 ? readUint64(value) : size;
+      const stored = index < size ? await readLeaf(index) : undefined;
+      if (stored !== undefined && equalBytes(stored, leaf)) continue;
+      this.#add(`the row of leaf ${formatHex(leaf)} is of no entry of the log`);
+    }
+  }
+
+  /** LevelDB refuses what its checksums cover only when it meets it; then nothing more can be said of the index. */
+  async #guarded(step: () => Promise<void>): Promise<void> {
+    if (!this.#isReadable) return;
+    try {
+      await step();
+    } catch (error) {
+      this.#isReadable = false;
+      this.#add(`it cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  /**
+   * Turns what was found into findings. Where entries are damaged, the rows differ because of that: they are counted in
+   * a remark, and judged once the log is whole again.
+   */
+  report(): void {
+    const [first] = this.#complaints;
+    if (!this.#findings.hasDamagedEntries) for (const fault of this.#complaints) this.#findings.add(fault);
+    else if (first !== undefined) {
+      const count = this.#complaints.length;
+      this.#findings.remark(PATH, `${count} rows differ from the damaged log; the first: ${first.message}`);
+    }
+  }
+
+  #add(message: string, index?: bigint): void {
+    this.#complaints.push({ path: PATH, code: "ERR_INDEX_ROW", ...(index === undefined ? {} : { index }), message });
+  }
+}
+
+function readUint64(bytes: Uint8Array): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0);
+}
+
+/** Rows of JSON are ours alone; anything else in their place is damage. */
+function readJson(value: Uint8Array | undefined): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const row: unknown = JSON.parse(parseUtf8(value ?? new Uint8Array(0)));
+    return typeof row === "object" && row !== null ? Object.fromEntries(Object.entries(row)) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+}
+
+function shorten(key: Uint8Array): string {
+  return formatHex(key.subarray(0, 40));
+}

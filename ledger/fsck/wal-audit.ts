@@ -1,0 +1,144 @@
+/**
+ * Reads every frame of the write-ahead log and goes on behind a bad one. What is free in these files, because it holds
+ * no truth: `spare.wal` as a whole, and in the last file what stands behind the last batch (zeros, or what an earlier
+ * use of the file left there).
+ */
+
+import { countEntries, type FoundFrame, FRAME_HEADER_BYTES, readFrame, type WalRecord } from "../storage/wal-frame.ts";
+import { findNewerFrame, firstPosition, type WalPosition } from "../storage/wal-scan.ts";
+import type { DataFolder } from "./data-folder.ts";
+import type { Findings } from "./finding.ts";
+
+const NAME = /^wal\/(\d{16})\.wal$/;
+const SPARE = "wal/spare.wal";
+
+/** One batch, and where it stands. */
+export interface WalPart {
+  readonly path: string;
+  /** Byte of the frame in its file. */
+  readonly offset: number;
+  /** Index of its first entry. */
+  readonly firstIndex: bigint;
+  readonly entries: readonly Uint8Array[];
+  /** Segments and refused receipts. */
+  readonly beside: readonly WalRecord[];
+}
+
+/** Walks the write-ahead log; `next` is known once the walk has ended. */
+export class WalAudit {
+  readonly #folder: DataFolder;
+  readonly #findings: Findings;
+  /** What the next batch must be; its index is unknown behind damage at the very start. */
+  #next: { readonly batch: bigint; readonly index: bigint | undefined } | undefined;
+  #last: { readonly path: string; readonly end: number } | undefined;
+
+  constructor(folder: DataFolder, findings: Findings) {
+    this.#folder = folder;
+    this.#findings = findings;
+  }
+
+  /** Size of the log by its last batch; undefined if no batch could be read. */
+  get size(): bigint | undefined {
+    return this.#next?.index;
+  }
+
+  /** All readable batches, in order. */
+  async *parts(): AsyncGenerator<WalPart, void, undefined> {
+    const paths = await this.#folder.list("wal");
+    const files = paths.filter((path) => NAME.test(path));
+    for (const path of paths) if (!NAME.test(path) && path !== SPARE) this.#addStray(path);
+    if (files.length === 0) this.#damage("wal", 0, "no file says where the log goes on");
+    for (const path of files) yield* this.#file(path, path === files.at(-1));
+  }
+
+  async *#file(path: string, isLast: boolean): AsyncGenerator<WalPart, void, undefined> {
+    const bytes = await this.#folder.read(path);
+    const named = BigInt(NAME.exec(path)?.[1] ?? 0);
+    this.#begin(path, named, bytes);
+    if (bytes === undefined) return;
+    let offset = 0;
+    for (;;) {
+      const found = this.#findFrame(path, bytes, offset);
+      if (found === undefined) break;
+      const { at, frame } = found;
+      this.#accept(path, at, frame);
+      offset = at + frame.length;
+      yield {
+        path,
+        offset: at,
+        firstIndex: frame.firstIndex,
+        entries: frame.records.filter(({ kind }) => kind === "entry").map((record) => record.bytes),
+        beside: frame.records.filter(({ kind }) => kind !== "entry"),
+      };
+    }
+    this.#last = { path, end: offset };
+    if (isLast) this.#judgeEnd(path, bytes, offset);
+  }
+
+  /** A file goes on where the one before it ended: if it does not, that one has lost batches at its end. */
+  #begin(path: string, named: bigint, bytes: Uint8Array | undefined): void {
+    const next = this.#next;
+    if (next !== undefined && next.batch < named) {
+      const { path: where, end } = this.#last ?? { path, end: 0 };
+      this.#damage(where, end, `batches ${next.batch} to ${named - 1n} cannot be read`);
+    } else if (next !== undefined && next.batch > named) {
+      this.#damage(path, 0, `want batch ${next.batch} in the next file`);
+    }
+    const isJoined = next?.batch === named;
+    const first = bytes === undefined ? undefined : firstPosition(bytes);
+    const index = isJoined ? next.index : first?.batch === named ? first.index : named === 1n ? 0n : undefined;
+    this.#next = { batch: named, index };
+  }
+
+  /** The frame at `offset`, or the next readable one behind damage; undefined at the end. */
+  #findFrame(path: string, bytes: Uint8Array, offset: number): { at: number; frame: FoundFrame } | undefined {
+    const batch = this.#next?.batch ?? 1n;
+    const frame = readFrame(bytes, offset);
+    if (frame !== undefined && frame.batch === batch) return { at: offset, frame };
+    const at = findNewerFrame(bytes, offset, batch);
+    const newer = at === undefined ? undefined : readFrame(bytes, at);
+    if (at === undefined || newer === undefined) return undefined;
+    this.#damage(path, offset, `batch ${batch} cannot be read; batch ${newer.batch} stands at byte ${at}`);
+    this.#next = { batch: newer.batch, index: newer.firstIndex };
+    return { at, frame: newer };
+  }
+
+  #accept(path: string, offset: number, frame: FoundFrame): void {
+    const want = this.#next?.index;
+    if (want !== undefined && want !== frame.firstIndex) {
+      this.#damage(path, offset, `want entry ${want}, got ${frame.firstIndex}`);
+    }
+    this.#next = { batch: frame.batch + 1n, index: frame.firstIndex + countEntries(frame.records) };
+  }
+
+  /**
+   * Behind the last batch stands nothing, or the rest of an earlier use. A header that says in two of three places that
+   * it is the next batch is neither: a write that a crash tore, or a last batch that was damaged.
+   */
+  #judgeEnd(path: string, bytes: Uint8Array, offset: number): void {
+    const next = this.#next;
+    if (next === undefined || offset + FRAME_HEADER_BYTES + 16 > bytes.length) return;
+    if (!isTraceOf(bytes, offset, { batch: next.batch, index: next.index ?? 0n })) return;
+    const message = `batch ${next.batch} is not whole: a crash tore it, or it was damaged; a start would cut it`;
+    this.#findings.add({ path, code: "ERR_WAL_TORN", offset, message });
+  }
+
+  #damage(path: string, offset: number, message: string): void {
+    this.#findings.add({ path, code: "ERR_WAL_DAMAGE", offset, message });
+  }
+
+  #addStray(path: string): void {
+    if (path.endsWith(".tmp")) this.#findings.remark(path, "left by a crash; nothing reads it");
+    else this.#findings.add({ path, code: "ERR_FILE_STRAY", message: "not a file of the write-ahead log" });
+  }
+}
+
+function isTraceOf(bytes: Uint8Array, offset: number, next: WalPosition): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const signs = [
+    view.getUint8(offset + FRAME_HEADER_BYTES - 1) === 1,
+    view.getBigUint64(offset + FRAME_HEADER_BYTES) === next.batch,
+    view.getBigUint64(offset + FRAME_HEADER_BYTES + 8) === next.index,
+  ];
+  return signs.filter((sign) => sign).length >= 2;
+}

@@ -1,0 +1,75 @@
+/**
+ * Makes the index anew from write-ahead log, bundles and tiles, while no ledger runs. A crash on the way leaves an index
+ * that covers a part of the log; the next start, or the next rebuild, goes on.
+ */
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { StoreError } from "../../kernel/errors.ts";
+import { parseGenesis } from "../../kernel/genesis.ts";
+import { StreamBook } from "../admission/stream-book.ts";
+import { openDataFolder } from "../fsck/data-folder.ts";
+import { Findings } from "../fsck/finding.ts";
+import { EntryIndex } from "../sequence/entry-index.ts";
+import { openLevelIndex } from "../sequence/level-index.ts";
+import { lockFolder } from "../storage/folder-lock.ts";
+import { makeNodeDisk } from "../storage/node-disk.ts";
+import { readRetention } from "../storage/retention.ts";
+import { TileStore } from "../tree/tile-store.ts";
+import { catchUpIndex, type EntryReplay } from "./catch-up-index.ts";
+import { rebuildTree } from "./rebuild-tree.ts";
+
+/** What is rebuilt. */
+export interface RebuildOptions {
+  readonly dataDir: string;
+  /** Derives the log and stops before anything is removed. */
+  readonly isDryRun: boolean;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Removes the index and writes it again.
+ *
+ * @returns the number of entries that it covers
+ * @throws {StoreError} ERR_FOLDER_LOCKED; ERR_WAL_DAMAGE, ERR_TILE_MISSING, ERR_STORE_CONFLICT: then nothing was removed
+ */
+export async function rebuildIndex({ dataDir, isDryRun, onProgress }: RebuildOptions): Promise<bigint> {
+  await openDataFolder(dataDir, new Findings());
+  const lock = await lockFolder(dataDir);
+  try {
+    const disk = makeNodeDisk(dataDir);
+    const fail = (error: unknown): never => {
+      throw error;
+    };
+    const { wal, tree, oldestInWal } = await rebuildTree(disk, new TileStore(disk, fail), { fileBytes: 0 });
+    await wal.close();
+    if (tree.size === 0n) throw new StoreError("ERR_LOG_BEHIND", "the folder holds no entry");
+    if (isDryRun) return tree.size;
+    const genesis = parseGenesis(await tree.readEntry(0n));
+    await rm(join(dataDir, "index"), { recursive: true, force: true });
+    const store = await openLevelIndex(dataDir);
+    try {
+      const replay = counting(genesis.log_kind === "receipts" ? new StreamBook() : NO_ROWS, tree.size, onProgress);
+      const minimumIndex = BigInt((await readRetention(disk))?.minimum_index ?? 0);
+      await catchUpIndex({ tree, store, index: new EntryIndex(store, fail), oldestInWal, replay, minimumIndex });
+      await store.sync();
+    } finally {
+      await store.close();
+    }
+    return tree.size;
+  } finally {
+    await lock.release();
+  }
+}
+
+const NO_ROWS: EntryReplay = { load: () => Promise.resolve(), replay: () => [] };
+
+function counting(replay: EntryReplay, size: bigint, onProgress: RebuildOptions["onProgress"]): EntryReplay {
+  return {
+    load: (store) => replay.load(store),
+    replay: (entry, index) => {
+      onProgress?.(Number(index) + 1, Number(size));
+      return replay.replay(entry, index);
+    },
+  };
+}
