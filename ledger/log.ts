@@ -75,6 +75,8 @@ export async function openLog(parts: LogParts): Promise<Log> {
   const retention = await readRetention(disk);
   const minimumIndex = BigInt(retention?.minimum_index ?? 0);
   await catchUpIndex({ tree, store, index, oldestInWal, replay: parts.replay, minimumIndex });
+  // A filter that cannot be filled costs time at each look, nothing else.
+  const filling = index.fillFilter().catch(() => undefined);
   const sequencer = makeSequencer(parts, { wal, tree, tiles, index });
   const retirement = { disk, wal, tiles, tree, index, store };
   return {
@@ -89,6 +91,8 @@ export async function openLog(parts: LogParts): Promise<Log> {
     retire: inTurn(() => (halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve())),
     close: async () => {
       await sequencer.stop();
+      index.stopFilling();
+      await filling;
       if (halt.fault === undefined) await Promise.all([tiles.flush(), index.flush()]);
       await Promise.all([wal.close(), heads.close(), store.close()]);
     },

@@ -2,12 +2,14 @@
 
 import type { FastifyInstance } from "fastify";
 import { StoreError } from "../kernel/errors.ts";
+import { appendRaw } from "./admission/raw.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
-import { makeTokenCheck } from "./http/auth.ts";
+import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
+import { makeTokenCheck, makeTokenMemory } from "./http/auth.ts";
 import { operationsRoutes } from "./http/operations-routes.ts";
 import { proofRoutes } from "./http/proof-routes.ts";
 import { readRoutes } from "./http/read-routes.ts";
-import { makeServer } from "./http/server.ts";
+import { type Front, makeServer } from "./http/server.ts";
 import { streamRoutes } from "./http/stream-routes.ts";
 import { addRoutes } from "./http/submit-routes.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
@@ -99,12 +101,26 @@ function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
       operationsRoutes(status, metrics),
     ],
     onFault,
+    frontOf(options, ledger, onFault),
   );
   server.addHook("onResponse", (request, reply, done) => {
     metrics.countAnswer(request.routeOptions.url ?? "none", reply.statusCode);
     done();
   });
   return server;
+}
+
+/** Raw logs have a short way for their additions. */
+function frontOf({ config, submitToken }: LedgerOptions, ledger: Ledger, onFault: (error: unknown) => void): Front {
+  if (config.log_kind !== "raw") return (ordinary) => ordinary;
+  const fastPath: AddFastPath = {
+    isAllowed: config.open_add === true ? () => true : makeTokenMemory([submitToken]),
+    isOpen: () => ledger.status().ready,
+    append: (entry) => appendRaw(ledger.log.sequencer, entry),
+    onAnswer: (status) => ledger.metrics.countAnswer("/add", status),
+    onFault,
+  };
+  return (ordinary) => withAddFastPath(fastPath, ordinary);
 }
 
 /** What anybody may know of the log: its identity, how to check it, how far it is. */

@@ -54,16 +54,28 @@ export function faultOf(error: unknown): HttpFault {
   return fastifyFault(error) ?? { status: 500, code: "ERR_BUG", message: "internal fault", details: {} };
 }
 
+/** Headers and body of a fault's answer. */
+export function formatFault({ status, code, message, details }: HttpFault): {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+} {
+  const headers: Record<string, string> = {
+    "cache-control": "no-store",
+    "content-type": "application/json; charset=utf-8",
+  };
+  if (status === 429 || status === 503) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  return { headers, body: JSON.stringify({ error: { code, message, ...details } }) };
+}
+
 /** Answers with a fault. */
-export function sendFault(reply: FastifyReply, { status, code, message, details }: HttpFault): FastifyReply {
-  if (status === 429 || status === 503) reply.header("retry-after", RETRY_AFTER_SECONDS);
-  if (status === 401) reply.header("www-authenticate", "Bearer");
+export function sendFault(reply: FastifyReply, fault: HttpFault): FastifyReply {
+  const { headers, body } = formatFault(fault);
   return reply
-    .code(status)
-    .header("cache-control", "no-store")
-    .header("content-type", "application/json; charset=utf-8")
+    .code(fault.status)
+    .headers(headers)
     .serializer((text: unknown) => String(text))
-    .send(JSON.stringify({ error: { code, message, ...details } }));
+    .send(body);
 }
 
 function defaultStatus(error: unknown): number {

@@ -1,6 +1,6 @@
 /** The HTTP server: limits, errors, and the routes in groups that each take one kind of body. */
 
-import type { IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import type { Socket } from "node:net";
 import { type FastifyInstance, fastify } from "fastify";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
@@ -23,13 +23,20 @@ const CLIENT_FAULTS: Readonly<Record<string, ClientFault>> = {
 /** Adds routes to a server or to a scope of it. */
 export type Routes = (scope: FastifyInstance) => void;
 
+/** Puts another listener in front of the ordinary one. */
+export type Front = (ordinary: RequestListener) => RequestListener;
+
 /** Builds the server; it does not listen yet. */
-export function makeServer(groups: readonly Routes[], onFault: (error: unknown) => void): FastifyInstance {
+export function makeServer(
+  groups: readonly Routes[],
+  onFault: (error: unknown) => void,
+  front: Front = (ordinary) => ordinary,
+): FastifyInstance {
   const server = fastify({
+    serverFactory: (ordinary) =>
+      createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS }, front(ordinary)),
     logger: false,
     bodyLimit: 1024,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
     exposeHeadRoutes: true,
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 128 },

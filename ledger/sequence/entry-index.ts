@@ -6,6 +6,7 @@
 import { StoreError } from "../../kernel/errors.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore } from "./index-store.ts";
+import { LeafFilter } from "./leaf-filter.ts";
 
 /** Entries that may wait for the index before admission has to wait too. */
 const MAX_LAG = 262_144;
@@ -28,6 +29,10 @@ export class EntryIndex {
   readonly #store: IndexStore;
   readonly #onFatal: (error: unknown) => void;
   readonly #window = new Map<string, bigint>();
+  readonly #filter = new LeafFilter();
+  /** True once the filter holds every leaf of the index: only then does it rule anything out. */
+  #isFilterWhole = false;
+  #isStopping = false;
   #queue: IndexedBatch[] = [];
   #writing: Promise<void> | undefined;
   #failed = false;
@@ -49,14 +54,36 @@ export class EntryIndex {
     return this.#watermark;
   }
 
-  /** Asks the index once for all leaves that are not in the window. */
+  /** Bytes that the filter takes in memory. */
+  get filterBytes(): number {
+    return this.#filter.bytes;
+  }
+
+  /**
+   * Fills the filter from the index while the log is already at work; until it is done, every leaf is looked up. Call it once,
+   * after the index has caught up.
+   */
+  async fillFilter(): Promise<void> {
+    for await (const leaves of this.#store.eachLeaf()) {
+      if (this.#isStopping) return;
+      for (const leaf of leaves) this.#filter.add(leaf);
+    }
+    this.#isFilterWhole = true;
+  }
+
+  /** Lets `fillFilter` end early. */
+  stopFilling(): void {
+    this.#isStopping = true;
+  }
+
+  /** Asks the index once for all leaves that are not in the window and that the filter does not rule out. */
   async find(leaves: readonly LeafHash[]): Promise<Known> {
     // What the window answers now is kept: its leaves may move to the index while the others are looked up.
     const answers = new Map<string, bigint>();
     const missing = leaves.filter((leaf) => {
       const index = this.#window.get(keyOf(leaf));
       if (index !== undefined) answers.set(keyOf(leaf), index);
-      return index === undefined;
+      return index === undefined && (!this.#isFilterWhole || this.#filter.mayHold(leaf));
     });
     const found = missing.length === 0 ? [] : await this.#store.findLeaves(missing);
     for (const [i, leaf] of missing.entries()) {
@@ -72,6 +99,7 @@ export class EntryIndex {
   /** Takes a new leaf at once; only inside the sequencer's turn. */
   place(leaf: LeafHash, index: bigint): void {
     this.#window.set(keyOf(leaf), index);
+    this.#filter.add(leaf);
   }
 
   /**

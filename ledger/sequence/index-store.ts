@@ -24,6 +24,8 @@ export interface IndexStore {
   readonly watermark: bigint;
   /** Index of each leaf's first entry, in order; undefined where it is unknown. */
   readonly findLeaves: (leaves: readonly LeafHash[]) => Promise<readonly (bigint | undefined)[]>;
+  /** Every leaf hash of the moment of the call, some at a time, in any order. */
+  readonly eachLeaf: () => AsyncIterable<readonly LeafHash[]>;
   /** Writes an update, all or nothing. */
   readonly write: (update: IndexUpdate) => Promise<void>;
   /** Makes everything written so far survive a power cut. */

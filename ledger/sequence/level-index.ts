@@ -11,7 +11,7 @@ import { rm } from "node:fs/promises";
 import { Level } from "level";
 import { concat, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { invariant } from "../../kernel/errors.ts";
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import { type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore, IndexUpdate } from "./index-store.ts";
 
 const FORMAT = 1;
@@ -20,6 +20,7 @@ const ROW_PREFIX = formatUtf8("r");
 const WATERMARK_KEY = formatUtf8("w");
 const NO_ROW = formatUtf8("z");
 const BINARY = { keyEncoding: "view", valueEncoding: "view" } as const;
+const LEAVES_A_READ = 1000;
 const CACHE_BYTES = 32 * 1024 * 1024;
 
 type Database = Level<Uint8Array, Uint8Array>;
@@ -65,6 +66,20 @@ class LevelIndex implements IndexStore {
   async findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
     const values = await this.#database.getMany(leaves.map(leafKey));
     return values.map((value) => (value === undefined ? undefined : readUint64(value)));
+  }
+
+  async *eachLeaf(): AsyncIterable<readonly LeafHash[]> {
+    const range = { gte: Uint8Array.of(LEAF_PREFIX), lt: Uint8Array.of(LEAF_PREFIX + 1), fillCache: false };
+    const keys = this.#database.keys(range);
+    try {
+      for (;;) {
+        const found = await keys.nextv(LEAVES_A_READ);
+        if (found.length === 0) return;
+        yield found.map((key) => parseLeafHash(key.subarray(1)));
+      }
+    } finally {
+      await keys.close();
+    }
   }
 
   async write(update: IndexUpdate): Promise<void> {

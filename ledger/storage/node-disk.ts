@@ -1,6 +1,6 @@
 /** The real file system behind `Disk`: node:fs below one data folder. */
 
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { StoreError } from "../../kernel/errors.ts";
 import type { Disk, DiskFile } from "./disk.ts";
@@ -8,13 +8,19 @@ import type { Disk, DiskFile } from "./disk.ts";
 /** @param root  the data folder; it need not exist yet */
 export function makeNodeDisk(root: string): Disk {
   const at = (path: string): string => join(root, path);
+  // A log never removes a folder: asking the system once is enough.
+  const made = new Set<string>();
   return {
     read: (path) => readFileOrNothing(at(path)),
     list: async (folder) => (await readFolderOrNothing(at(folder))).toSorted(),
-    makeFolder: (folder) => makeFolderDurably(at(folder)),
+    makeFolder: async (folder) => {
+      if (made.has(folder)) return;
+      await makeFolderDurably(at(folder));
+      made.add(folder);
+    },
     open: async (path) => wrapHandle(await openForWriting(at(path))),
     rename: (from, to) => rename(at(from), at(to)),
-    remove: (path) => rm(at(path), { force: true }),
+    remove: (path) => unlinkOrNothing(at(path)),
     syncFolder: (folder) => syncFolder(at(folder)),
   };
 }
@@ -50,6 +56,14 @@ async function readFileOrNothing(path: string): Promise<Uint8Array | undefined> 
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
+  }
+}
+
+async function unlinkOrNothing(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
   }
 }
 

@@ -1,0 +1,86 @@
+/**
+ * A Bloom filter over leaf hashes: what it does not hold is certainly new, so that the index on disk is asked about
+ * repetitions only. It grows by generations, and is blocked: one look touches one cache line a generation.
+ *
+ * Leaf hashes are uniform already, so their own bytes are the probes: four for the block, two for each bit in it. Someone who
+ * grinds entries until they collide here makes the index be asked once more, and nothing else.
+ */
+
+import type { LeafHash } from "../../kernel/merkle/hash.ts";
+
+const BLOCK_WORDS = 16;
+const BLOCK_BIT_MASK = BLOCK_WORDS * 32 - 1;
+/** Leaves a block is made for: 512 bits for 42 leaves are 12 bits each, about one look in 100 is in vain. */
+const LEAVES_A_BLOCK = 42;
+const PROBES = 8;
+const FIRST_PROBE_BYTE = 4;
+const FIRST_BLOCKS = 1 << 10;
+const LAST_BLOCKS = 1 << 17;
+
+interface Generation {
+  readonly words: Uint32Array;
+  /** Number of blocks minus one; the number is a power of two. */
+  readonly blockMask: number;
+  left: number;
+}
+
+/** Grows without bound by 1.5 bytes a leaf; mutable. */
+export class LeafFilter {
+  readonly #generations: Generation[] = [makeGeneration(FIRST_BLOCKS)];
+
+  /** Bytes that it takes in memory. */
+  get bytes(): number {
+    return this.#generations.reduce((total, { words }) => total + words.byteLength, 0);
+  }
+
+  /** Takes a leaf. */
+  add(leaf: LeafHash): void {
+    const generation = this.#roomyGeneration();
+    generation.left -= 1;
+    const base = baseOf(leaf, generation);
+    for (let i = 0; i < PROBES; i += 1) {
+      const bit = bitOf(leaf, i);
+      const at = base + (bit >>> 5);
+      generation.words[at] = (generation.words[at] ?? 0) | (1 << (bit & 31));
+    }
+  }
+
+  /** False if the leaf was certainly never added. */
+  mayHold(leaf: LeafHash): boolean {
+    return this.#generations.some((generation) => holds(generation, leaf));
+  }
+
+  #roomyGeneration(): Generation {
+    const newest = this.#generations[this.#generations.length - 1];
+    if (newest !== undefined && newest.left > 0) return newest;
+    const blocks = newest === undefined ? FIRST_BLOCKS : Math.min(LAST_BLOCKS, (newest.blockMask + 1) * 4);
+    const next = makeGeneration(blocks);
+    this.#generations.push(next);
+    return next;
+  }
+}
+
+function makeGeneration(blocks: number): Generation {
+  return { words: new Uint32Array(blocks * BLOCK_WORDS), blockMask: blocks - 1, left: blocks * LEAVES_A_BLOCK };
+}
+
+function holds(generation: Generation, leaf: LeafHash): boolean {
+  const base = baseOf(leaf, generation);
+  for (let i = 0; i < PROBES; i += 1) {
+    const bit = bitOf(leaf, i);
+    if (((generation.words[base + (bit >>> 5)] ?? 0) & (1 << (bit & 31))) === 0) return false;
+  }
+  return true;
+}
+
+/** First word of the leaf's block. */
+function baseOf(leaf: LeafHash, { blockMask }: Generation): number {
+  const number = ((leaf[0] ?? 0) << 24) | ((leaf[1] ?? 0) << 16) | ((leaf[2] ?? 0) << 8) | (leaf[3] ?? 0);
+  return (number & blockMask) * BLOCK_WORDS;
+}
+
+/** The i-th bit in the block. */
+function bitOf(leaf: LeafHash, i: number): number {
+  const at = FIRST_PROBE_BYTE + 2 * i;
+  return (((leaf[at] ?? 0) << 8) | (leaf[at + 1] ?? 0)) & BLOCK_BIT_MASK;
+}

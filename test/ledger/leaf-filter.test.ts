@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { formatUint64 } from "../../kernel/bytes.ts";
+import { hashLeaf } from "../../kernel/merkle/hash.ts";
+import { LeafFilter } from "../../ledger/sequence/leaf-filter.ts";
+
+const leafOf = (i: number): ReturnType<typeof hashLeaf> => hashLeaf(formatUint64(BigInt(i)));
+
+describe("the leaf filter", () => {
+  it("holds every leaf that was added, over several generations", () => {
+    const filter = new LeafFilter();
+    for (let i = 0; i < 60_000; i += 1) filter.add(leafOf(i));
+    for (let i = 0; i < 60_000; i += 1) expect(filter.mayHold(leafOf(i))).toBe(true);
+  });
+
+  it("rules out nearly all others, at about two bytes a leaf", () => {
+    const filter = new LeafFilter();
+    for (let i = 0; i < 200_000; i += 1) filter.add(leafOf(i));
+    let falsely = 0;
+    for (let i = 200_000; i < 220_000; i += 1) if (filter.mayHold(leafOf(i))) falsely += 1;
+    expect(falsely / 20_000).toBeLessThan(0.03);
+    expect(filter.bytes / 200_000).toBeLessThan(6.5);
+  });
+
+  it("holds nothing when it is new", () => {
+    expect(new LeafFilter().mayHold(leafOf(0))).toBe(false);
+  });
+});
