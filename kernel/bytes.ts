@@ -70,9 +70,11 @@ export function formatUint32(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
+const MAX_UINT64 = (1n << 64n) - 1n;
+
 /** `value` as eight bytes, big-endian; requires 0 <= value < 2^64. */
 export function formatUint64(value: bigint): Uint8Array {
-  invariant(value >= 0n && value < 1n << 64n, "formatUint64: out of range");
+  invariant(value >= 0n && value <= MAX_UINT64, "formatUint64: out of range");
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, value);
   return bytes;

@@ -7,13 +7,11 @@
  */
 
 import { sha256 } from "#crypto";
-import { concat } from "../bytes.ts";
 import { FormatError } from "../errors.ts";
 
 /** Bytes of every hash of the tree. */
 export const HASH_BYTES = 32;
 
-const LEAF_PREFIX = Uint8Array.of(0x00);
 const NODE_PREFIX = 0x01;
 
 declare const leafBrand: unique symbol;
@@ -31,7 +29,10 @@ export type RootHash = Uint8Array & { readonly [rootBrand]: true };
 
 /** Leaf hash of `entry`, which may have any length. */
 export function hashLeaf(entry: Uint8Array): LeafHash {
-  return sha256(concat(LEAF_PREFIX, entry)) as LeafHash;
+  // The prefix 00 is what a new array holds.
+  const input = new Uint8Array(1 + entry.length);
+  input.set(entry, 1);
+  return sha256(input) as LeafHash;
 }
 
 /** Hash of the node above `left` and `right`. */

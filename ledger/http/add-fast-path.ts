@@ -7,6 +7,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
 import { faultOf, formatFault, type HttpFault } from "./errors.ts";
+import { countHosts } from "./server.ts";
 
 /** What the short way works with. */
 export interface AddFastPath {
@@ -39,8 +40,10 @@ export function withAddFastPath(path: AddFastPath, ordinary: RequestListener): R
 }
 
 /** Length of the body of a plain addition; 0 for any other request. */
-function plainLength({ method, url, headers }: IncomingMessage): number {
+function plainLength(request: IncomingMessage): number {
+  const { method, url, headers } = request;
   if (url !== "/add" || method !== "POST" || headers["transfer-encoding"] !== undefined) return 0;
+  if (countHosts(request) !== 1) return 0;
   const text = headers["content-length"] ?? "";
   if (!DIGITS.test(text)) return 0;
   const length = Number(text);

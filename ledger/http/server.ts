@@ -1,6 +1,6 @@
 /** The HTTP server: limits, errors, and the routes in groups that each take one kind of body. */
 
-import { createServer, type IncomingMessage, type RequestListener } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
 import { type FastifyInstance, fastify } from "fastify";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
@@ -12,6 +12,13 @@ const KEEP_ALIVE_MS = 72_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Longest time that a long-polling answer may take (30 s), and some. */
 const MAX_CONNECTIONS = 10_000;
+
+const HTTP_OPTIONS: ServerOptions = {
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  // Ours to refuse, with a code.
+  requireHostHeader: false,
+};
 
 type ClientFault = readonly [status: string, code: ErrorCode, message: string];
 const CLIENT_FAULT: ClientFault = ["400 Bad Request", "ERR_REQUEST", "the request is not HTTP"];
@@ -33,16 +40,13 @@ export function makeServer(
   front: Front = (ordinary) => ordinary,
 ): FastifyInstance {
   const server = fastify({
-    serverFactory: (ordinary) =>
-      createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS }, front(ordinary)),
+    serverFactory: (ordinary) => createServer(HTTP_OPTIONS, front(ordinary)),
     logger: false,
     bodyLimit: 1024,
     forceCloseConnections: "idle",
     exposeHeadRoutes: true,
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true, maxParamLength: 128 },
     return503OnClosing: true,
-    // Ours to refuse, with a code.
-    http: { requireHostHeader: false },
     frameworkErrors: (error, _request, reply) => {
       void sendFault(reply, faultOf(error));
     },
@@ -68,10 +72,21 @@ export function makeServer(
 }
 
 /** RFC 9112 §3.2: a request of HTTP/1.1 without exactly one host is refused; two could mean two things to two servers. */
-function hostFault({ rawHeaders, httpVersion }: IncomingMessage): FormatError | undefined {
-  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length;
+function hostFault(request: IncomingMessage): FormatError | undefined {
+  const { httpVersion } = request;
+  const hosts = countHosts(request);
   if (hosts === 1 || (hosts === 0 && httpVersion === "1.0")) return undefined;
   return new FormatError("ERR_REQUEST", `want one host header, got ${hosts}`);
+}
+
+/** How many host headers a request has. */
+export function countHosts({ rawHeaders }: IncomingMessage): number {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === "host") hosts += 1;
+  }
+  return hosts;
 }
 
 /** Bytes that are not HTTP, or came too slowly: no request was made of them, so the answer is written by hand. */

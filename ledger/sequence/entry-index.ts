@@ -7,6 +7,7 @@ import { StoreError } from "../../kernel/errors.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore } from "./index-store.ts";
 import { LeafFilter } from "./leaf-filter.ts";
+import { LeafWindow } from "./leaf-window.ts";
 
 /** Entries that may wait for the index before admission has to wait too. */
 const MAX_LAG = 262_144;
@@ -28,7 +29,7 @@ export type Known = (leaf: LeafHash) => bigint | undefined;
 export class EntryIndex {
   readonly #store: IndexStore;
   readonly #onFatal: (error: unknown) => void;
-  readonly #window = new Map<string, bigint>();
+  readonly #window = new LeafWindow();
   readonly #filter = new LeafFilter();
   /** True once the filter holds every leaf of the index: only then does it rule anything out. */
   #isFilterWhole = false;
@@ -79,26 +80,24 @@ export class EntryIndex {
   /** Asks the index once for all leaves that are not in the window and that the filter does not rule out. */
   async find(leaves: readonly LeafHash[]): Promise<Known> {
     // What the window answers now is kept: its leaves may move to the index while the others are looked up.
-    const answers = new Map<string, bigint>();
-    const missing = leaves.filter((leaf) => {
-      const index = this.#window.get(keyOf(leaf));
-      if (index !== undefined) answers.set(keyOf(leaf), index);
-      return index === undefined && (!this.#isFilterWhole || this.#filter.mayHold(leaf));
-    });
+    const answers = new LeafWindow();
+    const missing: LeafHash[] = [];
+    for (const leaf of leaves) {
+      const index = this.#window.get(leaf);
+      if (index !== undefined) answers.add(leaf, index);
+      else if (!this.#isFilterWhole || this.#filter.mayHold(leaf)) missing.push(leaf);
+    }
     const found = missing.length === 0 ? [] : await this.#store.findLeaves(missing);
     for (const [i, leaf] of missing.entries()) {
       const index = found[i];
-      if (index !== undefined) answers.set(keyOf(leaf), index);
+      if (index !== undefined) answers.add(leaf, index);
     }
-    return (leaf) => {
-      const key = keyOf(leaf);
-      return this.#window.get(key) ?? answers.get(key);
-    };
+    return (leaf) => this.#window.get(leaf) ?? answers.get(leaf);
   }
 
   /** Takes a new leaf at once; only inside the sequencer's turn. */
   place(leaf: LeafHash, index: bigint): void {
-    this.#window.set(keyOf(leaf), index);
+    this.#window.add(leaf, index);
     this.#filter.add(leaf);
   }
 
@@ -135,7 +134,7 @@ export class EntryIndex {
     const leaves = group.flatMap((batch) => batch.leaves);
     const watermark = group.at(-1)?.size ?? this.#watermark;
     await this.#store.write({ leaves, rows: group.flatMap((batch) => batch.rows), watermark });
-    for (const { leaf } of leaves) this.#window.delete(keyOf(leaf));
+    for (const { leaf } of leaves) this.#window.delete(leaf);
     this.#watermark = watermark;
   }
 
@@ -147,9 +146,4 @@ export class EntryIndex {
     });
     return this.#queue.splice(0, count === -1 ? this.#queue.length : Math.max(1, count));
   }
-}
-
-/** A string of 32 characters below U+0100: the cheapest map key for 32 bytes. */
-function keyOf(leaf: LeafHash): string {
-  return Buffer.from(leaf.buffer, leaf.byteOffset, leaf.length).toString("latin1");
 }

@@ -87,8 +87,9 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-interface Decided extends Queued {
+interface Decided {
   readonly decision: Decision<void>;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Takes proposals of any kind, one turn at a time. */
@@ -180,9 +181,7 @@ export class Sequencer {
   async #turn(batch: readonly Queued[]): Promise<void> {
     const started = this.#parts.nowMs();
     try {
-      const known = await this.#parts.index.find(
-        batch.flatMap(({ proposal }) => proposal.entries.map(({ leaf }) => leaf)),
-      );
+      const known = await this.#parts.index.find(leavesOf(batch));
       const decided = this.#decideAll(batch, known);
       const entries = decided.flatMap(({ decision }) => decision.entries);
       await this.#makeDurable(decided, entries);
@@ -207,7 +206,7 @@ export class Sequencer {
           this.#parts.index.place(leaf, next);
           next += 1n;
         }
-        decided.push({ ...queued, decision });
+        decided.push({ decision, reject: queued.reject });
       } catch (error) {
         queued.reject(error);
       }
@@ -233,16 +232,17 @@ export class Sequencer {
     entries: readonly PendingEntry[],
   ): readonly { leaf: LeafHash; index: bigint }[] {
     const { tree } = this.#parts;
-    const placed = written.filter(({ kind }) => kind === "entry");
-    invariant(placed.length === entries.length, "the log wrote another number of entries");
-    return placed.map(({ bytes }, i) => {
+    const placed: { leaf: LeafHash; index: bigint }[] = [];
+    for (const { kind, bytes } of written) {
+      if (kind !== "entry") continue;
       const leaf = hashLeaf(bytes);
-      const want = entries[i]?.leaf;
+      const want = entries[placed.length]?.leaf;
       invariant(want !== undefined && equalBytes(leaf, want), "the bytes written are not the bytes admitted");
-      const index = tree.size;
+      placed.push({ leaf, index: tree.size });
       tree.append(bytes, leaf);
-      return { leaf, index };
-    });
+    }
+    invariant(placed.length === entries.length, "the log wrote another number of entries");
+    return placed;
   }
 
   #rejectQueue(): void {
@@ -253,10 +253,21 @@ export class Sequencer {
   }
 }
 
+function leavesOf(batch: readonly Queued[]): readonly LeafHash[] {
+  const leaves: LeafHash[] = [];
+  for (const { proposal } of batch) for (const { leaf } of proposal.entries) leaves.push(leaf);
+  return leaves;
+}
+
 function answering<A>(proposal: Proposal<A>, resolve: (answer: A) => void): Proposal<void> {
   const decide: Proposal<void>["decide"] = (known, next) => {
-    const decision = proposal.decide(known, next);
-    return { ...decision, settle: () => resolve(decision.settle()) };
+    const { entries, beside, rows, settle } = proposal.decide(known, next);
+    return {
+      entries,
+      ...(beside === undefined ? {} : { beside }),
+      ...(rows === undefined ? {} : { rows }),
+      settle: () => resolve(settle()),
+    };
   };
   return { entries: proposal.entries, decide };
 }
