@@ -60,4 +60,6 @@ export interface GatewayOptions {
   /** Default: the real one, each member. */
   readonly world?: Partial<World>;
   readonly edgeLimits?: Partial<EdgeLimits>;
+  /** How long a close may wait until the ledger has everything; default 3,000. */
+  readonly drainMs?: number;
 }

@@ -234,7 +234,7 @@ async function closeRun(
     options.logger.error({ err: error }, "the sessions could not be sealed");
   }
   await closeServers(servers.upstreams);
-  await outbox.drain(DRAIN_MS);
+  await outbox.drain(options.drainMs ?? DRAIN_MS);
   await outbox.stop();
   await recorder.close();
   await folder.setProven(recorder.stream, outbox.status().proven).catch(() => undefined);

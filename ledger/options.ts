@@ -23,4 +23,6 @@ export interface LedgerOptions {
   readonly fetch?: typeof fetch;
   /** Where ML-DSA-44 signing runs. Default `worker`; `inline` where only sources are at hand. */
   readonly signing?: "worker" | "inline";
+  /** How long a close waits for bodies that are on their way; default 3,000. */
+  readonly closeGraceMs?: number;
 }

@@ -36,9 +36,9 @@ export async function startLedger(options: LedgerOptions): Promise<RunningServic
     const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = options.config.listen;
     const url = await listenOn(server, host, port);
     options.logger.info({ url, origin: options.config.origin, size: Number(ledger.log.tree.size) }, "ledger listens");
-    return { url, close: () => closeAll(server, ledger) };
+    return { url, close: () => closeAll(server, ledger, options.closeGraceMs) };
   } catch (error) {
-    await closeAll(server, ledger);
+    await closeAll(server, ledger, options.closeGraceMs);
     throw error;
   }
 }
@@ -55,11 +55,11 @@ async function listenOn(server: FastifyInstance, host: string, port: number): Pr
  * The order matters: requests in flight are answered before the log closes, and proofs that wait are let go. A body that
  * is still not there after the grace time is cut off: nothing of it was acknowledged.
  */
-async function closeAll(server: FastifyInstance, ledger: Ledger): Promise<void> {
+async function closeAll(server: FastifyInstance, ledger: Ledger, graceMs = CLOSE_GRACE_MS): Promise<void> {
   const closed = server.close();
   ledger.publisher.release();
   ledger.checkpointer.sizes.release();
-  const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS);
+  const cut = setTimeout(() => server.server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(cut);
   await ledger.close();

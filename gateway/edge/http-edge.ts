@@ -11,6 +11,7 @@ import { type CallerToken, DEFAULT_EDGE_LIMITS, type EdgeLimits, type EdgeOption
 import { allowedNames } from "./http-checks.ts";
 import { answerBroken, type RequestDeps, serve } from "./http-request.ts";
 import { LegacySessions } from "./legacy-sessions.ts";
+import { countAnswers, type OpenAnswers } from "./open-answers.ts";
 
 /** An edge over HTTP. */
 export interface HttpEdgeOptions extends EdgeOptions {
@@ -52,12 +53,13 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
     authenticate: makeAuthenticate(options.tokens),
     isClosing: () => isClosing,
   };
+  const answers = countAnswers(server);
   server.on("request", (request, response) => void serve(edge, request, response));
   server.on("clientError", (error: { code?: string }, socket) => answerBroken(edge, error.code, socket));
   const { host } = options.listen;
   const close = async (): Promise<void> => {
     isClosing = true;
-    await closeServer(server, dispatcher, limits.closeMs);
+    await closeServer(server, dispatcher, answers, limits.closeMs);
   };
   return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, close };
 }
@@ -89,17 +91,20 @@ function listen(server: Server, { host, port }: HttpEdgeOptions["listen"]): Prom
   });
 }
 
-/** Stops taking connections, waits for calls, then ends what is left. */
-async function closeServer(server: Server, dispatcher: Dispatcher, limitMs: number): Promise<void> {
+/** Stops taking connections, waits for calls and their answers, then ends every connection that is left. */
+async function closeServer(
+  server: Server,
+  dispatcher: Dispatcher,
+  answers: OpenAnswers,
+  limitMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, limitMs);
   });
-  await Promise.race([dispatcher.drained().then(() => new Promise((resolve) => setImmediate(resolve))), limit]);
-  server.closeIdleConnections();
-  await Promise.race([closed, limit]);
+  await Promise.race([Promise.all([dispatcher.drained(), answers.written()]), limit]);
   clearTimeout(timer);
   server.closeAllConnections();
   await closed;

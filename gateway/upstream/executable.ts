@@ -1,11 +1,13 @@
 /** The executable of a child: found as a shell would find it, measured before it is started. */
 
 import { createHash } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import { access, realpath } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, open, realpath } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { StoreError } from "../../kernel/errors.ts";
+
+/** Executables have a hundred megabytes: read through one buffer, they leave no garbage at a start. */
+const BUFFER_BYTES = 1024 * 1024;
 
 /**
  * Absolute path of the executable behind `command`, symbolic links followed.
@@ -33,11 +35,24 @@ export async function findExecutable(command: string, path: string, folder: stri
  * @throws {StoreError} ERR_UPSTREAM if it cannot be read
  */
 export async function measureFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
   try {
-    await pipeline(createReadStream(path), hash);
+    return `sha256:${await hashFile(path)}`;
   } catch (cause) {
     throw new StoreError("ERR_UPSTREAM", `cannot measure ${path}`, { cause });
   }
-  return `sha256:${hash.digest("hex")}`;
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(BUFFER_BYTES);
+  const file = await open(path);
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, BUFFER_BYTES);
+      if (bytesRead === 0) return hash.digest("hex");
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
 }

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { afterEach, describe, expect, it } from "vitest";
 import { ALICE, everythingServer, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
@@ -235,6 +237,25 @@ describe("a call", () => {
     open.pop();
     expect((await slow).status).toBe(200);
     expect(gateway.pipeline.outcomes).toMatchObject([{ status: "ok" }]);
+  });
+
+  it("in flight or none: a connection that never sent a request does not hold the close", async () => {
+    const server = await startCountingServer("modern");
+    open.push(server);
+    const gateway = await gatewayBefore([httpServer("counting", server.url)], { limits: { closeMs: 60_000 } });
+    const { port, hostname } = new URL(gateway.url);
+    const silent = connect(Number(port), hostname);
+    const begun = connect(Number(port), hostname);
+    await Promise.all([once(silent, "connect"), once(begun, "connect")]);
+    begun.write("POST /mcp HTTP/1.1\r\nhost:");
+    // Taken by now: the server answers on a connection that was opened after them.
+    expect((await call(gateway, "echo", '{"message":"x"}')).status).toBe(200);
+    const ended = Promise.all(
+      [silent, begun].map((socket) => new Promise((end) => socket.on("error", () => undefined).once("close", end))),
+    );
+    await gateway.close();
+    open.pop();
+    await ended;
   });
 
   it("carries no request of its server to the agent, and leaves a receipt of it", async () => {

@@ -1,6 +1,7 @@
 import { cpSync, rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseGatewayConfig } from "../../gateway/config.ts";
+import type { GatewayOptions } from "../../gateway/options.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { callOf, configOf, type GatewayBench, makeGatewayBench, readStream, runCall } from "../support/gateway-run.ts";
@@ -41,7 +42,7 @@ function policyOf(quorum: number): string {
 }
 
 /** A run whose receipts go to the real ledger. */
-async function open(folder = bench.folder): Promise<GatewayRun> {
+async function open(folder = bench.folder, more: Partial<GatewayOptions> = {}): Promise<GatewayRun> {
   const target = {
     url: ledger.url,
     origin: LEDGER_ORIGIN,
@@ -51,7 +52,7 @@ async function open(folder = bench.folder): Promise<GatewayRun> {
   const config = parseGatewayConfig(configOf(folder, ledger.url, bench.upstreams, { config: { ledger: target } }));
   const { gatewayOptions } = bench;
   const secrets = { ...gatewayOptions.secrets, submitToken: SUBMIT_TOKEN };
-  const run = await openRun({ ...gatewayOptions, config, secrets });
+  const run = await openRun({ ...gatewayOptions, config, secrets, ...more });
   runs.push(run);
   return run;
 }
@@ -75,7 +76,7 @@ describe("a gateway and the ledger of this repository", () => {
     ledger = await startTestLedger({
       config: { log_kind: "receipts", witness_policy: policyOf(2), admission: { software_evidence: "refuse" } },
     });
-    const run = await open();
+    const run = await open(bench.folder, { drainMs: 0 });
     expect(await runCall(run, callOf("echo", { message: "x" }))).toBe("forward");
     await eventually(async () => (run.status().outbox.fault === "ERR_LEDGER_ANSWER" ? true : undefined));
     expect(run.status()).toMatchObject({ ready: true, outbox: { acknowledged: 0 } });

@@ -173,7 +173,7 @@ describe("a ledger answers bad input with a code and stays well", () => {
 
 describe("a ledger that is closed while a body is still on its way", () => {
   it("closes after a grace time and opens again", async () => {
-    const other = await startTestLedger({ config: { log_kind: "receipts" } });
+    const other = await startTestLedger({ config: { log_kind: "receipts" }, closeGraceMs: 50 });
     const head = "POST /receipts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     const socket = await beginRequest(other.url, head);
     await eventually(async () => ((await other.get("/healthz")).status === 200 ? true : undefined));
