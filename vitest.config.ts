@@ -1,6 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
+/** The verifier over a browser's primitives: its modules must not be those that other files have loaded. */
+const BROWSER = "test/verifier/browser.test.ts";
+
+/**
+ * Files of one worker share loaded modules: loading them anew for each file costs as much time as the tests. No test may
+ * leave anything behind in a module, in the environment or on the process.
+ */
 const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: {
@@ -10,11 +17,23 @@ const config: ViteUserConfig = defineConfig({
     },
   },
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: ["test/slow/**", "node_modules/**", "dist/**"],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     pool: "forks",
+    maxWorkers: 2,
+    provide: { isWholeSweep: false },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "shared",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/slow/**", BROWSER, "node_modules/**", "dist/**"],
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: "alone", include: [BROWSER], isolate: true } },
+    ],
     coverage: {
       provider: "v8",
       // Absolute: a relative pattern would also match inside a folder that happens to be called so.

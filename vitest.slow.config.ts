@@ -1,7 +1,23 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
-/** The suites that start real processes, browsers or foreign programs; `npm run test:slow`. */
+/** Files of the quick suite whose sweeps are run whole here: those that import test/support/sweep.ts, as a test holds. */
+export const SWEPT: readonly string[] = [
+  "test/api/console-proof.test.ts",
+  "test/api/follower.test.ts",
+  "test/kernel/bundle.test.ts",
+  "test/kernel/cose-receipt.test.ts",
+  "test/kernel/receipt.test.ts",
+  "test/kernel/subtree-proof.test.ts",
+  "test/ledger/fsck.test.ts",
+  "test/ledger/log-faults.test.ts",
+  "test/ledger/mirror.test.ts",
+  "test/ledger/prune.test.ts",
+  "test/verifier/damage.test.ts",
+];
+const COMPUTING = "test/slow/bundle-damage-*.test.ts";
+
+/** The suites that start real processes, browsers or foreign programs, one after another; then the sweeps, on two cores. */
 const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: {
@@ -11,11 +27,32 @@ const config: ViteUserConfig = defineConfig({
     },
   },
   test: {
-    include: ["test/slow/**/*.test.ts"],
     testTimeout: 600_000,
     hookTimeout: 120_000,
     pool: "forks",
-    fileParallelism: false,
+    provide: { isWholeSweep: true },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "processes",
+          include: ["test/slow/**/*.test.ts"],
+          exclude: [COMPUTING],
+          fileParallelism: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "sweeps",
+          include: [COMPUTING, ...SWEPT],
+          isolate: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
 export default config;

@@ -17,6 +17,7 @@ import { followLog } from "../support/follow-log.ts";
 import { logSigner, policyText, witnesses } from "../support/log-keys.ts";
 import { MemoryRows } from "../support/memory-rows.ts";
 import { gatewayKeys, makeStream, receiptContents, STREAM_START_MS } from "../support/receipts.ts";
+import { sweepSize } from "../support/sweep.ts";
 
 const keys = gatewayKeys();
 const bytesOf = (receipts: readonly { readonly bytes: Uint8Array }[]): readonly Uint8Array[] =>
@@ -82,7 +83,7 @@ describe("an auditor that follows an honest log", () => {
     const whole = new MemoryRows();
     await (await followLog(log, whole)).follower.step();
     for (const dying of ["lost", "kept"] as const) {
-      for (let write = 0; ; write += 1) {
+      for (let write = 0; ; write += sweepSize(5, 1)) {
         const table = new Map<string, Uint8Array>();
         const rows = new MemoryRows(table, dying);
         rows.livesFor = write;

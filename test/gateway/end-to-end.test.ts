@@ -141,7 +141,7 @@ describe("an agent's call through the gateway", () => {
     );
     await client.close();
     expect(server.calls.get("echo")).toBe(200);
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 15_000;
     for (let pending = true; pending && performance.now() < deadline; ) {
       const { outbox } = await status(running);
       pending = outbox === undefined || !isJsonObject(outbox) || outbox["pending"] !== 0;

@@ -84,7 +84,7 @@ function makeBench(
 
 /** Waits for a state, at most five seconds. */
 async function until(what: string, isSo: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 15_000;
   while (!isSo()) {
     if (performance.now() > deadline) throw new Error(`never: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));

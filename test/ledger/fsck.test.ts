@@ -16,6 +16,7 @@ import {
   withFlip,
 } from "../support/data-folder.ts";
 import { makeReceiptStream } from "../support/receipt-stream.ts";
+import { sweepSize } from "../support/sweep.ts";
 
 const policy = parseWitnessPolicy(FOLDER_POLICY);
 const folders: string[] = [];
@@ -158,11 +159,11 @@ describe("one flipped byte", () => {
   }
 
   it("is named with its file, wherever it is in a raw log", async () => {
-    expect(await expectNamed(raw, 5)).toBeGreaterThan(40);
+    expect(await expectNamed(raw, sweepSize(1, 5))).toBeGreaterThan(sweepSize(20, 40));
   }, 60_000);
 
   it("is named with its file in a log of receipts", async () => {
-    expect(await expectNamed(receipts, 2)).toBeGreaterThan(20);
+    expect(await expectNamed(receipts, sweepSize(0, 2))).toBeGreaterThan(sweepSize(12, 20));
   }, 60_000);
 
   it("in the free parts of the write-ahead log changes nothing", async () => {
@@ -182,7 +183,7 @@ describe("one flipped byte", () => {
     let found = 0;
     for (const path of (await filesOf(raw)).filter((each) => each.startsWith("index/"))) {
       const { length } = await readFile(join(raw, path));
-      for (const offset of placesOf(length, 3)) {
+      for (const offset of placesOf(length, sweepSize(1, 3))) {
         const folder = await copyFolder(raw);
         try {
           const faults = await withFlip(join(folder, path), offset, async () => faultsOf(folder).catch(() => []));

@@ -16,6 +16,7 @@ import { prune } from "../../ledger/retention/prune.ts";
 import { runInProcess } from "../support/command-io.ts";
 import { copyFolder, filesOf, makeFolder, openFolderLog, removeFolder, withFlip } from "../support/data-folder.ts";
 import { errorCode, eventually, READ, SUBMIT, startTestLedger, type TestLedger } from "../support/ledger-service.ts";
+import { sweepSize } from "../support/sweep.ts";
 
 const POLICY = "https://ledger.example/retention";
 const folders: string[] = [];
@@ -111,7 +112,7 @@ describe("pruning", () => {
     );
     expect(faults.length).toBeGreaterThan(0);
     const { length } = await readFile(join(folder, "retention"));
-    for (let at = 0; at < length; at += 9) {
+    for (let at = 0; at < length; at += sweepSize(45, 9)) {
       const named = await withFlip(
         join(folder, "retention"),
         at,

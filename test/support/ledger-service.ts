@@ -44,6 +44,7 @@ export interface TestLedgerOptions {
   readonly dataDir?: string;
   readonly fetch?: typeof fetch;
   readonly signing?: "worker" | "inline";
+  readonly closeGraceMs?: number;
   readonly scittKey?: NonNullable<LedgerOptions["scittKey"]>;
   readonly clock?: NonNullable<LedgerOptions["clock"]>;
 }
@@ -79,6 +80,7 @@ export function ledgerOptions(dataDir: string, logger: Logger, options: TestLedg
     readerTokens: [READER_TOKEN],
     logger,
     signing: options.signing ?? "inline",
+    ...(options.closeGraceMs === undefined ? {} : { closeGraceMs: options.closeGraceMs }),
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     ...(options.scittKey === undefined ? {} : { scittKey: options.scittKey }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
@@ -111,13 +113,16 @@ export async function removeLedgers(ledgers: readonly TestLedger[]): Promise<voi
   for (const { dataDir } of ledgers) await rm(dataDir, { recursive: true, force: true });
 }
 
-/** Asks again and again until `probe` gives something; fails after five seconds. */
+/** Far above what a busy machine needs, and below the limit of a test, which would not say what was waited for. */
+const EVENTUALLY_MS = 15_000;
+
+/** Asks again and again until `probe` gives something; fails after fifteen seconds. */
 export async function eventually<T>(probe: () => Promise<T | undefined>): Promise<T> {
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + EVENTUALLY_MS;
   for (;;) {
     const found = await probe();
     if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error("it did not happen within five seconds");
+    if (performance.now() > deadline) throw new Error("it did not happen within fifteen seconds");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

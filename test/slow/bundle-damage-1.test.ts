@@ -1,0 +1,3 @@
+import { sweepBundle } from "../support/damaged-bundle.ts";
+
+await sweepBundle(0);
