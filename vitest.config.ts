@@ -17,8 +17,8 @@ const config: ViteUserConfig = defineConfig({
     },
   },
   test: {
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     pool: "forks",
     maxWorkers: 2,
     provide: { isWholeSweep: false },

@@ -13,6 +13,7 @@ export const SWEPT: readonly string[] = [
   "test/ledger/log-faults.test.ts",
   "test/ledger/mirror.test.ts",
   "test/ledger/prune.test.ts",
+  "test/ledger/tree-audit.test.ts",
   "test/verifier/damage.test.ts",
 ];
 const COMPUTING = "test/slow/bundle-damage-*.test.ts";

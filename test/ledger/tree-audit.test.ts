@@ -7,6 +7,7 @@ import { Findings } from "../../ledger/fsck/finding.ts";
 import type { FoundEntry, Group } from "../../ledger/fsck/log-walk.ts";
 import { TreeAudit } from "../../ledger/fsck/tree-audit.ts";
 import { EMPTY_EDGE, RightEdge } from "../../ledger/tree/right-edge.ts";
+import { sampled } from "../support/sweep.ts";
 
 /** Two full tiles of level 0 more than one full tile of level 1. */
 const SIZE = 65_536 + 512 + 3;
@@ -79,7 +80,7 @@ describe("the audit of a tree with two levels of tiles", () => {
 
   it("lets a head judge where no tile above is stored: inside a bundle, at its end, and behind it", async () => {
     const entries = new Map([[65_540, other(65_540)]]);
-    for (const head of [65_600, 66_048, SIZE]) {
+    for (const head of sampled([65_600, 66_048, SIZE], 3, 1)) {
       expect(placesOf(await audit({ heads: [head], entries }))).toEqual(["tile/entries/256@4#65540"]);
       expect(placesOf(await audit({ heads: [head], flipped: [["tile/0/256", 130]] }))).toEqual([
         "tile/0/256@130#65540",

@@ -114,15 +114,15 @@ export async function removeLedgers(ledgers: readonly TestLedger[]): Promise<voi
 }
 
 /** Far above what a busy machine needs, and below the limit of a test, which would not say what was waited for. */
-const EVENTUALLY_MS = 15_000;
+const EVENTUALLY_MS = 30_000;
 
-/** Asks again and again until `probe` gives something; fails after fifteen seconds. */
+/** Asks again and again until `probe` gives something; fails after thirty seconds. */
 export async function eventually<T>(probe: () => Promise<T | undefined>): Promise<T> {
   const deadline = performance.now() + EVENTUALLY_MS;
   for (;;) {
     const found = await probe();
     if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error("it did not happen within fifteen seconds");
+    if (performance.now() > deadline) throw new Error("it did not happen within thirty seconds");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -85,6 +85,13 @@ async function serveSession(
   await transport.handleRequest(request, response);
 }
 
+/** Made once: the transport of the modern era makes a server for each request. */
+const MESSAGE = fromJsonSchema<{ message: string }>({
+  type: "object",
+  properties: { message: { type: "string" } },
+  required: ["message"],
+});
+
 function toolServer(count: (name: string) => void, onWait: () => void, onAbort: () => void): McpServer {
   const server = new McpServer({ name: "counting", version: "1.0.0" }, { instructions: "Count everything." });
   const text = (value: string): { content: { type: "text"; text: string }[] } => ({
@@ -94,11 +101,7 @@ function toolServer(count: (name: string) => void, onWait: () => void, onAbort: 
     "echo",
     {
       description: "Says it again",
-      inputSchema: fromJsonSchema<{ message: string }>({
-        type: "object",
-        properties: { message: { type: "string" } },
-        required: ["message"],
-      }),
+      inputSchema: MESSAGE,
     },
     ({ message }) => {
       count("echo");
