@@ -61,8 +61,11 @@ export function firstPosition(bytes: Uint8Array): WalPosition | undefined {
 export function findNewerFrame(bytes: Uint8Array, start: number, batch: bigint): number | undefined {
   const [low, high] = [Number(batch), Number(batch) + 0x1_0000_0000];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = start; at + 25 <= bytes.length; at += 1) {
-    if (bytes[at + 8] !== 1 || view.getUint32(at) > bytes.length - at) continue;
+  // A file is mostly zeros when it is young: the search for the type's byte skips them at memory speed.
+  for (let type = bytes.indexOf(1, start + 8); type !== -1; type = bytes.indexOf(1, type + 1)) {
+    const at = type - 8;
+    if (at + 25 > bytes.length) return undefined;
+    if (view.getUint32(at) > bytes.length - at) continue;
     const number = view.getUint32(at + 9) * 0x1_0000_0000 + view.getUint32(at + 13);
     if (number >= low && number < high && readFrame(bytes, at) !== undefined) return at;
   }
