@@ -135,11 +135,11 @@ describe("a server over stdio", () => {
   it("is not started again if its executable is another one than was measured", async () => {
     const folder = mkdtempSync(join(tmpdir(), "countersign-wire-"));
     const executable = join(folder, "server.sh");
-    writeFileSync(executable, `#!/bin/sh\nexec ${process.execPath} "$@"\n`, { mode: 0o755 });
+    writeFileSync(executable, '#!/bin/sh\nexec /bin/sh "$@"\n', { mode: 0o755 });
     const config = scriptedChild("s", "process.exit(3);");
     if (config.transport !== "stdio") throw new Error("want stdio");
     const upstream = await connected({ ...config, command: executable });
-    writeFileSync(executable, `#!/bin/sh\n# other\nexec ${process.execPath} "$@"\n`);
+    writeFileSync(executable, '#!/bin/sh\n# other\nexec /bin/sh "$@"\n');
     await call(upstream);
     expect(await resultOf(call(upstream))).toEqual(["upstream_error", "none", "server.unavailable"]);
   });
@@ -178,22 +178,25 @@ describe("a server over stdio", () => {
   it("that hangs on the probe is started again for the legacy handshake", async () => {
     const config = scriptedChild("s", ECHO);
     if (config.transport !== "stdio") throw new Error("want stdio");
-    const [, program = ""] = config.args;
+    const program = config.args.at(-1) ?? "";
     const hanging = program.replace(
       'if (message.method === "server/discover")',
       'if (message.method === "server/discover") return; if (false)',
     );
-    const upstream = await connected({ ...config, args: ["-e", hanging] }, [], { probeMs: 100 });
+    const upstream = await connected({ ...config, args: config.args.with(-1, hanging) }, [], { probeMs: 100 });
     expect(upstream.facts().era).toBe("legacy");
   });
 
   it("that answers as modern is modern", async () => {
     const config = scriptedChild("s", ECHO);
     if (config.transport !== "stdio") throw new Error("want stdio");
-    const [, program = ""] = config.args;
+    const program = config.args.at(-1) ?? "";
     const answer =
       '"server/discover": { resultType: "complete", supportedVersions: ["2026-07-28"], capabilities: { tools: {} } }, "tools/list":';
-    const upstream = await connected({ ...config, args: ["-e", program.replace('"tools/list":', answer)] });
+    const upstream = await connected({
+      ...config,
+      args: config.args.with(-1, program.replace('"tools/list":', answer)),
+    });
     expect(upstream.facts()).toMatchObject({ era: "modern", revision: "2026-07-28" });
     expect((await upstream.listSurface()).tools).toHaveLength(1);
   });
