@@ -145,7 +145,7 @@ describe("the console in a browser", () => {
     log.append(new TextEncoder().encode("not a receipt")).publish();
     await page.waitForFunction(() => document.querySelector("#status")?.textContent?.includes("Alarms1"));
     await page.click("#tab-alarms");
-    expect(await page.locator("#alarms").textContent()).toContain(`entry ${count}`);
+    await expect.poll(() => page.locator("#alarms").textContent(), { timeout: 30_000 }).toContain(`entry ${count}`);
     expect(faults).toEqual([]);
   });
 });
