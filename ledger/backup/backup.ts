@@ -25,6 +25,7 @@ import { type NewFile, writeOnce } from "../storage/durable-file.ts";
 import { HEAD_PATH, readSlot, SLOT_BYTES } from "../storage/head-store.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
 import { RETENTION_PATH } from "../storage/retention.ts";
+import { readSalt, SALT_PATH } from "../storage/wal-salt.ts";
 import { firstPosition, scanWal, type WalPosition } from "../storage/wal-scan.ts";
 
 const WAL_NAME = /^wal\/\d{16}\.wal$/;
@@ -158,6 +159,8 @@ interface WalCopy {
 
 /** Reads the write-ahead log again until no file was retired or used again meanwhile. */
 async function readWal(source: DataFolder): Promise<WalCopy> {
+  const saltFile = await readSaltFile(source);
+  const salt = readSalt(saltFile.bytes);
   let fault: unknown;
   for (let reading = 0; reading < MAX_READINGS; reading += 1) {
     const paths = (await source.list("wal")).filter((path) => WAL_NAME.test(path));
@@ -166,7 +169,8 @@ async function readWal(source: DataFolder): Promise<WalCopy> {
     const after = new Set(await source.list("wal"));
     if (paths.some((path) => !after.has(path))) continue;
     try {
-      return cutTail(files);
+      const { files: kept, end } = cutTail(files, salt);
+      return { files: [saltFile, ...kept], end };
     } catch (error) {
       if (!isCodedError(error)) throw error;
       fault = error;
@@ -175,13 +179,20 @@ async function readWal(source: DataFolder): Promise<WalCopy> {
   throw damaged("ERR_WAL_DAMAGE", "the write-ahead log cannot be read whole", fault);
 }
 
+/** The salt with which the frames are read. */
+async function readSaltFile(source: DataFolder): Promise<NewFile> {
+  const bytes = await source.read(SALT_PATH);
+  if (bytes === undefined) throw damaged("ERR_WAL_DAMAGE", `${SALT_PATH} is missing`);
+  return { path: SALT_PATH, bytes };
+}
+
 /** The files up to the last whole batch; what a write in flight left behind it is not copied. */
-function cutTail(files: readonly NewFile[]): WalCopy {
+function cutTail(files: readonly NewFile[], salt: bigint): WalCopy {
   let next: WalPosition | undefined;
   const kept: NewFile[] = [];
   for (const { path, bytes } of files) {
-    next ??= firstPosition(bytes) ?? { batch: 1n, index: 0n };
-    const scan = scanWal(path, bytes, next);
+    next ??= firstPosition(bytes, salt) ?? { batch: 1n, index: 0n };
+    const scan = scanWal(path, bytes, next, salt);
     if (!path.endsWith(`${next.batch.toString().padStart(16, "0")}.wal`)) {
       throw new StoreError("ERR_WAL_DAMAGE", `${path}: want batch ${next.batch} here`);
     }

@@ -13,6 +13,7 @@ import { checkSegment, MAX_SEGMENT_RECEIPTS, parseSegment } from "../../kernel/s
 import { readStreamKeys, type StreamKeys } from "../../kernel/stream/stream-keys.ts";
 import { checkReceiptSignature, checkStreamOpen } from "../../kernel/stream/stream-state.ts";
 import { readFrame, type WalRecord } from "../storage/wal-frame.ts";
+import { NO_SALT } from "../storage/wal-salt.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { Findings } from "./finding.ts";
 import type { AuditedStream } from "./stream-audit.ts";
@@ -58,7 +59,7 @@ export async function* readArchive(
     }
     const bytes = await folder.read(path);
     if (bytes === undefined) continue;
-    const frame = readFrame(bytes, 0);
+    const frame = readFrame(bytes, 0, NO_SALT);
     if (frame === undefined || frame.length !== bytes.length || frame.batch !== BigInt(named)) {
       findings.add({
         path,

@@ -1,10 +1,21 @@
 /**
  * Reads every frame of the write-ahead log and goes on behind a bad one. What is free in these files, because it holds
  * no truth: `spare.wal` as a whole, and in the last file what stands behind the last batch (zeros, or what an earlier
- * use of the file left there).
+ * use of the file left there). Every frame carries the salt of the log; where its own file is lost, the first readable
+ * frame of the oldest file shows it, so that the batches are checked all the same.
  */
 
-import { countEntries, type FoundFrame, FRAME_HEADER_BYTES, readFrame, type WalRecord } from "../storage/wal-frame.ts";
+import {
+  countEntries,
+  type FoundFrame,
+  FRAME_HEADER_BYTES,
+  FRAME_OFFSETS,
+  FRAME_TYPE_BATCH,
+  PAYLOAD_HEADER_BYTES,
+  readFrame,
+  type WalRecord,
+} from "../storage/wal-frame.ts";
+import { parseSalt, SALT_PATH } from "../storage/wal-salt.ts";
 import { findNewerFrame, firstPosition, type WalPosition } from "../storage/wal-scan.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { Findings } from "./finding.ts";
@@ -31,6 +42,7 @@ export class WalAudit {
   /** What the next batch must be; its index is unknown behind damage at the very start. */
   #next: { readonly batch: bigint; readonly index: bigint | undefined } | undefined;
   #last: { readonly path: string; readonly end: number } | undefined;
+  #salt = 0n;
 
   constructor(folder: DataFolder, findings: Findings) {
     this.#folder = folder;
@@ -46,9 +58,24 @@ export class WalAudit {
   async *parts(): AsyncGenerator<WalPart, void, undefined> {
     const paths = await this.#folder.list("wal");
     const files = paths.filter((path) => NAME.test(path));
-    for (const path of paths) if (!NAME.test(path) && path !== SPARE) this.#addStray(path);
+    for (const path of paths) if (!NAME.test(path) && path !== SPARE && path !== SALT_PATH) this.#addStray(path);
     if (files.length === 0) this.#damage("wal", 0, "no file says where the log goes on");
+    this.#salt = await this.#readSalt(files[0]);
     for (const path of files) yield* this.#file(path, path === files.at(-1));
+  }
+
+  /** The salt of the log, or, if its file is damaged, the one that the oldest frame carries. */
+  async #readSalt(oldest: string | undefined): Promise<bigint> {
+    const bytes = await this.#folder.read(SALT_PATH);
+    const salt = bytes === undefined ? undefined : parseSalt(bytes);
+    if (salt !== undefined) return salt;
+    if (bytes !== undefined || oldest !== undefined) {
+      const what = bytes === undefined ? "the file is missing" : "the file is damaged";
+      this.#damage(SALT_PATH, 0, `${what}; the batches are read with the salt that the oldest one carries`);
+    }
+    const first = oldest === undefined ? undefined : await this.#folder.read(oldest);
+    if (first === undefined || first.length < FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES) return 0n;
+    return new DataView(first.buffer, first.byteOffset, first.byteLength).getBigUint64(FRAME_OFFSETS.salt);
   }
 
   async *#file(path: string, isLast: boolean): AsyncGenerator<WalPart, void, undefined> {
@@ -85,7 +112,7 @@ export class WalAudit {
       this.#damage(path, 0, `want batch ${next.batch} in the next file`);
     }
     const isJoined = next?.batch === named;
-    const first = bytes === undefined ? undefined : firstPosition(bytes);
+    const first = bytes === undefined ? undefined : firstPosition(bytes, this.#salt);
     const index = isJoined ? next.index : first?.batch === named ? first.index : named === 1n ? 0n : undefined;
     this.#next = { batch: named, index };
   }
@@ -93,10 +120,10 @@ export class WalAudit {
   /** The frame at `offset`, or the next readable one behind damage; undefined at the end. */
   #findFrame(path: string, bytes: Uint8Array, offset: number): { at: number; frame: FoundFrame } | undefined {
     const batch = this.#next?.batch ?? 1n;
-    const frame = readFrame(bytes, offset);
+    const frame = readFrame(bytes, offset, this.#salt);
     if (frame !== undefined && frame.batch === batch) return { at: offset, frame };
-    const at = findNewerFrame(bytes, offset, batch);
-    const newer = at === undefined ? undefined : readFrame(bytes, at);
+    const at = findNewerFrame(bytes, offset, batch, this.#salt);
+    const newer = at === undefined ? undefined : readFrame(bytes, at, this.#salt);
     if (at === undefined || newer === undefined) return undefined;
     this.#damage(path, offset, `batch ${batch} cannot be read; batch ${newer.batch} stands at byte ${at}`);
     this.#next = { batch: newer.batch, index: newer.firstIndex };
@@ -112,13 +139,14 @@ export class WalAudit {
   }
 
   /**
-   * Behind the last batch stands nothing, or the rest of an earlier use. A header that says in two of three places that
-   * it is the next batch is neither: a write that a crash tore, or a last batch that was damaged.
+   * Behind the last batch stands nothing, or the rest of an earlier use. A header with the log's salt that
+   * says in two of three places that it is the next batch is neither: a write that a crash tore, or a last batch that was
+   * damaged.
    */
   #judgeEnd(path: string, bytes: Uint8Array, offset: number): void {
     const next = this.#next;
-    if (next === undefined || offset + FRAME_HEADER_BYTES + 16 > bytes.length) return;
-    if (!isTraceOf(bytes, offset, { batch: next.batch, index: next.index ?? 0n })) return;
+    if (next === undefined || offset + FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES > bytes.length) return;
+    if (!isTraceOf(bytes, offset, { batch: next.batch, index: next.index ?? 0n }, this.#salt)) return;
     const message = `batch ${next.batch} is not whole: a crash tore it, or it was damaged; a start would cut it`;
     this.#findings.add({ path, code: "ERR_WAL_TORN", offset, message });
   }
@@ -133,12 +161,20 @@ export class WalAudit {
   }
 }
 
-function isTraceOf(bytes: Uint8Array, offset: number, next: WalPosition): boolean {
+function isTraceOf(bytes: Uint8Array, offset: number, next: WalPosition, salt: bigint): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!isNearly(view.getBigUint64(offset + FRAME_OFFSETS.salt), salt)) return false;
   const signs = [
-    view.getUint8(offset + FRAME_HEADER_BYTES - 1) === 1,
-    view.getBigUint64(offset + FRAME_HEADER_BYTES) === next.batch,
-    view.getBigUint64(offset + FRAME_HEADER_BYTES + 8) === next.index,
+    view.getUint8(offset + FRAME_OFFSETS.type) === FRAME_TYPE_BATCH,
+    view.getBigUint64(offset + FRAME_OFFSETS.batch) === next.batch,
+    view.getBigUint64(offset + FRAME_OFFSETS.firstIndex) === next.index,
   ];
   return signs.filter((sign) => sign).length >= 2;
+}
+
+/** True if at most one byte differs: a damaged salt is still no guess of a client's. */
+function isNearly(a: bigint, b: bigint): boolean {
+  let differing = 0;
+  for (let rest = a ^ b; rest > 0n; rest >>= 8n) if ((rest & 0xffn) !== 0n) differing += 1;
+  return differing <= 1;
 }

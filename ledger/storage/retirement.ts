@@ -11,6 +11,7 @@ import type { Disk } from "./disk.ts";
 import { writeOnce } from "./durable-file.ts";
 import type { Wal, WalFile } from "./wal.ts";
 import { formatFrame } from "./wal-frame.ts";
+import { NO_SALT } from "./wal-salt.ts";
 
 const FOLDER = "archive";
 const TILE_WIDTH = 256n;
@@ -45,7 +46,7 @@ async function archive({ disk, wal }: RetirementParts, file: WalFile): Promise<v
   const batches = await wal.read(file);
   const records = batches.flatMap((batch) => batch.records.filter(({ kind }) => kind !== "entry"));
   if (records.length === 0) return;
-  const { bytes } = formatFrame({ batch: file.first.batch, firstIndex: file.first.index, records });
+  const { bytes } = formatFrame({ batch: file.first.batch, firstIndex: file.first.index, records }, NO_SALT);
   const name = file.first.batch.toString().padStart(16, "0");
   await writeOnce(disk, [{ path: `${FOLDER}/${name}.frames`, bytes }]);
 }

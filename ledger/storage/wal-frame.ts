@@ -2,11 +2,12 @@
  * Bytes of the write-ahead log. One frame is one batch: everything that one sync made durable.
  *
  *     frame   = u32 length of payload ‖ u32 crc32c(type ‖ payload) ‖ u8 type ‖ payload
- *     payload = u64 batch number ‖ u64 index of the first entry ‖ record ...
+ *     payload = u64 salt ‖ u64 batch number ‖ u64 index of the first entry ‖ record ...
  *     record  = u8 kind ‖ u32 length ‖ bytes        kind 1 entry, 2 signed segment, 3 conflicting receipt
  *
  * Integers are big-endian. Batch numbers count up by one, so a file may be reused: frames that an earlier use left
- * behind have lower numbers. A length of zero ends the file.
+ * behind have lower numbers. A length of zero ends the file. The salt (wal-salt.ts) is the log's own secret: without it
+ * an entry that a client composed could hold the bytes of a frame.
  */
 
 import { crc32c } from "./crc32c.ts";
@@ -16,11 +17,13 @@ export const FRAME_HEADER_BYTES = 9;
 /** Longest payload that a reader believes. */
 export const MAX_PAYLOAD_BYTES: number = 64 * 1024 * 1024;
 
-const PAYLOAD_HEADER_BYTES = 16;
+/** Bytes of the payload before the first record: salt, batch number, index. */
+export const PAYLOAD_HEADER_BYTES = 24;
 const RECORD_HEADER_BYTES = 5;
-const CRC_OFFSET = 4;
-const TYPE_OFFSET = 8;
-const FRAME_TYPE_BATCH = 1;
+/** Offsets in a frame. */
+export const FRAME_OFFSETS = { checksum: 4, type: 8, salt: 9, batch: 17, firstIndex: 25 } as const;
+/** The one type of frame there is. */
+export const FRAME_TYPE_BATCH = 1;
 
 const RECORD_KINDS = { entry: 1, segment: 2, conflict: 3 } as const;
 
@@ -49,7 +52,10 @@ export interface FoundFrame extends WalBatch {
 }
 
 /** The frame of a batch: one copy of every record. The records of the result are views of the frame's own bytes. */
-export function formatFrame(batch: WalBatch): { readonly bytes: Uint8Array; readonly records: readonly WalRecord[] } {
+export function formatFrame(
+  batch: WalBatch,
+  salt: bigint,
+): { readonly bytes: Uint8Array; readonly records: readonly WalRecord[] } {
   const payloadBytes = batch.records.reduce(
     (total, { bytes }) => total + RECORD_HEADER_BYTES + bytes.length,
     PAYLOAD_HEADER_BYTES,
@@ -57,9 +63,10 @@ export function formatFrame(batch: WalBatch): { readonly bytes: Uint8Array; read
   const frame = new Uint8Array(FRAME_HEADER_BYTES + payloadBytes);
   const view = new DataView(frame.buffer);
   view.setUint32(0, payloadBytes);
-  view.setUint8(TYPE_OFFSET, FRAME_TYPE_BATCH);
-  view.setBigUint64(FRAME_HEADER_BYTES, batch.batch);
-  view.setBigUint64(FRAME_HEADER_BYTES + 8, batch.firstIndex);
+  view.setUint8(FRAME_OFFSETS.type, FRAME_TYPE_BATCH);
+  view.setBigUint64(FRAME_OFFSETS.salt, salt);
+  view.setBigUint64(FRAME_OFFSETS.batch, batch.batch);
+  view.setBigUint64(FRAME_OFFSETS.firstIndex, batch.firstIndex);
   let at = FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES;
   const records = batch.records.map(({ kind, bytes }) => {
     view.setUint8(at, RECORD_KINDS[kind]);
@@ -69,24 +76,29 @@ export function formatFrame(batch: WalBatch): { readonly bytes: Uint8Array; read
     at += bytes.length;
     return { kind, bytes: frame.subarray(at - bytes.length, at) };
   });
-  view.setUint32(CRC_OFFSET, crc32c(frame, TYPE_OFFSET));
+  view.setUint32(FRAME_OFFSETS.checksum, crc32c(frame, FRAME_OFFSETS.type));
   return { bytes: frame, records };
 }
 
-/** The whole frame at `offset` of `bytes`, or undefined if the bytes there are none: cut, damaged, or something else. */
-export function readFrame(bytes: Uint8Array, offset: number): FoundFrame | undefined {
+/**
+ * The whole frame of the log with this salt at `offset` of `bytes`, or undefined if the bytes there are none: cut,
+ * damaged, or something else.
+ */
+export function readFrame(bytes: Uint8Array, offset: number, salt: bigint): FoundFrame | undefined {
   if (offset + FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES > bytes.length) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const payloadBytes = view.getUint32(offset);
   const end = offset + FRAME_HEADER_BYTES + payloadBytes;
   if (payloadBytes < PAYLOAD_HEADER_BYTES || payloadBytes > MAX_PAYLOAD_BYTES || end > bytes.length) return undefined;
-  if (view.getUint8(offset + TYPE_OFFSET) !== FRAME_TYPE_BATCH) return undefined;
-  if (view.getUint32(offset + CRC_OFFSET) !== crc32c(bytes, offset + TYPE_OFFSET, end)) return undefined;
+  if (view.getUint8(offset + FRAME_OFFSETS.type) !== FRAME_TYPE_BATCH) return undefined;
+  if (view.getBigUint64(offset + FRAME_OFFSETS.salt) !== salt) return undefined;
+  const checksum = crc32c(bytes, offset + FRAME_OFFSETS.type, end);
+  if (view.getUint32(offset + FRAME_OFFSETS.checksum) !== checksum) return undefined;
   const records = readRecords(bytes, offset + FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES, end);
   if (records === undefined) return undefined;
   return {
-    batch: view.getBigUint64(offset + FRAME_HEADER_BYTES),
-    firstIndex: view.getBigUint64(offset + FRAME_HEADER_BYTES + 8),
+    batch: view.getBigUint64(offset + FRAME_OFFSETS.batch),
+    firstIndex: view.getBigUint64(offset + FRAME_OFFSETS.firstIndex),
     records,
     length: end - offset,
   };

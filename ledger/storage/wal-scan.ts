@@ -3,11 +3,20 @@
  *
  * A batch is one frame and one sync, and the next batch is written only after that sync. So a bad frame with nothing
  * newer behind it is a write that a crash tore, never acknowledged; a bad frame with a newer one behind it had been
- * acknowledged, and its loss is damage that no replay may step over.
+ * acknowledged, and its loss is damage that no replay may step over. A newer one is a frame with the log's salt: what
+ * clients sent cannot pass for it.
  */
 
 import { StoreError } from "../../kernel/errors.ts";
-import { countEntries, type FoundFrame, readFrame } from "./wal-frame.ts";
+import {
+  countEntries,
+  type FoundFrame,
+  FRAME_HEADER_BYTES,
+  FRAME_OFFSETS,
+  FRAME_TYPE_BATCH,
+  PAYLOAD_HEADER_BYTES,
+  readFrame,
+} from "./wal-frame.ts";
 
 /** Where the next frame must go on. */
 export interface WalPosition {
@@ -30,11 +39,11 @@ export interface WalScan {
  *
  * @throws {StoreError} ERR_WAL_DAMAGE, fatal: a newer frame stands behind a bad one, or indexes do not join
  */
-export function scanWal(name: string, bytes: Uint8Array, from: WalPosition): WalScan {
+export function scanWal(name: string, bytes: Uint8Array, from: WalPosition, salt: bigint): WalScan {
   const frames: { offset: number; frame: FoundFrame }[] = [];
   let [offset, batch, index] = [0, from.batch, from.index];
   for (;;) {
-    const frame = readFrame(bytes, offset);
+    const frame = readFrame(bytes, offset, salt);
     if (frame === undefined || frame.batch < batch) break;
     if (frame.batch !== batch) throw damage(name, offset, `want batch ${batch}, got ${frame.batch}`);
     if (frame.firstIndex !== index) throw damage(name, offset, `want entry ${index}, got ${frame.firstIndex}`);
@@ -43,33 +52,40 @@ export function scanWal(name: string, bytes: Uint8Array, from: WalPosition): Wal
     batch += 1n;
     index += countEntries(frame.records);
   }
-  const newer = findNewerFrame(bytes, offset, batch);
+  const newer = findNewerFrame(bytes, offset, batch, salt);
   if (newer !== undefined) throw damage(name, offset, `batch ${batch} is bad, a newer one stands at byte ${newer}`);
   return { frames, end: offset, next: { batch, index } };
 }
 
 /** Position of the first frame of a file, if the file begins with one; what it continues is for the caller to know. */
-export function firstPosition(bytes: Uint8Array): WalPosition | undefined {
-  const frame = readFrame(bytes, 0);
+export function firstPosition(bytes: Uint8Array, salt: bigint): WalPosition | undefined {
+  const frame = readFrame(bytes, 0, salt);
   return frame === undefined ? undefined : { batch: frame.batch, index: frame.firstIndex };
 }
 
 /**
  * Looks at every byte offset for a whole frame of number `batch` or above. Cheap fields are looked at first: checksums
- * are computed only where length, type and number are all believable.
+ * are computed only where length, type, salt and number are all believable.
  */
-export function findNewerFrame(bytes: Uint8Array, start: number, batch: bigint): number | undefined {
-  const [low, high] = [Number(batch), Number(batch) + 0x1_0000_0000];
+export function findNewerFrame(bytes: Uint8Array, start: number, batch: bigint, salt: bigint): number | undefined {
+  const saltHigh = Number(salt >> 32n);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { type } = FRAME_OFFSETS;
+  const end = bytes.length - FRAME_HEADER_BYTES - PAYLOAD_HEADER_BYTES;
   // A file is mostly zeros when it is young: the search for the type's byte skips them at memory speed.
-  for (let type = bytes.indexOf(1, start + 8); type !== -1; type = bytes.indexOf(1, type + 1)) {
-    const at = type - 8;
-    if (at + 25 > bytes.length) return undefined;
-    if (view.getUint32(at) > bytes.length - at) continue;
-    const number = view.getUint32(at + 9) * 0x1_0000_0000 + view.getUint32(at + 13);
-    if (number >= low && number < high && readFrame(bytes, at) !== undefined) return at;
+  for (let found = bytes.indexOf(FRAME_TYPE_BATCH, start + type); found !== -1; ) {
+    const at = found - type;
+    if (at > end) return undefined;
+    if (isBelievable(view, at, batch, saltHigh) && readFrame(bytes, at, salt) !== undefined) return at;
+    found = bytes.indexOf(FRAME_TYPE_BATCH, found + 1);
   }
   return undefined;
+}
+
+/** Length, salt and number, the half of the salt first: it tells almost every stray byte from a frame. */
+function isBelievable(view: DataView, at: number, batch: bigint, saltHigh: number): boolean {
+  if (view.getUint32(at + FRAME_OFFSETS.salt) !== saltHigh) return false;
+  return view.getUint32(at) <= view.byteLength - at && view.getBigUint64(at + FRAME_OFFSETS.batch) >= batch;
 }
 
 function damage(name: string, offset: number, what: string): StoreError {

@@ -1,12 +1,14 @@
 /**
  * The write-ahead log: what is acknowledged is in it, synced. Files `wal/<number of the first batch, 16 digits>.wal`
  * are filled one after the other. A file that tiles, bundles, index and archive cover is used again under a new name,
- * so that appending overwrites blocks that the disk has already given and a sync moves no metadata.
+ * so that appending overwrites blocks that the disk has already given and a sync moves no metadata. `wal/salt` marks
+ * every frame as the log's own.
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { formatFrame, type WalBatch, type WalRecord } from "./wal-frame.ts";
+import { openSalt } from "./wal-salt.ts";
 import { firstPosition, scanWal, type WalPosition } from "./wal-scan.ts";
 
 const FOLDER = "wal";
@@ -33,6 +35,7 @@ export type OnBatch = (batch: WalBatch) => void | Promise<void>;
 export class Wal {
   readonly #disk: Disk;
   readonly #options: WalOptions;
+  readonly #salt: bigint;
   #files: WalFile[] = [];
   #current: DiskFile | undefined;
   #offset = 0;
@@ -40,9 +43,10 @@ export class Wal {
   #spare: Promise<void> | undefined;
   #failed = false;
 
-  private constructor(disk: Disk, options: WalOptions) {
+  private constructor(disk: Disk, options: WalOptions, salt: bigint) {
     this.#disk = disk;
     this.#options = options;
+    this.#salt = salt;
   }
 
   /**
@@ -51,9 +55,11 @@ export class Wal {
    * @throws {StoreError} ERR_WAL_DAMAGE, fatal; what `onBatch` throws
    */
   static async open(disk: Disk, options: WalOptions, onBatch: OnBatch): Promise<Wal> {
-    const wal = new Wal(disk, options);
     await disk.makeFolder(FOLDER);
-    await wal.#replay(onBatch);
+    const names = await disk.list(FOLDER);
+    const salt = await openSalt(disk, !names.some((name) => NAME.test(name)));
+    const wal = new Wal(disk, options, salt);
+    await wal.#replay(names, onBatch);
     return wal;
   }
 
@@ -76,7 +82,7 @@ export class Wal {
    */
   async append(records: readonly WalRecord[]): Promise<readonly WalRecord[]> {
     if (this.#failed) throw new StoreError("ERR_STORE_WRITE", "the write-ahead log failed before", { fatal: true });
-    const frame = formatFrame({ batch: this.#next.batch, firstIndex: this.#next.index, records });
+    const frame = formatFrame({ batch: this.#next.batch, firstIndex: this.#next.index, records }, this.#salt);
     try {
       const file = await this.#fileFor(frame.bytes.length);
       await file.write(frame.bytes, this.#offset);
@@ -95,7 +101,7 @@ export class Wal {
   async read(file: WalFile): Promise<readonly WalBatch[]> {
     const bytes = await this.#disk.read(file.path);
     invariant(bytes !== undefined, `${file.path} is gone`);
-    return scanWal(file.path, bytes, file.first).frames.map(({ frame }) => frame);
+    return scanWal(file.path, bytes, file.first, this.#salt).frames.map(({ frame }) => frame);
   }
 
   /**
@@ -124,8 +130,7 @@ export class Wal {
     this.#current = undefined;
   }
 
-  async #replay(onBatch: OnBatch): Promise<void> {
-    const names = await this.#disk.list(FOLDER);
+  async #replay(names: readonly string[], onBatch: OnBatch): Promise<void> {
     if (names.includes(SPARE)) this.#spare = Promise.resolve();
     for (const name of names.filter((each) => NAME.test(each))) await this.#replayFile(`${FOLDER}/${name}`, onBatch);
   }
@@ -133,7 +138,7 @@ export class Wal {
   async #replayFile(path: string, onBatch: OnBatch): Promise<void> {
     const bytes = (await this.#disk.read(path)) ?? new Uint8Array(0);
     const start = this.#files.length === 0 ? this.#startOf(path, bytes) : this.#next;
-    const scan = scanWal(path, bytes, start);
+    const scan = scanWal(path, bytes, start, this.#salt);
     // A file is begun only when every batch before it is durable: another name means that batches are gone.
     if (pathOf(start.batch) !== path) {
       throw new StoreError("ERR_WAL_DAMAGE", `${path}: want batch ${start.batch} here`, { fatal: true });
@@ -148,7 +153,7 @@ export class Wal {
 
   /** The oldest file says itself where it starts: its first frame must be the batch of its name. */
   #startOf(path: string, bytes: Uint8Array): WalPosition {
-    const first = firstPosition(bytes);
+    const first = firstPosition(bytes, this.#salt);
     if (first !== undefined && pathOf(first.batch) === path) return first;
     if (path === pathOf(1n)) return { batch: 1n, index: 0n };
     throw new StoreError("ERR_WAL_DAMAGE", `${path} does not begin with the batch of its name`, { fatal: true });

@@ -8,6 +8,7 @@ import { Refusal } from "../../ledger/admission/refusal.ts";
 import { register } from "../../ledger/admission/register.ts";
 import { StreamBook } from "../../ledger/admission/stream-book.ts";
 import { readFrame, type WalRecord } from "../../ledger/storage/wal-frame.ts";
+import { NO_SALT, readSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
 import { type OpenTestLog, openTestLog } from "../support/ledger-log.ts";
 import { MemoryDisk, MemoryIndex } from "../support/ledger-memory.ts";
 import { LEDGER_ORIGIN, removeLedgers, startTestLedger, type TestLedger } from "../support/ledger-service.ts";
@@ -25,10 +26,10 @@ function bytesAt({ receipts }: MadeStream, seq: number): Uint8Array {
 }
 
 /** Records in the frames at the start of a file. */
-function recordsOf(file: Uint8Array): readonly WalRecord[] {
+function recordsOf(file: Uint8Array, salt: bigint): readonly WalRecord[] {
   const records: WalRecord[] = [];
   for (let at = 0; ; ) {
-    const frame = readFrame(file, at);
+    const frame = readFrame(file, at, salt);
     if (frame === undefined) return records;
     records.push(...frame.records);
     at += frame.length;
@@ -91,7 +92,8 @@ describe("a ledger that is started again", () => {
   it("has the refused receipt of the fork and the signed segments on disk", async () => {
     const names = (await readdir(join(dataDir, "wal"))).filter((name) => /^\d+\.wal$/.test(name));
     const files = await Promise.all(names.map((name) => readFile(join(dataDir, "wal", name))));
-    const records = files.flatMap((file) => recordsOf(new Uint8Array(file)));
+    const salt = readSalt(await readFile(join(dataDir, SALT_PATH)));
+    const records = files.flatMap((file) => recordsOf(new Uint8Array(file), salt));
     const kept = records.filter(({ kind }) => kind === "conflict").map(({ bytes }) => Buffer.from(bytes).toString());
     expect(kept).toEqual([Buffer.from(rival.bytes).toString()]);
     const envelopes = [segmentOf(a, 0, 4), segmentOf(a, 4, 10), segmentOf(b, 1, 9)].map(
@@ -165,7 +167,7 @@ describe("a log of receipts on a disk that fails", () => {
     expect(log.halt.fault).toBeUndefined();
     expect(disk.file("wal/0000000000000001.wal")).toBeUndefined();
     const archived = disk.paths().filter((path) => path.startsWith("archive/"));
-    const records = archived.flatMap((path) => recordsOf(disk.file(path) ?? new Uint8Array(0)));
+    const records = archived.flatMap((path) => recordsOf(disk.file(path) ?? new Uint8Array(0), NO_SALT));
     // The fork came twice and is kept once.
     const conflicts = records.filter(({ kind }) => kind === "conflict");
     expect(conflicts.map(({ bytes }) => equalBytes(bytes, rival.bytes))).toEqual([true]);

@@ -5,6 +5,7 @@ import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { checkDataFolder, type FsckReport } from "../../ledger/fsck/fsck.ts";
 import { rebuildIndex } from "../../ledger/recovery/rebuild-index.ts";
 import { openLevelIndex } from "../../ledger/sequence/level-index.ts";
+import { readSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
 import {
   copyFolder,
   FOLDER_ORIGIN,
@@ -136,8 +137,9 @@ describe("one flipped byte", () => {
   async function endOfWal(folder: string, path: string): Promise<number> {
     const { scanWal, firstPosition } = await import("../../ledger/storage/wal-scan.ts");
     const bytes = await readFile(join(folder, path));
-    const first = firstPosition(bytes);
-    return first === undefined ? 0 : scanWal(path, bytes, first).end;
+    const salt = readSalt(await readFile(join(folder, SALT_PATH)));
+    const first = firstPosition(bytes, salt);
+    return first === undefined ? 0 : scanWal(path, bytes, first, salt).end;
   }
 
   async function expectNamed(folder: string, count: number): Promise<number> {
@@ -145,7 +147,7 @@ describe("one flipped byte", () => {
     for (const path of await filesOf(folder)) {
       if (/^(?:index|lock)\//.test(path) || path === "wal/spare.wal") continue;
       const { length } = await readFile(join(folder, path));
-      const end = path.startsWith("wal/") ? await endOfWal(folder, path) : length;
+      const end = path.startsWith("wal/") && path !== SALT_PATH ? await endOfWal(folder, path) : length;
       for (const offset of placesOf(end, count)) {
         const faults = await withFlip(join(folder, path), offset, () => faultsOf(folder));
         flips += 1;
@@ -199,6 +201,13 @@ describe("one flipped byte", () => {
 });
 
 describe("fsck of a damaged folder", () => {
+  it("names a lost salt, and still reads every batch", async () => {
+    const folder = await copied(receipts);
+    await rm(join(folder, SALT_PATH));
+    expect(await faultsOf(folder)).toEqual([`${SALT_PATH} ERR_WAL_DAMAGE`]);
+    expect((await check(folder)).size).toBe((await check(receipts)).size);
+  });
+
   it("names every fault, not the first alone", async () => {
     const folder = await copied(raw);
     for (const [path, offset] of [

@@ -135,7 +135,9 @@ describe("a restart", () => {
     const other = new MemoryDisk();
     const log = await openTestLog(other, { fileBytes: 1 << 20 });
     for (let i = 0; i < 700; i += 1) await log.sequencer.submit(rawProposal([`other ${i}`]));
-    disk.put("wal/0000000000000001.wal", other.file("wal/0000000000000001.wal") ?? new Uint8Array(0));
+    for (const path of ["wal/salt", "wal/0000000000000001.wal"]) {
+      disk.put(path, other.file(path) ?? new Uint8Array(0));
+    }
     for (const path of disk.paths()) if (path.startsWith("tile/")) disk.drop(path);
     await expect(openTestLog(disk)).rejects.toMatchObject({ code: "ERR_LOG_FORKED", fatal: true });
   });

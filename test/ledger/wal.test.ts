@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { concat, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { Wal } from "../../ledger/storage/wal.ts";
 import { formatFrame, readFrame, type WalBatch, type WalRecord } from "../../ledger/storage/wal-frame.ts";
+import { formatSalt, parseSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
+import { bytePrefixes, oneByteChanges } from "../support/each-byte.ts";
 import { MemoryDisk } from "../support/ledger-memory.ts";
 
 const OPTIONS = { fileBytes: 1024 };
@@ -29,7 +31,8 @@ async function filled(count: number): Promise<MemoryDisk> {
 }
 
 const FIRST_FILE = "wal/0000000000000001.wal";
-const FRAME_BYTES = 9 + 16 + 5 + 1;
+const FRAME_BYTES = 9 + 24 + 5 + 1;
+const SALT = 0x0102030405060708n;
 
 function contentOf(disk: MemoryDisk, path = FIRST_FILE): Uint8Array {
   const bytes = disk.file(path);
@@ -45,27 +48,68 @@ describe("a frame of the write-ahead log", () => {
   };
 
   it("reads back what it was made of", () => {
-    const { bytes } = formatFrame(batch);
-    expect(readFrame(bytes, 0)).toEqual({ ...batch, length: bytes.length });
+    const { bytes } = formatFrame(batch, SALT);
+    expect(readFrame(bytes, 0, SALT)).toEqual({ ...batch, length: bytes.length });
+    expect(readFrame(bytes, 0, SALT + 1n)).toBeUndefined();
   });
 
   it("has the layout that the module comment gives", () => {
-    const { bytes } = formatFrame({ batch: 1n, firstIndex: 2n, records: [entry("hi")] });
+    const { bytes } = formatFrame({ batch: 1n, firstIndex: 2n, records: [entry("hi")] }, SALT);
     expect(Buffer.from(bytes).toString("hex")).toBe(
-      "000000177d50090501" + "0000000000000001" + "0000000000000002" + "01" + "00000002" + "6869",
+      "0000001ffd6eb45201" + "0102030405060708" + "0000000000000001" + "0000000000000002" + "01" + "00000002" + "6869",
     );
   });
 
   it("is refused after every one-bit change and every truncation", () => {
-    const { bytes } = formatFrame(batch);
+    const { bytes } = formatFrame(batch, SALT);
     for (let i = 0; i < bytes.length; i += 1) {
       for (let bit = 0; bit < 8; bit += 1) {
         const changed = bytes.slice();
         changed[i] = (changed[i] ?? 0) ^ (1 << bit);
-        expect(readFrame(changed, 0)).toBeUndefined();
+        expect(readFrame(changed, 0, SALT)).toBeUndefined();
       }
-      expect(readFrame(bytes.subarray(0, i), 0)).toBeUndefined();
+      expect(readFrame(bytes.subarray(0, i), 0, SALT)).toBeUndefined();
     }
+  });
+});
+
+describe("the salt of the write-ahead log", () => {
+  it("is made once, and every frame of the log carries it", async () => {
+    const disk = await filled(1);
+    const salt = parseSalt(contentOf(disk, SALT_PATH)) ?? 0n;
+    expect(readFrame(contentOf(disk), 0, salt)?.batch).toBe(1n);
+    const { wal } = await openWal(disk);
+    await wal.append([entry("1")]);
+    expect(contentOf(disk, SALT_PATH)).toEqual(formatSalt(salt));
+    expect(contentOf(await filled(1), SALT_PATH)).not.toEqual(formatSalt(salt));
+  });
+
+  it("is durable before the first frame is written", async () => {
+    const disk = new MemoryDisk();
+    await (await openWal(disk)).wal.append([entry("0")]);
+    const synced = disk.steps.indexOf("sync folder wal");
+    expect(disk.steps.slice(0, synced)).toEqual([
+      `write ${SALT_PATH}.tmp`,
+      `sync ${SALT_PATH}.tmp`,
+      `rename ${SALT_PATH}`,
+    ]);
+  });
+
+  it("is refused after every one-byte change and every truncation, and the log with it", async () => {
+    const bytes = formatSalt(SALT);
+    for (const damaged of [...bytePrefixes(bytes), ...oneByteChanges(bytes)]) {
+      expect(parseSalt(damaged)).toBeUndefined();
+      const disk = await filled(1);
+      disk.put(SALT_PATH, damaged);
+      await expect(openWal(disk)).rejects.toMatchObject({ code: "ERR_WAL_DAMAGE", fatal: true });
+    }
+  });
+
+  it("is missed: a log without it does not begin anew", async () => {
+    const disk = await filled(1);
+    disk.drop(SALT_PATH);
+    await expect(openWal(disk)).rejects.toMatchObject({ code: "ERR_WAL_DAMAGE", fatal: true });
+    expect(disk.steps).toEqual([]);
   });
 });
 
@@ -109,7 +153,7 @@ describe("the write-ahead log", () => {
       return disk.crash("lose");
     };
     const missing = await make();
-    const middle = missing.paths().filter((path) => path !== "wal/spare.wal")[1] ?? "";
+    const middle = missing.paths().filter((path) => /\/\d/u.test(path))[1] ?? "";
     missing.drop(middle);
     await expect(openWal(missing, 256)).rejects.toMatchObject({ code: "ERR_WAL_DAMAGE" });
     const cut = await make();
@@ -129,6 +173,35 @@ describe("the write-ahead log", () => {
     const { batches } = await openWal(disk.crash("lose"), 256);
     const texts = textsOf(batches);
     expect(texts).toEqual(Array.from({ length: texts.length }, (_, i) => `entry ${20 - texts.length + i}`));
+  });
+
+  it("takes no frame that an entry holds for one of its own, in what an earlier use left in a file", async () => {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk, 512);
+    const forged = formatFrame({ batch: 1000n, firstIndex: 1000n, records: [entry("forged")] }, 0n).bytes;
+    for (let i = 0; i < 4; i += 1) {
+      await wal.append([entry("honest")]);
+      await wal.retireOldest();
+      await wal.append([{ kind: "entry", bytes: concat(new Uint8Array(380), forged) }]);
+    }
+    await wal.append([entry("honest")]);
+    const stale = contentOf(
+      disk,
+      disk.paths().findLast((path) => /wal\/\d/u.test(path)),
+    );
+    expect(Buffer.from(stale).includes(Buffer.from(forged))).toBe(true);
+    const { wal: reopened } = await openWal(disk.crash("lose"), 512);
+    expect(reopened.next).toEqual({ batch: 10n, index: 9n });
+  });
+
+  it("takes no frame that an entry holds for a newer batch, when the batch of that entry was torn", async () => {
+    const disk = await filled(2);
+    const forged = formatFrame({ batch: 4n, firstIndex: 3n, records: [entry("forged")] }, 0n).bytes;
+    const { wal } = await openWal(disk, 65_536);
+    await wal.append([{ kind: "entry", bytes: forged }]);
+    contentOf(disk)[2 * FRAME_BYTES] = 0xff;
+    const { batches } = await openWal(disk, 65_536);
+    expect(textsOf(batches)).toEqual(["0", "1"]);
   });
 
   it("takes nothing after a failed sync", async () => {
