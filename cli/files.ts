@@ -1,9 +1,9 @@
 /** Files that the command reads and writes: configuration, keys, tokens. Every error names the file. */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { parseUtf8 } from "../kernel/bytes.ts";
+import { formatUtf8, parseUtf8 } from "../kernel/bytes.ts";
 import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
@@ -75,26 +75,55 @@ export function readEnvelopeKey(path: string): EnvelopeSigner {
   });
 }
 
+/** Writes bytes of a file from `offset` on; returns how many were taken, which may be fewer. */
+export type WriteSome = (file: number, bytes: Uint8Array, offset: number) => number;
+
 /**
- * Writes a new file, synced; refuses to replace one.
+ * Writes a new file, durable when it returns; refuses to replace one. After a fault nothing is left at `path`: half a
+ * file would refuse the next attempt.
  *
  * @param mode  0o600 for what holds a secret
+ * @param writeSome  replaced by tests
  * @throws {StoreError} ERR_FILE_WRITE
  */
-export function writeNewFile(path: string, text: string, mode: number): void {
+export function writeNewFile(path: string, text: string, mode: number, writeSome: WriteSome = writeSync): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    const made = mkdirSync(dirname(path), { recursive: true });
     const file = openSync(path, "wx", mode);
     try {
-      writeSync(file, text);
+      writeAll(file, formatUtf8(text), writeSome);
       fsyncSync(file);
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw error;
     } finally {
       closeSync(file);
     }
+    syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new StoreError("ERR_FILE_WRITE", `cannot write ${path}: ${why}`, { cause });
   }
+}
+
+/** A short write is legal: goes on where it ended. */
+function writeAll(file: number, bytes: Uint8Array, writeSome: WriteSome): void {
+  for (let done = 0; done < bytes.length; ) {
+    const taken = writeSome(file, bytes, done);
+    if (taken === 0) throw new Error("the disk took no bytes");
+    done += taken;
+  }
+}
+
+/** A new name is durable once its folder is synced, and a new folder once the one above it is. */
+function syncFolders(from: string, to: string): void {
+  const folder = openSync(from, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+  if (from !== to && from !== dirname(from)) syncFolders(dirname(from), to);
 }
 
 /** A new random token: 64 hexadecimal digits. */
