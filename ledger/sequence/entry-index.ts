@@ -25,6 +25,12 @@ export interface IndexedBatch {
 /** Looks up one of the leaves that were asked for; sees what was placed meanwhile. */
 export type Known = (leaf: LeafHash) => bigint | undefined;
 
+/** Somebody who waits until so many batches are in the index. */
+interface Waiter {
+  readonly batches: number;
+  readonly wake: () => void;
+}
+
 /** The window and the index behind it. */
 export class EntryIndex {
   readonly #store: IndexStore;
@@ -35,6 +41,11 @@ export class EntryIndex {
   #isFilterWhole = false;
   #isStopping = false;
   #queue: IndexedBatch[] = [];
+  /** Batches that were queued, and those of them that the index has. */
+  #recorded = 0;
+  #written = 0;
+  /** In the order of the batches that they wait for. */
+  #waiting: readonly Waiter[] = [];
   #writing: Promise<void> | undefined;
   #failed = false;
   #watermark: bigint;
@@ -107,14 +118,24 @@ export class EntryIndex {
    */
   record(batch: IndexedBatch): void {
     this.#queue.push(batch);
+    this.#recorded += 1;
     if (this.#writing !== undefined || this.#failed) return;
     this.#writing = this.#writeAll();
     this.#writing.catch(this.#onFatal);
   }
 
-  /** Resolves when everything recorded so far is in the index. @throws {StoreError} ERR_STORE_WRITE after a failed write */
+  /**
+   * Resolves when everything that was recorded before the call is in the index; what comes meanwhile is not waited for.
+   *
+   * @throws {StoreError} ERR_STORE_WRITE after a failed write
+   */
   async flush(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing;
+    const batches = this.#recorded;
+    if (this.#written < batches && !this.#failed) {
+      await new Promise<void>((wake) => {
+        this.#waiting = [...this.#waiting, { batches, wake }];
+      });
+    }
     if (this.#failed) throw new StoreError("ERR_STORE_WRITE", "the index could not be written", { fatal: true });
   }
 
@@ -126,6 +147,7 @@ export class EntryIndex {
     } catch (cause) {
       this.#failed = true;
       this.#writing = undefined;
+      this.#wake(Number.POSITIVE_INFINITY);
       throw new StoreError("ERR_STORE_WRITE", "the index could not be written", { cause, fatal: true });
     }
   }
@@ -136,6 +158,15 @@ export class EntryIndex {
     await this.#store.write({ leaves, rows: group.flatMap((batch) => batch.rows), watermark });
     for (const { leaf } of leaves) this.#window.delete(leaf);
     this.#watermark = watermark;
+    this.#written += group.length;
+    this.#wake(this.#written);
+  }
+
+  /** Lets those go who wait for at most `batches`. */
+  #wake(batches: number): void {
+    const due = this.#waiting.filter((waiter) => waiter.batches <= batches);
+    this.#waiting = this.#waiting.slice(due.length);
+    for (const { wake } of due) wake();
   }
 
   #takeGroup(): readonly IndexedBatch[] {

@@ -71,6 +71,39 @@ describe("the window of leaf hashes in front of the index", () => {
     }
   });
 
+  it("waits for what was recorded before, however much comes meanwhile", async () => {
+    const store = new StalledIndex();
+    const index = new EntryIndex(store, never);
+    record(index, 0);
+    record(index, 1);
+    let isFlushed = false;
+    const flushing = index.flush().then(() => {
+      isFlushed = true;
+    });
+    record(index, 2);
+    store.writes[0]?.go();
+    await settle();
+    // The first write took batch 0 alone: batch 1 came while it ran, and goes with batch 2.
+    expect([store.watermark, isFlushed]).toEqual([1n, false]);
+    record(index, 3);
+    store.writes[1]?.go();
+    await flushing;
+    expect([store.watermark, store.writes.length]).toEqual([3n, 3]);
+    await settle();
+    expect([store.watermark, store.writes[2]?.update.watermark]).toEqual([3n, 4n]);
+  });
+
+  it("lets those go who wait when a write fails, and refuses everybody after", async () => {
+    const store = new StalledIndex();
+    const index = new EntryIndex(store, () => undefined);
+    record(index, 0);
+    const waiting = [index.flush(), index.flush()];
+    await settle();
+    store.writes[0]?.fail();
+    for (const each of [...waiting, index.flush()])
+      await expect(each).rejects.toMatchObject({ code: "ERR_STORE_WRITE" });
+  });
+
   it("writes nothing more after a failed write, and keeps what it knew", async () => {
     const store = new StalledIndex();
     const faults: unknown[] = [];
