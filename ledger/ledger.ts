@@ -15,6 +15,7 @@ import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy
 import { StreamBook } from "./admission/stream-book.ts";
 import { Checkpointer } from "./checkpoint/checkpointer.ts";
 import { Cosigning } from "./checkpoint/cosigning.ts";
+import { askWitnesses, FIRST_ROUND_MS } from "./checkpoint/first-round.ts";
 import { LogProofs } from "./checkpoint/log-proofs.ts";
 import { Publisher } from "./checkpoint/publisher.ts";
 import { type CheckpointSigner, makeInlineSigner, makeWorkerSigner } from "./checkpoint/signing.ts";
@@ -72,6 +73,7 @@ export interface Ledger {
  *
  * @throws {FormatError} ERR_CONFIG (keys that do not fit the configuration), ERR_POLICY*
  * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_GENESIS_MISMATCH, and as `openLog`
+ * @throws {CheckError} ERR_WITNESS_AHEAD: a witness has seen more of the log than the folder holds
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const policy = parseWitnessPolicy(options.config.witness_policy);
@@ -115,6 +117,7 @@ async function assemble(
     onBatch: (batch) => metrics.countBatch(batch),
   });
   closers.unshift(log.close);
+  await askFirst(options, policy, log, signer);
   const genesis = await readGenesis(log, options, signer, clock);
   const publisher = new Publisher(disk, log.published);
   const checkpointer = new Checkpointer({
@@ -152,6 +155,25 @@ function makeSigner({ config, logKeys, signing }: LedgerOptions): CheckpointSign
   };
   const seeds = { origin: config.origin, ed25519: seedOf(0x01), mlDsa44: seedOf(0x06) };
   return signing === "inline" ? makeInlineSigner(seeds) : makeWorkerSigner(seeds);
+}
+
+/** Before anything is signed, the genesis entry of a new log included. */
+function askFirst(
+  { config, ...options }: LedgerOptions,
+  policy: WitnessPolicy,
+  log: Log,
+  signer: CheckpointSigner,
+): Promise<void> {
+  return askWitnesses({
+    origin: config.origin,
+    policy,
+    logKeys: signer.keys,
+    tree: log.tree,
+    published: log.published,
+    fetch: options.fetch ?? fetch,
+    timeoutMs: Math.min(FIRST_ROUND_MS, config.witness_timeout_ms ?? LEDGER_DEFAULTS.witnessTimeoutMs),
+    log: options.logger,
+  });
 }
 
 /** Writes the genesis entry of a new log, or checks that of an old one against the configuration. */

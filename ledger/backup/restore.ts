@@ -3,11 +3,11 @@
  * older state than it has shown signs a second history; nothing on its own disk could tell.
  */
 
-import { createHash } from "node:crypto";
 import { CheckError, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { RootHash } from "../../kernel/merkle/hash.ts";
 import { parseVerifierKey, type VerifierKey } from "../../kernel/note/verifier-key.ts";
 import { openLogCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
+import { monitoringUrl } from "../checkpoint/first-round.ts";
 import { openDataFolder } from "../fsck/data-folder.ts";
 import { Findings } from "../fsck/finding.ts";
 import { checkDataFolder } from "../fsck/fsck.ts";
@@ -69,10 +69,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
 
 /** Monitoring paths of the witnesses, and where the log is published. */
 function urlsToAsk(origin: string, policy: WitnessPolicy, { published, isForced }: RestoreOptions): readonly string[] {
-  const hash = createHash("sha256").update(origin).digest("hex");
-  const witnesses = policy.witnesses.flatMap(({ url }) =>
-    url === undefined ? [] : [`${url.replace(/\/+$/u, "")}/${hash}`],
-  );
+  const witnesses = policy.witnesses.flatMap(({ url }) => (url === undefined ? [] : [monitoringUrl(url, origin)]));
   const urls = [...new Set([...witnesses, ...published])];
   if (urls.length > 0 || isForced) return urls;
   throw new StoreError(

@@ -114,8 +114,8 @@ export class Cosigning {
   }
 }
 
-/** Two lines of a policy with the same address are one witness with two keys. */
-function endpointsOf(policy: WitnessPolicy): readonly WitnessEndpoint[] {
+/** The witnesses of a policy that have an address. Two lines with the same one are one witness with two keys. */
+export function endpointsOf(policy: WitnessPolicy): readonly WitnessEndpoint[] {
   const byUrl = new Map<string, WitnessEndpoint>();
   for (const { url, key } of policy.witnesses) {
     if (url === undefined) continue;

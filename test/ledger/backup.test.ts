@@ -200,7 +200,7 @@ describe("a restore", () => {
 });
 
 describe("a ledger that was started on an old backup without asking", () => {
-  it("halts when a witness has seen more, and publishes nothing", async () => {
+  it("does not start when a witness has seen more, or halts once it says so", async () => {
     const witness = await startFakeWitness(2);
     const config = { witness_policy: `${witness.policyLine}\nquorum w2\n` };
     const first = await startTestLedger({ config });
@@ -211,13 +211,19 @@ describe("a ledger that was started on an old backup without asking", () => {
     for (let i = 0; i < 5; i += 1) await first.post("/add", `more ${i}`, SUBMIT);
     await eventually(async () => (witness.size >= 7n ? true : undefined));
     await first.close();
-    witness.behaviour = (submission, at) => (submission.old === at.size ? honest(submission, at) : conflict(at.size));
+    await expect(startTestLedger({ config, dataDir: old })).rejects.toMatchObject({ code: "ERR_WITNESS_AHEAD" });
+    // A witness that does not answer at the start stops it at the first round with it.
+    let isSilent = true;
+    witness.behaviour = (submission, at) => {
+      if (isSilent) return { status: 500 };
+      return submission.old === at.size ? honest(submission, at) : conflict(at.size);
+    };
     const second = await startTestLedger({ config, dataDir: old });
+    isSilent = false;
     await eventually(async () => ((await second.get("/readyz")).status === 503 ? true : undefined));
     expect(await (await second.get("/readyz")).json()).toMatchObject({ fault: "ERR_WITNESS_AHEAD" });
     expect((await second.post("/add", "another history", SUBMIT)).status).toBe(503);
     await removeLedgers([second]);
-    await removeLedgers([]);
     await removeFolder(first.dataDir);
     await witness.close();
   });

@@ -1,11 +1,16 @@
+import { cp, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { openWitnessedCheckpoint, parseWitnessPolicy, type WitnessedCheckpoint } from "../../kernel/witness-policy.ts";
+import { readSlot, SLOT_BYTES } from "../../ledger/storage/head-store.ts";
 import {
   errorCode,
   eventually,
   LEDGER_KEYS,
+  makeDataDir,
+  NO_WITNESSES,
   removeLedgers,
   SUBMIT,
   startTestLedger,
@@ -108,6 +113,77 @@ describe("a ledger and its witnesses", () => {
       "1",
     ]);
     expect((await ledger.get("/tile/0/000.p/1")).status).toBe(200);
+  });
+
+  /** A ledger that stopped, and a copy of its folder from before its last entries. */
+  async function stoppedWithOldCopy(policy: string): Promise<{ readonly newest: string; readonly copy: string }> {
+    const first = await startWith(policy);
+    await published(first, policy);
+    await first.close();
+    const copy = await makeDataDir();
+    await cp(first.dataDir, copy, { recursive: true });
+    const second = await startWith(policy, { dataDir: first.dataDir });
+    await second.post("/add", "entry", SUBMIT);
+    await published(second, policy, 2);
+    const newest = await (await second.get("/checkpoint-logged")).text();
+    await second.close();
+    return { newest, copy };
+  }
+
+  /** Sizes of the heads that a folder records. */
+  async function headsOf(folder: string): Promise<ReadonlySet<bigint | undefined>> {
+    const bytes = await readFile(join(folder, "head"));
+    return new Set([0, SLOT_BYTES].map((offset) => readSlot(bytes, offset)?.size));
+  }
+
+  it("does not start on an old copy of its folder, nor anew under its name, and signs nothing", async () => {
+    const policy = await startWitnesses([honest, honest], 1);
+    const { newest, copy } = await stoppedWithOldCopy(policy);
+    const start = (dataDir: string): Promise<TestLedger> =>
+      startTestLedger({ dataDir, config: { witness_policy: policy } });
+    // Without a monitoring path, from the answer to the checkpoint that the copy has published.
+    await expect(start(copy)).rejects.toMatchObject({ code: "ERR_WITNESS_AHEAD" });
+    expect(await headsOf(copy)).toEqual(new Set([1n]));
+    // From the monitoring path alone.
+    for (const witness of witnesses) [witness.shown, witness.behaviour] = [newest, () => ({ status: 500 })];
+    await expect(start(copy)).rejects.toMatchObject({ code: "ERR_WITNESS_AHEAD" });
+    expect(await headsOf(copy)).toEqual(new Set([1n]));
+    await rm(copy, { recursive: true });
+    await expect(start(copy)).rejects.toMatchObject({ code: "ERR_WITNESS_AHEAD" });
+    await expect(readFile(join(copy, "wal/0000000000000001.wal"))).rejects.toThrow();
+    await rm(copy, { recursive: true });
+  });
+
+  it("does not start when a witness shows another tree under its signature", async () => {
+    const policy = await startWitnesses([honest], 1);
+    const { newest } = await stoppedWithOldCopy(policy);
+    const other = await startWith(NO_WITNESSES);
+    await other.post("/add", "another entry", SUBMIT);
+    await other.post("/add", "one more", SUBMIT);
+    await eventually(async () =>
+      (await (await other.get("/checkpoint-logged")).text()).includes("\n3\n") ? true : undefined,
+    );
+    await other.close();
+    for (const witness of witnesses) witness.shown = newest;
+    const started = startTestLedger({ dataDir: other.dataDir, config: { witness_policy: policy } });
+    await expect(started).rejects.toMatchObject({ code: "ERR_LOG_FORKED" });
+  });
+
+  it("starts without witnesses that are silent, gone or lie on their monitoring path, and logs that they said nothing", async () => {
+    const policy = await startWitnesses([honest, () => undefined, honest, honest], 1);
+    const first = await startWith(policy, { config: { witness_timeout_ms: 100 } });
+    await published(first, policy);
+    await first.close();
+    await witnesses[2]?.close();
+    for (const witness of witnesses.slice(3)) witness.shown = "no checkpoint at all\n";
+    const second = await startWith(policy, { dataDir: first.dataDir, config: { witness_timeout_ms: 100 } });
+    const silent = second.lines.filter(({ message }) => message.startsWith("a witness did not say"));
+    expect(silent.map(({ fields }) => fields)).toEqual(
+      expect.arrayContaining(witnesses.slice(1).map(({ url }) => expect.objectContaining({ witness: url }))),
+    );
+    expect(silent.length).toBe(3);
+    await second.post("/add", "entry", SUBMIT);
+    await published(second, policy, 2);
   });
 
   const other = makeCosigner("witness.example/2", 0x04, new Uint8Array(32).fill(99));

@@ -35,6 +35,8 @@ export interface FakeWitness {
   /** Recorded size, moved by `honest`. */
   size: bigint;
   behaviour: Behaviour;
+  /** What the monitoring path shows; nothing by default. */
+  shown: string | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export async function startFakeWitness(n: number, behaviour: Behaviour = honest)
     submissions: [],
     size: 0n,
     behaviour,
+    shown: undefined,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -73,6 +76,11 @@ export async function startFakeWitness(n: number, behaviour: Behaviour = honest)
 }
 
 async function serve(request: IncomingMessage, response: ServerResponse, witness: FakeWitness): Promise<void> {
+  if (request.method === "GET") {
+    const { shown } = witness;
+    response.writeHead(shown === undefined ? 404 : 200).end(request.url?.endsWith("/checkpoint") ? shown : undefined);
+    return;
+  }
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(Buffer.from(chunk));
   const body = Buffer.concat(chunks).toString();
