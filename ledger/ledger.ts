@@ -33,8 +33,7 @@ import type { SequencerLimits } from "./sequence/sequencer.ts";
 import type { Clock } from "./service.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
 import { makeNodeDisk } from "./storage/node-disk.ts";
-import { replayBoth } from "./trace/start.ts";
-import { TraceBook } from "./trace/trace-book.ts";
+import { replayBoth, TraceBook } from "./trace/trace-book.ts";
 
 /** Bounds of memory: what may wait, and what one sync takes. */
 const LIMITS: SequencerLimits = {

@@ -3,22 +3,17 @@
  * (COSE statement, TRACE trust record or revocation, reservation of a name), or nothing that this node can read.
  */
 
-import { equalBytes } from "../../kernel/bytes.ts";
-import { parseStatement, statementEntry } from "../../kernel/cose/statement.ts";
-import { classifyEntry } from "../../kernel/entry-kind.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { FormatError, isCodedError } from "../../kernel/errors.ts";
 import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
 import { parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject } from "../../kernel/json/value.ts";
+import { type OtherEntry, readOtherEntry } from "../../kernel/other-entry.ts";
 import { MAX_RECEIPT_BYTES, readReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { type CheckedRegistration, readRegistration } from "../../kernel/registration.ts";
-import { coincidentBytes } from "../../kernel/trace/anchor-form.ts";
-import { parseNameReservation, readNameExpiry } from "../../kernel/trace/name-reservation.ts";
-import { readRevocation } from "../../kernel/trace/revocation.ts";
 
 /** Formats that are kept and proven like any entry, and of which nothing is indexed yet. */
-export type OtherForm = "statement" | "trust-record" | "revocation" | "name-reservation" | "name-expiry";
+export type OtherForm = OtherEntry["form"];
 
 /** An entry, read. Signatures of genesis and registration hold; those of receipts are not yet looked at. */
 export type ReadEntry =
@@ -42,39 +37,10 @@ function readStrict(index: number, bytes: Uint8Array): ReadEntry {
   // A log's first entry says what the log is, and no other does.
   if (index === 0) return { type: "genesis", genesis: parseGenesis(bytes) };
   if (bytes.length > MAX_RECEIPT_BYTES) throw new FormatError("ERR_ENTRY_LENGTH", "the entry is too long");
-  const other = readOther(bytes);
-  if (other !== undefined) return { type: "other", form: other };
+  const other = readOtherEntry(bytes);
+  if (other !== undefined) return { type: "other", form: other.form };
   const value = parseCanonical(bytes, { maxBytes: MAX_RECEIPT_BYTES });
   const kind = isJsonObject(value) ? value["kind"] : undefined;
   if (kind === "registration") return { type: "registration", checked: readRegistration(value) };
   return { type: "receipt", receipt: readReceipt(value) };
-}
-
-/** The form of an entry of another format, read strictly; undefined for ours. Whose signatures they bear is not judged. */
-function readOther(bytes: Uint8Array): OtherForm | undefined {
-  const found = classifyEntry(bytes);
-  if (found.form === "statement") {
-    requireSame(statementEntry(parseStatement(bytes)), bytes);
-    return found.form;
-  }
-  if (found.form === "trust-record" || found.form === "revocation") {
-    if (found.form === "revocation") readRevocation(found.value);
-    requireSame(coincidentBytes(found.value), bytes);
-    return found.form;
-  }
-  if (found.form !== "envelope") return undefined;
-  return readNameEntry(found.kind, bytes);
-}
-
-function readNameEntry(kind: string, bytes: Uint8Array): OtherForm | undefined {
-  if (kind === "name-reservation") parseNameReservation(bytes);
-  else if (kind === "name-expiry") readNameExpiry(bytes);
-  else return undefined;
-  return kind;
-}
-
-/** The entry of such a format is its one canonical spelling, and nothing in front of or behind it. */
-function requireSame(canonical: Uint8Array, bytes: Uint8Array): void {
-  if (equalBytes(canonical, bytes)) return;
-  throw new FormatError("ERR_ENTRY_FORM", "want the one spelling that the entry's format has");
 }

@@ -5,7 +5,7 @@
 
 import { Worker } from "node:worker_threads";
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { EntryChecker, type EntryJob, type EntryVerdict, type KnownStream } from "./entry-check.ts";
+import { type CheckedLog, EntryChecker, type EntryJob, type EntryVerdict, type KnownStream } from "./entry-check.ts";
 
 /** Checks entries. */
 export interface CheckPool {
@@ -22,12 +22,12 @@ export interface CheckPool {
 const JOBS_A_WORKER = 4;
 
 /**
- * @param origin  of the log: streams must have it as their home
+ * @param log  streams must have it as their home, expiries its operator's signature
  * @param workers  threads; 0 checks on the calling thread. Threads need the compiled program.
  */
-export function makeCheckPool(origin: string, workers: number): CheckPool {
-  if (workers > 0) return new WorkerPool(origin, workers);
-  const checker = new EntryChecker(origin);
+export function makeCheckPool(log: CheckedLog, workers: number): CheckPool {
+  if (workers > 0) return new WorkerPool(log, workers);
+  const checker = new EntryChecker(log);
   let fresh: KnownStream[] = [];
   return {
     width: 1,
@@ -46,9 +46,9 @@ class WorkerPool implements CheckPool {
   readonly #lanes: readonly Lane[];
   readonly #streams: KnownStream[] = [];
 
-  constructor(origin: string, workers: number) {
+  constructor(log: CheckedLog, workers: number) {
     this.width = workers * JOBS_A_WORKER;
-    this.#lanes = Array.from({ length: workers }, () => new Lane(origin, this.#streams));
+    this.#lanes = Array.from({ length: workers }, () => new Lane(log, this.#streams));
   }
 
   addStream(stream: KnownStream): void {
@@ -72,9 +72,9 @@ class Lane {
   readonly #open: { resolve: (verdict: EntryVerdict) => void; reject: (error: Error) => void }[] = [];
   #told = 0;
 
-  constructor(origin: string, streams: readonly KnownStream[]) {
+  constructor(log: CheckedLog, streams: readonly KnownStream[]) {
     this.#streams = streams;
-    this.#worker = new Worker(new URL("./check-worker.js", import.meta.url), { workerData: origin });
+    this.#worker = new Worker(new URL("./check-worker.js", import.meta.url), { workerData: JSON.stringify(log) });
     this.#worker.on("message", (verdict: EntryVerdict) => {
       const asked = this.#open.shift();
       invariant(asked !== undefined, "a checking worker answered a job that nobody gave it");

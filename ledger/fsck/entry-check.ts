@@ -1,18 +1,21 @@
 /**
- * Checks the receipts of one stretch of the log: form, signatures, and how those of a stream follow each other inside
- * the stretch. It needs nothing but the entries and the keys of the streams, so it runs in any thread; what it returns
+ * Checks the entries of one stretch of the log: form, signatures, and how the receipts of a stream follow each other
+ * inside the stretch; entries of other forms by their own rules (other-check.ts). It needs nothing but the entries and the keys of the streams, so it runs in any thread; what it returns
  * is small, and lets the caller join the stretches.
  */
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { CheckError, isCodedError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
+import { publicKeyJsonShape } from "../../kernel/receipt/fields.ts";
 import { parseReceipt, receiptHash, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
-import { parseKid } from "../../kernel/signature/public-key.ts";
+import { object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { type PublicKey, type PublicKeyJson, parseKid, publicKeyShape } from "../../kernel/signature/public-key.ts";
 import { readStreamKeys, type StreamKeys } from "../../kernel/stream/stream-keys.ts";
 import { checkReceiptSignature, nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
 import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import type { NamedKeys } from "../admission/stream-account.ts";
+import { checkOtherEntry } from "./other-check.ts";
 
 /** A stream and the keys that it was registered with. */
 export interface KnownStream {
@@ -62,17 +65,34 @@ export interface EntryFault {
 export interface EntryVerdict {
   readonly runs: readonly Run[];
   readonly faults: readonly EntryFault[];
-  /** True if an entry is missing or cannot be read as a receipt: it may be of any stream. */
+  /** Places of sound entries that are no receipts: statements, trust records, reservations and their like. */
+  readonly others: readonly number[];
+  /** True if an entry is missing or cannot be read at all: it may be of any stream. */
   readonly hasHole: boolean;
 }
+
+/** The log, as far as a checker must know it; plain data, to go to other threads. */
+export type CheckedLog = {
+  readonly origin: string;
+  /** Operator's key of the genesis entry; absent if that cannot be read. */
+  readonly operator_key?: PublicKeyJson;
+};
+
+/** Shape of `CheckedLog`. */
+export const checkedLogShape: Shape<CheckedLog> = object<CheckedLog>({
+  origin: string(),
+  operator_key: optional(publicKeyJsonShape),
+});
 
 /** Checks jobs; remembers the keys of the streams. */
 export class EntryChecker {
   readonly #origin: string;
+  readonly #operator: PublicKey | undefined;
   readonly #keys = new Map<string, StreamKeys>();
 
-  constructor(origin: string) {
+  constructor({ origin, operator_key }: CheckedLog) {
     this.#origin = origin;
+    this.#operator = operator_key === undefined ? undefined : publicKeyShape.read(operator_key, "operator_key");
   }
 
   /** Checks one job; faults of entries are data, nothing is thrown for them. */
@@ -84,16 +104,17 @@ export class EntryChecker {
       if (holes.has(i)) stretch.hasHole = true;
       else if (!skip.has(i)) this.#checkEntry(stretch, i, bytes);
     }
-    const { runs, faults, hasHole } = stretch;
-    return { runs, faults, hasHole };
+    const { runs, faults, others, hasHole } = stretch;
+    return { runs, faults, others, hasHole };
   }
 
   #checkEntry(stretch: Stretch, place: number, bytes: Uint8Array): void {
-    const receipt = stretch.attempt(place, () => parseReceipt(bytes));
+    const receipt = stretch.attempt(place, () => this.#readReceipt(stretch, place, bytes));
     if (receipt === undefined) {
       stretch.hasHole = true;
       return;
     }
+    if (receipt === "other") return;
     const keys = this.#keys.get(receipt.stream);
     if (keys === undefined) {
       stretch.refuse(place, "ERR_STREAM_UNKNOWN", "the stream is not registered before it");
@@ -103,6 +124,21 @@ export class EntryChecker {
     const state = stretch.attempt(place, () => this.#step(before, receipt, bytes, keys));
     // Behind a false receipt the stream goes on from what it claims, so that each fault is told once.
     stretch.add(place, receipt, state ?? followed(receipt, bytes, keys), before === undefined && state !== undefined);
+  }
+
+  /** A receipt; `other` for an entry of another form, whose fault is of no stream and leaves no hole. */
+  #readReceipt(stretch: Stretch, place: number, bytes: Uint8Array): StreamReceipt | "other" {
+    try {
+      return parseReceipt(bytes);
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      const keysOf = (stream: string): StreamKeys | undefined => this.#keys.get(stream);
+      const parts = { origin: this.#origin, operator: this.#operator, keysOf };
+      const isOther = stretch.attempt(place, () => checkOtherEntry(bytes, parts));
+      if (isOther === false) throw error;
+      if (isOther === true) stretch.others.push(place);
+      return "other";
+    }
   }
 
   /** @param before  state by this stretch; undefined if the receipt is the stream's first in it */
@@ -140,6 +176,7 @@ function followed(receipt: StreamReceipt, bytes: Uint8Array, keys: StreamKeys): 
 class Stretch {
   readonly runs: Run[] = [];
   readonly faults: EntryFault[] = [];
+  readonly others: number[] = [];
   hasHole = false;
   readonly #firstIndex: number;
   readonly #states = new Map<string, StreamState>();

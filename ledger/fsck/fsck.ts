@@ -92,7 +92,8 @@ class Fsck {
   readonly #options: FsckOptions;
   readonly #folder: DataFolder;
   readonly #findings: Findings;
-  readonly #index: IndexAudit | undefined;
+  readonly #reader: IndexReader | undefined;
+  #index: IndexAudit | undefined;
   /** Records beside the entries of the write-ahead log: bounded as that is. */
   readonly #beside: SideRecord[] = [];
 
@@ -100,12 +101,15 @@ class Fsck {
     this.#options = options;
     this.#folder = folder;
     this.#findings = findings;
-    this.#index = reader === undefined ? undefined : new IndexAudit(reader, findings);
+    this.#reader = reader;
   }
 
   async run(): Promise<FsckReport> {
     const genesis = await this.#readGenesis();
-    const pool = makeCheckPool(genesis?.origin ?? "", genesis?.log_kind === "receipts" ? this.#options.workers : 0);
+    const { origin = "" } = genesis ?? {};
+    this.#index = this.#reader === undefined ? undefined : new IndexAudit(this.#reader, this.#findings, origin);
+    const log = genesis === undefined ? { origin: "" } : { origin: genesis.origin, operator_key: genesis.operator_key };
+    const pool = makeCheckPool(log, genesis?.log_kind === "receipts" ? this.#options.workers : 0);
     try {
       return await this.#check(genesis, pool);
     } finally {
@@ -199,6 +203,7 @@ class Fsck {
     await queue.add(async () => {
       const part = await join();
       await this.#index?.takeRuns(part);
+      await this.#index?.takeOthers(part);
       if (this.#index?.watermark === group.index * WIDTH + BigInt(end)) await this.#index.takeTips(streams.streams);
     });
   }

@@ -8,7 +8,9 @@ import { formatHex } from "../../kernel/hex.ts";
 import { parseLeafHash } from "../../kernel/merkle/hash.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatRunKey } from "../admission/stream-book.ts";
+import type { IndexRow } from "../sequence/index-store.ts";
 import type { IndexReader } from "../sequence/level-index.ts";
+import { TraceBook } from "../trace/trace-book.ts";
 import type { Fault, Findings } from "./finding.ts";
 import type { Group } from "./log-walk.ts";
 import type { AuditedStream, CheckedPart } from "./stream-audit.ts";
@@ -17,6 +19,10 @@ const PATH = "index";
 const FORMAT = 1;
 const LEAF_KEY_BYTES = 33;
 const [LEAF, ROW, WATERMARK] = ["l", "r", "w"].map((prefix) => formatUtf8(prefix)[0] ?? 0);
+
+/** Second bytes of the keys of names and revocations (trace-book.ts). */
+const OTHER_ROWS = new Set(formatUtf8("nmxr"));
+const SLASH = 0x2f;
 
 /** Reads the leaf hash at an index of the log; undefined if there is none. */
 export type ReadLeaf = (index: bigint) => Promise<Uint8Array | undefined>;
@@ -28,11 +34,15 @@ export class IndexAudit {
   readonly #reader: IndexReader;
   readonly #findings: Findings;
   readonly #complaints: Fault[] = [];
+  readonly #traces: TraceBook;
   #leafRows = 0;
   #runRows = 0;
+  #otherRows = 0;
   #isReadable = true;
 
-  constructor(reader: IndexReader, findings: Findings) {
+  /** @param origin  of the log: names are those of its own entries */
+  constructor(reader: IndexReader, findings: Findings, origin: string) {
+    this.#traces = new TraceBook(origin);
     this.#reader = reader;
     this.#findings = findings;
     const value = reader.watermark;
@@ -78,6 +88,20 @@ export class IndexAudit {
     });
   }
 
+  /** Checks the rows of names and revocations that entries of other forms add. */
+  takeOthers({ group, others }: CheckedPart): Promise<void> {
+    return this.#guarded(async () => {
+      for (const place of others) {
+        const entry = group.entries[place];
+        if (entry === undefined) continue;
+        const index = group.index * BigInt(TILE_WIDTH) + BigInt(place);
+        const rows = this.#traces.replay(entry.bytes, index);
+        const values = await this.#reader.rows(rows.map(({ key }) => key));
+        for (const [i, row] of rows.entries()) this.#judgeOther(index, row, values[i]);
+      }
+    });
+  }
+
   /** Checks registrations and tips; call when the walk is exactly at the watermark. */
   takeTips(streams: ReadonlyMap<string, AuditedStream>): Promise<void> {
     return this.#guarded(async () => {
@@ -96,23 +120,27 @@ export class IndexAudit {
         const message = `it covers ${this.watermark} entries, the log has ${size}: it is of another log, or entries are lost`;
         this.#findings.add({ path: PATH, code: "ERR_LOG_BEHIND", message });
       }
-      const { leafRows, runRows } = await this.#countRows(streams);
+      const { leafRows, runRows, otherRows } = await this.#countRows(streams);
       if (leafRows !== this.#leafRows) await this.#findStrayLeaves(size, readLeaf);
       if (runRows !== this.#runRows) this.#add(`${runRows - this.#runRows} rows u/… are of no receipt of the log`);
+      if (otherRows !== this.#otherRows) {
+        this.#add(`${otherRows - this.#otherRows} rows n/…, m/…, x/… or r/… are of no entry of the log`);
+      }
     });
   }
 
   async #countRows(
     streams: ReadonlyMap<string, AuditedStream>,
-  ): Promise<{ readonly leafRows: number; readonly runRows: number }> {
-    let [leafRows, runRows] = [0, 0];
+  ): Promise<{ readonly leafRows: number; readonly runRows: number; readonly otherRows: number }> {
+    let [leafRows, runRows, otherRows] = [0, 0, 0];
     for await (const [key] of this.#reader.all()) {
       const kind = key[0];
       if (kind === LEAF && key.length === LEAF_KEY_BYTES) leafRows += 1;
+      else if (kind === ROW && OTHER_ROWS.has(key[1] ?? 0) && key[2] === SLASH) otherRows += 1;
       else if (kind === ROW) runRows += this.#countRow(key, streams);
       else if (kind !== WATERMARK || key.length !== 1) this.#add(`a row with the unknown key ${shorten(key)}`);
     }
-    return { leafRows, runRows };
+    return { leafRows, runRows, otherRows };
   }
 
   #judgeLeaf(index: bigint, leaf: Uint8Array, value: Uint8Array | undefined): void {
@@ -131,6 +159,15 @@ export class IndexAudit {
       this.#runRows += 1;
       if (!equalBytes(value, formatUint64(index))) this.#add(`the row ${key} names another entry`, index);
     } else if (isNeeded && index < this.watermark) this.#add(`no row ${key}`, index);
+  }
+
+  #judgeOther(index: bigint, { key, value: want }: IndexRow, value: Uint8Array | undefined): void {
+    if (value === undefined) {
+      if (index < this.watermark) this.#add(`no row ${key}`, index);
+      return;
+    }
+    this.#otherRows += 1;
+    if (!equalBytes(value, want)) this.#add(`the row ${key} says something else than the entry`, index);
   }
 
   #judgeRegistration(stream: string, audited: AuditedStream, value: Uint8Array | undefined): void {

@@ -1,6 +1,7 @@
 /**
  * Checks what is kept beside the entries, in the archive and in the write-ahead log: signed segments, against the
- * receipts they brought, and refused receipts of forks, which their stream's key must have signed.
+ * receipts they brought; refused receipts of forks, which their stream's key must have signed; and trust records whose
+ * name was taken, which their own key must have signed.
  */
 
 import { concat } from "../../kernel/bytes.ts";
@@ -8,6 +9,7 @@ import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject } from "../../kernel/json/value.ts";
+import { readOtherEntry } from "../../kernel/other-entry.ts";
 import { parseReceipt } from "../../kernel/receipt/receipt.ts";
 import { checkSegment, MAX_SEGMENT_RECEIPTS, parseSegment } from "../../kernel/segment.ts";
 import { readStreamKeys, type StreamKeys } from "../../kernel/stream/stream-keys.ts";
@@ -16,6 +18,7 @@ import { readFrame, type WalRecord } from "../storage/wal-frame.ts";
 import { NO_SALT } from "../storage/wal-salt.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { Findings } from "./finding.ts";
+import { checkTrustRecord } from "./other-check.ts";
 import type { AuditedStream } from "./stream-audit.ts";
 
 const NAME = /^archive\/(\d{16})\.frames$/;
@@ -111,7 +114,13 @@ async function checkKeptSegment(record: SideRecord, parts: SideParts): Promise<v
   checkSegment(parseSegment(concat(...lines)), keys, parts.origin);
 }
 
+/** A refused receipt of a fork, or a trust record whose name was that of another. */
 function checkConflict(record: SideRecord, parts: SideParts): void {
+  const other = readOtherEntry(record.bytes);
+  if (other?.form === "trust-record") {
+    checkTrustRecord(other.record, parts.origin);
+    return;
+  }
   const receipt = parseReceipt(record.bytes);
   const keys = keysOf(parts, receipt.stream);
   if (keys === undefined) addFault(record, parts, "ERR_STREAM_UNKNOWN", "a receipt of an unknown stream");

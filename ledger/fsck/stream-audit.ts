@@ -3,6 +3,7 @@
  * and that each stream is one sequence without a gap or a fork.
  */
 
+import { classifyEntry } from "../../kernel/entry-kind.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseRegistration } from "../../kernel/registration.ts";
@@ -42,6 +43,8 @@ export interface CheckedPart {
   readonly start: number;
   readonly end: number;
   readonly runs: readonly Run[];
+  /** Places of the group with entries of other forms, sound by themselves. */
+  readonly others: readonly number[];
   /** Runs whose first receipt does not stand right behind the receipt before it. */
   readonly detached: ReadonlySet<Run>;
 }
@@ -82,11 +85,11 @@ export class StreamAudit {
     const bundle = formatEntryBundle(entries.map((entry) => entry?.bytes ?? new Uint8Array(0)));
     const verdict = this.#pool.check({ firstIndex: first, bundle, count: entries.length, skip, holes });
     return async () => {
-      const { runs, faults, hasHole } = await verdict;
+      const { runs, faults, others, hasHole } = await verdict;
       if (hasHole) this.#hasHoles = true;
       const detached = this.#join(group, runs, faults);
       if (hasHole) this.#forget();
-      return { group, start, end, runs, detached };
+      return { group, start, end, runs, others: others.map((place) => start + place), detached };
     };
   }
 
@@ -103,6 +106,9 @@ export class StreamAudit {
   #register(index: number, entry: FoundEntry): boolean {
     if (!Buffer.from(entry.bytes.buffer, entry.bytes.byteOffset, entry.bytes.length).includes(REGISTRATION))
       return false;
+    // A statement or a trust record may quote one.
+    const found = classifyEntry(entry.bytes);
+    if (found.form !== "envelope" || found.kind !== "registration") return false;
     try {
       const { registration, keys } = parseRegistration(entry.bytes);
       const { kid } = keys.instance;
@@ -120,8 +126,6 @@ export class StreamAudit {
       return true;
     } catch (error) {
       if (!isCodedError(error)) throw error;
-      // A receipt that only quotes a registration is checked as a receipt.
-      if (error.code === "ERR_SHAPE") return false;
       this.#add(entry, index, error.code, error.message);
       this.#hasHoles = true;
       return true;

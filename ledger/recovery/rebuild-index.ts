@@ -15,6 +15,7 @@ import { openLevelIndex } from "../sequence/level-index.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
 import { readRetention } from "../storage/retention.ts";
+import { replayBoth, TraceBook } from "../trace/trace-book.ts";
 import { TileStore } from "../tree/tile-store.ts";
 import { catchUpIndex, type EntryReplay } from "./catch-up-index.ts";
 import { rebuildTree } from "./rebuild-tree.ts";
@@ -49,7 +50,11 @@ export async function rebuildIndex({ dataDir, isDryRun, onProgress }: RebuildOpt
     await rm(join(dataDir, "index"), { recursive: true, force: true });
     const store = await openLevelIndex(dataDir);
     try {
-      const replay = counting(genesis.log_kind === "receipts" ? new StreamBook() : NO_ROWS, tree.size, onProgress);
+      const replay = counting(
+        genesis.log_kind === "receipts" ? replayBoth(new StreamBook(), new TraceBook(genesis.origin)) : NO_ROWS,
+        tree.size,
+        onProgress,
+      );
       const minimumIndex = BigInt((await readRetention(disk))?.minimum_index ?? 0);
       await catchUpIndex({ tree, store, index: new EntryIndex(store, fail), oldestInWal, replay, minimumIndex });
       await store.sync();

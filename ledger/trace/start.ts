@@ -1,13 +1,10 @@
-/** Builds TRACE anchoring of a running ledger from its configuration, and how its entries are replayed. */
+/** Builds TRACE anchoring of a running ledger from its configuration. */
 
 import { FormatError } from "../../kernel/errors.ts";
-import type { StreamBook } from "../admission/stream-book.ts";
 import { makeTokenCheck } from "../http/auth.ts";
 import type { Ledger } from "../ledger.ts";
 import type { LedgerOptions } from "../options.ts";
-import type { EntryReplay } from "../recovery/catch-up-index.ts";
 import type { TraceParts } from "./routes.ts";
-import type { TraceBook } from "./trace-book.ts";
 import { TraceDesk } from "./trace-desk.ts";
 
 /** Checks that the configuration fits the log. @throws {FormatError} ERR_CONFIG: a raw log, or a composite key */
@@ -17,20 +14,6 @@ export function checkTraceOptions({ config }: LedgerOptions): void {
   if (config.trace.revocation_keys.some(({ alg }) => alg === "mldsa65-ed25519")) {
     throw new FormatError("ERR_CONFIG", "trace: want revocation keys of ed25519 or es256");
   }
-}
-
-/** Replays receipts and registrations into one book, and what is none of them into the other. */
-export function replayBoth(streams: StreamBook, traces: TraceBook): EntryReplay {
-  return {
-    load: async (store) => {
-      await streams.load(store);
-      await traces.load(store);
-    },
-    replay: (entry, index) => {
-      const rows = streams.replay(entry, index);
-      return rows.length > 0 ? rows : traces.replay(entry, index);
-    },
-  };
 }
 
 /** What the routes serve from; undefined if the configuration has no `trace`. */

@@ -14,6 +14,7 @@ import { classifyEntry } from "../../kernel/entry-kind.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { parseTimestamp, timestampMs } from "../../kernel/time.ts";
 import { nameInLog } from "../../kernel/trace/entry-name.ts";
+import type { StreamBook } from "../admission/stream-book.ts";
 import type { EntryReplay } from "../recovery/catch-up-index.ts";
 import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
 
@@ -117,6 +118,20 @@ export class TraceBook implements EntryReplay {
     const recent = this.#recent.get(key);
     return recent === undefined ? (await this.#store?.lastRow(key, key))?.value : recent.value;
   }
+}
+
+/** Replays receipts and registrations into one book, and what is none of them into the other. */
+export function replayBoth(streams: StreamBook, traces: TraceBook): EntryReplay {
+  return {
+    load: async (store) => {
+      await streams.load(store);
+      await traces.load(store);
+    },
+    replay: (entry, index) => {
+      const rows = streams.replay(entry, index);
+      return rows.length > 0 ? rows : traces.replay(entry, index);
+    },
+  };
 }
 
 function padded(index: bigint): string {
