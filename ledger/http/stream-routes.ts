@@ -12,11 +12,12 @@ import { type AdmitParts, admit } from "../admission/admit.ts";
 import { readSegment, readSingle } from "../admission/candidates.ts";
 import { register } from "../admission/register.ts";
 import type { TokenCheck } from "./auth.ts";
-import { limitConcurrency } from "./concurrency.ts";
+import { type BodyBudget, limitConcurrency } from "./concurrency.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";
 
-/** Segments that are read or checked at the same time: 64 times 8 MiB is the most that they hold. */
+/** Segments that are read or checked at the same time, and what their bodies may hold together. */
 const MAX_SEGMENTS = 64;
+const SEGMENT_BUDGET: BodyBudget = { totalBytes: 16 * MAX_SEGMENT_BYTES, eachBytes: MAX_SEGMENT_BYTES };
 
 /** What the routes of streams need. */
 export interface StreamParts {
@@ -50,15 +51,17 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
     const { isNew, index, leaf, stream } = await register({ origin, admission, sequencer, streams }, bodyOf(request));
     return reply.code(isNew ? 201 : 200).send({ index: Number(index), leaf_hash: formatHex(leaf), stream });
   });
-  scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES }, async (request) => {
+  scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request) => {
     const { firstIndex, leaf } = await admit(admitParts, readSingle(streams, origin, bodyOf(request)));
     return { index: Number(firstIndex), leaf_hash: formatHex(leaf) };
   });
 }
 
-function segmentRoute(scope: FastifyInstance, { origin, admit: admitParts }: StreamParts): void {
+function segmentRoute(scope: FastifyInstance, { origin, checkSubmit, admit: admitParts }: StreamParts): void {
   takeBytes(scope, "application/x-ndjson");
-  limitConcurrency(scope, MAX_SEGMENTS);
+  // In front of the bound: a stranger must not take a place.
+  scope.addHook("onRequest", async (request) => checkSubmit(request));
+  limitConcurrency(scope, MAX_SEGMENTS, SEGMENT_BUDGET);
   scope.post("/segments", { bodyLimit: MAX_SEGMENT_BYTES }, async (request): Promise<JsonObject> => {
     const submission = await readSegment(admitParts.streams, origin, bodyOf(request));
     const { firstIndex, count, tip } = await admit(admitParts, submission);

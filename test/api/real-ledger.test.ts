@@ -49,7 +49,7 @@ describe("an auditor node before a real ledger", () => {
       201,
     );
     const segment = makeSegment({ origin: LEDGER_ORIGIN, stream, firstSeq: 0, receipts: bytes }, keys.receipt);
-    const ndjson = { "content-type": "application/x-ndjson" };
+    const ndjson = { ...SUBMIT, "content-type": "application/x-ndjson" };
     expect((await ledger.post("/segments", formatSegment(segment, bytes), ndjson)).status).toBe(200);
 
     const dataDir = await mkdtemp(join(tmpdir(), "countersign-api-"));

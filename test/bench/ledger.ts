@@ -83,7 +83,7 @@ async function benchSigned(context: BenchContext, folder: string, of: SignedCase
     `\nledger: ${of.name}, ${bodies.receiptBytes} B a receipt, ${connections} connections; receipts a second`,
   );
   const [path, type] = receipts === 1 ? ["/receipts", "application/json"] : ["/segments", "application/x-ndjson"];
-  const headers = { "content-type": type };
+  const headers = { ...SUBMIT, "content-type": type };
   const job = {
     path,
     headers,

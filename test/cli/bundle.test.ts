@@ -145,7 +145,7 @@ async function submit(keys: GatewayKeys, all: readonly SignedReceipt[], from: nu
   const parts = { origin: LEDGER_ORIGIN, stream: keys.instance.publicKey.kid, firstSeq: from, receipts };
   const segment = makeSegment({ ...parts, ...(prev === undefined ? {} : { prev }) }, keys.receipt);
   const body = formatSegment(segment, receipts);
-  const answer = await ledger.post("/segments", body, { "content-type": "application/x-ndjson" });
+  const answer = await ledger.post("/segments", body, { ...SUBMIT, "content-type": "application/x-ndjson" });
   expect(answer.status).toBe(200);
 }
 

@@ -306,7 +306,7 @@ describe("the outbox and a ledger in trouble", () => {
     outbox.start();
     await until("all is proven", () => outbox.status().proven === 1);
     for (const { path, authorization } of ledger.requests) {
-      const needsToken = path.startsWith("/streams/") || path === "/register";
+      const needsToken = path.startsWith("/streams/") || path === "/register" || path === "/segments";
       expect([path, authorization]).toEqual([path, needsToken ? `Bearer ${SUBMIT_TOKEN}` : undefined]);
     }
   });

@@ -13,8 +13,9 @@ import { refusal, registrationOf, Submitter, segmentOf } from "../support/ledger
 import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
 
-const JSON_TYPE = { "content-type": "application/json" };
-const NDJSON_TYPE = { "content-type": "application/x-ndjson" };
+const BARE_JSON = { "content-type": "application/json" };
+const JSON_TYPE = { ...SUBMIT, ...BARE_JSON };
+const NDJSON_TYPE = { ...SUBMIT, "content-type": "application/x-ndjson" };
 const stream = makeStream({ keys: gatewayKeys(10), log: LEDGER_ORIGIN });
 const registration = registrationOf(stream.keys);
 const MEGABYTES_10 = "x".repeat(10 * 1024 * 1024);
@@ -45,7 +46,7 @@ async function answerOf(response: Response): Promise<object> {
 
 const bodies: readonly (readonly [string, string, string | Uint8Array, Record<string, string>, number, string])[] = [
   ["malformed JSON", "/receipts", '{"kind":', JSON_TYPE, 400, "ERR_JSON_SYNTAX"],
-  ["malformed JSON", "/register", "nonsense", { ...JSON_TYPE, ...SUBMIT }, 400, "ERR_JSON_SYNTAX"],
+  ["malformed JSON", "/register", "nonsense", JSON_TYPE, 400, "ERR_JSON_SYNTAX"],
   ["malformed JSON", "/segments", "{\n", NDJSON_TYPE, 400, "ERR_JSON_SYNTAX"],
   ["JSON of another kind", "/receipts", '{"kind":"cheque"}', JSON_TYPE, 400, "ERR_SHAPE"],
   ["an array", "/receipts", "[]", JSON_TYPE, 400, "ERR_SHAPE"],
@@ -56,14 +57,17 @@ const bodies: readonly (readonly [string, string, string | Uint8Array, Record<st
   ["bytes that are no UTF-8", "/receipts", new Uint8Array([0x22, 0xff, 0x22]), JSON_TYPE, 400, "ERR_UTF8"],
   ["a compressed body", "/segments", gzipSync(segmentOf(stream, 3, 5)), { ...NDJSON_TYPE, "content-encoding": "gzip" }, 400, "ERR_SEGMENT"],
   ["10 MB", "/receipts", MEGABYTES_10, JSON_TYPE, 413, "ERR_BODY_SIZE"],
-  ["10 MB", "/register", MEGABYTES_10, { ...JSON_TYPE, ...SUBMIT }, 413, "ERR_BODY_SIZE"],
+  ["10 MB", "/register", MEGABYTES_10, JSON_TYPE, 413, "ERR_BODY_SIZE"],
   ["10 MB", "/segments", MEGABYTES_10, NDJSON_TYPE, 413, "ERR_BODY_SIZE"],
-  ["another content type", "/receipts", "{}", { "content-type": "text/plain" }, 415, "ERR_CONTENT_TYPE"],
+  ["another content type", "/receipts", "{}", { ...SUBMIT, "content-type": "text/plain" }, 415, "ERR_CONTENT_TYPE"],
   ["another content type", "/segments", "{}\n", JSON_TYPE, 415, "ERR_CONTENT_TYPE"],
-  ["another content type", "/register", "{}", { ...NDJSON_TYPE, ...SUBMIT }, 415, "ERR_CONTENT_TYPE"],
-  ["a content type that is none", "/receipts", "{}", { "content-type": ";;;" }, 415, "ERR_CONTENT_TYPE"],
-  ["no token", "/register", registration, JSON_TYPE, 401, "ERR_TOKEN"],
-  ["a token in another case", "/register", registration, { ...JSON_TYPE, authorization: `Bearer ${String(SUBMIT["authorization"]).slice(7).toUpperCase()}` }, 401, "ERR_TOKEN"],
+  ["another content type", "/register", "{}", NDJSON_TYPE, 415, "ERR_CONTENT_TYPE"],
+  ["a content type that is none", "/receipts", "{}", { ...SUBMIT, "content-type": ";;;" }, 415, "ERR_CONTENT_TYPE"],
+  ["no token", "/register", registration, BARE_JSON, 401, "ERR_TOKEN"],
+  ["no token", "/receipts", stream.receipts[0]?.bytes ?? "", BARE_JSON, 401, "ERR_TOKEN"],
+  ["no token", "/segments", segmentOf(stream, 0, 3), { "content-type": "application/x-ndjson" }, 401, "ERR_TOKEN"],
+  ["a reader's token", "/segments", segmentOf(stream, 0, 3), { ...NDJSON_TYPE, ...READ }, 401, "ERR_TOKEN"],
+  ["a token in another case", "/register", registration, { ...BARE_JSON, authorization: `Bearer ${String(SUBMIT["authorization"]).slice(7).toUpperCase()}` }, 401, "ERR_TOKEN"],
   ["a raw entry", "/add", "entry", SUBMIT, 404, "ERR_LOG_KIND"],
 ]; // biome-ignore format: a table
 
@@ -151,22 +155,39 @@ describe("a ledger answers bad input with a code and stays well", () => {
     await expectHealthy();
   });
 
-  it("bodies that never end: the bound of segments holds, everything else goes on", async () => {
-    const head =
-      "POST /segments HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: 8000000\r\n\r\n";
-    const half = await Promise.all(Array.from({ length: 64 }, () => beginRequest(ledger.url, `${head}{"kind":`)));
+  const half = (length: number, token: string, count: number): ReturnType<typeof beginRequest>[] =>
+    Array.from({ length: count }, () =>
+      beginRequest(
+        ledger.url,
+        `POST /segments HTTP/1.1\r\nhost: x\r\n${token}content-type: application/x-ndjson\r\ncontent-length: ${length}\r\n\r\n{"kind":`,
+      ),
+    );
+  const token = `authorization: ${String(SUBMIT["authorization"])}\r\n`;
+
+  it.each([
+    ["small ones, above their number", 1000, 64, "{}\n"],
+    ["large ones, above what their bodies may hold together", 8_000_000, 16, `{}${" ".repeat(7_900_000)}\n`],
+  ])("bodies that never end, %s: everything else goes on", async (_, length, count, body) => {
+    const sockets = await Promise.all(half(length, token, count));
     const full = await eventually(async () => {
-      const response = await ledger.post("/segments", "{}\n", NDJSON_TYPE);
+      const response = await ledger.post("/segments", body, NDJSON_TYPE);
       return response.status === 429 ? response : undefined;
     });
     expect(await answerOf(full)).toMatchObject(refusal(429, "ERR_QUEUE_FULL"));
     expect(full.headers.get("retry-after")).toBe("1");
     await expectHealthy();
-    for (const socket of half) socket.destroy();
+    for (const socket of sockets) socket.destroy();
     await eventually(async () => {
       const { status } = await client.segment(segmentOf(stream, 0, 3));
       return status === 200 ? true : undefined;
     });
+    await expectHealthy();
+  });
+
+  it("bodies of strangers, before they are read: they take no place", async () => {
+    const sockets = await Promise.all(half(8_000_000, "", 100));
+    expect((await client.segment(segmentOf(stream, 0, 3))).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
     await expectHealthy();
   });
 });

@@ -127,7 +127,8 @@ class Ledger {
   async answer(method: string, path: string, body: Uint8Array, authorization: string | undefined): Promise<Answer> {
     const { pathname, searchParams } = new URL(path, "http://fake");
     const isTrusted = authorization === `Bearer ${SUBMIT_TOKEN}`;
-    if (method === "POST" && pathname === "/segments") return this.takeSegment(body);
+    if (method === "POST" && pathname === "/segments")
+      return isTrusted ? this.takeSegment(body) : refusal(401, "ERR_TOKEN");
     if (method === "POST" && pathname === "/register")
       return isTrusted ? this.register(body) : refusal(401, "ERR_TOKEN");
     if (pathname.startsWith("/streams/")) {

@@ -59,11 +59,11 @@ export class Submitter {
   }
 
   receipt(bytes: Uint8Array): Promise<Answer> {
-    return this.#post("/receipts", bytes, { "content-type": "application/json" });
+    return this.#post("/receipts", bytes, { "content-type": "application/json", ...SUBMIT });
   }
 
   segment(bytes: Uint8Array): Promise<Answer> {
-    return this.#post("/segments", bytes, { "content-type": "application/x-ndjson" });
+    return this.#post("/segments", bytes, { "content-type": "application/x-ndjson", ...SUBMIT });
   }
 
   async tip(stream: string): Promise<Answer> {
