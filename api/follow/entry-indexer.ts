@@ -36,7 +36,7 @@ import type { Draft } from "../index/rows.ts";
 import type { ChunkEntry } from "./chunk.ts";
 import { readEntry } from "./entry.ts";
 import type { KeyMemory } from "./key-memory.ts";
-import { enterSession } from "./session-account.ts";
+import { enterSession, type SessionFault } from "./session-account.ts";
 import { newStreamRow, type StreamStep, stepStream } from "./stream-account.ts";
 
 /** What indexing is told about the log. */
@@ -131,10 +131,16 @@ export class EntryIndexer {
     await this.#putReceipt(row, step.isTaken);
     await this.#alarmStream(before, step, receipt, entry);
     if (!step.isTaken) return;
-    const falsely = await enterSession(this.#draft, row, receipt, decision);
-    if (falsely === undefined) return;
-    const message = `the seal of session ${falsely.id} counts other calls than its receipts do`;
-    await this.#alarmEntry("seal-mismatch", "ERR_SESSION_COUNTS", entry, message, receipt);
+    const fault = await enterSession(this.#draft, row, receipt, decision);
+    if (fault !== undefined) await this.#alarmSession(fault, entry, receipt);
+  }
+
+  #alarmSession({ type, id }: SessionFault, entry: ChunkEntry, receipt: StreamReceipt): Promise<void> {
+    if (type === "session-repeat") {
+      return this.#alarmEntry(type, "ERR_SESSION_PLACE", entry, `session ${id} is opened a second time`, receipt);
+    }
+    const message = `the seal of session ${id} counts other calls than its receipts do`;
+    return this.#alarmEntry(type, "ERR_SESSION_COUNTS", entry, message, receipt);
   }
 
   async #putReceipt(row: ReceiptRow, isTaken: boolean): Promise<void> {

@@ -23,22 +23,25 @@ export const sessionNameShape: Shape<SessionName> = object<SessionName>({
   stream: string({ maxLength: 64 }),
 });
 
+/** What a receipt does that its session forbids: a seal that counts otherwise, an opening of what was opened before. */
+export interface SessionFault {
+  readonly type: "seal-mismatch" | "session-repeat";
+  readonly id: string;
+}
+
 /**
  * Enters one receipt of a stream, already checked, into the session that it belongs to.
  *
  * @param decision  of an outcome: the row of its decision
- * @returns the session if this receipt sealed it with other counts than those of its receipts
+ * @returns what is wrong with it, if anything
  */
 export async function enterSession(
   draft: Draft,
   row: ReceiptRow,
   receipt: StreamReceipt,
   decision: ReceiptRow | undefined,
-): Promise<SessionRow | undefined> {
-  if (receipt.kind === "session-open") {
-    openSession(draft, row, receipt);
-    return undefined;
-  }
+): Promise<SessionFault | undefined> {
+  if (receipt.kind === "session-open") return openSession(draft, row, receipt);
   if (row.session === undefined) return undefined;
   const key = sessionKey(row.session, row.stream);
   const session = await draft.read(key, sessionRowShape);
@@ -53,7 +56,7 @@ export async function enterSession(
   const sealed: SessionRow = { ...next, seal };
   draft.putJson(key, sealed);
   draft.remove(unsealedKey(row.stream, session.id));
-  return sealMatches(sealed) === false ? sealed : undefined;
+  return sealMatches(sealed) === false ? { type: "seal-mismatch", id: session.id } : undefined;
 }
 
 /** Whether the seal says the counts of the receipts; undefined without a seal. */
@@ -62,8 +65,15 @@ export function sealMatches({ seal, calls }: SessionRow): boolean | undefined {
   return (["total", "allowed", "denied", "faulted", "open"] as const).every((name) => seal.calls[name] === calls[name]);
 }
 
-function openSession(draft: Draft, row: ReceiptRow, receipt: Extract<StreamReceipt, { kind: "session-open" }>): void {
+/** The first opening stays: a second one must not wipe the calls, or the seal, of the session that has the name. */
+async function openSession(
+  draft: Draft,
+  row: ReceiptRow,
+  receipt: Extract<StreamReceipt, { kind: "session-open" }>,
+): Promise<SessionFault | undefined> {
   const { id, source, trust } = receipt.session;
+  if ((await draft.read(sessionKey(id, row.stream), sessionRowShape)) !== undefined)
+    return { type: "session-repeat", id };
   const session: SessionRow = {
     id,
     stream: row.stream,
@@ -78,6 +88,7 @@ function openSession(draft: Draft, row: ReceiptRow, receipt: Extract<StreamRecei
   draft.putJson(sessionKey(id, row.stream), session);
   draft.putJson(sessionOrderKey(row.index), { id, stream: row.stream });
   draft.put(unsealedKey(row.stream, id));
+  return undefined;
 }
 
 async function countCall(

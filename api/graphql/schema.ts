@@ -360,6 +360,7 @@ enum AlarmKind {
   STREAM_BREAK
   STREAM_FORK
   SEAL_MISMATCH
+  SESSION_REPEAT
 }
 
 type Alarm {

@@ -28,6 +28,7 @@ export const ALARM_KINDS = [
   "stream-break",
   "stream-fork",
   "seal-mismatch",
+  "session-repeat",
 ] as const;
 
 /** One kind of alarm. */

@@ -387,6 +387,15 @@ describe("an auditor of streams", () => {
     expect(await alarmCodes()).toEqual(["seal-mismatch ERR_SESSION_COUNTS"]);
   });
 
+  it("finds a session that is opened twice", async () => {
+    const { receipts, next } = makeStream({ keys, count: 8 });
+    const again = next(receiptContents(keys)["session-open"]);
+    const { alarms } = await audit([...bytesOf(receipts), again.bytes]);
+    expect((await alarms()).map(({ kind, code, index }) => [kind, code, index])).toEqual([
+      ["session-repeat", "ERR_SESSION_PLACE", 10],
+    ]);
+  });
+
   it("goes on behind entries that nobody can read", async () => {
     const { receipts } = makeStream({ keys });
     const garbage = [Uint8Array.of(0xff, 0xfe), formatUtf8('{"kind":"decision"}'), formatUtf8("")];
