@@ -1,6 +1,6 @@
 /**
  * What servers ask of agents (sampling, elicitation, roots) is not carried: the wire answers it with an error, and here
- * it leaves a receipt like any other refusal. It names no caller, since no agent asked.
+ * it leaves a receipt like any other refusal, with the reason that the server was told. It names no caller, since no agent asked.
  */
 
 import { isCodedError } from "../kernel/errors.ts";
@@ -19,7 +19,7 @@ export function refuseServerRequests(
       const { transport, era, revision } = upstream.facts();
       const wire = { transport, era, method, ...(revision === undefined ? {} : { revision }) };
       pipeline
-        .refuse({ step: "classify", reason: "upstream.undeclared-input", wire, serverId: upstream.id, received })
+        .refuse({ step: "classify", reason: "bridge.unsupported", wire, serverId: upstream.id, received })
         .catch((error: unknown) => {
           const code = isCodedError(error) ? error.code : "ERR_BUG";
           logger.error({ code, server: upstream.id }, "no receipt of a server's request could be kept");

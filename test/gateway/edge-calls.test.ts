@@ -271,7 +271,7 @@ describe("a call", () => {
     const answer = await call(gateway, "t");
     expect(answer.body).not.toContain("elicitation");
     expect(gateway.pipeline.refusals).toMatchObject([
-      { reason: "upstream.undeclared-input", serverId: "s", wire: { method: "elicitation/create" } },
+      { reason: "bridge.unsupported", serverId: "s", wire: { method: "elicitation/create" } },
     ]);
   });
 });
