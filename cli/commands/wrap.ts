@@ -12,7 +12,7 @@ import type { Io } from "../io.ts";
 import { makeLogger, stopRequested } from "../service.ts";
 import { packageVersion } from "../version.ts";
 
-const HELP = `countersign wrap --config <file> [--id <id>] [--mode <mode>] [--policy <dir>] [--data <folder>] -- <command> [args…]
+const HELP = `countersign wrap --config <file> [--id <id>] [--mode <mode>] [--policy <dir>] [--data <folder>] [--env <names>] [--inherit-env] -- <command> [args…]
 
 Starts one MCP server over stdio and stands before it on standard input and output, where a host expects a server:
 put these words in front of the server's command in the host's configuration. Every call leaves receipts.
@@ -24,16 +24,21 @@ put these words in front of the server's command in the host's configuration. Ev
                     "enforcing" needs one
   --data <folder>   keys and receipts; default: wrap/<id> beside the gateway's own data folder. One process a folder
 
-The server gets the environment that wrap was started with. Standard output carries protocol and nothing else.
+  --env <names>     variables that the server gets from the environment of wrap, separated by commas: GITHUB_TOKEN,DEBUG
+  --inherit-env     the server gets all of that environment
+
+Without these the server gets PATH, HOME, LANG, LC_*, TZ, TMPDIR and SystemRoot only. Standard output carries protocol and nothing else.
 `;
 
 const DEFAULT_ID = "server";
 const ID = /^[a-z0-9][a-z0-9-]{0,23}$/;
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_()]*$/;
 const MAX_WORDS = 257;
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const text = { type: "string" } as const;
-  const given = readArguments(args, { config: text, id: text, mode: text, policy: text, data: text }, MAX_WORDS);
+  const options = { config: text, id: text, mode: text, policy: text, data: text, env: text };
+  const given = readArguments(args, { ...options, "inherit-env": { type: "boolean" } }, MAX_WORDS);
   const [command, ...words] = given.positionals;
   if (command === undefined) throw new UsageError('want the server\'s command behind "--"');
   const mode = readMode(given);
@@ -44,7 +49,14 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   void stopRequested().then(() => stop.abort());
   await serveStdio(
     {
-      config: wrapConfig(base, { id: readId(given), mode, data: given.text("data"), command, words, env: io.env }),
+      config: wrapConfig(base, {
+        id: readId(given),
+        mode,
+        data: given.text("data"),
+        command,
+        words,
+        env: readEnvironment(given, io.env),
+      }),
       secrets: {
         submitToken: readToken(base.ledger.submit_token_file),
         operatorToken: "",
@@ -71,20 +83,38 @@ interface Wrapped {
   readonly data: string | undefined;
   readonly command: string;
   readonly words: readonly string[];
-  readonly env: Io["env"];
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Ledger, intervals and outbox of the gateway's configuration; server, mode and folder of this run. */
 function wrapConfig(base: GatewayConfig, { id, mode, data, command, words, env }: Wrapped): GatewayConfig {
   const { policy: _, catalog: __, ...rest } = base;
-  const set = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
   return {
     ...rest,
     data_dir: data ?? join(dirname(base.data_dir), "wrap", id),
     mode,
-    servers: [{ transport: "stdio", id, command, args: words, env: Object.fromEntries(set), attributes: {} }],
+    servers: [{ transport: "stdio", id, command, args: words, env, attributes: {} }],
     auth: { tokens: [] },
   };
+}
+
+/**
+ * What the server gets beyond the few variables of every child (gateway/upstream/child.ts). A host hands its whole
+ * environment on, secrets of other programs included: nothing of it goes further unless it is named.
+ *
+ * @throws {UsageError} for a name that is none, or that is not set
+ */
+export function readEnvironment(given: Pick<Arguments, "text" | "flag">, env: Io["env"]): Record<string, string> {
+  const names = given.flag("inherit-env") ? Object.keys(env) : (given.text("env")?.split(",") ?? []);
+  return Object.fromEntries(
+    names.flatMap((name): readonly (readonly [string, string])[] => {
+      const value = env[name];
+      if (given.flag("inherit-env")) return value === undefined ? [] : [[name, value]];
+      if (!VARIABLE.test(name)) throw new UsageError(`--env: "${name}" is no name of a variable`);
+      if (value === undefined) throw new UsageError(`--env: ${name} is not set`);
+      return [[name, value]];
+    }),
+  );
 }
 
 function readId(given: Arguments): string {

@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest";
+import { readEnvironment } from "../../cli/commands/wrap.ts";
+
+const HOST = { PATH: "/bin", GITHUB_TOKEN: "secret", OTHER: "x", EMPTY: "", GONE: undefined };
+
+function given(env: string | undefined, inherit = false): Record<string, string> {
+  return readEnvironment({ text: () => env, flag: () => inherit }, HOST);
+}
+
+describe("the environment of a wrapped server", () => {
+  it("holds nothing of the host's but what is named", () => {
+    expect(given(undefined)).toEqual({});
+    expect(given("GITHUB_TOKEN,EMPTY")).toEqual({ GITHUB_TOKEN: "secret", EMPTY: "" });
+  });
+
+  it("is all of the host's if that is asked for", () => {
+    expect(given(undefined, true)).toEqual({ PATH: "/bin", GITHUB_TOKEN: "secret", OTHER: "x", EMPTY: "" });
+  });
+
+  it.each(["GONE", "NEVER", "", "A,,B", "A=B", "A B"])("is refused for the name %j", (names) => {
+    expect(() => given(names)).toThrow("--env");
+  });
+});
