@@ -5,7 +5,7 @@ import { byId, chip, element, timeText, words } from "./dom.js";
 
 const QUERY = `query ($ledger: String) {
   alarms(ledger: $ledger, last: 50) {
-    edges { node { number kind code message index count firstSeen lastSeen evidence { label text } } }
+    edges { node { number kind code message index count firstSeen lastSeen resolved { time note } evidence { label text } } }
   }
 }`;
 
@@ -17,7 +17,7 @@ export async function showAlarms(ledger) {
   byId("no-alarms").hidden = items.length > 0;
 }
 
-function alarmItem({ kind, code, message, count, firstSeen, lastSeen, evidence }) {
+function alarmItem({ kind, code, message, count, firstSeen, lastSeen, resolved, evidence }) {
   const times =
     count > 1 ? ["seen ", String(count), " times, last ", timeText(lastSeen)] : ["seen ", timeText(firstSeen)];
   return element(
@@ -26,6 +26,7 @@ function alarmItem({ kind, code, message, count, firstSeen, lastSeen, evidence }
     element("div", {}, chip(words(kind), "bad"), " ", element("span", { class: "mono" }, code)),
     element("p", {}, message),
     element("p", { class: "when" }, ...times),
+    ...(resolved === null ? [] : [element("p", {}, "resolved ", timeText(resolved.time), ": ", resolved.note)]),
     ...evidence.map(({ label, text }) =>
       element("details", {}, element("summary", {}, label), element("pre", {}, text)),
     ),

@@ -4,10 +4,10 @@ import { equalBytes } from "../../kernel/bytes.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import type { Genesis } from "../../kernel/genesis.ts";
 import { formatHex } from "../../kernel/hex.ts";
-import { parseReceipt, receiptBodyHash, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import { parseReceipt, receiptBodyHash, receiptHash, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { CheckedRegistration } from "../../kernel/registration.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
-import { type AlarmDraft, type AlarmKind, evidenceOf, raiseAlarm } from "../index/alarms.ts";
+import { type AlarmDraft, type AlarmKind, evidenceOf, raiseAlarm, resolveAlarm } from "../index/alarms.ts";
 import { countRowShape, indexRowShape } from "../index/count-row.ts";
 import {
   bucketKey,
@@ -35,9 +35,10 @@ import {
 import type { Draft } from "../index/rows.ts";
 import type { ChunkEntry } from "./chunk.ts";
 import { readEntry } from "./entry.ts";
+import { putHole, removeHole } from "./holes.ts";
 import type { KeyMemory } from "./key-memory.ts";
 import { enterSession, type SessionFault } from "./session-account.ts";
-import { newStreamRow, type StreamStep, stepStream } from "./stream-account.ts";
+import { checkLate, fillGap, newStreamRow, type StreamStep, stepStream } from "./stream-account.ts";
 
 /** What indexing is told about the log. */
 export interface IndexerOptions {
@@ -77,7 +78,10 @@ export class EntryIndexer {
     const { index, leaf, bytes } = entry;
     const name = formatHex(leaf);
     if ((await this.#draft.get(leafKey(name))) === undefined) this.#draft.putJson(leafKey(name), { index });
-    if (!entry.isLogged) return this.#alarmMismatch(entry);
+    if (!entry.isLogged) {
+      putHole(this.#draft, index, 1, this.#nowMs);
+      return this.#alarmMismatch(entry);
+    }
     this.#draft.put(entryKey(index), bytes);
     // A raw log holds any bytes: there is nothing to read in them.
     if (this.#kind === "raw") return;
@@ -87,6 +91,60 @@ export class EntryIndexer {
     else if (read.type === "receipt") await this.#addReceipt(read.receipt, entry);
     else if (read.type === "unreadable")
       await this.#alarmEntry("malformed-entry", read.code, entry, `entry ${index}: ${read.message}`);
+  }
+
+  /** Tells once more of an entry that was fetched again and is still wrong. @param tries  fetches before this one */
+  async addWrong(entry: ChunkEntry, tries: number): Promise<void> {
+    putHole(this.#draft, entry.index, tries + 1, this.#nowMs);
+    await this.#alarmMismatch(entry);
+  }
+
+  /** Writes the rows of an entry that was a hole, and resolves its alarm. */
+  async addLate(entry: ChunkEntry, tries: number): Promise<void> {
+    removeHole(this.#draft, entry.index);
+    const note = `fetch ${tries + 1} gave the bytes that are in the tree`;
+    await resolveAlarm(this.#draft, alarmName("entry-mismatch", entry), note, this.#nowMs);
+    const read = this.#kind === "raw" ? undefined : readEntry(entry.index, entry.bytes);
+    if (read?.type !== "receipt") return this.add(entry);
+    const { receipt } = read;
+    const stream = await this.#draft.read(streamKey(receipt.stream), streamRowShape);
+    // Nothing of the stream stands behind it: it is not late there.
+    if (receipt.seq >= (stream?.tip?.next_seq ?? 0)) return this.add(entry);
+    this.#draft.put(entryKey(entry.index), entry.bytes);
+    await this.#addBehind(stream ?? newStreamRow(receipt.stream, entry.index), receipt, entry);
+  }
+
+  /** A receipt whose stream went on without it: judged by the receipt in front of it. */
+  async #addBehind(stream: StreamRow, receipt: StreamReceipt, entry: ChunkEntry): Promise<void> {
+    const place = await this.#draft.read(seqKey(stream.id, receipt.seq - 1), indexRowShape);
+    const previous = place === undefined ? undefined : await this.#draft.get(entryKey(place.index));
+    const other = await this.#otherAt(receipt, entry);
+    const checks = checkLate(this.#memory, stream, receipt, previous);
+    const isTaken = checks.signature.verdict === "pass" && other === undefined;
+    if (isTaken) this.#draft.putJson(streamKey(stream.id), fillGap(stream, receipt.seq));
+    const decision = await this.#decisionOf(receipt);
+    const facts = { inclusion: { verdict: "pass" }, ...checks } as const;
+    const row = receiptRowOf({ index: entry.index, leaf: formatHex(entry.leaf) }, receipt, facts, decision);
+    await this.#putReceipt(row, isTaken);
+    await this.#alarmStream(stream, { ...checks, row: stream, isTaken }, receipt, entry);
+    if (other !== undefined && checks.signature.verdict === "pass")
+      await this.#alarmPlace(stream, "ERR_STREAM_FORK", receipt, entry);
+    if (!isTaken) return;
+    await enterSession(this.#draft, row, receipt, decision);
+    await this.#mendNext(fillGap(stream, receipt.seq), receipt, entry.bytes);
+  }
+
+  /** The receipt behind a late one was taken for one behind a gap: if it names the late one, it was not. */
+  async #mendNext(stream: StreamRow, { seq }: StreamReceipt, bytes: Uint8Array): Promise<void> {
+    const next = await this.#receiptAt(stream.id, seq + 1);
+    const known = next === undefined ? undefined : await this.#draft.get(entryKey(next.index));
+    if (next === undefined || known === undefined || next.checks.continuity.code !== "ERR_STREAM_GAP") return;
+    if (parseReceipt(known).prev !== formatHex(receiptHash(bytes))) return;
+    const checks = { ...next.checks, continuity: { verdict: "pass" } } as const;
+    this.#draft.putJson(receiptKey(next.index), { ...next, checks });
+    this.#draft.putJson(streamKey(stream.id), { ...stream, receipts: stream.receipts + 1, faults: stream.faults - 1 });
+    const note = "the receipt before it came late";
+    await resolveAlarm(this.#draft, alarmName("stream-break", next), note, this.#nowMs);
   }
 
   async #addGenesis(genesis: Genesis, entry: ChunkEntry): Promise<void> {
@@ -237,7 +295,7 @@ export class EntryIndexer {
     const alarm: AlarmDraft = {
       kind,
       code,
-      name: `${kind} entry ${entry.index}`,
+      name: alarmName(kind, entry),
       message,
       index: entry.index,
       ...(receipt === undefined ? {} : { stream: receipt.stream, seq: receipt.seq }),
@@ -245,4 +303,8 @@ export class EntryIndexer {
     };
     if (await raiseAlarm(this.#draft, alarm, this.#nowMs)) this.alarms.push(alarm);
   }
+}
+
+function alarmName(kind: AlarmKind, { index }: { readonly index: number }): string {
+  return `${kind} entry ${index}`;
 }

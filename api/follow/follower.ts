@@ -21,6 +21,7 @@ import { falseTile, forkedNotes, refusedNote, shrunkenNote, staleWitness } from 
 import { type ChunkEntry, readChunk } from "./chunk.ts";
 import { compareHeads, type Head } from "./compare-heads.ts";
 import { EntryIndexer } from "./entry-indexer.ts";
+import { dueHoles, type HoleRow } from "./holes.ts";
 import { KeyMemory } from "./key-memory.ts";
 import type { LedgerBook } from "./ledger-book.ts";
 import type { LogReader } from "./ledger-reader.ts";
@@ -98,6 +99,7 @@ export class Follower {
     if (book.head.forked) return "forked";
     // What was accepted before is finished even if the newest checkpoint is refused.
     const isWhole = await this.#catchUp(readTile);
+    if (isWhole) await this.#fillHoles(readTile);
     return accepted && isWhole ? "current" : "refused";
   }
 
@@ -180,6 +182,30 @@ export class Follower {
         return false;
       }
     }
+  }
+
+  /** Fetches again what was served with wrong bytes, as far as it is due. */
+  async #fillHoles(readTile: ReadTile): Promise<void> {
+    const { book, signal } = this.#options;
+    for (const hole of await dueHoles(book.rows, book.nowMs)) {
+      const { target } = book.head;
+      if (target === null || signal.aborted) return;
+      try {
+        const [entry] = await readChunk(hole.index, { head: headOf(target), readTile });
+        if (entry !== undefined) await this.#fillHole(hole, entry);
+      } catch (error) {
+        await book.alarm(refusalOf(error, (code, message) => falseTile(code, message, target)));
+      }
+    }
+  }
+
+  async #fillHole({ tries }: HoleRow, entry: ChunkEntry): Promise<void> {
+    const { book } = this.#options;
+    const draft = new Draft(book.rows);
+    const options = { draft, origin: this.origin, nowMs: book.nowMs, memory: this.#memory };
+    const indexer = new EntryIndexer(options, book.head.log_kind);
+    await (entry.isLogged ? indexer.addLate(entry, tries) : indexer.addWrong(entry, tries));
+    await book.commit(draft, { ...book.head, log_kind: indexer.kind }, indexer.alarms);
   }
 
   async #indexChunk(target: HeadFact, entries: readonly ChunkEntry[], tree: TreeGrowth): Promise<void> {

@@ -47,7 +47,9 @@ export async function enterSession(
   const session = await draft.read(key, sessionRowShape);
   if (session === undefined) return undefined;
   const calls = await countCall(draft, session.calls, row, decision);
-  const next = { ...session, calls, last_index: row.index, last_time: row.time };
+  // A receipt that came late does not set the session back.
+  const last = row.index > session.last_index ? { last_index: row.index, last_time: row.time } : {};
+  const next = { ...session, calls, ...last };
   if (receipt.kind !== "session-seal") {
     draft.putJson(key, next);
     return undefined;

@@ -5,7 +5,7 @@
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
-import { parseHex } from "../../kernel/hex.ts";
+import { formatHex, parseHex } from "../../kernel/hex.ts";
 import type { StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { receiptHash } from "../../kernel/receipt/receipt.ts";
 import { parseKid } from "../../kernel/signature/public-key.ts";
@@ -54,6 +54,41 @@ export function stepStream(
     return { row: { ...at, faults: row.faults + 1 }, signature: state, continuity, isTaken: false };
   }
   return { ...placeReceipt(memory, at, keys, receipt, bytes), signature };
+}
+
+/** The checks of a receipt that came late, behind others of its stream; `before` is the receipt in front of it. */
+export function checkLate(
+  memory: KeyMemory,
+  row: StreamRow,
+  receipt: StreamReceipt,
+  before: Uint8Array | undefined,
+): Pick<StreamStep, "signature" | "continuity"> {
+  const keys = keysOf(memory, row, receipt);
+  const signature: Check =
+    keys === undefined
+      ? { verdict: "not_established", code: "ERR_STREAM_UNKNOWN" }
+      : judge(() => checkSignature(row, keys, receipt));
+  if (signature.verdict !== "pass")
+    return { signature, continuity: { verdict: "not_established", code: "ERR_STREAM_GAP" } };
+  if (before === undefined && receipt.seq > 0) {
+    return { signature, continuity: { verdict: "not_established", code: "ERR_STREAM_GAP" } };
+  }
+  const want = before === undefined ? undefined : formatHex(receiptHash(before));
+  const isNext = receipt.prev === want;
+  return { signature, continuity: isNext ? { verdict: "pass" } : { verdict: "fail", code: "ERR_STREAM_PREV" } };
+}
+
+/** The stream with a late receipt counted, and its gap closed at that place. */
+export function fillGap(row: StreamRow, seq: number): StreamRow {
+  const gaps = row.gaps.flatMap((gap): readonly Gap[] => {
+    if (seq < gap.from || seq > gap.to) return [gap];
+    const parts: readonly Gap[] = [
+      { from: gap.from, to: seq - 1 },
+      { from: seq + 1, to: gap.to },
+    ];
+    return parts.filter(({ from, to }) => from <= to);
+  });
+  return { ...row, receipts: row.receipts + 1, gaps };
 }
 
 function placeReceipt(

@@ -43,7 +43,9 @@ export function checkpointNode({ name, origin, book }: FollowedLedger): object |
 export function alarmNode({ name }: FollowedLedger, row: AlarmRow): object {
   const { number, kind, code, message, index, stream, seq, evidence, count } = row;
   const times = { firstSeen: row.first_seen, lastSeen: row.last_seen };
-  return { ledger: name, number, kind: enumName(kind), code, message, index, stream, seq, evidence, count, ...times };
+  const { resolved = null } = row;
+  const facts = { number, kind: enumName(kind), code, message, index, stream, seq, evidence, count, resolved };
+  return { ledger: name, ...facts, ...times };
 }
 
 function witnessNodes({ book, source }: FollowedLedger): readonly object[] {

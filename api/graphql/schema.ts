@@ -379,7 +379,11 @@ type Alarm {
   lastSeen: String!
   """How often it was seen."""
   count: Count!
+  """When what was wrong came right, and how; null while it stands."""
+  resolved: Resolution
 }
+
+type Resolution { time: String!, note: String! }
 
 type Evidence { label: String!, text: String! }
 

@@ -1,6 +1,6 @@
 /**
  * Alarms: what a ledger, a witness or a gateway did that it must not do, with the evidence. They are durable, one a
- * fault: seen again, an alarm counts up. Nothing ever removes one.
+ * fault: seen again, an alarm counts up. Nothing ever removes one; where what was wrong has come right, a note says so.
  */
 
 import { formatBase64 } from "../../kernel/base64.ts";
@@ -64,6 +64,8 @@ export type AlarmRow = {
   readonly last_seen: string;
   /** How often it was seen. */
   readonly count: number;
+  /** When what was wrong came right, and how; absent while it stands. */
+  readonly resolved?: { readonly time: string; readonly note: string };
 };
 
 /** How many alarms are stored, and how many were not because there are too many. */
@@ -87,6 +89,7 @@ export const alarmRowShape: Shape<AlarmRow> = object<AlarmRow>({
   first_seen: text,
   last_seen: text,
   count: integer(),
+  resolved: optional(object<{ readonly time: string; readonly note: string }>({ time: text, note: text })),
 });
 
 /** Shape of the count of alarms. */
@@ -114,6 +117,14 @@ export async function raiseAlarm(draft: Draft, alarm: AlarmDraft, nowMs: number)
   draft.putJson(alarmNameKey(name), { number: stored });
   draft.putJson(ALARM_COUNT_KEY, { stored: stored + 1, dropped });
   return true;
+}
+
+/** Notes that what an alarm names has come right; does nothing if no alarm of that name is stored. */
+export async function resolveAlarm(draft: Draft, name: string, note: string, nowMs: number): Promise<void> {
+  const known = await draft.read(alarmNameKey(name), numberShape);
+  const row = known === undefined ? undefined : await draft.read(alarmKey(known.number), alarmRowShape);
+  if (row !== undefined)
+    draft.putJson(alarmKey(row.number), { ...row, resolved: { time: formatTimestamp(nowMs), note } });
 }
 
 /** Bytes as evidence: as text if they are text, else in base64. */

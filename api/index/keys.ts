@@ -15,6 +15,7 @@
  *     n <session> <stream>                session row; no <index>: session and stream; nu <stream> <session>: unsealed
  *     o <stream> <decision seq>           status of the last outcome of a decision
  *     g <index>                           registration row
+ *     h <index>                           an entry that was served with wrong bytes and is to be fetched again
  *     a <number>                          alarm row; ak <key>: its number
  */
 
@@ -50,6 +51,7 @@ export const sessionOrderKey = (index: number): string => join("no", digits(inde
 export const unsealedKey = (stream: string, session: string): string => join("nu", stream, session);
 export const outcomeKey = (stream: string, seq: number): string => join("o", stream, digits(seq));
 export const registrationKey = (index: number): string => join("g", digits(index));
+export const holeKey = (index: number): string => join("h", digits(index));
 export const alarmKey = (number: number): string => join("a", digits(number));
 export const alarmNameKey = (name: string): string => join("ak", name);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { rangeUnder } from "../../api/index/keys.ts";
+import { rangeUnder, streamKey } from "../../api/index/keys.ts";
 import { type ReceiptRow, receiptRowShape, streamRowShape } from "../../api/index/row-shapes.ts";
 import { parseRow, type RowStore } from "../../api/index/rows.ts";
 import { storedHashes } from "../../api/index/stored-tree.ts";
@@ -222,6 +222,54 @@ describe("an auditor of a log that lies", () => {
     expect(await receiptRows(book.rows)).toHaveLength(9);
     const last = log.entries.length - 1;
     expect(await alarms()).toMatchObject([{ kind: "entry-mismatch", code: "ERR_ROOT_MISMATCH", index: last }]);
+  });
+
+  /** Flips a byte in the middle of one entry wherever its bundle is served. */
+  function lieAbout(log: AuditedLog, entry: Uint8Array): void {
+    log.lie = (path, truth) => {
+      if (!path.startsWith("tile/entries/") || truth === undefined) return undefined;
+      const at = Buffer.from(truth).indexOf(Buffer.from(entry)) + Math.floor(entry.length / 2);
+      return truth.with(at, (truth[at] ?? 0) ^ 1);
+    };
+  }
+
+  it.each([
+    ["the last receipt", 9],
+    ["a receipt that its stream went on behind", 5],
+  ])("fetches wrong bytes again, ever more rarely, and notes in the alarm that they came right: %s", async (_, seq) => {
+    const log = streamLog();
+    let now = 1_700_000_100_000;
+    lieAbout(log, log.entries[2 + seq] ?? new Uint8Array(1));
+    const { follower, book, alarms } = await followLog(log, undefined, { nowMs: () => now });
+    const bundles = (): number => log.requests.filter((path) => path.startsWith("tile/entries/")).length;
+    const stepAfter = async (ms: number): Promise<number> => {
+      now += ms;
+      const before = bundles();
+      expect(await follower.step()).toBe("current");
+      return bundles() - before;
+    };
+    expect(await stepAfter(0)).toBe(1);
+    expect(await stepAfter(59_000)).toBe(0);
+    expect(await stepAfter(1000)).toBe(1);
+    expect(await stepAfter(60_000)).toBe(0);
+    expect(await stepAfter(60_000)).toBe(1);
+    const mismatch = async (): Promise<unknown> => (await alarms()).find(({ kind }) => kind === "entry-mismatch");
+    expect(await mismatch()).toMatchObject({ index: 2 + seq, count: 3 });
+    expect(await receiptRows(book.rows)).toHaveLength(9);
+    log.lie = () => undefined;
+    expect(await stepAfter(240_000)).toBe(1);
+    const resolved = { note: "fetch 4 gave the bytes that are in the tree", time: formatTimestamp(now) };
+    expect(await mismatch()).toMatchObject({ count: 3, resolved });
+    const rows = await receiptRows(book.rows);
+    expect(rows.map((row) => row.seq)).toEqual(Array.from({ length: 10 }, (_, i) => i));
+    const pass = { verdict: "pass" };
+    for (const { checks } of rows) expect(checks).toEqual({ inclusion: pass, signature: pass, continuity: pass });
+    for (const alarm of await alarms()) {
+      if (alarm.kind !== "seal-mismatch") expect(alarm.resolved).toBeDefined();
+    }
+    const [stream] = await book.rows.getMany([streamKey(rows[0]?.stream ?? "")]);
+    expect(parseRow(stream ?? new Uint8Array(0), streamRowShape)).toMatchObject({ gaps: [], receipts: 10, faults: 0 });
+    expect(await stepAfter(10 * 86_400_000)).toBe(0);
   });
 
   it.each([

@@ -24,9 +24,14 @@ export interface Following {
 export async function followLog(
   log: AuditedLog,
   rows: RowStore = new MemoryRows(),
-  options: { readonly token?: string; readonly staleWitnessSeconds?: number; readonly policy?: string } = {},
+  options: {
+    readonly token?: string;
+    readonly staleWitnessSeconds?: number;
+    readonly policy?: string;
+    readonly nowMs?: () => number;
+  } = {},
 ): Promise<Following> {
-  const book = await LedgerBook.open(rows, { nowMs: () => 1_700_000_100_000 }, () => undefined);
+  const book = await LedgerBook.open(rows, { nowMs: options.nowMs ?? (() => 1_700_000_100_000) }, () => undefined);
   const { signal } = new AbortController();
   const reader = makeLedgerReader({
     url: "http://log.test",
