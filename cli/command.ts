@@ -28,6 +28,8 @@ export interface Arguments {
   readonly text: (name: string) => string | undefined;
   /** The value of `--name`. @throws {UsageError} if it is absent */
   readonly required: (name: string) => string;
+  /** Every value of a `--name` that may be given more than once. */
+  readonly texts: (name: string) => readonly string[];
   readonly flag: (name: string) => boolean;
 }
 
@@ -52,6 +54,10 @@ export function readArguments(args: readonly string[], options: Options, maxPosi
       const value = text(name);
       if (value === undefined) throw new UsageError(`--${name} is required`);
       return value;
+    },
+    texts: (name) => {
+      const value = values[name];
+      return typeof value === "object" ? value.filter((each) => typeof each === "string") : [];
     },
     flag: (name) => values[name] === true,
   };

@@ -5,6 +5,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { apiCommand } from "./commands/api.ts";
 import { backupCommand } from "./commands/backup.ts";
 import { bundleCommand } from "./commands/bundle.ts";
+import { checkForkCommand } from "./commands/check-fork.ts";
 import { exportCommand } from "./commands/export.ts";
 import { fsckCommand } from "./commands/fsck.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly Command[] = [
   apiCommand,
   bundleCommand,
   verifyCommand,
+  checkForkCommand,
   keygenCommand,
   fsckCommand,
   reindexCommand,

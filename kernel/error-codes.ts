@@ -62,6 +62,7 @@ export const ERROR_CODES = {
   ERR_CHECKPOINT: "not a checkpoint: origin, size, root hash, each on its line (C2SP tlog-checkpoint)",
   ERR_COSIGNATURE: "a cosignature of another length or with a time that its type does not allow",
   ERR_DECIMAL: "not a decimal below 2^64 without sign or leading zero",
+  ERR_FORK_EVIDENCE: "evidence of a fork that proves none",
   ERR_KEY_NAME: "a key name that is empty or holds a space, a plus sign or a control character",
   ERR_LOG_PROOF: "not a log proof (C2SP tlog-proof)",
   ERR_LOG_SIGNATURE: "a checkpoint that no trusted key of its log signed",

@@ -8,7 +8,7 @@ import { ed25519, mlDsa44 } from "#crypto";
 import { concat, formatUint64, formatUtf8 } from "../bytes.ts";
 import { formatSignatureLine } from "../note/signed-note.ts";
 import { makeVerifierKey, type VerifierKey } from "../note/verifier-key.ts";
-import { checkpointMessage } from "./cosignature.ts";
+import { checkpointMessage, type SubtreeStatement, subtreeMessage } from "./cosignature.ts";
 
 /** Signs note texts; no time is involved. */
 export interface NoteSigner {
@@ -27,7 +27,16 @@ export interface Cosigner {
    * @throws {FormatError} ERR_COSIGNATURE; for 0x06 also as `parseCheckpoint`
    */
   readonly cosign: (text: string, timestampSeconds: bigint) => string;
+  /**
+   * The line (with LF) over a subtree, with time zero: no claim of freshness. Only keys of type 0x06 can sign subtrees.
+   *
+   * @throws {FormatError} ERR_COSIGNATURE
+   */
+  readonly cosignSubtree?: (subtree: Subtree) => string;
 }
+
+/** A range of leaves of a log. */
+export type Subtree = Omit<SubtreeStatement, "cosigner" | "timestampSeconds">;
 
 /**
  * The Ed25519 signer of a log (0x01). The name must be the log's origin.
@@ -62,5 +71,10 @@ export function makeCosigner(name: string, type: 0x04 | 0x06, seed: Uint8Array):
     const signature = sign(checkpointMessage({ name, type }, text, timestampSeconds));
     return formatSignatureLine(name, key.keyId, concat(formatUint64(timestampSeconds), signature));
   };
-  return { key, cosign };
+  if (type === 0x04) return { key, cosign };
+  const cosignSubtree = (subtree: Subtree): string => {
+    const signature = sign(subtreeMessage({ cosigner: name, timestampSeconds: 0n, ...subtree }));
+    return formatSignatureLine(name, key.keyId, concat(formatUint64(0n), signature));
+  };
+  return { key, cosign, cosignSubtree };
 }
