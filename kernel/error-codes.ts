@@ -161,6 +161,9 @@ export const ERROR_CODES = {
   ERR_ADD_CHECKPOINT: "not the body of an add-checkpoint request (C2SP tlog-witness)",
   ERR_ADD_ENTRIES: "not the body of an add-entries request (C2SP tlog-mirror)",
   ERR_SIGNER_KEY: "not a private note key: PRIVATE+KEY+name+id+base64",
+  ERR_SIGN_SUBTREE: "not the body of a sign-subtree request (C2SP tlog-witness)",
+  ERR_WITNESS_COSIGNATURE: "a checkpoint without a cosignature of this witness by a key that can sign subtrees",
+  ERR_WITNESS_ROLLBACK: "a witness's state that is older than what the witness has cosigned; an operator must decide",
   ERR_WITNESS_STATE: "a witness's state that is damaged, or that could not be written durably",
   // the command and its files
   ERR_CONFIG: "a configuration whose members are well-formed and contradict each other",

@@ -1,66 +1,126 @@
-/** HTTP of a witness: the C2SP paths, health, metrics. Bodies are bounded; errors are one line of text, `<code>: <why>`. */
+/**
+ * HTTP of a witness: the C2SP paths, evidence, health, metrics, reload. Bodies are bounded; errors are one line of text,
+ * `<code>: <why>`.
+ */
 
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
-import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
-import { Counter, collectDefaultMetrics, Registry } from "prom-client";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { MAX_REQUEST_BYTES } from "../kernel/add-checkpoint.ts";
 import type { ErrorCode } from "../kernel/error-codes.ts";
+import { isCodedError } from "../kernel/errors.ts";
+import { TEXT, tooMany, type WitnessAnswer } from "./answer.ts";
+import type { EvidenceShelf } from "./evidence.ts";
+import type { WitnessMetrics } from "./metrics.ts";
+import { sourceOf } from "./rate-limit.ts";
+import { MAX_SUBTREE_BYTES } from "./sign-subtree.ts";
 import type { Witness } from "./witness.ts";
 
 /** What the routes are made of. */
 export interface WitnessHttpOptions {
   readonly witness: Witness;
-  /** Milliseconds until this log may be asked again; 0 if now. The key is the origin line of the request, unchecked. */
-  readonly waitMs: (origin: string) => number;
+  readonly evidence: EvidenceShelf;
+  readonly metrics: WitnessMetrics;
+  /** True if a key of the witness can sign subtrees: else there is no such route. */
+  readonly signsSubtrees: boolean;
+  /** True while an operator must decide whether the state is the newest. */
+  readonly isSuspended: () => boolean;
+  /** Milliseconds until this source may ask again; 0 if now. */
+  readonly sourceWaitMs: (source: string) => number;
+  /** Reads the log list again; the route needs the token. */
+  readonly reload?: { readonly token: string; readonly run: () => Promise<number> };
   /** Told of every answer: never bodies. */
-  readonly onAnswer: (fields: { readonly status: number; readonly code: string }) => void;
+  readonly onAnswer: (fields: { readonly route: string; readonly status: number; readonly code: string }) => void;
 }
 
-const TEXT = "text/plain; charset=utf-8";
-const ORIGIN_SCAN_BYTES = 4096;
 /** A request that takes longer to arrive is cut: half-open requests hold memory. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 72_000;
 const MAX_CONNECTIONS = 10_000;
 
 /** Builds the server; `listen` is the caller's. */
-export function makeWitnessServer({ witness, waitMs, onAnswer }: WitnessHttpOptions): FastifyInstance {
+export function makeWitnessServer(options: WitnessHttpOptions): FastifyInstance {
   const server = makeServer();
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const answers = new Counter({
-    name: "countersign_witness_answers_total",
-    help: "Answers to add-checkpoint by status and code",
-    labelNames: ["status", "code"],
-    registers: [registry],
-  });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  protocolRoutes(server, options);
+  evidenceRoutes(server, options);
+  operationsRoutes(server, options);
+  return server;
+}
 
-  server.post("/add-checkpoint", async (request, reply) => {
-    const body = request.body instanceof Uint8Array ? new Uint8Array(request.body) : new Uint8Array(0);
-    const wait = waitMs(originLine(body));
-    if (wait > 0) return tooMany(reply, wait);
-    const answer = await witness.addCheckpoint(body);
-    answers.inc({ status: answer.status, code: answer.code });
-    onAnswer({ status: answer.status, code: answer.code });
-    if (answer.status === 429) reply.header("Retry-After", "1");
-    return reply.code(answer.status).type(answer.contentType).send(answer.body);
-  });
+/** SPEC tlog-witness: submission and monitoring; both prefixes are the server's root. */
+function protocolRoutes(server: FastifyInstance, { witness, signsSubtrees, ...options }: WitnessHttpOptions): void {
+  const serve = (route: string, ask: (body: Uint8Array) => Promise<WitnessAnswer>) => {
+    return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+      const wait = options.sourceWaitMs(sourceOf(request.ip));
+      const answer = wait > 0 ? tooMany("too many requests of this source", wait) : await ask(bodyOf(request));
+      options.metrics.countAnswer(route, answer);
+      options.onAnswer({ route, status: answer.status, code: answer.code });
+      const { status, contentType, body, retryAfterMs } = answer;
+      if (retryAfterMs !== undefined) reply.header("Retry-After", String(Math.ceil(retryAfterMs / 1000)));
+      return reply.code(status).type(contentType).send(body);
+    };
+  };
+  server.post("/add-checkpoint", serve("add-checkpoint", witness.addCheckpoint));
+  if (signsSubtrees) {
+    server.post("/sign-subtree", { bodyLimit: MAX_SUBTREE_BYTES }, serve("sign-subtree", witness.signSubtree));
+  }
   server.get<{ Params: { hash: string } }>("/:hash/checkpoint", async (request, reply) => {
     const note = witness.checkpoint(request.params.hash);
     if (note === undefined)
       return sendFault(reply, 404, "ERR_NOT_FOUND", "no checkpoint of such a log was cosigned here");
     return reply.header("Cache-Control", "no-cache").type(TEXT).send(note);
   });
+}
+
+/** Evidence is for everybody: whoever trusts the log must be able to see it. */
+function evidenceRoutes(server: FastifyInstance, { evidence }: WitnessHttpOptions): void {
+  server.get("/evidence", async (_request, reply) =>
+    reply.header("Cache-Control", "no-cache").send({ evidence: evidence.names }),
+  );
+  server.get<{ Params: { name: string } }>("/evidence/:name", async (request, reply) => {
+    const document = await evidence.read(request.params.name);
+    if (document === undefined) return sendFault(reply, 404, "ERR_NOT_FOUND", "no such evidence is kept here");
+    const isFork = request.params.name.endsWith(".fork");
+    return reply
+      .type(isFork ? "application/json; charset=utf-8" : "application/octet-stream")
+      .send(Buffer.from(document));
+  });
+}
+
+function operationsRoutes(server: FastifyInstance, options: WitnessHttpOptions): void {
+  const { witness, metrics, reload, isSuspended } = options;
   server.get("/healthz", async () => ({ status: "ok" }));
   server.get("/readyz", async (_request, reply) => {
-    return witness.isHealthy()
-      ? { status: "ready" }
-      : reply.code(503).send({ status: "failed", code: "ERR_WITNESS_STATE" });
+    if (!witness.isHealthy()) return reply.code(503).send({ status: "failed", code: "ERR_WITNESS_STATE" });
+    if (isSuspended()) return reply.code(503).send({ status: "suspended", code: "ERR_WITNESS_ROLLBACK" });
+    return { status: "ready" };
   });
-  server.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
-  return server;
+  server.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  if (reload === undefined) return;
+  server.post("/reload", async (request, reply) => {
+    if (!hasToken(request, reload.token)) {
+      reply.header("www-authenticate", "Bearer");
+      return sendFault(reply, 401, "ERR_TOKEN", "want the operator's token");
+    }
+    try {
+      return { logs: await reload.run() };
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      return sendFault(reply, 422, error.code, `${error.message}; the list before it stays`);
+    }
+  });
+}
+
+function bodyOf(request: FastifyRequest): Uint8Array {
+  return request.body instanceof Uint8Array ? request.body : new Uint8Array(0);
+}
+
+/** Digests are compared, so that neither length nor prefix shows in time. */
+function hasToken(request: FastifyRequest, token: string): boolean {
+  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(request.headers.authorization ?? ""), digest(`Bearer ${token}`));
 }
 
 /** A server without routes: limits, and faults that never reach a route. */
@@ -102,15 +162,4 @@ function answerNoHttp(error: Error & { readonly code: string }, socket: Socket):
 
 function sendFault(reply: FastifyReply, status: number, code: ErrorCode, why: string): FastifyReply {
   return reply.code(status).type(TEXT).send(`${code}: ${why}\n`);
-}
-
-function tooMany(reply: FastifyReply, waitMs: number): FastifyReply {
-  reply.header("Retry-After", String(Math.ceil(waitMs / 1000)));
-  return sendFault(reply, 429, "ERR_QUEUE_FULL", "too many requests for this log");
-}
-
-/** The line behind the first empty one: the origin, if the body is what it should be. */
-function originLine(body: Uint8Array): string {
-  const text = new TextDecoder().decode(body.subarray(0, ORIGIN_SCAN_BYTES));
-  return /\n\n([^\n]*)\n/u.exec(text)?.[1] ?? "";
 }

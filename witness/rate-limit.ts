@@ -1,9 +1,13 @@
-/** A bound on requests per log: a bucket that refills with time, on an injected clock. */
+/** Bounds on requests, one for each key: buckets that refill with time, on an injected clock. */
 
 /** Takes one request's place, or says how long to wait. */
 export interface RateLimit {
-  /** 0 if the request may go on, else the milliseconds after which one may. */
-  readonly take: (key: string) => number;
+  /**
+   * 0 if the request may go on, else the milliseconds after which one may.
+   *
+   * @param perMinute  requests a minute for this key; a full minute's worth may come at once
+   */
+  readonly take: (key: string, perMinute: number) => number;
 }
 
 const MINUTE_MS = 60_000;
@@ -14,17 +18,24 @@ interface Bucket {
 }
 
 /**
- * @param perMinute  requests a minute for each key; a full minute's worth may come at once
- * @param keys  the keys that are limited one by one; all others share one bucket, so the memory is bounded
+ * @param maxKeys  keys that are remembered, so the memory is bounded; the one that was asked for least recently is
+ *   forgotten, and is full when it comes again
  * @param nowMs  milliseconds of a clock that does not jump back
  */
-export function makeRateLimit(perMinute: number, keys: readonly string[], nowMs: () => number): RateLimit {
-  const full = (): Bucket => ({ tokens: perMinute, filledAtMs: nowMs() });
-  const others = full();
-  const buckets = new Map(keys.map((key) => [key, full()]));
+export function makeRateLimit(maxKeys: number, nowMs: () => number): RateLimit {
+  const buckets = new Map<string, Bucket>();
+  const bucketOf = (key: string, perMinute: number): Bucket => {
+    const bucket = buckets.get(key) ?? { tokens: perMinute, filledAtMs: nowMs() };
+    // Behind the others, so that the first one is the least recent.
+    buckets.delete(key);
+    buckets.set(key, bucket);
+    const [oldest] = buckets.keys();
+    if (buckets.size > maxKeys && oldest !== undefined) buckets.delete(oldest);
+    return bucket;
+  };
   return {
-    take: (key) => {
-      const bucket = buckets.get(key) ?? others;
+    take: (key, perMinute) => {
+      const bucket = bucketOf(key, perMinute);
       const now = nowMs();
       bucket.tokens = Math.min(perMinute, bucket.tokens + ((now - bucket.filledAtMs) * perMinute) / MINUTE_MS);
       bucket.filledAtMs = now;
@@ -33,4 +44,20 @@ export function makeRateLimit(perMinute: number, keys: readonly string[], nowMs:
       return 0;
     },
   };
+}
+
+/**
+ * Who a request counts for: an IPv4 address, or the network of 64 bits of an IPv6 address, which one site has to itself.
+ *
+ * @param address  as the socket gives it
+ */
+export function sourceOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/u.exec(address)?.[1];
+  if (mapped !== undefined || !address.includes(":")) return mapped ?? address;
+  const [head = "", tail] = address.split("%")[0]?.split("::") ?? [];
+  const groups = (text: string | undefined): readonly string[] => (text ? text.split(":") : []);
+  const [before, after] = [groups(head), groups(tail)];
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  const all = [...before, ...Array.from({ length: zeros }, () => "0"), ...after];
+  return `${all.slice(0, 4).join(":")}::/64`;
 }

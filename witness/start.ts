@@ -1,15 +1,19 @@
-/** Starts a witness: state folder, keys, server. */
+/** Starts a witness: state folder, fence, keys, list of logs, server. */
 
 import type { FastifyInstance } from "fastify";
-import { makeCosigner } from "../kernel/checkpoint/note-signer.ts";
-import { FormatError, StoreError } from "../kernel/errors.ts";
+import { type Cosigner, makeCosigner } from "../kernel/checkpoint/note-signer.ts";
+import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
-import type { WitnessConfig } from "./config.ts";
+import { joinLogs, type WitnessConfig } from "./config.ts";
+import { EvidenceShelf } from "./evidence.ts";
+import { type Fence, openFence } from "./fence.ts";
 import { makeWitnessServer } from "./http.ts";
+import { WitnessMetrics } from "./metrics.ts";
 import { makeRateLimit } from "./rate-limit.ts";
-import { openStateFolder } from "./state-folder.ts";
-import { createWitness } from "./witness.ts";
+import { StateBook } from "./state-book.ts";
+import { openFenceFile, openStateFolder, type StateFolder } from "./state-folder.ts";
+import { createWitness, type Witness, type WitnessedLog } from "./witness.ts";
 
 /** Structured logging; never bodies or keys. */
 export interface Logger {
@@ -25,11 +29,26 @@ export interface RunningService {
   readonly close: () => Promise<void>;
 }
 
+/** A witness that listens. */
+export interface RunningWitness extends RunningService {
+  /**
+   * Reads the log list again; a bad one is refused, said, and changes nothing.
+   *
+   * @returns the number of logs
+   * @throws {FormatError | StoreError} what is wrong with the list
+   */
+  readonly reload: () => Promise<number>;
+}
+
 /** A configuration with its secrets and the outside world. */
 export interface StartWitnessOptions {
   readonly config: WitnessConfig;
   readonly keys: readonly SignerKey[];
   readonly logger: Logger;
+  /** Reads what `logs_path` names, now and at each reload; default: nothing. */
+  readonly readLogs?: () => readonly WitnessedLog[];
+  /** Token of `POST /reload`. */
+  readonly operatorToken?: string;
   /** Milliseconds since 1970. */
   readonly nowMs?: () => number;
 }
@@ -37,57 +56,154 @@ export interface StartWitnessOptions {
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 4210;
 const DEFAULT_REQUESTS_PER_MINUTE = 600;
+const DEFAULT_SOURCE_REQUESTS_PER_MINUTE = 6000;
+const MAX_SOURCES = 65_536;
+const MAX_LOGS = 20_000;
 const CLOSE_GRACE_MS = 3000;
 
 /**
  * Opens the state, listens, and serves.
  *
- * @throws {FormatError} ERR_CONFIG if a key is not a witness's
- * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_WITNESS_STATE, ERR_SERVICE_START (the address is taken or not ours)
+ * @throws {FormatError} ERR_CONFIG if a key is not a witness's, or what is wrong with the list of logs
+ * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_WITNESS_STATE, ERR_WITNESS_ROLLBACK, ERR_SERVICE_START (the address is taken
+ *   or not ours)
  */
-export async function startWitness(options: StartWitnessOptions): Promise<RunningService> {
-  const { config, keys, logger, nowMs = Date.now } = options;
-  const cosigners = keys.map(({ name, type, seed }) => {
+export async function startWitness(options: StartWitnessOptions): Promise<RunningWitness> {
+  const cosigners = makeCosigners(options.keys);
+  const logs = readLogs(options);
+  const opened = await openWitnessState(options.config);
+  try {
+    const { book, folder } = opened;
+    const evidence = await EvidenceShelf.open(folder);
+    const witness = makeWitness(options, { book, evidence, cosigners, logs });
+    const { server, reload } = serve(options, { book, evidence, witness, cosigners });
+    const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options.config.listen ?? {};
+    const url = await listenOn(server, host, port);
+    const keys = cosigners.map(({ key }) => formatVerifierKey(key));
+    options.logger.info({ url, keys, logs: logs.length }, "witness listens");
+    if (book.isSuspended)
+      options.logger.error({ code: "ERR_WITNESS_ROLLBACK" }, "logs are refused: an operator must decide");
+    return { url, reload, close: () => closeAll(server, opened) };
+  } catch (error) {
+    await opened.release();
+    throw error;
+  }
+}
+
+/** State that is open. */
+export interface OpenState {
+  readonly folder: StateFolder;
+  readonly book: StateBook;
+  readonly release: () => Promise<void>;
+}
+
+/** Opens the state with its fence. @throws {StoreError} ERR_FOLDER_LOCKED, ERR_WITNESS_STATE, ERR_WITNESS_ROLLBACK */
+async function openWitnessState({ data_dir, fence_file }: WitnessConfig): Promise<OpenState> {
+  const folder = await openStateFolder(data_dir);
+  const file = fence_file === undefined ? undefined : openFenceFile(fence_file);
+  const release = async (): Promise<void> => {
+    await file?.close();
+    await folder.release();
+  };
+  try {
+    const fence: Fence | undefined = file === undefined ? undefined : await openFence(file);
+    return { folder, book: await StateBook.open(folder, fence), release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** The cosigners of private note keys. @throws {FormatError} ERR_CONFIG if one is a log's */
+export function makeCosigners(keys: readonly SignerKey[]): readonly Cosigner[] {
+  return keys.map(({ name, type, seed }) => {
     if (type === 0x01) throw new FormatError("ERR_CONFIG", `key_files: ${name} is a log's key, want type 4 or 6`);
     return makeCosigner(name, type, seed);
   });
-  const folder = await openStateFolder(config.data_dir);
-  try {
-    const witness = await createWitness({
-      store: folder,
-      logs: config.logs,
-      cosigners,
-      nowSeconds: () => BigInt(Math.floor(nowMs() / 1000)),
-      onFatal: (error) => logger.error({ code: error.code }, "the state could not be written; nothing more is signed"),
-    });
-    const perMinute = config.requests_per_minute ?? DEFAULT_REQUESTS_PER_MINUTE;
-    const limit = makeRateLimit(
-      perMinute,
-      config.logs.map(({ origin }) => origin),
-      () => performance.now(),
-    );
-    const server = makeWitnessServer({
-      witness,
-      waitMs: limit.take,
-      onAnswer: (fields) => (fields.status === 200 ? undefined : logger.warn(fields, "add-checkpoint refused")),
-    });
-    const { host = DEFAULT_HOST, port = DEFAULT_PORT } = config.listen ?? {};
-    const url = await listenOn(server, host, port);
-    logger.info({ url, keys: cosigners.map(({ key }) => formatVerifierKey(key)) }, "witness listens");
-    return {
-      url,
-      close: async () => {
-        // A body that is still not there after the grace time is cut off.
-        const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS);
-        await server.close();
-        clearTimeout(cut);
-        await folder.release();
-      },
-    };
-  } catch (error) {
-    await folder.release();
-    throw error;
-  }
+}
+
+function readLogs({ config, readLogs: read }: StartWitnessOptions): readonly WitnessedLog[] {
+  return joinLogs([config.logs ?? [], read?.() ?? []]);
+}
+
+interface Parts {
+  readonly book: StateBook;
+  readonly evidence: EvidenceShelf;
+  readonly cosigners: readonly Cosigner[];
+}
+
+function makeWitness(options: StartWitnessOptions, parts: Parts & { readonly logs: readonly WitnessedLog[] }): Witness {
+  const { logger } = options;
+  const limit = makeRateLimit(MAX_LOGS, () => performance.now());
+  const perMinute = options.config.requests_per_minute ?? DEFAULT_REQUESTS_PER_MINUTE;
+  return createWitness({
+    ...parts,
+    nowSeconds: nowSeconds(options),
+    waitMs: ({ origin, requests_per_minute }) => limit.take(origin, requests_per_minute ?? perMinute),
+    onFatal: ({ code }) => logger.error({ code }, "the state could not be written; nothing more is signed"),
+    onRollback: (why) =>
+      logger.error({ code: "ERR_WITNESS_ROLLBACK", why }, "the state is older than what was cosigned"),
+    onEvidence: (log, kept) =>
+      logger.warn({ log, kept: kept ?? "known" }, "a signed checkpoint contradicts the recorded one"),
+  });
+}
+
+function serve(
+  options: StartWitnessOptions,
+  { book, evidence, witness, cosigners }: Parts & { readonly witness: Witness },
+): { readonly server: FastifyInstance; readonly reload: () => Promise<number> } {
+  const { config, logger, operatorToken } = options;
+  const sources = makeRateLimit(MAX_SOURCES, () => performance.now());
+  const perSource = config.requests_per_minute_per_source ?? DEFAULT_SOURCE_REQUESTS_PER_MINUTE;
+  const isSuspended = (): boolean => book.isSuspended;
+  const metrics = new WitnessMetrics({
+    logs: witness.status,
+    nowSeconds: nowSeconds(options),
+    evidence: () => evidence.names.length,
+    isSuspended,
+  });
+  const reload = makeReload(options, witness, metrics);
+  const server = makeWitnessServer({
+    witness,
+    evidence,
+    metrics,
+    isSuspended,
+    signsSubtrees: cosigners.some(({ cosignSubtree }) => cosignSubtree !== undefined),
+    sourceWaitMs: (source) => sources.take(source, perSource),
+    ...(operatorToken === undefined ? {} : { reload: { token: operatorToken, run: reload } }),
+    onAnswer: (fields) => (fields.status === 200 ? undefined : logger.warn(fields, "a request was refused")),
+  });
+  return { server, reload };
+}
+
+function makeReload(options: StartWitnessOptions, witness: Witness, metrics: WitnessMetrics): () => Promise<number> {
+  return async () => {
+    try {
+      const logs = readLogs(options);
+      witness.setLogs(logs);
+      metrics.countReload("done");
+      options.logger.info({ logs: logs.length }, "the list of logs was read again");
+      return logs.length;
+    } catch (error) {
+      metrics.countReload("refused");
+      const why = isCodedError(error) ? { code: error.code, why: error.message } : { err: error };
+      options.logger.error(why, "the list of logs was refused; the one before it stays");
+      throw error;
+    }
+  };
+}
+
+function nowSeconds({ nowMs = Date.now }: StartWitnessOptions): () => bigint {
+  return () => BigInt(Math.floor(nowMs() / 1000));
+}
+
+async function closeAll(server: FastifyInstance, { book, release }: OpenState): Promise<void> {
+  // A body that is still not there after the grace time is cut off.
+  const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS);
+  await server.close();
+  clearTimeout(cut);
+  await book.close();
+  await release();
 }
 
 async function listenOn(server: FastifyInstance, host: string, port: number): Promise<string> {

@@ -4,11 +4,12 @@
  */
 
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Level } from "level";
 import { StoreError } from "../kernel/errors.ts";
-import type { StateFiles } from "./store.ts";
+import type { FenceFile } from "./fence.ts";
+import type { StateFiles } from "./state-files.ts";
 
 /** Files below a folder that this process has to itself. */
 export interface StateFolder extends StateFiles {
@@ -22,16 +23,86 @@ export interface StateFolder extends StateFiles {
  * @throws {StoreError} ERR_FOLDER_LOCKED if another process holds it
  */
 export async function openStateFolder(folder: string): Promise<StateFolder> {
-  const evidence = join(folder, "evidence");
-  await mkdir(evidence, { recursive: true, mode: 0o700 });
-  const release = await takeLock(folder);
+  await mkdir(join(folder, "evidence"), { recursive: true, mode: 0o700 });
+  const unlock = await takeLock(folder);
+  const appending = new AppendFiles(folder);
   return {
     read: (name) => readIfThere(join(folder, name)),
-    replace: (name, content) => replaceDurably(folder, name, content),
-    listEvidence: () => readdir(evidence),
-    addEvidence: (name, content) => replaceDurably(evidence, name, content),
-    release,
+    list: (below) => readdir(join(folder, below)),
+    replace: async (name, content) => {
+      await appending.close(name);
+      await replaceDurably(join(folder, name), content);
+    },
+    append: (name, content, sync) => appending.append(name, content, sync),
+    remove: (name) => rm(join(folder, name), { force: true }),
+    release: async () => {
+      await appending.closeAll();
+      await unlock();
+    },
   };
+}
+
+/** The fence at `path`; its folder must be there, so that a disk that is not mounted is noticed. */
+export function openFenceFile(path: string): FenceFile {
+  let handle: FileHandle | undefined;
+  return {
+    read: () => readIfThere(path),
+    write: async (bytes, offset) => {
+      handle ??= await openOrMake(path);
+      await handle.write(bytes, 0, bytes.length, offset);
+      await handle.datasync();
+    },
+    close: async () => {
+      await handle?.close();
+      handle = undefined;
+    },
+  };
+}
+
+/** Files that stay open for appending until they are replaced. */
+class AppendFiles {
+  readonly #folder: string;
+  readonly #open = new Map<string, { readonly handle: FileHandle; end: number }>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async append(name: string, content: Uint8Array, sync: boolean): Promise<void> {
+    const file = this.#open.get(name) ?? (await this.#begin(name));
+    const { bytesWritten } = await file.handle.write(content, 0, content.length, file.end);
+    if (bytesWritten !== content.length) throw new Error(`${bytesWritten} of ${content.length} bytes were written`);
+    file.end += content.length;
+    if (sync) await file.handle.datasync();
+  }
+
+  async close(name: string): Promise<void> {
+    const file = this.#open.get(name);
+    this.#open.delete(name);
+    await file?.handle.close();
+  }
+
+  async closeAll(): Promise<void> {
+    for (const name of [...this.#open.keys()]) await this.close(name);
+  }
+
+  async #begin(name: string): Promise<{ readonly handle: FileHandle; end: number }> {
+    const handle = await open(join(this.#folder, name), "r+");
+    const file = { handle, end: (await handle.stat()).size };
+    this.#open.set(name, file);
+    return file;
+  }
+}
+
+async function openOrMake(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "r+");
+  } catch (error) {
+    if (!hasCode(error, "ENOENT")) throw error;
+    const handle = await open(path, "wx+", 0o600);
+    await syncFolder(dirname(path));
+    return handle;
+  }
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
@@ -44,23 +115,25 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
 }
 
 /** Temporary file, fsync, rename, fsync of the folder: a crash leaves the old content or the new one. */
-async function replaceDurably(folder: string, name: string, content: Uint8Array): Promise<void> {
-  const temporary = join(folder, `${name}.tmp`);
+async function replaceDurably(path: string, content: Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`;
   const file = await open(temporary, "w", 0o600);
-  await syncAndClose(file, async () => {
-    await file.writeFile(content);
-  });
-  await rename(temporary, join(folder, name));
-  const parent = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  await syncAndClose(parent, async () => undefined);
-}
-
-async function syncAndClose(file: FileHandle, write: () => Promise<void>): Promise<void> {
   try {
-    await write();
+    await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
+  }
+  await rename(temporary, path);
+  await syncFolder(dirname(path));
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -16,7 +16,7 @@ import { formatSignerKey, makeSignerKey } from "../../kernel/note/signer-key.ts"
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import type { WitnessedCheckpoint } from "../../kernel/witness-policy.ts";
 import type { RunningService } from "../../ledger/service.ts";
-import { originHash } from "../../witness/store.ts";
+import { originHash } from "../../witness/state-book.ts";
 import { readEntries, readPublished } from "../support/ledger-reader.ts";
 import { eventually, LEDGER_KEYS, LEDGER_ORIGIN, READER_TOKEN } from "../support/ledger-service.ts";
 import { Submitter, segmentOf } from "../support/ledger-submitter.ts";

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatAddCheckpoint } from "../../kernel/add-checkpoint.ts";
 import { makeSignerKey } from "../../kernel/note/signer-key.ts";
 import { type RunningService, startWitness } from "../../witness/start.ts";
-import { originHash } from "../../witness/store.ts";
+import { originHash } from "../../witness/state-book.ts";
 import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { makeSmallLog } from "../support/small-log.ts";
 

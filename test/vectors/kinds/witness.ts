@@ -3,8 +3,10 @@
 import { makeCosigner } from "../../../kernel/checkpoint/note-signer.ts";
 import { openNote } from "../../../kernel/checkpoint/open-note.ts";
 import { parseVerifierKey, type VerifierKey } from "../../../kernel/note/verifier-key.ts";
-import type { StateFiles } from "../../../witness/store.ts";
+import { EvidenceShelf } from "../../../witness/evidence.ts";
+import { StateBook } from "../../../witness/state-book.ts";
 import { createWitness, type Witness } from "../../../witness/witness.ts";
+import { makeMemoryStateFiles } from "../../support/memory-state-files.ts";
 import {
   type CaseFile,
   type CaseResult,
@@ -24,27 +26,17 @@ const COSIGNERS = [
 ];
 const NOW_SECONDS = 1_800_000_000n;
 
-/** Files that live as long as one run of the cases. */
-function memoryFiles(): StateFiles {
-  const files = new Map<string, Uint8Array>();
-  const evidence = new Set<string>();
-  return {
-    read: async (name) => files.get(name),
-    replace: async (name, content) => {
-      files.set(name, content);
-    },
-    listEvidence: async () => [...evidence],
-    addEvidence: async (name) => {
-      evidence.add(name);
-    },
-  };
-}
-
 async function* addCheckpoint(file: CaseFile): AsyncGenerator<CaseResult> {
   const logKey = parseVerifierKey(textOf(file.document, "log_vkey"));
   const log = { origin: textOf(file.document, "origin"), keys: [logKey] };
-  const options = { store: memoryFiles(), logs: [log], cosigners: COSIGNERS, nowSeconds: () => NOW_SECONDS };
-  const witness = await createWitness(options);
+  const files = makeMemoryStateFiles();
+  const witness = createWitness({
+    book: await StateBook.open(files),
+    evidence: await EvidenceShelf.open(files),
+    logs: [log],
+    cosigners: COSIGNERS,
+    nowSeconds: () => NOW_SECONDS,
+  });
   let last = "";
   for (const one of file.cases) {
     const expected = pick(one, {
