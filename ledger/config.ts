@@ -1,5 +1,6 @@
 /** Configuration of a ledger: one JSON file, every member checked, unknown ones refused (docs/ledger.md). */
 
+import { FormatError } from "../kernel/errors.ts";
 import { type AdmissionPolicy, admissionPolicyShape, type LogKind } from "../kernel/genesis.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import { originShape } from "../kernel/receipt/stream-open.ts";
@@ -15,7 +16,7 @@ import {
   type Shape,
   string,
 } from "../kernel/shape.ts";
-import { parseWitnessPolicy } from "../kernel/witness-policy.ts";
+import { MAX_POLICY_CHARACTERS, parseWitnessPolicy } from "../kernel/witness-policy.ts";
 import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
 import { type TraceConfig, traceConfigShape } from "./trace/config.ts";
 
@@ -53,6 +54,8 @@ export type LedgerConfig = {
   readonly witness_ms?: number;
   /** Bound of one request to a witness. Default 2000. */
   readonly witness_timeout_ms?: number;
+  /** Publish what only the log signed once a quorum has been missing for so long. Default: never. */
+  readonly publish_without_quorum_after_seconds?: number;
   /** Logs of receipts only: registers COSE statements and answers with COSE receipts. Default: it does not. */
   readonly scitt?: ScittConfig;
   /** Logs of receipts only: takes trust records and revocations. Default: it does not. */
@@ -70,7 +73,13 @@ export const LEDGER_DEFAULTS = {
 
 const path = string({ pattern: /^[^\0]+$/, maxLength: 4096, description: "a path" });
 
-const shape: Shape<LedgerConfig> = object<LedgerConfig>({
+/** The file as it is written: the policy as text, or the path of a file that holds it. */
+type ConfigFile = Omit<LedgerConfig, "witness_policy"> & {
+  readonly witness_policy?: string;
+  readonly witness_policy_file?: string;
+};
+
+const shape: Shape<ConfigFile> = object<ConfigFile>({
   listen: object<Listen>({
     host: optional(string({ pattern: /^[^\s/]+$/, maxLength: 255, description: "a host name or address" })),
     port: optional(integer({ max: 65_535 })),
@@ -80,13 +89,8 @@ const shape: Shape<LedgerConfig> = object<LedgerConfig>({
   log_kind: literal("receipts", "raw"),
   log_key_files: array(path, { min: 2, max: 2 }),
   operator_key_file: path,
-  witness_policy: mapped(
-    string({ maxLength: 1_048_576, description: "a witness policy (C2SP tlog-policy)" }),
-    (text) => {
-      parseWitnessPolicy(text);
-      return text;
-    },
-  ),
+  witness_policy: optional(mapped(string({ maxLength: MAX_POLICY_CHARACTERS }), checkPolicy)),
+  witness_policy_file: optional(path),
   admission: admissionPolicyShape,
   submit_token_file: path,
   reader_token_files: array(path, { max: 1024 }),
@@ -95,6 +99,7 @@ const shape: Shape<LedgerConfig> = object<LedgerConfig>({
   checkpoint_ms: optional(integer({ min: 20, max: 60_000 })),
   witness_ms: optional(integer({ min: 20, max: 3_600_000 })),
   witness_timeout_ms: optional(integer({ min: 10, max: 60_000 })),
+  publish_without_quorum_after_seconds: optional(integer({ min: 1, max: 31_536_000 })),
   scitt: optional(scittConfigShape),
   trace: optional(traceConfigShape),
 });
@@ -102,8 +107,22 @@ const shape: Shape<LedgerConfig> = object<LedgerConfig>({
 /**
  * Reads the configuration of a ledger.
  *
- * @throws {FormatError} ERR_SHAPE, naming the member
+ * @param readPolicy  text of the file that `witness_policy_file` names
+ * @throws {FormatError} ERR_SHAPE, naming the member; what is wrong with the policy of the file
  */
-export function parseLedgerConfig(value: JsonValue): LedgerConfig {
-  return readShape(shape, value, "ledger");
+export function parseLedgerConfig(value: JsonValue, readPolicy: (path: string) => string = refuseFile): LedgerConfig {
+  const { witness_policy: text, witness_policy_file: file, ...rest } = readShape(shape, value, "ledger");
+  if ((text === undefined) === (file === undefined)) {
+    throw new FormatError("ERR_SHAPE", "ledger.witness_policy: want this or witness_policy_file, and not both");
+  }
+  return { ...rest, witness_policy: text ?? checkPolicy(readPolicy(file ?? "")) };
+}
+
+function checkPolicy(text: string): string {
+  parseWitnessPolicy(text);
+  return text;
+}
+
+function refuseFile(path: string): string {
+  throw new FormatError("ERR_CONFIG", `ledger.witness_policy_file: nobody reads ${path} here`);
 }

@@ -12,6 +12,7 @@ import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
 import { formatPublicKey } from "../kernel/signature/public-key.ts";
 import { formatTimestamp } from "../kernel/time.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
+import { ForkBook } from "./admission/fork-book.ts";
 import { StreamBook } from "./admission/stream-book.ts";
 import { Checkpointer } from "./checkpoint/checkpointer.ts";
 import { Cosigning } from "./checkpoint/cosigning.ts";
@@ -54,6 +55,7 @@ const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
 export interface Ledger {
   readonly log: Log;
   readonly streams: StreamBook;
+  readonly forks: ForkBook;
   readonly traces: TraceBook;
   readonly clock: Clock;
   readonly checkpointer: Checkpointer;
@@ -118,7 +120,7 @@ async function assemble(
   closers.unshift(log.close);
   await askFirst(options, policy, log, signer);
   const genesis = await readGenesis(log, options, signer, clock);
-  const publisher = new Publisher(disk, log.published);
+  const publisher = new Publisher(disk, log.published, log.unwitnessed);
   const checkpointer = new Checkpointer({
     origin: options.config.origin,
     tree: log.tree,
@@ -133,7 +135,7 @@ async function assemble(
   const proofs = new LogProofs({ tree: log.tree, index: log.index, checkpointer, publisher });
   const pulse = startPulse(options, { log, checkpointer, cosigning });
   let isClosing = false;
-  const status = (): LedgerStatus => readStatus({ log, checkpointer, publisher, clock, halt }, isClosing);
+  const status = (): LedgerStatus => readStatus({ log, checkpointer, publisher, cosigning, clock, halt }, isClosing);
   metrics.watch(sourcesOf(status, log));
   const close = async (): Promise<void> => {
     if (isClosing) return;
@@ -142,7 +144,9 @@ async function assemble(
     await pulse.finish();
     for (const each of closers) await each();
   };
-  return { log, streams, traces, clock, checkpointer, publisher, proofs, metrics, genesis, policy, status, close };
+  const forks = new ForkBook({ disk, tree: log.tree, streams, found: log.conflicts });
+  const books = { streams, forks, traces };
+  return { log, ...books, clock, checkpointer, publisher, proofs, metrics, genesis, policy, status, close };
 }
 
 /** The two signers of the log, under its name. */
@@ -206,6 +210,7 @@ interface CosigningInputs {
 
 function makeCosigning(inputs: CosigningInputs): Cosigning {
   const { options, policy, clock, log, halt, metrics, publisher, checkpointer } = inputs;
+  const limit = options.config.publish_without_quorum_after_seconds;
   halt.onTrip(() => void checkpointer.stop());
   const cosigning = new Cosigning({
     fetch: options.fetch ?? fetch,
@@ -215,7 +220,9 @@ function makeCosigning(inputs: CosigningInputs): Cosigning {
     policy,
     publisher,
     logged: () => checkpointer.logged,
+    nowMs: () => clock.nowMs(),
     nowSeconds: () => BigInt(Math.floor(clock.nowMs() / 1000)),
+    degradedAfterSeconds: limit === undefined ? undefined : BigInt(limit),
     refreshSeconds: REFRESH_SECONDS,
     log: options.logger,
     onResult: (url, kind) => metrics.countWitness(url, kind),
@@ -253,11 +260,15 @@ interface StatusInputs {
   readonly log: Log;
   readonly checkpointer: Checkpointer;
   readonly publisher: Publisher;
+  readonly cosigning: Cosigning;
   readonly clock: Clock;
   readonly halt: Halt;
 }
 
-function readStatus({ log, checkpointer, publisher, clock, halt }: StatusInputs, isClosing: boolean): LedgerStatus {
+function readStatus(
+  { log, checkpointer, publisher, cosigning, clock, halt }: StatusInputs,
+  isClosing: boolean,
+): LedgerStatus {
   const metAt = publisher.published?.metAtSeconds;
   const { fault } = halt;
   return {
@@ -266,6 +277,9 @@ function readStatus({ log, checkpointer, publisher, clock, halt }: StatusInputs,
     logged_size: Number(checkpointer.logged?.size ?? 0n),
     published_size: Number(publisher.published?.size ?? 0n),
     quorum_age_seconds: metAt === undefined ? null : Math.floor(clock.nowMs() / 1000) - Number(metAt),
+    shown_size: Number(publisher.shown?.size ?? 0n),
+    degraded: publisher.shown?.state === "logged",
+    witnesses: cosigning.health,
     ...(fault === undefined ? {} : { fault: isCodedError(fault) ? fault.code : "ERR_BUG" }),
   };
 }
@@ -278,5 +292,7 @@ function sourcesOf(status: () => LedgerStatus, log: Log): MetricSources {
     queuedEntries: () => log.sequencer.queuedEntries,
     quorumAgeSeconds: () => status().quorum_age_seconds,
     isHalted: () => status().fault !== undefined,
+    isDegraded: () => status().degraded,
+    witnesses: () => status().witnesses,
   };
 }

@@ -6,7 +6,7 @@
 import { parseUtf8 } from "../kernel/bytes.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import { openLogCheckpoint } from "../kernel/witness-policy.ts";
-import { CHECKPOINT_PATH, type PublishedCheckpoint } from "./checkpoint/publisher.ts";
+import { CHECKPOINT_PATH, type PublishedCheckpoint, UNWITNESSED_PATH } from "./checkpoint/publisher.ts";
 import type { Halt } from "./halt.ts";
 import { catchUpIndex, type EntryReplay } from "./recovery/catch-up-index.ts";
 import { checkHead } from "./recovery/check-heads.ts";
@@ -45,6 +45,10 @@ export interface Log {
   readonly heads: TreeHeadStore;
   /** The published checkpoint that was found on disk. */
   readonly published: PublishedCheckpoint | undefined;
+  /** The one that was published without a quorum. */
+  readonly unwitnessed: PublishedCheckpoint | undefined;
+  /** Refused receipts of forks that were found in the write-ahead log. */
+  readonly conflicts: readonly Uint8Array[];
   /** Bundles that end at or below it are refused. */
   readonly minimumIndex: bigint;
   /** The published policy that the minimum index follows from; undefined while that is 0. */
@@ -66,11 +70,13 @@ export async function openLog(parts: LogParts): Promise<Log> {
   const { disk, store, halt } = parts;
   const onFatal = (error: unknown): void => halt.trip(error);
   const tiles = new TileStore(disk, onFatal);
-  const { wal, tree, oldestInWal } = await rebuildTree(disk, tiles, parts.wal);
+  const { wal, tree, oldestInWal, conflicts } = await rebuildTree(disk, tiles, parts.wal);
   const heads = await openHeadStore(disk);
   if (heads.head !== undefined) await checkHead(tree, heads.head, "the recorded head");
-  const published = await readPublished(disk, parts.logKeys);
+  const published = await readPublished(disk, CHECKPOINT_PATH, parts.logKeys);
+  const unwitnessed = await readPublished(disk, UNWITNESSED_PATH, parts.logKeys);
   if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
+  if (unwitnessed !== undefined) await checkHead(tree, unwitnessed, "the checkpoint published without a quorum");
   const index = new EntryIndex(store, onFatal);
   const retention = await readRetention(disk);
   const minimumIndex = BigInt(retention?.minimum_index ?? 0);
@@ -85,6 +91,8 @@ export async function openLog(parts: LogParts): Promise<Log> {
     sequencer,
     heads,
     published,
+    unwitnessed,
+    conflicts,
     minimumIndex,
     retentionPolicy: retention?.policy,
     flushTiles: () => tiles.flush(),
@@ -135,8 +143,12 @@ function makeSequencer(parts: LogParts, { wal, tree, tiles, index }: WrittenPart
   return sequencer;
 }
 
-async function readPublished(disk: Disk, keys: readonly VerifierKey[]): Promise<PublishedCheckpoint | undefined> {
-  const bytes = await disk.read(CHECKPOINT_PATH);
+async function readPublished(
+  disk: Disk,
+  path: string,
+  keys: readonly VerifierKey[],
+): Promise<PublishedCheckpoint | undefined> {
+  const bytes = await disk.read(path);
   if (bytes === undefined) return undefined;
   const { checkpoint } = openLogCheckpoint(bytes, keys);
   return { size: checkpoint.size, root: checkpoint.root, note: parseUtf8(bytes) };

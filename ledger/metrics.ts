@@ -1,6 +1,7 @@
 /** What a ledger counts (Prometheus). One registry a ledger, so that several run in one process. */
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { WitnessHealthView } from "./checkpoint/witness-health.ts";
 
 /** Values that are read when the metrics are asked for. */
 export interface MetricSources {
@@ -10,6 +11,9 @@ export interface MetricSources {
   readonly queuedEntries: () => number;
   readonly quorumAgeSeconds: () => number | null;
   readonly isHalted: () => boolean;
+  /** True while the checkpoint that is served has no quorum. */
+  readonly isDegraded: () => boolean;
+  readonly witnesses: () => readonly WitnessHealthView[];
 }
 
 /** The metrics of one ledger. */
@@ -71,6 +75,17 @@ export class Metrics {
       return sources.quorumAgeSeconds() ?? -1;
     });
     this.#gauge("ledger_halted", "1 after a fault that stopped the ledger", () => (sources.isHalted() ? 1 : 0));
+    this.#gauge("ledger_published_without_quorum", "1 while the served checkpoint has no quorum", () =>
+      sources.isDegraded() ? 1 : 0,
+    );
+    this.#perWitness("ledger_witness_failures", "Failures in a row", sources, (each) => each.consecutive_failures);
+    this.#perWitness("ledger_witness_latency_ms", "Time of the last cosignature", sources, (each) => each.latency_ms);
+    this.#perWitness(
+      "ledger_witness_last_success_seconds",
+      "POSIX time of the last cosignature",
+      sources,
+      (each) => each.last_success,
+    );
   }
 
   /** Counts a durable batch. */
@@ -107,6 +122,26 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.set(read());
+      },
+    });
+  }
+
+  #perWitness(
+    name: string,
+    help: string,
+    { witnesses }: MetricSources,
+    read: (witness: WitnessHealthView) => number | null,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: ["witness"],
+      registers: [this.#registry],
+      collect() {
+        for (const witness of witnesses()) {
+          const value = read(witness);
+          if (value !== null) this.set({ witness: witness.url }, value);
+        }
       },
     });
   }

@@ -6,6 +6,7 @@ import { appendRaw } from "./admission/raw.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
 import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
 import { makeTokenCheck, makeTokenMemory } from "./http/auth.ts";
+import { evidenceRoutes } from "./http/evidence-routes.ts";
 import { operationsRoutes } from "./http/operations-routes.ts";
 import { proofRoutes } from "./http/proof-routes.ts";
 import { readRoutes } from "./http/read-routes.ts";
@@ -67,7 +68,7 @@ async function closeAll(server: FastifyInstance, ledger: Ledger, graceMs = CLOSE
 
 function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
   const { config } = options;
-  const { log, checkpointer, publisher, proofs, metrics, status, streams } = ledger;
+  const { log, checkpointer, publisher, proofs, metrics, status, streams, forks } = ledger;
   const checkSubmit = makeTokenCheck([options.submitToken]);
   const checkReader = makeTokenCheck(options.readerTokens);
   const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
@@ -92,10 +93,11 @@ function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
         origin: config.origin,
         kind: config.log_kind,
         admission: config.admission,
-        admit: { ...log, streams, onConflict: () => metrics.countConflict() },
+        admit: { ...log, streams, onConflict: () => metrics.countConflict(), onKept: (receipt) => forks.add(receipt) },
         checkSubmit,
         checkEither,
       }),
+      evidenceRoutes({ forks, streams, checkReader: config.readers === "public" ? undefined : checkReader }),
       scittRoutes(makeScitt(options, ledger), onFault),
       traceRoutes(makeTrace(options, ledger)),
       operationsRoutes(status, metrics),
@@ -125,7 +127,7 @@ function frontOf({ config, submitToken }: LedgerOptions, ledger: Ledger, onFault
 
 /** What anybody may know of the log: its identity, how to check it, how far it is. */
 function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
-  const { published_size, size } = ledger.status();
+  const { published_size, size, degraded, witnesses } = ledger.status();
   return {
     origin: config.origin,
     log_kind: config.log_kind,
@@ -134,6 +136,8 @@ function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
     readers: config.readers,
     size,
     published_size,
+    degraded,
+    witnesses,
     created: ledger.genesis.created,
     minimum_index: Number(ledger.log.minimumIndex),
     ...(ledger.log.retentionPolicy === undefined ? {} : { retention_policy: ledger.log.retentionPolicy }),

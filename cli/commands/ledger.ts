@@ -1,10 +1,11 @@
 /** `countersign ledger`: the log that gateways write to and that witnesses cosign. */
 
+import { parseUtf8 } from "../../kernel/bytes.ts";
 import { parseLedgerConfig } from "../../ledger/config.ts";
 import type { LedgerOptions } from "../../ledger/options.ts";
 import { startLedger } from "../../ledger/start.ts";
 import { type Command, readArguments } from "../command.ts";
-import { readEnvelopeKey, readJsonFile, readNoteKey, readToken } from "../files.ts";
+import { readBytes, readEnvelopeKey, readJsonFile, readNoteKey, readToken } from "../files.ts";
 import type { Io } from "../io.ts";
 import { makeLogger, runService } from "../service.ts";
 
@@ -21,7 +22,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 function readOptions(path: string, io: Io): LedgerOptions {
-  const config = readJsonFile(path, parseLedgerConfig);
+  const config = readJsonFile(path, (value) => parseLedgerConfig(value, (file) => parseUtf8(readBytes(file))));
   return {
     config,
     logKeys: config.log_key_files.map(readNoteKey),

@@ -31,6 +31,8 @@ export interface AdmitParts {
   readonly streams: StreamBook;
   /** Told of every refused receipt of a fork. */
   readonly onConflict: () => void;
+  /** Told of a refused receipt once it is kept, durably. */
+  readonly onKept?: (receipt: Uint8Array) => void;
 }
 
 /** Where a submission is. */
@@ -153,14 +155,22 @@ async function findSame(
 }
 
 /** Keeps the refused receipt: with the logged one it proves that the stream's key signed two histories. */
-function refuseFork({ sequencer, onConflict }: AdmitParts, account: StreamAccount, by: Candidate): Promise<never> {
+function refuseFork(
+  { sequencer, onConflict, onKept }: AdmitParts,
+  account: StreamAccount,
+  by: Candidate,
+): Promise<never> {
   onConflict();
   const error = new CheckError("ERR_STREAM_FORK", `seq ${by.receipt.seq} of the stream is another receipt`);
   return sequencer.submit<never>({
     entries: [],
     decide: () => {
       const beside = account.takeConflict(by.leaf) ? [{ kind: "conflict" as const, bytes: by.bytes }] : [];
-      return { entries: [], beside, settle: () => throwRefusal(error, account) };
+      const settle = (): never => {
+        if (beside.length > 0) onKept?.(by.bytes);
+        return throwRefusal(error, account);
+      };
+      return { entries: [], beside, settle };
     },
   });
 }

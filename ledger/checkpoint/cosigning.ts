@@ -1,7 +1,8 @@
 /**
  * One round: the newest signed checkpoint goes to all witnesses at once. It is published as soon as the quorum is met,
- * and once more when slower witnesses have added their lines. Without a quorum nothing is published: log proofs stay
- * in the state `logged`.
+ * and once more when slower witnesses have added their lines; they do not hold up the next round. Without a quorum
+ * nothing is published and log proofs stay in the state `logged`, unless the operator has set a time after which the
+ * checkpoint is published as one that only the log signed.
  */
 
 import type { VerifiedLine } from "../../kernel/checkpoint/open-note.ts";
@@ -17,6 +18,7 @@ import {
   type WitnessClientParts,
   type WitnessEndpoint,
 } from "./witness-client.ts";
+import type { WitnessHealthView } from "./witness-health.ts";
 
 /** What a round works with. */
 export interface CosigningParts extends WitnessClientParts {
@@ -24,6 +26,8 @@ export interface CosigningParts extends WitnessClientParts {
   readonly publisher: Publisher;
   readonly logged: () => SignedCheckpoint | undefined;
   readonly nowSeconds: () => bigint;
+  /** Publish without a quorum once one has been missing for so long; default: never. */
+  readonly degradedAfterSeconds?: bigint | undefined;
   /** Age after which an unchanged checkpoint is cosigned again. */
   readonly refreshSeconds: bigint;
   readonly log: Logger;
@@ -32,11 +36,22 @@ export interface CosigningParts extends WitnessClientParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** Collects cosignatures, one round at a time. */
+/** What came back for one checkpoint. */
+interface Collected {
+  readonly target: SignedCheckpoint;
+  readonly lines: VerifiedLine[];
+  /** Lines of the last publication; undefined before the first. */
+  published: number | undefined;
+}
+
+/** Collects cosignatures, one round at a time; witnesses that are slower than the quorum finish beside the next one. */
 export class Cosigning {
   readonly #parts: CosigningParts;
   readonly #clients: readonly WitnessClient[];
+  readonly #late = new Set<Promise<void>>();
   #running: Promise<void> | undefined;
+  #publishing: Promise<void> = Promise.resolve();
+  #waitingSince: bigint | undefined;
   #stopped = false;
 
   constructor(parts: CosigningParts) {
@@ -44,15 +59,17 @@ export class Cosigning {
     this.#clients = endpointsOf(parts.policy).map((endpoint) => new WitnessClient(endpoint, parts));
   }
 
-  /** Runs a round if there is something to publish; resolves when every witness has answered or failed. */
+  /** How each witness has answered. */
+  get health(): readonly WitnessHealthView[] {
+    return this.#clients.map((client) => client.health.view());
+  }
+
+  /** Runs a round if there is something to publish; resolves when the quorum is met or nobody is left to ask. */
   tick(): Promise<void> {
     const target = this.#parts.logged();
     if (this.#stopped || target === undefined || !this.#isDue(target)) return this.#running ?? Promise.resolve();
     this.#running ??= this.#round(target)
-      .catch((error: unknown) => {
-        this.#stopped = true;
-        this.#parts.onFatal(error);
-      })
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#running = undefined;
       });
@@ -63,6 +80,13 @@ export class Cosigning {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#running;
+    await Promise.all(this.#late);
+    await this.#publishing;
+  }
+
+  #fail(error: unknown): void {
+    this.#stopped = true;
+    this.#parts.onFatal(error);
   }
 
   #isDue(target: SignedCheckpoint): boolean {
@@ -75,35 +99,75 @@ export class Cosigning {
   }
 
   async #round(target: SignedCheckpoint): Promise<void> {
-    const lines: VerifiedLine[] = [];
-    // Publications follow each other, also when two witnesses answer at the same time.
-    let publishing = this.#publishIfQuorum(target, lines, 0);
-    const ask = async (client: WitnessClient): Promise<void> => {
-      const result = await client.cosign(target);
-      this.#report(client.endpoint, result);
-      if (result.kind !== "cosigned") return;
-      lines.push(...result.lines);
-      publishing = publishing.then((count) => (count > 0 ? count : this.#publishIfQuorum(target, lines, count)));
-    };
-    const settled = await Promise.allSettled(this.#clients.map(ask));
-    const count = await publishing;
-    const failed = settled.find((each) => each.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-    if (count > 0) await this.#publishIfQuorum(target, lines, count);
+    this.#waitingSince ??= this.#parts.nowSeconds();
+    const collected: Collected = { target, lines: [], published: undefined };
+    await this.#publish(collected);
+    await new Promise<void>((resolve) => {
+      const asked = this.#clients
+        .filter((client) => client.isFree)
+        .map((client) => this.#ask(client, collected, resolve));
+      // Slower witnesses add their lines in one more publication, whenever the last of them is done.
+      const all = Promise.all(asked).then(() => this.#publish(collected));
+      this.#late.add(all);
+      void all.then(() => {
+        this.#late.delete(all);
+        resolve();
+      });
+    });
+    await this.#publishDegraded(target);
   }
 
-  /** @returns the number of cosignatures that are published, 0 without a quorum */
-  async #publishIfQuorum(target: SignedCheckpoint, lines: readonly VerifiedLine[], count: number): Promise<number> {
+  /** Asks one witness; never rejects. */
+  async #ask(client: WitnessClient, collected: Collected, onQuorum: () => void): Promise<void> {
+    try {
+      const result = await client.cosign(collected.target);
+      this.#report(client.endpoint, result);
+      if (result.kind !== "cosigned") return;
+      collected.lines.push(...result.lines);
+      if (collected.published !== undefined) return;
+      await this.#publish(collected);
+      if (collected.published !== undefined) onQuorum();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Publications follow each other, also those of two rounds. */
+  #publish(collected: Collected): Promise<void> {
+    this.#publishing = this.#publishing
+      .then(() => this.#publishNow(collected))
+      .catch((error: unknown) => this.#fail(error));
+    return this.#publishing;
+  }
+
+  /** Publishes what was collected, if it is a quorum, says more than before, and is no step back. */
+  async #publishNow(collected: Collected): Promise<void> {
     const { policy, publisher } = this.#parts;
-    if (this.#stopped || (count > 0 && lines.length <= count) || !isQuorum(policy, lines)) return count;
-    const published = lines.length;
+    const { target, lines, published } = collected;
+    const count = lines.length;
+    if (this.#stopped || (published !== undefined && count <= published) || !isQuorum(policy, lines)) return;
+    if (target.size < (publisher.published?.size ?? 0n)) return;
     await publisher.publish({
       size: target.size,
       root: target.root,
       note: formatNote(target.text, [...target.lines, ...lines.map(({ line }) => line)]),
       metAtSeconds: this.#parts.nowSeconds(),
     });
-    return published;
+    collected.published = count;
+    this.#waitingSince = undefined;
+  }
+
+  /** Without a quorum for as long as the operator allows: what the log alone signed, shown as that and nothing more. */
+  async #publishDegraded({ size, root, note }: SignedCheckpoint): Promise<void> {
+    const { degradedAfterSeconds: limit, publisher, nowSeconds, log } = this.#parts;
+    const since = this.#waitingSince;
+    if (limit === undefined || since === undefined || this.#stopped || nowSeconds() - since < limit) return;
+    if (size <= (publisher.shown?.size ?? -1n)) return;
+    log.warn(
+      { size: Number(size), seconds: Number(nowSeconds() - since) },
+      "published without a quorum, as configured",
+    );
+    await publisher.publishUnwitnessed({ size, root, note });
   }
 
   #report(endpoint: WitnessEndpoint, result: CosigningResult): void {

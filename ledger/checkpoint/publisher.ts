@@ -1,6 +1,7 @@
 /**
  * The checkpoint that the world sees: cosigned by a quorum, in the file `checkpoint`, replaced atomically and durable
- * before it is served. Its size never goes back.
+ * before it is served. In the degraded mode one that only the log signed, in `checkpoint-unwitnessed`, is shown while it
+ * is the larger one. The size that is shown never goes back.
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
@@ -11,6 +12,8 @@ import { replaceFile } from "../storage/durable-file.ts";
 
 /** File of the published checkpoint in the data folder. */
 export const CHECKPOINT_PATH = "checkpoint";
+/** File of the newest checkpoint that was published without a quorum. */
+export const UNWITNESSED_PATH = "checkpoint-unwitnessed";
 
 /** A checkpoint that met the quorum. */
 export interface PublishedCheckpoint {
@@ -21,17 +24,38 @@ export interface PublishedCheckpoint {
   readonly metAtSeconds?: bigint;
 }
 
+/** What is served, and whether it met the quorum. */
+export interface ShownCheckpoint {
+  readonly size: bigint;
+  readonly note: string;
+  /** `logged`: only the log signed it; the degraded mode published it. */
+  readonly state: "cosigned" | "logged";
+}
+
 /** Holds the published checkpoint and tells those who wait for a larger one. */
 export class Publisher {
   readonly #disk: Disk;
   readonly #waiting = new Set<() => void>();
   #published: PublishedCheckpoint | undefined;
+  #unwitnessed: PublishedCheckpoint | undefined;
   #isReleased = false;
 
-  /** @param published  what the file held at start, checked against the tree */
-  constructor(disk: Disk, published: PublishedCheckpoint | undefined) {
+  /**
+   * @param published  what the file held at start, checked against the tree
+   * @param unwitnessed  the same of the degraded mode
+   */
+  constructor(disk: Disk, published: PublishedCheckpoint | undefined, unwitnessed?: PublishedCheckpoint) {
     this.#disk = disk;
     this.#published = published;
+    this.#unwitnessed = unwitnessed;
+  }
+
+  /** The larger of the two that were published; the witnessed one, if they are of one size. */
+  get shown(): ShownCheckpoint | undefined {
+    const [published, unwitnessed] = [this.#published, this.#unwitnessed];
+    const isLogged = unwitnessed !== undefined && unwitnessed.size > (published?.size ?? -1n);
+    if (isLogged) return { size: unwitnessed.size, note: unwitnessed.note, state: "logged" };
+    return published === undefined ? undefined : { size: published.size, note: published.note, state: "cosigned" };
   }
 
   /** The newest published checkpoint. */
@@ -51,6 +75,13 @@ export class Publisher {
     await replaceFile(this.#disk, { path: CHECKPOINT_PATH, bytes: formatUtf8(next.note) });
     this.#published = next;
     for (const wake of [...this.#waiting]) wake();
+  }
+
+  /** Replaces the checkpoint of the degraded mode by a larger one. Nobody who waits for a quorum is told. */
+  async publishUnwitnessed(next: PublishedCheckpoint): Promise<void> {
+    invariant(next.size >= (this.#unwitnessed?.size ?? 0n), "a published checkpoint never goes back");
+    await replaceFile(this.#disk, { path: UNWITNESSED_PATH, bytes: formatUtf8(next.note) });
+    this.#unwitnessed = next;
   }
 
   /**

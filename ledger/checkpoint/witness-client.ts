@@ -1,4 +1,6 @@
-/** Submits checkpoints to one witness (C2SP tlog-witness, add-checkpoint) and follows its recorded size. */
+/**
+ * Submits checkpoints to one witness (C2SP tlog-witness, add-checkpoint), follows its recorded size, and keeps its health.
+ */
 
 import { formatBase64 } from "../../kernel/base64.ts";
 import type { VerifiedLine } from "../../kernel/checkpoint/open-note.ts";
@@ -6,10 +8,14 @@ import { CheckError, invariant } from "../../kernel/errors.ts";
 import type { NodeHash } from "../../kernel/merkle/hash.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
 import type { SignedCheckpoint } from "./checkpointer.ts";
-import { MAX_REPLY_BYTES, type RawReply, readReply } from "./witness-reply.ts";
+import { WitnessHealth } from "./witness-health.ts";
+import { MAX_REPLY_BYTES, type RawReply, readReply, type WitnessFault } from "./witness-reply.ts";
 
 /** Submissions in one round: the first, one after a 409, and one more in case another client came between. */
 const MAX_ATTEMPTS = 3;
+/** Submissions again after a fault that may pass, in one round, with a pause of this and as much again at random. */
+const MAX_RETRIES = 2;
+const RETRY_PAUSE_MS = 50;
 
 /** One witness: its submission prefix and its keys (a witness may have an Ed25519 and an ML-DSA-44 key). */
 export interface WitnessEndpoint {
@@ -27,6 +33,12 @@ export interface WitnessClientParts {
   readonly proveConsistency: (oldSize: bigint, size: bigint) => Promise<readonly NodeHash[]>;
   /** Size of the newest head that this log ever recorded. */
   readonly recordedSize: () => bigint;
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number;
+  /** From 0 up to 1; default Math.random: it spreads requests and decides nothing else. */
+  readonly random?: () => number;
+  /** Resolves after so many milliseconds; default a timer. */
+  readonly pause?: (ms: number) => Promise<void>;
 }
 
 /** The end of a round with one witness. */
@@ -34,17 +46,25 @@ export type CosigningResult =
   | { readonly kind: "cosigned"; readonly lines: readonly VerifiedLine[] }
   /** The witness has a newer checkpoint of ours: submit that one. */
   | { readonly kind: "ahead"; readonly size: bigint }
-  | { readonly kind: "fault"; readonly reason: string };
+  | WitnessFault;
 
 /** Client of one witness. Its only state, the recorded size, may be lost: the witness tells it again. */
 export class WitnessClient {
   readonly endpoint: WitnessEndpoint;
+  readonly health: WitnessHealth;
   readonly #parts: WitnessClientParts;
   #size = 0n;
+  #isBusy = false;
 
   constructor(endpoint: WitnessEndpoint, parts: WitnessClientParts) {
     this.endpoint = endpoint;
     this.#parts = parts;
+    this.health = new WitnessHealth(endpoint.url, { nowMs: parts.nowMs, random: parts.random ?? Math.random });
+  }
+
+  /** True if it may be asked now: nothing is under way, and it is not left alone after failures. */
+  get isFree(): boolean {
+    return !this.#isBusy && this.health.mayBeAsked;
   }
 
   /**
@@ -54,10 +74,36 @@ export class WitnessClient {
    *   lost data, has a fork, or runs twice, and must not sign any more
    */
   async cosign(target: SignedCheckpoint): Promise<CosigningResult> {
+    this.#isBusy = true;
+    const started = performance.now();
+    try {
+      const result = await this.#persist(target, started + this.#parts.timeoutMs);
+      if (result.kind === "fault") this.health.failed(result.reason, result.retryAfterMs);
+      if (result.kind === "cosigned") this.health.succeeded(performance.now() - started);
+      return result;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  /** Asks again after faults that may pass, while there is time. */
+  async #persist(target: SignedCheckpoint, deadline: number): Promise<CosigningResult> {
+    const { random = Math.random, pause = waitMs } = this.#parts;
+    for (let retry = 0; ; retry += 1) {
+      const result = await this.#negotiate(target);
+      if (result.kind !== "fault" || result.isPassing !== true || retry >= MAX_RETRIES) return result;
+      const ms = Math.max(RETRY_PAUSE_MS * 2 ** retry * (1 + random()), result.retryAfterMs ?? 0);
+      if (performance.now() + ms >= deadline) return result;
+      await pause(ms);
+    }
+  }
+
+  /** Submits, and once more when the witness says which size it recorded. */
+  async #negotiate(target: SignedCheckpoint): Promise<CosigningResult> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       if (this.#size > target.size) return { kind: "ahead", size: this.#size };
       const raw = await this.#submit(target);
-      if (typeof raw === "string") return { kind: "fault", reason: raw };
+      if ("kind" in raw) return raw;
       const reply = readReply(raw, target.text, this.endpoint.keys);
       if (reply.kind === "cosigned") this.#size = target.size;
       if (reply.kind !== "other-size") return reply;
@@ -75,8 +121,8 @@ export class WitnessClient {
     throw new CheckError("ERR_WITNESS_AHEAD", what);
   }
 
-  /** Status, type and body of the answer, or the reason why there is none. */
-  async #submit(target: SignedCheckpoint): Promise<RawReply | string> {
+  /** Status, type and body of the answer, or the fault that there is none. */
+  async #submit(target: SignedCheckpoint): Promise<RawReply | WitnessFault> {
     const isGrowth = this.#size > 0n && this.#size < target.size;
     const proof = isGrowth ? await this.#parts.proveConsistency(this.#size, target.size) : [];
     const lines = proof.map((hash) => `${formatBase64(hash)}\n`).join("");
@@ -89,10 +135,13 @@ export class WitnessClient {
         signal: AbortSignal.timeout(this.#parts.timeoutMs),
       });
       const body = await readBounded(response);
-      if (body === undefined) return "a reply that is too long";
-      return { status: response.status, contentType: response.headers.get("content-type") ?? "", body };
+      if (body === undefined) return { kind: "fault", reason: "a reply that is too long" };
+      const { status, headers } = response;
+      const retryAfter = headers.get("retry-after") ?? undefined;
+      return { status, contentType: headers.get("content-type") ?? "", body, retryAfter };
     } catch (error) {
-      return error instanceof Error && error.name === "TimeoutError" ? "no reply in time" : "no connection";
+      const isLate = error instanceof Error && error.name === "TimeoutError";
+      return { kind: "fault", reason: isLate ? "no reply in time" : "no connection", isPassing: !isLate };
     }
   }
 }
@@ -108,4 +157,8 @@ async function readBounded(response: Response): Promise<Uint8Array | undefined> 
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);
+}
+
+function waitMs(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -19,13 +19,28 @@ export interface RawReply {
   readonly status: number;
   readonly contentType: string;
   readonly body: Uint8Array;
+  /** The header, if there was one. */
+  readonly retryAfter?: string | undefined;
 }
 
 /** A judged answer. */
 export type WitnessReply =
   | { readonly kind: "cosigned"; readonly lines: readonly VerifiedLine[] }
   | { readonly kind: "other-size"; readonly size: bigint }
-  | { readonly kind: "fault"; readonly reason: string };
+  | WitnessFault;
+
+/** An answer that does not count. */
+export interface WitnessFault {
+  readonly kind: "fault";
+  /** A sentence or an error code; never what the witness sent. */
+  readonly reason: string;
+  /** True if the same request may do a moment later. */
+  readonly isPassing?: boolean;
+  /** What the witness asked for. */
+  readonly retryAfterMs?: number;
+}
+
+const MAX_RETRY_AFTER_SECONDS = 3600;
 
 /**
  * Judges the answer to an add-checkpoint of `text`.
@@ -35,7 +50,14 @@ export type WitnessReply =
 export function readReply(reply: RawReply, text: string, keys: readonly VerifierKey[]): WitnessReply {
   if (reply.status === 200) return readCosignatures(reply.body, text, keys);
   if (reply.status === 409) return readSize(reply);
-  return { kind: "fault", reason: `status ${reply.status}` };
+  const isPassing = reply.status === 429 || reply.status >= 500;
+  return { kind: "fault", reason: `status ${reply.status}`, isPassing, ...readRetryAfter(reply) };
+}
+
+/** Seconds in decimal; a date, or anything else, says nothing to us. */
+function readRetryAfter({ retryAfter }: RawReply): { readonly retryAfterMs?: number } {
+  if (retryAfter === undefined || !/^\d{1,6}$/u.test(retryAfter)) return {};
+  return { retryAfterMs: Math.min(Number(retryAfter), MAX_RETRY_AFTER_SECONDS) * 1000 };
 }
 
 /** SPEC tlog-witness: the body of a 200 is signature lines; text and lines, put together, must be a note. */

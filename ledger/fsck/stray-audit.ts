@@ -6,7 +6,17 @@ import type { Findings } from "./finding.ts";
 import { refOf } from "./log-walk.ts";
 
 /** What a data folder holds by its own rules; `lock` and `index` belong to LevelDB. */
-const KNOWN = new Set(["wal", "tile", "head", "archive", "checkpoint", "index", "lock", "retention"]);
+const KNOWN = new Set([
+  "wal",
+  "tile",
+  "head",
+  "archive",
+  "checkpoint",
+  "checkpoint-unwitnessed",
+  "index",
+  "lock",
+  "retention",
+]);
 
 /** @param size  of the derived log */
 export function findStrays(folder: DataFolder, tiles: readonly string[], size: bigint, findings: Findings): void {

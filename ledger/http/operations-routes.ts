@@ -1,5 +1,6 @@
 /** Health, readiness and metrics. They tell sizes, times and codes; never content. */
 
+import type { WitnessHealthView } from "../checkpoint/witness-health.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Routes } from "./server.ts";
 
@@ -12,6 +13,12 @@ export interface LedgerStatus {
   readonly published_size: number;
   /** Seconds since the quorum of the published checkpoint was met; null before the first of this run. */
   readonly quorum_age_seconds: number | null;
+  /** Size of the checkpoint that is served: above `published_size` only in the degraded mode. */
+  readonly shown_size: number;
+  /** True while the checkpoint that is served has no quorum: the operator allowed it. */
+  readonly degraded: boolean;
+  /** How each witness of the policy has answered. */
+  readonly witnesses: readonly WitnessHealthView[];
   /** Code of the fault that halted the ledger. */
   readonly fault?: string;
 }

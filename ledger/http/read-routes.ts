@@ -30,7 +30,10 @@ export interface ReadParts {
 /** The routes of the read path. */
 export function readRoutes(parts: ReadParts): Routes {
   return (scope) => {
-    scope.get("/checkpoint", (_request, reply) => sendNote(reply, parts.publisher.published));
+    scope.get("/checkpoint", (_request, reply) => {
+      const { shown } = parts.publisher;
+      return sendNote(reply.header("countersign-checkpoint-state", shown?.state ?? "none"), shown);
+    });
     scope.get("/checkpoint-logged", (_request, reply) => sendNote(reply, parts.checkpointer.logged));
     scope.get("/metadata", (_request, reply) => reply.header("cache-control", "max-age=1").send(parts.metadata()));
     tileRoute(scope, parts);

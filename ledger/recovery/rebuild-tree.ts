@@ -20,14 +20,18 @@ export interface RebuiltLog {
   readonly tree: Tree;
   /** Index of the oldest entry in the write-ahead log: what the index may have lost in a power cut is not older. */
   readonly oldestInWal: bigint;
+  /** Refused receipts of forks in the write-ahead log; the archive holds older ones. */
+  readonly conflicts: readonly Uint8Array[];
 }
 
 /** @throws {StoreError} ERR_WAL_DAMAGE, ERR_TILE_MISSING, ERR_STORE_CONFLICT, all fatal */
 export async function rebuildTree(disk: Disk, tiles: TileStore, options: WalOptions): Promise<RebuiltLog> {
   let tree: Tree | undefined;
+  const conflicts: Uint8Array[] = [];
   const wal = await Wal.open(disk, options, async (batch) => {
     tree ??= await startTree(tiles, batch.firstIndex);
     appendBatch(tree, batch);
+    for (const { kind, bytes } of batch.records) if (kind === "conflict") conflicts.push(bytes.slice());
     if (!tiles.hasRoom) await tiles.flush();
   });
   if (tree === undefined && (await disk.list("tile/entries")).length > 0) {
@@ -38,7 +42,7 @@ export async function rebuildTree(disk: Disk, tiles: TileStore, options: WalOpti
   }
   tree ??= new Tree(tiles, EMPTY_EDGE);
   await tiles.flush();
-  return { wal, tree, oldestInWal: wal.files[0]?.first.index ?? 0n };
+  return { wal, tree, oldestInWal: wal.files[0]?.first.index ?? 0n, conflicts };
 }
 
 /** The tree of `size` entries: whole bundles from tiles, the rest of the last one from its bundle. */

@@ -1,17 +1,18 @@
-import { readdir, readFile, rm, truncate } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { equalBytes, formatUtf8 } from "../../kernel/bytes.ts";
+import { checkStreamForkFile } from "../../kernel/stream/fork-evidence.ts";
 import { type Admitted, admit } from "../../ledger/admission/admit.ts";
 import { readSegment } from "../../ledger/admission/candidates.ts";
 import { Refusal } from "../../ledger/admission/refusal.ts";
 import { register } from "../../ledger/admission/register.ts";
 import { StreamBook } from "../../ledger/admission/stream-book.ts";
-import { readFrame, type WalRecord } from "../../ledger/storage/wal-frame.ts";
+import { formatFrame, readFrame, type WalRecord } from "../../ledger/storage/wal-frame.ts";
 import { NO_SALT, readSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
 import { type OpenTestLog, openTestLog } from "../support/ledger-log.ts";
 import { MemoryDisk, MemoryIndex } from "../support/ledger-memory.ts";
-import { LEDGER_ORIGIN, removeLedgers, startTestLedger, type TestLedger } from "../support/ledger-service.ts";
+import { LEDGER_ORIGIN, READ, removeLedgers, startTestLedger, type TestLedger } from "../support/ledger-service.ts";
 import { type Answer, refusal, registrationOf, Submitter, segmentOf, tipOf } from "../support/ledger-submitter.ts";
 import { gatewayKeys, type MadeStream, makeStream, receiptContents } from "../support/receipts.ts";
 
@@ -34,6 +35,14 @@ function recordsOf(file: Uint8Array, salt: bigint): readonly WalRecord[] {
     records.push(...frame.records);
     at += frame.length;
   }
+}
+
+/** Puts the refused receipt into the archive as well, as a retired write-ahead file leaves it. */
+async function archiveConflict(dataDir: string): Promise<void> {
+  await mkdir(join(dataDir, "archive"), { recursive: true });
+  const records = [{ kind: "conflict" as const, bytes: rival.bytes }];
+  const { bytes } = formatFrame({ batch: 1n, firstIndex: 0n, records });
+  await writeFile(join(dataDir, "archive", "0000000000000001.frames"), bytes);
 }
 
 describe("a ledger that is started again", () => {
@@ -87,6 +96,23 @@ describe("a ledger that is started again", () => {
     expect((await client.segment(segmentOf(a, 9, 20))).status).toBe(200);
     expect((await client.segment(segmentOf(b, 9, 26))).status).toBe(200);
     expect((await client.tip(b.stream)).body).toMatchObject({ next_seq: 26, closed: true });
+  });
+
+  it("shows evidence of the fork that anybody can check, to readers alone", async () => {
+    for (const from of ["write-ahead log", "archive"]) {
+      if (from === "archive") await archiveConflict(dataDir);
+      const ledger = await startTestLedger({ dataDir, config: { log_kind: "receipts" } });
+      const path = `/evidence/streams/${a.stream}`;
+      const documents = (await (await ledger.get(path, READ)).text()).split("\n");
+      const refused = await ledger.get(path);
+      const none = await ledger.get(`/evidence/streams/${b.stream}`, READ);
+      const unknown = await ledger.get(`/evidence/streams/${"0".repeat(64)}`, READ);
+      await ledger.close();
+      expect(documents, from).toHaveLength(2);
+      expect(checkStreamForkFile(formatUtf8(documents[0] ?? ""))).toEqual({ stream: a.stream, seq: 4 });
+      expect(documents[0]).toContain(Buffer.from(rival.bytes).toString());
+      expect([refused.status, none.status, await none.text(), unknown.status]).toEqual([401, 200, "", 404]);
+    }
   });
 
   it("has the refused receipt of the fork and the signed segments on disk", async () => {

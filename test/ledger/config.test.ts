@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { parseLedgerConfig } from "../../ledger/config.ts";
+import { codeOf } from "../support/code-of.ts";
 
 const good = {
   listen: { host: "127.0.0.1", port: 4200 },
@@ -39,6 +40,17 @@ describe("the configuration of a ledger", () => {
     const rest = Object.entries(good).filter(([other]) => other !== name);
     const [code, message] = refusalOf(Object.fromEntries(rest));
     expect([code, message.split(":")[0]]).toEqual(["ERR_SHAPE", `ledger.${name}`]);
+  });
+
+  it("takes the policy from a file, and either that or the text", () => {
+    const { witness_policy: text, ...rest } = good;
+    const fromFile = { ...rest, witness_policy_file: "policy" };
+    const read = (file: object, policy = text): unknown =>
+      parseLedgerConfig(parseJson(JSON.stringify(file)), (path) => (path === "policy" ? policy : ""));
+    expect(read(fromFile)).toEqual(good);
+    expect(codeOf(() => read({ ...fromFile, witness_policy: text }))).toBe("ERR_SHAPE");
+    expect(codeOf(() => read(fromFile, "quorum nobody\n"))).toBe("ERR_POLICY_NAME");
+    expect(codeOf(() => parseLedgerConfig(parseJson(JSON.stringify(fromFile))))).toBe("ERR_CONFIG");
   });
 
   it.each([

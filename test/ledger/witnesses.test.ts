@@ -3,7 +3,12 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
-import { openWitnessedCheckpoint, parseWitnessPolicy, type WitnessedCheckpoint } from "../../kernel/witness-policy.ts";
+import {
+  openLogCheckpoint,
+  openWitnessedCheckpoint,
+  parseWitnessPolicy,
+  type WitnessedCheckpoint,
+} from "../../kernel/witness-policy.ts";
 import { readSlot, SLOT_BYTES } from "../../ledger/storage/head-store.ts";
 import {
   errorCode,
@@ -226,6 +231,90 @@ describe("a ledger and its witnesses", () => {
     await published(ledger, policy);
     expect(witnesses[1]?.submissions.length).toBeGreaterThan(1);
     expect((await ledger.get("/readyz")).status).toBe(200);
+  });
+
+  it("is not held up by a slow witness: rounds go on, and its late lines are added", async () => {
+    const policy = await startWitnesses([honest, honest, () => undefined], 2);
+    const ledger = await startWith(policy, { config: { witness_timeout_ms: 60_000 } });
+    for (let i = 0; i < 5; i += 1) {
+      await ledger.post("/add", `entry ${i}`, SUBMIT);
+      await published(ledger, policy, i + 2);
+    }
+    expect(witnesses[2]?.submissions).toHaveLength(1);
+    await witnesses.pop()?.close();
+  });
+
+  it("asks again in the same round after a fault that may pass", async () => {
+    const policy = await startWitnesses(
+      [(submission, witness) => (witness.submissions.length < 3 ? { status: 503 } : honest(submission, witness))],
+      1,
+    );
+    const ledger = await startWith(policy);
+    await published(ledger, policy);
+    const metrics = await (await ledger.get("/metrics")).text();
+    expect(metrics).toContain('result="cosigned"');
+    expect(metrics).not.toContain('result="fault"');
+  });
+
+  it("tells how each witness has answered, in metadata, readiness and metrics", async () => {
+    const policy = await startWitnesses([honest, () => ({ status: 418 })], 1);
+    const ledger = await startWith(policy);
+    await published(ledger, policy);
+    const [good, bad] = witnesses;
+    for (const path of ["/metadata", "/readyz"]) {
+      const { witnesses: shown }: { witnesses?: unknown } = Object(await (await ledger.get(path)).json());
+      expect(shown).toMatchObject([
+        { url: good?.url, last_error: null, consecutive_failures: 0, last_success: expect.any(Number) },
+        { url: bad?.url, last_error: "status 418", last_success: null, latency_ms: null },
+      ]);
+    }
+    const metrics = await (await ledger.get("/metrics")).text();
+    expect(metrics).toContain(`ledger_witness_failures{witness="${good?.url}"} 0`);
+    expect(metrics).toMatch(/ledger_witness_failures\{[^}]*\} [1-9]/u);
+    expect(metrics).toContain("ledger_published_without_quorum 0");
+  });
+
+  it("publishes without a quorum only if the operator set a time, says so, and never goes back", async () => {
+    const policy = await startWitnesses([() => ({ status: 500 })], 1);
+    const config = { publish_without_quorum_after_seconds: 1 };
+    const ledger = await startWith(policy, { config });
+    expect((await ledger.get("/checkpoint")).status).toBe(404);
+    await ledger.post("/add", "entry", SUBMIT);
+    const shown = await eventually(async () => {
+      const answer = await ledger.get("/checkpoint");
+      return answer.status === 200 ? answer : undefined;
+    });
+    expect(shown.headers.get("countersign-checkpoint-state")).toBe("logged");
+    const { checkpoint } = openLogCheckpoint(
+      await shown.text(),
+      LEDGER_KEYS.map(({ verifierKey }) => verifierKey),
+    );
+    expect((await ledger.get("/log-proof/0")).status).toBe(404);
+    expect(await (await ledger.get("/readyz")).json()).toMatchObject({
+      ready: true,
+      degraded: true,
+      published_size: 0,
+    });
+    expect(await (await ledger.get("/metrics")).text()).toContain("ledger_published_without_quorum 1");
+    await ledger.close();
+    const again = await startWith(policy, { dataDir: ledger.dataDir, config });
+    const restarted = await again.get("/checkpoint");
+    expect(restarted.headers.get("countersign-checkpoint-state")).toBe("logged");
+    expect(
+      openLogCheckpoint(
+        await restarted.text(),
+        LEDGER_KEYS.map(({ verifierKey }) => verifierKey),
+      ).checkpoint.size,
+    ).toBe(checkpoint.size);
+    const [witness] = witnesses;
+    if (witness === undefined) throw new Error("no witness");
+    witness.behaviour = honest;
+    await eventually(async () => {
+      const state = (await again.get("/checkpoint")).headers.get("countersign-checkpoint-state");
+      return state === "cosigned" ? true : undefined;
+    });
+    await published(again, policy, Number(checkpoint.size));
+    expect((await again.get("/log-proof/0")).status).toBe(200);
   });
 
   it("refuses to start with keys that are not the origin's", async () => {
