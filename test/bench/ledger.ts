@@ -3,26 +3,16 @@
  * loopback; ledger, client and disk share the machine. Every answer counted was given after the sync.
  */
 
-import { type ChildProcess, fork, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import type { LoadJob, LoadResult } from "../support/ledger-load.ts";
 import { SUBMIT } from "../support/ledger-service.ts";
 import type { Bench, BenchContext } from "./harness.ts";
 import { prepareBodies } from "./ledger-bodies.ts";
+import { load, printRow, rateOf, startServer } from "./load.ts";
 
 const ENTRY_BYTES = 300;
 const ADD = { path: "/add", headers: SUBMIT, bodies: { kind: "random", bytes: ENTRY_BYTES } } as const;
-
-/** A server process and its port. */
-interface Server {
-  readonly port: number;
-  readonly stop: () => Promise<void>;
-}
 
 /** Shortest time of one measurement: below it, a handful of syncs decide. */
 const MIN_MS = 300;
@@ -100,46 +90,4 @@ async function benchSigned(context: BenchContext, folder: string, of: SignedCase
     await baseline.stop();
     await ledger.stop();
   }
-}
-
-function rateOf({ requests, milliseconds }: LoadResult): number {
-  return (requests * 1000) / milliseconds;
-}
-
-function printRow(context: BenchContext, name: string, result: LoadResult, each: number, baseline: number): void {
-  const rate = rateOf(result) * each;
-  const at = (share: number): string =>
-    `${(result.latencies[Math.floor(result.latencies.length * share)] ?? 0).toFixed(2)} ms`;
-  const ratio = `${(rate / baseline).toFixed(2)} x`;
-  const columns = [`${Math.round(rate).toLocaleString("en-US")}/s`, `p50 ${at(0.5)}`, `p99 ${at(0.99)}`, ratio];
-  context.print(`  ${name.padEnd(34)}${columns.map((column) => column.padStart(15)).join("")}`);
-  if (result.faults > 0) context.print(`  ${result.faults} faults, the first: ${result.firstFault?.slice(0, 300)}`);
-}
-
-/** Runs one job in a process of its own. */
-async function load(job: LoadJob): Promise<LoadResult> {
-  const child = fork(pathOf("ledger-load.js"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  child.send(job);
-  const [result]: LoadResult[] = await once(child, "message");
-  if (result === undefined) throw new Error("the load process gave no result");
-  return result;
-}
-
-async function startServer(script: string, args: readonly string[]): Promise<Server> {
-  const child = spawn(process.execPath, [pathOf(script), ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { url }: { readonly url: string } = JSON.parse(line);
-    return { port: Number(new URL(url).port), stop: () => stop(child) };
-  }
-  throw new Error(`${script} did not start`);
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  await ended;
-}
-
-function pathOf(script: string): string {
-  return fileURLToPath(new URL(`../support/${script}`, import.meta.url));
 }

@@ -10,6 +10,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>>
   kernel: () => import("./kernel.ts"),
   receipts: () => import("./receipts.ts"),
   ledger: () => import("./ledger.ts"),
+  witness: () => import("./witness.ts"),
   verifier: () => import("./verifier.ts"),
 };
 
