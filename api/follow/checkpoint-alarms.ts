@@ -23,8 +23,8 @@ export function refusedNote(code: ErrorCode, message: string, note: Uint8Array):
   };
 }
 
-/** Two witnessed checkpoints of two histories. */
-export function forkedNotes(before: HeadFact, size: number, note: Uint8Array): AlarmDraft {
+/** Two witnessed checkpoints of two histories. @param proof  the document that `countersign check-fork` takes, if there is one */
+export function forkedNotes(before: HeadFact, size: number, note: Uint8Array, proof?: Uint8Array): AlarmDraft {
   return {
     kind: "fork",
     code: "ERR_FORK",
@@ -33,6 +33,7 @@ export function forkedNotes(before: HeadFact, size: number, note: Uint8Array): A
     evidence: [
       { label: `checkpoint of size ${before.size}`, text: before.note },
       evidenceOf(`checkpoint of size ${size}`, note),
+      ...(proof === undefined ? [] : [evidenceOf("fork evidence", proof)]),
     ],
   };
 }

@@ -7,6 +7,7 @@
  */
 
 import { equalBytes, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { makeLogFork } from "../../kernel/checkpoint/fork-evidence.ts";
 import { CheckError, FormatError, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
 import { HASH_BYTES, parseRootHash } from "../../kernel/merkle/hash.ts";
@@ -148,8 +149,14 @@ export class Follower {
     const size = BigInt(larger.size);
     const reader = head.indexed >= larger.size ? storedHashes(rows, size) : makeTileHashReader(size, readTile);
     try {
-      if ((await compareHeads(headOf(smaller), headOf(larger), reader)) === "forked") {
-        return forkedNotes(target, fact.size, note);
+      const comparison = await compareHeads(headOf(smaller), headOf(larger), reader);
+      if (comparison.verdict === "forked") {
+        const { prefix } = comparison;
+        const first = { first: smaller.note, ...(prefix === undefined ? {} : { prefix }) };
+        // A tree of no leaves that is not the empty one contradicts itself.
+        const evidence = smaller.size === 0 && larger.size > 0 ? first : { ...first, second: larger.note };
+        const keys = this.#options.policy.logs.map(({ key }) => key);
+        return forkedNotes(target, fact.size, note, makeLogFork(evidence, keys));
       }
     } catch (error) {
       return refusalOf(error, (code, message) => falseTile(code, message, larger));

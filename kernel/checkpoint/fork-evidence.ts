@@ -131,9 +131,19 @@ export function proveLogFork(
   keys: readonly VerifierKey[],
 ): Uint8Array | undefined {
   try {
-    const second = onlyLines(newer, keys);
-    const evidence = older === undefined ? { first: second } : contradiction(onlyLines(older, keys), second, proof);
-    const bytes = formatLogFork(evidence);
+    return makeLogFork(older === undefined ? { first: newer } : contradiction(older, newer, proof), keys);
+  } catch (error) {
+    if (isCodedError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The bytes of evidence with the lines of these keys alone, if it proves a fork; else undefined. */
+export function makeLogFork(evidence: LogForkEvidence, keys: readonly VerifierKey[]): Uint8Array | undefined {
+  try {
+    const { first, second, ...rest } = evidence;
+    const others = second === undefined ? {} : { second: onlyLines(second, keys) };
+    const bytes = formatLogFork({ first: onlyLines(first, keys), ...others, ...rest });
     checkLogFork(bytes, keys);
     return bytes;
   } catch (error) {

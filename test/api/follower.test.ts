@@ -4,6 +4,7 @@ import { type ReceiptRow, receiptRowShape, streamRowShape } from "../../api/inde
 import { parseRow, type RowStore } from "../../api/index/rows.ts";
 import { storedHashes } from "../../api/index/stored-tree.ts";
 import { concat, formatUtf8 } from "../../kernel/bytes.ts";
+import { checkLogFork } from "../../kernel/checkpoint/fork-evidence.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import { hashLeaf, parseRootHash } from "../../kernel/merkle/hash.ts";
 import { checkInclusion } from "../../kernel/merkle/inclusion-proof.ts";
@@ -139,7 +140,9 @@ describe("an auditor of a log that lies", () => {
     expect(await follower.step()).toBe("forked");
     const [alarm] = await alarms();
     expect(alarm).toMatchObject({ kind: "fork", code: "ERR_FORK" });
-    expect(alarm?.evidence.map(({ text }) => text)).toEqual([first, log.note]);
+    expect(alarm?.evidence.slice(0, 2).map(({ text }) => text)).toEqual([first, log.note]);
+    const document = formatUtf8(alarm?.evidence[2]?.text ?? "");
+    expect(checkLogFork(document, [logSigner.key]).first.size).toBe(BigInt(log.entries.length));
     const again = await followLog(log, new MemoryRows(rows.table));
     log.requests.length = 0;
     expect(await again.follower.step()).toBe("forked");
@@ -148,7 +151,7 @@ describe("an auditor of a log that lies", () => {
 
   it("proves a fork that grew, before it reads any of its entries", async () => {
     const log = streamLog();
-    const { follower, book, alarmCodes } = await followLog(log);
+    const { follower, book, alarms, alarmCodes } = await followLog(log);
     await follower.step();
     const indexed = book.head.indexed;
     log.entries[2] = formatUtf8("another history");
@@ -156,6 +159,9 @@ describe("an auditor of a log that lies", () => {
     expect(await follower.step()).toBe("forked");
     expect(await alarmCodes()).toEqual(["fork ERR_FORK"]);
     expect(book.head).toMatchObject({ indexed, forked: true });
+    const document = formatUtf8((await alarms())[0]?.evidence[2]?.text ?? "");
+    const { first, second } = checkLogFork(document, [logSigner.key]);
+    expect([first.size, second?.size]).toEqual([BigInt(indexed), BigInt(log.entries.length)]);
   });
 
   it("tells a shrunken log of the same history from a smaller fork", async () => {

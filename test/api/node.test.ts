@@ -53,7 +53,7 @@ describe("an auditor node", () => {
     expect(data.alarms.edges[0].node).toEqual({
       kind: "FORK",
       code: "ERR_FORK",
-      evidence: [{ text: first }, { text: log.note }],
+      evidence: [{ text: first }, { text: log.note }, { text: expect.stringContaining('"kind":"log-fork"') }],
     });
     expect((await fetch(`${again.url}/readyz`)).status).toBe(200);
     expect(await (await fetch(`${again.url}/metrics`)).text()).toContain('auditor_ledger_forked{ledger="main"} 1');
