@@ -175,6 +175,7 @@ function askFirst(
     published: log.published,
     fetch: options.fetch ?? fetch,
     timeoutMs: Math.min(FIRST_ROUND_MS, config.witness_timeout_ms ?? LEDGER_DEFAULTS.witnessTimeoutMs),
+    nowMs: (options.clock ?? SYSTEM_CLOCK).nowMs,
     log: options.logger,
   });
 }

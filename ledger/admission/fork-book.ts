@@ -9,6 +9,7 @@ import { parseReceipt, receiptHash } from "../../kernel/receipt/receipt.ts";
 import { checkStreamForkFile, formatStreamFork } from "../../kernel/stream/fork-evidence.ts";
 import type { Disk } from "../storage/disk.ts";
 import { readFrame } from "../storage/wal-frame.ts";
+import { NO_SALT } from "../storage/wal-salt.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { StreamBook } from "./stream-book.ts";
 
@@ -91,7 +92,7 @@ export class ForkBook {
     const { disk } = this.#parts;
     for (const name of (await disk.list(ARCHIVE)).filter((each) => each.endsWith(".frames"))) {
       const bytes = (await disk.read(`${ARCHIVE}/${name}`)) ?? new Uint8Array(0);
-      for (const record of readFrame(bytes, 0)?.records ?? []) if (record.kind === "conflict") this.add(record.bytes);
+      for (const record of readFrame(bytes, 0, NO_SALT)?.records ?? []) if (record.kind === "conflict") this.add(record.bytes);
     }
   }
 }

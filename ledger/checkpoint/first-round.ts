@@ -35,6 +35,7 @@ export interface FirstRoundParts {
   readonly fetch: typeof fetch;
   /** Bound for each witness, all its requests together. */
   readonly timeoutMs: number;
+  readonly nowMs: () => number;
   readonly log: Logger;
 }
 
@@ -78,6 +79,7 @@ async function ask(endpoint: WitnessEndpoint, parts: FirstRoundParts): Promise<s
     timeoutMs: parts.timeoutMs,
     proveConsistency: (oldSize, size) => proveConsistency(oldSize, size, tree.reader(size)),
     recordedSize: () => tree.size,
+    nowMs: parts.nowMs,
   });
   const result = await client.cosign(asSigned(parts.origin, published));
   return result.kind === "fault" ? result.reason : undefined;

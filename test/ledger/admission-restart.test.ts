@@ -41,7 +41,7 @@ function recordsOf(file: Uint8Array, salt: bigint): readonly WalRecord[] {
 async function archiveConflict(dataDir: string): Promise<void> {
   await mkdir(join(dataDir, "archive"), { recursive: true });
   const records = [{ kind: "conflict" as const, bytes: rival.bytes }];
-  const { bytes } = formatFrame({ batch: 1n, firstIndex: 0n, records });
+  const { bytes } = formatFrame({ batch: 1n, firstIndex: 0n, records }, NO_SALT);
   await writeFile(join(dataDir, "archive", "0000000000000001.frames"), bytes);
 }
 
