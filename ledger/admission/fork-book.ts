@@ -92,7 +92,8 @@ export class ForkBook {
     const { disk } = this.#parts;
     for (const name of (await disk.list(ARCHIVE)).filter((each) => each.endsWith(".frames"))) {
       const bytes = (await disk.read(`${ARCHIVE}/${name}`)) ?? new Uint8Array(0);
-      for (const record of readFrame(bytes, 0, NO_SALT)?.records ?? []) if (record.kind === "conflict") this.add(record.bytes);
+      for (const record of readFrame(bytes, 0, NO_SALT)?.records ?? [])
+        if (record.kind === "conflict") this.add(record.bytes);
     }
   }
 }
