@@ -175,7 +175,9 @@ export class Wal {
       return this.#current;
     }
     const path = pathOf(this.#next.batch);
-    await (this.#spare ?? this.#makeSpare());
+    // Recorded before it is awaited: a retirement meanwhile must not rename its file over the one that is being made.
+    this.#spare ??= this.#makeSpare();
+    await this.#spare;
     await this.#disk.rename(`${FOLDER}/${SPARE}`, path);
     await this.#disk.syncFolder(FOLDER);
     await this.#current?.close();

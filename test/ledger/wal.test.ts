@@ -204,6 +204,20 @@ describe("the write-ahead log", () => {
     expect(textsOf(batches)).toEqual(["0", "1"]);
   });
 
+  it("does not retire a file over the one that is being made for the next batch", async () => {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk, 100);
+    await wal.append([entry("a")]);
+    await wal.append([entry("b".repeat(60))]);
+    await wal.retireOldest();
+    await wal.append([entry("c".repeat(60))]);
+    await wal.append([entry("d")]);
+    const before = disk.steps.length;
+    await Promise.all([wal.append([entry("e".repeat(60))]), wal.retireOldest()]);
+    expect(disk.steps.slice(before)).not.toContain("rename wal/spare.wal");
+    expect(textsOf((await openWal(disk.crash("lose"), 100)).batches).at(-1)).toBe("e".repeat(60));
+  });
+
   it("takes nothing after a failed sync", async () => {
     const disk = new MemoryDisk();
     const { wal } = await openWal(disk);
