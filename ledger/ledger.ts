@@ -43,7 +43,7 @@ const LIMITS: SequencerLimits = {
   maxBatchEntries: 8192,
   maxBatchBytes: 8 * 1024 * 1024,
 };
-const WAL = { fileBytes: 32 * 1024 * 1024 };
+const WAL_FILE_BYTES = 32 * 1024 * 1024;
 /** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
 const REFRESH_SECONDS = 1800n;
 const RETIRE_MS = 1000;
@@ -100,7 +100,8 @@ async function assemble(
   closers: (() => Promise<void>)[],
 ): Promise<Ledger> {
   const clock = options.clock ?? SYSTEM_CLOCK;
-  const disk = makeNodeDisk(options.config.data_dir);
+  const { wrapDisk = (disk) => disk, wrapIndex = (store) => store } = options;
+  const disk = wrapDisk(makeNodeDisk(options.config.data_dir));
   const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
   const traces = new TraceBook(options.config.origin);
   halt.onTrip((fault) =>
@@ -108,10 +109,10 @@ async function assemble(
   );
   const log = await openLog({
     disk,
-    store: await openLevelIndex(options.config.data_dir),
+    store: wrapIndex(await openLevelIndex(options.config.data_dir)),
     replay: options.config.log_kind === "receipts" ? replayBoth(streams, traces) : NO_REPLAY,
     logKeys: signer.keys,
-    wal: WAL,
+    wal: { fileBytes: options.walFileBytes ?? WAL_FILE_BYTES },
     limits: LIMITS,
     clock,
     halt,

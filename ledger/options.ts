@@ -3,7 +3,9 @@
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
 import type { LedgerConfig } from "./config.ts";
+import type { IndexStore } from "./sequence/index-store.ts";
 import type { Clock, Logger } from "./service.ts";
+import type { Disk } from "./storage/disk.ts";
 
 /** Options of `startLedger`. */
 export interface LedgerOptions {
@@ -25,4 +27,10 @@ export interface LedgerOptions {
   readonly signing?: "worker" | "inline";
   /** How long a close waits for bodies that are on their way; default 3,000. */
   readonly closeGraceMs?: number;
+  /** The data folder, as it is; tests hold back, fail and end the process at its writes here. */
+  readonly wrapDisk?: (disk: Disk) => Disk;
+  /** The same for the index. */
+  readonly wrapIndex?: (store: IndexStore) => IndexStore;
+  /** Size at which a write-ahead file is left for the next one. Default 32 MiB. */
+  readonly walFileBytes?: number;
 }

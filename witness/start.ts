@@ -12,6 +12,7 @@ import { makeWitnessServer } from "./http.ts";
 import { WitnessMetrics } from "./metrics.ts";
 import { makeRateLimit } from "./rate-limit.ts";
 import { StateBook } from "./state-book.ts";
+import type { StateFiles } from "./state-files.ts";
 import { openFenceFile, openStateFolder, type StateFolder } from "./state-folder.ts";
 import { createWitness, type Witness, type WitnessedLog } from "./witness.ts";
 
@@ -51,6 +52,8 @@ export interface StartWitnessOptions {
   readonly operatorToken?: string;
   /** Milliseconds since 1970. */
   readonly nowMs?: () => number;
+  /** The files of the state, as they are; tests hold back, fail and end the process at their writes here. */
+  readonly wrapFiles?: (files: StateFiles) => StateFiles;
 }
 
 const DEFAULT_HOST = "127.0.0.1";
@@ -71,7 +74,7 @@ const CLOSE_GRACE_MS = 3000;
 export async function startWitness(options: StartWitnessOptions): Promise<RunningWitness> {
   const cosigners = makeCosigners(options.keys);
   const logs = readLogs(options);
-  const opened = await openWitnessState(options.config);
+  const opened = await openWitnessState(options);
   try {
     const { book, folder } = opened;
     const evidence = await EvidenceShelf.open(folder);
@@ -97,9 +100,17 @@ export interface OpenState {
   readonly release: () => Promise<void>;
 }
 
+type StateOptions = Pick<StartWitnessOptions, "config" | "wrapFiles">;
+
+function asTheyAre(files: StateFiles): StateFiles {
+  return files;
+}
+
 /** Opens the state with its fence. @throws {StoreError} ERR_FOLDER_LOCKED, ERR_WITNESS_STATE, ERR_WITNESS_ROLLBACK */
-async function openWitnessState({ data_dir, fence_file }: WitnessConfig): Promise<OpenState> {
-  const folder = await openStateFolder(data_dir);
+async function openWitnessState({ config, wrapFiles = asTheyAre }: StateOptions): Promise<OpenState> {
+  const { data_dir, fence_file } = config;
+  const files = await openStateFolder(data_dir);
+  const folder: StateFolder = { ...wrapFiles(files), release: files.release };
   const file = fence_file === undefined ? undefined : openFenceFile(fence_file);
   const release = async (): Promise<void> => {
     await file?.close();

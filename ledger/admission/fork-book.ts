@@ -3,6 +3,7 @@
  * the archive, which is read once, when somebody first asks. What is kept in memory is bounded.
  */
 
+import { classifyEntry } from "../../kernel/entry-kind.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { parseReceipt, receiptHash } from "../../kernel/receipt/receipt.ts";
@@ -41,6 +42,8 @@ export class ForkBook {
 
   /** Adds a refused receipt, durable already; the same one twice counts once. */
   add(bytes: Uint8Array): void {
+    // Trust records whose name was taken are kept beside, and are of no stream.
+    if (classifyEntry(bytes).form !== "envelope") return;
     const { stream } = parseReceipt(bytes);
     const ofStream = this.#refused.get(stream) ?? new Map<string, Uint8Array>();
     const hash = formatHex(receiptHash(bytes));

@@ -402,7 +402,7 @@ describe("what a server asks of agents", () => {
       principal: { state: "not_established" },
       server: { value: { id: "s" } },
       wire: { mcp_method: { value: "sampling/createMessage" } },
-      ruling: { action: "refuse", step: "classify", reasons: ["upstream.undeclared-input"] },
+      ruling: { action: "refuse", step: "classify", reasons: ["bridge.unsupported"] },
     });
   });
 });

@@ -1,56 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { equalBytes, formatUtf8 } from "../../kernel/bytes.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
-import { checkInclusion } from "../../kernel/merkle/inclusion-proof.ts";
-import { proveInclusion, readRoot } from "../../kernel/merkle/prove.ts";
-import type { SignedCheckpoint } from "../../ledger/checkpoint/checkpointer.ts";
 import { type OpenTestLog, openTestLog, rawProposal } from "../support/ledger-log.ts";
 import { type FaultMode, MemoryDisk, MemoryIndex } from "../support/ledger-memory.ts";
+import { checkPromised, noPromises, type Promised, runLog } from "../support/log-promises.ts";
 import { sampled } from "../support/sweep.ts";
-
-/** What a run promised before it ended. */
-interface Promises {
-  readonly acknowledged: Map<string, bigint>;
-  readonly signed: SignedCheckpoint[];
-}
 
 const BATCHES = 8;
 const ENTRIES_PER_BATCH = 40;
 
-/** Appends, signs after every second batch, retires; stops at the first fault. */
-async function run(log: OpenTestLog, promises: Promises, from = 0, count = BATCHES): Promise<void> {
-  for (let b = from; b < from + count && log.halt.fault === undefined; b += 1) {
-    const texts = Array.from({ length: ENTRIES_PER_BATCH }, (_, i) => `entry ${b}/${i} ${"x".repeat(i)}`);
-    const indexes = await log.sequencer.submit(rawProposal(texts)).catch(() => undefined);
-    for (const [i, text] of texts.entries())
-      if (indexes !== undefined) promises.acknowledged.set(text, indexes[i] ?? -1n);
-    if (b % 2 === 1) await log.checkpointer.tick();
-    const { logged } = log.checkpointer;
-    if (logged !== undefined && logged !== promises.signed.at(-1)) promises.signed.push(logged);
-    await log.retire();
-  }
-}
-
-async function expectKept(log: OpenTestLog, promises: Promises): Promise<void> {
-  const { size } = log.tree;
-  const root = log.tree.root();
-  for (const [text, index] of promises.acknowledged) {
-    expect(Buffer.from(await log.tree.readEntry(index)).toString()).toBe(text);
-  }
-  for (const head of promises.signed) {
-    expect(head.size).toBeLessThanOrEqual(size);
-    expect(equalBytes(await readRoot(head.size, log.tree.reader(head.size)), head.root)).toBe(true);
-  }
-  for (let index = 0n; index < size; index += 61n) {
-    const leaf = hashLeaf(await log.tree.readEntry(index));
-    checkInclusion({ leaf, index, size, root, proof: await proveInclusion(index, size, log.tree.reader(size)) });
-  }
+/** Runs `count` batches from number `from` on. */
+function run(log: OpenTestLog, promises: Promised, from = 0, count = BATCHES): Promise<void> {
+  return runLog(log, promises, { from, batches: count, entries: ENTRIES_PER_BATCH });
 }
 
 /** Steps of a run without faults. */
 async function countSteps(): Promise<readonly string[]> {
   const disk = new MemoryDisk();
-  const promises: Promises = { acknowledged: new Map(), signed: [] };
+  const promises: Promised = noPromises();
   await run(await openTestLog(disk), promises);
   expect(promises.acknowledged.size).toBe(BATCHES * ENTRIES_PER_BATCH);
   return disk.steps;
@@ -81,25 +48,25 @@ describe("a fault at any write", () => {
     "(%s, then the process ends and the disk may %s what was not synced) loses nothing that was acknowledged, and leaves no signature that the disk does not derive",
     async (mode, crash, i) => {
       for (const step of sampled(STEPS.keys(), 5, 2 * i + modes.indexOf(mode))) {
-        const promises: Promises = { acknowledged: new Map(), signed: [] };
+        const promises: Promised = noPromises();
         const disk = new MemoryDisk();
         disk.fault = { step, mode };
         const opened = await openTestLog(disk).catch(() => undefined);
         if (opened !== undefined) await run(opened, promises);
         const restarted = await openTestLog(disk.crash(crash));
-        await expectKept(restarted, promises);
+        await checkPromised(restarted, promises);
         await run(restarted, promises, BATCHES, 2);
         expect(restarted.halt.fault).toBeUndefined();
-        await expectKept(restarted, promises);
+        await checkPromised(restarted, promises);
       }
     },
   );
 });
 
 describe("a restart", () => {
-  async function stopped(): Promise<{ disk: MemoryDisk; promises: Promises }> {
+  async function stopped(): Promise<{ disk: MemoryDisk; promises: Promised }> {
     const disk = new MemoryDisk();
-    const promises: Promises = { acknowledged: new Map(), signed: [] };
+    const promises: Promised = noPromises();
     const log = await openTestLog(disk, { fileBytes: 1 << 20 });
     await run(log, promises);
     await log.close();
@@ -149,7 +116,7 @@ describe("a restart", () => {
     await expect(openTestLog(disk)).rejects.toMatchObject({ code: "ERR_STORE_CONFLICT", fatal: true });
     const retired = new MemoryDisk();
     const log = await openTestLog(retired, { fileBytes: 2048 });
-    await run(log, { acknowledged: new Map(), signed: [] }, 0, 20);
+    await run(log, noPromises(), 0, 20);
     const cut = retired.crash("lose");
     cut.drop("tile/0/000");
     await expect(openTestLog(cut, { fileBytes: 2048 })).rejects.toMatchObject({ code: "ERR_TILE_MISSING" });

@@ -47,6 +47,7 @@ export interface TestLedgerOptions {
   readonly closeGraceMs?: number;
   readonly scittKey?: NonNullable<LedgerOptions["scittKey"]>;
   readonly clock?: NonNullable<LedgerOptions["clock"]>;
+  readonly wrapDisk?: NonNullable<LedgerOptions["wrapDisk"]>;
 }
 
 /** Removes a folder when the test run ends. */
@@ -84,6 +85,7 @@ export function ledgerOptions(dataDir: string, logger: Logger, options: TestLedg
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     ...(options.scittKey === undefined ? {} : { scittKey: options.scittKey }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.wrapDisk === undefined ? {} : { wrapDisk: options.wrapDisk }),
   };
 }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 /** A ledger in a process of its own. */
 export interface SpawnedLedger {
   readonly url: string;
+  readonly pid: number | undefined;
   /** Milliseconds from spawn to listening. */
   readonly startMs: number;
   /** `kill -9`; resolves when the process is gone. */
@@ -16,7 +17,9 @@ export interface SpawnedLedger {
   readonly stop: () => Promise<void>;
 }
 
-const SCRIPT = fileURLToPath(new URL("../../dist/test/support/ledger-process.js", import.meta.url));
+/** The built process, also when this file itself was built. */
+const BUILT = import.meta.url.endsWith(".ts") ? "../../dist/test/support/ledger-process.js" : "./ledger-process.js";
+const SCRIPT = fileURLToPath(new URL(BUILT, import.meta.url));
 
 export async function spawnLedger(dataDir: string, kind: "receipts" | "raw", policy: string): Promise<SpawnedLedger> {
   const started = performance.now();
@@ -24,7 +27,7 @@ export async function spawnLedger(dataDir: string, kind: "receipts" | "raw", pol
   for await (const line of createInterface({ input: child.stdout })) {
     const { url }: { readonly url: string } = JSON.parse(line);
     const startMs = performance.now() - started;
-    return { url, startMs, kill: () => end(child, "SIGKILL"), stop: () => end(child, "SIGTERM") };
+    return { url, pid: child.pid, startMs, kill: () => end(child, "SIGKILL"), stop: () => end(child, "SIGTERM") };
   }
   throw new Error("the ledger did not start; its output is above");
 }

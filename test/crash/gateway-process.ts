@@ -1,0 +1,81 @@
+/**
+ * A gateway in a process of its own that decides and finishes one call after another and tells the runner of each: that
+ * it was dispatched, and that it was answered. Its receipts go to the real ledger, over kills of either side.
+ */
+
+import { parseGatewayConfig } from "../../gateway/config.ts";
+import { type GatewayRun, openRun } from "../../gateway/run.ts";
+import { makeFakeUpstream } from "../support/fake-upstream.ts";
+import { AGENT_TOKEN, callOf, configOf, OPERATOR_TOKEN, outcomeWith, RULES } from "../support/gateway-run.ts";
+import { LEDGER_ORIGIN, SUBMIT_TOKEN } from "../support/ledger-service.ts";
+import { bundleFiles } from "../support/policy-request.ts";
+import { logger, makeStall, report, startOptions } from "./child-side.ts";
+import { stallingFrames } from "./stall.ts";
+
+/** What the process is started with. */
+export interface GatewayStart {
+  readonly dataDir: string;
+  readonly ledgerUrl: string;
+  readonly policy: string;
+}
+
+const CALLERS = 4;
+const DRAIN_LIMIT_MS = 40_000;
+/** A pause between calls, so that the ledger's part of a small machine is not taken by one gateway. */
+const PAUSE_MS = 15;
+
+const { dataDir, ledgerUrl, policy } = startOptions<GatewayStart>();
+const stall = makeStall(undefined);
+const upstream = makeFakeUpstream("s");
+const ledger = { url: ledgerUrl, origin: LEDGER_ORIGIN, witness_policy: policy, submit_token_file: "unused" };
+const run = await openRun({
+  config: parseGatewayConfig(configOf(dataDir, ledgerUrl, [upstream], { config: { ledger, durability: "durable" } })),
+  secrets: {
+    submitToken: SUBMIT_TOKEN,
+    operatorToken: OPERATOR_TOKEN,
+    agentTokens: [{ principal: "example-agent", token: AGENT_TOKEN }],
+    bearerTokens: new Map(),
+  },
+  policyFiles: bundleFiles(RULES),
+  catalogFile: undefined,
+  agents: "http",
+  software: { name: "countersign", version: "0.1.0" },
+  environment: {},
+  logger,
+  world: { connect: async () => upstream, wrapLog: (log) => stallingFrames(log, stall) },
+});
+let isEnding = false;
+const callers = Array.from({ length: CALLERS }, (_, i) => callAgain(run, i));
+await report({ kind: "started", url: run.status().stream });
+process.once("SIGTERM", () => {
+  isEnding = true;
+  void Promise.all(callers)
+    .then(() => drained(run))
+    .then(() => run.close())
+    .then(() => process.exit(0));
+});
+
+/** Makes calls until the process ends. A gateway whose outbox is full refuses, as it should; the next call tries again. */
+async function callAgain({ pipeline }: GatewayRun, caller: number): Promise<void> {
+  for (let i = 0; !isEnding; i += 1) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    const decided = await pipeline.decide(callOf("echo", { message: `${caller}/${i}` }));
+    if (decided.action !== "forward") continue;
+    const { seq } = decided.receipt;
+    await report({ kind: "call", state: "dispatched", seq });
+    await pipeline.finish(decided.ticket, outcomeWith("done"));
+    await report({ kind: "call", state: "answered", seq });
+  }
+}
+
+/** Until the ledger's witnesses have proven every receipt. */
+async function drained({ status }: GatewayRun): Promise<void> {
+  const deadline = performance.now() + DRAIN_LIMIT_MS;
+  while (status().outbox.pending > 0) {
+    if (performance.now() > deadline) {
+      await report({ kind: "fault", what: `the outbox did not drain: ${JSON.stringify(status().outbox)}` });
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
