@@ -70,6 +70,8 @@ export interface OutboxOptions {
 
 const MAX_SEGMENT_RECEIPTS = 256;
 const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
+/** Receipts that are proven at a time: a ledger that goes away in between costs the proofs of one such part, not of all. */
+const MAX_PROVEN_RECEIPTS = 256;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
 const POLL_MS = 20;
@@ -282,7 +284,7 @@ class SegmentOutbox implements Outbox {
   /** Lets go of receipts once every one of them is proven to be in a witnessed tree. */
   async #proveLoop(): Promise<void> {
     while (!this.#isStopping) {
-      const goal = this.#acknowledged;
+      const goal = Math.min(this.#acknowledged, this.#first + MAX_PROVEN_RECEIPTS);
       const admitted = this.#held
         .slice(0, Math.max(0, goal - this.#first))
         .map((receipt) => ({ receipt, index: this.#indexes.get(receipt.seq) }));

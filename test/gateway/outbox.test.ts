@@ -44,7 +44,13 @@ function receiptsOf(first: number, count: number, text = "receipt"): readonly Wr
 }
 
 function makeBench(
-  options: { readonly maxReceipts?: number; readonly threshold?: number; readonly url?: string } = {},
+  options: {
+    readonly maxReceipts?: number;
+    readonly threshold?: number;
+    readonly url?: string;
+    /** Told how many receipts are proven together. */
+    readonly onProof?: (count: number) => void;
+  } = {},
 ): Bench {
   const faults: string[] = [];
   const pauses: number[] = [];
@@ -68,7 +74,10 @@ function makeBench(
         bytes,
       );
     },
-    checkInLog: (admitted) => checkInLog(client, policy, admitted),
+    checkInLog: (admitted) => {
+      options.onProof?.(admitted.length);
+      return checkInLog(client, policy, admitted);
+    },
     maxReceipts: options.maxReceipts ?? 100_000,
     // A pause is a turn of the event loop and a bit; how long it was to be is kept.
     sleep: async (ms) => {
@@ -122,6 +131,16 @@ describe("the outbox", () => {
     outbox.start();
     await until("all is proven", () => outbox.status().proven === 600);
     expect(requestsTo("/tile/")).toBeLessThan(60);
+  });
+
+  it("proves a long backlog in parts, so that a ledger which goes away costs one of them", async () => {
+    const counts: number[] = [];
+    const { outbox } = makeBench({ onProof: (count) => counts.push(count) });
+    for (const one of receiptsOf(0, 700)) outbox.add(one);
+    outbox.start();
+    await until("everything is proven", () => outbox.status().pending === 0);
+    expect(counts.reduce((total, count) => total + count, 0)).toBeGreaterThanOrEqual(700);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(256);
   });
 
   it("sends what arrives later, and links it to what it has let go", async () => {
