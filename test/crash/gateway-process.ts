@@ -20,9 +20,13 @@ export interface GatewayStart {
 }
 
 const CALLERS = 4;
+const MAX_WARNINGS = 3;
 const DRAIN_LIMIT_MS = 40_000;
 /** A pause between calls, so that the ledger's part of a small machine is not taken by one gateway. */
 const PAUSE_MS = 15;
+
+/** The newest warnings: while a ledger is down there are many, and they matter only if something is wrong at the end. */
+const warnings: string[] = [];
 
 const { dataDir, ledgerUrl, policy } = startOptions<GatewayStart>();
 const stall = makeStall(undefined);
@@ -41,7 +45,7 @@ const run = await openRun({
   agents: "http",
   software: { name: "countersign", version: "0.1.0" },
   environment: {},
-  logger,
+  logger: { ...logger, warn: remember },
   world: { connect: async () => upstream, wrapLog: (log) => stallingFrames(log, stall) },
 });
 let isEnding = false;
@@ -54,6 +58,11 @@ process.once("SIGTERM", () => {
     .then(() => run.close())
     .then(() => process.exit(0));
 });
+
+function remember(fields: object, message: string): void {
+  warnings.push(`${message} ${JSON.stringify(fields)}`);
+  if (warnings.length > MAX_WARNINGS) warnings.shift();
+}
 
 /** Makes calls until the process ends. A gateway whose outbox is full refuses, as it should; the next call tries again. */
 async function callAgain({ pipeline }: GatewayRun, caller: number): Promise<void> {
@@ -73,7 +82,7 @@ async function drained({ status }: GatewayRun): Promise<void> {
   const deadline = performance.now() + DRAIN_LIMIT_MS;
   while (status().outbox.pending > 0) {
     if (performance.now() > deadline) {
-      await report({ kind: "fault", what: `the outbox did not drain: ${JSON.stringify(status().outbox)}` });
+      await report({ kind: "fault", what: `the outbox did not drain: ${JSON.stringify([status().outbox, warnings])}` });
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
