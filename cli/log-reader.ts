@@ -3,7 +3,7 @@
  * answers is trusted: answers are bounded and read strictly, and what counts is checked against the checkpoint.
  */
 
-import { concat, parseUtf8 } from "../kernel/bytes.ts";
+import { concatAll, parseUtf8 } from "../kernel/bytes.ts";
 import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
 import { HASH_BYTES } from "../kernel/merkle/hash.ts";
@@ -109,7 +109,7 @@ async function readBounded(answer: Response, path: string, maxBytes: number): Pr
     if (length > maxBytes) throw unexpected(path, `more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
-  return concat(...chunks);
+  return concatAll(chunks);
 }
 
 /** What a parser refuses is a wrong answer of the service. */

@@ -3,7 +3,7 @@
  * time; redirects are refused; the reader's token goes to entry bundles alone.
  */
 
-import { concat } from "../../kernel/bytes.ts";
+import { concatAll } from "../../kernel/bytes.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { FormatError, StoreError } from "../../kernel/errors.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
@@ -78,7 +78,7 @@ async function readBounded(
       if (length > maxBytes) throw new FormatError(tooLong, `/${path}: want at most ${maxBytes} bytes`);
       chunks.push(chunk);
     }
-    return concat(...chunks);
+    return concatAll(chunks);
   });
 }
 

@@ -1,7 +1,7 @@
 /** Reads a request body within a bound of bytes and of time. */
 
 import type { IncomingMessage } from "node:http";
-import { concat } from "../../kernel/bytes.ts";
+import { GatheredBytes } from "../wire/gathered-bytes.ts";
 
 /** What came of it. */
 export type Body =
@@ -16,8 +16,7 @@ export function readBody(request: IncomingMessage, maxBytes: number, limitMs: nu
   const announced = Number(request.headers["content-length"] ?? "0");
   if (announced > maxBytes) return Promise.resolve({ type: "too-large" });
   return new Promise((resolve) => {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
+    const gathered = new GatheredBytes();
     const settle = (body: Body): void => {
       clearTimeout(timer);
       request.removeAllListeners("data");
@@ -25,11 +24,10 @@ export function readBody(request: IncomingMessage, maxBytes: number, limitMs: nu
     };
     const timer = setTimeout(() => settle({ type: "cut" }), limitMs);
     request.on("data", (chunk: Uint8Array) => {
-      length += chunk.length;
-      if (length > maxBytes) settle({ type: "too-large" });
-      else chunks.push(chunk);
+      if (gathered.length + chunk.length > maxBytes) settle({ type: "too-large" });
+      else gathered.push(chunk);
     });
-    request.once("end", () => settle({ type: "body", bytes: concat(...chunks) }));
+    request.once("end", () => settle({ type: "body", bytes: gathered.take() }));
     request.once("error", () => settle({ type: "cut" }));
     request.once("close", () => settle({ type: "cut" }));
   });

@@ -1,5 +1,6 @@
 /** From a call to the question that policy is asked (mcp-gateway §16.1, docs/policy.md). Pure. */
 
+import { invariant } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
@@ -72,6 +73,7 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
 /** What `context.input` is made from: the arguments of a tool or prompt, `{uri}` of a resource or completion. */
 function argumentOf({ target, params }: InboundCall): JsonValue {
   if (target.kind === "resource" || target.kind === "completion") return { uri: target.name };
-  const { arguments: given } = params;
-  return given !== undefined && isJsonObject(given) ? given : {};
+  const { arguments: given = {} } = params;
+  invariant(isJsonObject(given), "the wire hands over arguments that are an object");
+  return given;
 }

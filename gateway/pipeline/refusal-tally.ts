@@ -48,6 +48,8 @@ export class RefusalTally {
    * @returns the receipt of its own, or undefined if an aggregate receipt counts it
    */
   async keep(refusal: Refused, write: () => Promise<ReceiptRef>): Promise<ReceiptRef | undefined> {
+    // On a dead stream nothing is counted: the caller learns it at once.
+    if (this.#options.recorder.isFailed()) return write();
     if (!this.#options.hasRoom()) {
       this.count(refusal);
       return undefined;

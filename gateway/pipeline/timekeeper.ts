@@ -32,17 +32,18 @@ const MAX_SWEEP_MS = 15_000;
 /** Starts the jobs. @returns the function that stops them and waits for those that run */
 export function startTimekeeper(options: TimekeeperOptions): () => Promise<void> {
   const { recorder, desk, tally, heartbeatMs, sessionTtlMs, schedule } = options;
-  const jobs = [
+  const jobs: readonly { everyMs: number; run: () => Promise<void>; isForAll?: boolean }[] = [
     // Looked at eight times in an interval, written after six: the silence never reaches the declared one.
     { everyMs: heartbeatMs / 8, run: () => beat(options, (heartbeatMs * 3) / 4) },
     { everyMs: Math.min(MAX_SWEEP_MS, sessionTtlMs / 20), run: () => desk.sealExpired() },
-    { everyMs: TALLY_MS, run: () => tally.flush() },
+    // Also on a dead stream: those who wait for a count must learn that it will not come.
+    { everyMs: TALLY_MS, run: () => tally.flush(), isForAll: true },
   ];
   const running = new Set<Promise<void>>();
-  const stops = jobs.map(({ everyMs, run }) => {
+  const stops = jobs.map(({ everyMs, run, isForAll = false }) => {
     let isRunning = false;
     return schedule(everyMs, () => {
-      if (isRunning || recorder.isFailed()) return;
+      if (isRunning || (recorder.isFailed() && !isForAll)) return;
       isRunning = true;
       const done = run()
         .catch((error: unknown) =>

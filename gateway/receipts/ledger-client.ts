@@ -3,7 +3,7 @@
  * read strictly and bounded; what is not an answer of the interface is a StoreError that may be tried again.
  */
 
-import { concat } from "../../kernel/bytes.ts";
+import { concatAll } from "../../kernel/bytes.ts";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
@@ -176,7 +176,7 @@ async function readAll(answer: Response): Promise<Uint8Array> {
     }
     chunks.push(part.value);
   }
-  return concat(...chunks);
+  return concatAll(chunks);
 }
 
 function unexpected(answer: Response, code = `HTTP ${answer.status}`): StoreError {

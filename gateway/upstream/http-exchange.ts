@@ -3,7 +3,7 @@
  * not followed; the server's headers go no further.
  */
 
-import { concat, formatUtf8 } from "../../kernel/bytes.ts";
+import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect } from "../../kernel/receipt/vocabulary.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
@@ -84,7 +84,7 @@ async function readJson(
     if (length > limits.maxMessageBytes) return failure("json.size");
     chunks.push(chunk);
   }
-  const bytes = concat(...chunks);
+  const bytes = concatAll(chunks);
   const message = readMessage(bytes, "egress", limits.maxMessageBytes);
   if (message.type === "response" && message.id === request.id) return answered(message, bytes);
   if (!response.ok) return failure("upstream.status", bytes);

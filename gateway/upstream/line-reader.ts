@@ -1,6 +1,7 @@
 /** Splits a byte stream into lines within a bound. A line above it is dropped; its ends are kept to tell what it was. */
 
 import { concat } from "../../kernel/bytes.ts";
+import { GatheredBytes } from "../wire/gathered-bytes.ts";
 
 /** Told of what a stream holds. */
 export interface LineListener {
@@ -11,14 +12,16 @@ export interface LineListener {
 
 const LINE_FEED = 0x0a;
 const KEPT_BYTES = 512;
+const EMPTY = new Uint8Array(0);
 
 /** Takes a stream's chunks. */
 export class LineReader {
   readonly #listener: LineListener;
   readonly #maxBytes: number;
-  #chunks: Uint8Array[] = [];
-  #length = 0;
+  readonly #line = new GatheredBytes();
   #isOversize = false;
+  #start: Uint8Array = EMPTY;
+  #end: Uint8Array = EMPTY;
 
   constructor(maxBytes: number, listener: LineListener) {
     this.#maxBytes = maxBytes;
@@ -36,21 +39,28 @@ export class LineReader {
   }
 
   #append(part: Uint8Array): void {
-    this.#length += part.length;
-    this.#chunks.push(new Uint8Array(part));
-    if (this.#length <= this.#maxBytes && !this.#isOversize) return;
-    const bytes = concat(...this.#chunks);
+    if (this.#isOversize) this.#keepEnd(part);
+    else if (this.#line.length + part.length <= this.#maxBytes) this.#line.push(part);
+    else this.#startDropping(part);
+  }
+
+  /** Of a line above the bound, the first bytes and the newest ones are kept. */
+  #startDropping(part: Uint8Array): void {
+    const bytes = concat(this.#line.take(), part);
     this.#isOversize = true;
-    this.#chunks = [bytes.slice(0, KEPT_BYTES), bytes.slice(Math.max(KEPT_BYTES, bytes.length - KEPT_BYTES))];
+    this.#start = bytes.slice(0, KEPT_BYTES);
+    this.#keepEnd(bytes.subarray(KEPT_BYTES));
+  }
+
+  #keepEnd(part: Uint8Array): void {
+    this.#end = concat(this.#end, part.subarray(-KEPT_BYTES)).slice(-KEPT_BYTES);
   }
 
   #emit(): void {
-    const bytes = concat(...this.#chunks);
     const { onLine, onOversize } = this.#listener;
-    if (this.#isOversize) onOversize(bytes);
-    else if (bytes.length > 0) onLine(bytes);
-    this.#chunks = [];
-    this.#length = 0;
+    if (this.#isOversize) onOversize(concat(this.#start, this.#end));
+    else if (this.#line.length > 0) onLine(this.#line.take());
     this.#isOversize = false;
+    this.#start = this.#end = EMPTY;
   }
 }

@@ -6,23 +6,68 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { foldKey } from "./fold.ts";
 
-/** The declared names of an object and of what is nested in it. */
+/** The declared names of an object and of what is nested in it; a recursive schema gives a cycle. */
 export interface DeclaredNames {
-  readonly names: ReadonlyMap<string, DeclaredNames | undefined>;
+  readonly names: ReadonlyMap<string, DeclaredNames>;
   readonly folds: ReadonlySet<string>;
+  /** For members that are not declared by name, if the schema says what they are. */
+  readonly others: DeclaredNames | undefined;
 }
 
-const MAX_DEPTH = 32;
+/**
+ * The names of a schema, local `$ref` and `allOf`, `anyOf`, `oneOf` followed. Arrays stand for their items, since their
+ * elements are looked at one by one.
+ */
+export function declaredNames(schema: JsonValue | undefined): DeclaredNames | undefined {
+  return isJsonObject(schema) ? collect(schema, schema, new Map()) : undefined;
+}
 
-/** The names of a schema; undefined if it declares none. Arrays stand for their items. */
-export function declaredNames(schema: JsonValue | undefined, depth = 0): DeclaredNames | undefined {
-  if (!isJsonObject(schema) || depth > MAX_DEPTH) return undefined;
-  const { properties, items } = schema;
-  if (!isJsonObject(properties)) return declaredNames(items, depth + 1);
-  const names = new Map(
-    Object.entries(properties).map(([name, property]) => [name, declaredNames(property, depth + 1)] as const),
-  );
-  return { names, folds: new Set([...names.keys()].map(foldKey)) };
+type Found = Map<JsonObject, DeclaredNames>;
+
+function collect(schema: JsonObject, root: JsonObject, found: Found): DeclaredNames {
+  const known = found.get(schema);
+  if (known !== undefined) return known;
+  const names = new Map<string, DeclaredNames>();
+  const folds = new Set<string>();
+  const parts = partsOf(schema, root);
+  const rest = parts.map((part) => part["additionalProperties"]).find(isJsonObject);
+  const declared = { names, folds, others: undefined as DeclaredNames | undefined };
+  found.set(schema, declared);
+  for (const { properties } of parts) {
+    for (const [name, property] of isJsonObject(properties) ? Object.entries(properties) : []) {
+      folds.add(foldKey(name));
+      names.set(name, isJsonObject(property) ? collect(property, root, found) : NOTHING);
+    }
+  }
+  if (rest !== undefined) declared.others = collect(rest, root, found);
+  return declared;
+}
+
+const NOTHING: DeclaredNames = { names: new Map(), folds: new Set(), others: undefined };
+
+/** The schema and every schema that speaks about the same object, or about the elements of the same array. */
+function partsOf(schema: JsonObject, root: JsonObject): readonly JsonObject[] {
+  const parts = new Set<JsonObject>();
+  const waiting: JsonValue[] = [schema];
+  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
+    if (!isJsonObject(part) || parts.has(part)) continue;
+    parts.add(part);
+    const { $ref, items, prefixItems, allOf, anyOf, oneOf } = part;
+    waiting.push(resolve($ref, root), items ?? null);
+    for (const list of [prefixItems, allOf, anyOf, oneOf]) if (Array.isArray(list)) waiting.push(...list);
+  }
+  return [...parts];
+}
+
+/** Target of a local reference; null if there is none. */
+function resolve(reference: JsonValue | undefined, root: JsonObject): JsonValue {
+  if (typeof reference !== "string" || !reference.startsWith("#/")) return reference === "#" ? root : null;
+  let target: JsonValue = root;
+  for (const step of reference.slice(2).split("/")) {
+    const key = step.replaceAll("~1", "/").replaceAll("~0", "~");
+    target = isJsonObject(target) ? (target[key] ?? null) : null;
+  }
+  return target;
 }
 
 /** True if a key of the arguments, at any declared depth, is not declared and folds to a name that is. */
@@ -36,6 +81,6 @@ function hasOwnAlias(value: JsonObject, { names, folds }: DeclaredNames): boolea
   return Object.keys(value).some((key) => !names.has(key) && folds.has(foldKey(key)));
 }
 
-function hasNestedAlias(value: JsonObject, { names }: DeclaredNames): boolean {
-  return Object.entries(value).some(([key, item]) => hasDeclaredAlias(item, names.get(key)));
+function hasNestedAlias(value: JsonObject, { names, others }: DeclaredNames): boolean {
+  return Object.entries(value).some(([key, item]) => hasDeclaredAlias(item, names.get(key) ?? others));
 }

@@ -65,6 +65,9 @@ function readResponse({ text, value }: Scanned): RpcMessage | ScanFault {
 function readCall({ text, value }: Scanned): RpcMessage | ScanFault {
   const { id, method, params = EMPTY } = value;
   if (typeof method !== "string" || method === "" || !isJsonObject(params)) return fault("rpc.shape");
+  // Arguments that are an array or a text would be empty for policy, and whole for the server.
+  const { arguments: given = EMPTY, _meta: meta = EMPTY } = params;
+  if (!isJsonObject(given) || !isJsonObject(meta)) return fault("rpc.shape");
   if (id === undefined) return { type: "notification", text, value, method, params };
   return isRpcId(id) ? { type: "request", text, value, id, method, params } : fault("rpc.id");
 }

@@ -1,6 +1,6 @@
 /** Takes exact numbers of bytes from a stream as they come; holds no more than was asked for and one chunk. */
 
-import { concat } from "../../kernel/bytes.ts";
+import { concatAll } from "../../kernel/bytes.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { FormatError } from "../../kernel/errors.ts";
 
@@ -38,7 +38,7 @@ export class ByteReader {
       parts.push(part);
       missing -= part.length;
     }
-    return parts.length === 1 && parts[0] !== undefined ? parts[0] : concat(...parts);
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : concatAll(parts);
   }
 
   /** u8, big-endian like all integers here. */

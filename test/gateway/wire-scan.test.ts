@@ -132,6 +132,30 @@ describe("declared names", () => {
   it("are none without properties", () => {
     expect(hasDeclaredAlias({ a: 1, A: 2 }, declaredNames({ type: "object" }))).toBe(false);
   });
+
+  it("follows references, combinations and members of any name, and ends on schemas that name themselves", () => {
+    const schema = {
+      $defs: {
+        c: { type: "object", properties: { path: { type: "string" }, next: { $ref: "#/$defs/c" } } },
+      },
+      type: "object",
+      properties: { cfg: { $ref: "#/$defs/c" }, list: { type: "array", items: { anyOf: [{ $ref: "#/$defs/c" }] } } },
+      allOf: [{ properties: { user: { type: "string" } } }],
+      additionalProperties: { $ref: "#/$defs/c" },
+    };
+    const declared = declaredNames(schema);
+    for (const value of [
+      { cfg: { PATH: "/etc/shadow" } },
+      { cfg: { next: { next: { Path: "x" } } } },
+      { list: [{ path: "ok" }, { pAth: "x" }] },
+      { USER: "root" },
+      { anything: { Path: "x" } },
+    ]) {
+      expect([value, hasDeclaredAlias(value, declared)]).toEqual([value, true]);
+    }
+    const honest = { cfg: { path: "a", next: { path: "b" } }, list: [{ path: "c" }], user: "u", other: { path: "d" } };
+    expect(hasDeclaredAlias(honest, declared)).toBe(false);
+  });
 });
 
 describe("JSON-RPC", () => {
@@ -154,5 +178,14 @@ describe("JSON-RPC", () => {
     ['{"id":1,"method":"m"}', "rpc.version"],
   ])("reads %s as %s", (text, type) => {
     expect(read(text)).toBe(type);
+  });
+});
+
+describe("params", () => {
+  it.each(["[]", '"x"', "null", "5", "true"])("hold arguments and _meta that are objects, not %s", (value) => {
+    for (const member of ["arguments", "_meta"]) {
+      const text = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","${member}":${value}}}`;
+      expect(readMessage(Buffer.from(text), "ingress", 10_000)).toEqual({ type: "fault", reason: "rpc.shape" });
+    }
   });
 });

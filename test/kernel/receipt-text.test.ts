@@ -152,8 +152,11 @@ describe("a string of a receipt", () => {
 
   it("is refused in any other form, for random text at random places", () => {
     const closed = places.filter(({ path }) => !NAMED_BY_THE_OPERATOR.includes(path) && !path.endsWith(".pointer"));
-    // Long enough that no hash, date, key or word of a list comes up.
-    const text = fc.string({ minLength: 3, maxLength: 60, unit: "binary" }).filter((s) => !/^[0-9a-f]*$/u.test(s));
+    // Long enough that no hash, date, key or word of a list comes up, but for two words that the generator is fond of.
+    const listed = new Set(["name", "arguments"]);
+    const text = fc
+      .string({ minLength: 3, maxLength: 60, unit: "binary" })
+      .filter((s) => !/^[0-9a-f]*$/u.test(s) && !listed.has(s));
     fc.assert(
       fc.property(fc.constantFrom(...closed), text, ({ path, put }, canary) => {
         expect(isAccepted(put(canary)), path).toBe(false);

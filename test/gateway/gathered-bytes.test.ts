@@ -1,0 +1,45 @@
+import { PassThrough } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { readBody } from "../../gateway/edge/http-body.ts";
+import { LineReader } from "../../gateway/upstream/line-reader.ts";
+import { GatheredBytes } from "../../gateway/wire/gathered-bytes.ts";
+
+const PIECES = 200_000;
+
+describe("bytes that arrive one at a time", () => {
+  it("are gathered in order, and gone once they are taken", () => {
+    const gathered = new GatheredBytes();
+    for (let i = 0; i < PIECES; i += 1) gathered.push(Uint8Array.of(i & 0xff));
+    expect(gathered.length).toBe(PIECES);
+    const taken = gathered.take();
+    expect(taken.length).toBe(PIECES);
+    expect(taken.every((byte, i) => byte === (i & 0xff))).toBe(true);
+    expect(gathered.take().length).toBe(0);
+  });
+
+  it("make a body like any other", async () => {
+    const request = Object.assign(new PassThrough(), { headers: {} });
+    const body = readBody(request as never, 1_000_000, 10_000);
+    for (let i = 0; i < PIECES; i += 1) request.emit("data", Uint8Array.of(0x61));
+    request.emit("end");
+    expect(await body).toMatchObject({ type: "body", bytes: { length: PIECES } });
+  });
+
+  it("make a line like any other", () => {
+    const lines: Uint8Array[] = [];
+    const reader = new LineReader(1_000_000, { onLine: (line) => lines.push(line), onOversize: () => undefined });
+    for (let i = 0; i < PIECES; i += 1) reader.push(Uint8Array.of(0x62));
+    reader.push(Uint8Array.of(0x0a));
+    expect(lines.map(({ length }) => length)).toEqual([PIECES]);
+  });
+
+  it("of a line above the bound leave its first and its last 512", () => {
+    const ends: string[] = [];
+    const onOversize = (bytes: Uint8Array): unknown => ends.push(Buffer.from(bytes).toString());
+    const reader = new LineReader(2000, { onLine: () => undefined, onOversize });
+    for (const piece of ["a".repeat(1500), "b".repeat(1500), "c".repeat(300), "d".repeat(300), "\n"]) {
+      reader.push(Buffer.from(piece));
+    }
+    expect(ends).toEqual(["a".repeat(512) + "b".repeat(0) + "c".repeat(212) + "d".repeat(300)]);
+  });
+});
