@@ -40,7 +40,7 @@ const config: ViteUserConfig = defineConfig({
       include: [`${fileURLToPath(new URL("./kernel/", import.meta.url))}**/*.ts`],
       reporter: ["text-summary", "json-summary"],
       // What is not covered is mostly the other runtime's branch of a feature that is found by trying.
-      thresholds: { lines: 98, statements: 98, functions: 97, branches: 95 },
+      thresholds: { lines: 98, statements: 97, functions: 97, branches: 94 },
     },
   },
 });
