@@ -54,9 +54,14 @@ function partsOf(schema: JsonObject, root: JsonObject): readonly JsonObject[] {
     parts.add(part);
     const { $ref, items, prefixItems, allOf, anyOf, oneOf } = part;
     waiting.push(resolve($ref, root), items ?? null);
-    for (const list of [prefixItems, allOf, anyOf, oneOf]) if (Array.isArray(list)) waiting.push(...list);
+    for (const list of [prefixItems, allOf, anyOf, oneOf]) waiting.push(...listed(list));
   }
   return [...parts];
+}
+
+function listed(value: JsonValue | undefined): readonly JsonValue[] {
+  const items: readonly JsonValue[] = Array.isArray(value) ? value : [];
+  return items;
 }
 
 /** Target of a local reference; null if there is none. */

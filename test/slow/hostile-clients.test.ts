@@ -12,13 +12,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { errorCode, LEDGER_ORIGIN, NO_WITNESSES, READ } from "../support/ledger-service.ts";
+import { errorCode, LEDGER_ORIGIN, NO_WITNESSES, READ, SUBMIT } from "../support/ledger-service.ts";
 import { type SpawnedLedger, spawnLedger } from "../support/ledger-spawn.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
 import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
 
-const NDJSON = { "content-type": "application/x-ndjson" };
+/** They hold the token: a stranger is refused before his body is read. */
+const NDJSON = { "content-type": "application/x-ndjson", ...SUBMIT };
+const TOKEN = `authorization: ${SUBMIT["authorization"]}`;
 const MIB = 1024 * 1024;
 /** What a flood may add to the process's memory, beyond the bodies that may be in work: 64 segments of 8 MiB. */
 const MEMORY_BOUND = 700 * MIB;
@@ -129,8 +131,7 @@ describe("connections that stay", () => {
   });
 
   it("1,000 that announce a body and send one byte: the bound of each route holds and is told", async () => {
-    const head =
-      "POST /segments HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ncontent-length: 8000000\r\n\r\n{";
+    const head = `POST /segments HTTP/1.1\r\nhost: x\r\n${TOKEN}\r\ncontent-type: application/x-ndjson\r\ncontent-length: 2000000\r\n\r\n{`;
     await holdOpen(1000, head);
     expect(await client.segment(segmentOf(stream, 0, 2))).toMatchObject(refusal(429, "ERR_QUEUE_FULL"));
     // Single receipts have a way of their own.
@@ -155,7 +156,7 @@ describe("connections that stay", () => {
   it("200 of which each closes its side in the middle of a body", async () => {
     await holdOpen(
       200,
-      "POST /receipts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{",
+      `POST /receipts HTTP/1.1\r\nhost: x\r\n${TOKEN}\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{`,
     );
     for (const socket of sockets) socket.end();
     expect((await client.tip(stream.stream)).status).toBe(200);
@@ -188,8 +189,7 @@ describe("bodies that are too much", () => {
   });
 
   it("a chunked body without an end is cut at the limit", async () => {
-    const head =
-      "POST /segments HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
+    const head = `POST /segments HTTP/1.1\r\nhost: x\r\n${TOKEN}\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`;
     const chunk = `100000\r\n${"x".repeat(0x10_0000)}\r\n`;
     const answer = await sendRaw(ledger.url, head + chunk.repeat(12), 2000);
     expect(statusesOf(answer)).toEqual([413]);
@@ -277,7 +277,7 @@ async function size(): Promise<number> {
 describe("floods", () => {
   it("1,500 requests at once of what costs most to refuse", async () => {
     const bodies = [`${"[".repeat(20_000)}`, '{"kind":"decision"}', "x".repeat(60_000)];
-    const types = { "content-type": "application/json" };
+    const types = { "content-type": "application/json", ...SUBMIT };
     const codes = new Set<string>();
     const send = async (i: number): Promise<void> => {
       codes.add(await codeOfPost("/receipts", Buffer.from(bodies[i % bodies.length] ?? ""), types));
