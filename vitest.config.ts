@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { LONG } from "./vitest.slow.config.ts";
 
 /** The verifier over a browser's primitives: its modules must not be those that other files have loaded. */
 const BROWSER = "test/verifier/browser.test.ts";
@@ -28,7 +29,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "shared",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/slow/**", BROWSER, "node_modules/**", "dist/**"],
+          exclude: ["test/slow/**", ...LONG, BROWSER, "node_modules/**", "dist/**"],
           isolate: false,
         },
       },

@@ -16,6 +16,20 @@ export const SWEPT: readonly string[] = [
   "test/ledger/tree-audit.test.ts",
   "test/verifier/damage.test.ts",
 ];
+
+/** Files about whole data folders and failing disks: each second of theirs is one of the two cores', so the quick suite leaves them out. */
+export const LONG: readonly string[] = [
+  "test/gateway/pipeline-disk.test.ts",
+  "test/ledger/admission-restart.test.ts",
+  "test/ledger/backup.test.ts",
+  "test/ledger/fsck.test.ts",
+  "test/ledger/fsck-forms.test.ts",
+  "test/ledger/log-faults.test.ts",
+  "test/ledger/mirror.test.ts",
+  "test/ledger/mirror-serve.test.ts",
+  "test/ledger/prune.test.ts",
+  "test/ledger/tree-audit.test.ts",
+];
 const COMPUTING = "test/slow/bundle-damage-*.test.ts";
 
 /** The suites that start real processes, browsers or foreign programs, one after another; then the sweeps, on two cores. */
@@ -47,7 +61,7 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: "sweeps",
-          include: [COMPUTING, ...SWEPT],
+          include: [COMPUTING, ...new Set([...SWEPT, ...LONG])],
           isolate: false,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
