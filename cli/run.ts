@@ -6,6 +6,7 @@ import { apiCommand } from "./commands/api.ts";
 import { backupCommand } from "./commands/backup.ts";
 import { bundleCommand } from "./commands/bundle.ts";
 import { checkForkCommand } from "./commands/check-fork.ts";
+import { checkPromiseCommand } from "./commands/check-promise.ts";
 import { exportCommand } from "./commands/export.ts";
 import { fsckCommand } from "./commands/fsck.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
@@ -36,6 +37,7 @@ const COMMANDS: readonly Command[] = [
   bundleCommand,
   verifyCommand,
   checkForkCommand,
+  checkPromiseCommand,
   keygenCommand,
   fsckCommand,
   reindexCommand,

@@ -1,6 +1,8 @@
 /** Where receipts go: the opened stream with its recorder and vault, and the outbox that brings them to the ledger. */
 
+import { join } from "node:path";
 import { parseHex } from "../kernel/hex.ts";
+import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import type { AttestationField } from "../kernel/receipt/fields.ts";
 import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
 import { signRegistration } from "../kernel/registration.ts";
@@ -13,6 +15,7 @@ import { makeGroupCommit } from "./receipts/group-commit.ts";
 import { type LedgerClient, makeLedgerClient } from "./receipts/ledger-client.ts";
 import { type OpenedStream, openStream } from "./receipts/open-stream.ts";
 import { makeOutbox, type Outbox } from "./receipts/outbox.ts";
+import { PromiseBook } from "./receipts/promise-book.ts";
 import { makeRecorder, type Recorder, type WrittenReceipt } from "./receipts/recorder.ts";
 import type { StreamFolder } from "./receipts/stream-folder.ts";
 import { openVault } from "./receipts/vault.ts";
@@ -41,7 +44,12 @@ export async function openReceiptPlane(
 ): Promise<ReceiptPlane> {
   const { config, logger } = options;
   const { ledger, durability = GATEWAY_DEFAULTS.durability } = config;
-  const client = makeLedgerClient({ url: ledger.url, submitToken: options.secrets.submitToken, fetch: world.fetch });
+  const client = makeLedgerClient({
+    url: ledger.url,
+    submitToken: options.secrets.submitToken,
+    asksPromises: logKeysOf(options).length > 0,
+    fetch: world.fetch,
+  });
   const opened = await openStream({ folder, client, isDurable: durability === "durable" });
   const { place, book, written, tip } = opened;
   if (place.predecessor !== undefined && written.length === 0) {
@@ -87,6 +95,11 @@ function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, c
     },
     makeSegment: (receipts, prev) => segmentOf(opened, origin, receipts, prev),
     checkInLog: (admitted) => checkInLog(client, policy, admitted),
+    promises: new PromiseBook({
+      logKeys: logKeysOf(options),
+      nowMs: world.nowMs,
+      folder: join(config.data_dir, "promises"),
+    }),
     maxReceipts: config.outbox?.max_receipts ?? GATEWAY_DEFAULTS.maxReceipts,
     sleep: world.sleep,
     random: world.random,
@@ -94,6 +107,12 @@ function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, c
   });
   for (const receipt of written.slice(start)) outbox.add(receipt);
   return outbox;
+}
+
+/** The log's keys that sign promises; without one in the policy none are asked for. */
+function logKeysOf({ config: { ledger } }: GatewayOptions): readonly VerifierKey[] {
+  const keys = ledger.witness_policy.logs.map(({ key }) => key);
+  return keys.filter(({ type, name }) => type === 0x01 && name === ledger.origin);
 }
 
 function segmentOf(

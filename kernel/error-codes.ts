@@ -90,6 +90,11 @@ export const ERROR_CODES = {
   ERR_STREAM_KEY: "signed by other keys than those of its stream, or a stream that its keys do not name",
   ERR_STREAM_PREV: "a receipt that does not name the hash of the one before it",
   ERR_TRUST_POLICY: "a trust policy that contradicts itself",
+  // promises
+  ERR_PROMISE_BROKEN: "another leaf is at the index that the log promised, under a checkpoint that the log signed",
+  ERR_PROMISE_LATE: "after the deadline of a promise, a quorum cosigned a tree that ends before the promised index",
+  ERR_PROMISE_LEAF: "a promise that is not of this leaf: index, path or leaf is not the batch's",
+  ERR_PROMISE_OPEN: "nothing that was given tells whether a promise was kept",
   // verdicts
   ERR_CALL_OPEN: "a closed stream with a dispatched call that has no outcome",
   ERR_CALL_OUTCOME: "an outcome that is not that of its decision, or a second one that settles nothing",

@@ -9,6 +9,7 @@ import {
   boolean,
   integer,
   literal,
+  type Members,
   mapped,
   object,
   optional,
@@ -56,6 +57,8 @@ export type LedgerConfig = {
   readonly witness_timeout_ms?: number;
   /** Publish what only the log signed once a quorum has been missing for so long. Default: never. */
   readonly publish_without_quorum_after_seconds?: number;
+  /** Time that a promise gives the log until a quorum has seen an entry. Default 3600. */
+  readonly promise_seconds?: number;
   /** Logs of receipts only: registers COSE statements and answers with COSE receipts. Default: it does not. */
   readonly scitt?: ScittConfig;
   /** Logs of receipts only: takes trust records and revocations. Default: it does not. */
@@ -69,21 +72,25 @@ export const LEDGER_DEFAULTS = {
   checkpointMs: 200,
   witnessMs: 1000,
   witnessTimeoutMs: 2000,
+  promiseSeconds: 3600,
 } as const;
 
 const path = string({ pattern: /^[^\0]+$/, maxLength: 4096, description: "a path" });
 
 /** The file as it is written: the policy as text, or the path of a file that holds it. */
-type ConfigFile = Omit<LedgerConfig, "witness_policy"> & {
+type ConfigFile = Omit<LedgerConfig, "witness_policy"> & PolicyMembers;
+
+type PolicyMembers = {
   readonly witness_policy?: string;
   readonly witness_policy_file?: string;
 };
 
-const shape: Shape<ConfigFile> = object<ConfigFile>({
-  listen: object<Listen>({
-    host: optional(string({ pattern: /^[^\s/]+$/, maxLength: 255, description: "a host name or address" })),
-    port: optional(integer({ max: 65_535 })),
-  }),
+const listenShape: Shape<Listen> = object<Listen>({
+  host: optional(string({ pattern: /^[^\s/]+$/, maxLength: 255, description: "a host name or address" })),
+  port: optional(integer({ max: 65_535 })),
+});
+
+const logMembers: Members<Omit<ConfigFile, "listen">> = {
   data_dir: path,
   origin: originShape,
   log_kind: literal("receipts", "raw"),
@@ -100,8 +107,43 @@ const shape: Shape<ConfigFile> = object<ConfigFile>({
   witness_ms: optional(integer({ min: 20, max: 3_600_000 })),
   witness_timeout_ms: optional(integer({ min: 10, max: 60_000 })),
   publish_without_quorum_after_seconds: optional(integer({ min: 1, max: 31_536_000 })),
+  promise_seconds: optional(integer({ min: 60, max: 604_800 })),
   scitt: optional(scittConfigShape),
   trace: optional(traceConfigShape),
+};
+
+const shape: Shape<ConfigFile> = object<ConfigFile>({ listen: listenShape, ...logMembers });
+
+/** The configuration file of a ledger with several logs. */
+export type LedgersConfig = {
+  readonly listen: Listen;
+  /** Each log as it would be configured alone, without `listen`, under a name. */
+  readonly logs: readonly NamedLogConfig[];
+};
+
+/** One of several logs. */
+export type NamedLogConfig = Omit<LedgerConfig, "listen"> & {
+  /** First segment of the paths of its URLs. */
+  readonly name: string;
+};
+
+/** Most logs of one process. Each holds buffers of its own and a thread that signs. */
+const MAX_LOGS = 256;
+
+/** One of several logs as it is written. */
+type NamedLogFile = Omit<ConfigFile, "listen"> & { readonly name: string };
+
+type LedgersFile = { readonly listen: Listen; readonly logs: readonly NamedLogFile[] };
+
+const severalShape: Shape<LedgersFile> = object<LedgersFile>({
+  listen: listenShape,
+  logs: array(
+    object<NamedLogFile>({
+      name: string({ pattern: /^[a-z0-9][a-z0-9-]{0,63}$/, maxLength: 64, description: "a name like `team-a`" }),
+      ...logMembers,
+    }),
+    { min: 1, max: MAX_LOGS },
+  ),
 });
 
 /**
@@ -111,11 +153,20 @@ const shape: Shape<ConfigFile> = object<ConfigFile>({
  * @throws {FormatError} ERR_SHAPE, naming the member; what is wrong with the policy of the file
  */
 export function parseLedgerConfig(value: JsonValue, readPolicy: (path: string) => string = refuseFile): LedgerConfig {
-  const { witness_policy: text, witness_policy_file: file, ...rest } = readShape(shape, value, "ledger");
-  if ((text === undefined) === (file === undefined)) {
-    throw new FormatError("ERR_SHAPE", "ledger.witness_policy: want this or witness_policy_file, and not both");
+  return withPolicy(readShape(shape, value, "ledger"), "ledger", readPolicy);
+}
+
+/** Puts the text of the policy in the place of the file's path. */
+function withPolicy<T extends PolicyMembers>(
+  file: T,
+  name: string,
+  readPolicy: (path: string) => string,
+): Omit<T, keyof PolicyMembers> & { readonly witness_policy: string } {
+  const { witness_policy: text, witness_policy_file: path, ...rest } = file;
+  if ((text === undefined) === (path === undefined)) {
+    throw new FormatError("ERR_SHAPE", `${name}.witness_policy: want this or witness_policy_file, and not both`);
   }
-  return { ...rest, witness_policy: text ?? checkPolicy(readPolicy(file ?? "")) };
+  return { ...rest, witness_policy: text ?? checkPolicy(readPolicy(path ?? "")) };
 }
 
 function checkPolicy(text: string): string {
@@ -125,4 +176,22 @@ function checkPolicy(text: string): string {
 
 function refuseFile(path: string): string {
   throw new FormatError("ERR_CONFIG", `ledger.witness_policy_file: nobody reads ${path} here`);
+}
+
+/**
+ * Reads the configuration of a ledger with several logs.
+ *
+ * @param readPolicy  text of the file that a `witness_policy_file` names
+ * @throws {FormatError} ERR_SHAPE, naming the member; ERR_CONFIG if two logs share a name, an origin or a folder
+ */
+export function parseLedgersConfig(value: JsonValue, readPolicy: (path: string) => string = refuseFile): LedgersConfig {
+  const file = readShape(severalShape, value, "ledger");
+  const logs = file.logs.map((log, i) => withPolicy(log, `ledger.logs[${i}]`, readPolicy));
+  const config: LedgersConfig = { listen: file.listen, logs };
+  for (const member of ["name", "origin", "data_dir"] as const) {
+    const values = config.logs.map((log) => log[member]);
+    if (new Set(values).size === values.length) continue;
+    throw new FormatError("ERR_CONFIG", `logs: want each ${member} once`);
+  }
+  return config;
 }

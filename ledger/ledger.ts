@@ -8,8 +8,10 @@ import { FormatError, isCodedError } from "../kernel/errors.ts";
 import { type Genesis, makeGenesis, parseGenesis } from "../kernel/genesis.ts";
 import { hashLeaf } from "../kernel/merkle/hash.ts";
 import { proveConsistency } from "../kernel/merkle/prove.ts";
+import type { SignerKey } from "../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
 import { formatPublicKey } from "../kernel/signature/public-key.ts";
+import { createSigner } from "../kernel/signature/signer.ts";
 import { formatTimestamp } from "../kernel/time.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
 import { ForkBook } from "./admission/fork-book.ts";
@@ -28,6 +30,7 @@ import { type Log, openLog } from "./log.ts";
 import { type MetricSources, Metrics } from "./metrics.ts";
 import type { LedgerOptions } from "./options.ts";
 import { Periodic } from "./periodic.ts";
+import { PromiseDesk } from "./promise/promise-desk.ts";
 import type { EntryReplay } from "./recovery/catch-up-index.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
 import type { SequencerLimits } from "./sequence/sequencer.ts";
@@ -61,6 +64,7 @@ export interface Ledger {
   readonly checkpointer: Checkpointer;
   readonly publisher: Publisher;
   readonly proofs: LogProofs;
+  readonly promises: PromiseDesk;
   readonly metrics: Metrics;
   readonly genesis: Genesis;
   readonly policy: WitnessPolicy;
@@ -134,6 +138,7 @@ async function assemble(
   await checkpointer.resume();
   const cosigning = makeCosigning({ options, policy, clock, log, halt, metrics, publisher, checkpointer });
   const proofs = new LogProofs({ tree: log.tree, index: log.index, checkpointer, publisher });
+  const promises = makePromises(options, clock, metrics);
   const pulse = startPulse(options, { log, checkpointer, cosigning });
   let isClosing = false;
   const status = (): LedgerStatus => readStatus({ log, checkpointer, publisher, cosigning, clock, halt }, isClosing);
@@ -146,18 +151,14 @@ async function assemble(
     for (const each of closers) await each();
   };
   const forks = new ForkBook({ disk, tree: log.tree, streams, found: log.conflicts });
-  const books = { streams, forks, traces };
-  return { log, ...books, clock, checkpointer, publisher, proofs, metrics, genesis, policy, status, close };
+  const shown = { log, streams, forks, traces, checkpointer, publisher, proofs, promises };
+  return { ...shown, clock, metrics, genesis, policy, status, close };
 }
 
 /** The two signers of the log, under its name. */
 function makeSigner({ config, logKeys, signing }: LedgerOptions): CheckpointSigner {
-  const seedOf = (type: 0x01 | 0x06): Uint8Array => {
-    const key = logKeys.find((each) => each.type === type && each.name === config.origin);
-    if (key !== undefined) return key.seed;
-    throw new FormatError("ERR_CONFIG", `log_key_files: want a key of type ${type} with the name ${config.origin}`);
-  };
-  const seeds = { origin: config.origin, ed25519: seedOf(0x01), mlDsa44: seedOf(0x06) };
+  const { origin } = config;
+  const seeds = { origin, ed25519: seedOf(origin, logKeys, 0x01), mlDsa44: seedOf(origin, logKeys, 0x06) };
   return signing === "inline" ? makeInlineSigner(seeds) : makeWorkerSigner(seeds);
 }
 
@@ -178,6 +179,24 @@ function askFirst(
     timeoutMs: Math.min(FIRST_ROUND_MS, config.witness_timeout_ms ?? LEDGER_DEFAULTS.witnessTimeoutMs),
     nowMs: (options.clock ?? SYSTEM_CLOCK).nowMs,
     log: options.logger,
+  });
+}
+
+/** Secret of the log's key of one type. @throws {FormatError} ERR_CONFIG */
+function seedOf(origin: string, logKeys: readonly SignerKey[], type: 0x01 | 0x06): Uint8Array {
+  const key = logKeys.find((each) => each.type === type && each.name === origin);
+  if (key !== undefined) return key.seed;
+  throw new FormatError("ERR_CONFIG", `log_key_files: want a key of type ${type} with the name ${origin}`);
+}
+
+function makePromises({ config, logKeys }: LedgerOptions, clock: Clock, metrics: Metrics): PromiseDesk {
+  const { origin, promise_seconds: promiseSeconds = LEDGER_DEFAULTS.promiseSeconds } = config;
+  return new PromiseDesk({
+    origin,
+    promiseSeconds,
+    signer: createSigner("ed25519", seedOf(origin, logKeys, 0x01)),
+    clock,
+    onSigned: () => metrics.countPromise(),
   });
 }
 

@@ -1,6 +1,6 @@
 /** What a ledger counts (Prometheus). One registry a ledger, so that several run in one process. */
 
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { WitnessHealthView } from "./checkpoint/witness-health.ts";
 
 /** Values that are read when the metrics are asked for. */
@@ -24,6 +24,7 @@ export class Metrics {
   readonly #requests: Counter<"route" | "status">;
   readonly #witnesses: Counter<"witness" | "result">;
   readonly #conflicts: Counter;
+  readonly #promises: Counter;
   /** Counters by status and route: looking one up by its labels costs more than counting. */
   readonly #answers = new Map<string, Counter.Internal>();
 
@@ -53,6 +54,7 @@ export class Metrics {
       help: "Refused receipts that contradict a logged one of the same stream",
       registers,
     });
+    this.#promises = new Counter({ name: "ledger_promises_total", help: "Promises signed", registers });
   }
 
   /** Content type of `text`. */
@@ -63,6 +65,14 @@ export class Metrics {
   /** The exposition text. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  /** Every metric with its values, each labelled with the log's name. */
+  async labelled(log: string): Promise<object> {
+    const metrics = await this.#registry.getMetricsAsJSON();
+    return metrics.map((metric) => {
+      return { ...metric, values: metric.values.map((value) => ({ ...value, labels: { log, ...value.labels } })) };
+    });
   }
 
   /** Adds the values that are read on demand. */
@@ -115,6 +125,11 @@ export class Metrics {
     this.#conflicts.inc();
   }
 
+  /** Counts a signed promise. */
+  countPromise(): void {
+    this.#promises.inc();
+  }
+
   #gauge(name: string, help: string, read: () => number): void {
     new Gauge({
       name,
@@ -145,4 +160,14 @@ export class Metrics {
       },
     });
   }
+}
+
+/** The exposition text of several logs in one, with a label `log`. */
+export async function textOfAll(
+  logs: readonly (readonly [name: string, metrics: Metrics])[],
+): Promise<{ readonly contentType: string; readonly text: string }> {
+  const labelled = await Promise.all(logs.map(([name, metrics]) => metrics.labelled(name)));
+  // Labels differ from log to log, so that nothing is summed.
+  const merged = AggregatorRegistry.aggregate(labelled);
+  return { contentType: merged.contentType, text: await merged.metrics() };
 }

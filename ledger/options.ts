@@ -2,7 +2,7 @@
 
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
-import type { LedgerConfig } from "./config.ts";
+import type { LedgerConfig, Listen } from "./config.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
 import type { Clock, Logger } from "./service.ts";
 import type { Disk } from "./storage/disk.ts";
@@ -33,4 +33,14 @@ export interface LedgerOptions {
   readonly wrapIndex?: (store: IndexStore) => IndexStore;
   /** Size at which a write-ahead file is left for the next one. Default 32 MiB. */
   readonly walFileBytes?: number;
+}
+
+/** Options of `startLedgers`. */
+export interface LedgersOptions {
+  readonly listen: Listen;
+  /** Names are distinct; what a log's own configuration says of listening is not looked at. */
+  readonly logs: readonly { readonly name: string; readonly options: LedgerOptions }[];
+  readonly logger: Logger;
+  /** As for one log. */
+  readonly closeGraceMs?: number;
 }

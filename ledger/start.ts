@@ -1,45 +1,90 @@
-/** Starts a ledger and its HTTP server. */
+/** Starts ledgers and their HTTP server: one log at the root of its paths, or many logs, each under its name. */
 
 import type { FastifyInstance } from "fastify";
 import { StoreError } from "../kernel/errors.ts";
-import { appendRaw } from "./admission/raw.ts";
-import { LEDGER_DEFAULTS } from "./config.ts";
-import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
-import { makeTokenCheck, makeTokenMemory } from "./http/auth.ts";
-import { evidenceRoutes } from "./http/evidence-routes.ts";
-import { operationsRoutes } from "./http/operations-routes.ts";
-import { proofRoutes } from "./http/proof-routes.ts";
-import { readRoutes } from "./http/read-routes.ts";
-import { type Front, makeServer } from "./http/server.ts";
-import { streamRoutes } from "./http/stream-routes.ts";
-import { addRoutes } from "./http/submit-routes.ts";
+import { LEDGER_DEFAULTS, type Listen } from "./config.ts";
+import { manyLogsRoutes } from "./http/many-logs-routes.ts";
+import { type Front, makeServer, type Routes, withPrefix } from "./http/server.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
-import type { LedgerOptions } from "./options.ts";
-import { scittRoutes } from "./scitt/routes.ts";
-import { checkScittOptions, makeScitt } from "./scitt/start.ts";
-import type { RunningService } from "./service.ts";
-import { traceRoutes } from "./trace/routes.ts";
-import { checkTraceOptions, makeTrace } from "./trace/start.ts";
+import { logFront, logRoutes } from "./log-routes.ts";
+import type { LedgerOptions, LedgersOptions } from "./options.ts";
+import { checkScittOptions } from "./scitt/start.ts";
+import type { Logger, RunningService } from "./service.ts";
+import { checkTraceOptions } from "./trace/start.ts";
 
 const CLOSE_GRACE_MS = 3000;
 
+/** A log that is open, and where its paths are. */
+interface OpenLog {
+  /** Empty, or `/<name>`. */
+  readonly prefix: string;
+  readonly options: LedgerOptions;
+  readonly ledger: Ledger;
+}
+
+/** What both kinds of ledger are served with. */
+interface Serving {
+  readonly listen: Listen;
+  readonly logger: Logger;
+  readonly closeGraceMs: number;
+}
+
 /**
- * Starts a ledger; resolves once it listens. The genesis entry of a new log is durable then, but not yet signed.
+ * Starts a ledger of one log; resolves once it listens. The genesis entry of a new log is durable then, but not yet signed.
  *
  * @throws {FormatError | StoreError} as `openLedger`; ERR_SERVICE_START (the address is taken or not ours)
  */
 export async function startLedger(options: LedgerOptions): Promise<RunningService> {
-  checkScittOptions(options);
-  checkTraceOptions(options);
-  const ledger = await openLedger(options);
-  const server = buildServer(options, ledger);
+  const { logger, closeGraceMs = CLOSE_GRACE_MS } = options;
+  const logs = await openAll([{ prefix: "", options }]);
+  return serve({ listen: options.config.listen, logger, closeGraceMs }, logs, []);
+}
+
+/**
+ * Starts a ledger of several logs, each under `/<name>`. They share the process and the address, and nothing else: a fault
+ * that halts one leaves the others at work. None is served unless all can be opened.
+ *
+ * @throws {FormatError | StoreError} as `startLedger`, for any of the logs
+ */
+export async function startLedgers(options: LedgersOptions): Promise<RunningService> {
+  const { listen, logger, closeGraceMs = CLOSE_GRACE_MS } = options;
+  const logs = await openAll(options.logs.map((log) => ({ prefix: `/${log.name}`, options: log.options })));
+  const named = logs.map(({ prefix, ledger }) => ({ name: prefix.slice(1), ledger }));
+  return serve({ listen, logger, closeGraceMs }, logs, [manyLogsRoutes(named)]);
+}
+
+async function openAll(
+  logs: readonly { readonly prefix: string; readonly options: LedgerOptions }[],
+): Promise<readonly OpenLog[]> {
+  for (const { options } of logs) {
+    checkScittOptions(options);
+    checkTraceOptions(options);
+  }
+  const open: OpenLog[] = [];
   try {
-    const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = options.config.listen;
-    const url = await listenOn(server, host, port);
-    options.logger.info({ url, origin: options.config.origin, size: Number(ledger.log.tree.size) }, "ledger listens");
-    return { url, close: () => closeAll(server, ledger, options.closeGraceMs) };
+    for (const log of logs) open.push({ ...log, ledger: await openLedger(log.options) });
+    return open;
   } catch (error) {
-    await closeAll(server, ledger, options.closeGraceMs);
+    await Promise.allSettled(open.map(({ ledger }) => ledger.close()));
+    throw error;
+  }
+}
+
+/** @param shared  routes that are of no single log */
+async function serve(serving: Serving, logs: readonly OpenLog[], shared: readonly Routes[]): Promise<RunningService> {
+  const ledgers = logs.map(({ ledger }) => ledger);
+  const server = buildServer(serving.logger, logs, shared);
+  const close = (): Promise<void> => closeAll(server, ledgers, serving.closeGraceMs);
+  try {
+    const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = serving.listen;
+    const url = await listenOn(server, host, port);
+    for (const { prefix, options, ledger } of logs) {
+      const size = Number(ledger.log.tree.size);
+      options.logger.info({ url: `${url}${prefix}`, origin: options.config.origin, size }, "ledger listens");
+    }
+    return { url, close };
+  } catch (error) {
+    await close();
     throw error;
   }
 }
@@ -53,93 +98,45 @@ async function listenOn(server: FastifyInstance, host: string, port: number): Pr
 }
 
 /**
- * The order matters: requests in flight are answered before the log closes, and proofs that wait are let go. A body that
- * is still not there after the grace time is cut off: nothing of it was acknowledged.
+ * The order matters: requests in flight are answered before the logs close, and proofs that wait are let go. A body that
+ * is still not there after the grace time is cut off: nothing of it was acknowledged. A log that cannot close keeps none of
+ * the others open.
  */
-async function closeAll(server: FastifyInstance, ledger: Ledger, graceMs = CLOSE_GRACE_MS): Promise<void> {
+async function closeAll(server: FastifyInstance, ledgers: readonly Ledger[], graceMs: number): Promise<void> {
   const closed = server.close();
-  ledger.publisher.release();
-  ledger.checkpointer.sizes.release();
+  for (const { publisher, checkpointer } of ledgers) {
+    publisher.release();
+    checkpointer.sizes.release();
+  }
   const cut = setTimeout(() => server.server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(cut);
-  await ledger.close();
+  const ends = await Promise.allSettled(ledgers.map((ledger) => ledger.close()));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
-function buildServer(options: LedgerOptions, ledger: Ledger): FastifyInstance {
-  const { config } = options;
-  const { log, checkpointer, publisher, proofs, metrics, status, streams, forks } = ledger;
-  const checkSubmit = makeTokenCheck([options.submitToken]);
-  const checkReader = makeTokenCheck(options.readerTokens);
-  const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
-  const onFault = (error: unknown): void => options.logger.error({ err: error }, "a request failed");
-  const server = makeServer(
-    [
-      readRoutes({
-        tree: log.tree,
-        checkpointer,
-        publisher,
-        checkReader: config.readers === "public" ? undefined : checkReader,
-        minimumIndex: log.minimumIndex,
-        metadata: () => metadataOf(options, ledger),
-      }),
-      proofRoutes(proofs),
-      addRoutes({
-        kind: config.log_kind,
-        sequencer: log.sequencer,
-        checkSubmit: config.open_add === true ? undefined : checkSubmit,
-      }),
-      streamRoutes({
-        origin: config.origin,
-        kind: config.log_kind,
-        admission: config.admission,
-        admit: { ...log, streams, onConflict: () => metrics.countConflict(), onKept: (receipt) => forks.add(receipt) },
-        checkSubmit,
-        checkEither,
-      }),
-      evidenceRoutes({ forks, streams, checkReader: config.readers === "public" ? undefined : checkReader }),
-      scittRoutes(makeScitt(options, ledger), onFault),
-      traceRoutes(makeTrace(options, ledger)),
-      operationsRoutes(status, metrics),
-    ],
-    onFault,
-    frontOf(options, ledger, onFault),
-  );
-  server.addHook("onResponse", (request, reply, done) => {
-    metrics.countAnswer(request.routeOptions.url ?? "none", reply.statusCode);
-    done();
-  });
+function buildServer(logger: Logger, logs: readonly OpenLog[], shared: readonly Routes[]): FastifyInstance {
+  const fronts: Front[] = [];
+  const groups: Routes[] = [...shared];
+  for (const { prefix, options, ledger } of logs) {
+    const onFault = (error: unknown): void => options.logger.error({ err: error }, "a request failed");
+    groups.push(withPrefix(prefix, logRoutes(options, ledger, onFault)));
+    fronts.push(logFront(prefix, options, ledger, onFault));
+  }
+  const front: Front = (ordinary) => fronts.reduce((inner, each) => each(inner), ordinary);
+  const onFault = (error: unknown): void => logger.error({ err: error }, "a request failed");
+  const server = makeServer(groups, onFault, front);
+  countAnswers(server, logs);
   return server;
 }
 
-/** Raw logs have a short way for their additions. */
-function frontOf({ config, submitToken }: LedgerOptions, ledger: Ledger, onFault: (error: unknown) => void): Front {
-  if (config.log_kind !== "raw") return (ordinary) => ordinary;
-  const fastPath: AddFastPath = {
-    isAllowed: config.open_add === true ? () => true : makeTokenMemory([submitToken]),
-    isOpen: () => ledger.status().ready,
-    append: (entry) => appendRaw(ledger.log.sequencer, entry),
-    onAnswer: (status) => ledger.metrics.countAnswer("/add", status),
-    onFault,
-  };
-  return (ordinary) => withAddFastPath(fastPath, ordinary);
-}
-
-/** What anybody may know of the log: its identity, how to check it, how far it is. */
-function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
-  const { published_size, size, degraded, witnesses } = ledger.status();
-  return {
-    origin: config.origin,
-    log_kind: config.log_kind,
-    keys: ledger.genesis.keys,
-    witness_policy: config.witness_policy,
-    readers: config.readers,
-    size,
-    published_size,
-    degraded,
-    witnesses,
-    created: ledger.genesis.created,
-    minimum_index: Number(ledger.log.minimumIndex),
-    ...(ledger.log.retentionPolicy === undefined ? {} : { retention_policy: ledger.log.retentionPolicy }),
-  };
+/** Answers count for the log under whose paths they are; of several logs, none for paths outside all of them. */
+function countAnswers(server: FastifyInstance, logs: readonly OpenLog[]): void {
+  const byPrefix = new Map(logs.map((log) => [log.prefix, log]));
+  server.addHook("onResponse", (request, reply, done) => {
+    const route = request.routeOptions.url ?? "none";
+    const log = byPrefix.get("") ?? byPrefix.get(route.slice(0, Math.max(0, route.indexOf("/", 1))));
+    if (log !== undefined) log.ledger.metrics.countAnswer(route.slice(log.prefix.length), reply.statusCode);
+    done();
+  });
 }

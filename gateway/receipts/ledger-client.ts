@@ -4,9 +4,11 @@
  */
 
 import { concatAll } from "../../kernel/bytes.ts";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { FormatError, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
-import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { type BatchPromise, readBatchPromise } from "../../kernel/promise.ts";
+import { array, json, mapped, readShape, type Shape } from "../../kernel/shape.ts";
 
 /** A stream's tip, as the ledger has it. */
 export interface LedgerTip {
@@ -17,7 +19,13 @@ export interface LedgerTip {
 
 /** What a submission came to. */
 export type Submitted =
-  | { readonly type: "admitted"; readonly firstIndex: bigint; readonly tip: LedgerTip }
+  | {
+      readonly type: "admitted";
+      readonly firstIndex: bigint;
+      readonly tip: LedgerTip;
+      /** Of runs of its receipts, in order, nothing verified; none if they were not asked for. */
+      readonly promises: readonly BatchPromise[];
+    }
   /** The segment does not continue the ledger's tip: send again from there. */
   | { readonly type: "gap"; readonly tip: LedgerTip }
   /** The ledger holds another receipt at one of these numbers, or refuses the key: nothing will mend it. */
@@ -44,12 +52,16 @@ export interface LedgerClientOptions {
   /** `http://host:port`, without a slash at the end. */
   readonly url: string;
   readonly submitToken: string;
+  /** Whether segments ask for promises. Default false. */
+  readonly asksPromises?: boolean;
   readonly fetch: typeof fetch;
 }
 
 const REQUEST_LIMIT_MS = 10_000;
 const RETRY_MS = 1_000;
 const MAX_ANSWER_BYTES = 512 * 1024;
+
+const promisesShape: Shape<readonly BatchPromise[]> = array(mapped(json(), readBatchPromise), { max: 1024 });
 
 /** Makes the client. */
 export function makeLedgerClient(options: LedgerClientOptions): LedgerClient {
@@ -72,7 +84,8 @@ export function makeLedgerClient(options: LedgerClientOptions): LedgerClient {
     },
     submit: async (segment) => {
       const headers = { ...token, "content-type": "application/x-ndjson" };
-      const answer = await reaching(() => call("/segments", { method: "POST", headers, body: segment }));
+      const path = options.asksPromises === true ? "/segments?promise=1" : "/segments";
+      const answer = await reaching(() => call(path, { method: "POST", headers, body: segment }));
       return readSubmitted(answer, await readBody(answer));
     },
     tile: async (path) => {
@@ -119,7 +132,17 @@ function readAdmitted(answer: Response, body: JsonObject): Submitted {
   const { first_index: first } = body;
   const index = typeof first === "string" || typeof first === "number" ? String(first) : "";
   if (!/^(?:0|[1-9]\d*)$/u.test(index)) throw unexpected(answer);
-  return { type: "admitted", firstIndex: BigInt(index), tip: readTip(memberObject(body, "tip")) };
+  const promises = readPromises(body["promises"] ?? []);
+  return { type: "admitted", firstIndex: BigInt(index), tip: readTip(memberObject(body, "tip")), promises };
+}
+
+function readPromises(value: JsonValue): readonly BatchPromise[] {
+  try {
+    return readShape(promisesShape, value, "promises");
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new StoreError("ERR_LEDGER_ANSWER", `the ledger's promises cannot be read: ${cause.message}`, { cause });
+  }
 }
 
 function memberObject(body: JsonObject, member: string): JsonObject {

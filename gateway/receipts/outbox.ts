@@ -6,7 +6,9 @@
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import type { BatchPromise } from "../../kernel/promise.ts";
 import type { LedgerClient, LedgerTip } from "./ledger-client.ts";
+import type { PromiseBook } from "./promise-book.ts";
 import type { WrittenReceipt } from "./recorder.ts";
 
 /** Counts of an outbox; numbers are receipt numbers: everything below has that state. */
@@ -62,6 +64,8 @@ export interface OutboxOptions {
    * @returns false if the witnesses have not covered them yet. @throws if a proof does not hold
    */
   readonly checkInLog: (receipts: readonly AdmittedReceipt[]) => Promise<boolean>;
+  /** Keeps the ledger's promises until they are proven; without it none are looked at. */
+  readonly promises?: PromiseBook;
   readonly maxReceipts: number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
@@ -90,6 +94,8 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   return new SegmentOutbox(options);
 }
 
+type Doing = "send" | "prove" | "promise";
+
 class SegmentOutbox implements Outbox {
   readonly #options: OutboxOptions;
   /** Receipts from number `#first` on. */
@@ -99,11 +105,8 @@ class SegmentOutbox implements Outbox {
   #proven = 0;
   /** Index in the log, by number, of receipts that this process submitted and that are not proven. */
   readonly #indexes = new Map<number, bigint>();
-  /** Fault of the last attempt to send, and of the last attempt to prove; undefined after a success. */
-  readonly #faults: { send: ErrorCode | undefined; prove: ErrorCode | undefined } = {
-    send: undefined,
-    prove: undefined,
-  };
+  /** Fault of the last attempt to send, of the last to prove, and of promises; undefined after a success. */
+  readonly #faults: Record<Doing, ErrorCode | undefined> = { send: undefined, prove: undefined, promise: undefined };
   /** The refusal after which nothing is sent any more. */
   #final: ErrorCode | undefined;
   #wake: () => void = () => undefined;
@@ -125,7 +128,7 @@ class SegmentOutbox implements Outbox {
   }
 
   status(): OutboxStatus {
-    const fault = this.#final ?? this.#faults.send ?? this.#faults.prove;
+    const fault = this.#final ?? this.#faults.promise ?? this.#faults.send ?? this.#faults.prove;
     return {
       written: this.#first + this.#held.length,
       acknowledged: this.#acknowledged,
@@ -225,6 +228,7 @@ class SegmentOutbox implements Outbox {
       case "admitted":
         for (const [i, { seq }] of batch.entries()) this.#indexes.set(seq, answer.firstIndex + BigInt(i));
         this.#acknowledged = (batch.at(-1)?.seq ?? -1) + 1;
+        this.#takePromises(batch, answer.promises);
         return 0;
       case "gap":
         this.#moveTo(answer.tip);
@@ -235,6 +239,15 @@ class SegmentOutbox implements Outbox {
         return answer.afterMs;
       case "refused":
         throw this.#refusal(answer.code);
+    }
+  }
+
+  /** A promise of something else does not take back the acknowledgement; it is told, and proofs will tell the rest. */
+  #takePromises(batch: readonly WrittenReceipt[], promises: readonly BatchPromise[]): void {
+    try {
+      this.#options.promises?.take(batch, promises);
+    } catch (error) {
+      this.#report("promise", error);
     }
   }
 
@@ -284,6 +297,7 @@ class SegmentOutbox implements Outbox {
   /** Lets go of receipts once every one of them is proven to be in a witnessed tree. */
   async #proveLoop(): Promise<void> {
     while (!this.#isStopping) {
+      this.#judgePromises();
       const goal = Math.min(this.#acknowledged, this.#first + MAX_PROVEN_RECEIPTS);
       const admitted = this.#held
         .slice(0, Math.max(0, goal - this.#first))
@@ -304,14 +318,29 @@ class SegmentOutbox implements Outbox {
     }
   }
 
+  /** The deadline of a promise that passes without a proof is a fault until the proof comes. */
+  #judgePromises(): void {
+    const { promises } = this.#options;
+    if (promises === undefined) return;
+    try {
+      const late = promises.overdue();
+      if (late === 0 && this.#faults.promise !== "ERR_PROOF_LATE") return;
+      if (late === 0) this.#faults.promise = undefined;
+      else throw new StoreError("ERR_PROOF_LATE", `${late} promises of the ledger are past their deadline, unproven`);
+    } catch (error) {
+      this.#report("promise", error);
+    }
+  }
+
   #release(goal: number): void {
+    this.#options.promises?.release(goal);
     this.#hashBeforeFirst = this.#at(goal - 1)?.hash;
     for (const { seq } of this.#held.splice(0, goal - this.#first)) this.#indexes.delete(seq);
     this.#first = goal;
     this.#proven = goal;
   }
 
-  #report(doing: "send" | "prove", error: unknown): void {
+  #report(doing: Doing, error: unknown): void {
     const code = isCodedError(error) ? error.code : "ERR_BUG";
     if (this.#isStopping) return;
     if (this.#faults[doing] !== code)

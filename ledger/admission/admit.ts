@@ -15,8 +15,9 @@ import { CheckError, invariant } from "../../kernel/errors.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import { parseReceipt, receiptBodyHash } from "../../kernel/receipt/receipt.ts";
 import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
-import type { EntryIndex } from "../sequence/entry-index.ts";
-import type { Decision, Sequencer } from "../sequence/sequencer.ts";
+import type { LeafRun } from "../promise/promise-desk.ts";
+import type { EntryIndex, Known } from "../sequence/entry-index.ts";
+import type { Decision, Flush, Sequencer } from "../sequence/sequencer.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Candidate, Submission } from "./candidates.ts";
 import { Refusal } from "./refusal.ts";
@@ -42,6 +43,13 @@ export interface Admitted {
   readonly leaf: LeafHash;
   readonly count: number;
   readonly tip: ShownTip;
+  /**
+   * Its receipts in runs of consecutive indexes, in their order: one run, unless parts of it were known from elsewhere. One
+   * that is in the log with another signature is in none: the leaf at its index is not its own.
+   */
+  readonly runs: readonly LeafRun[];
+  /** What the sync that answers it made durable. */
+  readonly flush: Flush;
 }
 
 /** What a turn found: done, or a receipt whose seq is taken by bytes that are not its own. */
@@ -62,7 +70,7 @@ export async function admit(parts: AdmitParts, submission: Submission): Promise<
     const outcome = await parts.sequencer.submit<Outcome>({
       entries: submission.candidates,
       decide: (known, next) =>
-        decide(submission, (candidate) => known(candidate.leaf) ?? resigned.get(candidate), next),
+        decide(submission, { known, placeOf: (candidate) => known(candidate.leaf) ?? resigned.get(candidate) }, next),
     });
     if (outcome.kind === "admitted") return outcome.admitted;
     // The receipt that has this seq is durable now, so it can be read.
@@ -74,19 +82,25 @@ export async function admit(parts: AdmitParts, submission: Submission): Promise<
 
 type Place = (candidate: Candidate) => bigint | undefined;
 
+/** What the log has: by leaf, and by receipt, whose bytes there may be signed another time. */
+interface Places {
+  readonly known: Known;
+  readonly placeOf: Place;
+}
+
 /** What a submission does to its stream. */
 type Plan =
   | { readonly kind: "append"; readonly fresh: readonly Candidate[]; readonly state: StreamState | undefined }
   | { readonly kind: "taken"; readonly by: Candidate }
   | { readonly kind: "refused"; readonly error: CheckError };
 
-function decide(submission: Submission, placeOf: Place, next: bigint): Decision<Outcome> {
+function decide(submission: Submission, places: Places, next: bigint): Decision<Outcome> {
   const { account } = submission;
-  const plan = planSteps(submission, placeOf);
+  const plan = planSteps(submission, places.placeOf);
   // Refusals are told after the sync as well: the tip in them is durable.
   if (plan.kind === "refused") return { entries: [], settle: () => throwRefusal(plan.error, account) };
   if (plan.kind === "taken") return { entries: [], settle: () => plan };
-  return decideAppend(submission, plan.fresh, plan.state, placeOf, next);
+  return decideAppend(submission, plan.fresh, plan.state, places, next);
 }
 
 function planSteps({ account, candidates }: Submission, placeOf: Place): Plan {
@@ -107,24 +121,48 @@ function decideAppend(
   { account, candidates, segment }: Submission,
   fresh: readonly Candidate[],
   state: StreamState | undefined,
-  placeOf: Place,
+  { known, placeOf }: Places,
   next: bigint,
 ): Decision<Outcome> {
   const [[first], [firstFresh]] = [candidates, fresh];
   invariant(first !== undefined, "a submission has at least one receipt");
   const place = { firstIndex: placeOf(first) ?? next, leaf: first.leaf, count: candidates.length };
-  const answer = (): Outcome => ({ kind: "admitted", admitted: { ...place, tip: account.tip() } });
+  const runs = runsOf(candidates, fresh, known, next);
+  const answer = (flush: Flush): Outcome => ({
+    kind: "admitted",
+    admitted: { ...place, runs, flush, tip: account.tip() },
+  });
   if (state === undefined || firstFresh === undefined) return { entries: [], settle: answer };
   account.decide(state);
   return {
     entries: fresh,
     beside: segment === undefined ? [] : [{ kind: "segment", bytes: segment }],
     rows: receiptRows(state, firstFresh.receipt, next),
-    settle: () => {
+    settle: (flush) => {
       account.show(state);
-      return answer();
+      return answer(flush);
     },
   };
+}
+
+/** Where the candidates' own leaves are: known ones, and fresh ones, which get the indexes from `next` on. */
+function runsOf(
+  candidates: readonly Candidate[],
+  fresh: readonly Candidate[],
+  known: Known,
+  next: bigint,
+): readonly LeafRun[] {
+  if (fresh.length === candidates.length) return [{ firstIndex: next, leaves: candidates.map(({ leaf }) => leaf) }];
+  const runs: { firstIndex: bigint; leaves: LeafHash[] }[] = [];
+  const freshPlaces = new Map(fresh.map((candidate, i) => [candidate, next + BigInt(i)]));
+  for (const candidate of candidates) {
+    const index = freshPlaces.get(candidate) ?? known(candidate.leaf);
+    if (index === undefined) continue;
+    const run = runs.at(-1);
+    if (run !== undefined && run.firstIndex + BigInt(run.leaves.length) === index) run.leaves.push(candidate.leaf);
+    else runs.push({ firstIndex: index, leaves: [candidate.leaf] });
+  }
+  return runs;
 }
 
 function tryStep(state: StreamState | undefined, { receipt, bytes }: Candidate): StreamState | CheckError {

@@ -1,9 +1,10 @@
 /** Admission to a log of kind `raw`: any bytes are an entry; equal bytes are the same entry. */
 
 import { FormatError } from "../../kernel/errors.ts";
-import { hashLeaf } from "../../kernel/merkle/hash.ts";
+import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
-import type { Sequencer } from "../sequence/sequencer.ts";
+import type { PlacedLeaf } from "../promise/promise-desk.ts";
+import type { Flush, Sequencer } from "../sequence/sequencer.ts";
 
 /**
  * Appends one entry; resolves to its index once it is durable, or to the index of the first equal entry.
@@ -12,6 +13,19 @@ import type { Sequencer } from "../sequence/sequencer.ts";
  * @throws {StoreError} ERR_QUEUE_FULL, ERR_LEDGER_STOPPED
  */
 export function appendRaw(sequencer: Sequencer, bytes: Uint8Array): Promise<bigint> {
+  return append(sequencer, bytes, (index) => index);
+}
+
+/** `appendRaw` that resolves to what a promise is made of. */
+export function appendRawPlaced(sequencer: Sequencer, bytes: Uint8Array): Promise<PlacedLeaf> {
+  return append(sequencer, bytes, (index, leaf, flush) => ({ index, leaf, flush }));
+}
+
+function append<A>(
+  sequencer: Sequencer,
+  bytes: Uint8Array,
+  answer: (index: bigint, leaf: LeafHash, flush: Flush) => A,
+): Promise<A> {
   if (bytes.length === 0 || bytes.length > MAX_ENTRY_BYTES) {
     return Promise.reject(
       new FormatError("ERR_ENTRY_LENGTH", `want an entry of 1 to ${MAX_ENTRY_BYTES} bytes, got ${bytes.length}`),
@@ -22,7 +36,10 @@ export function appendRaw(sequencer: Sequencer, bytes: Uint8Array): Promise<bigi
     entries: [entry],
     decide: (known, next) => {
       const first = known(entry.leaf);
-      return { entries: first === undefined ? [entry] : [], settle: () => first ?? next };
+      return {
+        entries: first === undefined ? [entry] : [],
+        settle: (flush) => answer(first ?? next, entry.leaf, flush),
+      };
     },
   });
 }

@@ -11,6 +11,8 @@ import { countHosts } from "./server.ts";
 
 /** What the short way works with. */
 export interface AddFastPath {
+  /** The exact path of the request. */
+  readonly url: string;
   /** True if the request may add; never throws. */
   readonly isAllowed: (request: IncomingMessage) => boolean;
   /** False while the server closes: the ordinary way says so. */
@@ -28,7 +30,7 @@ const DIGITS = /^[1-9]\d{0,4}$/;
 /** A listener that takes plain additions itself and gives all other requests to `ordinary`. */
 export function withAddFastPath(path: AddFastPath, ordinary: RequestListener): RequestListener {
   return (request, response) => {
-    const length = plainLength(request);
+    const length = plainLength(request, path.url);
     if (length === 0 || !path.isOpen() || !path.isAllowed(request)) return ordinary(request, response);
     readBody(request, length, (entry) => {
       path.append(entry).then(
@@ -40,9 +42,9 @@ export function withAddFastPath(path: AddFastPath, ordinary: RequestListener): R
 }
 
 /** Length of the body of a plain addition; 0 for any other request. */
-function plainLength(request: IncomingMessage): number {
+function plainLength(request: IncomingMessage, wanted: string): number {
   const { method, url, headers } = request;
-  if (url !== "/add" || method !== "POST" || headers["transfer-encoding"] !== undefined) return 0;
+  if (url !== wanted || method !== "POST" || headers["transfer-encoding"] !== undefined) return 0;
   if (countHosts(request) !== 1) return 0;
   const text = headers["content-length"] ?? "";
   if (!DIGITS.test(text)) return 0;

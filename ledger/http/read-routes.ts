@@ -49,7 +49,7 @@ export function sendNote(reply: FastifyReply, checkpoint: { readonly note: strin
 /** SPEC tlog-tiles: one name a resource; the path is read as it was sent, before any decoding. */
 function tileRoute(scope: FastifyInstance, { tree, checkpointer, checkReader, minimumIndex = 0n }: ReadParts): void {
   scope.get("/tile/*", async (request, reply) => {
-    const ref = parseTilePath((request.raw.url ?? "").slice(1));
+    const ref = parseTilePath((request.raw.url ?? "").slice(scope.prefix.length + 1));
     const isPublic = ref.kind === "hash" || checkReader === undefined;
     if (!isPublic) checkReader(request);
     if (isPruned(ref, minimumIndex))

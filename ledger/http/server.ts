@@ -30,6 +30,19 @@ const CLIENT_FAULTS: Readonly<Record<string, ClientFault>> = {
 /** Adds routes to a server or to a scope of it. */
 export type Routes = (scope: FastifyInstance) => void;
 
+/** The groups as one, with `prefix` in front of their paths. */
+export function withPrefix(prefix: string, groups: readonly Routes[]): Routes {
+  return (server) => {
+    server.register(
+      (scope, _options, done) => {
+        addGroups(scope, groups);
+        done();
+      },
+      { prefix },
+    );
+  };
+}
+
 /** Puts another listener in front of the ordinary one. */
 export type Front = (ordinary: RequestListener) => RequestListener;
 
@@ -62,13 +75,18 @@ export function makeServer(
   server.setNotFoundHandler((_request, reply) =>
     sendFault(reply, { status: 404, code: "ERR_NOT_FOUND", message: "no such route", details: {} }),
   );
+  addGroups(server, groups);
+  return server;
+}
+
+/** Each group in a scope of its own: what one does to bodies and hooks is not seen by the others. */
+function addGroups(server: FastifyInstance, groups: readonly Routes[]): void {
   for (const group of groups) {
     server.register((scope, _options, done) => {
       group(scope);
       done();
     });
   }
-  return server;
 }
 
 /** RFC 9112 §3.2: a request of HTTP/1.1 without exactly one host is refused; two could mean two things to two servers. */

@@ -11,6 +11,8 @@ import { parseKid } from "../../kernel/signature/public-key.ts";
 import { type AdmitParts, admit } from "../admission/admit.ts";
 import { readSegment, readSingle } from "../admission/candidates.ts";
 import { register } from "../admission/register.ts";
+import { isPromiseAsked } from "../promise/asked.ts";
+import type { PromiseDesk } from "../promise/promise-desk.ts";
 import type { TokenCheck } from "./auth.ts";
 import { type BodyBudget, limitConcurrency } from "./concurrency.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";
@@ -25,6 +27,7 @@ export interface StreamParts {
   readonly kind: LogKind;
   readonly admission: AdmissionPolicy;
   readonly admit: AdmitParts;
+  readonly promises: PromiseDesk;
   readonly checkSubmit: TokenCheck;
   /** Passes submitters and readers. */
   readonly checkEither: TokenCheck;
@@ -43,7 +46,7 @@ export function streamRoutes(parts: StreamParts): Routes {
 }
 
 function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
-  const { origin, admission, checkSubmit, admit: admitParts } = parts;
+  const { origin, admission, checkSubmit, promises, admit: admitParts } = parts;
   const { sequencer, streams } = admitParts;
   takeBytes(scope, "application/json");
   const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkSubmit(request);
@@ -51,21 +54,27 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
     const { isNew, index, leaf, stream } = await register({ origin, admission, sequencer, streams }, bodyOf(request));
     return reply.code(isNew ? 201 : 200).send({ index: Number(index), leaf_hash: formatHex(leaf), stream });
   });
-  scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request) => {
-    const { firstIndex, leaf } = await admit(admitParts, readSingle(streams, origin, bodyOf(request)));
-    return { index: Number(firstIndex), leaf_hash: formatHex(leaf) };
+  scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request): Promise<JsonObject> => {
+    const isAsked = isPromiseAsked(request);
+    const { firstIndex, leaf, runs, flush } = await admit(admitParts, readSingle(streams, origin, bodyOf(request)));
+    const answer = { index: Number(firstIndex), leaf_hash: formatHex(leaf) };
+    // None for a receipt that is in the log with another signature: that is another leaf.
+    if (!isAsked || runs.length === 0) return answer;
+    return { ...answer, promise: promises.promiseLeaf({ index: firstIndex, leaf, flush }) };
   });
 }
 
-function segmentRoute(scope: FastifyInstance, { origin, checkSubmit, admit: admitParts }: StreamParts): void {
+function segmentRoute(scope: FastifyInstance, { origin, promises, checkSubmit, admit: admitParts }: StreamParts): void {
   takeBytes(scope, "application/x-ndjson");
   // In front of the bound: a stranger must not take a place.
   scope.addHook("onRequest", async (request) => checkSubmit(request));
   limitConcurrency(scope, MAX_SEGMENTS, SEGMENT_BUDGET);
   scope.post("/segments", { bodyLimit: MAX_SEGMENT_BYTES }, async (request): Promise<JsonObject> => {
+    const isAsked = isPromiseAsked(request);
     const submission = await readSegment(admitParts.streams, origin, bodyOf(request));
-    const { firstIndex, count, tip } = await admit(admitParts, submission);
-    return { first_index: Number(firstIndex), count, tip: { ...tip } };
+    const { firstIndex, count, tip, runs } = await admit(admitParts, submission);
+    const answer = { first_index: Number(firstIndex), count, tip: { ...tip } };
+    return isAsked ? { ...answer, promises: runs.map((run) => promises.promiseRun(run)) } : answer;
   });
 }
 

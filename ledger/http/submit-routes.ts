@@ -4,7 +4,9 @@ import type { FastifyInstance } from "fastify";
 import { CheckError } from "../../kernel/errors.ts";
 import type { LogKind } from "../../kernel/genesis.ts";
 import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
-import { appendRaw } from "../admission/raw.ts";
+import { appendRaw, appendRawPlaced } from "../admission/raw.ts";
+import { isPromiseAsked, sendPromise } from "../promise/asked.ts";
+import type { PromiseDesk } from "../promise/promise-desk.ts";
 import type { Sequencer } from "../sequence/sequencer.ts";
 import type { TokenCheck } from "./auth.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";
@@ -13,12 +15,13 @@ import { bodyOf, type Routes, takeBytes } from "./server.ts";
 export interface AddParts {
   readonly kind: LogKind;
   readonly sequencer: Sequencer;
+  readonly promises: PromiseDesk;
   /** Check of the submit token; undefined if anybody may add. */
   readonly checkSubmit: TokenCheck | undefined;
 }
 
 /** POST /add of raw logs: any body of up to 65,535 bytes; the answer is the index in decimal. */
-export function addRoutes({ kind, sequencer, checkSubmit }: AddParts): Routes {
+export function addRoutes({ kind, sequencer, promises, checkSubmit }: AddParts): Routes {
   return (scope: FastifyInstance) => {
     takeBytes(scope, "*");
     const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => {
@@ -26,8 +29,10 @@ export function addRoutes({ kind, sequencer, checkSubmit }: AddParts): Routes {
       checkSubmit?.(request);
     };
     scope.post("/add", { bodyLimit: MAX_ENTRY_BYTES, onRequest }, async (request, reply) => {
-      const index = await appendRaw(sequencer, bodyOf(request));
-      return reply.type("text/plain; charset=utf-8").send(index.toString());
+      reply.type("text/plain; charset=utf-8");
+      if (!isPromiseAsked(request)) return reply.send((await appendRaw(sequencer, bodyOf(request))).toString());
+      const placed = await appendRawPlaced(sequencer, bodyOf(request));
+      return sendPromise(reply, promises.promiseLeaf(placed)).send(placed.index.toString());
     });
   };
 }

@@ -20,6 +20,14 @@ export interface PendingEntry {
   readonly leaf: LeafHash;
 }
 
+/** What one sync made durable. */
+export interface Flush {
+  /** Index of its first entry. */
+  readonly firstIndex: bigint;
+  /** In the order of their indexes; possibly none. */
+  readonly entries: readonly PendingEntry[];
+}
+
 /** What a proposal decides in its turn. */
 export interface Decision<A> {
   /** New entries, in the order of their indexes. */
@@ -29,7 +37,7 @@ export interface Decision<A> {
   /** Rows for the index. */
   readonly rows?: readonly IndexRow[];
   /** Called once everything is durable: changes what readers see and makes the answer. It throws a refusal. */
-  readonly settle: () => A;
+  readonly settle: (flush: Flush) => A;
 }
 
 /** One request to append: entries, and how to decide about them. */
@@ -184,8 +192,9 @@ export class Sequencer {
       const known = await this.#parts.index.find(leavesOf(batch));
       const decided = this.#decideAll(batch, known);
       const entries = decided.flatMap(({ decision }) => decision.entries);
+      const flush = { firstIndex: this.#parts.tree.size, entries };
       await this.#makeDurable(decided, entries);
-      for (const { decision, reject } of decided) settle(decision, reject);
+      for (const { decision, reject } of decided) settle(decision, flush, reject);
       this.#parts.onBatch?.({ entries: entries.length, durationMs: this.#parts.nowMs() - started });
     } catch (error) {
       for (const { reject } of batch) {
@@ -266,15 +275,15 @@ function answering<A>(proposal: Proposal<A>, resolve: (answer: A) => void): Prop
       entries,
       ...(beside === undefined ? {} : { beside }),
       ...(rows === undefined ? {} : { rows }),
-      settle: () => resolve(settle()),
+      settle: (flush) => resolve(settle(flush)),
     };
   };
   return { entries: proposal.entries, decide };
 }
 
-function settle(decision: Decision<void>, reject: (error: unknown) => void): void {
+function settle(decision: Decision<void>, flush: Flush, reject: (error: unknown) => void): void {
   try {
-    decision.settle();
+    decision.settle(flush);
   } catch (error) {
     reject(error);
   }

@@ -69,6 +69,7 @@ describe("a gateway and the ledger of this repository", () => {
     const { stream, outbox, next_seq } = run.status();
     expect(outbox).toEqual({ written: next_seq, acknowledged: next_seq, proven: next_seq, pending: 0 });
     expect((await readStream(bench.folder, stream)).length).toBe(next_seq);
+    expect(await (await ledger.get("/metrics")).text()).toMatch(/^ledger_promises_total [1-9]/mu);
   });
 
   it("do not meet where the ledger takes no software keys: the log line says so, and calls go on until the bound", async () => {

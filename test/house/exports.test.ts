@@ -38,6 +38,9 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "open-note": "openNote verifyLines",
   opening: "checkOpening checkPayload openBytes openField openingShape",
   "policy-manifest": "digestFile policyDigest",
+  promise:
+    "MAX_PROMISE_LEAVES checkBatchPromise checkLeafPromise formatLeafPromise leafPromiseOf parseLeafPromise readBatchPromise signPromise",
+  "promise-breach": "appraisePromise",
   prove: "proveConsistency proveInclusion proveSubtree readRoot",
   "public-key": "ALGS formatPublicKey kidOf kidShape makePublicKey parseKid publicKeyShape",
   reasons: "REASON_CODES isReasonCode reasonShape",

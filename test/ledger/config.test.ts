@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
-import { parseLedgerConfig } from "../../ledger/config.ts";
+import { parseLedgerConfig, parseLedgersConfig } from "../../ledger/config.ts";
 import { codeOf } from "../support/code-of.ts";
 
 const good = {
@@ -31,7 +31,7 @@ function refusalOf(config: object): readonly [string, string] {
 
 describe("the configuration of a ledger", () => {
   it("is read with and without its optional members", () => {
-    const more = { open_add: true, checkpoint_ms: 100, witness_ms: 500, witness_timeout_ms: 1000 };
+    const more = { open_add: true, checkpoint_ms: 100, witness_ms: 500, witness_timeout_ms: 1000, promise_seconds: 60 };
     expect(parseLedgerConfig(parseJson(JSON.stringify({ ...good, ...more })))).toEqual({ ...good, ...more });
     expect(refusalOf({ ...good, listen: {} })[0]).toBe("accepted");
   });
@@ -67,9 +67,48 @@ describe("the configuration of a ledger", () => {
     ["readers", { readers: "everybody" }],
     ["checkpoint_ms", { checkpoint_ms: 1 }],
     ["witness_timeout_ms", { witness_timeout_ms: 1_000_000 }],
+    ["promise_seconds", { promise_seconds: 59 }],
     ['"extra"', { extra: 1 }],
   ])("names %s when it is wrong", (name, change) => {
     const [code, message] = refusalOf({ ...good, ...change });
     expect([code, message.split(":")[0]?.split("[")[0]]).toEqual(["ERR_SHAPE", `ledger.${name}`]);
+  });
+});
+
+describe("the configuration of several logs", () => {
+  const { listen, ...alone } = good;
+  const logOf = (name: string): object => ({ ...alone, name, origin: `log.example/${name}`, data_dir: name });
+  const read = (config: object): unknown => parseLedgersConfig(parseJson(JSON.stringify(config)));
+  const refusal = (...logs: readonly object[]): readonly [string, string] => {
+    try {
+      read({ listen, logs });
+      return ["accepted", ""];
+    } catch (error) {
+      if (isCodedError(error)) return [error.code, error.message];
+      throw error;
+    }
+  };
+
+  it("is one address, and each log as it would be configured alone, with a name", () => {
+    const config = { listen, logs: [logOf("a"), logOf("team-2")] };
+    expect(read(config)).toEqual(config);
+  });
+
+  it("names what is wrong, and in which log", () => {
+    expect(refusal()[0]).toBe("ERR_SHAPE");
+    for (const name of ["", "A", "a/b", "-a", "a.b", "a".repeat(65)]) {
+      const [code, message] = refusal(logOf("a"), { ...logOf("b"), name });
+      expect([code, message.startsWith("ledger.logs[1].name:")]).toEqual(["ERR_SHAPE", true]);
+    }
+    expect(refusal({ ...logOf("a"), listen })[1]).toContain('ledger.logs[0]."listen"');
+    expect(refusal({ ...logOf("a"), promise_seconds: 1 })[1]).toContain("ledger.logs[0].promise_seconds");
+  });
+
+  it("has each name, origin and folder once", () => {
+    for (const member of ["name", "origin", "data_dir"]) {
+      const shared = { [member]: "shared" };
+      expect(refusal({ ...logOf("a"), ...shared }, { ...logOf("b"), ...shared })[0]).toBe("ERR_CONFIG");
+    }
+    expect(refusal(logOf("a"), logOf("b"))[0]).toBe("accepted");
   });
 });

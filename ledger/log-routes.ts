@@ -1,0 +1,103 @@
+/** Everything that is served of one log, whatever prefix its paths have. */
+
+import { appendRaw } from "./admission/raw.ts";
+import { LEDGER_DEFAULTS } from "./config.ts";
+import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
+import { makeTokenCheck, makeTokenMemory } from "./http/auth.ts";
+import { evidenceRoutes } from "./http/evidence-routes.ts";
+import { operationsRoutes } from "./http/operations-routes.ts";
+import { proofRoutes } from "./http/proof-routes.ts";
+import { readRoutes } from "./http/read-routes.ts";
+import type { Front, Routes } from "./http/server.ts";
+import { streamRoutes } from "./http/stream-routes.ts";
+import { addRoutes } from "./http/submit-routes.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LedgerOptions } from "./options.ts";
+import { scittRoutes } from "./scitt/routes.ts";
+import { makeScitt } from "./scitt/start.ts";
+import { traceRoutes } from "./trace/routes.ts";
+import { makeTrace } from "./trace/start.ts";
+
+type OnFault = (error: unknown) => void;
+
+/**
+ * The requests of one log, and how they are counted.
+ *
+ * @param onFault  told of faults that are our own
+ */
+export function logRoutes(options: LedgerOptions, ledger: Ledger, onFault: OnFault): readonly Routes[] {
+  const { config } = options;
+  const { log, checkpointer, publisher, proofs, promises, metrics, status, streams, forks } = ledger;
+  const checkSubmit = makeTokenCheck([options.submitToken]);
+  const checkReader = makeTokenCheck(options.readerTokens);
+  const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
+  return [
+    readRoutes({
+      tree: log.tree,
+      checkpointer,
+      publisher,
+      checkReader: config.readers === "public" ? undefined : checkReader,
+      minimumIndex: log.minimumIndex,
+      metadata: () => metadataOf(options, ledger),
+    }),
+    proofRoutes(proofs),
+    addRoutes({
+      kind: config.log_kind,
+      sequencer: log.sequencer,
+      promises,
+      checkSubmit: config.open_add === true ? undefined : checkSubmit,
+    }),
+    streamRoutes({
+      origin: config.origin,
+      kind: config.log_kind,
+      admission: config.admission,
+      admit: { ...log, streams, onConflict: () => metrics.countConflict(), onKept: (receipt) => forks.add(receipt) },
+      promises,
+      checkSubmit,
+      checkEither,
+    }),
+    evidenceRoutes({ forks, streams, checkReader: config.readers === "public" ? undefined : checkReader }),
+    scittRoutes(makeScitt(options, ledger), onFault),
+    traceRoutes(makeTrace(options, ledger)),
+    operationsRoutes(status, metrics),
+  ];
+}
+
+/**
+ * Raw logs have a short way for their additions.
+ *
+ * @param prefix  of the log's paths: empty, or `/<name>`
+ */
+export function logFront(prefix: string, options: LedgerOptions, ledger: Ledger, onFault: OnFault): Front {
+  const { config, submitToken } = options;
+  if (config.log_kind !== "raw") return (ordinary) => ordinary;
+  const fastPath: AddFastPath = {
+    url: `${prefix}/add`,
+    isAllowed: config.open_add === true ? () => true : makeTokenMemory([submitToken]),
+    isOpen: () => ledger.status().ready,
+    append: (entry) => appendRaw(ledger.log.sequencer, entry),
+    onAnswer: (status) => ledger.metrics.countAnswer("/add", status),
+    onFault,
+  };
+  return (ordinary) => withAddFastPath(fastPath, ordinary);
+}
+
+/** What anybody may know of the log: its identity, how to check it, how far it is. */
+function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
+  const { published_size, size, degraded, witnesses } = ledger.status();
+  return {
+    origin: config.origin,
+    log_kind: config.log_kind,
+    keys: ledger.genesis.keys,
+    witness_policy: config.witness_policy,
+    readers: config.readers,
+    size,
+    published_size,
+    degraded,
+    witnesses,
+    created: ledger.genesis.created,
+    promise_seconds: config.promise_seconds ?? LEDGER_DEFAULTS.promiseSeconds,
+    minimum_index: Number(ledger.log.minimumIndex),
+    ...(ledger.log.retentionPolicy === undefined ? {} : { retention_policy: ledger.log.retentionPolicy }),
+  };
+}
