@@ -57,6 +57,8 @@ export type ApiConfig = {
   readonly poll_ms?: number;
   /** A witness whose last cosignature is older than the newest one by more than this is stale; default 300. */
   readonly stale_witness_seconds?: number;
+  /** A newest checkpoint whose cosignatures are older than this is stale; default 7,200. */
+  readonly stale_checkpoint_seconds?: number;
   readonly limits?: LimitsConfig;
 };
 
@@ -91,6 +93,7 @@ const configShape: Shape<ApiConfig> = object<ApiConfig>({
   reader_token_files: optional(array(pathShape, { min: 1, max: 64 })),
   poll_ms: optional(integer({ min: 20, max: 3_600_000 })),
   stale_witness_seconds: optional(integer({ min: 1, max: 31_536_000 })),
+  stale_checkpoint_seconds: optional(integer({ min: 1, max: 31_536_000 })),
   limits: optional(limitsShape),
 });
 

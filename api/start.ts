@@ -34,6 +34,7 @@ const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_PORT = 4300;
 const DEFAULT_POLL_MS = 1_000;
 const DEFAULT_STALE_WITNESS_SECONDS = 300;
+const DEFAULT_STALE_CHECKPOINT_SECONDS = 7200;
 
 /**
  * Opens the index, follows, listens.
@@ -93,6 +94,7 @@ async function followAll(options: StartApiOptions, metrics: Metrics): Promise<re
       token,
       pollMs: config.poll_ms ?? DEFAULT_POLL_MS,
       staleWitnessSeconds: config.stale_witness_seconds ?? DEFAULT_STALE_WITNESS_SECONDS,
+      staleCheckpointSeconds: config.stale_checkpoint_seconds ?? DEFAULT_STALE_CHECKPOINT_SECONDS,
       fetch: options.fetch ?? fetch,
       clock,
       logger,

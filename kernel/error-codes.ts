@@ -189,6 +189,7 @@ export const ERROR_CODES = {
   ERR_UPSTREAM: "an MCP server that cannot be started or reached, or that answers something else than MCP says",
   ERR_UPSTREAM_SURFACE: "an MCP server that advertises more than the limits allow, or pages without end",
   // auditor node
+  ERR_CHECKPOINT_STALE: "a checkpoint that no quorum has cosigned again for longer than the node allows",
   ERR_CURSOR: "a cursor that this node did not give",
   ERR_FORK: "two checkpoints that a log signed and that are not of one history",
   ERR_GRAPHQL_LIMIT: "a GraphQL request above the limits of depth, cost, aliases, tokens, page size, time or number",
@@ -198,6 +199,7 @@ export const ERROR_CODES = {
   ERR_INDEX_DAMAGE: "an auditor node's index that cannot be read; delete it and it is built again",
   ERR_LEDGER_UNREACHABLE: "a ledger that does not answer, or refuses its reader",
   ERR_SHRINK: "a ledger that publishes a smaller tree than it published before",
+  ERR_TILES_WITHHELD: "a ledger that publishes a checkpoint and not the tiles that show it to extend the last one",
   ERR_WITNESS_STALE: "a witness whose newest cosignature is much older than those of the others",
   // our own faults
   ERR_BUG: "an invariant of Countersign itself is broken; please report it",

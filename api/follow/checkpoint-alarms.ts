@@ -11,15 +11,54 @@ const KIND_OF: Partial<Record<ErrorCode, AlarmKind>> = {
   ERR_LOG_SIGNATURE: "false-signature",
 };
 
-/** A note that does not open under the pinned policy. One alarm a code: a ledger that keeps serving it counts up. */
-export function refusedNote(code: ErrorCode, message: string, note: Uint8Array): AlarmDraft {
+/**
+ * A note that does not open under the pinned policy. One alarm a code: a ledger that keeps serving it counts up.
+ *
+ * @param note  absent if it was too long to be read
+ */
+export function refusedNote(code: ErrorCode, message: string, note?: Uint8Array): AlarmDraft {
   const kind = KIND_OF[code] ?? "malformed-checkpoint";
   return {
     kind,
     code,
     name: `${kind} checkpoint ${code}`,
     message: `the published checkpoint is refused: ${message}`,
-    evidence: [evidenceOf("checkpoint as served", note)],
+    evidence: note === undefined ? [] : [evidenceOf("checkpoint as served", note)],
+  };
+}
+
+/** Name of the alarm about what was served after `before` without the tiles that would judge it. */
+export function withheldName({ size }: HeadFact): string {
+  return `withheld-tiles beyond ${size}`;
+}
+
+/** A witnessed checkpoint whose ledger does not serve the tiles that show it to extend the last one. */
+export function withheldTiles(before: HeadFact, { size, note }: HeadFact): AlarmDraft {
+  return {
+    kind: "withheld-tiles",
+    code: "ERR_TILES_WITHHELD",
+    name: withheldName(before),
+    message: `the ledger publishes size ${size} and does not serve the tiles that show it to extend size ${before.size}`,
+    evidence: [
+      { label: `checkpoint of size ${before.size}`, text: before.note },
+      { label: `checkpoint of size ${size}`, text: note },
+    ],
+  };
+}
+
+/** Name of the alarm about a checkpoint that grows old. */
+export function staleName({ size }: HeadFact): string {
+  return `stale-checkpoint ${size}`;
+}
+
+/** A checkpoint that its witnesses have not cosigned again for too long: this node may be shown an old view. */
+export function staleCheckpoint(target: HeadFact, seconds: number): AlarmDraft {
+  return {
+    kind: "stale-checkpoint",
+    code: "ERR_CHECKPOINT_STALE",
+    name: staleName(target),
+    message: `the newest checkpoint, of size ${target.size}, was cosigned ${seconds} s ago: the ledger stands still, or shows this node an old view`,
+    evidence: [{ label: `checkpoint of size ${target.size}`, text: target.note }],
   };
 }
 

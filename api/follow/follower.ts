@@ -18,10 +18,21 @@ import { leafKey } from "../index/keys.ts";
 import type { HeadFact, HeadRow } from "../index/row-shapes.ts";
 import { Draft } from "../index/rows.ts";
 import { storedHashes, TreeGrowth } from "../index/stored-tree.ts";
-import { falseTile, forkedNotes, refusedNote, shrunkenNote, staleWitness } from "./checkpoint-alarms.ts";
+import {
+  falseTile,
+  forkedNotes,
+  refusedNote,
+  shrunkenNote,
+  staleCheckpoint,
+  staleName,
+  staleWitness,
+  withheldName,
+  withheldTiles,
+} from "./checkpoint-alarms.ts";
 import { type ChunkEntry, readChunk } from "./chunk.ts";
 import { compareHeads, type Head } from "./compare-heads.ts";
 import { EntryIndexer } from "./entry-indexer.ts";
+import { Freshness } from "./freshness.ts";
 import { dueHoles, type HoleRow } from "./holes.ts";
 import { KeyMemory } from "./key-memory.ts";
 import type { LedgerBook } from "./ledger-book.ts";
@@ -30,6 +41,8 @@ import { rememberTiles } from "./tile-memory.ts";
 import { seenWitnesses, staleWitnesses } from "./witness-watch.ts";
 
 const MAX_SECONDS = BigInt(Number.MAX_SAFE_INTEGER);
+/** Steps in a row that a checkpoint may go unjudged for want of tiles: a bad network is not an alarm. */
+const WITHHELD_TRIES = 5;
 
 /** What a follower works with. */
 export interface FollowerOptions {
@@ -37,6 +50,7 @@ export interface FollowerOptions {
   readonly reader: LogReader;
   readonly policy: WitnessPolicy;
   readonly staleWitnessSeconds: number;
+  readonly staleCheckpointSeconds: number;
   /** Told after each chunk. */
   readonly onProgress: (indexed: number, size: number) => void;
   /** Ends the work between two chunks. */
@@ -61,9 +75,13 @@ export class Follower {
   readonly #memory = new KeyMemory();
   /** The last note that was accepted: a ledger without news is asked once a second. */
   #accepted: Uint8Array | undefined;
+  /** Steps in a row in which the tiles that would judge the newest checkpoint were not served. */
+  #unjudged = 0;
+  readonly #freshness: Freshness;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+    this.#freshness = new Freshness(options.staleCheckpointSeconds);
   }
 
   /**
@@ -96,12 +114,33 @@ export class Follower {
     const { book, reader } = this.#options;
     if (book.head.forked) return "forked";
     const readTile = rememberTiles((ref) => reader.tile(ref));
-    const accepted = await this.#acceptNote(await reader.checkpoint(), readTile);
+    const note = await this.#fetchNote();
+    const accepted = note !== undefined && (await this.#acceptNote(note, readTile));
     if (book.head.forked) return "forked";
+    await this.#checkAge();
     // What was accepted before is finished even if the newest checkpoint is refused.
     const isWhole = await this.#catchUp(readTile);
     if (isWhole) await this.#fillHoles(readTile);
     return accepted && isWhole ? "current" : "refused";
+  }
+
+  /** @returns undefined if what is served is no note at all, and an alarm says so */
+  async #fetchNote(): Promise<Uint8Array | undefined> {
+    const { book, reader } = this.#options;
+    try {
+      return await reader.checkpoint();
+    } catch (error) {
+      await book.alarm(refusalOf(error, (code, message) => refusedNote(code, message)));
+      return undefined;
+    }
+  }
+
+  /** Tells of a newest checkpoint that nobody cosigns again: whoever shows an old view of a log shows just that. */
+  async #checkAge(): Promise<void> {
+    const { book } = this.#options;
+    const { target } = book.head;
+    const age = target === null ? undefined : this.#freshness.lateSeconds(target, book.nowMs);
+    if (target !== null && age !== undefined) await book.alarm(staleCheckpoint(target, age));
   }
 
   async #acceptNote(note: Uint8Array, readTile: ReadTile): Promise<boolean> {
@@ -131,14 +170,30 @@ export class Follower {
     const { target } = book.head;
     const fact = factOf(opened);
     if (target !== null) {
-      const verdict = await this.#judge(target, fact, readTile);
+      const verdict = await this.#judgeOrTell(target, fact, readTile);
       if (verdict !== undefined) {
         await book.alarm(verdict, { ...book.head, forked: verdict.kind === "fork" });
         return false;
       }
+      await book.resolve(withheldName(target), `size ${fact.size} was shown to extend it`);
+      await book.resolve(staleName(target), "a newer checkpoint was published");
     }
     await this.#keepWitnesses(fact);
     return true;
+  }
+
+  /** Judges, and keeps both notes if the ledger goes on not to serve what would judge them: it may hide a fork that way. */
+  async #judgeOrTell(target: HeadFact, fact: HeadFact, readTile: ReadTile): Promise<AlarmDraft | undefined> {
+    try {
+      const verdict = await this.#judge(target, fact, readTile);
+      this.#unjudged = 0;
+      return verdict;
+    } catch (error) {
+      if (!isCodedError(error) || error.code !== "ERR_LEDGER_UNREACHABLE") throw error;
+      this.#unjudged += 1;
+      if (this.#unjudged === WITHHELD_TRIES) await this.#options.book.alarm(withheldTiles(target, fact));
+      throw error;
+    }
   }
 
   /** The alarm about a checkpoint that does not extend the target; undefined if it does. */

@@ -3,7 +3,7 @@
  * atomic batch, so that a crash leaves the state before it or behind it.
  */
 
-import { type AlarmDraft, raiseAlarm } from "../index/alarms.ts";
+import { type AlarmDraft, raiseAlarm, resolveAlarm } from "../index/alarms.ts";
 import { HEAD_KEY, WITNESSES_KEY } from "../index/keys.ts";
 import { FIRST_HEAD, type HeadRow, headRowShape, type WitnessRow, witnessRowsShape } from "../index/row-shapes.ts";
 import { Draft, type RowStore, readRow } from "../index/rows.ts";
@@ -67,5 +67,11 @@ export class LedgerBook {
     const draft = new Draft(this.rows);
     const isNew = await raiseAlarm(draft, alarm, this.nowMs);
     await this.commit(draft, head, isNew ? [alarm] : []);
+  }
+
+  /** Notes that what the alarm of this name tells has come right; nothing is written if there is none. */
+  async resolve(name: string, note: string): Promise<void> {
+    const draft = new Draft(this.rows);
+    if (await resolveAlarm(draft, name, note, this.nowMs)) await this.commit(draft, this.#head);
   }
 }

@@ -28,6 +28,7 @@ export interface FollowOptions {
   readonly token: string | undefined;
   readonly pollMs: number;
   readonly staleWitnessSeconds: number;
+  readonly staleCheckpointSeconds: number;
   readonly fetch: typeof fetch;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -46,7 +47,7 @@ const PROGRESS_ENTRIES = 8192;
  */
 export async function followLedger(source: LedgerSource, options: FollowOptions): Promise<FollowedLedger> {
   const { name, url, witness_policy: policy } = source;
-  const { clock, logger, pollMs, token, staleWitnessSeconds } = options;
+  const { clock, logger, pollMs, token, staleWitnessSeconds, staleCheckpointSeconds } = options;
   const rows = await openLevelRows(join(options.dataDir, "ledgers", name));
   const book = await LedgerBook.open(rows, clock, ({ kind, code, message }) => {
     logger.error({ ledger: name, alarm: kind, code, why: message }, "alarm");
@@ -61,7 +62,16 @@ export async function followLedger(source: LedgerSource, options: FollowOptions)
     signal: abort.signal,
   });
   const onProgress = makeProgress(name, logger);
-  const follower = new Follower({ book, reader, policy, staleWitnessSeconds, onProgress, signal: abort.signal });
+  const { signal } = abort;
+  const follower = new Follower({
+    book,
+    reader,
+    policy,
+    staleWitnessSeconds,
+    staleCheckpointSeconds,
+    onProgress,
+    signal,
+  });
   await follower.recheck();
   const watch = watchLedger({ name, follower, pollMs, clock, logger, abort });
   return {

@@ -1,6 +1,13 @@
 /** Runs GraphQL documents: graphql-yoga over the schema, with the limits and the error codes of this node. */
 
-import { buildSchema, type ExecutionArgs, GraphQLError, parse } from "graphql";
+import {
+  buildSchema,
+  defaultFieldResolver,
+  type ExecutionArgs,
+  GraphQLError,
+  type GraphQLFieldResolver,
+  parse,
+} from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
@@ -60,10 +67,7 @@ export function makeExecutor(options: ExecutorOptions): Executor {
   });
   return async (body) => {
     const request = readShape(requestShape, parseJson(body, { maxBytes: limits.max_body_bytes }), "request");
-    const deadline = monotonicMs() + limits.timeout_ms;
-    const checkTime = (): void => {
-      if (monotonicMs() > deadline) throw limitError(`want an answer within ${limits.timeout_ms} ms`);
-    };
+    const context = makeContext(limits, monotonicMs);
     const answer = await yoga.fetch(
       "http://node/graphql",
       {
@@ -71,11 +75,40 @@ export function makeExecutor(options: ExecutorOptions): Executor {
         headers: { "content-type": "application/json", accept: "application/json" },
         body: JSON.stringify(request),
       },
-      { checkTime },
+      context,
     );
     return { status: answer.status, body: await answer.text() };
   };
 }
+
+/** Text that one answer may hold, in UTF-16 units: beyond it a request asks for entries that it should page through. */
+const MAX_ANSWER_TEXT = 16_777_216;
+
+function makeContext(limits: Limits, monotonicMs: () => number): RequestContext {
+  const deadline = monotonicMs() + limits.timeout_ms;
+  let text = 0;
+  return {
+    checkTime: () => {
+      if (monotonicMs() > deadline) throw limitError(`want an answer within ${limits.timeout_ms} ms`);
+    },
+    takeText: (length) => {
+      text += length;
+      if (text > MAX_ANSWER_TEXT) throw limitError(`want an answer of at most ${MAX_ANSWER_TEXT} characters`);
+    },
+  };
+}
+
+/** Resolves a field as graphql does, within the time and the size of the request. */
+const resolveWithin: GraphQLFieldResolver<unknown, RequestContext> = (source, args, context, info) => {
+  context.checkTime();
+  const value: unknown = defaultFieldResolver(source, args, context, info);
+  if (typeof value === "string") context.takeText(value.length);
+  if (!(value instanceof Promise)) return value;
+  return value.then((late: unknown) => {
+    if (typeof late === "string") context.takeText(late.length);
+    return late;
+  });
+};
 
 /** Bounds the parser, adds the limits to validation, and gives the resolvers. */
 function makePlugin({ root, limits }: ExecutorOptions): Plugin {
@@ -92,6 +125,7 @@ function makePlugin({ root, limits }: ExecutorOptions): Plugin {
     },
     onExecute: ({ args }: { readonly args: ExecutionArgs }) => {
       args.rootValue = root;
+      args.fieldResolver = resolveWithin;
     },
   };
 }

@@ -129,16 +129,21 @@ class Meter implements DocumentCost {
       .filter(({ name }) => PAGE_ARGUMENTS.has(name.value))
       .map(({ value }) => (value.kind === Kind.INT ? Number(value.value) : this.#limits.max_page));
     if (sizes.length > 0) return Math.max(1, Math.min(this.#limits.max_page, ...sizes));
-    return CONNECTIONS.has(field.name.value) ? DEFAULT_PAGE : 1;
+    return LISTS.get(field.name.value) ?? 1;
   }
 }
 
-/** Fields that are pages even without a page argument. */
-const CONNECTIONS: ReadonlySet<string> = new Set([
-  "receipts",
-  "sessions",
-  "streams",
-  "registrations",
-  "alarms",
-  "unsealedSessions",
+/** Fields that are lists without a page argument, with the length that they are taken to have. */
+const LISTS: ReadonlyMap<string, number> = new Map([
+  ["receipts", DEFAULT_PAGE],
+  ["sessions", DEFAULT_PAGE],
+  ["streams", DEFAULT_PAGE],
+  ["registrations", DEFAULT_PAGE],
+  ["alarms", DEFAULT_PAGE],
+  ["unsealedSessions", 100],
+  ["gaps", 64],
+  ["witnesses", 8],
+  ["cosignatures", 8],
+  ["evidence", 4],
+  ["ledgers", 4],
 ]);

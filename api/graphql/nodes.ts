@@ -9,6 +9,8 @@ import type { Limits } from "./limits.ts";
 export interface RequestContext {
   /** @throws {GraphQLError} ERR_GRAPHQL_LIMIT when the request has taken too long */
   readonly checkTime: () => void;
+  /** Counts what the answer will hold. @throws {GraphQLError} ERR_GRAPHQL_LIMIT when that is too much */
+  readonly takeText: (length: number) => void;
 }
 
 /** What all resolvers work with. */

@@ -19,6 +19,8 @@ export const ALARM_KINDS = [
   "shrink",
   "quorum-missing",
   "stale-witness",
+  "stale-checkpoint",
+  "withheld-tiles",
   "malformed-checkpoint",
   "false-signature",
   "false-tile",
@@ -73,6 +75,24 @@ export type AlarmCount = { readonly stored: number; readonly dropped: number };
 
 /** Most alarms of one ledger: each may hold two notes or entries, and a hostile ledger makes as many as it likes. */
 const MAX_ALARMS = 10_000;
+/** Places for what is wrong with checkpoints beyond these: no number of false entries crowds it out. */
+const RESERVED_ALARMS = 1_000;
+/** Alarms about entries, of which a ledger can make one an entry. */
+const ENTRY_ALARMS: ReadonlySet<AlarmKind> = new Set([
+  "entry-mismatch",
+  "malformed-entry",
+  "unregistered-stream",
+  "stream-break",
+  "stream-fork",
+  "seal-mismatch",
+  "session-repeat",
+]);
+
+/** Places for a kind of alarm. A fork ends the following: there is one, and there is always a place for it. */
+function placesFor(kind: AlarmKind): number {
+  if (kind === "fork") return Number.POSITIVE_INFINITY;
+  return ENTRY_ALARMS.has(kind) ? MAX_ALARMS : MAX_ALARMS + RESERVED_ALARMS;
+}
 
 const text = string();
 
@@ -103,11 +123,11 @@ export async function raiseAlarm(draft: Draft, alarm: AlarmDraft, nowMs: number)
   const known = await draft.read(alarmNameKey(alarm.name), numberShape);
   if (known !== undefined) {
     const row = await draft.read(alarmKey(known.number), alarmRowShape);
-    if (row !== undefined) draft.putJson(alarmKey(known.number), { ...row, last_seen: now, count: row.count + 1 });
+    if (row !== undefined) draft.putJson(alarmKey(known.number), seenAgain(row, now));
     return false;
   }
   const { stored, dropped } = (await draft.read(ALARM_COUNT_KEY, alarmCountShape)) ?? { stored: 0, dropped: 0 };
-  if (stored >= MAX_ALARMS) {
+  if (stored >= placesFor(alarm.kind)) {
     draft.putJson(ALARM_COUNT_KEY, { stored, dropped: dropped + 1 });
     return false;
   }
@@ -119,12 +139,18 @@ export async function raiseAlarm(draft: Draft, alarm: AlarmDraft, nowMs: number)
   return true;
 }
 
-/** Notes that what an alarm names has come right; does nothing if no alarm of that name is stored. */
-export async function resolveAlarm(draft: Draft, name: string, note: string, nowMs: number): Promise<void> {
+/** What was resolved and is seen again stands again. */
+function seenAgain({ resolved: _, ...row }: AlarmRow, now: string): AlarmRow {
+  return { ...row, last_seen: now, count: row.count + 1 };
+}
+
+/** Notes that what an alarm names has come right. @returns false, and does nothing, if none of that name stands */
+export async function resolveAlarm(draft: Draft, name: string, note: string, nowMs: number): Promise<boolean> {
   const known = await draft.read(alarmNameKey(name), numberShape);
   const row = known === undefined ? undefined : await draft.read(alarmKey(known.number), alarmRowShape);
-  if (row !== undefined)
-    draft.putJson(alarmKey(row.number), { ...row, resolved: { time: formatTimestamp(nowMs), note } });
+  if (row === undefined || row.resolved !== undefined) return false;
+  draft.putJson(alarmKey(row.number), { ...row, resolved: { time: formatTimestamp(nowMs), note } });
+  return true;
 }
 
 /** Bytes as evidence: as text if they are text, else in base64. */

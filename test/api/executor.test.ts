@@ -9,7 +9,11 @@ import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 const none = (): null => null;
 
 /** An executor whose `checkpoint` does what the test wants. */
-function executorOf(checkpoint: RootValue["checkpoint"], monotonicMs = (): number => 0) {
+function executorOf(
+  checkpoint: RootValue["checkpoint"],
+  monotonicMs = (): number => 0,
+  query = "{ checkpoint { size } }",
+) {
   const faults: unknown[] = [];
   const root: RootValue = {
     node: none,
@@ -30,7 +34,7 @@ function executorOf(checkpoint: RootValue["checkpoint"], monotonicMs = (): numbe
   const limits = { ...DEFAULT_LIMITS, timeout_ms: 100 };
   const execute = makeExecutor({ root, limits, monotonicMs, onFault: (error) => faults.push(error) });
   const run = async (): Promise<JsonValue> => {
-    const { body } = await execute(new TextEncoder().encode('{"query":"{ checkpoint { size } }"}'));
+    const { body } = await execute(new TextEncoder().encode(JSON.stringify({ query })));
     const answer = parseJson(body);
     return isJsonObject(answer) ? (answer["errors"] ?? null) : null;
   };
@@ -49,6 +53,20 @@ describe("the executor", () => {
       () => now,
     );
     expect(await run()).toMatchObject([{ extensions: { code: "ERR_GRAPHQL_LIMIT" } }]);
+  });
+
+  it("cuts off a request whose fields alone take too long, and one whose answer has no end", async () => {
+    let now = 0;
+    const slow = executorOf(
+      () => {
+        now = 101;
+        return { size: 1 };
+      },
+      () => now,
+    );
+    expect(await slow.run()).toMatchObject([{ extensions: { code: "ERR_GRAPHQL_LIMIT" } }]);
+    const large = executorOf(() => ({ root: "x".repeat(16_777_217) }), undefined, "{ checkpoint { root } }");
+    expect(await large.run()).toMatchObject([{ extensions: { code: "ERR_GRAPHQL_LIMIT" } }]);
   });
 
   it("tells what a request did wrong, and keeps what we did wrong to the log", async () => {

@@ -214,6 +214,66 @@ describe("an auditor of a log that lies", () => {
     ]);
   });
 
+  it("takes a note without end for a refusal, and follows again when the ledger is honest", async () => {
+    const log = streamLog();
+    const { follower, alarmCodes } = await followLog(log);
+    log.lie = (path, truth) => (path === "checkpoint" ? new Uint8Array(2_000_000) : truth);
+    expect(await follower.step()).toBe("refused");
+    expect(await alarmCodes()).toEqual(["malformed-checkpoint ERR_NOTE_SIZE"]);
+    log.lie = () => undefined;
+    expect(await follower.step()).toBe("current");
+  });
+
+  it("keeps both notes of a fork that is hidden by not serving its tiles", async () => {
+    const log = streamLog();
+    const { follower, alarms, alarmCodes } = await followLog(log);
+    await follower.step();
+    const honest = log.entries;
+    log.entries = [...honest.slice(0, 3), formatUtf8("another history"), ...honest.slice(3)];
+    log.publish();
+    log.lie = (path, truth) => (path.startsWith("tile/") ? 404 : truth);
+    for (let i = 0; i < 5; i += 1)
+      await expect(follower.step()).rejects.toMatchObject({ code: "ERR_LEDGER_UNREACHABLE" });
+    expect(await alarmCodes()).toEqual(["withheld-tiles ERR_TILES_WITHHELD"]);
+    expect((await alarms())[0]?.evidence[1]?.text).toBe(log.note);
+    // The tiles come: what was hidden is proven.
+    log.lie = () => undefined;
+    expect(await follower.step()).toBe("forked");
+  });
+
+  it("takes an alarm about withheld tiles back when the checkpoint is shown to extend the last one", async () => {
+    const log = streamLog();
+    const { follower, alarms } = await followLog(log);
+    await follower.step();
+    log.append(formatUtf8("more")).publish();
+    log.lie = (path, truth) => (path.startsWith("tile/") ? 404 : truth);
+    for (let i = 0; i < 5; i += 1) await expect(follower.step()).rejects.toThrow();
+    log.lie = () => undefined;
+    expect(await follower.step()).toBe("current");
+    expect((await alarms()).map(({ kind, resolved }) => [kind, resolved !== undefined])).toContainEqual([
+      "withheld-tiles",
+      true,
+    ]);
+  });
+
+  it("notices a view that stands still, once, and only after it has had time to move", async () => {
+    const log = streamLog();
+    let now = 1_700_000_000_000 + 7_300_000;
+    const { follower, alarmCodes, alarms } = await followLog(log, new MemoryRows(), {
+      staleCheckpointSeconds: 7_200,
+      nowMs: () => now,
+    });
+    await follower.step();
+    expect(await alarmCodes()).toEqual([]);
+    now += 60_000;
+    await follower.step();
+    await follower.step();
+    expect(await alarmCodes()).toEqual(["stale-checkpoint ERR_CHECKPOINT_STALE"]);
+    log.append(formatUtf8("more")).publish();
+    await follower.step();
+    expect((await alarms())[0]).toMatchObject({ count: 1, resolved: { note: "a newer checkpoint was published" } });
+  });
+
   it("goes on behind an entry whose bytes are not those of the tree, and says which", async () => {
     const log = streamLog();
     log.lie = (path, truth) => {

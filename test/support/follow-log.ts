@@ -27,6 +27,7 @@ export async function followLog(
   options: {
     readonly token?: string;
     readonly staleWitnessSeconds?: number;
+    readonly staleCheckpointSeconds?: number;
     readonly policy?: string;
     readonly nowMs?: () => number;
   } = {},
@@ -45,6 +46,7 @@ export async function followLog(
     reader,
     policy: parseWitnessPolicy(options.policy ?? policyText(2)),
     staleWitnessSeconds: options.staleWitnessSeconds ?? 300,
+    staleCheckpointSeconds: options.staleCheckpointSeconds ?? 31_536_000,
     onProgress: () => undefined,
     signal,
   });
