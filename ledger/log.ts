@@ -11,9 +11,9 @@ import type { Halt } from "./halt.ts";
 import { catchUpIndex, type EntryReplay } from "./recovery/catch-up-index.ts";
 import { checkHead } from "./recovery/check-heads.ts";
 import { rebuildTree } from "./recovery/rebuild-tree.ts";
-import { EntryIndex } from "./sequence/entry-index.ts";
+import { EntryIndex, type LeafIndex } from "./sequence/entry-index.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
-import { Sequencer, type SequencerLimits, type SequencerParts } from "./sequence/sequencer.ts";
+import { GroupSequencer, type Sequencer, type SequencerLimits, type SequencerParts } from "./sequence/sequencer.ts";
 import type { Clock } from "./service.ts";
 import type { Disk } from "./storage/disk.ts";
 import { openHeadStore, type TreeHeadStore } from "./storage/head-store.ts";
@@ -21,7 +21,7 @@ import { readRetention } from "./storage/retention.ts";
 import { retireWalFiles } from "./storage/retirement.ts";
 import type { Wal, WalOptions } from "./storage/wal.ts";
 import { TileStore } from "./tree/tile-store.ts";
-import type { Tree } from "./tree/tree.ts";
+import type { GrowingTree, Tree } from "./tree/tree.ts";
 
 /** What a log is opened with. */
 export interface LogParts {
@@ -37,11 +37,22 @@ export interface LogParts {
   readonly onBatch?: NonNullable<SequencerParts["onBatch"]>;
 }
 
-/** An open log. */
-export interface Log {
+/** A log as it is served. Every storage driver has one. */
+export interface ServedLog {
   readonly tree: Tree;
-  readonly index: EntryIndex;
+  readonly index: LeafIndex;
   readonly sequencer: Sequencer;
+  /** Bundles that end at or below it are refused. */
+  readonly minimumIndex: bigint;
+  /** The published policy that the minimum index follows from; undefined while that is 0. */
+  readonly retentionPolicy: string | undefined;
+}
+
+/** An open log. */
+export interface Log extends ServedLog {
+  readonly tree: GrowingTree;
+  readonly index: EntryIndex;
+  readonly sequencer: GroupSequencer;
   readonly heads: TreeHeadStore;
   /** The published checkpoint that was found on disk. */
   readonly published: PublishedCheckpoint | undefined;
@@ -49,10 +60,6 @@ export interface Log {
   readonly unwitnessed: PublishedCheckpoint | undefined;
   /** Refused receipts of forks that were found in the write-ahead log. */
   readonly conflicts: readonly Uint8Array[];
-  /** Bundles that end at or below it are refused. */
-  readonly minimumIndex: bigint;
-  /** The published policy that the minimum index follows from; undefined while that is 0. */
-  readonly retentionPolicy: string | undefined;
   readonly flushTiles: () => Promise<void>;
   /** Gives up write-ahead files that are covered elsewhere; faults halt the log. */
   readonly retire: () => Promise<void>;
@@ -118,18 +125,18 @@ function inTurn(task: () => Promise<void>): () => Promise<void> {
 
 interface WrittenParts {
   readonly wal: Wal;
-  readonly tree: Tree;
+  readonly tree: GrowingTree;
   readonly tiles: TileStore;
   readonly index: EntryIndex;
 }
 
-function makeSequencer(parts: LogParts, { wal, tree, tiles, index }: WrittenParts): Sequencer {
+function makeSequencer(parts: LogParts, { wal, tree, tiles, index }: WrittenParts): GroupSequencer {
   const { limits, clock, halt, onBatch } = parts;
   const waitForRoom = async (): Promise<void> => {
     if (!tiles.hasRoom) await tiles.flush();
     if (!index.hasRoom) await index.flush();
   };
-  const sequencer = new Sequencer({
+  const sequencer = new GroupSequencer({
     log: wal,
     tree,
     index,

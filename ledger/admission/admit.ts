@@ -16,7 +16,7 @@ import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import { parseReceipt, receiptBodyHash } from "../../kernel/receipt/receipt.ts";
 import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
 import type { LeafRun } from "../promise/promise-desk.ts";
-import type { EntryIndex, Known } from "../sequence/entry-index.ts";
+import type { Known, LeafIndex } from "../sequence/entry-index.ts";
 import type { Decision, Flush, Sequencer } from "../sequence/sequencer.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Candidate, Submission } from "./candidates.ts";
@@ -27,7 +27,7 @@ import { receiptRows, type StreamBook } from "./stream-book.ts";
 /** What admission works with. */
 export interface AdmitParts {
   readonly sequencer: Sequencer;
-  readonly index: EntryIndex;
+  readonly index: LeafIndex;
   readonly tree: Tree;
   readonly streams: StreamBook;
   /** Told of every refused receipt of a fork. */

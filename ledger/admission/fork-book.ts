@@ -27,8 +27,16 @@ const ARCHIVE = "archive";
 const MAX_PER_STREAM = 256;
 const MAX_BYTES = 64 * 1024 * 1024;
 
+/** Evidence of forked streams. */
+export interface ForkEvidence {
+  /** Adds a refused receipt, durable already; the same one twice counts once. */
+  readonly add: (bytes: Uint8Array) => void;
+  /** The forks of a registered stream, each as a checked document of its own. */
+  readonly evidence: (stream: string) => Promise<readonly Uint8Array[]>;
+}
+
 /** The refused receipts of a log. */
-export class ForkBook {
+export class ForkBook implements ForkEvidence {
   readonly #parts: ForkBookParts;
   /** By stream, then by receipt hash. */
   readonly #refused = new Map<string, Map<string, Uint8Array>>();

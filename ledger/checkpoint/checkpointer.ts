@@ -45,8 +45,15 @@ export interface CheckpointerParts {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** The newest checkpoint that the log signed. */
+export interface LoggedCheckpoints {
+  readonly logged: SignedCheckpoint | undefined;
+  /** Its size, for those who wait for one. */
+  readonly sizes: SizeWait;
+}
+
 /** Signs the newest head when told to; holds the newest signed checkpoint. */
-export class Checkpointer {
+export class Checkpointer implements LoggedCheckpoints {
   /** Size of the newest signed checkpoint, for those who wait for one. */
   readonly sizes: SizeWait = new SizeWait();
   readonly #parts: CheckpointerParts;

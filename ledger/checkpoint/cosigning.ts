@@ -11,7 +11,7 @@ import { formatNote } from "../../kernel/note/signed-note.ts";
 import { checkQuorum, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { Logger } from "../service.ts";
 import type { SignedCheckpoint } from "./checkpointer.ts";
-import type { Publisher } from "./publisher.ts";
+import type { CheckpointSink } from "./publisher.ts";
 import {
   type CosigningResult,
   WitnessClient,
@@ -23,7 +23,7 @@ import type { WitnessHealthView } from "./witness-health.ts";
 /** What a round works with. */
 export interface CosigningParts extends WitnessClientParts {
   readonly policy: WitnessPolicy;
-  readonly publisher: Publisher;
+  readonly publisher: CheckpointSink;
   readonly logged: () => SignedCheckpoint | undefined;
   readonly nowSeconds: () => bigint;
   /** Publish without a quorum once one has been missing for so long; default: never. */

@@ -4,10 +4,10 @@ import { CheckError } from "../../kernel/errors.ts";
 import { formatLogProof } from "../../kernel/log-proof.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import { proveInclusion } from "../../kernel/merkle/prove.ts";
-import type { EntryIndex } from "../sequence/entry-index.ts";
+import type { LeafIndex } from "../sequence/entry-index.ts";
 import type { Tree } from "../tree/tree.ts";
-import type { Checkpointer } from "./checkpointer.ts";
-import type { Publisher } from "./publisher.ts";
+import type { LoggedCheckpoints } from "./checkpointer.ts";
+import type { PublishedCheckpoints } from "./publisher.ts";
 
 /** `cosigned`: the checkpoint met the quorum. `logged`: only the log signed it. */
 export type ProofState = "cosigned" | "logged";
@@ -15,9 +15,9 @@ export type ProofState = "cosigned" | "logged";
 /** What proofs are made from. */
 export interface LogProofParts {
   readonly tree: Tree;
-  readonly index: EntryIndex;
-  readonly checkpointer: Checkpointer;
-  readonly publisher: Publisher;
+  readonly index: LeafIndex;
+  readonly checkpointer: LoggedCheckpoints;
+  readonly publisher: PublishedCheckpoints;
 }
 
 /** Which proof is wanted, and how long its making may wait for witnesses. */

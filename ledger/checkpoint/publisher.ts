@@ -32,8 +32,28 @@ export interface ShownCheckpoint {
   readonly state: "cosigned" | "logged";
 }
 
+/** What was published. */
+export interface PublishedCheckpoints {
+  /** The larger of the two that were published; the witnessed one, if they are of one size. */
+  readonly shown: ShownCheckpoint | undefined;
+  /** The newest published checkpoint. */
+  readonly published: PublishedCheckpoint | undefined;
+  /** Resolves to true once a checkpoint that covers leaf `index` is published, or to false when `signal` aborts first. */
+  readonly waitFor: (index: bigint, signal: AbortSignal) => Promise<boolean>;
+  /** Lets everyone go who waits: nothing more will be published soon. */
+  readonly release: () => void;
+}
+
+/** Takes what is to be published; durable when it resolves. */
+export interface CheckpointSink extends Pick<PublishedCheckpoints, "published" | "shown"> {
+  /** Replaces the published checkpoint, by a larger one or by the same with other cosignatures. */
+  readonly publish: (next: PublishedCheckpoint) => Promise<void>;
+  /** Replaces the checkpoint of the degraded mode by a larger one. */
+  readonly publishUnwitnessed: (next: PublishedCheckpoint) => Promise<void>;
+}
+
 /** Holds the published checkpoint and tells those who wait for a larger one. */
-export class Publisher {
+export class Publisher implements PublishedCheckpoints, CheckpointSink {
   readonly #disk: Disk;
   readonly #waiting = new Set<() => void>();
   #published: PublishedCheckpoint | undefined;

@@ -2,14 +2,14 @@
 
 import { CheckError } from "../../kernel/errors.ts";
 import { parseKid } from "../../kernel/signature/public-key.ts";
-import type { ForkBook } from "../admission/fork-book.ts";
+import type { ForkEvidence } from "../admission/fork-book.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
 import type { TokenCheck } from "./auth.ts";
 import type { Routes } from "./server.ts";
 
 /** What the route reads. */
 export interface EvidenceParts {
-  readonly forks: ForkBook;
+  readonly forks: ForkEvidence;
   readonly streams: StreamBook;
   /** Check of reader tokens; undefined if entries are public: the evidence holds entries. */
   readonly checkReader: TokenCheck | undefined;

@@ -4,8 +4,8 @@ import type { FastifyInstance, FastifyReply } from "fastify";
 import { CheckError, FormatError } from "../../kernel/errors.ts";
 import { tileWidth } from "../../kernel/tile/coordinates.ts";
 import { parseTilePath, type TileRef } from "../../kernel/tile/path.ts";
-import type { Checkpointer } from "../checkpoint/checkpointer.ts";
-import type { Publisher } from "../checkpoint/publisher.ts";
+import type { LoggedCheckpoints } from "../checkpoint/checkpointer.ts";
+import type { PublishedCheckpoints } from "../checkpoint/publisher.ts";
 import { isPruned } from "../storage/retention.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { TokenCheck } from "./auth.ts";
@@ -18,8 +18,8 @@ const NOTE_TYPE = "text/plain; charset=utf-8";
 /** What the read path serves from. */
 export interface ReadParts {
   readonly tree: Tree;
-  readonly checkpointer: Checkpointer;
-  readonly publisher: Publisher;
+  readonly checkpointer: LoggedCheckpoints;
+  readonly publisher: PublishedCheckpoints;
   /** Check of reader tokens; undefined if entries are public. */
   readonly checkReader: TokenCheck | undefined;
   /** Bundles that end at or below it are refused; default 0. */

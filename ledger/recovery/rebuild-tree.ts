@@ -12,12 +12,12 @@ import { Wal, type WalOptions } from "../storage/wal.ts";
 import type { WalBatch } from "../storage/wal-frame.ts";
 import { EMPTY_EDGE } from "../tree/right-edge.ts";
 import type { TileStore } from "../tree/tile-store.ts";
-import { readEdgeStart, Tree } from "../tree/tree.ts";
+import { GrowingTree, readEdgeStart } from "../tree/tree.ts";
 
 /** The log, derived and open for appending. */
 export interface RebuiltLog {
   readonly wal: Wal;
-  readonly tree: Tree;
+  readonly tree: GrowingTree;
   /** Index of the oldest entry in the write-ahead log: what the index may have lost in a power cut is not older. */
   readonly oldestInWal: bigint;
   /** Refused receipts of forks in the write-ahead log; the archive holds older ones. */
@@ -26,7 +26,7 @@ export interface RebuiltLog {
 
 /** @throws {StoreError} ERR_WAL_DAMAGE, ERR_TILE_MISSING, ERR_STORE_CONFLICT, all fatal */
 export async function rebuildTree(disk: Disk, tiles: TileStore, options: WalOptions): Promise<RebuiltLog> {
-  let tree: Tree | undefined;
+  let tree: GrowingTree | undefined;
   const conflicts: Uint8Array[] = [];
   const wal = await Wal.open(disk, options, async (batch) => {
     tree ??= await startTree(tiles, batch.firstIndex);
@@ -40,16 +40,16 @@ export async function rebuildTree(disk: Disk, tiles: TileStore, options: WalOpti
       fatal: true,
     });
   }
-  tree ??= new Tree(tiles, EMPTY_EDGE);
+  tree ??= new GrowingTree(tiles, EMPTY_EDGE);
   await tiles.flush();
   return { wal, tree, oldestInWal: wal.files[0]?.first.index ?? 0n, conflicts };
 }
 
 /** The tree of `size` entries: whole bundles from tiles, the rest of the last one from its bundle. */
-async function startTree(tiles: TileStore, size: bigint): Promise<Tree> {
+async function startTree(tiles: TileStore, size: bigint): Promise<GrowingTree> {
   const rest = Number(size % BigInt(TILE_WIDTH));
   const aligned = size - BigInt(rest);
-  const tree = new Tree(tiles, await readEdgeStart(tiles, aligned));
+  const tree = new GrowingTree(tiles, await readEdgeStart(tiles, aligned));
   if (rest === 0) return tree;
   const index = aligned / BigInt(TILE_WIDTH);
   const bundle = await tiles.read({ kind: "entries", index, width: TILE_WIDTH });
@@ -58,6 +58,6 @@ async function startTree(tiles: TileStore, size: bigint): Promise<Tree> {
   return tree;
 }
 
-function appendBatch(tree: Tree, batch: WalBatch): void {
+function appendBatch(tree: GrowingTree, batch: WalBatch): void {
   for (const { kind, bytes } of batch.records) if (kind === "entry") tree.append(bytes, hashLeaf(bytes));
 }

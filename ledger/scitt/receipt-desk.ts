@@ -15,7 +15,7 @@ import { rootFromInclusion } from "../../kernel/merkle/inclusion-proof.ts";
 import { proveInclusion } from "../../kernel/merkle/prove.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { appendRaw } from "../admission/raw.ts";
-import type { Checkpointer } from "../checkpoint/checkpointer.ts";
+import type { LoggedCheckpoints } from "../checkpoint/checkpointer.ts";
 import type { LogProofs } from "../checkpoint/log-proofs.ts";
 import type { Sequencer } from "../sequence/sequencer.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -26,7 +26,7 @@ export interface ReceiptDeskParts {
   readonly sequencer: Sequencer;
   readonly tree: Tree;
   readonly proofs: LogProofs;
-  readonly checkpointer: Checkpointer;
+  readonly checkpointer: LoggedCheckpoints;
   readonly signer: EnvelopeSigner;
 }
 

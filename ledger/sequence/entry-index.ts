@@ -25,6 +25,16 @@ export interface IndexedBatch {
 /** Looks up one of the leaves that were asked for; sees what was placed meanwhile. */
 export type Known = (leaf: LeafHash) => bigint | undefined;
 
+/** What the rest of the ledger asks an index. */
+export interface LeafIndex {
+  /** Size of the log that the index covers. */
+  readonly watermark: bigint;
+  /** Looks up all leaves at once. */
+  readonly find: (leaves: readonly LeafHash[]) => Promise<Known>;
+  /** Resolves when everything that is durable before the call can be looked up. @throws {StoreError} ERR_STORE_WRITE */
+  readonly flush: () => Promise<void>;
+}
+
 /** Somebody who waits until so many batches are in the index. */
 interface Waiter {
   readonly batches: number;
@@ -32,7 +42,7 @@ interface Waiter {
 }
 
 /** The window and the index behind it. */
-export class EntryIndex {
+export class EntryIndex implements LeafIndex {
   readonly #store: IndexStore;
   readonly #onFatal: (error: unknown) => void;
   readonly #window = new LeafWindow();

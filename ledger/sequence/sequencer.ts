@@ -100,8 +100,20 @@ interface Decided {
   readonly reject: (error: unknown) => void;
 }
 
-/** Takes proposals of any kind, one turn at a time. */
-export class Sequencer {
+/** Gives entries their index, one turn after the other. Every storage driver has one. */
+export interface Sequencer {
+  /** Entries that wait for a turn. */
+  readonly queuedEntries: number;
+  /**
+   * Queues a proposal; resolves to its answer once that is durable.
+   *
+   * @throws {StoreError} ERR_QUEUE_FULL (try again later), ERR_LEDGER_STOPPED; and what `decide` and `settle` throw
+   */
+  readonly submit: <A>(proposal: Proposal<A>) => Promise<A>;
+}
+
+/** The sequencer of one process that has the log for itself. */
+export class GroupSequencer implements Sequencer {
   readonly #parts: SequencerParts;
   #queue: Queued[] = [];
   #queuedEntries = 0;

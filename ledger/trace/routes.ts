@@ -24,7 +24,7 @@ import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { formatAnchorReceipt } from "../../kernel/trace/anchor.ts";
 import { nameForm, trustRecordUri } from "../../kernel/trace/entry-name.ts";
-import type { Publisher } from "../checkpoint/publisher.ts";
+import type { PublishedCheckpoints } from "../checkpoint/publisher.ts";
 import type { TokenCheck } from "../http/auth.ts";
 import { bodyOf, type Routes, takeBytes } from "../http/server.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -41,7 +41,7 @@ export interface TraceParts {
   readonly desk: TraceDesk;
   readonly book: TraceBook;
   readonly tree: Tree;
-  readonly publisher: Publisher;
+  readonly publisher: PublishedCheckpoints;
   readonly checkSubmit: TokenCheck;
   /** Check of reader tokens; undefined if entries are public. */
   readonly checkReader: TokenCheck | undefined;

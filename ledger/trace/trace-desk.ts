@@ -24,7 +24,7 @@ import { checkRevocation, readEntryId, readRevocation } from "../../kernel/trace
 import { Refusal } from "../admission/refusal.ts";
 import type { StreamAccount } from "../admission/stream-account.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
-import type { EntryIndex } from "../sequence/entry-index.ts";
+import type { LeafIndex } from "../sequence/entry-index.ts";
 import type { Sequencer } from "../sequence/sequencer.ts";
 import type { Clock } from "../service.ts";
 import type { Tree } from "../tree/tree.ts";
@@ -38,7 +38,7 @@ const MAX_RESERVATION_MS = 31 * 86_400_000;
 export interface TraceDeskParts {
   readonly origin: string;
   readonly sequencer: Sequencer;
-  readonly index: EntryIndex;
+  readonly index: LeafIndex;
   readonly tree: Tree;
   readonly streams: StreamBook;
   readonly book: TraceBook;

@@ -11,15 +11,36 @@ import { nodeFromTile, partialWidth, TILE_WIDTH } from "../../kernel/tile/coordi
 import { formatEntryBundle, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import type { TileRef } from "../../kernel/tile/path.ts";
 import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
-import { type EdgeStart, type EdgeTile, RightEdge, TILE_HEIGHT } from "./right-edge.ts";
-import type { TileStore } from "./tile-store.ts";
+import { type EdgeStart, type EdgeTile, type FullTile, RightEdge, TILE_HEIGHT } from "./right-edge.ts";
+
+/** The tree of a log, to read. */
+export interface Tree {
+  /** Number of entries. */
+  readonly size: bigint;
+  /** Reader of the tree of `size` entries, which must not be above this tree's. */
+  readonly reader: (size: bigint) => HashReader;
+  /** Bytes of a tile or bundle at the width asked for; undefined if the tree is not that wide there. */
+  readonly readTile: (ref: TileRef) => Promise<Uint8Array | undefined>;
+  /** Bytes of the entry at `index`; requires index < size. */
+  readonly readEntry: (index: bigint) => Promise<Uint8Array>;
+  /** All entries so far of one bundle; requires that there is at least one. */
+  readonly readBundle: (index: bigint) => Promise<readonly Uint8Array[]>;
+}
+
+/** Where full tiles and bundles are. */
+export interface FullTiles {
+  /** Takes a tile that will be durable later. */
+  readonly add: (tile: FullTile) => void;
+  /** Bytes of a full tile or bundle; undefined if it does not exist. */
+  readonly read: (ref: TileRef) => Promise<Uint8Array | undefined>;
+}
 
 /** Mutable: `append` changes it. All other methods only read. */
-export class Tree {
-  readonly #store: TileStore;
+export class GrowingTree implements Tree {
+  readonly #store: FullTiles;
   readonly #edge: RightEdge;
 
-  constructor(store: TileStore, start: EdgeStart) {
+  constructor(store: FullTiles, start: EdgeStart) {
     this.#store = store;
     this.#edge = new RightEdge(start, (tile) => store.add(tile));
   }
@@ -94,7 +115,7 @@ export class Tree {
  *
  * @throws {StoreError} ERR_TILE_MISSING, fatal
  */
-export async function readEdgeStart(store: TileStore, size: bigint): Promise<EdgeStart> {
+export async function readEdgeStart(store: FullTiles, size: bigint): Promise<EdgeStart> {
   const tiles: EdgeTile[] = [];
   for (let level = 0; size >> BigInt(TILE_HEIGHT * level) > 0n; level += 1) {
     const edge = await readEdgeTile(store, level, size);
@@ -108,7 +129,7 @@ export async function readEdgeStart(store: TileStore, size: bigint): Promise<Edg
 }
 
 /** The partial tile of a level, from the roots of the full tiles below it. */
-async function readEdgeTile(store: TileStore, level: number, size: bigint): Promise<EdgeTile | undefined> {
+async function readEdgeTile(store: FullTiles, level: number, size: bigint): Promise<EdgeTile | undefined> {
   const width = partialWidth(level, size);
   if (width === 0) return undefined;
   const index = (size >> BigInt(TILE_HEIGHT * level)) / BigInt(TILE_WIDTH);
@@ -118,14 +139,14 @@ async function readEdgeTile(store: TileStore, level: number, size: bigint): Prom
   return { index, width, bytes };
 }
 
-async function readTileRoot(store: TileStore, level: number, index: bigint): Promise<NodeHash> {
+async function readTileRoot(store: FullTiles, level: number, index: bigint): Promise<NodeHash> {
   const bytes = await readFull(store, { kind: "hash", level, index, width: TILE_WIDTH });
   const half = (side: bigint): NodeHash =>
     nodeFromTile(bytes, level, index, { level: TILE_HEIGHT * (level + 1) - 1, index: 2n * index + side });
   return hashNode(half(0n), half(1n));
 }
 
-async function readFull(store: TileStore, ref: TileRef): Promise<Uint8Array> {
+async function readFull(store: FullTiles, ref: TileRef): Promise<Uint8Array> {
   const bytes = await store.read({ ...ref, width: TILE_WIDTH });
   if (bytes === undefined) throw new StoreError("ERR_TILE_MISSING", "a full tile is missing", { fatal: true });
   return bytes;
