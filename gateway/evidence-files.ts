@@ -11,7 +11,7 @@ import { formatBase64 } from "../kernel/base64.ts";
 import { canonicalBytes } from "../kernel/json/canonical.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import type { BundleFile, PolicyBundle } from "./policy/bundle.ts";
-import { writeDurably } from "./receipts/stream-folder.ts";
+import { writeDurably } from "./receipts/write-durably.ts";
 
 /** Keeps a document under its digest; one that is there stays. */
 export async function keepEvidence(dataDir: string, digest: string, document: JsonValue): Promise<void> {

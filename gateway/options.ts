@@ -6,7 +6,7 @@ import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
 import type { Schedule } from "./pipeline/timekeeper.ts";
 import type { BundleFile } from "./policy/bundle.ts";
-import type { FrameLog } from "./receipts/frame-log.ts";
+import type { StreamLog } from "./receipts/stream-log.ts";
 import type { Logger, Upstream, UpstreamDeps } from "./upstream/upstream.ts";
 import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 
@@ -25,7 +25,7 @@ export interface World {
   readonly fetch: typeof fetch;
   readonly connect: (config: UpstreamConfig, deps: UpstreamDeps) => Promise<Upstream>;
   /** The file of the stream, as it is; tests hold back and fail writes here. */
-  readonly wrapLog: (log: FrameLog) => FrameLog;
+  readonly wrapLog: (log: StreamLog) => StreamLog;
 }
 
 /** Tokens, read from the files that the configuration names. */
@@ -62,4 +62,6 @@ export interface GatewayOptions {
   readonly edgeLimits?: Partial<EdgeLimits>;
   /** How long a close may wait until the ledger has everything; default 3,000. */
   readonly drainMs?: number;
+  /** A file of the stream that is larger is followed by another one; default 67,108,864. */
+  readonly streamFileBytes?: number;
 }

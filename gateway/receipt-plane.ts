@@ -16,16 +16,21 @@ import { type LedgerClient, makeLedgerClient } from "./receipts/ledger-client.ts
 import { type OpenedStream, openStream } from "./receipts/open-stream.ts";
 import { makeOutbox, type Outbox } from "./receipts/outbox.ts";
 import { PromiseBook } from "./receipts/promise-book.ts";
-import { makeRecorder, type Recorder, type WrittenReceipt } from "./receipts/recorder.ts";
-import type { StreamFolder } from "./receipts/stream-folder.ts";
+import { makeRecorder, type Recorder } from "./receipts/recorder.ts";
+import type { StreamFolder, StreamPlace } from "./receipts/stream-folder.ts";
 import { openVault } from "./receipts/vault.ts";
+import type { WrittenReceipt } from "./receipts/written-receipt.ts";
 
 /** The receipt side of a run. */
 export interface ReceiptPlane {
-  readonly opened: OpenedStream;
+  /** The stream, without what it held: that is let go. */
+  readonly opened: Pick<OpenedStream, "place" | "book">;
   readonly recorder: Recorder;
   readonly outbox: Outbox;
 }
+
+/** A stream's file that is larger is followed by another one. */
+const STREAM_FILE_BYTES = 64 * 1024 * 1024;
 
 /** Software keys: no hardware speaks for them, and every receipt says so. */
 const SOFTWARE: AttestationField = { state: "not_available", reason: "attestation.software" };
@@ -51,8 +56,8 @@ export async function openReceiptPlane(
     fetch: world.fetch,
   });
   const opened = await openStream({ folder, client, isDurable: durability === "durable" });
-  const { place, book, written, tip } = opened;
-  if (place.predecessor !== undefined && written.length === 0) {
+  const { place, book, tip } = opened;
+  if (place.predecessor !== undefined && tip.nextSeq === 0) {
     logger.warn({ stream: place.stream, replaces: place.predecessor }, "a new stream replaces the one of the last run");
   }
   const vault = openVault(place.vaultFolder, world.randomBytes);
@@ -69,31 +74,35 @@ export async function openReceiptPlane(
     instanceSigner: place.instanceSigner,
     attestation: SOFTWARE,
     nowMs: world.nowMs,
+    files: {
+      fileBytes: opened.fileBytes,
+      maxBytes: options.streamFileBytes ?? STREAM_FILE_BYTES,
+      state: (before) => book.state(before),
+    },
     onPlaced: (body, hash) => {
       book.apply(body, hash);
       onReceipt(body);
     },
     onWritten: outbox.add.bind(outbox),
   });
-  return { opened, recorder, outbox };
+  return { opened: { place, book }, recorder, outbox };
 }
 
 function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, client: LedgerClient): Outbox {
   const { config, logger } = options;
   const { place, written } = opened;
   const { origin, witness_policy: policy } = config.ledger;
-  // A file that says more than there is cannot be right; then everything is proven again.
-  const start = place.proven <= written.length ? place.proven : 0;
+  const start = place.proven;
   const outbox = makeOutbox({
     stream: place.stream,
-    start: { seq: start, hashBefore: written[start - 1]?.hash },
+    start: { seq: start, hashBefore: written.find(({ seq }) => seq === start - 1)?.hash },
     client,
     registration: () => {
       const body = { kind: "registration", v: 1, origin, evidence: { type: "software" } } as const;
       const time = formatTimestamp(world.nowMs());
       return signRegistration({ ...body, time }, place.instanceSigner, place.receiptSigner);
     },
-    makeSegment: (receipts, prev) => segmentOf(opened, origin, receipts, prev),
+    makeSegment: (receipts, prev) => segmentOf(place, origin, receipts, prev),
     checkInLog: (admitted) => checkInLog(client, policy, admitted),
     promises: new PromiseBook({
       logKeys: logKeysOf(options),
@@ -105,7 +114,7 @@ function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, c
     random: world.random,
     onFault: (fields, message) => logger.warn(fields, message),
   });
-  for (const receipt of written.slice(start)) outbox.add(receipt);
+  for (const receipt of written) if (receipt.seq >= start) outbox.add(receipt);
   return outbox;
 }
 
@@ -116,7 +125,7 @@ function logKeysOf({ config: { ledger } }: GatewayOptions): readonly VerifierKey
 }
 
 function segmentOf(
-  { place }: OpenedStream,
+  place: StreamPlace,
   origin: string,
   receipts: readonly WrittenReceipt[],
   prev: string | undefined,

@@ -225,15 +225,18 @@ async function closeRun(
 ): Promise<void> {
   const { recorder, outbox } = plane;
   await stopJobs();
+  // Calls that are still out end here, with an outcome, in front of the seals.
+  await closeServers(servers.upstreams);
   try {
     await tally.flush(true);
     await pipeline.sealAll("shutdown");
-    if (options.config.close_stream === true) await recorder.append((_secret, seq) => closeOf(seq));
+    // A stream that still waits for an outcome is not closed: the next start ends it.
+    const isWhole = plane.opened.book.openCalls().length === 0;
+    if (options.config.close_stream === true && isWhole) await recorder.append((_secret, seq) => closeOf(seq));
   } catch (error) {
     // A dead stream cannot be sealed; the next start does it.
     options.logger.error({ err: error }, "the sessions could not be sealed");
   }
-  await closeServers(servers.upstreams);
   await outbox.drain(options.drainMs ?? DRAIN_MS);
   await outbox.stop();
   await recorder.close();

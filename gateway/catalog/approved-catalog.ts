@@ -9,7 +9,7 @@ import { StoreError } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
-import { writeDurably } from "../receipts/stream-folder.ts";
+import { writeDurably } from "../receipts/write-durably.ts";
 import { type CatalogFile, type ListedServer, parseCatalog, pinFirstUse } from "./catalog-file.ts";
 
 /** Name of the pinned catalog in the data folder. */

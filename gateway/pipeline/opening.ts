@@ -31,7 +31,7 @@ export interface StreamDeclaration {
 /** What the opening receipts are made from. */
 export interface OpeningFacts {
   readonly recorder: Recorder;
-  readonly opened: OpenedStream;
+  readonly opened: Pick<OpenedStream, "place" | "book">;
   readonly declaration: StreamDeclaration;
   readonly run: RunFacts;
   readonly bundle: PolicyBundle;

@@ -10,8 +10,9 @@ import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import type { PolicyAnswer, PolicyEvaluator } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
-import type { Recorder, WrittenReceipt } from "../receipts/recorder.ts";
+import type { Recorder } from "../receipts/recorder.ts";
 import type { OpenSession, StreamBook } from "../receipts/stream-book.ts";
+import type { WrittenReceipt } from "../receipts/written-receipt.ts";
 import type {
   Caller,
   CallOutcome,

@@ -15,7 +15,7 @@ import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
 import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { LedgerClient } from "./ledger-client.ts";
 import type { AdmittedReceipt } from "./outbox.ts";
-import type { WrittenReceipt } from "./recorder.ts";
+import type { WrittenReceipt } from "./written-receipt.ts";
 
 const WAIT_MS = 10_000;
 

@@ -1,6 +1,8 @@
 /**
- * Append-only file of frames, the truth of a stream: `u32 length ‖ u32 crc32 ‖ bytes`, big-endian. Opening it reads every
- * frame; a torn last frame (a crash in the middle of a write) is cut off, anything else that does not fit is damage.
+ * Append-only file of frames: `u32 head ‖ u32 crc32 ‖ bytes`, big-endian. The head is the length, with its highest bit set
+ * on the first frame of each append. What is appended together is synced together, so a crash or a power cut can tear
+ * the frames of the last append only, in any order: from the first torn one on they are cut off, none of them was ever
+ * answered for. A frame that does not hold and has a later append behind it is damage.
  */
 
 import { constants } from "node:fs";
@@ -9,10 +11,12 @@ import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import { StoreError } from "../../kernel/errors.ts";
 
-/** The file, as the recorder needs it. */
+/** One file of frames, open at its end. */
 export interface FrameLog {
   /** Appends the frames in order; durable when it resolves. @throws if they may not be: the state of the file is unknown */
   readonly append: (payloads: readonly Uint8Array[]) => Promise<void>;
+  /** Makes durable what was appended, whatever the durability of appends is. */
+  readonly sync: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -20,10 +24,14 @@ export interface FrameLog {
 export interface OpenedFrameLog {
   readonly log: FrameLog;
   readonly payloads: readonly Uint8Array[];
+  /** Length of the file. */
+  readonly bytes: number;
 }
 
-const HEADER_BYTES = 8;
+/** Bytes of a frame beside its payload. */
+export const FRAME_HEADER_BYTES = 8;
 const MAX_PAYLOAD_BYTES = 65_535;
+const FIRST_OF_APPEND = 0x8000_0000;
 
 /**
  * Opens or creates the file at `path`.
@@ -39,7 +47,7 @@ export async function openFrameLog(path: string, isDurable: boolean): Promise<Op
     await file.truncate(end);
     await file.sync();
     await syncFolder(dirname(path));
-    return { payloads, log: makeFrameLog(file, end, isDurable) };
+    return { payloads, bytes: end, log: makeFrameLog(file, end, isDurable) };
   } catch (error) {
     await file.close();
     throw error;
@@ -48,47 +56,57 @@ export async function openFrameLog(path: string, isDurable: boolean): Promise<Op
 
 /** Reads frames up to the end or to a torn tail. @throws {StoreError} ERR_STREAM_FILE */
 export function scanFrames(content: Uint8Array, name: string): { payloads: readonly Uint8Array[]; end: number } {
-  const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
   const payloads: Uint8Array[] = [];
   let end = 0;
-  while (end + HEADER_BYTES <= content.length) {
-    const length = view.getUint32(end);
-    const next = end + HEADER_BYTES + length;
-    // A crash can leave the file longer than what reached it: zeros, which would read as empty frames.
-    if (length === 0 && content.subarray(end).every((byte) => byte === 0)) break;
-    if (length === 0 || length > MAX_PAYLOAD_BYTES) throw damaged(name, end);
-    if (next > content.length) break;
-    const payload = content.slice(end + HEADER_BYTES, next);
-    if (crc32(payload) !== view.getUint32(end + 4)) {
-      // Whole frames behind a bad one: not a torn write, since writes only append.
-      if (next < content.length) throw damaged(name, end);
-      break;
-    }
-    payloads.push(payload);
-    end = next;
+  for (let frame = frameAt(content, end); frame !== undefined; frame = frameAt(content, end)) {
+    payloads.push(frame);
+    end += FRAME_HEADER_BYTES + frame.length;
   }
+  if (hasAppendBehind(content, end)) throw damaged(name, end);
   return { payloads, end };
+}
+
+/** Payload of the frame at an offset; undefined if no whole frame is there. */
+function frameAt(content: Uint8Array, at: number): Uint8Array | undefined {
+  if (at + FRAME_HEADER_BYTES > content.length) return undefined;
+  const view = new DataView(content.buffer, content.byteOffset + at, FRAME_HEADER_BYTES);
+  const head = view.getUint32(0);
+  const length = head >= FIRST_OF_APPEND ? head - FIRST_OF_APPEND : head;
+  const start = at + FRAME_HEADER_BYTES;
+  // A crash can leave the file longer than what reached it: zeros, which would read as empty frames.
+  if (length === 0 || length > MAX_PAYLOAD_BYTES || start + length > content.length) return undefined;
+  const payload = content.slice(start, start + length);
+  return crc32(payload) === view.getUint32(4) ? payload : undefined;
+}
+
+/** Whether a whole first frame of an append stands anywhere behind an offset. Payloads are text: the pattern is not in them. */
+function hasAppendBehind(content: Uint8Array, from: number): boolean {
+  for (let at = content.indexOf(0x80, from + 1); at >= 0; at = content.indexOf(0x80, at + 1)) {
+    if (content[at + 1] === 0 && frameAt(content, at) !== undefined) return true;
+  }
+  return false;
 }
 
 function makeFrameLog(file: FileHandle, start: number, isDurable: boolean): FrameLog {
   let position = start;
   return {
     append: async (payloads) => {
-      const frames = payloads.flatMap((payload) => [headerOf(payload), payload]);
+      const frames = payloads.flatMap((payload, i) => [headerOf(payload, i === 0), payload]);
       const bytes = frames.reduce((total, part) => total + part.length, 0);
       const { bytesWritten } = await file.writev(frames, position);
       if (bytesWritten !== bytes) throw new Error(`wrote ${bytesWritten} of ${bytes} bytes`);
       position += bytes;
       if (isDurable) await file.datasync();
     },
+    sync: () => file.datasync(),
     close: () => file.close(),
   };
 }
 
-function headerOf(payload: Uint8Array): Uint8Array {
-  const header = new Uint8Array(HEADER_BYTES);
+function headerOf(payload: Uint8Array, isFirst: boolean): Uint8Array {
+  const header = new Uint8Array(FRAME_HEADER_BYTES);
   const view = new DataView(header.buffer);
-  view.setUint32(0, payload.length);
+  view.setUint32(0, payload.length + (isFirst ? FIRST_OF_APPEND : 0));
   view.setUint32(4, crc32(payload));
   return header;
 }
@@ -103,7 +121,8 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-function damaged(name: string, at: number): StoreError {
+/** Damage at a byte of a file. */
+export function damaged(name: string, at: number): StoreError {
   return new StoreError("ERR_STREAM_FILE", `${name} is damaged at byte ${at}; restore it or start a new stream`, {
     fatal: true,
   });

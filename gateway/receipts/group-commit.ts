@@ -4,12 +4,18 @@
  */
 
 import { StoreError } from "../../kernel/errors.ts";
-import type { FrameLog } from "./frame-log.ts";
+import type { StreamState } from "./stream-book.ts";
+import type { StreamLog } from "./stream-log.ts";
 
 /** Appends with shared syncs. */
 export interface GroupCommit {
-  /** Resolves when the payload and all before it are durable. @throws {StoreError} ERR_STREAM_FAILED, fatal */
-  readonly append: (payload: Uint8Array) => Promise<void>;
+  /**
+   * Resolves when the payload and all before it are durable.
+   *
+   * @param state  what stands before the payload, if it is to begin a new file
+   * @throws {StoreError} ERR_STREAM_FAILED, fatal
+   */
+  readonly append: (payload: Uint8Array, state?: StreamState) => Promise<void>;
   readonly isFailed: () => boolean;
   /** Waits for what was accepted, then closes the file. */
   readonly close: () => Promise<void>;
@@ -17,12 +23,13 @@ export interface GroupCommit {
 
 interface Waiting {
   readonly payload: Uint8Array;
+  readonly state: StreamState | undefined;
   readonly resolve: () => void;
   readonly reject: (error: StoreError) => void;
 }
 
 /** @param onFailed  told once, with the fault of the first failed write */
-export function makeGroupCommit(log: FrameLog, onFailed: (error: StoreError) => void): GroupCommit {
+export function makeGroupCommit(log: StreamLog, onFailed: (error: StoreError) => void): GroupCommit {
   let queue: Waiting[] = [];
   let flushing: Promise<void> | undefined;
   let failure: StoreError | undefined;
@@ -35,9 +42,10 @@ export function makeGroupCommit(log: FrameLog, onFailed: (error: StoreError) => 
   };
   const flush = async (): Promise<void> => {
     while (queue.length > 0) {
-      const batch = queue;
-      queue = [];
+      const [batch, rest] = cutAtFile(queue);
+      queue = rest;
       try {
+        if (batch[0]?.state !== undefined) await log.rotate(batch[0].state);
         await log.append(batch.map(({ payload }) => payload));
       } catch (cause) {
         fail(batch, cause);
@@ -53,13 +61,13 @@ export function makeGroupCommit(log: FrameLog, onFailed: (error: StoreError) => 
   };
   return {
     isFailed: () => failure !== undefined,
-    append: (payload) =>
+    append: (payload, state) =>
       new Promise((resolve, reject) => {
         if (failure !== undefined) {
           reject(failure);
           return;
         }
-        queue.push({ payload, resolve, reject });
+        queue.push({ payload, state, resolve, reject });
         // Starts behind the current turn, so that what this turn appends shares one sync.
         queueMicrotask(start);
       }),
@@ -69,4 +77,10 @@ export function makeGroupCommit(log: FrameLog, onFailed: (error: StoreError) => 
       await log.close();
     },
   };
+}
+
+/** What goes into one file, and what comes after it. */
+function cutAtFile(queue: Waiting[]): readonly [Waiting[], Waiting[]] {
+  const next = queue.findIndex(({ state }, i) => i > 0 && state !== undefined);
+  return next < 0 ? [queue, []] : [queue.slice(0, next), queue.slice(next)];
 }

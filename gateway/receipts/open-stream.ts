@@ -5,25 +5,15 @@
  * disk) or unknown (ledger unreachable), continuing could sign two receipts with one number, which is a fork.
  */
 
-import { sha256 } from "#crypto";
-import { formatHex } from "../../kernel/hex.ts";
-import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Predecessor } from "../../kernel/receipt/stream-open.ts";
 import type { SuccessionReason } from "../../kernel/receipt/vocabulary.ts";
-import { type FrameLog, openFrameLog } from "./frame-log.ts";
 import type { LedgerClient } from "./ledger-client.ts";
-import type { StreamTip, WrittenReceipt } from "./recorder.ts";
-import { StreamBook } from "./stream-book.ts";
 import type { StreamFolder, StreamPlace } from "./stream-folder.ts";
+import { type OpenedStreamLog, openStreamLog } from "./stream-log.ts";
 
 /** An opened stream. */
-export interface OpenedStream {
+export interface OpenedStream extends OpenedStreamLog {
   readonly place: StreamPlace;
-  readonly log: FrameLog;
-  readonly tip: StreamTip;
-  readonly book: StreamBook;
-  /** Receipts on disk, oldest first. */
-  readonly written: readonly WrittenReceipt[];
   /** Receipts below this number were admitted by the ledger. */
   readonly acknowledged: number;
 }
@@ -58,16 +48,14 @@ async function startStream(
 }
 
 async function readStream(place: StreamPlace, isDurable: boolean): Promise<OpenedStream> {
-  const { log, payloads } = await openFrameLog(place.logPath, isDurable);
-  const book = new StreamBook();
-  const written = payloads.map((bytes): WrittenReceipt => {
-    const receipt: StreamReceipt = parseReceipt(bytes);
-    const hash = formatHex(sha256(bytes));
-    book.apply(receipt, hash);
-    return { seq: receipt.seq, bytes, hash };
-  });
-  const tip = { nextSeq: written.length, lastHash: written.at(-1)?.hash };
-  return { place, log, tip, book, written, acknowledged: 0 };
+  // One more than what is not proven: the outbox names the receipt before its first one.
+  const from = Math.max(0, place.proven - 1);
+  const opened = await openStreamLog({ folder: place.folder, isDurable, from });
+  // A file that says more than there is cannot be right; then everything is proven again.
+  if (place.proven <= opened.tip.nextSeq) return { ...opened, place, acknowledged: 0 };
+  await opened.log.close();
+  const whole = await openStreamLog({ folder: place.folder, isDurable, from: 0 });
+  return { ...whole, place: { ...place, proven: 0 }, acknowledged: 0 };
 }
 
 type Comparison =
@@ -76,13 +64,13 @@ type Comparison =
 
 async function compareWithLedger(opened: OpenedStream, client: Pick<LedgerClient, "tip">): Promise<Comparison> {
   // Never sent anywhere, so nothing can contradict it.
-  if (opened.written.length === 0) return { type: "continue", acknowledged: 0 };
+  if (opened.tip.nextSeq === 0) return { type: "continue", acknowledged: 0 };
   if (opened.book.isClosed) return { type: "replace", reason: "rotation" };
   try {
     const tip = await client.tip(opened.place.stream);
     if (tip === undefined) return { type: "continue", acknowledged: 0 };
     if (tip.nextSeq > opened.tip.nextSeq) return { type: "replace", reason: "rollback" };
-    const ours = opened.written[tip.nextSeq - 1]?.hash;
+    const ours = (await opened.receiptAt(tip.nextSeq - 1))?.hash;
     return ours === tip.last ? { type: "continue", acknowledged: tip.nextSeq } : { type: "replace", reason: "restore" };
   } catch {
     return { type: "replace", reason: "ledger-unreachable" };

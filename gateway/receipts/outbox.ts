@@ -9,7 +9,7 @@ import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { BatchPromise } from "../../kernel/promise.ts";
 import type { LedgerClient, LedgerTip } from "./ledger-client.ts";
 import type { PromiseBook } from "./promise-book.ts";
-import type { WrittenReceipt } from "./recorder.ts";
+import type { WrittenReceipt } from "./written-receipt.ts";
 
 /** Counts of an outbox; numbers are receipt numbers: everything below has that state. */
 export interface OutboxStatus {

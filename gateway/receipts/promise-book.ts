@@ -14,7 +14,7 @@ import { LeafTree } from "../../kernel/merkle/leaf-tree.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
 import { type BatchPromise, checkBatchPromise, formatLeafPromise, leafPromiseOf } from "../../kernel/promise.ts";
 import { timestampMs } from "../../kernel/time.ts";
-import type { WrittenReceipt } from "./recorder.ts";
+import type { WrittenReceipt } from "./written-receipt.ts";
 
 /** What a promise book is made with. */
 export interface PromiseBookOptions {

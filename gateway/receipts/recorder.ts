@@ -10,26 +10,14 @@ import type { StreamHeader } from "../../kernel/receipt/header.ts";
 import { type ReceiptBody, signReceipt } from "../../kernel/receipt/receipt.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
+import { FRAME_HEADER_BYTES } from "./frame-log.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import type { StreamState } from "./stream-book.ts";
 import type { Vault } from "./vault.ts";
+import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
 
 /** A body without the members that every receipt of the stream has. */
 export type Unplaced<T> = T extends ReceiptBody ? Omit<T, keyof StreamHeader> : never;
-
-/** A receipt that is durable. */
-export interface WrittenReceipt {
-  readonly seq: number;
-  readonly bytes: Uint8Array;
-  /** Hex SHA-256 of the bytes. */
-  readonly hash: string;
-}
-
-/** Where the stream ends. */
-export interface StreamTip {
-  readonly nextSeq: number;
-  /** Hash of the last receipt; undefined before the first. */
-  readonly lastHash: string | undefined;
-}
 
 /** Appends receipts. */
 export interface Recorder {
@@ -46,6 +34,16 @@ export interface Recorder {
   readonly close: () => Promise<void>;
 }
 
+/** How a stream is cut into files. */
+export interface FileTurns {
+  /** Length of the file that is open. */
+  readonly fileBytes: number;
+  /** A file that has so many bytes takes no more. */
+  readonly maxBytes: number;
+  /** What stands before the next receipt, which is not placed yet. */
+  readonly state: (tip: StreamTip) => StreamState | undefined;
+}
+
 /** What a recorder is made of. */
 export interface RecorderOptions {
   readonly stream: string;
@@ -58,6 +56,8 @@ export interface RecorderOptions {
   readonly instanceSigner: EnvelopeSigner;
   readonly attestation: AttestationField;
   readonly nowMs: () => number;
+  /** When a receipt begins a new file, and what then stands before it. Default: one file holds everything. */
+  readonly files?: FileTurns;
   /** Told of every receipt when it gets its number, in order; it is not durable yet. */
   readonly onPlaced: (body: ReceiptBody, hash: string) => void;
   /** Told of every durable receipt, in order. */
@@ -70,6 +70,8 @@ export function makeRecorder(options: RecorderOptions): Recorder {
   let { nextSeq, lastHash } = options.tip;
   let lastAtMs = nowMs();
   let turn: Promise<void> = Promise.resolve();
+  let isClosed = false;
+  const turns = new FileMeter(options.files);
 
   const place = (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>): WrittenReceipt => {
     const seq = nextSeq;
@@ -89,6 +91,7 @@ export function makeRecorder(options: RecorderOptions): Recorder {
     nextSeq = seq + 1;
     lastHash = hash;
     lastAtMs = nowMs();
+    isClosed = body.kind === "stream-close";
     options.onPlaced(body, hash);
     return { seq, bytes, hash };
   };
@@ -103,8 +106,12 @@ export function makeRecorder(options: RecorderOptions): Recorder {
         await vault.prepare(nextSeq);
         if (commit.isFailed())
           throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed", { fatal: true });
+        // Nothing stands behind the end of a stream: what comes too late is lost to it, and the next run says so.
+        if (isClosed) throw new StoreError("ERR_STREAM_CLOSED", "the receipt stream is closed");
+        const state = turns.stateBefore({ nextSeq, lastHash });
         const receipt = place(make);
-        return { receipt, durable: commit.append(receipt.bytes) };
+        turns.add(receipt.bytes.length);
+        return { receipt, durable: commit.append(receipt.bytes, state) };
       });
       turn = made.then(
         () => undefined,
@@ -120,4 +127,27 @@ export function makeRecorder(options: RecorderOptions): Recorder {
       await commit.close();
     },
   };
+}
+
+/** Counts what the open file holds. */
+class FileMeter {
+  readonly #turns: FileTurns | undefined;
+  #bytes: number;
+
+  constructor(turns: FileTurns | undefined) {
+    this.#turns = turns;
+    this.#bytes = turns?.fileBytes ?? 0;
+  }
+
+  /** The state with which the next receipt begins a new file; undefined if it goes into the open one. */
+  stateBefore(tip: StreamTip): StreamState | undefined {
+    if (this.#turns === undefined || this.#bytes < this.#turns.maxBytes) return undefined;
+    const state = this.#turns.state(tip);
+    if (state !== undefined) this.#bytes = 0;
+    return state;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += FRAME_HEADER_BYTES + bytes;
+  }
 }

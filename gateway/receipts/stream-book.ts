@@ -3,13 +3,17 @@
  * over receipts as they are written and over the file at a restart, so a seal after a crash counts like any other.
  */
 
+import { StoreError } from "../../kernel/errors.ts";
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
+import { hex64Shape } from "../../kernel/receipt/fields.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
-import type { ReceiptBody } from "../../kernel/receipt/receipt.ts";
+import { parseReceipt, type ReceiptBody } from "../../kernel/receipt/receipt.ts";
 import type { SessionOpenBody } from "../../kernel/receipt/session-open.ts";
 import type { SessionCalls } from "../../kernel/receipt/session-seal.ts";
 import type { Status } from "../../kernel/receipt/vocabulary.ts";
+import { array, integer, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
 
 /** A dispatched call whose outcome is not known yet. */
 export interface OpenCall {
@@ -18,17 +22,61 @@ export interface OpenCall {
   readonly hash: string;
 }
 
-/** A session that is not sealed. */
+/** A session that is not sealed, with the counts of its calls. */
 export interface OpenSession {
   readonly open: SessionOpenBody;
   readonly total: number;
   readonly allowed: number;
   readonly denied: number;
-  /** Ids of the calls whose last outcome is a fault. */
-  readonly faulted: ReadonlySet<string>;
+  /** Calls that ended in a fault; a call ends once. */
+  readonly faulted: number;
   /** Servers that were called. */
   readonly servers: ReadonlySet<string>;
 }
+
+/** A session as a state keeps it: by the number of its session-open. */
+type SessionState = {
+  readonly seq: number;
+  readonly total: number;
+  readonly allowed: number;
+  readonly denied: number;
+  readonly faulted: number;
+  readonly servers: readonly string[];
+};
+
+/** What is open in front of a receipt, by the numbers of the receipts that opened it. */
+export type StreamState = {
+  readonly next_seq: number;
+  /** Hash of the receipt before. */
+  readonly last_hash: string;
+  readonly policy?: string;
+  readonly catalog?: string;
+  /** Decisions without an outcome. */
+  readonly calls: readonly number[];
+  readonly sessions: readonly SessionState[];
+};
+
+const MAX_OPEN = 10_000_000;
+
+/** Shape of a state. */
+export const streamStateShape: Shape<StreamState> = object<StreamState>({
+  next_seq: integer({ min: 1 }),
+  last_hash: hex64Shape,
+  policy: optional(string()),
+  catalog: optional(string()),
+  calls: array(integer(), { max: MAX_OPEN }),
+  sessions: array(
+    object<SessionState>({
+      seq: integer(),
+      total: integer(),
+      allowed: integer(),
+      denied: integer(),
+      faulted: integer(),
+      servers: array(string(), { max: MAX_OPEN }),
+    }),
+    { max: MAX_OPEN },
+  ),
+});
 
 const FAULTS: ReadonlySet<Status> = new Set<Status>(["cancelled", "timeout", "upstream_error", "unknown"]);
 
@@ -40,6 +88,51 @@ export class StreamBook {
   #catalog: string | undefined;
   #isClosed = false;
 
+  /**
+   * The book that a state describes.
+   *
+   * @param receiptAt  the receipts of the stream, by their numbers
+   * @throws {StoreError} ERR_STREAM_FILE if the state names receipts that did not open anything
+   */
+  static async restore(
+    state: StreamState,
+    receiptAt: (seq: number) => Promise<WrittenReceipt | undefined>,
+  ): Promise<StreamBook> {
+    const book = new StreamBook();
+    for (const seq of state.calls) {
+      const { body, hash } = await opening(seq, receiptAt);
+      if (body.kind !== "decision") throw notOpening(seq);
+      book.#calls.set(body.call.id, { decision: body, hash });
+    }
+    for (const { seq, servers, ...counts } of state.sessions) {
+      const { body } = await opening(seq, receiptAt);
+      if (body.kind !== "session-open") throw notOpening(seq);
+      book.#sessions.set(body.session.id, { open: body, ...counts, servers: new Set(servers) });
+    }
+    [book.#policy, book.#catalog] = [state.policy, state.catalog];
+    return book;
+  }
+
+  /** The state in front of the next receipt; undefined before the first. */
+  state({ nextSeq, lastHash }: StreamTip): StreamState | undefined {
+    if (lastHash === undefined) return undefined;
+    return {
+      next_seq: nextSeq,
+      last_hash: lastHash,
+      ...(this.#policy === undefined ? {} : { policy: this.#policy }),
+      ...(this.#catalog === undefined ? {} : { catalog: this.#catalog }),
+      calls: this.openCalls().map(({ decision }) => decision.seq),
+      sessions: this.openSessions().map(({ open, total, allowed, denied, faulted, servers }) => ({
+        seq: open.seq,
+        total,
+        allowed,
+        denied,
+        faulted,
+        servers: [...servers],
+      })),
+    };
+  }
+
   /** Takes the next receipt of the stream. */
   apply(body: ReceiptBody, hash: string): void {
     switch (body.kind) {
@@ -49,7 +142,7 @@ export class StreamBook {
           total: 0,
           allowed: 0,
           denied: 0,
-          faulted: new Set(),
+          faulted: 0,
           servers: new Set(),
         });
         return;
@@ -121,7 +214,7 @@ export class StreamBook {
   /** The counts that a seal of this session states now. */
   countCalls({ open, total, allowed, denied, faulted }: OpenSession): SessionCalls {
     const pending = this.openDecisions(open.session.id).length;
-    return { total, allowed, denied, faulted: faulted.size, open: pending };
+    return { total, allowed, denied, faulted, open: pending };
   }
 
   #applyDecision(decision: DecisionBody, hash: string): void {
@@ -136,7 +229,7 @@ export class StreamBook {
       total: session.total + 1,
       allowed: session.allowed + (isForwarded ? 1 : 0),
       denied: session.denied + (isForwarded ? 0 : 1),
-      servers: isForwarded && server !== undefined ? new Set([...session.servers, server]) : session.servers,
+      servers: isForwarded ? withServer(session.servers, server) : session.servers,
     });
   }
 
@@ -146,10 +239,27 @@ export class StreamBook {
     const id = call === undefined ? undefined : sessionOf(call.decision);
     const session = id === undefined ? undefined : this.#sessions.get(id);
     if (id === undefined || session === undefined || !FAULTS.has(outcome.outcome.status)) return;
-    this.#sessions.set(id, { ...session, faulted: new Set([...session.faulted, outcome.call.id]) });
+    this.#sessions.set(id, { ...session, faulted: session.faulted + 1 });
   }
+}
+
+function withServer(servers: ReadonlySet<string>, server: string | undefined): ReadonlySet<string> {
+  return server === undefined || servers.has(server) ? servers : new Set([...servers, server]);
 }
 
 function sessionOf(decision: DecisionBody): string | undefined {
   return observedValue(decision.session)?.id;
+}
+
+async function opening(
+  seq: number,
+  receiptAt: (seq: number) => Promise<WrittenReceipt | undefined>,
+): Promise<{ readonly body: ReceiptBody; readonly hash: string }> {
+  const receipt = await receiptAt(seq);
+  if (receipt === undefined) throw notOpening(seq);
+  return { body: parseReceipt(receipt.bytes), hash: receipt.hash };
+}
+
+function notOpening(seq: number): StoreError {
+  return new StoreError("ERR_STREAM_FILE", `the state of the stream names receipt ${seq}, which opened nothing`);
 }

@@ -6,13 +6,13 @@
  *     streams/<id>/instance.key    secret envelope key; its kid is <id>
  *     streams/<id>/receipt.key     secret envelope key that signs receipts and segments
  *     streams/<id>/predecessor     the stream that this one replaces, and why; absent for a first one
- *     streams/<id>/receipts.log    the stream, frames
+ *     streams/<id>/receipts*.log   the stream, frames (stream-log.ts)
  *     streams/<id>/proven          receipts below this number have a checked, witnessed log proof
  *     streams/<id>/vault/          secrets of commitments
  *     lock/                        held by the one process that may use the folder
  */
 
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { parseDecimal } from "../../kernel/decimal.ts";
@@ -26,13 +26,14 @@ import { literal, object, readShape, type Shape } from "../../kernel/shape.ts";
 import { formatSecretKey, parseSecretKey } from "../../kernel/signature/secret-key.ts";
 import { createSigner, type EnvelopeSigner, SECRET_BYTES } from "../../kernel/signature/signer.ts";
 import { syncFolder } from "./frame-log.ts";
+import { writeDurably } from "./write-durably.ts";
 
 /** Keys and paths of one stream. */
 export interface StreamPlace {
   readonly stream: string;
   readonly instanceSigner: EnvelopeSigner;
   readonly receiptSigner: EnvelopeSigner;
-  readonly logPath: string;
+  readonly folder: string;
   readonly vaultFolder: string;
   readonly predecessor: Predecessor | undefined;
   /** Receipts below this number were proven to be in the log by an earlier run. */
@@ -115,7 +116,7 @@ async function readPlace(dataDir: string, stream: string): Promise<StreamPlace> 
     stream,
     instanceSigner,
     receiptSigner,
-    logPath: join(folder, "receipts.log"),
+    folder,
     vaultFolder: join(folder, "vault"),
     predecessor: await readPredecessor(join(folder, "predecessor")),
     proven: Number(parseDecimal((await readText(join(folder, "proven")))?.trim() ?? "0")),
@@ -150,18 +151,4 @@ async function readText(path: string): Promise<string | undefined> {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
-}
-
-/** Temporary file, fsync, rename, fsync of the folder; mode 0600. */
-export async function writeDurably(folder: string, name: string, content: string | Uint8Array): Promise<void> {
-  const temporary = join(folder, `${name}.tmp`);
-  const file = await open(temporary, "w", 0o600);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, join(folder, name));
-  await syncFolder(folder);
 }

@@ -9,7 +9,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../../kernel/errors.ts";
-import { writeDurably } from "./stream-folder.ts";
+import { writeDurably } from "./write-durably.ts";
 
 /** Secrets of one stream. */
 export interface Vault {

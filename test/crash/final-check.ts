@@ -2,14 +2,13 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { openFrameLog } from "../../gateway/receipts/frame-log.ts";
 import { equalBytes } from "../../kernel/bytes.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
 import { CompactRange } from "../../kernel/merkle/compact-range.ts";
 import { hashLeaf, parseRootHash } from "../../kernel/merkle/hash.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { checkDataFolder } from "../../ledger/fsck/fsck.ts";
-import { checkChain, ofKind } from "../support/gateway-run.ts";
+import { checkChain, ofKind, readStreamFiles } from "../support/gateway-run.ts";
 import { readEntries, readPublished } from "../support/ledger-reader.ts";
 import { eventually } from "../support/ledger-service.ts";
 import { expectThat } from "./client.ts";
@@ -66,8 +65,7 @@ async function checkGateway({ folder, calls }: EndOfEpoch, entries: readonly Uin
   const dataDir = join(folder, "gateway");
   const [stream, ...more] = (await readdir(join(dataDir, "streams"))).filter((name) => /^[0-9a-f]{64}$/.test(name));
   expectThat(stream !== undefined && more.length === 0, "the gateway kept its stream");
-  const { log, payloads: own } = await openFrameLog(join(dataDir, "streams", stream, "receipts.log"), false);
-  await log.close();
+  const own = await readStreamFiles(join(dataDir, "streams", stream));
   const receipts = checkChain(own);
   const decisions = new Set(ofKind(receipts, "decision").map(({ seq }) => seq));
   const outcomes = ofKind(receipts, "outcome").map(({ call }) => call.decision_seq);

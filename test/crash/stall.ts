@@ -1,6 +1,6 @@
 /** Stops a process at one pass of one step and says so, so that whoever started it kills it exactly there. */
 
-import type { FrameLog } from "../../gateway/receipts/frame-log.ts";
+import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { parseUtf8 } from "../../kernel/bytes.ts";
 import type { IndexStore } from "../../ledger/sequence/index-store.ts";
 import type { Disk, DiskFile } from "../../ledger/storage/disk.ts";
@@ -147,7 +147,7 @@ export function stallingState(files: StateFiles, stall: Stall): StateFiles {
 }
 
 /** The gateway's stream: a step is named by the first receipt that is written. */
-export function stallingFrames(log: FrameLog, stall: Stall): FrameLog {
+export function stallingFrames(log: StreamLog, stall: Stall): StreamLog {
   return {
     ...log,
     append: async (payloads) => {

@@ -25,7 +25,7 @@ beforeEach(async () => {
   ledger = await startFakeLedger();
   bench = makeGatewayBench(ledger.url, {
     wrapLog: (log) => ({
-      close: log.close,
+      ...log,
       append: async (payloads) => {
         if (isFailing) throw new Error("disk");
         await log.append(payloads);

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkInLog } from "../../gateway/receipts/batch-proof.ts";
 import { makeLedgerClient } from "../../gateway/receipts/ledger-client.ts";
 import { makeOutbox, type Outbox } from "../../gateway/receipts/outbox.ts";
-import type { WrittenReceipt } from "../../gateway/receipts/recorder.ts";
+import type { WrittenReceipt } from "../../gateway/receipts/written-receipt.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import { signRegistration } from "../../kernel/registration.ts";

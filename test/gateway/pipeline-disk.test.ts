@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { FrameLog } from "../../gateway/receipts/frame-log.ts";
+import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import type { StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
@@ -81,12 +81,13 @@ function frameEnds(path: string): readonly number[] {
 class Gate {
   hold: Promise<void> | undefined;
   fault: Error | undefined;
-  readonly wrap = (log: FrameLog): FrameLog => ({
+  readonly wrap = (log: StreamLog): StreamLog => ({
     append: async (payloads) => {
       await this.hold;
       if (this.fault !== undefined) throw this.fault;
       await log.append(payloads);
     },
+    rotate: log.rotate,
     close: log.close,
   });
 }

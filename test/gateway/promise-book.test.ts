@@ -9,7 +9,7 @@ import { checkInLog } from "../../gateway/receipts/batch-proof.ts";
 import { type LedgerClient, makeLedgerClient } from "../../gateway/receipts/ledger-client.ts";
 import { makeOutbox, type Outbox } from "../../gateway/receipts/outbox.ts";
 import { PromiseBook } from "../../gateway/receipts/promise-book.ts";
-import type { WrittenReceipt } from "../../gateway/receipts/recorder.ts";
+import type { WrittenReceipt } from "../../gateway/receipts/written-receipt.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { LeafTree } from "../../kernel/merkle/leaf-tree.ts";

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { FrameLog } from "../../gateway/receipts/frame-log.ts";
 import { makeGroupCommit } from "../../gateway/receipts/group-commit.ts";
-import { makeRecorder, type Recorder, type Unplaced, type WrittenReceipt } from "../../gateway/receipts/recorder.ts";
+import { makeRecorder, type Recorder, type Unplaced } from "../../gateway/receipts/recorder.ts";
+import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import type { Vault } from "../../gateway/receipts/vault.ts";
+import type { WrittenReceipt } from "../../gateway/receipts/written-receipt.ts";
 import { parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { ReceiptBody } from "../../kernel/receipt/receipt.ts";
@@ -34,7 +35,7 @@ function next(_secret: Uint8Array, seq: number): Unplaced<ReceiptBody> {
 }
 
 /** A file in memory; `gate`, while set, holds back every write, and `fault` fails the next one. */
-class MemoryLog implements FrameLog {
+class MemoryLog implements StreamLog {
   readonly frames: Uint8Array[] = [];
   readonly batches: number[] = [];
   fault: Error | undefined;
@@ -48,6 +49,7 @@ class MemoryLog implements FrameLog {
     if (this.fault !== undefined) throw this.fault;
     this.frames.push(...payloads);
   };
+  readonly rotate = async (): Promise<void> => undefined;
   readonly close = async (): Promise<void> => undefined;
 }
 
@@ -86,6 +88,14 @@ function bodyOf(bytes: Uint8Array | undefined): JsonObject {
 }
 
 describe("the recorder", () => {
+  it("takes nothing behind the receipt that closes the stream", async () => {
+    const { recorder, written } = makeBench();
+    await recorder.append(next);
+    await recorder.append((_secret, seq) => ({ kind: "stream-close", reason: "shutdown", receipts: seq + 1 }));
+    await expect(recorder.append(next)).rejects.toMatchObject({ code: "ERR_STREAM_CLOSED" });
+    expect(written.length).toBe(2);
+  });
+
   it("numbers, links and signs: 200 concurrent appends lose none, and share writes", async () => {
     const { recorder, log, written } = makeBench();
     const receipts = await Promise.all(Array.from({ length: 200 }, () => recorder.append(next)));

@@ -7,7 +7,7 @@ import { type GatewayConfig, parseGatewayConfig } from "../../gateway/config.ts"
 import type { GatewayOptions } from "../../gateway/options.ts";
 import type { Caller, CallOutcome, InboundCall, SessionKey } from "../../gateway/pipeline/call.ts";
 import type { BundleFile } from "../../gateway/policy/bundle.ts";
-import { type FrameLog, openFrameLog } from "../../gateway/receipts/frame-log.ts";
+import { openStreamLog, type StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
@@ -39,7 +39,7 @@ export interface BenchOptions {
   readonly config?: JsonObject;
   readonly catalogFile?: JsonValue;
   readonly world?: ManualWorld;
-  readonly wrapLog?: (log: FrameLog) => FrameLog;
+  readonly wrapLog?: (log: StreamLog) => StreamLog;
   readonly options?: Partial<GatewayOptions>;
 }
 
@@ -187,9 +187,14 @@ export async function runCall(run: GatewayRun, call: InboundCall): Promise<"forw
 
 /** The receipts of a stream on disk, each checked against the one before and by its signature. */
 export async function readStream(folder: string, stream: string): Promise<readonly StreamReceipt[]> {
-  const { log, payloads } = await openFrameLog(join(folder, "streams", stream, "receipts.log"), false);
+  return checkChain(await readStreamFiles(join(folder, "streams", stream)));
+}
+
+/** The receipts in the files of a stream, in order. */
+export async function readStreamFiles(folder: string): Promise<readonly Uint8Array[]> {
+  const { log, written } = await openStreamLog({ folder, isDurable: false, from: 0 });
   await log.close();
-  return checkChain(payloads);
+  return written.map(({ bytes }) => bytes);
 }
 
 /** Checks a whole stream, link by link. */

@@ -1,0 +1,202 @@
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FRAME_HEADER_BYTES, openFrameLog } from "../../gateway/receipts/frame-log.ts";
+import { openStreamLog } from "../../gateway/receipts/stream-log.ts";
+import { type GatewayRun, openRun } from "../../gateway/run.ts";
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
+import { callOf, type GatewayBench, makeGatewayBench, ofKind, readStream, runCall } from "../support/gateway-run.ts";
+
+let folder: string;
+let ledger: FakeLedger;
+let bench: GatewayBench | undefined;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "countersign-stream-"));
+  ledger = await startFakeLedger();
+});
+afterEach(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  bench?.remove();
+  bench = undefined;
+  await ledger.close();
+});
+
+const SMALL = { options: { streamFileBytes: 20_000 } };
+
+/** A run that wrote several files and was killed in the middle of a call. @returns a copy of its data folder */
+async function killedRun(): Promise<{ readonly data: string; readonly stream: string; readonly streamFolder: string }> {
+  bench = makeGatewayBench(ledger.url, SMALL);
+  const run = await bench.open();
+  for (let i = 0; i < 10; i += 1) await runCall(run, callOf("echo", { message: `call ${i}` }));
+  await run.pipeline.decide(callOf("echo", { message: "cut off" }));
+  for (let i = 0; i < 10; i += 1) await runCall(run, callOf("echo", { message: `later ${i}` }));
+  const { stream } = run.status();
+  const data = join(folder, "killed");
+  cpSync(bench.folder, data, { recursive: true });
+  await run.close();
+  return { data, stream, streamFolder: join(data, "streams", stream) };
+}
+
+function logsOf(streamFolder: string): readonly string[] {
+  return readdirSync(streamFolder).filter((name) => /^receipts-.*\.log$/u.test(name));
+}
+
+describe("the files of a stream", () => {
+  it("grow to a bound, and a restart ends what an older file left open", async () => {
+    const { data, stream, streamFolder } = await killedRun();
+    expect(logsOf(streamFolder).length).toBeGreaterThan(2);
+    ledger.rewriteStream(stream, []);
+    const again = await over(data);
+    expect(again.status().stream).toBe(stream);
+    await runCall(again, callOf("echo", { message: "after" }));
+    await again.close();
+    const receipts = await readStream(data, stream);
+    const outcomes = ofKind(receipts, "outcome");
+    expect(outcomes.filter(({ outcome }) => outcome.status === "unknown").length).toBe(1);
+    const [seal] = ofKind(receipts, "session-seal");
+    expect(seal?.calls).toMatchObject({ total: 21, allowed: 21, denied: 0, faulted: 1, open: 0 });
+  });
+
+  it("give the same book, tip and receipts with their states, without them, and from any receipt on", async () => {
+    const { streamFolder } = await killedRun();
+    const whole = await opened(streamFolder, 0);
+    const from = whole.written.length - 30;
+    const part = await opened(streamFolder, from);
+    expect(part.written.map(({ seq }) => seq)).toEqual(Array.from({ length: 30 }, (_, i) => from + i));
+    for (const name of readdirSync(streamFolder)) if (name.endsWith(".state")) rmSync(join(streamFolder, name));
+    const stateless = await opened(streamFolder, 0);
+    expect(stateless.written).toEqual(whole.written);
+    for (const other of [part, stateless]) {
+      expect(other.tip).toEqual(whole.tip);
+      expect(other.book.state(other.tip)).toEqual(whole.book.state(whole.tip));
+    }
+    expect(await part.receiptAt(3)).toEqual(whole.written[3]);
+    expect(await part.receiptAt(whole.written.length)).toBeUndefined();
+  });
+
+  it("refuse a state that is damaged or of another stream, and a file that lost its end", async () => {
+    const { streamFolder } = await killedRun();
+    const states = readdirSync(streamFolder).filter((name) => name.endsWith(".state"));
+    const last = join(streamFolder, states.at(-1) ?? "");
+    const good = readFileSync(last, "utf8");
+    for (const bad of [
+      "",
+      good.slice(0, -9),
+      good.replace(/"calls":\[/u, '"calls":[0,'),
+      good.replace(/_seq":/u, '_seq":1'),
+    ]) {
+      writeFileSync(last, bad);
+      await expect(opened(streamFolder, 0), bad.slice(0, 60)).rejects.toMatchObject({ code: "ERR_STREAM_FILE" });
+    }
+    writeFileSync(last, good);
+    const first = join(streamFolder, "receipts.log");
+    truncateSync(first, readFileSync(first).length - 5);
+    await expect(opened(streamFolder, 0)).rejects.toMatchObject({ code: "ERR_STREAM_FILE" });
+  });
+
+  it("refuse a file whose last receipt is whole and is not the one before the next file", async () => {
+    const { streamFolder } = await killedRun();
+    const first = join(streamFolder, "receipts.log");
+    const { log, payloads } = await openFrameLog(first, false);
+    await log.close();
+    const lost = (payloads.at(-1)?.length ?? 0) + FRAME_HEADER_BYTES;
+    truncateSync(first, readFileSync(first).length - lost);
+    await expect(opened(streamFolder, 0)).rejects.toMatchObject({ code: "ERR_STREAM_FILE" });
+  });
+
+  it("are begun again where a crash left a state without its file", async () => {
+    const { data, stream, streamFolder } = await killedRun();
+    const last = logsOf(streamFolder).at(-1) ?? "";
+    rmSync(join(streamFolder, last));
+    ledger.rewriteStream(stream, []);
+    const again = await over(data);
+    for (let i = 0; i < 10; i += 1) await runCall(again, callOf("echo", { message: `again ${i}` }));
+    await again.close();
+    expect(existsSync(join(streamFolder, last))).toBe(true);
+    expect((await readStream(data, stream)).length).toBeGreaterThan(40);
+  });
+});
+
+describe("a torn append of several frames", () => {
+  it("is cut off from its first torn frame on, whichever of its parts reached the disk", async () => {
+    const path = join(folder, "a.log");
+    const { log } = await openFrameLog(path, true);
+    await log.append(["one", "two"].map(formatUtf8));
+    await log.append(["three", "four", "five"].map(formatUtf8));
+    await log.close();
+    const good = new Uint8Array(readFileSync(path));
+    const begin = 2 * FRAME_HEADER_BYTES + 6;
+    for (let from = begin; from < good.length; from += 1) {
+      for (const to of [from + 1, from + 7, good.length]) {
+        writeFileSync(path, Uint8Array.from(good).fill(0, from, to));
+        const kept = await contentOf(path);
+        expect(["one", "two", "three", "four", "five"].slice(0, kept.length)).toEqual(kept);
+        expect(kept.length).toBeGreaterThanOrEqual(2);
+      }
+    }
+  });
+
+  it("is damage as soon as a later append is whole behind it", async () => {
+    const path = join(folder, "a.log");
+    const { log } = await openFrameLog(path, true);
+    await log.append(["one", "two", "three"].map(formatUtf8));
+    await log.append(["four"].map(formatUtf8));
+    await log.close();
+    const good = new Uint8Array(readFileSync(path));
+    const end = good.length - FRAME_HEADER_BYTES - 4;
+    for (let at = 0; at < end; at += 1) {
+      writeFileSync(path, Uint8Array.from(good).fill(0, at, end));
+      if (good.subarray(at, end).every((byte) => byte === 0)) continue;
+      await expect(contentOf(path)).rejects.toMatchObject({ code: "ERR_STREAM_FILE" });
+    }
+  });
+});
+
+async function over(dataDir: string): Promise<GatewayRun> {
+  if (bench === undefined) throw new Error("no bench");
+  const { gatewayOptions, config } = bench;
+  return openRun({ ...gatewayOptions, config: { ...config, data_dir: dataDir } });
+}
+
+async function opened(streamFolder: string, from: number) {
+  const found = await openStreamLog({ folder: streamFolder, isDurable: false, from });
+  await found.log.close();
+  return found;
+}
+
+async function contentOf(path: string): Promise<readonly string[]> {
+  const { log, payloads } = await openFrameLog(path, false);
+  await log.close();
+  return payloads.map(parseUtf8);
+}
+
+describe("a stream that is closed at a stop", () => {
+  const closing = { config: { close_stream: true } };
+
+  it("takes nothing behind its close", async () => {
+    bench = makeGatewayBench(ledger.url, closing);
+    const run = await bench.open();
+    const whole = await run.pipeline.decide(callOf("echo", { message: "out" }));
+    await run.close();
+    const receipts = await readStream(bench.folder, run.status().stream);
+    // The call has no outcome yet: the stream stays open for the next run to end it.
+    expect(receipts.at(-1)?.kind).toBe("session-seal");
+    expect(whole.action).toBe("forward");
+    const second = await bench.open();
+    await second.close();
+    const ended = await readStream(bench.folder, run.status().stream);
+    expect(ofKind(ended, "outcome").map(({ outcome }) => outcome.status)).toEqual(["unknown"]);
+    expect(ended.at(-1)?.kind).toBe("stream-close");
+  });
+});
