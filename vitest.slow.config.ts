@@ -7,6 +7,7 @@ export const SWEPT: readonly string[] = [
   "test/api/follower.test.ts",
   "test/kernel/bundle.test.ts",
   "test/kernel/cose-receipt.test.ts",
+  "test/kernel/receipt-scan.test.ts",
   "test/kernel/receipt.test.ts",
   "test/kernel/subtree-proof.test.ts",
   "test/ledger/fsck.test.ts",
@@ -21,6 +22,7 @@ export const SWEPT: readonly string[] = [
 export const LONG: readonly string[] = [
   "test/gateway/pipeline-disk.test.ts",
   "test/ledger/admission-restart.test.ts",
+  "test/ledger/background-checks.test.ts",
   "test/ledger/backup.test.ts",
   "test/ledger/fsck.test.ts",
   "test/ledger/fsck-forms.test.ts",

@@ -18,6 +18,8 @@ import {
   string,
 } from "../kernel/shape.ts";
 import { MAX_POLICY_CHARACTERS, parseWitnessPolicy } from "../kernel/witness-policy.ts";
+import { type QuotaConfig, quotaConfigShape } from "./admission/quota.ts";
+import type { BacklogLimits } from "./checks/backlog.ts";
 import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
 import { type TraceConfig, traceConfigShape } from "./trace/config.ts";
 
@@ -59,6 +61,10 @@ export type LedgerConfig = {
   readonly publish_without_quorum_after_seconds?: number;
   /** Time that a promise gives the log until a quorum has seen an entry. Default 3600. */
   readonly promise_seconds?: number;
+  /** Receipts of segments that may wait to be checked in the background. Default 1,048,576 entries or 2 GiB. */
+  readonly check_backlog?: BacklogLimits;
+  /** Most receipts and bytes a second, of each stream and of the log. Default: none. */
+  readonly quota?: QuotaConfig;
   /** Logs of receipts only: registers COSE statements and answers with COSE receipts. Default: it does not. */
   readonly scitt?: ScittConfig;
   /** Logs of receipts only: takes trust records and revocations. Default: it does not. */
@@ -73,6 +79,7 @@ export const LEDGER_DEFAULTS = {
   witnessMs: 1000,
   witnessTimeoutMs: 2000,
   promiseSeconds: 3600,
+  checkBacklog: { entries: 1_048_576, bytes: 2_147_483_648 },
 } as const;
 
 const path = string({ pattern: /^[^\0]+$/, maxLength: 4096, description: "a path" });
@@ -108,6 +115,10 @@ const logMembers: Members<Omit<ConfigFile, "listen">> = {
   witness_timeout_ms: optional(integer({ min: 10, max: 60_000 })),
   publish_without_quorum_after_seconds: optional(integer({ min: 1, max: 31_536_000 })),
   promise_seconds: optional(integer({ min: 60, max: 604_800 })),
+  check_backlog: optional(
+    object<BacklogLimits>({ entries: integer({ min: 1, max: 1e9 }), bytes: integer({ min: 1, max: 1e12 }) }),
+  ),
+  quota: optional(quotaConfigShape),
   scitt: optional(scittConfigShape),
   trace: optional(traceConfigShape),
 };

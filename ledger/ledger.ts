@@ -22,6 +22,8 @@ import { askWitnesses, FIRST_ROUND_MS } from "./checkpoint/first-round.ts";
 import { LogProofs } from "./checkpoint/log-proofs.ts";
 import { type PublishedCheckpoints, Publisher } from "./checkpoint/publisher.ts";
 import { type CheckpointSigner, makeInlineSigner, makeWorkerSigner } from "./checkpoint/signing.ts";
+import type { ReceiptChecks } from "./checks/receipt-checks.ts";
+import { type Checking, openChecks } from "./checks/start.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
 import { checkGenesis, type LogIdentity } from "./genesis.ts";
 import { Halt } from "./halt.ts";
@@ -50,6 +52,8 @@ const WAL_FILE_BYTES = 32 * 1024 * 1024;
 /** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
 const REFRESH_SECONDS = 1800n;
 const RETIRE_MS = 1000;
+/** What was checked since is checked again after a crash. */
+const RECORD_CHECKED_MS = 1000;
 /** Raw entries are only hashed; they add no rows. */
 const NO_REPLAY: EntryReplay = { load: () => Promise.resolve(), replay: () => [] };
 const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
@@ -65,6 +69,7 @@ export interface Ledger {
   readonly publisher: PublishedCheckpoints;
   readonly proofs: LogProofs;
   readonly promises: PromiseDesk;
+  readonly checking: Checking;
   readonly metrics: Metrics;
   readonly genesis: Genesis;
   readonly policy: WitnessPolicy;
@@ -111,9 +116,10 @@ async function assemble(
   halt.onTrip((fault) =>
     options.logger.error({ err: fault }, "the ledger halted: it admits and signs nothing any more"),
   );
+  const store = wrapIndex(await openLevelIndex(options.config.data_dir));
   const log = await openLog({
     disk,
-    store: wrapIndex(await openLevelIndex(options.config.data_dir)),
+    store,
     replay: options.config.log_kind === "receipts" ? replayBoth(streams, traces) : NO_REPLAY,
     logKeys: signer.keys,
     wal: { fileBytes: options.walFileBytes ?? WAL_FILE_BYTES },
@@ -125,6 +131,8 @@ async function assemble(
   closers.unshift(log.close);
   await askFirst(options, policy, log, signer);
   const genesis = await readGenesis(log, options, signer, clock);
+  const checking = await openChecks({ options, log, store, streams, halt });
+  closers.unshift(checking.close);
   const publisher = new Publisher(disk, log.published, log.unwitnessed);
   const checkpointer = new Checkpointer({
     origin: options.config.origin,
@@ -139,10 +147,13 @@ async function assemble(
   const cosigning = makeCosigning({ options, policy, clock, log, halt, metrics, publisher, checkpointer });
   const proofs = new LogProofs({ tree: log.tree, index: log.index, checkpointer, publisher });
   const promises = makePromises(options, clock, metrics);
-  const pulse = startPulse(options, { log, checkpointer, cosigning });
+  const pulse = startPulse(options, { log, checkpointer, cosigning, checks: checking.checks });
   let isClosing = false;
-  const status = (): LedgerStatus => readStatus({ log, checkpointer, publisher, cosigning, clock, halt }, isClosing);
-  metrics.watch(sourcesOf(status, log));
+  const status = (): LedgerStatus => {
+    const { checks } = checking;
+    return readStatus({ log, checkpointer, publisher, cosigning, clock, halt, checks }, isClosing);
+  };
+  metrics.watch(sourcesOf(status, log, checking));
   const close = async (): Promise<void> => {
     if (isClosing) return;
     isClosing = true;
@@ -151,8 +162,8 @@ async function assemble(
     for (const each of closers) await each();
   };
   const forks = new ForkBook({ disk, tree: log.tree, streams, found: log.conflicts });
-  const shown = { log, streams, forks, traces, checkpointer, publisher, proofs, promises };
-  return { ...shown, clock, metrics, genesis, policy, status, close };
+  const served = { checkpointer, publisher, proofs, promises, checking, metrics, status };
+  return { log, streams, forks, traces, clock, genesis, policy, ...served, close };
 }
 
 /** The two signers of the log, under its name. */
@@ -256,13 +267,19 @@ function makeCosigning(inputs: CosigningInputs): Cosigning {
 /** The rhythm of a ledger: checkpoints, rounds of cosigning, retirement of write-ahead files. */
 function startPulse(
   { config }: LedgerOptions,
-  parts: { readonly log: Log; readonly checkpointer: Checkpointer; readonly cosigning: Cosigning },
+  parts: {
+    readonly log: Log;
+    readonly checkpointer: Checkpointer;
+    readonly cosigning: Cosigning;
+    readonly checks: ReceiptChecks | undefined;
+  },
 ): { readonly finish: () => Promise<void> } {
-  const { log, checkpointer, cosigning } = parts;
+  const { log, checkpointer, cosigning, checks } = parts;
   const periodics = [
     new Periodic(config.checkpoint_ms ?? LEDGER_DEFAULTS.checkpointMs, () => checkpointer.tick()),
     new Periodic(config.witness_ms ?? LEDGER_DEFAULTS.witnessMs, () => cosigning.tick()),
     new Periodic(RETIRE_MS, () => log.retire()),
+    new Periodic(RECORD_CHECKED_MS, async () => checks?.record()),
   ];
   for (const periodic of periodics) periodic.start();
   const finish = async (): Promise<void> => {
@@ -284,10 +301,11 @@ interface StatusInputs {
   readonly cosigning: Cosigning;
   readonly clock: Clock;
   readonly halt: Halt;
+  readonly checks: ReceiptChecks | undefined;
 }
 
 function readStatus(
-  { log, checkpointer, publisher, cosigning, clock, halt }: StatusInputs,
+  { log, checkpointer, publisher, cosigning, clock, halt, checks }: StatusInputs,
   isClosing: boolean,
 ): LedgerStatus {
   const metAt = publisher.published?.metAtSeconds;
@@ -295,6 +313,7 @@ function readStatus(
   return {
     ready: fault === undefined && !isClosing,
     size: Number(log.tree.size),
+    checked_size: Number(checks?.checkedSize ?? log.tree.size),
     logged_size: Number(checkpointer.logged?.size ?? 0n),
     published_size: Number(publisher.published?.size ?? 0n),
     quorum_age_seconds: metAt === undefined ? null : Math.floor(clock.nowMs() / 1000) - Number(metAt),
@@ -305,8 +324,11 @@ function readStatus(
   };
 }
 
-function sourcesOf(status: () => LedgerStatus, log: Log): MetricSources {
+function sourcesOf(status: () => LedgerStatus, log: Log, { checks, findings }: Checking): MetricSources {
   return {
+    uncheckedEntries: () => status().size - status().checked_size,
+    uncheckedBytes: () => checks?.waiting.bytes ?? 0,
+    findings: () => findings?.count ?? 0,
     size: () => status().size,
     loggedSize: () => status().logged_size,
     publishedSize: () => status().published_size,

@@ -1,10 +1,13 @@
 /** Everything that is served of one log, whatever prefix its paths have. */
 
+import type { Checks } from "./admission/admit.ts";
+import { Quota } from "./admission/quota.ts";
 import { appendRaw } from "./admission/raw.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
 import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
 import { makeTokenCheck, makeTokenMemory } from "./http/auth.ts";
 import { evidenceRoutes } from "./http/evidence-routes.ts";
+import { findingRoutes } from "./http/finding-routes.ts";
 import { operationsRoutes } from "./http/operations-routes.ts";
 import { proofRoutes } from "./http/proof-routes.ts";
 import { readRoutes } from "./http/read-routes.ts";
@@ -18,16 +21,27 @@ import { makeScitt } from "./scitt/start.ts";
 import { traceRoutes } from "./trace/routes.ts";
 import { makeTrace } from "./trace/start.ts";
 
+/** Told of faults that are our own. */
 type OnFault = (error: unknown) => void;
 
-/**
- * The requests of one log, and how they are counted.
- *
- * @param onFault  told of faults that are our own
- */
-export function logRoutes(options: LedgerOptions, ledger: Ledger, onFault: OnFault): readonly Routes[] {
+/** What the routes of a log share with those of the others. */
+export interface ServerParts {
+  /** Aborted when the service stops. */
+  readonly stopping: AbortSignal;
+  readonly onFault: OnFault;
+}
+
+/** A raw log refuses receipts before it would come to these. */
+const NO_CHECKS: Checks = { requireRoom: () => undefined, expect: () => undefined, wake: () => undefined };
+
+/** The requests of one log. */
+export function logRoutes(
+  options: LedgerOptions,
+  ledger: Ledger,
+  { stopping, onFault }: ServerParts,
+): readonly Routes[] {
   const { config } = options;
-  const { log, checkpointer, publisher, proofs, promises, metrics, status, streams, forks } = ledger;
+  const { log, checkpointer, publisher, proofs, promises, metrics, status, streams, forks, clock, checking } = ledger;
   const checkSubmit = makeTokenCheck([options.submitToken]);
   const checkReader = makeTokenCheck(options.readerTokens);
   const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
@@ -51,14 +65,24 @@ export function logRoutes(options: LedgerOptions, ledger: Ledger, onFault: OnFau
       origin: config.origin,
       kind: config.log_kind,
       admission: config.admission,
-      admit: { ...log, streams, onConflict: () => metrics.countConflict(), onKept: (receipt) => forks.add(receipt) },
+      admit: {
+        ...log,
+        streams,
+        onConflict: () => metrics.countConflict(),
+        onKept: (receipt) => forks.add(receipt),
+        checks: checking.checks ?? NO_CHECKS,
+      },
       promises,
+      quota: new Quota(config.quota ?? {}, () => clock.nowMs()),
+      stopping,
+      onFault,
       checkSubmit,
       checkEither,
     }),
     evidenceRoutes({ forks, streams, checkReader: config.readers === "public" ? undefined : checkReader }),
     scittRoutes(makeScitt(options, ledger), onFault),
     traceRoutes(makeTrace(options, ledger)),
+    findingRoutes(checking.findings, status),
     operationsRoutes(status, metrics),
   ];
 }
@@ -84,14 +108,16 @@ export function logFront(prefix: string, options: LedgerOptions, ledger: Ledger,
 
 /** What anybody may know of the log: its identity, how to check it, how far it is. */
 function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
-  const { published_size, size, degraded, witnesses } = ledger.status();
+  const { published_size, size, checked_size, degraded, witnesses } = ledger.status();
   return {
     origin: config.origin,
     log_kind: config.log_kind,
     keys: ledger.genesis.keys,
     witness_policy: config.witness_policy,
     readers: config.readers,
+    submission: config.log_kind === "receipts" ? ["receipt", "segment", "stream"] : ["raw"],
     size,
+    checked_size,
     published_size,
     degraded,
     witnesses,

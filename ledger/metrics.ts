@@ -9,6 +9,9 @@ export interface MetricSources {
   readonly loggedSize: () => number;
   readonly publishedSize: () => number;
   readonly queuedEntries: () => number;
+  readonly uncheckedEntries: () => number;
+  readonly uncheckedBytes: () => number;
+  readonly findings: () => number;
   readonly quorumAgeSeconds: () => number | null;
   readonly isHalted: () => boolean;
   /** True while the checkpoint that is served has no quorum. */
@@ -81,6 +84,13 @@ export class Metrics {
     this.#gauge("ledger_logged_size", "Size of the newest signed checkpoint", sources.loggedSize);
     this.#gauge("ledger_published_size", "Size of the newest witnessed checkpoint", sources.publishedSize);
     this.#gauge("ledger_queued_entries", "Entries that wait for a batch", sources.queuedEntries);
+    this.#gauge(
+      "ledger_unchecked_entries",
+      "Size of the tree less what the background checks read",
+      sources.uncheckedEntries,
+    );
+    this.#gauge("ledger_unchecked_bytes", "Bytes admitted in this run that wait to be checked", sources.uncheckedBytes);
+    this.#gauge("ledger_findings", "False receipts in the log that the background checks found", sources.findings);
     this.#gauge("ledger_quorum_age_seconds", "Time since a quorum was met; -1 before the first", () => {
       return sources.quorumAgeSeconds() ?? -1;
     });

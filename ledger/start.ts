@@ -5,6 +5,7 @@ import { StoreError } from "../kernel/errors.ts";
 import { LEDGER_DEFAULTS, type Listen } from "./config.ts";
 import { manyLogsRoutes } from "./http/many-logs-routes.ts";
 import { type Front, makeServer, type Routes, withPrefix } from "./http/server.ts";
+import { watchSilent } from "./http/silent-connections.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { logFront, logRoutes } from "./log-routes.ts";
 import type { LedgerOptions, LedgersOptions } from "./options.ts";
@@ -73,8 +74,14 @@ async function openAll(
 /** @param shared  routes that are of no single log */
 async function serve(serving: Serving, logs: readonly OpenLog[], shared: readonly Routes[]): Promise<RunningService> {
   const ledgers = logs.map(({ ledger }) => ledger);
-  const server = buildServer(serving.logger, logs, shared);
-  const close = (): Promise<void> => closeAll(server, ledgers, serving.closeGraceMs);
+  const stopping = new AbortController();
+  const server = buildServer(serving.logger, logs, shared, stopping.signal);
+  const closeSilent = watchSilent(server.server);
+  const close = (): Promise<void> => {
+    stopping.abort();
+    closeSilent();
+    return closeAll(server, ledgers, serving.closeGraceMs);
+  };
   try {
     const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = serving.listen;
     const url = await listenOn(server, host, port);
@@ -98,7 +105,8 @@ async function listenOn(server: FastifyInstance, host: string, port: number): Pr
 }
 
 /**
- * The order matters: requests in flight are answered before the logs close, and proofs that wait are let go. A body that
+ * The order matters: submission streams were told to end; requests in flight are answered before the logs close, and
+ * proofs that wait are let go. A body that
  * is still not there after the grace time is cut off: nothing of it was acknowledged. A log that cannot close keeps none of
  * the others open.
  */
@@ -115,12 +123,17 @@ async function closeAll(server: FastifyInstance, ledgers: readonly Ledger[], gra
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
-function buildServer(logger: Logger, logs: readonly OpenLog[], shared: readonly Routes[]): FastifyInstance {
+function buildServer(
+  logger: Logger,
+  logs: readonly OpenLog[],
+  shared: readonly Routes[],
+  stopping: AbortSignal,
+): FastifyInstance {
   const fronts: Front[] = [];
   const groups: Routes[] = [...shared];
   for (const { prefix, options, ledger } of logs) {
     const onFault = (error: unknown): void => options.logger.error({ err: error }, "a request failed");
-    groups.push(withPrefix(prefix, logRoutes(options, ledger, onFault)));
+    groups.push(withPrefix(prefix, logRoutes(options, ledger, { stopping, onFault })));
     fronts.push(logFront(prefix, options, ledger, onFault));
   }
   const front: Front = (ordinary) => fronts.reduce((inner, each) => each(inner), ordinary);

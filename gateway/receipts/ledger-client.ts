@@ -1,14 +1,17 @@
 /**
- * The ledger, as a gateway sees it (docs/ledger.md): registration, segments, the tip of a stream, log proofs. Answers are
+ * The ledger, as a gateway sees it (docs/ledger.md): registration, segments, the tip of a stream, log proofs. Segments go
+ * over one long request if the ledger offers that, and one by one if not. Answers are
  * read strictly and bounded; what is not an answer of the interface is a StoreError that may be tried again.
  */
 
 import { concatAll } from "../../kernel/bytes.ts";
+import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { FormatError, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { type BatchPromise, readBatchPromise } from "../../kernel/promise.ts";
 import { array, json, mapped, readShape, type Shape } from "../../kernel/shape.ts";
+import { LedgerStream } from "./ledger-stream.ts";
 
 /** A stream's tip, as the ledger has it. */
 export interface LedgerTip {
@@ -45,6 +48,8 @@ export interface LedgerClient {
   readonly logProof: (leaf: string, waitMs: number) => Promise<string | undefined>;
   /** A hash tile by its path. @throws {StoreError} ERR_LEDGER_ANSWER */
   readonly tile: (path: string) => Promise<Uint8Array>;
+  /** Ends the long request, if one is open. */
+  readonly close: () => void;
 }
 
 /** Where the ledger is, and with what it is called. */
@@ -59,6 +64,13 @@ export interface LedgerClientOptions {
 
 const REQUEST_LIMIT_MS = 10_000;
 const RETRY_MS = 1_000;
+/** Refusals of a line that a plain request would answer with 429 or 503. */
+const LATER: ReadonlySet<string> = new Set<ErrorCode>([
+  "ERR_CHECK_BACKLOG",
+  "ERR_LEDGER_STOPPED",
+  "ERR_QUEUE_FULL",
+  "ERR_QUOTA",
+]);
 const MAX_ANSWER_BYTES = 512 * 1024;
 
 const promisesShape: Shape<readonly BatchPromise[]> = array(mapped(json(), readBatchPromise), { max: 1024 });
@@ -66,9 +78,16 @@ const promisesShape: Shape<readonly BatchPromise[]> = array(mapped(json(), readB
 /** Makes the client. */
 export function makeLedgerClient(options: LedgerClientOptions): LedgerClient {
   const call = (path: string, init: RequestInit, limitMs = REQUEST_LIMIT_MS): Promise<Response> =>
-    options.fetch(`${options.url}${path}`, { ...init, redirect: "error", signal: AbortSignal.timeout(limitMs) });
+    options.fetch(`${options.url}${path}`, {
+      redirect: "error",
+      ...(limitMs === 0 ? {} : { signal: AbortSignal.timeout(limitMs) }),
+      ...init,
+    });
   const token = { authorization: `Bearer ${options.submitToken}` };
+  const segments = new SegmentSender(call, token, options.asksPromises === true ? "?promise=1" : "");
   return {
+    close: () => segments.close(),
+    submit: (segment) => segments.submit(segment),
     tip: async (stream) => {
       const answer = await reaching(() => call(`/streams/${stream}`, { headers: token }));
       const body = await readBody(answer);
@@ -81,12 +100,6 @@ export function makeLedgerClient(options: LedgerClientOptions): LedgerClient {
       const answer = await reaching(() => call("/register", { method: "POST", headers, body: registration }));
       const body = await readBody(answer);
       if (!answer.ok) throw unexpected(answer, codeOf(body, answer));
-    },
-    submit: async (segment) => {
-      const headers = { ...token, "content-type": "application/x-ndjson" };
-      const path = options.asksPromises === true ? "/segments?promise=1" : "/segments";
-      const answer = await reaching(() => call(path, { method: "POST", headers, body: segment }));
-      return readSubmitted(answer, await readBody(answer));
     },
     tile: async (path) => {
       const answer = await reaching(() => call(`/${path}`, {}));
@@ -103,6 +116,57 @@ export function makeLedgerClient(options: LedgerClientOptions): LedgerClient {
   };
 }
 
+type Call = (path: string, init: RequestInit, limitMs?: number) => Promise<Response>;
+
+/** Sends segments in the way that the ledger offers. */
+class SegmentSender {
+  readonly #call: Call;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #query: string;
+  readonly #stream: LedgerStream;
+  #offersStream: boolean | undefined;
+
+  constructor(call: Call, token: Readonly<Record<string, string>>, query: string) {
+    this.#call = call;
+    this.#query = query;
+    const headers = { ...token, "content-type": "application/x-ndjson" };
+    this.#headers = headers;
+    this.#stream = new LedgerStream(
+      (body, signal) => call(`/stream${query}`, { method: "POST", headers, body, duplex: "half", signal }, 0),
+      REQUEST_LIMIT_MS,
+    );
+  }
+
+  async submit(segment: Uint8Array): Promise<Submitted> {
+    this.#offersStream ??= await this.#askForStream();
+    if (!this.#offersStream) return this.#post(segment);
+    const came = await this.#stream.submit(segment);
+    if (came.type === "line") return readLine(came.line);
+    if (came.answer === undefined) throw new StoreError("ERR_LEDGER_ANSWER", "the ledger ended the stream");
+    // Not offered any more, not to us, or not now: the plain request says more.
+    this.#offersStream =
+      came.answer.status === 401 || came.answer.status === 429 || came.answer.status >= 500 ? undefined : false;
+    return this.#post(segment);
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+
+  async #post(segment: Uint8Array): Promise<Submitted> {
+    const answer = await reaching(() =>
+      this.#call(`/segments${this.#query}`, { method: "POST", headers: this.#headers, body: segment }),
+    );
+    return readSubmitted(answer, await readBody(answer));
+  }
+
+  async #askForStream(): Promise<boolean> {
+    const answer = await reaching(() => this.#call("/metadata", {}));
+    const { submission } = await readBody(answer);
+    return Array.isArray(submission) && submission.includes("stream");
+  }
+}
+
 async function reaching(call: () => Promise<Response>): Promise<Response> {
   try {
     return await call();
@@ -112,7 +176,7 @@ async function reaching(call: () => Promise<Response>): Promise<Response> {
 }
 
 function readSubmitted(answer: Response, body: JsonObject): Submitted {
-  if (answer.ok) return readAdmitted(answer, body);
+  if (answer.ok) return { type: "admitted", ...readPlace(body) };
   // A token is mended by the ledger's operator; the receipts are as good as before.
   const isPassing = answer.status === 401 || answer.status === 429 || answer.status >= 500;
   if (isPassing) return { type: "later", afterMs: retryAfterMs(answer) };
@@ -122,18 +186,34 @@ function readSubmitted(answer: Response, body: JsonObject): Submitted {
   return { type: "gap", tip: readTip(memberObject(error, "tip")) };
 }
 
-/** The code of an error answer; only what looks like one enters messages and logs. */
-function codeOf(body: JsonObject, answer: Response): string {
-  const { code } = memberObject(body, "error");
-  return typeof code === "string" && /^[A-Z][A-Z0-9_]{0,63}$/u.test(code) ? code : `HTTP ${answer.status}`;
+/** As `readSubmitted`, of a line of the stream. */
+function readLine(line: JsonObject): Submitted {
+  if (line["error"] === undefined) return { type: "admitted", ...readPlace(line) };
+  const error = memberObject(line, "error");
+  const code = textOfCode(error) ?? "ERR_LEDGER_ANSWER";
+  if (LATER.has(code)) return { type: "later", afterMs: secondsToMs(Number(error["retry_after_seconds"] ?? "")) };
+  return code === "ERR_STREAM_GAP"
+    ? { type: "gap", tip: readTip(memberObject(error, "tip")) }
+    : { type: "refused", code };
 }
 
-function readAdmitted(answer: Response, body: JsonObject): Submitted {
+/** The code of an error answer; only what looks like one enters messages and logs. */
+function codeOf(body: JsonObject, answer: Response): string {
+  return textOfCode(memberObject(body, "error")) ?? `HTTP ${answer.status}`;
+}
+
+function textOfCode({ code }: JsonObject): string | undefined {
+  return typeof code === "string" && /^[A-Z][A-Z0-9_]{0,63}$/u.test(code) ? code : undefined;
+}
+
+function readPlace(body: JsonObject): Omit<Extract<Submitted, { readonly type: "admitted" }>, "type"> {
   const { first_index: first } = body;
   const index = typeof first === "string" || typeof first === "number" ? String(first) : "";
-  if (!/^(?:0|[1-9]\d*)$/u.test(index)) throw unexpected(answer);
+  if (!/^(?:0|[1-9]\d*)$/u.test(index)) {
+    throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's acknowledgement has no first_index");
+  }
   const promises = readPromises(body["promises"] ?? []);
-  return { type: "admitted", firstIndex: BigInt(index), tip: readTip(memberObject(body, "tip")), promises };
+  return { firstIndex: BigInt(index), tip: readTip(memberObject(body, "tip")), promises };
 }
 
 function readPromises(value: JsonValue): readonly BatchPromise[] {
@@ -151,7 +231,10 @@ function memberObject(body: JsonObject, member: string): JsonObject {
 }
 
 function retryAfterMs(answer: Response): number {
-  const seconds = Number(answer.headers.get("retry-after") ?? "");
+  return secondsToMs(Number(answer.headers.get("retry-after") ?? ""));
+}
+
+function secondsToMs(seconds: number): number {
   return Number.isInteger(seconds) && seconds > 0 && seconds <= 60 ? seconds * 1000 : RETRY_MS;
 }
 

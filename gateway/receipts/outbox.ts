@@ -168,6 +168,7 @@ class SegmentOutbox implements Outbox {
     this.#stopping.abort();
     this.#wake();
     await this.#running;
+    this.#options.client.close();
   }
 
   get #isStopping(): boolean {

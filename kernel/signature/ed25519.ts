@@ -32,6 +32,7 @@ export function verifierOfCheckedKey(publicKey: Uint8Array): Verifier {
   return (message, signature) => !hasIdentityR(signature) && verify(message, signature);
 }
 
-function hasIdentityR(signature: Uint8Array): boolean {
+/** True for a signature whose R is the neutral point: it is refused whatever a primitive says. */
+export function hasIdentityR(signature: Uint8Array): boolean {
   return signature[0] === 1 && equalBytes(signature.subarray(0, 32), IDENTITY);
 }

@@ -29,8 +29,12 @@ export type Signature = {
 /** A body and the signatures over it. */
 export type Signed<T> = T & { readonly signatures: readonly Signature[] };
 
-/** Checks that an envelope is signed by the one key it was made for. */
-export type EnvelopeChecker = (envelope: JsonObject) => void;
+/**
+ * Checks that an envelope is signed by the one key it was made for.
+ *
+ * @param bodyHash  SHA-256(JCS(body)) if it is known; otherwise the body is encoded for it
+ */
+export type EnvelopeChecker = (envelope: JsonObject, bodyHash?: Uint8Array) => void;
 
 const MAX_SIGNATURES = 4;
 const KIND = /^[a-z][a-z0-9-]{0,63}$/;
@@ -67,7 +71,13 @@ export const signaturesShape: Shape<readonly Signature[]> = mapped(
  * @throws {FormatError} as canonicalBytes
  */
 export function signingInput(kind: string, alg: Alg, body: JsonObject): Uint8Array {
-  return inputOf(kind, alg, bodyDigest(body));
+  return signedInput(kind, alg, bodyDigest(body));
+}
+
+/** As `signingInput`, with SHA-256(JCS(body)) at hand. */
+export function signedInput(kind: string, alg: Alg, bodyHash: Uint8Array): Uint8Array {
+  invariant(isKind(kind), "signingInput: kind");
+  return concat(formatUtf8(`countersign/${kind}/v1\n${alg}\n`), bodyHash);
 }
 
 /**
@@ -84,7 +94,7 @@ export function signEnvelope<T extends JsonObject & { readonly kind: string }>(
   invariant(kids.size === signers.length && kids.size >= 1 && kids.size <= MAX_SIGNATURES, "signEnvelope: signers");
   const digest = bodyDigest(body);
   const signatures = signers.map(({ publicKey: { alg, kid }, sign }): Signature => {
-    return { alg, kid, sig: formatBase64(sign(inputOf(body.kind, alg, digest))) };
+    return { alg, kid, sig: formatBase64(sign(signedInput(body.kind, alg, digest))) };
   });
   return { ...body, signatures };
 }
@@ -102,20 +112,21 @@ export function checkSignedBy(envelope: JsonObject, key: PublicKey): void {
 /** `checkSignedBy` with the key imported once. */
 export function makeEnvelopeChecker(key: PublicKey): EnvelopeChecker {
   const verify = createVerifier(key);
-  return (envelope) => checkEnvelope(envelope, key, verify);
+  return (envelope, bodyHash) => checkEnvelope(envelope, key, verify, bodyHash);
 }
 
 function signatureOf(alg: Alg): Shape<Signature> {
   return object<Signature>({ alg: literal(alg), kid: kidShape, sig: base64(SIGNATURE_BYTES[alg]) });
 }
 
-function checkEnvelope(envelope: JsonObject, key: PublicKey, verify: Verifier): void {
+function checkEnvelope(envelope: JsonObject, key: PublicKey, verify: Verifier, bodyHash?: Uint8Array): void {
   const { kind, signatures } = envelope;
   if (typeof kind !== "string" || !isKind(kind)) throw new FormatError("ERR_SHAPE", "kind: want the kind of an object");
   const signature = findSignature(signatures ?? null, key.kid);
   if (signature === undefined) throw new CheckError("ERR_SIGNATURE_MISSING", `no signature by the key ${key.kid}`);
   const isValid =
-    signature.alg === key.alg && verify(inputOf(kind, key.alg, bodyDigest(envelope)), parseBase64(signature.sig));
+    signature.alg === key.alg &&
+    verify(signedInput(kind, key.alg, bodyHash ?? bodyDigest(envelope)), parseBase64(signature.sig));
   if (!isValid) throw new CheckError("ERR_SIGNATURE_INVALID", `the signature by the key ${key.kid} does not hold`);
 }
 
@@ -126,11 +137,6 @@ function findSignature(signatures: JsonValue, kid: Kid): Signature | undefined {
 function bodyDigest(envelope: JsonObject): Uint8Array {
   const { signatures: _, ...body } = envelope;
   return sha256(canonicalBytes(body));
-}
-
-function inputOf(kind: string, alg: Alg, digest: Uint8Array): Uint8Array {
-  invariant(isKind(kind), "signingInput: kind");
-  return concat(formatUtf8(`countersign/${kind}/v1\n${alg}\n`), digest);
 }
 
 function isKind(kind: string): boolean {

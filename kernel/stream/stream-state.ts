@@ -63,10 +63,11 @@ export function nextStreamState(
 /**
  * Checks the one signature of a receipt after the first.
  *
+ * @param bodyHash  SHA-256(JCS(body)) if it is known; it saves encoding the body
  * @throws {CheckError} ERR_SIGNATURE_MISSING, ERR_SIGNATURE_INVALID
  */
-export function checkReceiptSignature(keys: StreamKeys, receipt: StreamReceipt): void {
-  checkerOf(keys.receipt)(receipt);
+export function checkReceiptSignature(keys: StreamKeys, receipt: StreamReceipt, bodyHash?: Uint8Array): void {
+  checkerOf(keys.receipt)(receipt, bodyHash);
 }
 
 /**

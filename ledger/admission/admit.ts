@@ -7,20 +7,24 @@
  *     seq taken, by the same body           → the index of that receipt: a second signature is no second statement
  *     seq taken, by another body            → ERR_STREAM_FORK; the refused receipt is kept in the write-ahead log
  *
- * A submission is admitted whole or not at all.
+ * A submission is admitted whole or not at all. A segment that begins right at its stream's tip is admitted by its signature
+ * and the places that its receipts claim; they are read in the background. Any other segment is read as a whole first.
  */
 
 import { equalBytes } from "../../kernel/bytes.ts";
-import { CheckError, invariant } from "../../kernel/errors.ts";
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
-import { parseReceipt, receiptBodyHash } from "../../kernel/receipt/receipt.ts";
+import { CheckError, invariant, isCodedError } from "../../kernel/errors.ts";
+import { formatHex, parseHex } from "../../kernel/hex.ts";
+import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import { parseReceipt, receiptBodyHash, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
+import { segmentRow } from "../checks/check-rows.ts";
 import type { LeafRun } from "../promise/promise-desk.ts";
 import type { Known, LeafIndex } from "../sequence/entry-index.ts";
 import type { Decision, Flush, Sequencer } from "../sequence/sequencer.ts";
 import type { Tree } from "../tree/tree.ts";
-import type { Candidate, Submission } from "./candidates.ts";
+import { type Candidate, type ClaimedSegment, readMembers, type Submission } from "./candidates.ts";
 import { Refusal } from "./refusal.ts";
+import { scanEntry } from "./scan-entry.ts";
 import type { ShownTip, StreamAccount } from "./stream-account.ts";
 import { receiptRows, type StreamBook } from "./stream-book.ts";
 
@@ -34,12 +38,25 @@ export interface AdmitParts {
   readonly onConflict: () => void;
   /** Told of a refused receipt once it is kept, durably. */
   readonly onKept?: (receipt: Uint8Array) => void;
+  /** Takes what is admitted without having been read. */
+  readonly checks: Checks;
+}
+
+/** The background check of receipts. */
+export interface Checks {
+  /** @throws {StoreError} ERR_CHECK_BACKLOG while too much waits */
+  readonly requireRoom: () => void;
+  /** Takes a run of new receipts at its index, in the order of the log; it is read once it is durable. */
+  readonly expect: (run: { readonly firstIndex: bigint; readonly count: number; readonly bytes: number }) => void;
+  /** Told that something expected is durable. */
+  readonly wake: () => void;
 }
 
 /** Where a submission is. */
 export interface Admitted {
   /** Index of its first receipt; a receipt of a submission that was new as a whole stands right behind the one before. */
   readonly firstIndex: bigint;
+  /** The leaf there: that of the receipt as it is in the log, whatever signature it was submitted with. */
   readonly leaf: LeafHash;
   readonly count: number;
   readonly tip: ShownTip;
@@ -65,27 +82,112 @@ type Outcome =
  */
 export async function admit(parts: AdmitParts, submission: Submission): Promise<Admitted> {
   // Receipts that are in the log with the same body and another signature, by candidate.
-  const resigned = new Map<Candidate, bigint>();
+  const resigned = new Map<Candidate, LoggedLeaf>();
   for (;;) {
     const outcome = await parts.sequencer.submit<Outcome>({
       entries: submission.candidates,
-      decide: (known, next) =>
-        decide(submission, { known, placeOf: (candidate) => known(candidate.leaf) ?? resigned.get(candidate) }, next),
+      decide: (known, next) => decide(submission, { known, resigned }, next),
     });
     if (outcome.kind === "admitted") return outcome.admitted;
     // The receipt that has this seq is durable now, so it can be read.
-    const index = await findSame(parts, submission.account, outcome.by);
-    if (index === undefined) return refuseFork(parts, submission.account, outcome.by);
-    resigned.set(outcome.by, index);
+    const same = await findSame(parts, submission.account, outcome.by);
+    if (same === undefined) return refuseFork(parts, submission.account, outcome.by);
+    resigned.set(outcome.by, same);
   }
 }
 
-type Place = (candidate: Candidate) => bigint | undefined;
+/** What became of a segment that was to continue its stream: `apart` if it does not, or holds what the log has already. */
+export type Continued = { readonly kind: "admitted"; readonly admitted: Admitted } | { readonly kind: "apart" };
+
+/**
+ * Admits a segment; resolves once it is durable.
+ *
+ * @param origin  of the log
+ * @throws as `continueStream`; if it does not continue its stream, as `readMembers` and `admit`
+ */
+export async function admitSegment(parts: AdmitParts, claimed: ClaimedSegment, origin: string): Promise<Admitted> {
+  return finishSegment(parts, claimed, origin, await continueStream(parts, claimed));
+}
+
+/** The second half of `admitSegment`: reads a segment that stands apart, and admits it as far as it is new. */
+export async function finishSegment(
+  parts: AdmitParts,
+  claimed: ClaimedSegment,
+  origin: string,
+  outcome: Continued,
+): Promise<Admitted> {
+  if (outcome.kind === "admitted") return outcome.admitted;
+  return admit(parts, await readMembers(claimed, origin));
+}
+
+/**
+ * Admits a segment if it begins right at the stream's tip; resolves once it is durable. The first of a stream never does:
+ * its open receipt says where the stream is at home.
+ *
+ * @throws {StoreError} ERR_CHECK_BACKLOG, ERR_QUEUE_FULL, ERR_LEDGER_STOPPED
+ */
+export function continueStream(parts: AdmitParts, claimed: ClaimedSegment): Promise<Continued> {
+  const { entries, segment } = claimed;
+  if (segment.first_seq === 0) return Promise.resolve({ kind: "apart" });
+  parts.checks.requireRoom();
+  return parts.sequencer.submit<Continued>({
+    entries,
+    decide: (known, next) => decideContinuation(parts, claimed, (leaf) => known(leaf) !== undefined, next),
+  });
+}
+
+function decideContinuation(
+  { checks }: AdmitParts,
+  { account, segment, entries, envelope, closes }: ClaimedSegment,
+  isKnown: (leaf: LeafHash) => boolean,
+  next: bigint,
+): Decision<Continued> {
+  const { newest } = account;
+  const [first] = entries;
+  const isNext = newest?.nextSeq === segment.first_seq && formatHex(newest.last) === segment.prev && !newest.closed;
+  // Equal bytes have one seq, so that a segment whose receipts have each their own holds none twice.
+  if (newest === undefined || first === undefined || !isNext || entries.some(({ leaf }) => isKnown(leaf))) {
+    return { entries: [], settle: () => ({ kind: "apart" }) };
+  }
+  const state = {
+    ...newest,
+    nextSeq: newest.nextSeq + entries.length,
+    last: parseHex(segment.last, 32),
+    closed: closes,
+  };
+  account.decide(state);
+  const bytes = entries.reduce((total, entry) => total + entry.bytes.length, 0);
+  checks.expect({ firstIndex: next, count: entries.length, bytes });
+  return {
+    entries,
+    beside: [{ kind: "segment", bytes: envelope }],
+    rows: [...receiptRows(state, segment.first_seq, next), segmentRow(next, envelope)],
+    settle: (flush) => {
+      account.show(state);
+      checks.wake();
+      const place = { firstIndex: next, leaf: first.leaf, count: entries.length };
+      const runs = [{ firstIndex: next, leaves: entries.map(({ leaf }) => leaf) }];
+      return { kind: "admitted", admitted: { ...place, runs, flush, tip: account.tip() } };
+    },
+  };
+}
+
+/** A leaf of the log. */
+interface LoggedLeaf {
+  readonly index: bigint;
+  readonly leaf: LeafHash;
+}
 
 /** What the log has: by leaf, and by receipt, whose bytes there may be signed another time. */
 interface Places {
   readonly known: Known;
-  readonly placeOf: Place;
+  readonly resigned: ReadonlyMap<Candidate, LoggedLeaf>;
+}
+
+/** Where the log has what a candidate says. */
+function placeOf({ known, resigned }: Places, candidate: Candidate): LoggedLeaf | undefined {
+  const index = known(candidate.leaf);
+  return index === undefined ? resigned.get(candidate) : { index, leaf: candidate.leaf };
 }
 
 /** What a submission does to its stream. */
@@ -96,18 +198,18 @@ type Plan =
 
 function decide(submission: Submission, places: Places, next: bigint): Decision<Outcome> {
   const { account } = submission;
-  const plan = planSteps(submission, places.placeOf);
+  const plan = planSteps(submission, places);
   // Refusals are told after the sync as well: the tip in them is durable.
   if (plan.kind === "refused") return { entries: [], settle: () => throwRefusal(plan.error, account) };
   if (plan.kind === "taken") return { entries: [], settle: () => plan };
   return decideAppend(submission, plan.fresh, plan.state, places, next);
 }
 
-function planSteps({ account, candidates }: Submission, placeOf: Place): Plan {
+function planSteps({ account, candidates }: Submission, places: Places): Plan {
   let state = account.newest;
   const fresh: Candidate[] = [];
   for (const candidate of candidates) {
-    if (placeOf(candidate) !== undefined) continue;
+    if (placeOf(places, candidate) !== undefined) continue;
     if (state !== undefined && candidate.receipt.seq < state.nextSeq) return { kind: "taken", by: candidate };
     const step = tryStep(state, candidate);
     if (step instanceof CheckError) return { kind: "refused", error: step };
@@ -121,13 +223,14 @@ function decideAppend(
   { account, candidates, segment }: Submission,
   fresh: readonly Candidate[],
   state: StreamState | undefined,
-  { known, placeOf }: Places,
+  places: Places,
   next: bigint,
 ): Decision<Outcome> {
   const [[first], [firstFresh]] = [candidates, fresh];
   invariant(first !== undefined, "a submission has at least one receipt");
-  const place = { firstIndex: placeOf(first) ?? next, leaf: first.leaf, count: candidates.length };
-  const runs = runsOf(candidates, fresh, known, next);
+  const { index: firstIndex, leaf } = placeOf(places, first) ?? { index: next, leaf: first.leaf };
+  const place = { firstIndex, leaf, count: candidates.length };
+  const runs = runsOf(candidates, fresh, places.known, next);
   const answer = (flush: Flush): Outcome => ({
     kind: "admitted",
     admitted: { ...place, runs, flush, tip: account.tip() },
@@ -137,7 +240,7 @@ function decideAppend(
   return {
     entries: fresh,
     beside: segment === undefined ? [] : [{ kind: "segment", bytes: segment }],
-    rows: receiptRows(state, firstFresh.receipt, next),
+    rows: receiptRows(state, firstFresh.receipt.seq, next),
     settle: (flush) => {
       account.show(state);
       return answer(flush);
@@ -178,18 +281,32 @@ function throwRefusal(error: CheckError, account: StreamAccount): never {
   throw new Refusal(error, { tip: { ...account.tip() } });
 }
 
-/** Index of the logged receipt at the candidate's seq, if it says the same. */
+/** The logged receipt at the candidate's seq, if it says the same. */
 async function findSame(
   { index, streams, tree }: AdmitParts,
   account: StreamAccount,
   candidate: Candidate,
-): Promise<bigint | undefined> {
+): Promise<LoggedLeaf | undefined> {
   await index.flush();
   const place = await streams.indexOf(account.stream, candidate.receipt.seq);
-  const logged = parseReceipt(await tree.readEntry(place));
-  const isThere = logged.stream === account.stream && logged.seq === candidate.receipt.seq;
+  const entry = await tree.readEntry(place);
+  const claim = scanEntry(entry);
+  const isThere = claim?.stream === account.stream && claim.seq === candidate.receipt.seq;
   invariant(isThere, `entry ${place} is not the receipt that the index names`);
-  return equalBytes(receiptBodyHash(logged), receiptBodyHash(candidate.receipt)) ? place : undefined;
+  const logged = tryParse(entry);
+  // What a segment brought in and is no receipt says something else than any receipt.
+  if (logged === undefined || !equalBytes(receiptBodyHash(logged), receiptBodyHash(candidate.receipt)))
+    return undefined;
+  return { index: place, leaf: hashLeaf(entry) };
+}
+
+function tryParse(entry: Uint8Array): StreamReceipt | undefined {
+  try {
+    return parseReceipt(entry);
+  } catch (error) {
+    if (isCodedError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Keeps the refused receipt: with the logged one it proves that the stream's key signed two histories. */

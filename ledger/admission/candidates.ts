@@ -1,17 +1,25 @@
-/** Receipts on their way in: parsed, and their signatures checked, before the sequencer's turn. */
+/**
+ * Receipts on their way in, before the sequencer's turn: single ones parsed and their signatures checked; segments as a
+ * whole, by their own signature and by the places that their receipts claim. What the receipts of a segment say besides is
+ * read in the background (ledger/checks/), or at once where the segment does not simply continue its stream.
+ */
 
 import { setImmediate } from "node:timers/promises";
 import { CheckError, FormatError } from "../../kernel/errors.ts";
-import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import { scanReceipt } from "../../kernel/receipt/scan.ts";
+import { readSignedReceipt, type SignedForm } from "../../kernel/receipt/signed-form.ts";
 import { checkSegment, type ParsedSegment, parseSegment, type Segment } from "../../kernel/segment.ts";
 import { checkSigners } from "../../kernel/stream/stream-keys.ts";
 import { checkReceiptSignature, checkStreamOpen } from "../../kernel/stream/stream-state.ts";
 import type { PendingEntry } from "../sequence/sequencer.ts";
+import { checkSignatureInPool } from "./pooled-signature.ts";
+import { byteText } from "./scan-entry.ts";
 import type { StreamAccount } from "./stream-account.ts";
 import type { StreamBook } from "./stream-book.ts";
 
-/** Signatures that are checked before other work gets the thread: about two milliseconds. */
+/** Receipts that are read before other work gets the thread: about two milliseconds. */
 const CHECKS_A_SLICE = 16;
 
 /** A receipt whose signature holds. */
@@ -27,49 +35,86 @@ export interface Submission {
   readonly segment?: Uint8Array;
 }
 
+/** A segment that its stream's key signed, and whose receipts claim the places that it gives them; they are not parsed. */
+export interface ClaimedSegment {
+  readonly account: StreamAccount;
+  readonly segment: Segment;
+  readonly entries: readonly PendingEntry[];
+  /** Envelope bytes. */
+  readonly envelope: Uint8Array;
+  /** True if the last receipt closes the stream. */
+  readonly closes: boolean;
+}
+
 /**
- * Reads a single receipt.
+ * Reads a single receipt; its signature is checked on the thread pool.
  *
  * @throws {FormatError | CheckError} as `parseReceipt` and `checkReceiptSignature`; ERR_STREAM_UNKNOWN, ERR_STREAM_KEY
  */
-export function readSingle(streams: StreamBook, origin: string, bytes: Uint8Array): Submission {
-  const receipt = parseReceipt(bytes);
-  const account = findAccount(streams, receipt.stream);
-  checkSigned(account, receipt, origin);
-  return { account, candidates: [{ bytes, leaf: hashLeaf(bytes), receipt }] };
+export async function readSingle(streams: StreamBook, origin: string, bytes: Uint8Array): Promise<Submission> {
+  const form = readSignedReceipt(bytes);
+  const account = findAccount(streams, form.receipt.stream);
+  await checkSigned(account, form, origin);
+  return { account, candidates: [{ bytes, leaf: hashLeaf(bytes), receipt: form.receipt }] };
 }
 
 /**
- * Reads a segment: its own signature and root first, then every receipt and its signature.
+ * Reads a segment: its signature and root, and where its receipts say they stand.
  *
- * @throws {FormatError | CheckError} as `parseSegment`, `checkSegment`, `readSingle`; ERR_SEGMENT if a receipt is not the
- *   one that its place in the segment demands
+ * @throws {FormatError | CheckError} as `parseSegment` and `checkSegment`; ERR_STREAM_UNKNOWN; ERR_SEGMENT if a receipt is
+ *   not the one that its place in the segment demands; as `parseReceipt` for one that does not even name a place;
+ *   ERR_STREAM_CLOSED for one behind a close
  */
-export async function readSegment(streams: StreamBook, origin: string, bytes: Uint8Array): Promise<Submission> {
+export function readSegment(streams: StreamBook, origin: string, bytes: Uint8Array): ClaimedSegment {
   const parsed = parseSegment(bytes);
   const account = findAccount(streams, parsed.segment.stream);
   const leaves = checkSegment(parsed, account.keys, origin);
-  const candidates: Candidate[] = [];
-  for (const [i, leaf] of leaves.entries()) {
+  const closes = checkPlaces(parsed, bytes);
+  const entries = leaves.map((leaf, i) => ({ leaf, bytes: parsed.receipts[i] ?? new Uint8Array(0) }));
+  return { account, segment: parsed.segment, entries, envelope: bytes.subarray(0, bytes.indexOf(0x0a)), closes };
+}
+
+/**
+ * Reads every receipt of a segment, as if each had come alone.
+ *
+ * @throws {FormatError | CheckError} as `readSingle`
+ */
+export async function readMembers(claimed: ClaimedSegment, origin: string): Promise<Submission> {
+  const { account, entries, envelope } = claimed;
+  const forms: SignedForm[] = [];
+  for (const [i, { bytes }] of entries.entries()) {
     if (i % CHECKS_A_SLICE === CHECKS_A_SLICE - 1) await setImmediate();
-    const candidate = readMember(parsed, i, leaf);
-    checkSigned(account, candidate.receipt, origin);
-    candidates.push(candidate);
+    forms.push(readSignedReceipt(bytes));
   }
-  return { account, candidates, segment: bytes.subarray(0, bytes.indexOf(0x0a)) };
+  await Promise.all(forms.map((form) => checkSigned(account, form, origin)));
+  const candidates = entries.flatMap((entry, i) => {
+    const form = forms[i];
+    return form === undefined ? [] : [{ ...entry, receipt: form.receipt }];
+  });
+  return { account, candidates, segment: envelope };
 }
 
-function readMember({ segment, receipts }: ParsedSegment, i: number, leaf: LeafHash): Candidate {
-  const bytes = receipts[i] ?? new Uint8Array(0);
-  const receipt = parseReceipt(bytes);
-  checkPlace(segment, i, receipt);
-  return { bytes, leaf, receipt };
-}
-
-function checkPlace(segment: Segment, i: number, receipt: StreamReceipt): void {
-  const isInPlace = receipt.stream === segment.stream && receipt.seq === segment.first_seq + i;
-  if (isInPlace && (i > 0 || receipt.prev === segment.prev)) return;
-  throw new FormatError("ERR_SEGMENT", `receipt ${i} of the segment: want seq ${segment.first_seq + i} of its stream`);
+/** @returns true if the last receipt closes the stream */
+function checkPlaces({ segment, receipts }: ParsedSegment, bytes: Uint8Array): boolean {
+  const text = byteText(bytes);
+  let at = bytes.indexOf(0x0a) + 1;
+  let isClosed = false;
+  for (const [i, receipt] of receipts.entries()) {
+    const place = scanReceipt(text, at, at + receipt.length);
+    at += receipt.length + 1;
+    // One that claims no place is no receipt; its parser says why.
+    if (place === undefined) parseReceipt(receipt);
+    const isInPlace = place?.stream === segment.stream && place.seq === segment.first_seq + i;
+    if (!isInPlace || (i === 0 && place.prev !== segment.prev)) {
+      throw new FormatError(
+        "ERR_SEGMENT",
+        `receipt ${i} of the segment: want seq ${segment.first_seq + i} of its stream`,
+      );
+    }
+    if (isClosed) throw new CheckError("ERR_STREAM_CLOSED", "the segment has receipts behind a close");
+    isClosed = place.kind === "stream-close";
+  }
+  return isClosed;
 }
 
 function findAccount(streams: StreamBook, stream: string): StreamAccount {
@@ -79,10 +124,12 @@ function findAccount(streams: StreamBook, stream: string): StreamAccount {
 }
 
 /** The first receipt is signed by both keys and opens the stream for this log; all others by the receipt key. */
-function checkSigned(account: StreamAccount, receipt: StreamReceipt, origin: string): void {
+async function checkSigned(account: StreamAccount, form: SignedForm, origin: string): Promise<void> {
+  const { receipt } = form;
   if (receipt.kind !== "stream-open") {
     checkSigners(receipt.signatures, [account.keys.receipt]);
-    checkReceiptSignature(account.keys, receipt);
+    if (account.keys.receipt.alg !== "ed25519") checkReceiptSignature(account.keys, receipt, form.bodyHash);
+    else await checkSignatureInPool(account.keys.receipt, receipt, form.bodyHash);
     return;
   }
   const keys = checkStreamOpen(receipt);

@@ -12,11 +12,13 @@ import { classifyEntry } from "../../kernel/entry-kind.ts";
 import { invariant } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
-import { readReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import { parseReceipt, receiptHash } from "../../kernel/receipt/receipt.ts";
+import type { ReceiptPlace } from "../../kernel/receipt/scan.ts";
 import { type CheckedRegistration, readRegistration } from "../../kernel/registration.ts";
 import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
 import type { EntryReplay } from "../recovery/catch-up-index.ts";
 import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
+import { scanEntry } from "./scan-entry.ts";
 import {
   formatRegistrationRow,
   formatTipRow,
@@ -70,19 +72,27 @@ export class StreamBook implements EntryReplay {
     for await (const { key, value } of store.rows("t/", "t0")) this.#accounts.get(key.slice(2))?.restore(value);
   }
 
+  /** Receipts are placed by what they claim, as admission placed them: what else they say is judged by the checks. */
   replay(entry: Uint8Array, index: bigint): readonly IndexRow[] {
+    const place = scanEntry(entry);
+    if (place !== undefined) return this.#replayReceipt(place, entry, index);
     const found = classifyEntry(entry);
-    if (found.form !== "envelope") return [];
-    const { kind, value } = found;
-    if (kind === "registration") return this.#replayRegistration(value, entry, index);
     // Genesis, reservations of names and their like are of no sequence.
-    if (value["stream"] === undefined || value["seq"] === undefined) return [];
-    const receipt = readReceipt(value);
-    const { stream, seq } = receipt;
+    if (found.form !== "envelope" || found.kind !== "registration") return [];
+    return this.#replayRegistration(found.value, entry, index);
+  }
+
+  #replayReceipt({ stream, seq, kind }: ReceiptPlace, entry: Uint8Array, index: bigint): readonly IndexRow[] {
     const account = this.#accounts.get(stream);
     invariant(account !== undefined, `entry ${index} is of a stream that is not registered before it`);
     if (seq < account.nextSeq) return [runRow(stream, seq, index)];
-    const state = nextStreamState(account.newest, receipt, entry);
+    const { newest } = account;
+    const isNext = newest === undefined ? seq === 0 : seq === newest.nextSeq && !newest.closed;
+    invariant(isNext, `entry ${index} does not continue its stream`);
+    const state =
+      newest === undefined
+        ? nextStreamState(undefined, parseReceipt(entry), entry)
+        : { ...newest, nextSeq: seq + 1, last: receiptHash(entry), closed: kind === "stream-close" };
     account.decide(state);
     account.show(state);
     return [runRow(stream, seq, index), tipRow(state)];
@@ -103,8 +113,8 @@ export function registrationRow({ stream, registration }: StreamAccount): IndexR
 }
 
 /** Rows that a run of new receipts adds: the first at `index`, the others behind it. */
-export function receiptRows(state: StreamState, first: StreamReceipt, index: bigint): readonly IndexRow[] {
-  return [runRow(state.stream, first.seq, index), tipRow(state)];
+export function receiptRows(state: StreamState, firstSeq: number, index: bigint): readonly IndexRow[] {
+  return [runRow(state.stream, firstSeq, index), tipRow(state)];
 }
 
 function tipRow(state: StreamState): IndexRow {

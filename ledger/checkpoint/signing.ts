@@ -50,15 +50,26 @@ export function makeInlineSigner(seeds: LogSeeds): CheckpointSigner {
   };
 }
 
-/** Signs the ML-DSA-44 line in a worker thread; needs the compiled program. */
-export function makeWorkerSigner(seeds: LogSeeds): CheckpointSigner {
+/** What this side of a worker thread uses of it. */
+export interface SigningThread {
+  readonly on: Worker["on"];
+  readonly unref: () => void;
+  readonly postMessage: (request: SigningRequest) => void;
+  readonly terminate: () => Promise<unknown>;
+}
+
+/**
+ * Signs the ML-DSA-44 line in a worker thread; needs the compiled program. Once the thread is gone every signature fails.
+ *
+ * @param start  makes the thread
+ */
+export function makeWorkerSigner(
+  seeds: LogSeeds,
+  start: (seeds: LogSeeds) => SigningThread = startThread,
+): CheckpointSigner {
   const note = makeLogSigner(seeds.origin, seeds.ed25519);
   const { key } = makeLogMlDsaSigner(seeds.origin, seeds.mlDsa44);
-  const requests = new WorkerRequests(
-    new Worker(new URL("./signing-worker.js", import.meta.url), {
-      workerData: { origin: seeds.origin, seed: seeds.mlDsa44 },
-    }),
-  );
+  const requests = new WorkerRequests(start(seeds));
   return {
     keys: [note.key, key],
     sign: async (text, timestampSeconds) => [note.signLine(text), await requests.ask(text, timestampSeconds)],
@@ -66,20 +77,27 @@ export function makeWorkerSigner(seeds: LogSeeds): CheckpointSigner {
   };
 }
 
+function startThread({ origin, mlDsa44 }: LogSeeds): SigningThread {
+  return new Worker(new URL("./signing-worker.js", import.meta.url), { workerData: { origin, seed: mlDsa44 } });
+}
+
 class WorkerRequests {
-  readonly #worker: Worker;
+  readonly #worker: SigningThread;
   readonly #open = new Map<number, { resolve: (line: string) => void; reject: (error: Error) => void }>();
   #nextId = 0;
+  /** Why the thread is gone; whoever asks it afterwards would wait for ever. */
+  #gone: StoreError | undefined;
 
-  constructor(worker: Worker) {
+  constructor(worker: SigningThread) {
     this.#worker = worker;
     worker.unref();
     worker.on("message", (reply: SigningReply) => this.#settle(reply));
-    worker.on("error", (cause) => this.#rejectAll(cause));
-    worker.on("exit", () => this.#rejectAll(undefined));
+    worker.on("error", (cause) => this.#fail(cause));
+    worker.on("exit", () => this.#fail(undefined));
   }
 
   ask(text: string, timestampSeconds: bigint): Promise<string> {
+    if (this.#gone !== undefined) return Promise.reject(this.#gone);
     const id = this.#nextId;
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
@@ -100,8 +118,9 @@ class WorkerRequests {
     else request.resolve(reply.line);
   }
 
-  #rejectAll(cause: unknown): void {
-    for (const { reject } of this.#open.values()) reject(fault(cause));
+  #fail(cause: unknown): void {
+    this.#gone ??= fault(cause);
+    for (const { reject } of this.#open.values()) reject(this.#gone);
     this.#open.clear();
   }
 }

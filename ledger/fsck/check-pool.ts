@@ -18,15 +18,22 @@ export interface CheckPool {
   readonly close: () => Promise<void>;
 }
 
+/** What a worker is started with. */
+export type CheckSetting = {
+  readonly log: CheckedLog;
+  readonly isBackground: boolean;
+};
+
 /** Jobs that wait in front of each worker. */
 const JOBS_A_WORKER = 4;
 
 /**
  * @param log  streams must have it as their home, expiries its operator's signature
  * @param workers  threads; 0 checks on the calling thread. Threads need the compiled program.
+ * @param isBackground  whether the threads leave the processors to others who want them
  */
-export function makeCheckPool(log: CheckedLog, workers: number): CheckPool {
-  if (workers > 0) return new WorkerPool(log, workers);
+export function makeCheckPool(log: CheckedLog, workers: number, isBackground = false): CheckPool {
+  if (workers > 0) return new WorkerPool({ log, isBackground }, workers);
   const checker = new EntryChecker(log);
   let fresh: KnownStream[] = [];
   return {
@@ -46,9 +53,9 @@ class WorkerPool implements CheckPool {
   readonly #lanes: readonly Lane[];
   readonly #streams: KnownStream[] = [];
 
-  constructor(log: CheckedLog, workers: number) {
+  constructor(setting: CheckSetting, workers: number) {
     this.width = workers * JOBS_A_WORKER;
-    this.#lanes = Array.from({ length: workers }, () => new Lane(log, this.#streams));
+    this.#lanes = Array.from({ length: workers }, () => new Lane(setting, this.#streams));
   }
 
   addStream(stream: KnownStream): void {
@@ -72,9 +79,9 @@ class Lane {
   readonly #open: { resolve: (verdict: EntryVerdict) => void; reject: (error: Error) => void }[] = [];
   #told = 0;
 
-  constructor(log: CheckedLog, streams: readonly KnownStream[]) {
+  constructor(setting: CheckSetting, streams: readonly KnownStream[]) {
     this.#streams = streams;
-    this.#worker = new Worker(new URL("./check-worker.js", import.meta.url), { workerData: JSON.stringify(log) });
+    this.#worker = new Worker(new URL("./check-worker.js", import.meta.url), { workerData: JSON.stringify(setting) });
     this.#worker.on("message", (verdict: EntryVerdict) => {
       const asked = this.#open.shift();
       invariant(asked !== undefined, "a checking worker answered a job that nobody gave it");

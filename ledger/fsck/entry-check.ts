@@ -8,7 +8,8 @@ import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { CheckError, isCodedError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
 import { publicKeyJsonShape } from "../../kernel/receipt/fields.ts";
-import { parseReceipt, receiptHash, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import { receiptHash, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import { readSignedReceipt, type SignedForm } from "../../kernel/receipt/signed-form.ts";
 import { object, optional, type Shape, string } from "../../kernel/shape.ts";
 import { type PublicKey, type PublicKeyJson, parseKid, publicKeyShape } from "../../kernel/signature/public-key.ts";
 import { readStreamKeys, type StreamKeys } from "../../kernel/stream/stream-keys.ts";
@@ -109,27 +110,28 @@ export class EntryChecker {
   }
 
   #checkEntry(stretch: Stretch, place: number, bytes: Uint8Array): void {
-    const receipt = stretch.attempt(place, () => this.#readReceipt(stretch, place, bytes));
-    if (receipt === undefined) {
+    const form = stretch.attempt(place, () => this.#readReceipt(stretch, place, bytes));
+    if (form === undefined) {
       stretch.hasHole = true;
       return;
     }
-    if (receipt === "other") return;
+    if (form === "other") return;
+    const { receipt } = form;
     const keys = this.#keys.get(receipt.stream);
     if (keys === undefined) {
       stretch.refuse(place, "ERR_STREAM_UNKNOWN", "the stream is not registered before it");
       return;
     }
     const before = stretch.find(receipt.stream);
-    const state = stretch.attempt(place, () => this.#step(before, receipt, bytes, keys));
+    const state = stretch.attempt(place, () => this.#step(before, form, bytes, keys));
     // Behind a false receipt the stream goes on from what it claims, so that each fault is told once.
     stretch.add(place, receipt, state ?? followed(receipt, bytes, keys), before === undefined && state !== undefined);
   }
 
   /** A receipt; `other` for an entry of another form, whose fault is of no stream and leaves no hole. */
-  #readReceipt(stretch: Stretch, place: number, bytes: Uint8Array): StreamReceipt | "other" {
+  #readReceipt(stretch: Stretch, place: number, bytes: Uint8Array): SignedForm | "other" {
     try {
-      return parseReceipt(bytes);
+      return readSignedReceipt(bytes);
     } catch (error) {
       if (!isCodedError(error)) throw error;
       const keysOf = (stream: string): StreamKeys | undefined => this.#keys.get(stream);
@@ -142,9 +144,10 @@ export class EntryChecker {
   }
 
   /** @param before  state by this stretch; undefined if the receipt is the stream's first in it */
-  #step(before: StreamState | undefined, receipt: StreamReceipt, bytes: Uint8Array, keys: StreamKeys): StreamState {
+  #step(before: StreamState | undefined, form: SignedForm, bytes: Uint8Array, keys: StreamKeys): StreamState {
+    const { receipt, bodyHash } = form;
     if (receipt.kind === "stream-open") return this.#open(before, receipt, bytes, keys);
-    checkReceiptSignature(keys, receipt);
+    checkReceiptSignature(keys, receipt, bodyHash);
     return nextStreamState(before ?? claimedState(receipt, keys), receipt, bytes);
   }
 

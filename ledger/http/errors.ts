@@ -30,7 +30,9 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_PRUNED: 410,
   ERR_BODY_SIZE: 413,
   ERR_CONTENT_TYPE: 415,
+  ERR_CHECK_BACKLOG: 429,
   ERR_QUEUE_FULL: 429,
+  ERR_QUOTA: 429,
   ERR_RATE_LIMIT: 429,
   ERR_LEDGER_STOPPED: 503,
 };
@@ -63,7 +65,7 @@ export function formatFault({ status, code, message, details }: HttpFault): {
     "cache-control": "no-store",
     "content-type": "application/json; charset=utf-8",
   };
-  if (status === 429 || status === 503) headers["retry-after"] = String(RETRY_AFTER_SECONDS);
+  if (status === 429 || status === 503) headers["retry-after"] = retryAfter(details);
   if (status === 401) headers["www-authenticate"] = "Bearer";
   return { headers, body: JSON.stringify({ error: { code, message, ...details } }) };
 }
@@ -76,6 +78,11 @@ export function sendFault(reply: FastifyReply, fault: HttpFault): FastifyReply {
     .headers(headers)
     .serializer((text: unknown) => String(text))
     .send(body);
+}
+
+/** Some refusals know better than the constant. */
+function retryAfter({ retry_after_seconds: seconds }: JsonObject): string {
+  return String(typeof seconds === "number" ? seconds : RETRY_AFTER_SECONDS);
 }
 
 function defaultStatus(error: unknown): number {

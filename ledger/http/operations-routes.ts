@@ -9,6 +9,8 @@ export interface LedgerStatus {
   /** False once a fault halted the ledger or while it closes. */
   readonly ready: boolean;
   readonly size: number;
+  /** Every receipt below this index was read; what lies between it and `size` waits for the background checks. */
+  readonly checked_size: number;
   readonly logged_size: number;
   readonly published_size: number;
   /** Seconds since the quorum of the published checkpoint was met; null before the first of this run. */

@@ -8,14 +8,17 @@ import type { JsonObject } from "../../kernel/json/value.ts";
 import { MAX_RECEIPT_BYTES } from "../../kernel/receipt/receipt.ts";
 import { MAX_SEGMENT_BYTES } from "../../kernel/segment.ts";
 import { parseKid } from "../../kernel/signature/public-key.ts";
-import { type AdmitParts, admit } from "../admission/admit.ts";
+import { type AdmitParts, admit, admitSegment } from "../admission/admit.ts";
 import { readSegment, readSingle } from "../admission/candidates.ts";
+import type { Quota } from "../admission/quota.ts";
 import { register } from "../admission/register.ts";
 import { isPromiseAsked } from "../promise/asked.ts";
 import type { PromiseDesk } from "../promise/promise-desk.ts";
+import { leafPromise, placeAnswer, runPromises } from "./admitted-answer.ts";
 import type { TokenCheck } from "./auth.ts";
 import { type BodyBudget, limitConcurrency } from "./concurrency.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";
+import { submissionRoute } from "./submission-route.ts";
 
 /** Segments that are read or checked at the same time, and what their bodies may hold together. */
 const MAX_SEGMENTS = 64;
@@ -28,6 +31,10 @@ export interface StreamParts {
   readonly admission: AdmissionPolicy;
   readonly admit: AdmitParts;
   readonly promises: PromiseDesk;
+  readonly quota: Quota;
+  /** Aborted when the service stops. */
+  readonly stopping: AbortSignal;
+  readonly onFault: (error: unknown) => void;
   readonly checkSubmit: TokenCheck;
   /** Passes submitters and readers. */
   readonly checkEither: TokenCheck;
@@ -41,12 +48,17 @@ export function streamRoutes(parts: StreamParts): Routes {
     });
     scope.register(async (json) => jsonRoutes(json, parts));
     scope.register(async (ndjson) => segmentRoute(ndjson, parts));
+    scope.register(async (long) => {
+      // Held for long, so only for those that have the token.
+      long.addHook("onRequest", async (request) => parts.checkSubmit(request));
+      submissionRoute(long, parts);
+    });
     tipRoute(scope, parts);
   };
 }
 
 function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
-  const { origin, admission, checkSubmit, promises, admit: admitParts } = parts;
+  const { origin, admission, checkSubmit, quota, promises, admit: admitParts } = parts;
   const { sequencer, streams } = admitParts;
   takeBytes(scope, "application/json");
   const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkSubmit(request);
@@ -56,25 +68,28 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
   });
   scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request): Promise<JsonObject> => {
     const isAsked = isPromiseAsked(request);
-    const { firstIndex, leaf, runs, flush } = await admit(admitParts, readSingle(streams, origin, bodyOf(request)));
-    const answer = { index: Number(firstIndex), leaf_hash: formatHex(leaf) };
-    // None for a receipt that is in the log with another signature: that is another leaf.
-    if (!isAsked || runs.length === 0) return answer;
-    return { ...answer, promise: promises.promiseLeaf({ index: firstIndex, leaf, flush }) };
+    const bytes = bodyOf(request);
+    const submission = await readSingle(streams, origin, bytes);
+    quota.take(submission.account.stream, { receipts: 1, bytes: bytes.length });
+    const admitted = await admit(admitParts, submission);
+    const { firstIndex, leaf } = admitted;
+    return { index: Number(firstIndex), leaf_hash: formatHex(leaf), ...leafPromise(promises, isAsked, admitted) };
   });
 }
 
-function segmentRoute(scope: FastifyInstance, { origin, promises, checkSubmit, admit: admitParts }: StreamParts): void {
+function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {
+  const { origin, promises, checkSubmit, quota, admit: admitParts } = parts;
   takeBytes(scope, "application/x-ndjson");
   // In front of the bound: a stranger must not take a place.
   scope.addHook("onRequest", async (request) => checkSubmit(request));
   limitConcurrency(scope, MAX_SEGMENTS, SEGMENT_BUDGET);
   scope.post("/segments", { bodyLimit: MAX_SEGMENT_BYTES }, async (request): Promise<JsonObject> => {
     const isAsked = isPromiseAsked(request);
-    const submission = await readSegment(admitParts.streams, origin, bodyOf(request));
-    const { firstIndex, count, tip, runs } = await admit(admitParts, submission);
-    const answer = { first_index: Number(firstIndex), count, tip: { ...tip } };
-    return isAsked ? { ...answer, promises: runs.map((run) => promises.promiseRun(run)) } : answer;
+    const bytes = bodyOf(request);
+    const claimed = readSegment(admitParts.streams, origin, bytes);
+    quota.take(claimed.account.stream, { receipts: claimed.entries.length, bytes: bytes.length });
+    const admitted = await admitSegment(admitParts, claimed, origin);
+    return { ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) };
   });
 }
 

@@ -10,6 +10,7 @@ import type { BenchContext } from "./harness.ts";
 /** A server process and its port. */
 export interface Server {
   readonly port: number;
+  readonly pid: number;
   readonly stop: () => Promise<void>;
 }
 
@@ -49,7 +50,7 @@ export async function startServer(script: string, args: readonly string[]): Prom
   const child = spawn(process.execPath, [pathOf(script), ...args], { stdio: ["ignore", "pipe", "inherit"] });
   for await (const line of createInterface({ input: child.stdout })) {
     const { url }: { readonly url: string } = JSON.parse(line);
-    return { port: Number(new URL(url).port), stop: () => stop(child) };
+    return { port: Number(new URL(url).port), pid: child.pid ?? 0, stop: () => stop(child) };
   }
   throw new Error(`${script} did not start`);
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { equalBytes, formatUtf8 } from "../../kernel/bytes.ts";
 import { checkStreamForkFile } from "../../kernel/stream/fork-evidence.ts";
-import { type Admitted, admit } from "../../ledger/admission/admit.ts";
+import { type Admitted, admitSegment } from "../../ledger/admission/admit.ts";
 import { readSegment } from "../../ledger/admission/candidates.ts";
 import { Refusal } from "../../ledger/admission/refusal.ts";
 import { register } from "../../ledger/admission/register.ts";
@@ -14,6 +14,7 @@ import { type OpenTestLog, openTestLog } from "../support/ledger-log.ts";
 import { MemoryDisk, MemoryIndex } from "../support/ledger-memory.ts";
 import { LEDGER_ORIGIN, READ, removeLedgers, startTestLedger, type TestLedger } from "../support/ledger-service.ts";
 import { type Answer, refusal, registrationOf, Submitter, segmentOf, tipOf } from "../support/ledger-submitter.ts";
+import { NO_CHECKS } from "../support/no-checks.ts";
 import { gatewayKeys, type MadeStream, makeStream, receiptContents } from "../support/receipts.ts";
 
 const a = makeStream({ keys: gatewayKeys(10), log: LEDGER_ORIGIN, calls: 10 });
@@ -141,12 +142,12 @@ interface StreamLog {
 async function openStreamLog(disk: MemoryDisk, store = new MemoryIndex()): Promise<StreamLog> {
   const streams = new StreamBook();
   const log = await openTestLog(disk, { store, replay: streams, fileBytes: 32_768 });
-  const parts = { ...log, streams, onConflict: () => undefined };
+  const parts = { ...log, streams, onConflict: () => undefined, checks: NO_CHECKS };
   const admission = { software_evidence: "allow" } as const;
   return {
     log,
     streams,
-    submit: async (segment) => admit(parts, await readSegment(streams, LEDGER_ORIGIN, segment)),
+    submit: async (segment) => admitSegment(parts, readSegment(streams, LEDGER_ORIGIN, segment), LEDGER_ORIGIN),
     register: ({ keys }) =>
       register({ origin: LEDGER_ORIGIN, admission, sequencer: log.sequencer, streams }, registrationOf(keys)),
   };

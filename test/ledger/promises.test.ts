@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseBase64 } from "../../kernel/base64.ts";
-import { formatUtf8 } from "../../kernel/bytes.ts";
+import { concat, formatUtf8 } from "../../kernel/bytes.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { parseLogProof } from "../../kernel/log-proof.ts";
@@ -32,6 +32,7 @@ import {
   type TestLedger,
 } from "../support/ledger-service.ts";
 import { Submitter, segmentOf } from "../support/ledger-submitter.ts";
+import { openStream as openLong } from "../support/long-request.ts";
 import { gatewayKeys, type MadeStream, makeStream } from "../support/receipts.ts";
 
 const NOW_MS = 1_800_000_000_000;
@@ -160,6 +161,29 @@ describe("promises of a log of receipts", () => {
     checkBatchPromise(promise, leavesIn(stream, 0, 6), KEYS);
     expect(promise.deadline).toBe(formatTimestamp(NOW_MS + 60_000));
     expect(await promisesOf(segmentOf(stream, 0, 6))).toEqual([promise]);
+  });
+
+  it("are one for a segment that continues its stream, whose receipts are read later", async () => {
+    const stream = await openStream(30);
+    await postSegment(segmentOf(stream, 0, 2));
+    const [promise, ...more] = await promisesOf(segmentOf(stream, 2, 8));
+    if (promise === undefined) throw new Error("no promise");
+    expect([promise.count, more.length]).toEqual([6, 0]);
+    checkBatchPromise(promise, leavesIn(stream, 2, 8), KEYS);
+  });
+
+  it("stand in the lines of a stream, as in the answers of single posts", async () => {
+    const stream = await openStream(32);
+    const { send, line, request } = await openLong(receipts.url, SUBMIT, "?promise=1");
+    send(concat(segmentOf(stream, 0, 3), stream.receipts[3]?.bytes ?? entry0, formatUtf8("\n")));
+    const [ofSegment, ofReceipt] = [await line(), await line()] as readonly { readonly [name: string]: JsonValue }[];
+    const [promise] = (ofSegment?.["promises"] ?? []) as readonly JsonValue[];
+    checkBatchPromise(readBatchPromise(promise ?? null), leavesIn(stream, 0, 3), KEYS);
+    const [leaf = hashLeaf(entry0)] = leavesIn(stream, 3, 4);
+    checkLeafPromise(leafPromiseIn(ofReceipt ?? {}), leaf, KEYS);
+    request.destroy();
+    const refused = await openLong(receipts.url, SUBMIT, "?promise=2");
+    expect(refused.response.statusCode).toBe(400);
   });
 
   it("are one for each run of a segment of which a part was known", async () => {

@@ -11,7 +11,7 @@ import { formatNote } from "../../kernel/note/signed-note.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { createSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
-import { type AdmitParts, admit } from "../../ledger/admission/admit.ts";
+import { type AdmitParts, admit, admitSegment } from "../../ledger/admission/admit.ts";
 import { readSegment, readSingle } from "../../ledger/admission/candidates.ts";
 import { register } from "../../ledger/admission/register.ts";
 import { StreamBook } from "../../ledger/admission/stream-book.ts";
@@ -22,6 +22,7 @@ import { Halt } from "../../ledger/halt.ts";
 import { type Log, openLog } from "../../ledger/log.ts";
 import { openLevelIndex } from "../../ledger/sequence/level-index.ts";
 import { makeNodeDisk } from "../../ledger/storage/node-disk.ts";
+import { NO_CHECKS } from "./no-checks.ts";
 
 export const FOLDER_ORIGIN: string = "folder.example/log";
 
@@ -81,7 +82,7 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
     onFatal: (error) => halt.trip(error),
   });
   const publisher = new Publisher(disk, log.published);
-  const parts: AdmitParts = { ...log, streams, onConflict: () => undefined };
+  const parts: AdmitParts = { ...log, streams, onConflict: () => undefined, checks: NO_CHECKS };
   const admission = { software_evidence: "allow" } as const;
   if (log.tree.size === 0n) {
     const created = formatTimestamp(CLOCK.nowMs());
@@ -101,8 +102,9 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
   return {
     log,
     register: async (bytes) => void (await register({ origin: FOLDER_ORIGIN, admission, ...log, streams }, bytes)),
-    addReceipt: async (bytes) => void (await admit(parts, readSingle(streams, FOLDER_ORIGIN, bytes))),
-    addSegment: async (bytes) => void (await admit(parts, await readSegment(streams, FOLDER_ORIGIN, bytes))),
+    addReceipt: async (bytes) => void (await admit(parts, await readSingle(streams, FOLDER_ORIGIN, bytes))),
+    addSegment: async (bytes) =>
+      void (await admitSegment(parts, readSegment(streams, FOLDER_ORIGIN, bytes), FOLDER_ORIGIN)),
     addRaw: (texts) => append(log, texts.map(formatUtf8)),
     publish: async () => {
       await checkpointer.tick();

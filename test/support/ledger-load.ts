@@ -16,6 +16,8 @@ export interface LoadJob {
   readonly headers: Readonly<Record<string, string>>;
   readonly connections: number;
   readonly milliseconds: number;
+  /** One long request a connection, with so many bodies under way; each is answered by a line. Default: a request a body. */
+  readonly window?: number;
   /** `random`: unique bodies of this length. `files`: each connection sends its own prepared bodies, in order. */
   readonly bodies:
     | { readonly kind: "random"; readonly bytes: number }
@@ -42,9 +44,10 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const faults: string[] = [];
   const started = performance.now();
   const deadline = started + job.milliseconds;
-  const loops = Array.from(
-    { length: job.connections },
-    (_, i) => new Connection(job.port, bodySource(job, i), head, deadline, latencies, faults).done,
+  const loops = Array.from({ length: job.connections }, (_, i) =>
+    job.window === undefined
+      ? new Connection(job.port, bodySource(job, i), head, deadline, latencies, faults).done
+      : new LongConnection(job, bodySource(job, i), job.window, latencies, faults).done,
   );
   await Promise.all(loops);
   return {
@@ -120,6 +123,61 @@ class Connection {
       });
       this.#socket.on("error", (error) => faults.push(String(error)));
       this.#socket.on("close", () => resolve());
+    });
+  }
+}
+
+/** Bodies as chunks of one request; lines of the answer in their order. */
+class LongConnection {
+  readonly done: Promise<void>;
+  readonly #sentAt: number[] = [];
+
+  constructor(
+    { port, path, headers }: LoadJob,
+    source: BodySource,
+    window: number,
+    latencies: number[],
+    faults: string[],
+  ) {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    const head = `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${lines.join("")}transfer-encoding: chunked\r\n\r\n`;
+    let isEnded = false;
+    const fill = (): void => {
+      socket.cork();
+      while (this.#sentAt.length < window && !isEnded) {
+        const body = source();
+        isEnded = body === undefined;
+        if (body === undefined) {
+          socket.write("0\r\n\r\n");
+          break;
+        }
+        this.#sentAt.push(performance.now());
+        socket.write(`${body.length.toString(16)}\r\n`);
+        socket.write(body);
+        socket.write("\r\n");
+      }
+      socket.uncork();
+    };
+    const take = (line: string): void => {
+      if (line.startsWith('{"end"')) return;
+      if (!line.startsWith('{"first_index"')) faults.push(line);
+      latencies.push(performance.now() - (this.#sentAt.shift() ?? 0));
+    };
+    let rest = "";
+    this.done = new Promise((resolve) => {
+      socket.on("connect", () => {
+        socket.write(head);
+        fill();
+      });
+      socket.on("data", (chunk) => {
+        const parts = (rest + chunk.toString("latin1")).split("\n");
+        rest = parts.pop() ?? "";
+        for (const part of parts) if (part.startsWith("{")) take(part);
+        fill();
+      });
+      socket.on("error", (error) => faults.push(String(error)));
+      socket.on("close", () => resolve());
     });
   }
 }

@@ -22,9 +22,16 @@ export function registrationOf(
   return signRegistration({ ...body, time: formatTimestamp(STREAM_START_MS), ...changes }, instance, receipt);
 }
 
+/** Receipts of a stream, right or false, as far as segments need them. */
+export interface SegmentSource {
+  readonly keys: GatewayKeys;
+  readonly stream: string;
+  readonly receipts: readonly { readonly bytes: Uint8Array; readonly hash: Uint8Array }[];
+}
+
 /** The segment of the stream's receipts from `first` up to and without `end`. */
 export function segmentOf(
-  { keys, stream, receipts }: Pick<MadeStream, "keys" | "stream" | "receipts">,
+  { keys, stream, receipts }: SegmentSource,
   first: number,
   end: number,
   origin: string = LEDGER_ORIGIN,
@@ -36,7 +43,7 @@ export function segmentOf(
 }
 
 /** The tip that a ledger shows after the first `count` receipts of a stream. */
-export function tipOf({ receipts }: Pick<MadeStream, "receipts">, count: number): object {
+export function tipOf({ receipts }: Pick<SegmentSource, "receipts">, count: number): object {
   const last = receipts[count - 1];
   return last === undefined ? { next_seq: 0 } : { next_seq: count, last: formatHex(last.hash) };
 }

@@ -1,0 +1,224 @@
+/**
+ * Reads in the background what segments brought in: form, place after the receipt before, signatures, by the same check
+ * that `fsck` uses. A false receipt stays in the log, which is append-only; a durable finding says that it is false, and the
+ * signed segment says who submitted it.
+ *
+ * Durable are a watermark and the findings, as rows of the index. After a crash the checks go on from the last durable
+ * watermark; a finding that is made twice is the same row.
+ */
+
+import { setImmediate } from "node:timers/promises";
+import type { ErrorCode } from "../../kernel/error-codes.ts";
+import { formatHex } from "../../kernel/hex.ts";
+import { receiptHash } from "../../kernel/receipt/receipt.ts";
+import type { ReceiptPlace } from "../../kernel/receipt/scan.ts";
+import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
+import { formatEntryBundle } from "../../kernel/tile/entry-bundle.ts";
+import { scanEntry } from "../admission/scan-entry.ts";
+import type { StreamBook } from "../admission/stream-book.ts";
+import type { CheckPool } from "../fsck/check-pool.ts";
+import type { EntryVerdict } from "../fsck/entry-check.ts";
+import type { EntryIndex } from "../sequence/entry-index.ts";
+import type { Tree } from "../tree/tree.ts";
+import type { Backlog } from "./backlog.ts";
+import { type CheckFinding, checkedRow, findingRow } from "./check-rows.ts";
+
+/** What the checks work with. */
+export interface CheckParts {
+  readonly tree: Tree;
+  readonly index: EntryIndex;
+  readonly streams: StreamBook;
+  readonly pool: CheckPool;
+  readonly backlog: Backlog;
+  /** Entries of one job: at most a bundle. */
+  readonly jobEntries: number;
+  readonly onFinding: (finding: CheckFinding) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Entries of one job, and what they claim. */
+interface Job {
+  readonly first: bigint;
+  readonly end: bigint;
+  readonly entries: readonly Uint8Array[];
+  /** Of each entry; undefined where it is no receipt. */
+  readonly places: readonly (ReceiptPlace | undefined)[];
+}
+
+/** The background checks of one log. */
+export class ReceiptChecks {
+  readonly #parts: CheckParts;
+  /** Streams whose keys the pool has. */
+  readonly #told = new Set<string>();
+  /** The last checked receipt of each stream whose follower may be in another job, and its hash. */
+  readonly #lastOf: Map<string, { readonly seq: number; readonly hash: string }> = new Map();
+  #recorded: bigint;
+  #running: Promise<void> | undefined;
+  #isStopped = false;
+
+  /** @param recorded  the durable watermark */
+  constructor(parts: CheckParts, recorded: bigint) {
+    this.#parts = parts;
+    this.#recorded = recorded;
+  }
+
+  /** Begins with what an earlier run left: it may have stopped in the middle of a segment. */
+  async start(): Promise<void> {
+    const { backlog, tree } = this.#parts;
+    const before = backlog.first === undefined || backlog.first === 0n ? undefined : backlog.first - 1n;
+    const entry = before === undefined ? undefined : await tree.readEntry(before);
+    const place = entry === undefined ? undefined : scanEntry(entry);
+    if (place !== undefined) this.#remember(place, entry);
+    this.wake();
+  }
+
+  /** Every receipt below this index was read. */
+  get checkedSize(): bigint {
+    const { backlog, tree } = this.#parts;
+    return backlog.first !== undefined && backlog.first < tree.size ? backlog.first : tree.size;
+  }
+
+  /** Entries and bytes that were admitted in this run and wait. */
+  get waiting(): { readonly entries: number; readonly bytes: number } {
+    const { entries, bytes } = this.#parts.backlog;
+    return { entries, bytes };
+  }
+
+  /** @throws {StoreError} ERR_CHECK_BACKLOG while too much waits */
+  requireRoom(): void {
+    this.#parts.backlog.requireRoom();
+  }
+
+  /** Takes a run of new receipts in the turn that decides them. */
+  expect({ firstIndex, count, bytes }: { firstIndex: bigint; count: number; bytes: number }): void {
+    this.#parts.backlog.add(firstIndex, count, bytes);
+  }
+
+  /** Goes on if something durable waits. */
+  wake(): void {
+    if (this.#running !== undefined || this.#isStopped) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      // What became durable while the last look was taken.
+      if (this.#next(0n) !== undefined) this.wake();
+    });
+  }
+
+  /** Makes the watermark durable if it moved. */
+  record(): void {
+    const size = this.checkedSize;
+    if (size === this.#recorded) return;
+    this.#recorded = size;
+    this.#parts.index.record({ leaves: [], rows: [checkedRow(size)], size: this.#parts.tree.size });
+  }
+
+  /** Resolves when nothing is being checked any more; what waits is left to the next run. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+    await this.#parts.pool.close();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (let jobs = await this.#readJobs(); jobs.length > 0; jobs = await this.#readJobs()) {
+        const verdicts = await Promise.all(jobs.map((job) => this.#check(job)));
+        for (const [i, job] of jobs.entries()) {
+          const verdict = verdicts[i];
+          if (verdict !== undefined) this.#take(job, verdict);
+        }
+      }
+    } catch (error) {
+      if (!this.#isStopped) this.#parts.onFatal(error);
+      this.#isStopped = true;
+    }
+  }
+
+  #next(from: bigint): { readonly first: bigint; readonly end: bigint } | undefined {
+    const { backlog, tree, jobEntries } = this.#parts;
+    return this.#isStopped ? undefined : backlog.peek(from, tree.size, jobEntries, TILE_WIDTH);
+  }
+
+  /** As many jobs as the pool works on at the same time; others get the thread first. */
+  async #readJobs(): Promise<readonly Job[]> {
+    await setImmediate();
+    const jobs: Job[] = [];
+    for (let from = 0n; jobs.length < this.#parts.pool.width; ) {
+      const span = this.#next(from);
+      if (span === undefined) break;
+      jobs.push(await this.#readJob(span.first, span.end));
+      from = span.end;
+    }
+    return jobs;
+  }
+
+  async #readJob(first: bigint, end: bigint): Promise<Job> {
+    const bundle = await this.#parts.tree.readBundle(first / BigInt(TILE_WIDTH));
+    const start = Number(first % BigInt(TILE_WIDTH));
+    const entries = bundle.slice(start, start + Number(end - first));
+    return { first, end, entries, places: entries.map(scanEntry) };
+  }
+
+  #check({ first, entries, places }: Job): Promise<EntryVerdict> {
+    for (const place of places) if (place !== undefined) this.#tell(place.stream);
+    const skip = places.flatMap((place, i) => (place === undefined ? [i] : []));
+    const bundle = formatEntryBundle(entries);
+    return this.#parts.pool.check({ firstIndex: Number(first), bundle, count: entries.length, skip, holes: [] });
+  }
+
+  #tell(stream: string): void {
+    const account = this.#told.has(stream) ? undefined : this.#parts.streams.find(stream);
+    if (account === undefined) return;
+    this.#told.add(account.stream);
+    this.#parts.pool.addStream({ stream: account.stream, keys: account.registration.keys });
+  }
+
+  #take(job: Job, verdict: EntryVerdict): void {
+    const faults = new Map<number, ErrorCode>();
+    for (const { index, code } of verdict.faults) {
+      // Admission gave each receipt its seq: behind one that cannot be read, only this check misses one.
+      if (code !== "ERR_STREAM_GAP" && !faults.has(index)) faults.set(index, code);
+    }
+    const findings: CheckFinding[] = [];
+    for (const [i, place] of job.places.entries()) {
+      if (place === undefined) continue;
+      const index = Number(job.first) + i;
+      const isLinked = this.#follow(place);
+      if (!isFollowedInside(job.places, i) || faults.has(index)) this.#remember(place, job.entries[i]);
+      const code = faults.get(index) ?? (isLinked ? undefined : "ERR_STREAM_PREV");
+      if (code !== undefined) findings.push({ index, code, stream: this.#ownString(place.stream), seq: place.seq });
+    }
+    this.#report(findings);
+    const bytes = job.entries.reduce((total, entry) => total + entry.length, 0);
+    this.#parts.backlog.drop(job.end, bytes, job.entries.length);
+  }
+
+  /** False if the receipt names another hash before it than that of the one before it, where that is remembered. */
+  #follow({ stream, seq, prev }: ReceiptPlace): boolean {
+    const last = this.#lastOf.get(stream);
+    return last?.seq !== seq - 1 || last.hash === prev;
+  }
+
+  #remember({ stream, seq }: ReceiptPlace, entry: Uint8Array | undefined): void {
+    if (entry === undefined) return;
+    this.#lastOf.set(this.#ownString(stream), { seq, hash: formatHex(receiptHash(entry)) });
+  }
+
+  /** Of a slice of an entry, the string that the book holds anyway. */
+  #ownString(stream: string): string {
+    return this.#parts.streams.find(stream)?.stream ?? stream;
+  }
+
+  #report(findings: readonly CheckFinding[]): void {
+    if (findings.length === 0) return;
+    const { index, tree, onFinding } = this.#parts;
+    index.record({ leaves: [], rows: findings.map(findingRow), size: tree.size });
+    for (const finding of findings) onFinding(finding);
+  }
+}
+
+/** True if the next entry of the job is the next receipt of the stream, so that the check of the job joined them. */
+function isFollowedInside(places: Job["places"], i: number): boolean {
+  const [place, next] = [places[i], places[i + 1]];
+  return place !== undefined && next?.stream === place.stream && next.seq === place.seq + 1;
+}

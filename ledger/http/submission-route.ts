@@ -1,0 +1,136 @@
+/** POST /stream: segments and receipts up, acknowledgements down, over one long request (docs/ledger.md). */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { FastifyInstance } from "fastify";
+import type { JsonObject } from "../../kernel/json/value.ts";
+import { type AdmitParts, type Admitted, admit, continueStream, finishSegment } from "../admission/admit.ts";
+import { readSegment, readSingle } from "../admission/candidates.ts";
+import type { Quota } from "../admission/quota.ts";
+import { Refusal } from "../admission/refusal.ts";
+import { isPromiseAsked } from "../promise/asked.ts";
+import type { PromiseDesk } from "../promise/promise-desk.ts";
+import { leafPromise, placeAnswer, runPromises } from "./admitted-answer.ts";
+import { limitConcurrency } from "./concurrency.ts";
+import { type FrameDesk, type FrameStep, runSubmissionStream, type StreamLimits } from "./submission-stream.ts";
+
+/** Streams at the same time. */
+const MAX_STREAMS = 256;
+/** Below the time after which the server cuts a request that is still arriving. */
+const LIMITS: StreamLimits = { maxFrames: 1024, maxBytes: 8 * 1024 * 1024, idleMs: 30_000, lifeMs: 45_000 };
+/** What a client still sends behind our last line is read away for this long, so that a reset does not swallow the line. */
+const LINGER_MS = 2000;
+
+/** What the route needs. */
+export interface SubmissionRouteParts {
+  readonly origin: string;
+  readonly admit: AdmitParts;
+  readonly promises: PromiseDesk;
+  readonly quota: Quota;
+  /** Aborted when the service stops. */
+  readonly stopping: AbortSignal;
+  readonly limits?: Partial<StreamLimits>;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Adds the route to a scope that has no parser of bodies yet. */
+export function submissionRoute(scope: FastifyInstance, parts: SubmissionRouteParts): void {
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser("application/x-ndjson", (_request, _payload, done) => done(null));
+  limitConcurrency(scope, MAX_STREAMS);
+  const limits = { ...LIMITS, ...parts.limits };
+  scope.post("/stream", (request, reply) => {
+    const desk = makeDesk(parts, isPromiseAsked(request));
+    reply.hijack();
+    const { raw: source } = request;
+    const { raw: response } = reply;
+    response.writeHead(200, {
+      "content-type": "application/x-ndjson",
+      "cache-control": "no-store",
+      connection: "close",
+    });
+    response.flushHeaders();
+    const sink = { write: (line: string) => writeLine(response, line) };
+    // Left unread: the stream decides when to read.
+    runSubmissionStream({ source: chunksOf(source), sink, desk, limits, stopping: parts.stopping })
+      .then(() => finish(source, response))
+      .catch((error: unknown) => {
+        if (!source.destroyed && !response.destroyed) parts.onFault(error);
+        source.destroy();
+      });
+  });
+}
+
+/** Chunks of a body; the body is not destroyed when the reading of it ends. */
+function chunksOf(source: IncomingMessage): AsyncIterable<Uint8Array> {
+  return source.iterator({ destroyOnReturn: false });
+}
+
+/** Resolves when the client took the line, as far as our buffer tells. */
+function writeLine(response: ServerResponse, line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => reject(Object.assign(new Error("the client went away"), { code: "ECONNRESET" }));
+    if (response.destroyed || response.closed) return onClose();
+    if (response.write(`${line}\n`)) return resolve();
+    response.once("close", onClose);
+    response.once("drain", () => {
+      response.off("close", onClose);
+      resolve();
+    });
+  });
+}
+
+function finish(source: IncomingMessage, response: ServerResponse): void {
+  response.end();
+  if (source.complete) return;
+  source.resume();
+  const timer = setTimeout(() => source.destroy(), LINGER_MS);
+  source.once("close", () => clearTimeout(timer));
+}
+
+function makeDesk(parts: SubmissionRouteParts, isAsked: boolean): FrameDesk {
+  return {
+    prepare: ({ kind, bytes }) =>
+      kind === "segment" ? prepareSegment(parts, isAsked, bytes) : prepareReceipt(parts, isAsked, bytes),
+  };
+}
+
+async function prepareSegment(
+  { admit: admission, origin, quota, promises }: SubmissionRouteParts,
+  isAsked: boolean,
+  bytes: Uint8Array,
+): Promise<FrameStep> {
+  const claimed = readSegment(admission.streams, origin, bytes);
+  const answer = (admitted: Admitted): JsonObject => {
+    return { ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) };
+  };
+  return async (before) => {
+    quota.take(claimed.account.stream, { receipts: claimed.entries.length, bytes: bytes.length });
+    const first = await continueStream(admission, claimed);
+    if (first.kind === "admitted") return answer(first.admitted);
+    // What stands in front may be what it continues.
+    await before;
+    const second = await continueStream(admission, claimed);
+    return answer(await finishSegment(admission, claimed, origin, second));
+  };
+}
+
+async function prepareReceipt(
+  { admit: admission, origin, quota, promises }: SubmissionRouteParts,
+  isAsked: boolean,
+  bytes: Uint8Array,
+): Promise<FrameStep> {
+  const submission = await readSingle(admission.streams, origin, bytes);
+  const answer = (admitted: Admitted): JsonObject => {
+    return { ...placeAnswer(admitted), ...leafPromise(promises, isAsked, admitted) };
+  };
+  return async (before) => {
+    quota.take(submission.account.stream, { receipts: 1, bytes: bytes.length });
+    try {
+      return answer(await admit(admission, submission));
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.error.code !== "ERR_STREAM_GAP") throw error;
+      await before;
+      return answer(await admit(admission, submission));
+    }
+  };
+}

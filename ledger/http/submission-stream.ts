@@ -1,0 +1,217 @@
+/**
+ * One streaming submission: frames come in, and for each goes out one line, in their order, once what it says is durable.
+ *
+ *     {"count":2,"first_index":7,"tip":{…}}      admitted
+ *     {"error":{"code":…,"message":…,"tip":…}}   refused; later frames are still looked at
+ *     {"end":{"reason":…}}                       the last line; with "error" beside it if the bytes were no frames
+ *
+ * At most so many frames and bytes are in work, counted until their line was taken: one who does not read acknowledgements
+ * is not read from.
+ */
+
+import { faultOf } from "./errors.ts";
+import { type Frame, FrameReader } from "./frame-reader.ts";
+
+/**
+ * Queues a frame for admission; resolves to its line once that is durable.
+ *
+ * @param before  resolves when everything in front of the frame is settled
+ */
+export type FrameStep = (before: Promise<unknown>) => Promise<object>;
+
+/** Admits frames in two steps, so that what needs no order is done at once for many. */
+export interface FrameDesk {
+  /** Reads a frame and checks its signature; gives the step, which is called once everything in front was queued. */
+  readonly prepare: (frame: Frame) => Promise<FrameStep>;
+}
+
+/** Takes lines. */
+export interface LineSink {
+  /** Resolves when the next line may be written; rejects or never does if the peer is gone: see `signal`. */
+  readonly write: (line: string) => Promise<void>;
+}
+
+/** Bounds of one stream. */
+export interface StreamLimits {
+  readonly maxFrames: number;
+  readonly maxBytes: number;
+  /** Longest time without a byte while nothing is in work. */
+  readonly idleMs: number;
+  /** Longest time that a stream lasts: its request has to end at some time. */
+  readonly lifeMs: number;
+}
+
+/** Why a stream ended: the client ended it or was quiet, it lasted long enough, we stop, or it cannot be read. */
+export type EndReason = "done" | "idle" | "renew" | "shutdown" | "fault";
+
+/** What a stream works with. */
+export interface SubmissionParts {
+  readonly source: AsyncIterable<Uint8Array>;
+  readonly sink: LineSink;
+  readonly desk: FrameDesk;
+  readonly limits: StreamLimits;
+  /** Aborted when the service stops. */
+  readonly stopping: AbortSignal;
+}
+
+type Read =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "end"; readonly reason: EndReason };
+
+/** Runs a stream to its last line; rejects if the peer goes away. */
+export async function runSubmissionStream(parts: SubmissionParts): Promise<void> {
+  await new SubmissionStream(parts).run();
+}
+
+class SubmissionStream {
+  readonly #parts: SubmissionParts;
+  readonly #frames = new FrameReader();
+  readonly #endsAtMs: number;
+  #inWork = { frames: 0, bytes: 0 };
+  /** Resolves when everything so far was queued for admission; when it was settled; when its line was taken. */
+  #queued: Promise<unknown> = Promise.resolve();
+  #settled: Promise<unknown> = Promise.resolve();
+  #written: Promise<void> = Promise.resolve();
+  #onRoom: () => void = () => undefined;
+  #sinkFault: { readonly error: unknown } | undefined;
+
+  constructor(parts: SubmissionParts) {
+    this.#parts = parts;
+    this.#endsAtMs = performance.now() + parts.limits.lifeMs;
+  }
+
+  async run(): Promise<void> {
+    const { source, sink } = this.#parts;
+    const iterator = source[Symbol.asyncIterator]();
+    try {
+      const end = await this.#readAll(iterator);
+      await this.#written;
+      await sink.write(JSON.stringify(end));
+    } finally {
+      await this.#written.catch(() => undefined);
+    }
+  }
+
+  /** @returns the last line */
+  async #readAll(iterator: AsyncIterator<Uint8Array>): Promise<object> {
+    try {
+      for (;;) {
+        await this.#untilRoom();
+        const read = await this.#read(iterator);
+        if (read.kind === "end") return this.#endOf(read.reason);
+        this.#frames.push(read.bytes);
+        for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
+          await this.#untilRoom();
+          this.#take(frame);
+        }
+      }
+    } catch (error) {
+      if (this.#sinkFault !== undefined || isGone(error)) throw error;
+      const { code, message } = faultOf(error);
+      return { end: { reason: "fault" }, error: { code, message } };
+    }
+  }
+
+  #endOf(reason: EndReason): object {
+    if (reason !== "done" || this.#frames.pendingBytes === 0) return { end: { reason } };
+    const message = "the last segment or receipt is not whole";
+    return { end: { reason: "fault" }, error: { code: "ERR_SEGMENT", message } };
+  }
+
+  /** The next bytes, or why there are none. */
+  async #read(iterator: AsyncIterator<Uint8Array>): Promise<Read> {
+    const { limits, stopping } = this.#parts;
+    if (stopping.aborted) return { kind: "end", reason: "shutdown" };
+    const leftMs = this.#endsAtMs - performance.now();
+    if (leftMs <= 0) return { kind: "end", reason: "renew" };
+    const quiet = new Quiet(Math.min(limits.idleMs, leftMs), stopping);
+    try {
+      const next = iterator.next().then(({ done, value }): Read => {
+        return done === true ? { kind: "end", reason: "done" } : { kind: "bytes", bytes: value };
+      });
+      next.catch(() => undefined);
+      const ended = quiet.done.then((reason): Read => {
+        return { kind: "end", reason: reason === "idle" && leftMs < limits.idleMs ? "renew" : reason };
+      });
+      return await Promise.race([next, ended]);
+    } finally {
+      quiet.end();
+    }
+  }
+
+  #take(frame: Frame): void {
+    const bytes = frame.bytes.length;
+    this.#inWork.frames += 1;
+    this.#inWork.bytes += bytes;
+    const prepared = this.#parts.desk.prepare(frame);
+    prepared.catch(() => undefined);
+    const before = this.#settled;
+    const queued = this.#queued.then(async () => {
+      const admit = await prepared;
+      // Not awaited: the next frame is queued behind this one at once.
+      return { done: admit(before) };
+    });
+    const line = queued.then(async ({ done }) => JSON.stringify(await done)).catch(refusalLine);
+    this.#queued = queued.then(({ done }) => void done.catch(() => undefined)).catch(() => undefined);
+    this.#settled = line;
+    this.#written = this.#written.then(async () => {
+      await this.#parts.sink.write(await line);
+      this.#inWork.frames -= 1;
+      this.#inWork.bytes -= bytes;
+      this.#onRoom();
+    });
+    this.#written.catch((error: unknown) => {
+      this.#sinkFault ??= { error };
+      this.#onRoom();
+    });
+  }
+
+  async #untilRoom(): Promise<void> {
+    const { maxFrames, maxBytes } = this.#parts.limits;
+    while (this.#inWork.frames >= maxFrames || this.#inWork.bytes >= maxBytes) {
+      if (this.#sinkFault !== undefined) break;
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve;
+      });
+    }
+    if (this.#sinkFault !== undefined) throw this.#sinkFault.error;
+  }
+}
+
+/** Waits for a time without bytes or for a stop; ended by its owner. */
+class Quiet {
+  readonly done: Promise<"idle" | "shutdown">;
+  readonly #end: () => void;
+
+  constructor(ms: number, stopping: AbortSignal) {
+    let [onIdle, onStop] = [(): void => undefined, (): void => undefined];
+    this.done = new Promise((resolve) => {
+      onIdle = () => resolve("idle");
+      onStop = () => resolve("shutdown");
+    });
+    const timer = setTimeout(onIdle, ms);
+    stopping.addEventListener("abort", onStop);
+    this.#end = () => {
+      clearTimeout(timer);
+      stopping.removeEventListener("abort", onStop);
+    };
+  }
+
+  end(): void {
+    this.#end();
+  }
+}
+
+function refusalLine(error: unknown): string {
+  const { code, message, details } = faultOf(error);
+  return JSON.stringify({ error: { code, message, ...details } });
+}
+
+/** The connection was cut: there is nobody to tell. */
+function isGone(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    (error.code === "ECONNRESET" || error.code === "ERR_STREAM_PREMATURE_CLOSE")
+  );
+}
