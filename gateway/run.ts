@@ -185,7 +185,7 @@ function startJobs(
   { desk, tally }: { readonly desk: SessionDesk; readonly tally: RefusalTally },
   declaration: StreamDeclaration,
 ): () => Promise<void> {
-  const { schedule, nowMs } = world;
+  const { schedule, nowMs, monotonicMs } = world;
   const { recorder, opened, outbox } = plane;
   const onFault = (fields: object, message: string): void => options.logger.warn(fields, message);
   const stopTimekeeper = startTimekeeper({
@@ -205,6 +205,7 @@ function startJobs(
     upstreams: servers.upstreams,
     everyMs: (options.config.relist_seconds ?? GATEWAY_DEFAULTS.relistSeconds) * 1000,
     schedule,
+    monotonicMs,
     nowMs,
     onFault,
   });

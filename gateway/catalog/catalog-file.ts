@@ -103,12 +103,23 @@ const fileShape: Shape<CatalogFile> = object<CatalogFile>({
 /**
  * Reads a catalog and recomputes every digest in it.
  *
- * @throws {FormatError} ERR_SHAPE; ERR_CATALOG if a digest is not that of the text beside it
+ * @throws {FormatError} ERR_SHAPE; ERR_CATALOG if a digest is not that of the text beside it, or a name stands twice
  */
 export function parseCatalog(value: JsonValue): CatalogFile {
   const file = readShape(fileShape, value, "catalog");
   for (const entry of file.servers) checkEntry(entry);
+  checkSingle(
+    "server",
+    file.servers.map(({ id }) => id),
+  );
   return file;
+}
+
+/** Of two entries with one name nobody could say which is approved. @throws {FormatError} ERR_CATALOG */
+function checkSingle(what: string, names: readonly string[]): void {
+  if (new Set(names).size === names.length) return;
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  throw new FormatError("ERR_CATALOG", `two entries of the catalog are the ${what} ${twice}`);
 }
 
 /** A server and its surface, as they are listed now. */
@@ -168,6 +179,10 @@ function checkEntry(entry: CatalogEntry): void {
     ["resource-template", entry.resource_templates],
   ] as const;
   for (const [kind, definitions] of lists) {
+    checkSingle(
+      `${kind} of ${entry.id}`,
+      definitions.map(({ name }) => name),
+    );
     for (const { name, text, model, full } of definitions) {
       const found = digestDefinition(kind, text);
       if (found.model !== model || found.full !== full || definitionName(kind, text) !== name) {

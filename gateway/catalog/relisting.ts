@@ -19,9 +19,18 @@ export interface RelistingOptions {
   readonly upstreams: readonly Pick<Upstream, "id" | "identity" | "attributes" | "listSurface" | "watch">[];
   readonly everyMs: number;
   readonly schedule: Schedule;
+  /** A clock that never goes back. */
+  readonly monotonicMs: () => number;
   readonly nowMs: () => number;
   readonly onFault: (fields: { readonly code: string; readonly server: string }, message: string) => void;
 }
+
+/**
+ * Least time between two listings for which a server asked: doubled by each, first again after an interval without any.
+ * What it offers meanwhile is judged by its last listing, so that asking often hides nothing and fills no outbox.
+ */
+const FIRST_GAP_MS = 1_000;
+const LAST_GAP_MS = 256_000;
 
 /** Starts watching. @returns the function that ends it and waits for a listing that runs */
 export function startRelisting(options: RelistingOptions): () => Promise<void> {
@@ -36,8 +45,12 @@ export function startRelisting(options: RelistingOptions): () => Promise<void> {
   const stop = schedule(everyMs, () => {
     for (const listing of listings) listing.request("interval");
   });
+  const stopTicks = schedule(FIRST_GAP_MS, () => {
+    for (const listing of listings) listing.tick();
+  });
   return async () => {
     stop();
+    stopTicks();
     for (const listing of listings) await listing.stop();
   };
 }
@@ -51,6 +64,11 @@ class Relisting {
   /** True while the last attempt got no answer: one receipt says so, not one an attempt. */
   #isUnlisted = false;
   #isStopped = false;
+  /** Listings for which the server asks wait until then. */
+  #readyAtMs = Number.NEGATIVE_INFINITY;
+  #gapMs = FIRST_GAP_MS;
+  #isDeferred = false;
+  #hasAsked = false;
 
   constructor(options: RelistingOptions, upstream: RelistingOptions["upstreams"][number]) {
     this.#options = options;
@@ -58,6 +76,31 @@ class Relisting {
   }
 
   request(trigger: DriftTrigger): void {
+    if (this.#isStopped) return;
+    if (trigger === "list-changed") this.#requestInTime();
+    else {
+      if (!this.#hasAsked) this.#gapMs = FIRST_GAP_MS;
+      this.#hasAsked = false;
+      this.#begin(trigger);
+    }
+  }
+
+  /** Begins what had to wait. */
+  tick(): void {
+    if (this.#isDeferred && !this.#isStopped) this.#requestInTime();
+  }
+
+  #requestInTime(): void {
+    const now = this.#options.monotonicMs();
+    this.#hasAsked = true;
+    this.#isDeferred = now < this.#readyAtMs;
+    if (this.#isDeferred) return;
+    this.#readyAtMs = now + this.#gapMs;
+    this.#gapMs = Math.min(LAST_GAP_MS, this.#gapMs * 2);
+    this.#begin("list-changed");
+  }
+
+  #begin(trigger: DriftTrigger): void {
     if (this.#isStopped) return;
     if (this.#running !== undefined) {
       this.#next = trigger;
@@ -69,7 +112,7 @@ class Relisting {
         this.#running = undefined;
         const next = this.#next;
         this.#next = undefined;
-        if (next !== undefined) this.request(next);
+        if (next !== undefined) this.#begin(next);
       });
   }
 

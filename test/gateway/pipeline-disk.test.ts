@@ -296,6 +296,18 @@ describe("a start that is refused", () => {
     await expect(bench.open()).rejects.toMatchObject({ code: "ERR_CATALOG" });
   });
 
+  it("by a pinned catalog that approves one tool or one server twice", async () => {
+    const { bench, run } = await start();
+    await stop(run);
+    const path = join(bench.folder, "catalog.json");
+    const { servers, ...file } = JSON.parse(readFileSync(path, "utf8"));
+    const [entry] = servers;
+    writeFileSync(path, JSON.stringify({ ...file, servers: [entry, entry] }));
+    await expect(bench.open()).rejects.toMatchObject({ code: "ERR_CATALOG" });
+    writeFileSync(path, JSON.stringify({ ...file, servers: [{ ...entry, tools: [...entry.tools, entry.tools[0]] }] }));
+    await expect(bench.open()).rejects.toMatchObject({ code: "ERR_CATALOG" });
+  });
+
   it("by another run on the folder", async () => {
     const { bench } = await start();
     await expect(bench.open()).rejects.toMatchObject({ code: "ERR_FOLDER_LOCKED" });

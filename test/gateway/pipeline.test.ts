@@ -286,6 +286,22 @@ describe("drift", () => {
     expect(drift[1]?.items[0]?.members).toEqual(["annotations"]);
   });
 
+  it("that a server announces in a storm are listed ever more rarely, and the last one is not missed", async () => {
+    const { bench, run } = await start();
+    const [server] = bench.upstreams;
+    for (let i = 0; i < 60; i += 1) {
+      server?.setTools([i % 2 === 0 ? changed : ECHO, WIPE]);
+      server?.notify();
+      await bench.world.advance(1_000, 1_000);
+    }
+    const drift = ofKind(await receiptsOf(bench, run), "drift");
+    expect(drift.length).toBeLessThanOrEqual(6);
+    server?.setTools([changed, WIPE]);
+    server?.notify();
+    await bench.world.advance(64_000, 1_000);
+    expect(await run.pipeline.decide(callOf("echo", { message: "hi" }))).toMatchObject({ action: "refuse" });
+  });
+
   it("of a new tool hides it; an unanswered list is a receipt, once", async () => {
     const { bench, run } = await start();
     const [server] = bench.upstreams;
