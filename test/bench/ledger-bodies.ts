@@ -30,6 +30,8 @@ export interface BodiesPlan {
   readonly content: "calls" | "heartbeats";
   /** Single receipts as lines. */
   readonly isFramed: boolean;
+  /** Gateways have the numbers from this one on, other ones than those of another plan. Default 0. */
+  readonly firstGateway?: number;
 }
 
 /** Signs the streams, registers them, and writes a file for each connection. */
@@ -39,7 +41,7 @@ export async function prepareBodies(plan: BodiesPlan): Promise<PreparedBodies> {
   let [bytes, count] = [0, 0];
   for (let connection = 0; connection < plan.connections; connection += 1) {
     const wanted = plan.requests * plan.receipts;
-    const keys = keysOf(connection);
+    const keys = keysOf((plan.firstGateway ?? 0) + connection);
     const stream =
       plan.content === "heartbeats"
         ? damagedStream(keys, wanted)
@@ -48,7 +50,7 @@ export async function prepareBodies(plan: BodiesPlan): Promise<PreparedBodies> {
     const bodies = bodiesOf(stream, plan);
     for (const receipt of stream.receipts) bytes += receipt.bytes.length;
     count += stream.receipts.length;
-    const path = join(plan.folder, `bodies-${connection}`);
+    const path = join(plan.folder, `bodies-${plan.firstGateway ?? 0}-${connection}`);
     await writeFile(path, concat(...bodies.flatMap((body) => [formatUint32(body.length), body])));
     paths.push(path);
   }
@@ -64,10 +66,10 @@ function bodiesOf(stream: SegmentSource, { requests, receipts, isFramed }: Bodie
   );
 }
 
-/** Keys of the gateway of a connection. */
-function keysOf(connection: number): GatewayKeys {
+/** Keys of the gateway with a number. */
+function keysOf(gateway: number): GatewayKeys {
   const signer = (key: number): EnvelopeSigner => {
-    return createSigner("ed25519", concat(new Uint8Array(28).fill(7), formatUint32(2 * connection + key)));
+    return createSigner("ed25519", concat(new Uint8Array(28).fill(7), formatUint32(2 * gateway + key)));
   };
   return { instance: signer(0), receipt: signer(1) };
 }

@@ -3,14 +3,15 @@
  * loopback; ledger, client and disk share the machine. Every answer counted was given after the sync.
  */
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { SUBMIT } from "../support/ledger-service.ts";
+import { processorTimeOf } from "./bars/processor-time.ts";
 import type { Bench, BenchContext } from "./harness.ts";
 import { prepareBodies } from "./ledger-bodies.ts";
-import { load, printRow, rateOf, type Server, startServer } from "./load.ts";
+import { load, printRow, rateOf, startServer } from "./load.ts";
 
 const ENTRY_BYTES = 300;
 const ADD = { path: "/add", headers: SUBMIT, bodies: { kind: "random", bytes: ENTRY_BYTES } } as const;
@@ -18,8 +19,6 @@ const ADD = { path: "/add", headers: SUBMIT, bodies: { kind: "random", bytes: EN
 /** Shortest time of one measurement: below it, a handful of syncs decide. */
 const MIN_MS = 300;
 const SEGMENT_RECEIPTS = 256;
-/** Of the times in /proc. */
-const TICKS_A_SECOND = 100;
 
 /** Admission benchmarks. */
 export const bench: Bench = async (context) => {
@@ -114,13 +113,13 @@ async function benchSigned(context: BenchContext, folder: string, of: SignedCase
     const bare = await load({ ...job, ...files, port: baseline.port });
     const baselineRate = rateOf(bare) * receipts;
     printRow(context, "bare node:http + fdatasync", bare, receipts, baselineRate);
-    const before = await cpuOf(ledger);
+    const before = await processorTimeOf(ledger.pid);
     const result = await load({ ...job, ...(window === undefined ? {} : long), ...files, port: ledger.port });
-    const admitted = await cpuOf(ledger);
+    const admitted = await processorTimeOf(ledger.pid);
     printRow(context, "ledger", result, receipts, baselineRate);
     const total = result.requests * receipts;
     const checked = await untilChecked(url);
-    const all = await cpuOf(ledger);
+    const all = await processorTimeOf(ledger.pid);
     const micros = (seconds: number): string => `${((seconds * 1e6) / total).toFixed(1)} us`;
     const both = Math.round(total / ((result.milliseconds + checked) / 1000)).toLocaleString("en-US");
     context.print(
@@ -131,18 +130,6 @@ async function benchSigned(context: BenchContext, folder: string, of: SignedCase
     await baseline.stop();
     await ledger.stop();
   }
-}
-
-/** Seconds of processor time that a server has used: its serving thread, and all of it. 0 where the system does not say. */
-async function cpuOf({ pid }: Server): Promise<{ readonly serving: number; readonly all: number }> {
-  const [serving = 0, all = 0] = await Promise.all([`task/${pid}/stat`, "stat"].map((name) => secondsOf(pid, name)));
-  return { serving, all };
-}
-
-async function secondsOf(pid: number, name: string): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_A_SECOND;
 }
 
 /** Milliseconds until the background checks have read everything. */

@@ -47,12 +47,21 @@ export async function load(job: LoadJob): Promise<LoadResult> {
 
 /** Starts a script of test/support, which prints its address as JSON. */
 export async function startServer(script: string, args: readonly string[]): Promise<Server> {
-  const child = spawn(process.execPath, [pathOf(script), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  return startProgram(process.execPath, [pathOf(script), ...args], "inherit");
+}
+
+/** Starts a program that prints its address as JSON. @param errors  what becomes of what it writes to standard error */
+export async function startProgram(
+  program: string,
+  args: readonly string[],
+  errors: "inherit" | "ignore",
+): Promise<Server> {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", errors] });
   for await (const line of createInterface({ input: child.stdout })) {
     const { url }: { readonly url: string } = JSON.parse(line);
     return { port: Number(new URL(url).port), pid: child.pid ?? 0, stop: () => stop(child) };
   }
-  throw new Error(`${script} did not start`);
+  throw new Error(`${program} ${args[0] ?? ""} did not start`);
 }
 
 async function stop(child: ChildProcess): Promise<void> {

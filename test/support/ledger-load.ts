@@ -5,7 +5,7 @@
  * Takes one job by IPC, answers with its result, and ends.
  */
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 
@@ -18,10 +18,18 @@ export interface LoadJob {
   readonly milliseconds: number;
   /** One long request a connection, with so many bodies under way; each is answered by a line. Default: a request a body. */
   readonly window?: number;
-  /** `random`: unique bodies of this length. `files`: each connection sends its own prepared bodies, in order. */
+  /**
+   * `random`: unique bodies of this length, the same ones for the same seed, or new ones without. `files`: each connection
+   * sends its own prepared bodies, in order; from the one with the number `first` on, and `count` of them, if that is given.
+   */
   readonly bodies:
-    | { readonly kind: "random"; readonly bytes: number }
-    | { readonly kind: "files"; readonly paths: readonly string[] };
+    | { readonly kind: "random"; readonly bytes: number; readonly seed?: number }
+    | {
+        readonly kind: "files";
+        readonly paths: readonly string[];
+        readonly first?: number;
+        readonly count?: number;
+      };
 }
 
 /** What came of it. */
@@ -70,7 +78,7 @@ type BodySource = () => Uint8Array | undefined;
 function bodySource(job: LoadJob, connection: number): BodySource {
   const { bodies } = job;
   if (bodies.kind === "random") {
-    const body = randomBytes(bodies.bytes);
+    const body = bodies.seed === undefined ? randomBytes(bodies.bytes) : seededBytes(bodies, connection);
     let counter = 0;
     return () => {
       body.writeUInt32LE(counter, 0);
@@ -80,7 +88,23 @@ function bodySource(job: LoadJob, connection: number): BodySource {
     };
   }
   const path = bodies.paths[connection];
-  return path === undefined ? () => undefined : preparedBodies(readFileSync(path));
+  if (path === undefined) return () => undefined;
+  const { first = 0, count = Number.POSITIVE_INFINITY } = bodies;
+  return someOf(preparedBodies(readFileSync(path)), first, count);
+}
+
+/** `count` bodies of a source behind the first `skipped`. */
+function someOf(source: BodySource, skipped: number, count: number): BodySource {
+  for (let i = 0; i < skipped; i += 1) source();
+  let left = count;
+  return () => {
+    left -= 1;
+    return left < 0 ? undefined : source();
+  };
+}
+
+function seededBytes({ bytes, seed = 0 }: { readonly bytes: number; readonly seed?: number }, of: number): Buffer {
+  return createHash("shake256", { outputLength: bytes }).update(`${seed}/${of}`).digest();
 }
 
 /** Bodies of a prepared file: u32 length, bytes, and so on. */
@@ -94,6 +118,9 @@ function preparedBodies(file: Buffer): BodySource {
   };
 }
 
+/** Bytes of the length and of the end of a request's head. */
+const MAX_LENGTH_LINE = 20;
+
 class Connection {
   readonly done: Promise<void>;
   readonly #socket: Socket;
@@ -106,17 +133,18 @@ class Connection {
       const next = (): void => {
         const body = performance.now() < deadline ? source() : undefined;
         if (body === undefined) return void this.#socket.end();
+        // In one piece, and so in one system call.
+        const request = Buffer.allocUnsafe(head.length + MAX_LENGTH_LINE + body.length);
+        const length = request.write(`${head}${body.length}\r\n\r\n`, "latin1");
+        request.set(body, length);
         this.#sentAt = performance.now();
-        this.#socket.cork();
-        this.#socket.write(`${head}${body.length}\r\n\r\n`, "latin1");
-        this.#socket.write(Buffer.from(body));
-        this.#socket.uncork();
+        this.#socket.write(request.subarray(0, length + body.length));
       };
       this.#socket.on("connect", next);
       this.#socket.on("data", (chunk) => {
         this.#received += chunk.toString("latin1");
         if (!isWhole(this.#received)) return;
-        if (!/^HTTP\/1.1 20[01] /.test(this.#received)) faults.push(this.#received);
+        if (!isTaken(this.#received)) faults.push(this.#received);
         latencies.push(performance.now() - this.#sentAt);
         this.#received = "";
         next();
@@ -188,4 +216,8 @@ function isWhole(text: string): boolean {
   if (end === -1) return false;
   const length = /content-length: (\d+)/i.exec(text)?.[1];
   return length === undefined ? text.endsWith("0\r\n\r\n") : text.length >= end + 4 + Number(length);
+}
+
+function isTaken(text: string): boolean {
+  return text.startsWith("HTTP/1.1 200 ") || text.startsWith("HTTP/1.1 201 ");
 }

@@ -1,0 +1,68 @@
+/**
+ * `npm run bench:ledger`: every row of DESIGN §10 that concerns ledger and witness, in one table, beside the peer.
+ *
+ *     node dist/test/bench/bars/run.js [--quick] [<row> ...]
+ */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BarsContext, type Figure, formatMachine, formatTable, type Measure } from "./frame.ts";
+import { buildPeer } from "./peer.ts";
+
+/** Name → file of the row, in the order of the table. */
+const ROWS: Readonly<Record<string, () => Promise<{ readonly measure: Measure }>>> = {
+  "raw-add": () => import("./raw-add.ts"),
+  receipts: () => import("./receipts.ts"),
+  growth: () => import("./growth.ts"),
+  "proof-check": () => import("./proof-check.ts"),
+  witness: () => import("./witness.ts"),
+  "whole-log": () => import("./whole-log.ts"),
+};
+
+const FULL = { loadMs: 2000, rounds: 3 };
+const QUICK = { loadMs: 800, rounds: 1 };
+
+/** Measures the rows named in `args`, or all of them. @returns the exit code */
+async function run(args: readonly string[], print: (line: string) => void): Promise<number> {
+  const isQuick = args.includes("--quick");
+  const named = args.filter((argument) => argument !== "--quick");
+  const unknown = named.filter((name) => !Object.hasOwn(ROWS, name));
+  if (unknown.length > 0) {
+    print(`unknown row ${unknown.join(", ")}; there are: ${Object.keys(ROWS).join(", ")}`);
+    return 2;
+  }
+  const started = performance.now();
+  const work = await mkdtemp(join(tmpdir(), "countersign-bars-"));
+  try {
+    print(formatMachine());
+    const peer = await buildPeer(work);
+    print("absence" in peer ? `no peer: ${peer.absence}` : `peer: ${peer.name}`);
+    if (isQuick) print("quick run: it shows that the benchmarks work; its numbers mean nothing");
+    const context = {
+      ...(isQuick ? QUICK : FULL),
+      isQuick,
+      startPeer: "absence" in peer ? undefined : peer.start,
+      say: (line: string) => console.error(line),
+    };
+    const figures: Figure[] = [];
+    for (const name of named.length > 0 ? named : Object.keys(ROWS)) figures.push(...(await row(name, work, context)));
+    print(`\n${formatTable(figures)}\n`);
+    print(`took ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    return 0;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function row(name: string, work: string, context: Omit<BarsContext, "folder">): Promise<readonly Figure[]> {
+  context.say(`== ${name}`);
+  const folder = await mkdtemp(join(work, `${name}-`));
+  try {
+    return (await (await ROWS[name]?.())?.measure({ ...context, folder })) ?? [];
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await run(process.argv.slice(2), (line) => console.log(line));
