@@ -29,7 +29,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "shared",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/slow/**", ...LONG, BROWSER, "node_modules/**", "dist/**"],
+          exclude: ["test/slow/**", "test/postgres-s3/**", ...LONG, BROWSER, "node_modules/**", "dist/**"],
           isolate: false,
         },
       },

@@ -10,6 +10,7 @@ import type { JsonValue } from "../kernel/json/value.ts";
 import { parseSignerKey, type SignerKey } from "../kernel/note/signer-key.ts";
 import { parseSecretKey } from "../kernel/signature/secret-key.ts";
 import { createSigner, type EnvelopeSigner } from "../kernel/signature/signer.ts";
+import { parseDatabaseUrl } from "../ledger/postgres-s3/config.ts";
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const MIN_TOKEN_CHARACTERS = 32;
@@ -60,6 +61,11 @@ export function readToken(path: string): string {
     throw new FormatError("ERR_TOKEN_FILE", `${path}: want one line of at least ${MIN_TOKEN_CHARACTERS} characters`);
   }
   return token;
+}
+
+/** The connection string in the file at `path`. @throws {FormatError} ERR_CONFIG, naming the file and not the string */
+export function readDatabaseUrl(path: string): string {
+  return naming(path, () => parseDatabaseUrl(readLine(path)));
 }
 
 /** The note key (`PRIVATE+KEY+…`) in the file at `path`. */

@@ -20,6 +20,7 @@ import {
 import { MAX_POLICY_CHARACTERS, parseWitnessPolicy } from "../kernel/witness-policy.ts";
 import { type QuotaConfig, quotaConfigShape } from "./admission/quota.ts";
 import type { BacklogLimits } from "./checks/backlog.ts";
+import { type StorageConfig, storageShape } from "./postgres-s3/config.ts";
 import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
 import { type TraceConfig, traceConfigShape } from "./trace/config.ts";
 
@@ -34,7 +35,10 @@ export type Listen = {
 /** The configuration file of a ledger. `*_file` are paths, read by the command line. */
 export type LedgerConfig = {
   readonly listen: Listen;
+  /** Folder of the driver `files`; empty with another driver, which keeps nothing on this machine. */
   readonly data_dir: string;
+  /** Default: the driver `files`. */
+  readonly storage?: StorageConfig;
   /** The log's identity line: a schema-less URL. */
   readonly origin: string;
   readonly log_kind: LogKind;
@@ -85,7 +89,7 @@ export const LEDGER_DEFAULTS = {
 const path = string({ pattern: /^[^\0]+$/, maxLength: 4096, description: "a path" });
 
 /** The file as it is written: the policy as text, or the path of a file that holds it. */
-type ConfigFile = Omit<LedgerConfig, "witness_policy"> & PolicyMembers;
+type ConfigFile = Omit<LedgerConfig, "witness_policy" | "data_dir"> & PolicyMembers & { readonly data_dir?: string };
 
 type PolicyMembers = {
   readonly witness_policy?: string;
@@ -98,7 +102,8 @@ const listenShape: Shape<Listen> = object<Listen>({
 });
 
 const logMembers: Members<Omit<ConfigFile, "listen">> = {
-  data_dir: path,
+  data_dir: optional(path),
+  storage: optional(storageShape),
   origin: originShape,
   log_kind: literal("receipts", "raw"),
   log_key_files: array(path, { min: 2, max: 2 }),
@@ -164,7 +169,20 @@ const severalShape: Shape<LedgersFile> = object<LedgersFile>({
  * @throws {FormatError} ERR_SHAPE, naming the member; what is wrong with the policy of the file
  */
 export function parseLedgerConfig(value: JsonValue, readPolicy: (path: string) => string = refuseFile): LedgerConfig {
-  return withPolicy(readShape(shape, value, "ledger"), "ledger", readPolicy);
+  return withPolicy(withFolder(readShape(shape, value, "ledger"), "ledger"), "ledger", readPolicy);
+}
+
+/** The driver `files` needs a folder; another one takes none. */
+function withFolder<T extends { readonly data_dir?: string; readonly storage?: StorageConfig }>(
+  file: T,
+  name: string,
+): T & { readonly data_dir: string } {
+  const { data_dir: folder, storage } = file;
+  const needsFolder = storage === undefined || storage.driver === "files";
+  if (needsFolder !== (folder !== undefined)) {
+    throw new FormatError("ERR_SHAPE", `${name}.data_dir: want it with the driver files, and only with it`);
+  }
+  return { ...file, data_dir: folder ?? "" };
 }
 
 /** Puts the text of the policy in the place of the file's path. */
@@ -197,10 +215,12 @@ function refuseFile(path: string): string {
  */
 export function parseLedgersConfig(value: JsonValue, readPolicy: (path: string) => string = refuseFile): LedgersConfig {
   const file = readShape(severalShape, value, "ledger");
-  const logs = file.logs.map((log, i) => withPolicy(log, `ledger.logs[${i}]`, readPolicy));
+  const logs = file.logs.map((log, i) =>
+    withPolicy(withFolder(log, `ledger.logs[${i}]`), `ledger.logs[${i}]`, readPolicy),
+  );
   const config: LedgersConfig = { listen: file.listen, logs };
   for (const member of ["name", "origin", "data_dir"] as const) {
-    const values = config.logs.map((log) => log[member]);
+    const values = config.logs.map((log) => log[member]).filter((value) => value !== "");
     if (new Set(values).size === values.length) continue;
     throw new FormatError("ERR_CONFIG", `logs: want each ${member} once`);
   }

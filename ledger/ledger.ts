@@ -28,6 +28,7 @@ import { LEDGER_DEFAULTS } from "./config.ts";
 import { checkGenesis, type LogIdentity } from "./genesis.ts";
 import { Halt } from "./halt.ts";
 import type { LedgerStatus } from "./http/operations-routes.ts";
+import type { BeforeRequest } from "./http/server.ts";
 import { type Log, openLog, type ServedLog } from "./log.ts";
 import { type MetricSources, Metrics } from "./metrics.ts";
 import type { LedgerOptions } from "./options.ts";
@@ -74,6 +75,10 @@ export interface Ledger {
   readonly genesis: Genesis;
   readonly policy: WitnessPolicy;
   readonly status: () => LedgerStatus;
+  /** Brings the node up to date with others of the same log where a request needs that; absent where there are none. */
+  readonly beforeRequest?: BeforeRequest;
+  /** Takes over the streams that a submission names, if another node registered them. */
+  readonly knowStreams?: (submission: Uint8Array) => Promise<void>;
   /** Takes nothing new, finishes what is queued, signs and publishes it if witnesses answer, closes. */
   readonly close: () => Promise<void>;
 }
@@ -166,8 +171,8 @@ async function assemble(
   return { log, streams, forks, traces, clock, genesis, policy, ...served, close };
 }
 
-/** The two signers of the log, under its name. */
-function makeSigner({ config, logKeys, signing }: LedgerOptions): CheckpointSigner {
+/** The two signers of the log, under its name. @throws {FormatError} ERR_CONFIG */
+export function makeSigner({ config, logKeys, signing }: LedgerOptions): CheckpointSigner {
   const { origin } = config;
   const seeds = { origin, ed25519: seedOf(origin, logKeys, 0x01), mlDsa44: seedOf(origin, logKeys, 0x06) };
   return signing === "inline" ? makeInlineSigner(seeds) : makeWorkerSigner(seeds);
@@ -200,7 +205,8 @@ function seedOf(origin: string, logKeys: readonly SignerKey[], type: 0x01 | 0x06
   throw new FormatError("ERR_CONFIG", `log_key_files: want a key of type ${type} with the name ${origin}`);
 }
 
-function makePromises({ config, logKeys }: LedgerOptions, clock: Clock, metrics: Metrics): PromiseDesk {
+/** Makes promises of the log. @throws {FormatError} ERR_CONFIG */
+export function makePromises({ config, logKeys }: LedgerOptions, clock: Clock, metrics: Metrics): PromiseDesk {
   const { origin, promise_seconds: promiseSeconds = LEDGER_DEFAULTS.promiseSeconds } = config;
   return new PromiseDesk({
     origin,
@@ -211,16 +217,21 @@ function makePromises({ config, logKeys }: LedgerOptions, clock: Clock, metrics:
   });
 }
 
+/** What the log is configured to be. */
+export function identityOf({ config, operatorKey }: LedgerOptions, signer: CheckpointSigner): LogIdentity {
+  return {
+    origin: config.origin,
+    log_kind: config.log_kind,
+    keys: signer.keys.map(formatVerifierKey),
+    operator_key: formatPublicKey(operatorKey.publicKey),
+    admission: config.admission,
+  };
+}
+
 /** Writes the genesis entry of a new log, or checks that of an old one against the configuration. */
 async function readGenesis(log: Log, options: LedgerOptions, signer: CheckpointSigner, clock: Clock): Promise<Genesis> {
   const operator = options.operatorKey;
-  const identity: LogIdentity = {
-    origin: options.config.origin,
-    log_kind: options.config.log_kind,
-    keys: signer.keys.map(formatVerifierKey),
-    operator_key: formatPublicKey(operator.publicKey),
-    admission: options.config.admission,
-  };
+  const identity = identityOf(options, signer);
   if (log.tree.size > 0n) return checkGenesis(await log.tree.readEntry(0n), identity);
   const created = formatTimestamp(clock.nowMs());
   const bytes = makeGenesis({ kind: "log-genesis", v: 1, created, ...identity }, operator);

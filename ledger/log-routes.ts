@@ -1,6 +1,5 @@
 /** Everything that is served of one log, whatever prefix its paths have. */
 
-import type { Checks } from "./admission/admit.ts";
 import { Quota } from "./admission/quota.ts";
 import { appendRaw } from "./admission/raw.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
@@ -11,7 +10,7 @@ import { findingRoutes } from "./http/finding-routes.ts";
 import { operationsRoutes } from "./http/operations-routes.ts";
 import { proofRoutes } from "./http/proof-routes.ts";
 import { readRoutes } from "./http/read-routes.ts";
-import type { Front, Routes } from "./http/server.ts";
+import { type Front, type Routes, withHook } from "./http/server.ts";
 import { streamRoutes } from "./http/stream-routes.ts";
 import { addRoutes } from "./http/submit-routes.ts";
 import type { Ledger } from "./ledger.ts";
@@ -31,9 +30,6 @@ export interface ServerParts {
   readonly onFault: OnFault;
 }
 
-/** A raw log refuses receipts before it would come to these. */
-const NO_CHECKS: Checks = { requireRoom: () => undefined, expect: () => undefined, wake: () => undefined };
-
 /** The requests of one log. */
 export function logRoutes(
   options: LedgerOptions,
@@ -45,7 +41,7 @@ export function logRoutes(
   const checkSubmit = makeTokenCheck([options.submitToken]);
   const checkReader = makeTokenCheck(options.readerTokens);
   const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
-  return [
+  const groups: readonly Routes[] = [
     readRoutes({
       tree: log.tree,
       checkpointer,
@@ -70,9 +66,10 @@ export function logRoutes(
         streams,
         onConflict: () => metrics.countConflict(),
         onKept: (receipt) => forks.add(receipt),
-        checks: checking.checks ?? NO_CHECKS,
+        checks: checking.checks,
       },
       promises,
+      ...(ledger.knowStreams === undefined ? {} : { knowStreams: ledger.knowStreams }),
       quota: new Quota(config.quota ?? {}, () => clock.nowMs()),
       stopping,
       onFault,
@@ -85,6 +82,8 @@ export function logRoutes(
     findingRoutes(checking.findings, status),
     operationsRoutes(status, metrics),
   ];
+  const { beforeRequest } = ledger;
+  return beforeRequest === undefined ? groups : groups.map((group) => withHook(beforeRequest, group));
 }
 
 /**

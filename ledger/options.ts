@@ -3,6 +3,7 @@
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
 import type { LedgerConfig, Listen } from "./config.ts";
+import type { StorageSecrets } from "./postgres-s3/config.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
 import type { Clock, Logger } from "./service.ts";
 import type { Disk } from "./storage/disk.ts";
@@ -16,6 +17,8 @@ export interface LedgerOptions {
   readonly operatorKey: EnvelopeSigner;
   /** Signs COSE receipts (ed25519 or es256); needed if and only if the configuration has `scitt`. */
   readonly scittKey?: EnvelopeSigner;
+  /** Needed if and only if the configuration has the storage driver `postgres-s3`. */
+  readonly storageSecrets?: StorageSecrets;
   readonly submitToken: string;
   readonly readerTokens: readonly string[];
   readonly logger: Logger;

@@ -9,6 +9,8 @@ import { watchSilent } from "./http/silent-connections.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { logFront, logRoutes } from "./log-routes.ts";
 import type { LedgerOptions, LedgersOptions } from "./options.ts";
+import { openNode } from "./postgres-s3/node.ts";
+import { checkStorageOptions } from "./postgres-s3/options.ts";
 import { checkScittOptions } from "./scitt/start.ts";
 import type { Logger, RunningService } from "./service.ts";
 import { checkTraceOptions } from "./trace/start.ts";
@@ -60,15 +62,21 @@ async function openAll(
   for (const { options } of logs) {
     checkScittOptions(options);
     checkTraceOptions(options);
+    checkStorageOptions(options);
   }
   const open: OpenLog[] = [];
   try {
-    for (const log of logs) open.push({ ...log, ledger: await openLedger(log.options) });
+    for (const log of logs) open.push({ ...log, ledger: await openWithDriver(log.options) });
     return open;
   } catch (error) {
     await Promise.allSettled(open.map(({ ledger }) => ledger.close()));
     throw error;
   }
+}
+
+/** Opens a log with the storage driver that is configured. */
+function openWithDriver(options: LedgerOptions): Promise<Ledger> {
+  return options.config.storage?.driver === "postgres-s3" ? openNode(options) : openLedger(options);
 }
 
 /** @param shared  routes that are of no single log */

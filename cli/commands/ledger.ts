@@ -2,11 +2,13 @@
 
 import { parseUtf8 } from "../../kernel/bytes.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { readShape } from "../../kernel/shape.ts";
 import { type LedgerConfig, type LedgersConfig, parseLedgerConfig, parseLedgersConfig } from "../../ledger/config.ts";
 import type { LedgerOptions, LedgersOptions } from "../../ledger/options.ts";
+import { credentialsShape } from "../../ledger/postgres-s3/config.ts";
 import { startLedger, startLedgers } from "../../ledger/start.ts";
 import { type Command, readArguments } from "../command.ts";
-import { readBytes, readEnvelopeKey, readJsonFile, readNoteKey, readToken } from "../files.ts";
+import { readBytes, readDatabaseUrl, readEnvelopeKey, readJsonFile, readNoteKey, readToken } from "../files.ts";
 import type { Io } from "../io.ts";
 import { makeLogger, runService } from "../service.ts";
 
@@ -45,10 +47,17 @@ function optionsOf(config: LedgerConfig, io: Io): LedgerOptions {
     logKeys: config.log_key_files.map(readNoteKey),
     operatorKey: readEnvelopeKey(config.operator_key_file),
     ...(config.scitt === undefined ? {} : { scittKey: readEnvelopeKey(config.scitt.key_file) }),
+    ...readStorageSecrets(config),
     submitToken: readToken(config.submit_token_file),
     readerTokens: config.reader_token_files.map(readToken),
     logger: makeLogger("ledger", io),
   };
+}
+
+function readStorageSecrets({ storage }: LedgerConfig): Pick<LedgerOptions, "storageSecrets"> {
+  if (storage?.driver !== "postgres-s3") return {};
+  const credentials = readJsonFile(storage.s3_credentials_file, (value) => readShape(credentialsShape, value, "s3"));
+  return { storageSecrets: { databaseUrl: readDatabaseUrl(storage.database_url_file), credentials } };
 }
 
 /** Runs a ledger. */

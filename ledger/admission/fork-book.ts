@@ -16,7 +16,7 @@ import type { StreamBook } from "./stream-book.ts";
 
 /** Where the book looks. */
 export interface ForkBookParts {
-  readonly disk: Disk;
+  readonly disk: Pick<Disk, "list" | "read">;
   readonly tree: Tree;
   readonly streams: StreamBook;
   /** Refused receipts that the write-ahead log held at start. */

@@ -132,6 +132,13 @@ export class StreamAccount {
     this.#restored = readShape(tipRowShape, parseJson(row), "tip");
   }
 
+  /** Goes back to the durable tip; without a row, to none. What was kept of forks may have been lost and is taken again. */
+  rewind(row: Uint8Array | undefined): void {
+    [this.#newest, this.#durable, this.#restored] = [undefined, undefined, undefined];
+    this.#conflicts.clear();
+    if (row !== undefined) this.restore(row);
+  }
+
   #restore(): void {
     if (this.#restored === undefined) return;
     const { log, next_seq: nextSeq, last, closed } = this.#restored;

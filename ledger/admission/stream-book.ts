@@ -17,7 +17,7 @@ import type { ReceiptPlace } from "../../kernel/receipt/scan.ts";
 import { type CheckedRegistration, readRegistration } from "../../kernel/registration.ts";
 import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
 import type { EntryReplay } from "../recovery/catch-up-index.ts";
-import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
+import type { IndexRow, RowReader } from "../sequence/index-store.ts";
 import { scanEntry } from "./scan-entry.ts";
 import {
   formatRegistrationRow,
@@ -32,7 +32,7 @@ const SEQ_DIGITS = 16;
 /** The registered streams of a log. */
 export class StreamBook implements EntryReplay {
   readonly #accounts = new Map<string, StreamAccount>();
-  #store: IndexStore | undefined;
+  #store: RowReader | undefined;
 
   /** The stream's account, also if its registration is not durable yet: for the sequencer's turn. */
   decided(stream: string): StreamAccount | undefined {
@@ -52,6 +52,28 @@ export class StreamBook implements EntryReplay {
     return account;
   }
 
+  /**
+   * Takes over what is durable of a stream, instead of what this process decided about it; only between turns. Where other
+   * processes decide too.
+   *
+   * @param registration  its row; without it, that of the account stays
+   * @param tip  its row; undefined if the stream has no receipt
+   */
+  adopt(stream: string, registration: Uint8Array | undefined, tip: Uint8Array | undefined): void {
+    const known = this.#accounts.get(stream);
+    const isOurs = known?.isShown === true || registration === undefined;
+    const account = isOurs ? known : new StreamAccount(stream, parseRegistrationRow(registration));
+    invariant(account !== undefined, "a tip of a stream that is not registered");
+    this.#accounts.set(stream, account);
+    account.show();
+    account.rewind(tip);
+  }
+
+  /** Forgets a stream whose registration did not become durable; only between turns. */
+  forget(stream: string): void {
+    this.#accounts.delete(stream);
+  }
+
   /** Index of the durable receipt at `seq`, which must be below the stream's next one. */
   async indexOf(stream: string, seq: number): Promise<bigint> {
     const row = await this.#store?.lastRow(formatRunKey(stream, 0), formatRunKey(stream, seq));
@@ -61,7 +83,7 @@ export class StreamBook implements EntryReplay {
     return new DataView(buffer, byteOffset, byteLength).getBigUint64(0) + BigInt(seq - first);
   }
 
-  async load(store: IndexStore): Promise<void> {
+  async load(store: RowReader): Promise<void> {
     this.#store = store;
     this.#accounts.clear();
     for await (const { key, value } of store.rows("s/", "s0")) {

@@ -34,7 +34,10 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_QUEUE_FULL: 429,
   ERR_QUOTA: 429,
   ERR_RATE_LIMIT: 429,
+  ERR_DATABASE: 503,
   ERR_LEDGER_STOPPED: 503,
+  ERR_NODE_ROLE: 503,
+  ERR_OBJECT_STORE: 503,
 };
 
 /** An error as the client sees it. */

@@ -21,6 +21,8 @@ export interface LedgerStatus {
   readonly degraded: boolean;
   /** How each witness of the policy has answered. */
   readonly witnesses: readonly WitnessHealthView[];
+  /** Logs of several nodes: what this one does, and whether it integrates now. */
+  readonly node?: { readonly role: string; readonly integrates: boolean; readonly integrator: string };
   /** Code of the fault that halted the ledger. */
   readonly fault?: string;
 }

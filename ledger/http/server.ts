@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type RequestListener, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
-import { type FastifyInstance, fastify } from "fastify";
+import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { FormatError } from "../../kernel/errors.ts";
 import { faultOf, sendFault } from "./errors.ts";
@@ -40,6 +40,17 @@ export function withPrefix(prefix: string, groups: readonly Routes[]): Routes {
       },
       { prefix },
     );
+  };
+}
+
+/** Runs before a request is handled, after its body was read. What it throws is the answer. */
+export type BeforeRequest = (request: FastifyRequest) => Promise<void>;
+
+/** The group with `before` in front of each of its requests. */
+export function withHook(before: BeforeRequest, group: Routes): Routes {
+  return (scope) => {
+    scope.addHook("preHandler", before);
+    group(scope);
   };
 }
 

@@ -35,6 +35,8 @@ export interface StreamParts {
   /** Aborted when the service stops. */
   readonly stopping: AbortSignal;
   readonly onFault: (error: unknown) => void;
+  /** Takes over the streams that a submission names, if another node registered them. */
+  readonly knowStreams?: (submission: Uint8Array) => Promise<void>;
   readonly checkSubmit: TokenCheck;
   /** Passes submitters and readers. */
   readonly checkEither: TokenCheck;

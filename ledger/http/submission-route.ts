@@ -30,6 +30,8 @@ export interface SubmissionRouteParts {
   readonly stopping: AbortSignal;
   readonly limits?: Partial<StreamLimits>;
   readonly onFault: (error: unknown) => void;
+  /** Called with each frame before it is read. */
+  readonly knowStreams?: (frame: Uint8Array) => Promise<void>;
 }
 
 /** Adds the route to a scope that has no parser of bodies yet. */
@@ -89,8 +91,10 @@ function finish(source: IncomingMessage, response: ServerResponse): void {
 
 function makeDesk(parts: SubmissionRouteParts, isAsked: boolean): FrameDesk {
   return {
-    prepare: ({ kind, bytes }) =>
-      kind === "segment" ? prepareSegment(parts, isAsked, bytes) : prepareReceipt(parts, isAsked, bytes),
+    prepare: async ({ kind, bytes }) => {
+      if (parts.knowStreams !== undefined) await parts.knowStreams(bytes);
+      return kind === "segment" ? prepareSegment(parts, isAsked, bytes) : prepareReceipt(parts, isAsked, bytes);
+    },
   };
 }
 

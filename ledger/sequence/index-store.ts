@@ -18,8 +18,16 @@ export interface IndexUpdate {
   readonly watermark: bigint;
 }
 
+/** Reads rows. */
+export interface RowReader {
+  /** The row with the largest key in [from, to], by bytes. */
+  readonly lastRow: (from: string, to: string) => Promise<IndexRow | undefined>;
+  /** All rows with keys in [from, to], in order. */
+  readonly rows: (from: string, to: string) => AsyncIterable<IndexRow>;
+}
+
 /** Persistence of the index. Its content may lag behind the log and is caught up at start. */
-export interface IndexStore {
+export interface IndexStore extends RowReader {
   /** Size of the log that it covered when it was opened; 0 when new. */
   readonly watermark: bigint;
   /** Index of each leaf's first entry, in order; undefined where it is unknown. */
@@ -30,10 +38,6 @@ export interface IndexStore {
   readonly write: (update: IndexUpdate) => Promise<void>;
   /** Makes everything written so far survive a power cut. */
   readonly sync: () => Promise<void>;
-  /** The row with the largest key in [from, to], by bytes. */
-  readonly lastRow: (from: string, to: string) => Promise<IndexRow | undefined>;
-  /** All rows with keys in [from, to], in order. */
-  readonly rows: (from: string, to: string) => AsyncIterable<IndexRow>;
   /** Forgets everything: the content turned out not to be of this log. */
   readonly clear: () => Promise<void>;
   readonly close: () => Promise<void>;

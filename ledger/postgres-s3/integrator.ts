@@ -1,0 +1,126 @@
+/**
+ * The integrator of a node: waits for the lease of the log, holds terms, and stands by again after what may pass. What only a
+ * person may judge (other bytes at an immutable key, another root, a witness that has seen more) halts the node.
+ */
+
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import type { WitnessHealthView } from "../checkpoint/witness-health.ts";
+import { openTerm, type Term, type TermParts } from "./term.ts";
+
+/** What an integrator works with. */
+export interface IntegratorParts extends Omit<TermParts, "token"> {
+  /** Names this process in the head row. */
+  readonly holder: string;
+  /** Time until the lease of a silent integrator may be taken. */
+  readonly leaseMs: number;
+  readonly onHalt: (fault: unknown) => void;
+}
+
+/** Longest pause between two looks at the lease. */
+const STANDBY_MS = 1000;
+
+/** One of any number of integrators of a log; at most one has the newest token. */
+export class Integrator {
+  readonly #parts: IntegratorParts;
+  #term: Term | undefined;
+  #isStopping = false;
+  #wake: () => void = () => undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(parts: IntegratorParts) {
+    this.#parts = parts;
+  }
+
+  /** True while this node holds a term. */
+  get isActive(): boolean {
+    return this.#term !== undefined;
+  }
+
+  /** How each witness has answered in this term. */
+  get health(): readonly WitnessHealthView[] {
+    return this.#term?.cosigning.health ?? [];
+  }
+
+  /** Starts to wait for the lease. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends the term with what is sequenced signed, gives the lease back; resolves when nothing runs any more. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#term?.stop();
+    this.#wake();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      const fault = await this.#holdTerm();
+      if (fault !== undefined && mustHalt(fault)) return this.#parts.onHalt(fault);
+      if (fault !== undefined) this.#warn(fault);
+      if (!this.#isStopping) await this.#pause(Math.min(STANDBY_MS, this.#parts.leaseMs / 4));
+    }
+  }
+
+  /** @returns what ended the term; undefined if there was none, or it was told to stop */
+  async #holdTerm(): Promise<unknown> {
+    const { heads, holder, leaseMs, options } = this.#parts;
+    let token: bigint | undefined;
+    const renewal = setInterval(() => {
+      if (token !== undefined) void this.#renew(token);
+    }, leaseMs / 3);
+    try {
+      token = await heads.acquire(holder, leaseMs);
+      if (token === undefined) return undefined;
+      const term = await openTerm({ ...this.#parts, token });
+      this.#term = term;
+      if (this.#isStopping) term.stop();
+      options.logger.info({ holder, token: Number(token) }, "this node integrates");
+      return await this.#judge(await term.run(), token);
+    } catch (error) {
+      return error;
+    } finally {
+      clearInterval(renewal);
+      this.#term = undefined;
+      if (token !== undefined) await heads.release(token).catch(() => undefined);
+    }
+  }
+
+  /** A witness that has seen more has seen it from whoever holds the lease now, if that is somebody else. */
+  async #judge(fault: unknown, token: bigint): Promise<unknown> {
+    if (!isCodedError(fault) || fault.code !== "ERR_WITNESS_AHEAD") return fault;
+    const row = await this.#parts.heads.read();
+    if (row.token === token) return fault;
+    return new StoreError("ERR_LEASE_LOST", "another integrator has taken the log over", { cause: fault });
+  }
+
+  /** A database that does not answer ends no term by itself: the next statement will, and the token protects the rest. */
+  async #renew(token: bigint): Promise<void> {
+    try {
+      await this.#parts.heads.renew(token, this.#parts.leaseMs);
+    } catch (error) {
+      if (isCodedError(error) && error.code === "ERR_LEASE_LOST") this.#term?.fail(error);
+    }
+  }
+
+  #warn(fault: unknown): void {
+    const code = isCodedError(fault) ? fault.code : "ERR_BUG";
+    this.#parts.options.logger.warn({ err: fault, code }, "a term ended; this node stands by");
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms * (0.5 + Math.random()));
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** Only faults of the two stores that say so may pass by themselves. */
+function mustHalt(fault: unknown): boolean {
+  return !(fault instanceof StoreError) || fault.fatal;
+}

@@ -1,0 +1,273 @@
+/**
+ * One node of a log whose sequence is in PostgreSQL and whose tiles are in an S3-compatible store. It keeps nothing on its
+ * machine: any number of nodes admit and serve, one of those that integrate holds the lease. It is the same `Ledger` that HTTP
+ * serves from with the driver `files`.
+ */
+
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { type Genesis, makeGenesis } from "../../kernel/genesis.ts";
+import { EMPTY_ROOT, hashLeaf } from "../../kernel/merkle/hash.ts";
+import { formatTimestamp } from "../../kernel/time.ts";
+import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
+import { StreamBook } from "../admission/stream-book.ts";
+import { LogProofs } from "../checkpoint/log-proofs.ts";
+import type { CheckpointSigner } from "../checkpoint/signing.ts";
+import { checkGenesis } from "../genesis.ts";
+import { Halt } from "../halt.ts";
+import type { LedgerStatus } from "../http/operations-routes.ts";
+import { identityOf, type Ledger, makePromises, makeSigner } from "../ledger.ts";
+import { Metrics } from "../metrics.ts";
+import type { LedgerOptions } from "../options.ts";
+import { Periodic } from "../periodic.ts";
+import type { Sequencer, SequencerLimits } from "../sequence/sequencer.ts";
+import type { Clock } from "../service.ts";
+import { TraceBook } from "../trace/trace-book.ts";
+import { type NodeRole, STORAGE_DEFAULTS } from "./config.ts";
+import { bigintAt, type Database, openDatabase } from "./database.ts";
+import { makeForkRows } from "./fork-rows.ts";
+import { makeFreshness, makeStreamsKnown } from "./freshness.ts";
+import { HeadTable } from "./head-table.ts";
+import { HeadWatch } from "./head-watch.ts";
+import { Integrator } from "./integrator.ts";
+import { NodeTree } from "./node-tree.ts";
+import { type ObjectStore, openObjectStore } from "./object-store.ts";
+import { type NodeStorage, storageOf } from "./options.ts";
+import { probeStore } from "./probe-store.ts";
+import { makeRowReader, RowLeafIndex } from "./row-store.ts";
+import { prepareTables } from "./schema.ts";
+import { StreamSync } from "./stream-sync.ts";
+import { TileBucket } from "./tile-bucket.ts";
+import { TurnSequencer } from "./turn-sequencer.ts";
+
+/** Bounds of memory: what may wait, and what one transaction takes. */
+const LIMITS: SequencerLimits = {
+  maxQueuedEntries: 65_536,
+  maxQueuedBytes: 64 * 1024 * 1024,
+  maxBatchEntries: 4096,
+  maxBatchBytes: 4 * 1024 * 1024,
+};
+/** Time between two looks at the head row, and after which a database that does not answer makes the node not ready. */
+const WATCH_MS = 100;
+const SILENT_MS = 5000;
+const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
+
+/** What every part of a node is made from. */
+interface Base {
+  readonly options: LedgerOptions;
+  readonly storage: NodeStorage;
+  readonly signer: CheckpointSigner;
+  readonly clock: Clock;
+  readonly halt: Halt;
+  readonly metrics: Metrics;
+  readonly database: Database;
+  readonly store: ObjectStore;
+  readonly log: bigint;
+  readonly heads: HeadTable;
+  readonly watch: HeadWatch;
+  readonly streams: StreamBook;
+  readonly tree: NodeTree;
+}
+
+/**
+ * Opens a node. The tables are made if they are missing, and the genesis entry is written if the log is new.
+ *
+ * @throws {FormatError} ERR_CONFIG, ERR_POLICY*
+ * @throws {StoreError} ERR_DATABASE*, ERR_OBJECT_STORE, ERR_CONDITIONAL_WRITE, ERR_GENESIS_MISMATCH
+ */
+export async function openNode(options: LedgerOptions): Promise<Ledger> {
+  const storage = storageOf(options);
+  const signer = makeSigner(options);
+  const database = openDatabase(storage.secrets.databaseUrl);
+  const closers = [() => database.close(), signer.close];
+  try {
+    const base = await openBase(options, storage, signer, database);
+    return await assemble(base, closers);
+  } catch (error) {
+    for (const close of closers) await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function openBase(
+  options: LedgerOptions,
+  storage: NodeStorage,
+  signer: CheckpointSigner,
+  database: Database,
+): Promise<Base> {
+  const { config, secrets } = storage;
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  const place = {
+    endpoint: config.s3_endpoint,
+    region: config.s3_region ?? STORAGE_DEFAULTS.region,
+    bucket: config.s3_bucket,
+    prefix: config.s3_prefix ?? STORAGE_DEFAULTS.prefix,
+  };
+  const store = openObjectStore(place, secrets.credentials, secrets.fetch ?? fetch);
+  await probeStore(store);
+  const log = await prepareTables(database, options.config.origin, EMPTY_ROOT);
+  const heads = new HeadTable(database, log);
+  const nowMs = (): number => performance.now();
+  const watch = new HeadWatch({ heads, origin: options.config.origin, logKeys: signer.keys, nowMs });
+  await watch.refresh();
+  const tree = new NodeTree({ sql: database, log, tiles: new TileBucket(store), watch });
+  const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
+  return { options, storage, signer, clock, halt, metrics, database, store, log, heads, watch, streams, tree };
+}
+
+async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): Promise<Ledger> {
+  const { options, storage, clock, halt, metrics, database, log, watch, streams, tree } = base;
+  const role = storage.config.role ?? STORAGE_DEFAULTS.role;
+  const turns = await openTurns(base);
+  halt.onTrip((fault) => {
+    options.logger.error({ err: fault }, "the node halted: it admits and signs nothing any more");
+    void turns.stop(fault);
+  });
+  const genesis = await readGenesis(base, turns);
+  const integrator = role === "admission" ? undefined : makeIntegrator(base);
+  const index = new RowLeafIndex(database, log, (at) => watch.reach(at));
+  const watching = new Periodic(WATCH_MS, () => refreshOrHalt(watch, halt));
+  watching.start();
+  const refreshStreams = (): Promise<void> => turns.refresh();
+  const knowStreams = makeStreamsKnown(streams, refreshStreams);
+  integrator?.start();
+  let isClosing = false;
+  const status = (): LedgerStatus => readStatus(base, role, integrator, isClosing);
+  watchMetrics(metrics, status, turns);
+  const close = async (): Promise<void> => {
+    if (isClosing) return;
+    isClosing = true;
+    await turns.stop();
+    await integrator?.stop();
+    watching.stop();
+    for (const each of closers) await each();
+  };
+  return {
+    log: {
+      tree,
+      index,
+      sequencer: role === "integrator" ? REFUSING : turns,
+      minimumIndex: 0n,
+      retentionPolicy: undefined,
+    },
+    streams,
+    forks: makeForkRows({ sql: database, log, tree, streams }),
+    traces: new TraceBook(options.config.origin),
+    checkpointer: watch,
+    publisher: watch,
+    proofs: new LogProofs({ tree, index, checkpointer: watch, publisher: watch }),
+    promises: makePromises(options, clock, metrics),
+    clock,
+    metrics,
+    genesis,
+    policy: parseWitnessPolicy(options.config.witness_policy),
+    status,
+    beforeRequest: makeFreshness({ watch, refreshStreams, knowStreams }),
+    knowStreams,
+    // Every receipt is read before it is admitted.
+    checking: { checks: undefined, findings: undefined, close: () => Promise.resolve() },
+    close,
+  };
+}
+
+/** Loads the streams as they are after the last turn that is over, and sequences from there. */
+async function openTurns({ storage, database, log, streams, watch, metrics, options }: Base): Promise<TurnSequencer> {
+  const [row] = await database.query("SELECT turn FROM countersign_sequence WHERE log = $1", [log]);
+  const seen = bigintAt(row, "turn");
+  await streams.load(makeRowReader(database, log));
+  return new TurnSequencer({
+    database,
+    log,
+    limits: LIMITS,
+    maxBacklog: BigInt(storage.config.max_backlog ?? STORAGE_DEFAULTS.maxBacklog),
+    streams: new StreamSync(streams, log, seen),
+    onTurn: ({ entries, durationMs, size }) => {
+      if (size > 0n) watch.reach(size - 1n);
+      if (entries > 0) metrics.countBatch({ entries, durationMs });
+    },
+    onFault: (error) => options.logger.warn({ err: error }, "a turn of sequencing failed; its requests got 503"),
+    nowMs: () => performance.now(),
+  });
+}
+
+/** Writes the genesis entry of a new log, whichever node is first, and checks it against the configuration. */
+async function readGenesis({ options, signer, clock, tree }: Base, turns: TurnSequencer): Promise<Genesis> {
+  const identity = identityOf(options, signer);
+  const created = formatTimestamp(clock.nowMs());
+  const bytes = makeGenesis({ kind: "log-genesis", v: 1, created, ...identity }, options.operatorKey);
+  const entry = { bytes, leaf: hashLeaf(bytes) };
+  await turns.submit({
+    entries: [],
+    decide: (_known, next) => ({ entries: next === 0n ? [entry] : [], settle: () => undefined }),
+  });
+  return checkGenesis(await tree.readEntry(0n), identity);
+}
+
+function makeIntegrator(base: Base): Integrator {
+  const { options, storage, halt, metrics, watch } = base;
+  return new Integrator({
+    ...base,
+    policy: parseWitnessPolicy(options.config.witness_policy),
+    holder: `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`,
+    leaseMs: storage.config.lease_ms ?? STORAGE_DEFAULTS.leaseMs,
+    onChange: () => void refreshOrHalt(watch, halt),
+    onWitness: (url, kind) => metrics.countWitness(url, kind),
+    onHalt: (fault) => halt.trip(fault),
+  });
+}
+
+/** A node that only integrates answers reads; its own turns are for those. */
+const REFUSING: Sequencer = {
+  queuedEntries: 0,
+  submit: () => Promise.reject(new StoreError("ERR_NODE_ROLE", "this node only integrates; it takes no entries")),
+};
+
+/** A database that does not answer is seen by the age of what is known. */
+async function refreshOrHalt(watch: HeadWatch, halt: Halt): Promise<void> {
+  try {
+    await watch.refresh();
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.fatal) halt.trip(error);
+  }
+}
+
+function readStatus(
+  { watch, clock, halt }: Base,
+  role: NodeRole,
+  integrator: Integrator | undefined,
+  isClosing: boolean,
+): LedgerStatus {
+  const { published, shown, logged } = watch;
+  const metAt = published?.metAtSeconds;
+  const { fault } = halt;
+  return {
+    ready: fault === undefined && !isClosing && watch.ageMs < SILENT_MS,
+    size: Number(watch.next),
+    checked_size: Number(watch.next),
+    logged_size: Number(logged?.size ?? 0n),
+    published_size: Number(published?.size ?? 0n),
+    quorum_age_seconds: metAt === undefined ? null : Math.floor(clock.nowMs() / 1000) - Number(metAt),
+    shown_size: Number(shown?.size ?? 0n),
+    degraded: shown?.state === "logged",
+    witnesses: integrator?.health ?? [],
+    node: { role, integrates: integrator?.isActive ?? false, integrator: watch.holder },
+    ...(fault === undefined ? {} : { fault: isCodedError(fault) ? fault.code : "ERR_BUG" }),
+  };
+}
+
+function watchMetrics(metrics: Metrics, status: () => LedgerStatus, turns: TurnSequencer): void {
+  metrics.watch({
+    size: () => status().size,
+    loggedSize: () => status().logged_size,
+    publishedSize: () => status().published_size,
+    queuedEntries: () => turns.queuedEntries,
+    uncheckedEntries: () => 0,
+    uncheckedBytes: () => 0,
+    findings: () => 0,
+    quorumAgeSeconds: () => status().quorum_age_seconds,
+    isHalted: () => status().fault !== undefined,
+    isDegraded: () => status().degraded,
+    witnesses: () => status().witnesses,
+  });
+}

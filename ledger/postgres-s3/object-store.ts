@@ -1,0 +1,173 @@
+/**
+ * The one place that speaks to the S3-compatible store (package `aws4fetch` signs, the runtime's `fetch` sends): get, and
+ * conditional put. Every body is sent with its SHA-256, which the store checks before it keeps it.
+ */
+
+import { createHash } from "node:crypto";
+import { AwsClient } from "aws4fetch";
+import { equalBytes } from "../../kernel/bytes.ts";
+import { StoreError } from "../../kernel/errors.ts";
+
+const TIMEOUT_MS = 10_000;
+/** Requests in all after a fault that may pass, and the pause before the first that is repeated. */
+const MAX_ATTEMPTS = 3;
+const FIRST_PAUSE_MS = 50;
+/** The longest object: an entry bundle of 256 entries of 65,535 bytes. */
+const MAX_OBJECT_BYTES = 256 * 65_537;
+
+/** Where the objects of a log are. */
+export interface ObjectStorePlace {
+  /** `http(s)://host[:port]`, without a path. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  /** In front of every key: empty, or with a slash at its end. */
+  readonly prefix: string;
+}
+
+/** Who may write there. */
+export interface ObjectStoreCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+/** An object as it was read. */
+export interface StoredObject {
+  readonly bytes: Uint8Array;
+  /** What `replace` compares; opaque. */
+  readonly etag: string;
+}
+
+/** How an object is served by whoever serves the bucket. */
+export interface ObjectHeaders {
+  readonly contentType: string;
+  readonly cacheControl: string;
+}
+
+/** What the driver asks of a store. */
+export interface ObjectStore {
+  /** The object; undefined if there is none. @throws {StoreError} ERR_OBJECT_STORE */
+  readonly get: (key: string) => Promise<StoredObject | undefined>;
+  /** Writes an object that does not exist yet; `exists` if it does, and nothing is changed. @throws {StoreError} ERR_OBJECT_STORE */
+  readonly create: (key: string, bytes: Uint8Array, headers: ObjectHeaders) => Promise<"created" | "exists">;
+  /** Replaces the object that has this etag; `changed` if it has another one, and nothing is changed. @throws {StoreError} ERR_OBJECT_STORE */
+  readonly replace: (
+    key: string,
+    bytes: Uint8Array,
+    headers: ObjectHeaders,
+    etag: string,
+  ) => Promise<"replaced" | "changed">;
+  /** Removes an object; no error if there is none. @throws {StoreError} ERR_OBJECT_STORE */
+  readonly remove: (key: string) => Promise<void>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly etag: string;
+  readonly bytes: Uint8Array;
+}
+
+interface Ask {
+  readonly method: "GET" | "PUT" | "DELETE";
+  readonly key: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: Uint8Array;
+}
+
+/** Opens a store; nothing is asked yet. */
+export function openObjectStore(
+  place: ObjectStorePlace,
+  credentials: ObjectStoreCredentials,
+  send: typeof fetch = fetch,
+): ObjectStore {
+  const client = new AwsClient({ ...credentials, service: "s3", region: place.region, retries: 0 });
+  const ask = (request: Ask, accepted: readonly number[]): Promise<Answer> =>
+    persist(() => askOnce(client, place, send, request), request, accepted);
+  return {
+    get: async (key) => {
+      const { status, bytes, etag } = await ask({ method: "GET", key }, [200, 404]);
+      return status === 404 ? undefined : { bytes, etag };
+    },
+    create: async (key, bytes, headers) => {
+      const put = { method: "PUT", key, body: bytes, headers: { ...named(headers), "if-none-match": "*" } } as const;
+      return (await ask(put, [200, 412])).status === 200 ? "created" : "exists";
+    },
+    replace: async (key, bytes, headers, etag) => {
+      const put = { method: "PUT", key, body: bytes, headers: { ...named(headers), "if-match": etag } } as const;
+      // 404: there is none to replace.
+      return (await ask(put, [200, 404, 412])).status === 200 ? "replaced" : "changed";
+    },
+    remove: async (key) => {
+      await ask({ method: "DELETE", key }, [200, 204, 404]);
+    },
+  };
+}
+
+function named({ contentType, cacheControl }: ObjectHeaders): Record<string, string> {
+  return { "content-type": contentType, "cache-control": cacheControl };
+}
+
+/**
+ * Asks again after faults that may pass. A put whose answer was lost is then refused by its own success; whoever writes looks
+ * at what is there.
+ */
+async function persist(
+  attempt: () => Promise<Answer>,
+  { method, key }: Ask,
+  accepted: readonly number[],
+): Promise<Answer> {
+  for (let count = 1; ; count += 1) {
+    const { status, cause, answer } = await attempt().then(
+      (got) => ({ status: got.status, answer: got, cause: undefined }),
+      (error: unknown) => ({ status: 0, answer: undefined, cause: error }),
+    );
+    if (answer !== undefined && accepted.includes(status)) return answer;
+    // 409: another conditional write of the same key is under way.
+    const mayPass = status === 0 || status === 409 || status === 429 || status >= 500;
+    if (!mayPass || count >= MAX_ATTEMPTS) {
+      const what = status === 0 ? "does not answer" : `answered ${status}`;
+      throw new StoreError("ERR_OBJECT_STORE", `${method} ${key}: the object store ${what}`, { cause });
+    }
+    await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** count * (1 + Math.random())));
+  }
+}
+
+async function askOnce(
+  client: AwsClient,
+  { endpoint, bucket, prefix }: ObjectStorePlace,
+  send: typeof fetch,
+  { method, key, headers = {}, body }: Ask,
+): Promise<Answer> {
+  const path = `${prefix}${key}`.split("/").map(encodeURIComponent).join("/");
+  const digest = createHash("sha256")
+    .update(body ?? "")
+    .digest("hex");
+  const signed = await client.sign(`${endpoint}/${bucket}/${path}`, {
+    method,
+    headers: { ...headers, "x-amz-content-sha256": digest },
+    ...(body === undefined ? {} : { body: new Uint8Array(body) }),
+  });
+  const response = await send(signed, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: "error" });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (bytes.length > MAX_OBJECT_BYTES) throw new Error(`an answer of ${bytes.length} bytes`);
+  return { status: response.status, etag: response.headers.get("etag") ?? "", bytes };
+}
+
+/**
+ * Writes an object that never changes once it exists. The same bytes are what an earlier attempt, or another integrator, left.
+ *
+ * @throws {StoreError} ERR_STORE_CONFLICT, fatal, if it exists with other bytes: published history would change;
+ *   ERR_OBJECT_STORE
+ */
+export async function createOnce(
+  store: ObjectStore,
+  key: string,
+  bytes: Uint8Array,
+  headers: ObjectHeaders,
+): Promise<void> {
+  if ((await store.create(key, bytes, headers)) === "created") return;
+  const present = await store.get(key);
+  if (present !== undefined && equalBytes(present.bytes, bytes)) return;
+  throw new StoreError("ERR_STORE_CONFLICT", `${key} exists with other bytes`, { fatal: true });
+}

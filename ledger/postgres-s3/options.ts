@@ -1,0 +1,29 @@
+/** Whether the options of a ledger fit the storage driver `postgres-s3`; before anything is opened. */
+
+import { FormatError } from "../../kernel/errors.ts";
+import type { LedgerOptions } from "../options.ts";
+import type { PostgresS3Storage, StorageSecrets } from "./config.ts";
+
+/** What a node is opened with, beside the options of every ledger. */
+export interface NodeStorage {
+  readonly config: PostgresS3Storage;
+  readonly secrets: StorageSecrets;
+}
+
+/**
+ * Checks that the configuration fits the driver.
+ *
+ * @throws {FormatError} ERR_CONFIG: no secrets, or TRACE anchoring, whose names are decided in the memory of one process
+ */
+export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): void {
+  if (config.storage?.driver !== "postgres-s3") return;
+  if (storageSecrets === undefined) throw new FormatError("ERR_CONFIG", "storage: the secrets were not read");
+  if (config.trace === undefined) return;
+  throw new FormatError("ERR_CONFIG", "trace: the driver postgres-s3 takes no trust records yet");
+}
+
+/** The storage of checked options. @throws {FormatError} ERR_CONFIG */
+export function storageOf({ config, storageSecrets: secrets }: LedgerOptions): NodeStorage {
+  if (config.storage?.driver === "postgres-s3" && secrets !== undefined) return { config: config.storage, secrets };
+  throw new FormatError("ERR_CONFIG", "storage: want the driver postgres-s3 and its secrets");
+}

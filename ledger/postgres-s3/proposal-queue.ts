@@ -1,0 +1,79 @@
+/** Proposals that wait for a turn, bounded in number and bytes; taken in order, as many as one transaction may hold. */
+
+import { StoreError } from "../../kernel/errors.ts";
+import type { Known } from "../sequence/entry-index.ts";
+import type { Flush, Proposal, SequencerLimits } from "../sequence/sequencer.ts";
+
+/** A proposal whose decision answers the one who waits for it. */
+export interface Waiting {
+  readonly proposal: Proposal<() => void>;
+  readonly bytes: number;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Mutable. */
+export class ProposalQueue {
+  readonly #limits: SequencerLimits;
+  #waiting: Waiting[] = [];
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(limits: SequencerLimits) {
+    this.#limits = limits;
+  }
+
+  /** Entries that wait. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** Adds a proposal. @throws {StoreError} ERR_QUEUE_FULL */
+  add<A>(proposal: Proposal<A>, resolve: (answer: A) => void, reject: (error: unknown) => void): void {
+    const bytes = proposal.entries.reduce((total, entry) => total + entry.bytes.length, 0);
+    const { maxQueuedEntries, maxQueuedBytes } = this.#limits;
+    if (this.#entries + proposal.entries.length > maxQueuedEntries) {
+      throw new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedEntries} entries would wait`);
+    }
+    if (this.#bytes + bytes > maxQueuedBytes) {
+      throw new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedBytes} bytes would wait`);
+    }
+    this.#waiting.push({ proposal: answering(proposal, resolve), bytes, reject });
+    this.#entries += proposal.entries.length;
+    this.#bytes += bytes;
+  }
+
+  /** The next ones that one transaction takes, at least one if any waits. */
+  take(): readonly Waiting[] {
+    const { maxBatchEntries, maxBatchBytes } = this.#limits;
+    let [count, entries, bytes] = [0, 0, 0];
+    for (const { proposal, bytes: size } of this.#waiting) {
+      if (count > 0 && (entries + proposal.entries.length > maxBatchEntries || bytes + size > maxBatchBytes)) break;
+      [count, entries, bytes] = [count + 1, entries + proposal.entries.length, bytes + size];
+    }
+    const taken = this.#waiting.slice(0, count);
+    this.#waiting = this.#waiting.slice(count);
+    [this.#entries, this.#bytes] = [this.#entries - entries, this.#bytes - bytes];
+    return taken;
+  }
+
+  /** Refuses all that wait. */
+  refuseAll(error: unknown): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    [this.#entries, this.#bytes] = [0, 0];
+    for (const { reject } of waiting) reject(error);
+  }
+}
+
+/** The answer is made where it is settled and given where nothing can fail any more. */
+function answering<A>(proposal: Proposal<A>, resolve: (answer: A) => void): Proposal<() => void> {
+  const decide = (known: Known, next: bigint): ReturnType<Proposal<() => void>["decide"]> => {
+    const { settle, ...decision } = proposal.decide(known, next);
+    const answer = (flush: Flush): (() => void) => {
+      const made = settle(flush);
+      return () => resolve(made);
+    };
+    return { ...decision, settle: answer };
+  };
+  return { entries: proposal.entries, decide };
+}
