@@ -22,6 +22,7 @@ import { askWitnesses, FIRST_ROUND_MS } from "./checkpoint/first-round.ts";
 import { LogProofs } from "./checkpoint/log-proofs.ts";
 import { type PublishedCheckpoints, Publisher } from "./checkpoint/publisher.ts";
 import { type CheckpointSigner, makeInlineSigner, makeWorkerSigner } from "./checkpoint/signing.ts";
+import { witnessReach } from "./checkpoint/witness-view.ts";
 import type { ReceiptChecks } from "./checks/receipt-checks.ts";
 import { type Checking, openChecks } from "./checks/start.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
@@ -256,8 +257,7 @@ function makeCosigning(inputs: CosigningInputs): Cosigning {
   const limit = options.config.publish_without_quorum_after_seconds;
   halt.onTrip(() => void checkpointer.stop());
   const cosigning = new Cosigning({
-    fetch: options.fetch ?? fetch,
-    timeoutMs: options.config.witness_timeout_ms ?? LEDGER_DEFAULTS.witnessTimeoutMs,
+    ...witnessReach(options),
     proveConsistency: (oldSize, size) => proveConsistency(oldSize, size, log.tree.reader(size)),
     recordedSize: () => checkpointer.recordedSize,
     policy,

@@ -7,7 +7,7 @@ import { CheckError, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { RootHash } from "../../kernel/merkle/hash.ts";
 import { parseVerifierKey, type VerifierKey } from "../../kernel/note/verifier-key.ts";
 import { openLogCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
-import { monitoringUrl } from "../checkpoint/first-round.ts";
+import { monitoringUrl } from "../checkpoint/witness-view.ts";
 import { openDataFolder } from "../fsck/data-folder.ts";
 import { Findings } from "../fsck/finding.ts";
 import { checkDataFolder } from "../fsck/fsck.ts";

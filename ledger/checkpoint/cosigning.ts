@@ -10,6 +10,7 @@ import { isCodedError } from "../../kernel/errors.ts";
 import { formatNote } from "../../kernel/note/signed-note.ts";
 import { checkQuorum, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { Logger } from "../service.ts";
+import { AheadClaims, aheadByWord, trimSlashes } from "./ahead-claims.ts";
 import type { SignedCheckpoint } from "./checkpointer.ts";
 import type { CheckpointSink } from "./publisher.ts";
 import {
@@ -48,6 +49,7 @@ interface Collected {
 export class Cosigning {
   readonly #parts: CosigningParts;
   readonly #clients: readonly WitnessClient[];
+  readonly #claims: AheadClaims;
   readonly #late = new Set<Promise<void>>();
   #running: Promise<void> | undefined;
   #publishing: Promise<void> = Promise.resolve();
@@ -56,6 +58,7 @@ export class Cosigning {
 
   constructor(parts: CosigningParts) {
     this.#parts = parts;
+    this.#claims = new AheadClaims(parts.policy);
     this.#clients = endpointsOf(parts.policy).map((endpoint) => new WitnessClient(endpoint, parts));
   }
 
@@ -122,7 +125,9 @@ export class Cosigning {
     try {
       const result = await client.cosign(collected.target);
       this.#report(client.endpoint, result);
+      if (result.kind === "fault" && result.claimsAhead === true) this.#weighClaim(client.endpoint);
       if (result.kind !== "cosigned") return;
+      this.#claims.cosigned(client.endpoint.url);
       collected.lines.push(...result.lines);
       if (collected.published !== undefined) return;
       await this.#publish(collected);
@@ -130,6 +135,11 @@ export class Cosigning {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** @throws {CheckError} ERR_WITNESS_AHEAD if this claim makes the first word of a quorum */
+  #weighClaim({ url }: WitnessEndpoint): void {
+    if (this.#claims.claimed(url)) throw aheadByWord(this.#parts.recordedSize());
   }
 
   /** Publications follow each other, also those of two rounds. */
@@ -183,7 +193,7 @@ export function endpointsOf(policy: WitnessPolicy): readonly WitnessEndpoint[] {
   const byUrl = new Map<string, WitnessEndpoint>();
   for (const { url, key } of policy.witnesses) {
     if (url === undefined) continue;
-    const trimmed = url.replace(/\/+$/, "");
+    const trimmed = trimSlashes(url);
     byUrl.set(trimmed, { url: trimmed, keys: [...(byUrl.get(trimmed)?.keys ?? []), key] });
   }
   return [...byUrl.values()];

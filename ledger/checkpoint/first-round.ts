@@ -5,21 +5,21 @@
  * witness has none, the checkpoint that is already published is submitted again.
  */
 
-import { createHash } from "node:crypto";
-import { CheckError, isCodedError } from "../../kernel/errors.ts";
+import { CheckError } from "../../kernel/errors.ts";
 import { proveConsistency } from "../../kernel/merkle/prove.ts";
 import { formatNote, formatSignatureLine, parseNote } from "../../kernel/note/signed-note.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
-import { openLogCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
-import { makeUpstream } from "../mirror/upstream.ts";
+import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
 import { checkHead } from "../recovery/check-heads.ts";
 import type { Logger } from "../service.ts";
 import type { TreeHead } from "../storage/head-store.ts";
 import type { Tree } from "../tree/tree.ts";
+import { AheadClaims, aheadByWord } from "./ahead-claims.ts";
 import type { SignedCheckpoint } from "./checkpointer.ts";
 import { endpointsOf } from "./cosigning.ts";
 import type { PublishedCheckpoint } from "./publisher.ts";
 import { WitnessClient, type WitnessEndpoint } from "./witness-client.ts";
+import { readWitnessView } from "./witness-view.ts";
 
 /** The whole question may delay a start by so much. */
 export const FIRST_ROUND_MS = 2000;
@@ -39,22 +39,18 @@ export interface FirstRoundParts {
   readonly log: Logger;
 }
 
-/** Where a witness shows the newest checkpoint of a log that it has seen (C2SP tlog-witness, monitoring path). */
-export function monitoringUrl(witnessUrl: string, origin: string): string {
-  const hash = createHash("sha256").update(origin).digest("hex");
-  return `${witnessUrl.replace(/\/+$/u, "")}/${hash}`;
-}
-
 /**
  * Asks every witness of the policy at once. One that cannot be reached, answers late or answers nonsense is logged and
  * changes nothing.
  *
- * @throws {CheckError} ERR_WITNESS_AHEAD if one has seen a larger tree than the disk derives
+ * @throws {CheckError} ERR_WITNESS_AHEAD if one shows a larger tree, signed by this log, than the disk derives, or if a
+ *   quorum that none can be had without claims one
  * @throws {StoreError} ERR_LOG_FORKED if one shows a checkpoint, signed by this log, of another tree
  */
 export async function askWitnesses(parts: FirstRoundParts): Promise<void> {
+  const claims = new AheadClaims(parts.policy);
   const asking = endpointsOf(parts.policy).map(async (endpoint) => {
-    const reason = await inTime(ask(endpoint, parts), parts.timeoutMs);
+    const reason = await inTime(ask(endpoint, parts, claims), parts.timeoutMs);
     if (reason === undefined) return;
     parts.log.warn(
       { witness: endpoint.url, reason },
@@ -65,8 +61,12 @@ export async function askWitnesses(parts: FirstRoundParts): Promise<void> {
 }
 
 /** @returns the reason why nothing was learned, or undefined */
-async function ask(endpoint: WitnessEndpoint, parts: FirstRoundParts): Promise<string | undefined> {
-  const shown = await readShown(endpoint.url, parts);
+async function ask(
+  endpoint: WitnessEndpoint,
+  parts: FirstRoundParts,
+  claims: AheadClaims,
+): Promise<string | undefined> {
+  const shown = await readWitnessView(endpoint.url, parts);
   if (typeof shown === "string") return shown;
   if (shown !== undefined) {
     await checkShown(endpoint.url, shown, parts.tree);
@@ -79,28 +79,14 @@ async function ask(endpoint: WitnessEndpoint, parts: FirstRoundParts): Promise<s
     timeoutMs: parts.timeoutMs,
     proveConsistency: (oldSize, size) => proveConsistency(oldSize, size, tree.reader(size)),
     recordedSize: () => tree.size,
+    // It was asked a moment ago, and showed nothing.
+    readShownSize: () => Promise.resolve(undefined),
     nowMs: parts.nowMs,
   });
   const result = await client.cosign(asSigned(parts.origin, published));
-  return result.kind === "fault" ? result.reason : undefined;
-}
-
-/** What the witness shows of the log; undefined if it shows nothing; a reason if what it says cannot be believed. */
-async function readShown(url: string, parts: FirstRoundParts): Promise<TreeHead | string | undefined> {
-  const upstream = makeUpstream({
-    url: monitoringUrl(url, parts.origin),
-    fetch: parts.fetch,
-    timeoutMs: parts.timeoutMs,
-    attempts: 1,
-    sleep: () => Promise.resolve(),
-  });
-  try {
-    const note = await upstream.checkpointOrNothing();
-    return note === undefined ? undefined : openLogCheckpoint(note, parts.logKeys).checkpoint;
-  } catch (error) {
-    if (isCodedError(error)) return error.code;
-    throw error;
-  }
+  if (result.kind !== "fault") return undefined;
+  if (result.claimsAhead === true && claims.claimed(endpoint.url)) throw aheadByWord(tree.size);
+  return result.reason;
 }
 
 async function checkShown(url: string, shown: TreeHead, tree: Tree): Promise<void> {

@@ -33,6 +33,8 @@ export interface WitnessClientParts {
   readonly proveConsistency: (oldSize: bigint, size: bigint) => Promise<readonly NodeHash[]>;
   /** Size of the newest head that this log ever recorded. */
   readonly recordedSize: () => bigint;
+  /** Size of the newest checkpoint, signed by this log, that the witness at an address shows; undefined if it shows none. */
+  readonly readShownSize: (url: string) => Promise<bigint | undefined>;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   /** From 0 up to 1; default Math.random: it spreads requests and decides nothing else. */
@@ -70,8 +72,8 @@ export class WitnessClient {
   /**
    * Asks for cosignatures of `target`.
    *
-   * @throws {CheckError} ERR_WITNESS_AHEAD if the witness has seen a larger tree than this log ever recorded: the log
-   *   lost data, has a fork, or runs twice, and must not sign any more
+   * @throws {CheckError} ERR_WITNESS_AHEAD if the witness shows a checkpoint, signed by this log, of a larger tree than it
+   *   ever recorded: the log lost data, has a fork, or runs twice, and must not sign any more
    */
   async cosign(target: SignedCheckpoint): Promise<CosigningResult> {
     this.#isBusy = true;
@@ -107,18 +109,25 @@ export class WitnessClient {
       const reply = readReply(raw, target.text, this.endpoint.keys);
       if (reply.kind === "cosigned") this.#size = target.size;
       if (reply.kind !== "other-size") return reply;
-      this.#checkNotAhead(reply.size);
+      if (reply.size > this.#parts.recordedSize()) return this.#askForProof(reply.size);
       if (reply.size === this.#size) return { kind: "fault", reason: "status 409 with the size that was submitted" };
       this.#size = reply.size;
     }
     return { kind: "fault", reason: "the recorded size kept changing" };
   }
 
-  #checkNotAhead(size: bigint): void {
-    const recorded = this.#parts.recordedSize();
-    if (size <= recorded) return;
-    const what = `${this.endpoint.url} recorded size ${size}, this log never signed above ${recorded}`;
-    throw new CheckError("ERR_WITNESS_AHEAD", what);
+  /** A size above all that was recorded: proven by a checkpoint of ours, or nothing but a claim. */
+  async #askForProof(claimed: bigint): Promise<WitnessFault> {
+    const { recordedSize, readShownSize } = this.#parts;
+    const shown = await readShownSize(this.endpoint.url);
+    if (shown !== undefined && shown > recordedSize()) {
+      const what = `${this.endpoint.url} shows a checkpoint of size ${shown}, this log never signed above ${recordedSize()}`;
+      throw new CheckError("ERR_WITNESS_AHEAD", what);
+    }
+    // Recorded by us while the answer was on its way: an ordinary 409, and the next round goes on from there.
+    if (claimed <= recordedSize()) return { kind: "fault", reason: "status 409 with a size that was just signed" };
+    const reason = "claims a size above all that this log signed, and shows no checkpoint that proves it";
+    return { kind: "fault", reason, claimsAhead: true };
   }
 
   /** Status, type and body of the answer, or the fault that there is none. */

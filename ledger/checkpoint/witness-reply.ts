@@ -38,6 +38,8 @@ export interface WitnessFault {
   readonly isPassing?: boolean;
   /** What the witness asked for. */
   readonly retryAfterMs?: number;
+  /** True if it claims, without proof, to have seen a larger tree than this log ever recorded. */
+  readonly claimsAhead?: boolean;
 }
 
 const MAX_RETRY_AFTER_SECONDS = 3600;

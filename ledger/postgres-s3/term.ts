@@ -20,6 +20,7 @@ import { Cosigning } from "../checkpoint/cosigning.ts";
 import { askWitnesses, FIRST_ROUND_MS } from "../checkpoint/first-round.ts";
 import type { PublishedCheckpoint } from "../checkpoint/publisher.ts";
 import type { CheckpointSigner } from "../checkpoint/signing.ts";
+import { witnessReach } from "../checkpoint/witness-view.ts";
 import { LEDGER_DEFAULTS } from "../config.ts";
 import { Halt } from "../halt.ts";
 import type { LedgerOptions } from "../options.ts";
@@ -239,8 +240,7 @@ class RunningTerm implements Term {
     const { options, policy, clock, onWitness } = this.#parts;
     const limit = options.config.publish_without_quorum_after_seconds;
     return new Cosigning({
-      fetch: options.fetch ?? fetch,
-      timeoutMs: options.config.witness_timeout_ms ?? LEDGER_DEFAULTS.witnessTimeoutMs,
+      ...witnessReach(options),
       proveConsistency: (oldSize, size) => proveConsistency(oldSize, size, this.#tree.reader(size)),
       recordedSize: () => this.#checkpointer.recordedSize,
       policy,

@@ -1,7 +1,10 @@
 import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
+import { formatCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
+import { makeCosigner, makeLogSigner } from "../../kernel/checkpoint/note-signer.ts";
+import { parseRootHash } from "../../kernel/merkle/hash.ts";
+import { formatNote } from "../../kernel/note/signed-note.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import {
   openLogCheckpoint,
@@ -14,6 +17,7 @@ import {
   errorCode,
   eventually,
   LEDGER_KEYS,
+  LEDGER_ORIGIN,
   makeDataDir,
   NO_WITNESSES,
   removeLedgers,
@@ -57,6 +61,10 @@ function published(ledger: TestLedger, policy: string, size = 1): Promise<Witnes
     const opened = openWitnessedCheckpoint(await response.text(), parseWitnessPolicy(policy));
     return opened.checkpoint.size >= BigInt(size) ? opened : undefined;
   });
+}
+
+function signedBy({ signLine }: ReturnType<typeof makeLogSigner>, text: string): string {
+  return formatNote(text, [signLine(text)]);
 }
 
 describe("a ledger and its witnesses", () => {
@@ -106,9 +114,22 @@ describe("a ledger and its witnesses", () => {
     expect(witness?.submissions.at(-1)).toMatchObject({ old: 4n, size: 5n });
   });
 
-  it("stops signing for good when a witness has seen more than was ever recorded", async () => {
+  /** A checkpoint of a larger tree, signed by our log. */
+  function largerCheckpoint(size: bigint): string {
+    const text = checkpointTextOf(size);
+    return formatNote(text, [makeLogSigner(LEDGER_ORIGIN, LEDGER_KEYS[0]?.seed ?? new Uint8Array(32)).signLine(text)]);
+  }
+
+  function checkpointTextOf(size: bigint, origin = LEDGER_ORIGIN): string {
+    return formatCheckpoint({ origin, size, root: parseRootHash(new Uint8Array(32).fill(1)), extensions: [] });
+  }
+
+  it("stops signing for good when a witness shows, under the log's own signature, more than was ever recorded", async () => {
     const policy = await startWitnesses([honest, honest, () => conflict(1_000_000n)], 2);
     const ledger = await startWith(policy);
+    await published(ledger, policy);
+    for (const witness of witnesses.slice(2)) witness.shown = largerCheckpoint(1_000_000n);
+    await ledger.post("/add", "one more", SUBMIT);
     await eventually(async () => ((await ledger.get("/readyz")).status === 503 ? true : undefined));
     expect(await (await ledger.get("/readyz")).json()).toMatchObject({ ready: false, fault: "ERR_WITNESS_AHEAD" });
     const refused = await ledger.post("/add", "entry", SUBMIT);
@@ -118,6 +139,57 @@ describe("a ledger and its witnesses", () => {
       "1",
     ]);
     expect((await ledger.get("/tile/0/000.p/1")).status).toBe(200);
+  });
+
+  const stranger = makeLogSigner(LEDGER_ORIGIN, new Uint8Array(32).fill(98));
+  const foreign = makeLogSigner("other.example/log", new Uint8Array(32).fill(98));
+  const claims: readonly (readonly [string, () => string | undefined])[] = [
+    ["nothing", () => undefined],
+    ["text", () => "1000000\n"],
+    ["a checkpoint of that size without a signature", () => `${checkpointTextOf(1_000_000n)}\n`],
+    ["one that a stranger signed", () => signedBy(stranger, checkpointTextOf(1_000_000n))],
+    ["one of another log", () => signedBy(foreign, checkpointTextOf(1_000_000n, "other.example/log"))],
+    ["one with a false signature", () => largerCheckpoint(1_000_000n).replace("\n1000000\n", "\n1000001\n")],
+    ["one of ours that is no larger than ours", () => largerCheckpoint(1n)],
+  ];
+  it.each(claims)(
+    "goes on when a witness claims a larger size and shows %s, and names it in its status",
+    async (_, shown) => {
+      const policy = await startWitnesses([honest, () => conflict(1_000_000n)], 1);
+      const ledger = await startWith(policy);
+      await published(ledger, policy);
+      for (const witness of witnesses.slice(1)) witness.shown = shown();
+      for (let i = 0; i < 3; i += 1) {
+        await ledger.post("/add", `entry ${i}`, SUBMIT);
+        await published(ledger, policy, i + 2);
+      }
+      const liar = witnesses[1];
+      await eventually(async () => ((liar?.submissions.length ?? 0) > 1 ? true : undefined));
+      const status: unknown = await (await ledger.get("/readyz")).json();
+      const named = { url: liar?.url, last_error: expect.stringContaining("above all"), last_success: null };
+      expect(status).toMatchObject({ ready: true, witnesses: [{ last_error: null }, named] });
+    },
+  );
+
+  it("takes the word of witnesses without which there is no quorum, unless they have cosigned in this run", async () => {
+    const policy = await startWitnesses([honest, () => conflict(1_000_000n), () => conflict(1_000_000n)], 2);
+    const ledger = await startWith(policy);
+    await eventually(async () => ((await ledger.get("/readyz")).status === 503 ? true : undefined));
+    expect(await (await ledger.get("/readyz")).json()).toMatchObject({ fault: "ERR_WITNESS_AHEAD" });
+    for (const witness of witnesses) [witness.behaviour, witness.size] = [honest, 0n];
+    const other = await startWith(policy);
+    await published(other, policy);
+    await eventually(async () => (witnesses.every(({ size }) => size > 0n) ? true : undefined));
+    for (const witness of witnesses.slice(1)) witness.behaviour = () => conflict(1_000_000n);
+    await other.post("/add", "entry", SUBMIT);
+    await eventually(async () => {
+      const { witnesses: shown = [] }: { witnesses?: readonly object[] } = Object(
+        await (await other.get("/readyz")).json(),
+      );
+      const failing = shown.filter((each) => "last_error" in each && String(each.last_error).includes("above all"));
+      return failing.length === 2 ? true : undefined;
+    });
+    expect((await other.get("/readyz")).status).toBe(200);
   });
 
   /** A ledger that stopped, and a copy of its folder from before its last entries. */
