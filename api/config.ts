@@ -2,16 +2,9 @@
 
 import { FormatError } from "../kernel/errors.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
+import { isLoopback, type Listen, listenShape } from "../kernel/service/listen.ts";
 import { array, integer, mapped, object, optional, readShape, type Shape, string } from "../kernel/shape.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
-
-/** Where a service listens. */
-export type Listen = {
-  /** Default 127.0.0.1. Any other host than a loopback one needs a reader token. */
-  readonly host?: string;
-  /** Default 4300; 0 takes any free port. */
-  readonly port?: number;
-};
 
 /** A ledger to follow. Nothing that it says is believed: the policy holds the keys that count. */
 export type LedgerSource = {
@@ -47,6 +40,7 @@ export type LimitsConfig = {
 
 /** The file, with paths as they stand in it. */
 export type ApiConfig = {
+  /** Default 127.0.0.1:4300. Any other host than a loopback one needs a reader token. */
   readonly listen: Listen;
   /** Folder of what the node keeps; made if there is none. */
   readonly data_dir: string;
@@ -84,10 +78,7 @@ const limitsShape: Shape<LimitsConfig> = object<LimitsConfig>({
 });
 
 const configShape: Shape<ApiConfig> = object<ApiConfig>({
-  listen: object<Listen>({
-    host: optional(string({ maxLength: 255 })),
-    port: optional(integer({ max: 65_535 })),
-  }),
+  listen: listenShape,
   data_dir: pathShape,
   ledgers: array(ledgerShape, { min: 1, max: MAX_LEDGERS }),
   reader_token_files: optional(array(pathShape, { min: 1, max: 64 })),
@@ -110,11 +101,6 @@ export function parseApiConfig(value: JsonValue): ApiConfig {
   if (twice !== undefined) throw new FormatError("ERR_CONFIG", `config.ledgers: the name ${twice} stands twice`);
   checkExposure(config);
   return config;
-}
-
-/** True if only this machine reaches the host. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/u.test(host);
 }
 
 /** @throws {FormatError} ERR_CONFIG */

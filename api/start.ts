@@ -2,8 +2,10 @@
 
 import { mkdir } from "node:fs/promises";
 import { FormatError, invariant } from "../kernel/errors.ts";
+import { isLoopback } from "../kernel/service/listen.ts";
+import type { Clock, Logger, RunningService } from "../kernel/service/service.ts";
 import { formatTimestamp } from "../kernel/time.ts";
-import { type ApiConfig, isLoopback, type LedgerSource } from "./config.ts";
+import type { ApiConfig, LedgerSource } from "./config.ts";
 import { type FollowedLedger, followLedger } from "./follow/open-ledger.ts";
 import { makeExecutor } from "./graphql/executor.ts";
 import { DEFAULT_LIMITS, type Limits } from "./graphql/limits.ts";
@@ -12,7 +14,6 @@ import { makeRoot } from "./graphql/root.ts";
 import { makeAccessCheck } from "./http/auth.ts";
 import { makeServer } from "./http/server.ts";
 import { Metrics } from "./metrics.ts";
-import type { Clock, Logger, RunningService } from "./service.ts";
 
 /** A configuration with its secrets and the outside world. */
 export interface StartApiOptions {

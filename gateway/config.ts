@@ -4,6 +4,7 @@ import { FormatError } from "../kernel/errors.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import { originShape } from "../kernel/receipt/stream-open.ts";
 import { DURABILITIES, type Durability, MODES, type Mode } from "../kernel/receipt/vocabulary.ts";
+import { type Listen, listenShape } from "../kernel/service/listen.ts";
 import {
   array,
   boolean,
@@ -18,14 +19,6 @@ import {
 } from "../kernel/shape.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
 import { type UpstreamConfig, upstreamConfigShape } from "./upstream/upstream-config.ts";
-
-/** Where a listener listens. */
-export type Listen = {
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** 0 takes any free port. */
-  readonly port?: number;
-};
 
 /** The ledger that takes this gateway's receipts. */
 export type LedgerTarget = {
@@ -105,11 +98,6 @@ const hostText: Shape<string> = string({
   pattern: /^[^\s/]+$/u,
   maxLength: 255,
   description: "a host name or address",
-});
-
-const listenShape: Shape<Listen> = object<Listen>({
-  host: optional(hostText),
-  port: optional(integer({ max: 65_535 })),
 });
 
 const ledgerShape: Shape<LedgerTarget> = object<LedgerTarget>({

@@ -2,12 +2,13 @@
 
 import type { JsonValue } from "../kernel/json/value.ts";
 import type { Transport } from "../kernel/receipt/vocabulary.ts";
+import type { Logger } from "../kernel/service/service.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
 import type { Schedule } from "./pipeline/timekeeper.ts";
 import type { BundleFile } from "./policy/bundle.ts";
 import type { StreamLog } from "./receipts/stream-log.ts";
-import type { Logger, Upstream, UpstreamDeps } from "./upstream/upstream.ts";
+import type { Upstream, UpstreamDeps } from "./upstream/upstream.ts";
 import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 
 /** The world of a gateway, replaceable in tests. */

@@ -4,8 +4,9 @@
  */
 
 import { isCodedError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/service/service.ts";
 import type { Pipeline } from "./pipeline/call.ts";
-import type { Logger, Upstream } from "./upstream/upstream.ts";
+import type { Upstream } from "./upstream/upstream.ts";
 
 /** Keeps a receipt of each request that a server makes. */
 export function refuseServerRequests(

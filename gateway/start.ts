@@ -2,7 +2,8 @@
 
 import type { FastifyInstance } from "fastify";
 import { FormatError, StoreError } from "../kernel/errors.ts";
-import { GATEWAY_DEFAULTS, type Listen } from "./config.ts";
+import type { Listen } from "../kernel/service/listen.ts";
+import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
 import { type HttpEdge, startHttpEdge } from "./edge/http-edge.ts";
 import { makeOperatorServer } from "./operator/server.ts";

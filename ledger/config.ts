@@ -4,6 +4,7 @@ import { FormatError } from "../kernel/errors.ts";
 import { type AdmissionPolicy, admissionPolicyShape, type LogKind } from "../kernel/genesis.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import { originShape } from "../kernel/receipt/stream-open.ts";
+import { type Listen, listenShape } from "../kernel/service/listen.ts";
 import {
   array,
   boolean,
@@ -23,14 +24,6 @@ import type { BacklogLimits } from "./checks/backlog.ts";
 import { type StorageConfig, storageShape } from "./postgres-s3/config.ts";
 import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
 import { type TraceConfig, traceConfigShape } from "./trace/config.ts";
-
-/** Where a service listens. */
-export type Listen = {
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** Default 4200; 0 takes any free port. */
-  readonly port?: number;
-};
 
 /** The configuration file of a ledger. `*_file` are paths, read by the command line. */
 export type LedgerConfig = {
@@ -95,11 +88,6 @@ type PolicyMembers = {
   readonly witness_policy?: string;
   readonly witness_policy_file?: string;
 };
-
-const listenShape: Shape<Listen> = object<Listen>({
-  host: optional(string({ pattern: /^[^\s/]+$/, maxLength: 255, description: "a host name or address" })),
-  port: optional(integer({ max: 65_535 })),
-});
 
 const logMembers: Members<Omit<ConfigFile, "listen">> = {
   data_dir: optional(path),

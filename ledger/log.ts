@@ -5,6 +5,7 @@
 
 import { parseUtf8 } from "../kernel/bytes.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
+import type { Clock } from "../kernel/service/service.ts";
 import { openLogCheckpoint } from "../kernel/witness-policy.ts";
 import { CHECKPOINT_PATH, type PublishedCheckpoint, UNWITNESSED_PATH } from "./checkpoint/publisher.ts";
 import type { Halt } from "./halt.ts";
@@ -14,7 +15,6 @@ import { rebuildTree } from "./recovery/rebuild-tree.ts";
 import { EntryIndex, type LeafIndex } from "./sequence/entry-index.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
 import { GroupSequencer, type Sequencer, type SequencerLimits, type SequencerParts } from "./sequence/sequencer.ts";
-import type { Clock } from "./service.ts";
 import type { Disk } from "./storage/disk.ts";
 import { openHeadStore, type TreeHeadStore } from "./storage/head-store.ts";
 import { readRetention } from "./storage/retention.ts";

@@ -1,11 +1,12 @@
 /** What a ledger is started with: its configuration, and as values what the configuration names files for. */
 
 import type { SignerKey } from "../kernel/note/signer-key.ts";
+import type { Listen } from "../kernel/service/listen.ts";
+import type { Clock, Logger } from "../kernel/service/service.ts";
 import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
-import type { LedgerConfig, Listen } from "./config.ts";
+import type { LedgerConfig } from "./config.ts";
 import type { StorageSecrets } from "./postgres-s3/config.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
-import type { Clock, Logger } from "./service.ts";
 import type { Disk } from "./storage/disk.ts";
 
 /** Options of `startLedger`. */

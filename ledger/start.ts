@@ -2,7 +2,9 @@
 
 import type { FastifyInstance } from "fastify";
 import { StoreError } from "../kernel/errors.ts";
-import { LEDGER_DEFAULTS, type Listen } from "./config.ts";
+import type { Listen } from "../kernel/service/listen.ts";
+import type { Logger, RunningService } from "../kernel/service/service.ts";
+import { LEDGER_DEFAULTS } from "./config.ts";
 import { manyLogsRoutes } from "./http/many-logs-routes.ts";
 import { type Front, makeServer, type Routes, withPrefix } from "./http/server.ts";
 import { watchSilent } from "./http/silent-connections.ts";
@@ -12,7 +14,6 @@ import type { LedgerOptions, LedgersOptions } from "./options.ts";
 import { openNode } from "./postgres-s3/node.ts";
 import { checkStorageOptions } from "./postgres-s3/options.ts";
 import { checkScittOptions } from "./scitt/start.ts";
-import type { Logger, RunningService } from "./service.ts";
 import { checkTraceOptions } from "./trace/start.ts";
 
 const CLOSE_GRACE_MS = 3000;

@@ -3,19 +3,13 @@
 import { FormatError } from "../kernel/errors.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import { parseVerifierKey, type VerifierKey } from "../kernel/note/verifier-key.ts";
+import { type Listen, listenShape } from "../kernel/service/listen.ts";
 import { array, integer, mapped, object, optional, readShape, type Shape, string } from "../kernel/shape.ts";
 import type { WitnessedLog } from "./witness.ts";
 
-/** Where the witness listens. */
-export interface Listen {
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** 0 takes any free port. Default 4210. */
-  readonly port?: number;
-}
-
 /** The file, with paths as they stand in it. */
 export interface WitnessConfig {
+  /** Default 127.0.0.1:4210. */
   readonly listen?: Listen;
   /** Folder of the durable state; made if there is none. */
   readonly data_dir: string;
@@ -40,11 +34,6 @@ const MAX_KEYS = 16;
 
 const path: Shape<string> = string({ maxLength: 4096 });
 const rate: Shape<number> = integer({ min: 1, max: 100_000_000 });
-
-const listenShape: Shape<Listen> = object<Listen>({
-  host: optional(string({ maxLength: 255 })),
-  port: optional(integer({ max: 65_535 })),
-});
 
 const logShape: Shape<WitnessedLog> = mapped(
   object<WitnessedLog>({

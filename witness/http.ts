@@ -3,12 +3,12 @@
  * `<code>: <why>`.
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { MAX_REQUEST_BYTES } from "../kernel/add-checkpoint.ts";
 import type { ErrorCode } from "../kernel/error-codes.ts";
 import { isCodedError } from "../kernel/errors.ts";
+import { makeTokenMatch } from "../kernel/service/bearer-token.ts";
 import { TEXT, tooMany, type WitnessAnswer } from "./answer.ts";
 import type { EvidenceShelf } from "./evidence.ts";
 import type { WitnessMetrics } from "./metrics.ts";
@@ -99,8 +99,9 @@ function operationsRoutes(server: FastifyInstance, options: WitnessHttpOptions):
   });
   server.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   if (reload === undefined) return;
+  const matches = makeTokenMatch([reload.token]);
   server.post("/reload", async (request, reply) => {
-    if (!hasToken(request, reload.token)) {
+    if (!matches(request.headers.authorization)) {
       reply.header("www-authenticate", "Bearer");
       return sendFault(reply, 401, "ERR_TOKEN", "want the operator's token");
     }
@@ -115,12 +116,6 @@ function operationsRoutes(server: FastifyInstance, options: WitnessHttpOptions):
 
 function bodyOf(request: FastifyRequest): Uint8Array {
   return request.body instanceof Uint8Array ? request.body : new Uint8Array(0);
-}
-
-/** Digests are compared, so that neither length nor prefix shows in time. */
-function hasToken(request: FastifyRequest, token: string): boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(request.headers.authorization ?? ""), digest(`Bearer ${token}`));
 }
 
 /** A server without routes: limits, and faults that never reach a route. */

@@ -5,6 +5,7 @@ import { type Cosigner, makeCosigner } from "../kernel/checkpoint/note-signer.ts
 import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
+import type { Logger, RunningService } from "../kernel/service/service.ts";
 import { joinLogs, type WitnessConfig } from "./config.ts";
 import { EvidenceShelf } from "./evidence.ts";
 import { type Fence, openFence } from "./fence.ts";
@@ -15,20 +16,6 @@ import { StateBook } from "./state-book.ts";
 import type { StateFiles } from "./state-files.ts";
 import { openFenceFile, openStateFolder, type StateFolder } from "./state-folder.ts";
 import { createWitness, type Witness, type WitnessedLog } from "./witness.ts";
-
-/** Structured logging; never bodies or keys. */
-export interface Logger {
-  readonly info: (fields: object, message: string) => void;
-  readonly warn: (fields: object, message: string) => void;
-  readonly error: (fields: object, message: string) => void;
-}
-
-/** A service that listens. */
-export interface RunningService {
-  /** `http://host:port`, without a slash at the end. */
-  readonly url: string;
-  readonly close: () => Promise<void>;
-}
 
 /** A witness that listens. */
 export interface RunningWitness extends RunningService {

@@ -3,11 +3,11 @@
  * atomic batch, so that a crash leaves the state before it or behind it.
  */
 
+import type { Clock } from "../../kernel/service/service.ts";
 import { type AlarmDraft, raiseAlarm, resolveAlarm } from "../index/alarms.ts";
 import { HEAD_KEY, WITNESSES_KEY } from "../index/keys.ts";
 import { FIRST_HEAD, type HeadRow, headRowShape, type WitnessRow, witnessRowsShape } from "../index/row-shapes.ts";
 import { Draft, type RowStore, readRow } from "../index/rows.ts";
-import type { Clock } from "../service.ts";
 
 /** Told of every new alarm. */
 export type OnAlarm = (alarm: AlarmDraft) => void;

@@ -1,10 +1,10 @@
 /** Puts one followed ledger together: its rows, its reader, its follower, its watch. */
 
 import { join } from "node:path";
+import type { Clock, Logger } from "../../kernel/service/service.ts";
 import type { LedgerSource } from "../config.ts";
 import { openLevelRows } from "../index/level-rows.ts";
 import type { RowReader } from "../index/rows.ts";
-import type { Clock, Logger } from "../service.ts";
 import { Follower } from "./follower.ts";
 import { LedgerBook } from "./ledger-book.ts";
 import { makeLedgerReader } from "./ledger-reader.ts";

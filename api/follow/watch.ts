@@ -2,7 +2,7 @@
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
-import type { Clock, Logger } from "../service.ts";
+import type { Clock, Logger } from "../../kernel/service/service.ts";
 import type { Follower } from "./follower.ts";
 
 /** What the node says of a ledger it follows. */

@@ -1,8 +1,8 @@
 /** What resolvers have in common: the request's context, names of the schema, and how a ledger is found. */
 
 import { CheckError, FormatError } from "../../kernel/errors.ts";
+import type { Clock } from "../../kernel/service/service.ts";
 import type { FollowedLedger } from "../follow/open-ledger.ts";
-import type { Clock } from "../service.ts";
 import type { Limits } from "./limits.ts";
 
 /** What a resolver is given besides its arguments. */

@@ -1,10 +1,10 @@
 /** `countersign mirror`: a verified copy of any C2SP log, once or for good, and served. */
 
 import { parseVerifierKey } from "../../kernel/note/verifier-key.ts";
+import type { RunningService } from "../../kernel/service/service.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { serveMirror } from "../../ledger/mirror/mirror-routes.ts";
 import { type Mirror, openMirror } from "../../ledger/mirror/run-mirror.ts";
-import type { RunningService } from "../../ledger/service.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readText, readToken } from "../files.ts";
 import type { Io } from "../io.ts";

@@ -1,28 +1,15 @@
 /** The trust policy that `up` writes for its own topology: what its operator pins, and what must pass. */
 
 import { existsSync } from "node:fs";
+import { OBLIGATION_IDS, type ObligationId } from "../../kernel/obligation.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
 import { readJsonFile, readLine, writeNewFile } from "../files.ts";
 import type { Layout } from "./layout.ts";
 import type { GatewayStatus } from "./operator.ts";
 
 /** Everything but hardware attestation: the keys of this topology are software keys, and the verdict says so. */
-const REQUIRED = [
-  "bundle.digest",
-  "log.signature",
-  "log.quorum",
-  "log.inclusion",
-  "receipt.signature",
-  "receipt.issuer",
-  "stream.continuity",
-  "session.sealed",
-  "call.outcome",
-  "policy.allowed",
-  "policy.files",
-  "catalog.allowed",
-  "mode.enforcing",
-  "time.window",
-] as const;
+const NOT_REQUIRED: ReadonlySet<ObligationId> = new Set(["mode.allowed", "attestation.hardware"]);
+const REQUIRED = OBLIGATION_IDS.filter((id) => !NOT_REQUIRED.has(id));
 
 /**
  * Writes the trust policy for the gateway's present stream, policy and catalog, one file a combination, and returns its path.

@@ -1,7 +1,8 @@
 /** What both edges toward agents are made of: values only, no files, no environment. */
 
+import type { Logger } from "../../kernel/service/service.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
-import type { Logger, Upstream } from "../upstream/upstream.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 
 /** Bounds of the agents' leg. */
 export interface EdgeLimits {

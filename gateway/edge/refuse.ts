@@ -1,8 +1,8 @@
 /** Refusals of the wire: a receipt first, then an answer that names it. */
 
 import { isCodedError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 import type { Pipeline, ReceiptRef, Refusal } from "../pipeline/call.ts";
-import type { Logger } from "../upstream/upstream.ts";
 import { errorResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
 

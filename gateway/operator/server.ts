@@ -6,12 +6,12 @@
 import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
 import { CheckError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
+import { makeTokenMatch } from "../../kernel/service/bearer-token.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Pipeline } from "../pipeline/call.ts";
 import type { GatewayStatus } from "../run.ts";
 import { faultOf, sendFault } from "./errors.ts";
-import { makeTokenCheck } from "./token.ts";
 
 /** What the routes work on. */
 export interface OperatorOptions {
@@ -66,11 +66,11 @@ function openRoutes(server: FastifyInstance, { status, metrics }: OperatorOption
 
 function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
   const { catalog, boundary, status, pipeline } = options;
-  const check = makeTokenCheck(options.token);
+  const matches = makeTokenMatch([options.token]);
   scope.addHook("onRequest", async (request: FastifyRequest) => {
-    const found = check(request.headers.authorization);
-    if (found === "right") return;
-    const reason = found === "missing" ? "auth.missing" : "auth.invalid";
+    const { authorization } = request.headers;
+    if (matches(authorization)) return;
+    const reason = authorization === undefined ? "auth.missing" : "auth.invalid";
     await pipeline.refuse({ step: "authenticate", reason, wire: { transport: "http" } });
     throw new CheckError(
       "ERR_TOKEN",

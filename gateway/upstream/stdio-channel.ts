@@ -1,12 +1,13 @@
 /** One started child: its lines become responses, progress and notices; what it asks of agents is refused. */
 
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type Child, startChild } from "./child.ts";
 import { answerPing, type Notices } from "./notices.ts";
 import { cancelledNotification, refusedRequest } from "./own-request.ts";
-import type { Logger, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import type { UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
 import { WaitingRequests } from "./waiting-requests.ts";
 

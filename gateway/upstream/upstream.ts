@@ -6,18 +6,12 @@
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect, Status } from "../../kernel/receipt/vocabulary.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 import type { ListedSurface, ServerIdentity, UpstreamFacts } from "../pipeline/call.ts";
 import { connectHttp } from "./http-upstream.ts";
 import { connectStdio } from "./stdio-upstream.ts";
 import type { UpstreamConfig } from "./upstream-config.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
-
-/** Structured logging; never bodies, header values or secrets. */
-export interface Logger {
-  readonly info: (fields: object, message: string) => void;
-  readonly warn: (fields: object, message: string) => void;
-  readonly error: (fields: object, message: string) => void;
-}
 
 /** What the connection to a server is made of. */
 export interface UpstreamDeps {

@@ -12,7 +12,7 @@
 import { formatCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import type { RootHash } from "../../kernel/merkle/hash.ts";
 import { formatNote } from "../../kernel/note/signed-note.ts";
-import type { Clock } from "../service.ts";
+import type { Clock } from "../../kernel/service/service.ts";
 import type { TreeHead, TreeHeadStore } from "../storage/head-store.ts";
 import type { CheckpointSigner } from "./signing.ts";
 import { SizeWait } from "./size-wait.ts";

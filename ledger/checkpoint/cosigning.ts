@@ -8,8 +8,8 @@
 import type { VerifiedLine } from "../../kernel/checkpoint/open-note.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { formatNote } from "../../kernel/note/signed-note.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 import { checkQuorum, type WitnessPolicy } from "../../kernel/witness-policy.ts";
-import type { Logger } from "../service.ts";
 import { AheadClaims, aheadByWord, trimSlashes } from "./ahead-claims.ts";
 import type { SignedCheckpoint } from "./checkpointer.ts";
 import type { CheckpointSink } from "./publisher.ts";

@@ -7,11 +7,11 @@ import type { FastifyInstance } from "fastify";
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { FormatError } from "../../kernel/errors.ts";
 import { parseNote } from "../../kernel/note/signed-note.ts";
+import type { Logger, RunningService } from "../../kernel/service/service.ts";
 import { parseTilePath } from "../../kernel/tile/path.ts";
 import { IMMUTABLE, isSigned, sendNote } from "../http/read-routes.ts";
 import type { Routes } from "../http/server.ts";
 import { makeServer } from "../http/server.ts";
-import type { Logger, RunningService } from "../service.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
 import { type MirrorHead, MirrorStore } from "./mirror-store.ts";
 

@@ -4,8 +4,8 @@ import { FormatError } from "../../kernel/errors.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { parseVerifierKey, type VerifierKey } from "../../kernel/note/verifier-key.ts";
 import { originShape } from "../../kernel/receipt/stream-open.ts";
-import { array, integer, mapped, object, optional, readShape, type Shape, string } from "../../kernel/shape.ts";
-import type { Listen } from "../config.ts";
+import { type Listen, listenShape } from "../../kernel/service/listen.ts";
+import { array, mapped, object, readShape, type Shape, string } from "../../kernel/shape.ts";
 
 /** A log that may push, with every key that may sign it. */
 export type ReceivedLogConfig = { readonly origin: string; readonly keys: readonly VerifierKey[] };
@@ -35,10 +35,7 @@ const logShape: Shape<ReceivedLogConfig> = mapped(
 );
 
 const configShape: Shape<ReceiverConfig> = object<ReceiverConfig>({
-  listen: object<Listen>({
-    host: optional(string({ pattern: /^[^\s/]+$/, maxLength: 255, description: "a host name or address" })),
-    port: optional(integer({ max: 65_535 })),
-  }),
+  listen: listenShape,
   data_dir: path,
   key_files: array(path, { min: 1, max: 16 }),
   logs: array(logShape, { min: 1, max: 1000 }),

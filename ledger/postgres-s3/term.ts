@@ -13,6 +13,7 @@
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { proveConsistency } from "../../kernel/merkle/prove.ts";
+import type { Clock } from "../../kernel/service/service.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { openLogCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import { Checkpointer } from "../checkpoint/checkpointer.ts";
@@ -26,7 +27,6 @@ import { Halt } from "../halt.ts";
 import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
 import { checkHead } from "../recovery/check-heads.ts";
-import type { Clock } from "../service.ts";
 import { GrowingTree, readEdgeStart } from "../tree/tree.ts";
 import { readRun } from "./batch-table.ts";
 import type { Database } from "./database.ts";

@@ -6,10 +6,10 @@
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import { LeafTree } from "../../kernel/merkle/leaf-tree.ts";
 import { type BatchPromise, type LeafPromise, leafPromiseOf, signPromise } from "../../kernel/promise.ts";
+import type { Clock } from "../../kernel/service/service.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { Flush } from "../sequence/sequencer.ts";
-import type { Clock } from "../service.ts";
 
 /** What promises are made with. */
 export interface PromiseDeskParts {

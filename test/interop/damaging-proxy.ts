@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { RunningService } from "../../ledger/service.ts";
+import type { RunningService } from "../../kernel/service/service.ts";
 
 /** Serves everything of `target` and damages the resource at `path`. */
 export async function startDamagingProxy(target: string, path: string): Promise<RunningService> {

@@ -3,8 +3,9 @@
 import { join } from "node:path";
 import { makeSignerKey, type SignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey, type VerifierKey } from "../../kernel/note/verifier-key.ts";
+import type { RunningService } from "../../kernel/service/service.ts";
 import { startLedger } from "../../ledger/start.ts";
-import { type RunningService, startWitness } from "../../witness/start.ts";
+import { startWitness } from "../../witness/start.ts";
 import { ledgerOptions } from "../support/ledger-service.ts";
 
 /** Our witness: how it is named in policies, and what makes it. */

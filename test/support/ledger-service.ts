@@ -4,10 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSignerKey, type SignerKey } from "../../kernel/note/signer-key.ts";
+import type { Logger, RunningService } from "../../kernel/service/service.ts";
 import { createSigner } from "../../kernel/signature/signer.ts";
 import type { LedgerConfig } from "../../ledger/config.ts";
 import type { LedgerOptions } from "../../ledger/options.ts";
-import type { Logger, RunningService } from "../../ledger/service.ts";
 import { startLedger } from "../../ledger/start.ts";
 
 export const LEDGER_ORIGIN: string = "ledger.example/test";

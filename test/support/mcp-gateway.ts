@@ -7,8 +7,9 @@ import type { EdgeOptions } from "../../gateway/edge/edge-options.ts";
 import { type HttpEdgeOptions, startHttpEdge } from "../../gateway/edge/http-edge.ts";
 import type { Caller, CatalogReader } from "../../gateway/pipeline/call.ts";
 import { refuseServerRequests } from "../../gateway/server-requests.ts";
-import { connectUpstream, type Logger, type Upstream, type UpstreamDeps } from "../../gateway/upstream/upstream.ts";
+import { connectUpstream, type Upstream, type UpstreamDeps } from "../../gateway/upstream/upstream.ts";
 import type { UpstreamConfig } from "../../gateway/upstream/upstream-config.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 import { type FakePipeline, makeFakePipeline } from "./mcp-pipeline.ts";
 
 /** The token of the agent `alice`. */

@@ -9,7 +9,7 @@ import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { verifyLines } from "../../kernel/checkpoint/open-note.ts";
 import { EMPTY_TREE, judge, type TreeHead } from "../../kernel/checkpoint-judge.ts";
 import type { SignerKey } from "../../kernel/note/signer-key.ts";
-import type { RunningService } from "../../witness/start.ts";
+import type { RunningService } from "../../kernel/service/service.ts";
 import type { WitnessedLog } from "../../witness/witness.ts";
 
 /** Serves add-checkpoint; one request a log at a time is the client's to keep. */

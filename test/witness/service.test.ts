@@ -9,9 +9,10 @@ import { FormatError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { makeSignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
+import type { RunningService } from "../../kernel/service/service.ts";
 import { parseWitnessConfig } from "../../witness/config.ts";
 import { sourceOf } from "../../witness/rate-limit.ts";
-import { type RunningService, type RunningWitness, startWitness } from "../../witness/start.ts";
+import { type RunningWitness, startWitness } from "../../witness/start.ts";
 import { originHash } from "../../witness/state-book.ts";
 import { makeSmallLog } from "../support/small-log.ts";
 

@@ -1,13 +1,13 @@
-/** What every part of the ledger is given from outside, and what a running ledger is. */
+/** What every service is given from outside, and what a running one is. */
 
-/** Structured logging; never payloads, tokens or keys. */
+/** Structured logging; never payloads, entries, tokens or keys. */
 export interface Logger {
   readonly info: (fields: object, message: string) => void;
   readonly warn: (fields: object, message: string) => void;
   readonly error: (fields: object, message: string) => void;
 }
 
-/** Milliseconds since 1970. No order of the log depends on it. */
+/** Milliseconds since 1970. No order of a log depends on it. */
 export interface Clock {
   readonly nowMs: () => number;
 }
