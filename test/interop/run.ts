@@ -7,7 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { equalBytes } from "../../kernel/bytes.ts";
@@ -15,7 +15,8 @@ import { openNote } from "../../kernel/checkpoint/open-note.ts";
 import { formatSignerKey, makeSignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import type { RunningService } from "../../kernel/service/service.ts";
-import type { WitnessedCheckpoint } from "../../kernel/witness-policy.ts";
+import { parseWitnessPolicy, type WitnessedCheckpoint } from "../../kernel/witness-policy.ts";
+import { openMirror } from "../../ledger/mirror/run-mirror.ts";
 import { originHash } from "../../witness/state-book.ts";
 import { readEntries, readPublished } from "../support/ledger-reader.ts";
 import { eventually, LEDGER_KEYS, LEDGER_ORIGIN, READER_TOKEN } from "../support/ledger-service.ts";
@@ -23,6 +24,7 @@ import { Submitter, segmentOf } from "../support/ledger-submitter.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
 import { startDamagingProxy } from "./damaging-proxy.ts";
 import { startLitewitness } from "./litewitness.ts";
+import { startOmniwitness } from "./omniwitness.ts";
 import { type OurWitness, policyLine, startOurLedger, startOurWitness } from "./our-services.ts";
 import { Processes, run } from "./processes.ts";
 
@@ -95,6 +97,19 @@ async function audit(url: string): Promise<void> {
   await run(join(bin, "auditlog"), [url, LOG_KEY, READER_TOKEN]);
 }
 
+/** A mirror of the log, pulled once. @returns its folder */
+async function mirror(url: string, policy: string): Promise<string> {
+  const folder = join(work, "mirror");
+  const upstream = { url, fetch, timeoutMs: 10_000, attempts: 3, token: READER_TOKEN };
+  const opened = await openMirror({ folder, policy: parseWitnessPolicy(policy), logKeys: [], upstream });
+  try {
+    await opened.pull();
+    return folder;
+  } finally {
+    await opened.close();
+  }
+}
+
 async function verdictOf(action: Promise<unknown>): Promise<string> {
   return action.then(
     () => "accepted",
@@ -104,25 +119,40 @@ async function verdictOf(action: Promise<unknown>): Promise<string> {
 
 async function checkLedger(witness: OurWitness): Promise<void> {
   const lite = await startLitewitness(place, LEDGER_ORIGIN, LOG_KEY);
-  const lines = [policyLine("lite", lite.vkey, lite.url), policyLine("ours", witness.key, witness.url)];
-  const policy = `log ${LOG_KEY}\n${lines.join("\n")}\ngroup both all lite ours\nquorum both\n`;
-  let ledger = await startOurLedger(work, policy);
+  const omni = await startOmniwitness(place, LEDGER_ORIGIN, LOG_KEY);
+  const lines = [
+    policyLine("lite", lite.vkey, lite.url),
+    policyLine("omni", omni.ed25519, omni.url),
+    policyLine("ours", witness.key, witness.url),
+  ];
+  const group = "group every all lite omni ours\nquorum every\n";
+  // The Go readers know no policy line of type 0x06.
+  const policy = `log ${LOG_KEY}\n${lines.join("\n")}\n${group}`;
+  const logPolicy = policy.replace("group", `${policyLine("omni-ml-dsa", omni.mlDsa44, omni.url)}\ngroup`);
+  let ledger = await startOurLedger(work, logPolicy);
   let size = 0;
-  await check("litewitness cosigns our checkpoints, and the quorum wants it", async () => {
+  await check("litewitness and omniwitness cosign our checkpoints, and the quorum wants them", async () => {
     await submit(ledger, 0, 600);
     const { checkpoint, cosignatures } = await published(ledger.url, policy, 602);
     want(
       cosignatures
         .map((each) => each.witness)
         .toSorted()
-        .join() === "lite,ours",
-      "both cosignatures",
+        .join() === "lite,omni,ours",
+      "all cosignatures",
     );
     size = Number(checkpoint.size);
   });
-  await check("litewitness goes on with our log after a restart, from the size that its 409 tells", async () => {
+  await check("omniwitness's ML-DSA-44 cosignature is on our checkpoints too", async () => {
+    const { cosignatures } = await published(ledger.url, logPolicy, 602);
+    want(
+      cosignatures.some((each) => each.witness === "omni-ml-dsa"),
+      "a line of type 0x06",
+    );
+  });
+  await check("both go on with our log after a restart, from the sizes that their 409 tell", async () => {
     await ledger.close();
-    ledger = await startOurLedger(work, policy);
+    ledger = await startOurLedger(work, logPolicy);
     await submit(ledger, 600, stream.receipts.length);
     const { checkpoint } = await published(ledger.url, policy, stream.receipts.length + 2);
     want(Number(checkpoint.size) > size, "a larger checkpoint");
@@ -135,7 +165,7 @@ async function checkLedger(witness: OurWitness): Promise<void> {
     for (const entry of entries) sum.update(entry).update("\n");
     want(reading.size === size && reading.entries === size, `${size} entries, got ${reading.entries}`);
     want(reading.entries_sha256 === sum.digest("hex"), "the entries that our own reader sees");
-    want(reading.signers.includes(lite.name), `a signature by ${lite.name}`);
+    for (const name of [lite.name, omni.ed25519.name]) want(reading.signers.includes(name), `a signature by ${name}`);
     want(reading.proofs > 5, "some log proofs");
     const isThere = stream.receipts.every(({ bytes }, seq) => equalBytes(bytes, entries[seq + 2] ?? new Uint8Array(0)));
     want(isThere, "every receipt of the stream behind genesis and registration, in order");
@@ -143,11 +173,21 @@ async function checkLedger(witness: OurWitness): Promise<void> {
   await check("the Go reader refuses our log under a policy that wants a witness who did not cosign", async () => {
     const other = makeSignerKey("witness.example/absent", 0x04, new Uint8Array(32).fill(79)).verifierKey;
     const more = policyLine("absent", other, "http://127.0.0.1:1");
-    const strict = policy.replace("group both all", `${more}\ngroup both all absent`);
+    const strict = policy.replace("group every all", `${more}\ngroup every all absent`);
     const verdict = await verdictOf(readWithGo(ledger.url, strict));
     want(/checkpoint: /.test(verdict), `a refusal of the checkpoint, got ${verdict}`);
   });
   await check("Tessera's fsck finds our log whole", () => audit(ledger.url));
+  await check("Tessera's fsck reads the files of our mirror, and finds one flipped bit in them", async () => {
+    const folder = await mirror(ledger.url, policy);
+    await audit(`file://${folder}`);
+    const bundle = join(folder, "tile/entries/001");
+    const bytes = await readFile(bundle);
+    bytes.writeUInt8(bytes.readUInt8(99) ^ 1, 99);
+    await chmod(bundle, 0o600);
+    await writeFile(bundle, bytes);
+    want((await verdictOf(audit(`file://${folder}`))) !== "accepted", "a refusal of a damaged bundle");
+  });
   await check("both Go readers refuse our log with one bit of a tile or of a bundle flipped", async () => {
     for (const path of ["/tile/0/001", "/tile/entries/001"]) {
       const proxy = await startDamagingProxy(ledger.url, path);

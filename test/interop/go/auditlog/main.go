@@ -1,7 +1,7 @@
-// Command auditlog checks a whole log with Tessera's fsck over HTTP: every tile and bundle against the checkpoint, with the
-// Merkle tree of transparency-dev/merkle.
+// Command auditlog checks a whole log with Tessera's fsck: every tile and bundle against the checkpoint, with the Merkle tree
+// of transparency-dev/merkle.
 //
-//	auditlog <log address> <log vkey> <bearer token of a reader>
+//	auditlog <log address, or file:// and a folder> <log vkey> <bearer token of a reader>
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -43,20 +44,32 @@ func audit(ctx context.Context, address, vkey, token string) error {
 	if err != nil {
 		return err
 	}
-	root, err := url.Parse(address + "/")
+	fetcher, err := open(address, token)
 	if err != nil {
 		return err
 	}
-	fetcher, err := client.NewHTTPFetcher(root, nil)
-	if err != nil {
-		return err
-	}
-	fetcher.SetAuthorizationHeader("Bearer " + token)
 	check := fsck.New(verifier.Name(), verifier, fetcher, leafHashes, fsck.Opts{N: readers})
 	if err := check.Check(ctx); err != nil {
 		return err
 	}
 	return ctx.Err()
+}
+
+// open reads over HTTP, or the files of a folder as they are.
+func open(address, token string) (fsck.Fetcher, error) {
+	if folder, isFolder := strings.CutPrefix(address, "file://"); isFolder {
+		return client.FileFetcher{Root: folder}, nil
+	}
+	root, err := url.Parse(address + "/")
+	if err != nil {
+		return nil, err
+	}
+	fetcher, err := client.NewHTTPFetcher(root, nil)
+	if err != nil {
+		return nil, err
+	}
+	fetcher.SetAuthorizationHeader("Bearer " + token)
+	return fetcher, nil
 }
 
 // leafHashes cuts an entry bundle (C2SP tlog-tiles) and hashes its entries.
