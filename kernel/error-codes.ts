@@ -120,6 +120,20 @@ export const ERROR_CODES = {
   ERR_TRUST_RECORD_NAME: "a trust record that names an entry of this log which cannot be its own",
   ERR_TRACE_DOCUMENT:
     "not a TRACE document: a member is missing or malformed, or a number is not spelled as an integer",
+  // statements of a log about itself
+  ERR_LOG_CLOSED: "the log has ended: it is frozen or decommissioned, and takes no entry any more",
+  ERR_LOG_KEY_MISSING: "a statement of a log without the signature of a checkpoint key that must sign it",
+  ERR_LOG_KEY_SIGNATURE: "a statement of a log with a signature of a checkpoint key that does not hold",
+  ERR_LOG_KEY_STRANGER: "a statement of a log that names or bears keys which are not the log's",
+  ERR_LOG_STATUS: "a status document of a log that leaves out or adds what its checkpoint does not allow",
+  ERR_LOG_STATUS_STALE: "a status of a log that is older than the caller allows",
+  ERR_LOG_UNWITNESSED: "a status or a key rotation of a log that no quorum of witnesses has seen",
+  ERR_PREDECESSOR: "the predecessor of a log has not ended as the log says",
+  ERR_ROTATION_FORK: "checkpoint keys of a log that were rotated to two different successors",
+  ERR_ROTATION_ORDER: "a statement of a log that does not follow from those before it",
+  ERR_SHARD_TIME: "an entry outside the time that the log is open for",
+  ERR_STATEMENT_PLACE: "a statement of a log at another place, or of another log, than it says",
+  ERR_STREAM_ENDED: "a receipt of a stream whose registration has ended",
   // ledger
   ERR_ADMISSION: "a registration that the log's admission policy does not allow",
   ERR_BATCH_DAMAGE: "a row of sequenced entries in the database that is damaged, or a gap between two of them",
