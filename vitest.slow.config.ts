@@ -28,6 +28,7 @@ export const LONG: readonly string[] = [
   "test/ledger/backup.test.ts",
   "test/ledger/fsck.test.ts",
   "test/ledger/fsck-forms.test.ts",
+  "test/ledger/lifecycle.test.ts",
   "test/ledger/log-faults.test.ts",
   "test/ledger/mirror.test.ts",
   "test/ledger/mirror-serve.test.ts",

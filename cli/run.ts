@@ -13,6 +13,7 @@ import { gatewayCommand } from "./commands/gateway.ts";
 import { importCommand } from "./commands/import.ts";
 import { keygenCommand } from "./commands/keygen.ts";
 import { ledgerCommand } from "./commands/ledger.ts";
+import { logStatusCommand } from "./commands/log-status.ts";
 import { mirrorCommand } from "./commands/mirror.ts";
 import { mirrorServerCommand } from "./commands/mirror-server.ts";
 import { pruneCommand } from "./commands/prune.ts";
@@ -38,6 +39,7 @@ const COMMANDS: readonly Command[] = [
   verifyCommand,
   checkForkCommand,
   checkPromiseCommand,
+  logStatusCommand,
   keygenCommand,
   fsckCommand,
   reindexCommand,

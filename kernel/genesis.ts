@@ -3,10 +3,11 @@
  * by the operator's key.
  */
 
+import { FormatError } from "./errors.ts";
 import { canonicalBytes, parseCanonical } from "./json/canonical.ts";
 import { publicKeyJsonShape } from "./receipt/fields.ts";
 import { originShape } from "./receipt/stream-open.ts";
-import { array, literal, object, type Shape, string, timestamp } from "./shape.ts";
+import { array, literal, mapped, object, optional, type Shape, string, timestamp } from "./shape.ts";
 import { checkSignedBy, type Signed, signaturesShape, signEnvelope } from "./signature/envelope.ts";
 import { formatPublicKey, type PublicKeyJson, publicKeyShape } from "./signature/public-key.ts";
 import type { EnvelopeSigner } from "./signature/signer.ts";
@@ -17,6 +18,12 @@ export type LogKind = "receipts" | "raw";
 
 /** Who may register: `allow` takes keys for which only software speaks. */
 export type AdmissionPolicy = { readonly software_evidence: "allow" | "refuse" };
+
+/** The time that a log takes entries in, by the ledger's clock: from `start` on, and no more at `end`. */
+export type LogShard = { readonly start: Timestamp; readonly end: Timestamp };
+
+/** The log that this one goes on from. How that one ended, a statement says once it has. */
+export type NamedPredecessor = { readonly origin: string };
 
 /** Body of the genesis entry. */
 export type GenesisBody = {
@@ -29,6 +36,9 @@ export type GenesisBody = {
   readonly keys: readonly string[];
   readonly operator_key: PublicKeyJson;
   readonly admission: AdmissionPolicy;
+  /** Absent: the log is open until it is closed. */
+  readonly shard?: LogShard;
+  readonly predecessor?: NamedPredecessor;
 };
 
 /** A genesis entry with the operator's signature. */
@@ -39,6 +49,15 @@ export const admissionPolicyShape: Shape<AdmissionPolicy> = object<AdmissionPoli
   software_evidence: literal("allow", "refuse"),
 });
 
+/** Shape of `LogShard`. */
+export const logShardShape: Shape<LogShard> = mapped(
+  object<LogShard>({ start: timestamp(), end: timestamp() }),
+  (shard) => {
+    if (shard.start < shard.end) return shard;
+    throw new FormatError("ERR_SHAPE", "want an end behind the start");
+  },
+);
+
 const genesisShape: Shape<Genesis> = object<Genesis>({
   kind: literal("log-genesis"),
   v: literal(1),
@@ -48,6 +67,8 @@ const genesisShape: Shape<Genesis> = object<Genesis>({
   keys: array(string({ maxLength: 4096 }), { min: 1, max: 16 }),
   operator_key: publicKeyJsonShape,
   admission: admissionPolicyShape,
+  shard: optional(logShardShape),
+  predecessor: optional(object<NamedPredecessor>({ origin: originShape })),
   signatures: signaturesShape,
 });
 

@@ -1,6 +1,6 @@
 /**
  * The entries of a log of receipts that are neither genesis, registration nor receipt: signed statements (COSE), trust
- * records and revocations (TRACE), reservations of names and their ends. Read strictly, in the one spelling that each
+ * records and revocations (TRACE), reservations of names and their ends, statements of the log about itself. Read strictly, in the one spelling that each
  * format has; whose signatures they bear is for the caller to judge.
  */
 
@@ -9,6 +9,7 @@ import { parseStatement, type Statement, statementEntry } from "./cose/statement
 import { classifyEntry } from "./entry-kind.ts";
 import { FormatError } from "./errors.ts";
 import type { JsonObject } from "./json/value.ts";
+import { isStatementKind, type LogStatement, parseStatement as parseLogStatement } from "./lifecycle/statement.ts";
 import type { Signed } from "./signature/envelope.ts";
 import { coincidentBytes } from "./trace/anchor-form.ts";
 import {
@@ -25,7 +26,8 @@ export type OtherEntry =
   | { readonly form: "trust-record"; readonly record: JsonObject }
   | { readonly form: "revocation"; readonly revocation: TraceRevocation }
   | { readonly form: "name-reservation"; readonly reservation: Signed<NameReservationBody> }
-  | { readonly form: "name-expiry"; readonly expiry: Signed<NameExpiryBody> };
+  | { readonly form: "name-expiry"; readonly expiry: Signed<NameExpiryBody> }
+  | { readonly form: "log-statement"; readonly statement: LogStatement };
 
 /**
  * Reads an entry of another form; undefined if it is none, by its first look.
@@ -48,6 +50,7 @@ export function readOtherEntry(bytes: Uint8Array): OtherEntry | undefined {
 
 function readNameEntry(kind: string, bytes: Uint8Array): OtherEntry | undefined {
   if (kind === "name-reservation") return { form: kind, reservation: parseNameReservation(bytes) };
+  if (isStatementKind(kind)) return { form: "log-statement", statement: parseLogStatement(bytes) };
   return kind === "name-expiry" ? { form: kind, expiry: readNameExpiry(bytes) } : undefined;
 }
 

@@ -21,6 +21,7 @@ import {
 import { MAX_POLICY_CHARACTERS, parseWitnessPolicy } from "../kernel/witness-policy.ts";
 import { type QuotaConfig, quotaConfigShape } from "./admission/quota.ts";
 import type { BacklogLimits } from "./checks/backlog.ts";
+import { type ShardConfig, shardConfigShape } from "./lifecycle/shard.ts";
 import { type StorageConfig, storageShape } from "./postgres-s3/config.ts";
 import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
 import { type TraceConfig, traceConfigShape } from "./trace/config.ts";
@@ -35,7 +36,7 @@ export type LedgerConfig = {
   /** The log's identity line: a schema-less URL. */
   readonly origin: string;
   readonly log_kind: LogKind;
-  /** The log's Ed25519 (0x01) and ML-DSA-44 (0x06) note keys. */
+  /** The log's Ed25519 (0x01) and ML-DSA-44 (0x06) note keys; beside them those that a rotation takes. */
   readonly log_key_files: readonly string[];
   /** Envelope key that signs the genesis entry. */
   readonly operator_key_file: string;
@@ -66,6 +67,12 @@ export type LedgerConfig = {
   readonly scitt?: ScittConfig;
   /** Logs of receipts only: takes trust records and revocations. Default: it does not. */
   readonly trace?: TraceConfig;
+  /** Token of the operator's requests; without it there are none. */
+  readonly operator_token_file?: string;
+  /** The time that the log takes entries in. Default: until it is closed. */
+  readonly shard?: ShardConfig;
+  /** Origin of the log that this one goes on from. */
+  readonly predecessor?: string;
 };
 
 /** Defaults of the optional members. */
@@ -94,7 +101,7 @@ const logMembers: Members<Omit<ConfigFile, "listen">> = {
   storage: optional(storageShape),
   origin: originShape,
   log_kind: literal("receipts", "raw"),
-  log_key_files: array(path, { min: 2, max: 2 }),
+  log_key_files: array(path, { min: 2, max: 16 }),
   operator_key_file: path,
   witness_policy: optional(mapped(string({ maxLength: MAX_POLICY_CHARACTERS }), checkPolicy)),
   witness_policy_file: optional(path),
@@ -114,6 +121,9 @@ const logMembers: Members<Omit<ConfigFile, "listen">> = {
   quota: optional(quotaConfigShape),
   scitt: optional(scittConfigShape),
   trace: optional(traceConfigShape),
+  operator_token_file: optional(path),
+  shard: optional(shardConfigShape),
+  predecessor: optional(originShape),
 };
 
 const shape: Shape<ConfigFile> = object<ConfigFile>({ listen: listenShape, ...logMembers });

@@ -1,13 +1,17 @@
 /**
  * Whether the log on disk is the one that is configured: the genesis entry (kernel/genesis.ts) must say the same. A
- * ledger that is configured otherwise does not start on it.
+ * ledger that is configured otherwise does not start on it. Its keys may have been rotated since: whether those that sign now
+ * are configured is for the key ring to say (lifecycle/key-ring.ts).
  */
 
 import { StoreError } from "../kernel/errors.ts";
 import { type Genesis, type GenesisBody, parseGenesis } from "../kernel/genesis.ts";
 
 /** What a ledger is configured to be; the genesis must say the same. */
-export type LogIdentity = Pick<GenesisBody, "origin" | "log_kind" | "keys" | "operator_key" | "admission">;
+export type LogIdentity = Pick<
+  GenesisBody,
+  "origin" | "log_kind" | "operator_key" | "admission" | "shard" | "predecessor"
+>;
 
 /**
  * Checks that the log on disk is the one that is configured.
@@ -16,7 +20,7 @@ export type LogIdentity = Pick<GenesisBody, "origin" | "log_kind" | "keys" | "op
  */
 export function checkGenesis(bytes: Uint8Array, identity: LogIdentity): Genesis {
   const genesis = readOrRefuse(bytes);
-  for (const name of ["origin", "log_kind", "keys", "operator_key", "admission"] as const) {
+  for (const name of ["origin", "log_kind", "operator_key", "admission", "shard", "predecessor"] as const) {
     if (same(genesis[name], identity[name])) continue;
     throw mismatch(`${name} of the log on disk is not the one that is configured`);
   }

@@ -4,15 +4,16 @@
  */
 
 import { mkdir } from "node:fs/promises";
-import { FormatError, isCodedError } from "../kernel/errors.ts";
+import { isCodedError } from "../kernel/errors.ts";
 import { type Genesis, makeGenesis, parseGenesis } from "../kernel/genesis.ts";
+import { signersNow } from "../kernel/lifecycle/log-state.ts";
+import { standingOf } from "../kernel/lifecycle/log-status.ts";
 import { hashLeaf } from "../kernel/merkle/hash.ts";
 import { proveConsistency } from "../kernel/merkle/prove.ts";
-import type { SignerKey } from "../kernel/note/signer-key.ts";
-import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
+import { formatVerifierKey, type VerifierKey } from "../kernel/note/verifier-key.ts";
 import type { Clock } from "../kernel/service/service.ts";
 import { formatPublicKey } from "../kernel/signature/public-key.ts";
-import { createSigner } from "../kernel/signature/signer.ts";
+import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
 import { formatTimestamp } from "../kernel/time.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
 import { ForkBook, type ForkEvidence } from "./admission/fork-book.ts";
@@ -22,7 +23,6 @@ import { Cosigning } from "./checkpoint/cosigning.ts";
 import { askWitnesses, FIRST_ROUND_MS } from "./checkpoint/first-round.ts";
 import { LogProofs } from "./checkpoint/log-proofs.ts";
 import { type PublishedCheckpoints, Publisher } from "./checkpoint/publisher.ts";
-import { type CheckpointSigner, makeInlineSigner, makeWorkerSigner } from "./checkpoint/signing.ts";
 import { witnessReach } from "./checkpoint/witness-view.ts";
 import type { ReceiptChecks } from "./checks/receipt-checks.ts";
 import { type Checking, openChecks } from "./checks/start.ts";
@@ -31,14 +31,17 @@ import { checkGenesis, type LogIdentity } from "./genesis.ts";
 import { Halt } from "./halt.ts";
 import type { LedgerStatus } from "./http/operations-routes.ts";
 import type { BeforeRequest } from "./http/server.ts";
+import { KeyRing } from "./lifecycle/key-ring.ts";
+import { type Management, openManagement } from "./lifecycle/management.ts";
+import { shardOf } from "./lifecycle/shard.ts";
+import { replayAll, StatementBook } from "./lifecycle/statement-book.ts";
 import { type Log, openLog, type ServedLog } from "./log.ts";
 import { type MetricSources, Metrics } from "./metrics.ts";
 import type { LedgerOptions } from "./options.ts";
 import { Periodic } from "./periodic.ts";
 import { PromiseDesk } from "./promise/promise-desk.ts";
-import type { EntryReplay } from "./recovery/catch-up-index.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
-import type { SequencerLimits } from "./sequence/sequencer.ts";
+import type { Decision, SequencerLimits } from "./sequence/sequencer.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
 import { makeNodeDisk } from "./storage/node-disk.ts";
 import { replayBoth, TraceBook } from "./trace/trace-book.ts";
@@ -56,8 +59,6 @@ const REFRESH_SECONDS = 1800n;
 const RETIRE_MS = 1000;
 /** What was checked since is checked again after a crash. */
 const RECORD_CHECKED_MS = 1000;
-/** Raw entries are only hashed; they add no rows. */
-const NO_REPLAY: EntryReplay = { load: () => Promise.resolve(), replay: () => [] };
 const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
 
 /** A ledger that runs; HTTP serves from its members. */
@@ -74,6 +75,8 @@ export interface Ledger {
   readonly checking: Checking;
   readonly metrics: Metrics;
   readonly genesis: Genesis;
+  /** What the log says of itself; absent where the storage driver knows no statements. */
+  readonly management?: Management;
   readonly policy: WitnessPolicy;
   readonly status: () => LedgerStatus;
   /** Brings the node up to date with others of the same log where a request needs that; absent where there are none. */
@@ -93,14 +96,14 @@ export interface Ledger {
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const policy = parseWitnessPolicy(options.config.witness_policy);
-  const signer = makeSigner(options);
+  const ring = makeSigner(options);
   const { data_dir: dataDir } = options.config;
   await mkdir(dataDir, { recursive: true });
-  const closers: (() => Promise<void>)[] = [signer.close];
+  const closers: (() => Promise<void>)[] = [ring.close];
   try {
     const lock = await lockFolder(dataDir);
     closers.unshift(lock.release);
-    return await assemble(options, policy, signer, closers);
+    return await assemble(options, policy, ring, closers);
   } catch (error) {
     for (const close of closers) await close().catch(() => undefined);
     throw error;
@@ -111,14 +114,15 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
 async function assemble(
   options: LedgerOptions,
   policy: WitnessPolicy,
-  signer: CheckpointSigner,
+  ring: KeyRing,
   closers: (() => Promise<void>)[],
 ): Promise<Ledger> {
   const clock = options.clock ?? SYSTEM_CLOCK;
   const { wrapDisk = (disk) => disk, wrapIndex = (store) => store } = options;
   const disk = wrapDisk(makeNodeDisk(options.config.data_dir));
   const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
-  const traces = new TraceBook(options.config.origin);
+  const [traces, book] = [new TraceBook(options.config.origin), new StatementBook()];
+  const logKeys = (): readonly VerifierKey[] => [...ring.keys, ...book.keys];
   halt.onTrip((fault) =>
     options.logger.error({ err: fault }, "the ledger halted: it admits and signs nothing any more"),
   );
@@ -126,8 +130,8 @@ async function assemble(
   const log = await openLog({
     disk,
     store,
-    replay: options.config.log_kind === "receipts" ? replayBoth(streams, traces) : NO_REPLAY,
-    logKeys: signer.keys,
+    replay: options.config.log_kind === "receipts" ? replayAll([replayBoth(streams, traces), book]) : book,
+    logKeys,
     wal: { fileBytes: options.walFileBytes ?? WAL_FILE_BYTES },
     limits: LIMITS,
     clock,
@@ -135,8 +139,9 @@ async function assemble(
     onBatch: (batch) => metrics.countBatch(batch),
   });
   closers.unshift(log.close);
-  await askFirst(options, policy, log, signer);
-  const genesis = await readGenesis(log, options, signer, clock);
+  await askFirst(options, policy, log, logKeys());
+  const genesis = await readGenesis(log, options, ring, book, clock);
+  ring.use(signersNow(book.state));
   const checking = await openChecks({ options, log, store, streams, halt });
   closers.unshift(checking.close);
   const publisher = new Publisher(disk, log.published, log.unwitnessed);
@@ -145,19 +150,19 @@ async function assemble(
     tree: log.tree,
     flushTiles: log.flushTiles,
     heads: log.heads,
-    signer,
+    signer: ring,
     clock,
     onFatal: (error) => halt.trip(error),
   });
   await checkpointer.resume();
   const cosigning = makeCosigning({ options, policy, clock, log, halt, metrics, publisher, checkpointer });
   const proofs = new LogProofs({ tree: log.tree, index: log.index, checkpointer, publisher });
-  const promises = makePromises(options, clock, metrics);
+  const promises = makePromises(options, ring, clock, metrics);
   const pulse = startPulse(options, { log, checkpointer, cosigning, checks: checking.checks });
   let isClosing = false;
   const status = (): LedgerStatus => {
     const { checks } = checking;
-    return readStatus({ log, checkpointer, publisher, cosigning, clock, halt, checks }, isClosing);
+    return readStatus({ log, checkpointer, publisher, cosigning, clock, halt, checks, book }, isClosing);
   };
   metrics.watch(sourcesOf(status, log, checking));
   const close = async (): Promise<void> => {
@@ -169,14 +174,16 @@ async function assemble(
   };
   const forks = new ForkBook({ disk, tree: log.tree, streams, found: log.conflicts });
   const served = { checkpointer, publisher, proofs, promises, checking, metrics, status };
-  return { log, streams, forks, traces, clock, genesis, policy, ...served, close };
+  const managed = openManagement(options, { log, book, ring, publisher, streams, clock });
+  const { management } = managed;
+  return { log: managed.served, streams, forks, traces, clock, genesis, management, policy, ...served, close };
 }
 
-/** The two signers of the log, under its name. @throws {FormatError} ERR_CONFIG */
-export function makeSigner({ config, logKeys, signing }: LedgerOptions): CheckpointSigner {
-  const { origin } = config;
-  const seeds = { origin, ed25519: seedOf(origin, logKeys, 0x01), mlDsa44: seedOf(origin, logKeys, 0x06) };
-  return signing === "inline" ? makeInlineSigner(seeds) : makeWorkerSigner(seeds);
+/** The keys of the log; the first pair signs until its statements say otherwise. @throws {FormatError} ERR_CONFIG */
+export function makeSigner({ config, logKeys, signing }: LedgerOptions): KeyRing {
+  const ring = new KeyRing(config.origin, logKeys, signing === "inline");
+  ring.use(ring.first);
+  return ring;
 }
 
 /** Before anything is signed, the genesis entry of a new log included. */
@@ -184,12 +191,12 @@ function askFirst(
   { config, ...options }: LedgerOptions,
   policy: WitnessPolicy,
   log: Log,
-  signer: CheckpointSigner,
+  logKeys: readonly VerifierKey[],
 ): Promise<void> {
   return askWitnesses({
     origin: config.origin,
     policy,
-    logKeys: signer.keys,
+    logKeys,
     tree: log.tree,
     published: log.published,
     fetch: options.fetch ?? fetch,
@@ -199,45 +206,44 @@ function askFirst(
   });
 }
 
-/** Secret of the log's key of one type. @throws {FormatError} ERR_CONFIG */
-function seedOf(origin: string, logKeys: readonly SignerKey[], type: 0x01 | 0x06): Uint8Array {
-  const key = logKeys.find((each) => each.type === type && each.name === origin);
-  if (key !== undefined) return key.seed;
-  throw new FormatError("ERR_CONFIG", `log_key_files: want a key of type ${type} with the name ${origin}`);
-}
-
-/** Makes promises of the log. @throws {FormatError} ERR_CONFIG */
-export function makePromises({ config, logKeys }: LedgerOptions, clock: Clock, metrics: Metrics): PromiseDesk {
+/** Makes promises of the log, with the oldest key that signs. */
+export function makePromises({ config }: LedgerOptions, ring: KeyRing, clock: Clock, metrics: Metrics): PromiseDesk {
   const { origin, promise_seconds: promiseSeconds = LEDGER_DEFAULTS.promiseSeconds } = config;
-  return new PromiseDesk({
-    origin,
-    promiseSeconds,
-    signer: createSigner("ed25519", seedOf(origin, logKeys, 0x01)),
-    clock,
-    onSigned: () => metrics.countPromise(),
-  });
+  const signer = (): EnvelopeSigner => ring.promiseSigner;
+  return new PromiseDesk({ origin, promiseSeconds, signer, clock, onSigned: () => metrics.countPromise() });
 }
 
 /** What the log is configured to be. */
-export function identityOf({ config, operatorKey }: LedgerOptions, signer: CheckpointSigner): LogIdentity {
+export function identityOf({ config, operatorKey }: LedgerOptions): LogIdentity {
   return {
     origin: config.origin,
     log_kind: config.log_kind,
-    keys: signer.keys.map(formatVerifierKey),
     operator_key: formatPublicKey(operatorKey.publicKey),
     admission: config.admission,
+    ...(config.shard === undefined ? {} : { shard: shardOf(config.shard, config.origin) }),
+    ...(config.predecessor === undefined ? {} : { predecessor: { origin: config.predecessor } }),
   };
 }
 
+/** Entry bytes of the genesis of a new log. */
+export function newGenesis(options: LedgerOptions, ring: KeyRing, clock: Clock): Uint8Array {
+  const [created, keys] = [formatTimestamp(clock.nowMs()), ring.first.map(formatVerifierKey)];
+  return makeGenesis({ kind: "log-genesis", v: 1, created, keys, ...identityOf(options) }, options.operatorKey);
+}
+
 /** Writes the genesis entry of a new log, or checks that of an old one against the configuration. */
-async function readGenesis(log: Log, options: LedgerOptions, signer: CheckpointSigner, clock: Clock): Promise<Genesis> {
-  const operator = options.operatorKey;
-  const identity = identityOf(options, signer);
-  if (log.tree.size > 0n) return checkGenesis(await log.tree.readEntry(0n), identity);
-  const created = formatTimestamp(clock.nowMs());
-  const bytes = makeGenesis({ kind: "log-genesis", v: 1, created, ...identity }, operator);
+async function readGenesis(
+  log: Log,
+  options: LedgerOptions,
+  ring: KeyRing,
+  book: StatementBook,
+  clock: Clock,
+): Promise<Genesis> {
+  if (log.tree.size > 0n) return checkGenesis(await log.tree.readEntry(0n), identityOf(options));
+  const bytes = newGenesis(options, ring, clock);
   const entry = { bytes, leaf: hashLeaf(bytes) };
-  await log.sequencer.submit({ entries: [entry], decide: () => ({ entries: [entry], settle: () => undefined }) });
+  const decide = (): Decision<void> => ({ entries: [entry], rows: book.replay(bytes, 0n), settle: () => undefined });
+  await log.sequencer.submit({ entries: [entry], decide });
   return parseGenesis(bytes);
 }
 
@@ -313,16 +319,18 @@ interface StatusInputs {
   readonly clock: Clock;
   readonly halt: Halt;
   readonly checks: ReceiptChecks | undefined;
+  readonly book: StatementBook;
 }
 
 function readStatus(
-  { log, checkpointer, publisher, cosigning, clock, halt, checks }: StatusInputs,
+  { log, checkpointer, publisher, cosigning, clock, halt, checks, book }: StatusInputs,
   isClosing: boolean,
 ): LedgerStatus {
   const metAt = publisher.published?.metAtSeconds;
   const { fault } = halt;
   return {
     ready: fault === undefined && !isClosing,
+    standing: standingOf(book.state),
     size: Number(log.tree.size),
     checked_size: Number(checks?.checkedSize ?? log.tree.size),
     logged_size: Number(checkpointer.logged?.size ?? 0n),

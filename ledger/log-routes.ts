@@ -1,5 +1,7 @@
 /** Everything that is served of one log, whatever prefix its paths have. */
 
+import { signersNow } from "../kernel/lifecycle/log-state.ts";
+import { textsOfKeys } from "../kernel/lifecycle/statement.ts";
 import { Quota } from "./admission/quota.ts";
 import { appendRaw } from "./admission/raw.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
@@ -14,6 +16,7 @@ import { type Front, type Routes, withHook } from "./http/server.ts";
 import { streamRoutes } from "./http/stream-routes.ts";
 import { addRoutes } from "./http/submit-routes.ts";
 import type { Ledger } from "./ledger.ts";
+import { managementRoutes } from "./lifecycle/management.ts";
 import type { LedgerOptions } from "./options.ts";
 import { scittRoutes } from "./scitt/routes.ts";
 import { makeScitt } from "./scitt/start.ts";
@@ -37,7 +40,20 @@ export function logRoutes(
   { stopping, onFault }: ServerParts,
 ): readonly Routes[] {
   const { config } = options;
-  const { log, checkpointer, publisher, proofs, promises, metrics, status, streams, forks, clock, checking } = ledger;
+  const {
+    log,
+    checkpointer,
+    publisher,
+    proofs,
+    promises,
+    metrics,
+    status,
+    streams,
+    forks,
+    clock,
+    checking,
+    management,
+  } = ledger;
   const checkSubmit = makeTokenCheck([options.submitToken]);
   const checkReader = makeTokenCheck(options.readerTokens);
   const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
@@ -67,6 +83,7 @@ export function logRoutes(
         onConflict: () => metrics.countConflict(),
         onKept: (receipt) => forks.add(receipt),
         checks: checking.checks,
+        hasEnded: (stream) => management?.book.state.endedStreams.has(stream) === true,
       },
       promises,
       ...(ledger.knowStreams === undefined ? {} : { knowStreams: ledger.knowStreams }),
@@ -80,6 +97,7 @@ export function logRoutes(
     scittRoutes(makeScitt(options, ledger), onFault),
     traceRoutes(makeTrace(options, ledger)),
     findingRoutes(checking.findings, status),
+    ...(management === undefined ? [] : managementRoutes(management, options.operatorToken)),
     operationsRoutes(status, metrics),
   ];
   const { beforeRequest } = ledger;
@@ -107,11 +125,12 @@ export function logFront(prefix: string, options: LedgerOptions, ledger: Ledger,
 
 /** What anybody may know of the log: its identity, how to check it, how far it is. */
 function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
-  const { published_size, size, checked_size, degraded, witnesses } = ledger.status();
+  const { published_size, size, checked_size, standing, degraded, witnesses } = ledger.status();
   return {
     origin: config.origin,
     log_kind: config.log_kind,
-    keys: ledger.genesis.keys,
+    keys: ledger.management === undefined ? ledger.genesis.keys : textsOfKeys(signersNow(ledger.management.book.state)),
+    standing,
     witness_policy: config.witness_policy,
     readers: config.readers,
     submission: config.log_kind === "receipts" ? ["receipt", "segment", "stream"] : ["raw"],

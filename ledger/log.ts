@@ -28,8 +28,8 @@ export interface LogParts {
   readonly disk: Disk;
   readonly store: IndexStore;
   readonly replay: EntryReplay;
-  /** Keys of the log, to open the published checkpoint with. */
-  readonly logKeys: readonly VerifierKey[];
+  /** Keys of the log, to open the published checkpoint with; asked once the entries were replayed. */
+  readonly logKeys: () => readonly VerifierKey[];
   readonly wal: WalOptions;
   readonly limits: SequencerLimits;
   readonly clock: Clock;
@@ -80,14 +80,15 @@ export async function openLog(parts: LogParts): Promise<Log> {
   const { wal, tree, oldestInWal, conflicts } = await rebuildTree(disk, tiles, parts.wal);
   const heads = await openHeadStore(disk);
   if (heads.head !== undefined) await checkHead(tree, heads.head, "the recorded head");
-  const published = await readPublished(disk, CHECKPOINT_PATH, parts.logKeys);
-  const unwitnessed = await readPublished(disk, UNWITNESSED_PATH, parts.logKeys);
-  if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
-  if (unwitnessed !== undefined) await checkHead(tree, unwitnessed, "the checkpoint published without a quorum");
   const index = new EntryIndex(store, onFatal);
   const retention = await readRetention(disk);
   const minimumIndex = BigInt(retention?.minimum_index ?? 0);
   await catchUpIndex({ tree, store, index, oldestInWal, replay: parts.replay, minimumIndex });
+  const logKeys = parts.logKeys();
+  const published = await readPublished(disk, CHECKPOINT_PATH, logKeys);
+  const unwitnessed = await readPublished(disk, UNWITNESSED_PATH, logKeys);
+  if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
+  if (unwitnessed !== undefined) await checkHead(tree, unwitnessed, "the checkpoint published without a quorum");
   // A filter that cannot be filled costs time at each look, nothing else.
   const filling = index.fillFilter().catch(() => undefined);
   const sequencer = makeSequencer(parts, { wal, tree, tiles, index });

@@ -12,7 +12,7 @@ import type { Disk } from "./storage/disk.ts";
 /** Options of `startLedger`. */
 export interface LedgerOptions {
   readonly config: LedgerConfig;
-  /** The log's note keys: one of type 0x01 and one of type 0x06, both named as the origin. */
+  /** The log's note keys, of types 0x01 and 0x06, all named as the origin: those that sign, and those of a rotation. */
   readonly logKeys: readonly SignerKey[];
   /** Envelope key that signs the genesis entry. */
   readonly operatorKey: EnvelopeSigner;
@@ -20,6 +20,8 @@ export interface LedgerOptions {
   readonly scittKey?: EnvelopeSigner;
   /** Needed if and only if the configuration has the storage driver `postgres-s3`. */
   readonly storageSecrets?: StorageSecrets;
+  /** Token of the operator's requests; needed if and only if the configuration has `operator_token_file`. */
+  readonly operatorToken?: string;
   readonly submitToken: string;
   readonly readerTokens: readonly string[];
   readonly logger: Logger;

@@ -106,14 +106,8 @@ export function nextLogState(state: LogState, statement: LogStatement, index: nu
 
 /** Keys whose signatures a statement must have, in order. */
 export function signersOf(state: LogState, body: StatementBody): readonly VerifierKey[] {
-  switch (body.kind) {
-    case "log-key-rotation":
-      return [...readLogKeys(body.old_keys), ...readLogKeys(body.new_keys)];
-    case "log-key-retirement":
-      return state.keys;
-    default:
-      return signersNow(state);
-  }
+  if (body.kind === "log-key-rotation") return [...readLogKeys(body.old_keys), ...readLogKeys(body.new_keys)];
+  return body.kind === "log-key-retirement" ? state.keys : signersNow(state);
 }
 
 /** The refusal of whatever stands behind the last entry. */

@@ -278,6 +278,11 @@ export function readLogKeys(texts: readonly string[]): readonly VerifierKey[] {
   return texts.map(parseVerifierKey);
 }
 
+/** The texts that verifier keys have. */
+export function textsOfKeys(keys: readonly VerifierKey[]): readonly string[] {
+  return keys.map(formatVerifierKey);
+}
+
 /** True if the two lists spell the same keys in the same order. */
 export function isSameKeys(a: readonly VerifierKey[], b: readonly VerifierKey[]): boolean {
   return a.length === b.length && a.every((key, i) => b[i] !== undefined && isSameKey(key, b[i]));

@@ -6,6 +6,7 @@
  *     seq above the next                    → ERR_STREAM_GAP, with the tip
  *     seq taken, by the same body           → the index of that receipt: a second signature is no second statement
  *     seq taken, by another body            → ERR_STREAM_FORK; the refused receipt is kept in the write-ahead log
+ *     new, of a decommissioned stream       → ERR_STREAM_ENDED
  *
  * A submission is admitted whole or not at all. A segment that begins right at its stream's tip is admitted by its signature
  * and the places that its receipts claim; they are read in the background. Any other segment is read as a whole first.
@@ -34,6 +35,8 @@ export interface AdmitParts {
   readonly index: LeafIndex;
   readonly tree: Tree;
   readonly streams: StreamBook;
+  /** Whether a stream's registration has ended, asked in the turn. Default: none has. */
+  readonly hasEnded?: (stream: string) => boolean;
   /** Told of every refused receipt of a fork. */
   readonly onConflict: () => void;
   /** Told of a refused receipt once it is kept, durably. */
@@ -77,7 +80,8 @@ type Outcome =
 /**
  * Admits a submission; resolves once it is durable.
  *
- * @throws {Refusal} ERR_STREAM_GAP, ERR_STREAM_FORK, ERR_STREAM_PREV, ERR_STREAM_CLOSED, ERR_STREAM_KEY, with the tip
+ * @throws {Refusal} ERR_STREAM_GAP, ERR_STREAM_FORK, ERR_STREAM_PREV, ERR_STREAM_CLOSED, ERR_STREAM_ENDED, ERR_STREAM_KEY, with
+ *   the tip
  * @throws {StoreError} ERR_QUEUE_FULL, ERR_LEDGER_STOPPED
  */
 export async function admit(parts: AdmitParts, submission: Submission): Promise<Admitted> {
@@ -86,7 +90,8 @@ export async function admit(parts: AdmitParts, submission: Submission): Promise<
   for (;;) {
     const outcome = await parts.sequencer.submit<Outcome>({
       entries: submission.candidates,
-      decide: (known, next) => decide(submission, { known, resigned }, next),
+      decide: (known, next) =>
+        decide({ ...submission, hasEnded: hasEnded(parts, submission) }, { known, resigned }, next),
     });
     if (outcome.kind === "admitted") return outcome.admitted;
     // The receipt that has this seq is durable now, so it can be read.
@@ -134,7 +139,10 @@ export function continueStream(parts: AdmitParts, claimed: ClaimedSegment): Prom
   checks.requireRoom();
   return parts.sequencer.submit<Continued>({
     entries,
-    decide: (known, next) => decideContinuation(checks, claimed, (leaf) => known(leaf) !== undefined, next),
+    decide: (known, next) => {
+      if (hasEnded(parts, claimed)) return { entries: [], settle: () => ({ kind: "apart" }) };
+      return decideContinuation(checks, claimed, (leaf) => known(leaf) !== undefined, next);
+    },
   });
 }
 
@@ -192,13 +200,25 @@ function placeOf({ known, resigned }: Places, candidate: Candidate): LoggedLeaf 
   return index === undefined ? resigned.get(candidate) : { index, leaf: candidate.leaf };
 }
 
+const ENDED = new CheckError(
+  "ERR_STREAM_ENDED",
+  "the stream is decommissioned: its registration with this log has ended",
+);
+
 /** What a submission does to its stream. */
 type Plan =
   | { readonly kind: "append"; readonly fresh: readonly Candidate[]; readonly state: StreamState | undefined }
   | { readonly kind: "taken"; readonly by: Candidate }
   | { readonly kind: "refused"; readonly error: CheckError };
 
-function decide(submission: Submission, places: Places, next: bigint): Decision<Outcome> {
+/** A submission, and whether its stream is decommissioned. */
+type JudgedSubmission = Submission & { readonly hasEnded: boolean };
+
+function hasEnded(parts: AdmitParts, { account }: Pick<Submission, "account">): boolean {
+  return parts.hasEnded?.(account.stream) === true;
+}
+
+function decide(submission: JudgedSubmission, places: Places, next: bigint): Decision<Outcome> {
   const { account } = submission;
   const plan = planSteps(submission, places);
   // Refusals are told after the sync as well: the tip in them is durable.
@@ -207,12 +227,13 @@ function decide(submission: Submission, places: Places, next: bigint): Decision<
   return decideAppend(submission, plan.fresh, plan.state, places, next);
 }
 
-function planSteps({ account, candidates }: Submission, places: Places): Plan {
+function planSteps({ account, candidates, hasEnded }: JudgedSubmission, places: Places): Plan {
   let state = account.newest;
   const fresh: Candidate[] = [];
   for (const candidate of candidates) {
     if (placeOf(places, candidate) !== undefined) continue;
     if (state !== undefined && candidate.receipt.seq < state.nextSeq) return { kind: "taken", by: candidate };
+    if (hasEnded) return { kind: "refused", error: ENDED };
     const step = tryStep(state, candidate);
     if (step instanceof CheckError) return { kind: "refused", error: step };
     state = step;

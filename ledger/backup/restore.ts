@@ -5,13 +5,13 @@
 
 import { CheckError, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { RootHash } from "../../kernel/merkle/hash.ts";
-import { parseVerifierKey, type VerifierKey } from "../../kernel/note/verifier-key.ts";
+import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
 import { openLogCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import { monitoringUrl } from "../checkpoint/witness-view.ts";
 import { openDataFolder } from "../fsck/data-folder.ts";
 import { Findings } from "../fsck/finding.ts";
 import { checkDataFolder } from "../fsck/fsck.ts";
-import { readGenesisOf } from "../fsck/genesis-of.ts";
+import { readLogStateOf } from "../fsck/log-state-of.ts";
 import type { HeadClaim } from "../fsck/tree-audit.ts";
 import { makeUpstream } from "../mirror/upstream.ts";
 import { backUp } from "./backup.ts";
@@ -56,8 +56,11 @@ interface Seen {
  */
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { backup, policy, workers } = options;
-  const genesis = await readGenesisOf(await openDataFolder(backup, new Findings()));
-  const seen = await askAll(urlsToAsk(genesis.origin, policy, options), genesis.keys.map(parseVerifierKey), options);
+  const state = await readLogStateOf(await openDataFolder(backup, new Findings()));
+  if (state === undefined) throw new StoreError("ERR_FILE_READ", "the backup has no genesis entry");
+  // Witnesses and mirrors may show what older keys of the log signed, or newer ones.
+  const keys = state.periods.flatMap((period) => period.keys);
+  const seen = await askAll(urlsToAsk(state.origin, policy, options), keys, options);
   const claims = seen.flatMap(({ url, head }) =>
     head === undefined ? [] : [{ path: url, name: "the head that was seen", size: head.size, root: head.root }],
   );

@@ -6,8 +6,10 @@
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { verifyLines } from "../../kernel/checkpoint/open-note.ts";
 import { isCodedError } from "../../kernel/errors.ts";
+import { type LogState, signersAt } from "../../kernel/lifecycle/log-state.ts";
+import { isSameKey } from "../../kernel/lifecycle/statement.ts";
 import { parseNote, type SignedNote } from "../../kernel/note/signed-note.ts";
-import { formatVerifierKey, type VerifierKey } from "../../kernel/note/verifier-key.ts";
+import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { checkQuorum, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import { CHECKPOINT_PATH } from "../checkpoint/publisher.ts";
 import type { DataFolder } from "./data-folder.ts";
@@ -16,9 +18,8 @@ import type { HeadClaim } from "./tree-audit.ts";
 
 /** Who may have signed. */
 export interface Signers {
-  /** Undefined if the genesis entry does not tell. */
-  readonly origin: string | undefined;
-  readonly logKeys: readonly VerifierKey[];
+  /** Undefined if the genesis entry cannot be read. */
+  readonly state: LogState | undefined;
   readonly policy: WitnessPolicy | undefined;
 }
 
@@ -26,7 +27,7 @@ export interface Signers {
 export async function readCheckpointClaim(
   folder: DataFolder,
   findings: Findings,
-  signers: Signers,
+  wanted: string | undefined,
 ): Promise<readonly HeadClaim[]> {
   const bytes = await folder.read(CHECKPOINT_PATH);
   if (bytes === undefined) {
@@ -36,10 +37,9 @@ export async function readCheckpointClaim(
   try {
     const note = parseNote(bytes);
     const { origin, size, root } = parseCheckpoint(note.text);
-    if (signers.origin !== undefined && origin !== signers.origin) {
-      findings.add({ path: CHECKPOINT_PATH, code: "ERR_ORIGIN", message: `want ${signers.origin}` });
+    if (wanted !== undefined && origin !== wanted) {
+      findings.add({ path: CHECKPOINT_PATH, code: "ERR_ORIGIN", message: `want ${wanted}` });
     }
-    checkLines(note, signers, findings);
     return [{ path: CHECKPOINT_PATH, name: "the published checkpoint", size, root }];
   } catch (error) {
     if (!isCodedError(error)) throw error;
@@ -48,12 +48,28 @@ export async function readCheckpointClaim(
   }
 }
 
-/** Each key of the log must have signed, no known line may be false, and the quorum must be there. */
-function checkLines(note: SignedNote, { logKeys, policy }: Signers, findings: Findings): void {
+/** Checks the signatures of the published checkpoint, once it is known which keys the log had at its size. */
+export async function auditCheckpoint(folder: DataFolder, findings: Findings, signers: Signers): Promise<void> {
+  const bytes = await folder.read(CHECKPOINT_PATH);
+  // What cannot be read was told before.
+  if (bytes === undefined || findings.names(CHECKPOINT_PATH)) return;
+  try {
+    const note = parseNote(bytes);
+    checkLines(note, parseCheckpoint(note.text).size, signers, findings);
+  } catch (error) {
+    if (!isCodedError(error)) throw error;
+    findings.add({ path: CHECKPOINT_PATH, code: error.code, message: error.message });
+  }
+}
+
+/** Each key of the log at this size must have signed, no known line may be false, and the quorum must be there. */
+function checkLines(note: SignedNote, size: bigint, { state, policy }: Signers, findings: Findings): void {
+  const wanted = state === undefined ? [] : signersAt(state, size);
+  const logKeys = state?.periods.flatMap(({ keys }) => keys) ?? [];
   const witnessKeys = policy?.witnesses.map(({ key }) => key) ?? [];
   const verified = verifyLines(note, [...logKeys, ...witnessKeys]);
-  for (const key of logKeys) {
-    if (verified.some((line) => line.key === key)) continue;
+  for (const key of wanted) {
+    if (verified.some((line) => isSameKey(line.key, key))) continue;
     const message = `no signature of the log's key ${formatVerifierKey(key).slice(0, 80)}`;
     findings.add({ path: CHECKPOINT_PATH, code: "ERR_LOG_SIGNATURE", message });
   }

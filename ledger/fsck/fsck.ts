@@ -5,7 +5,6 @@
 
 import { isCodedError } from "../../kernel/errors.ts";
 import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
-import { parseVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatTilePath } from "../../kernel/tile/path.ts";
 import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
@@ -13,7 +12,7 @@ import { type IndexReader, openIndexReader } from "../sequence/level-index.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
 import { RETENTION_PATH, readRetention } from "../storage/retention.ts";
 import { type CheckPool, makeCheckPool } from "./check-pool.ts";
-import { readCheckpointClaim } from "./checkpoint-audit.ts";
+import { auditCheckpoint, readCheckpointClaim } from "./checkpoint-audit.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { EntryReader } from "./entry-reader.ts";
 import { Findings } from "./finding.ts";
@@ -22,6 +21,7 @@ import { readHeadClaims } from "./head-audit.ts";
 import { IndexAudit } from "./index-audit.ts";
 import { countBundles, type Group, LogWalk } from "./log-walk.ts";
 import { checkSideRecord, readArchive, type SideRecord } from "./side-audit.ts";
+import { StatementAudit } from "./statement-audit.ts";
 import { findStrays } from "./stray-audit.ts";
 import { StreamAudit } from "./stream-audit.ts";
 import { type HeadClaim, TreeAudit } from "./tree-audit.ts";
@@ -119,26 +119,26 @@ class Fsck {
 
   async #check(genesis: Genesis | undefined, pool: CheckPool): Promise<FsckReport> {
     const [folder, findings] = [this.#folder, this.#findings];
-    const signers = {
-      origin: this.#options.origin ?? genesis?.origin,
-      logKeys: (genesis?.keys ?? []).map(parseVerifierKey),
-      policy: this.#options.policy,
-    };
     const claims = [
       ...(this.#options.claims ?? []),
       ...(await readHeadClaims(folder, findings)),
-      ...(await readCheckpointClaim(folder, findings, signers)),
+      ...(await readCheckpointClaim(folder, findings, this.#options.origin ?? genesis?.origin)),
     ];
     const signedSize = claims.map(({ size }) => size).sort((a, b) => Number(b - a))[0] ?? 0n;
     const tree = new TreeAudit(folder, findings, claims);
-    const streams = genesis?.log_kind === "receipts" ? new StreamAudit(findings, pool) : undefined;
+    const statements = new StatementAudit(findings, genesis);
+    const endedAt = (stream: string): number | undefined => statements.state?.endedStreams.get(stream);
+    const streams = genesis?.log_kind === "receipts" ? new StreamAudit(findings, pool, endedAt) : undefined;
     const tiles = await folder.list("tile");
     const bundles = countBundles(tiles);
-    const held = await this.#walk(tree, streams, pool.width, { bundles, signedSize });
+    const held = await this.#walk({ tree, streams, statements }, pool.width, { bundles, signedSize });
     tree.finish();
     streams?.finish();
+    statements.finish();
+    await auditCheckpoint(folder, findings, { state: statements.state, policy: this.#options.policy });
     findStrays(folder, tiles, tree.size, findings);
     const entries = new EntryReader(folder, held, (stream, seq) => streams?.places.find(stream, seq));
+    await this.#index?.takeStatements(statements);
     await this.#index?.finish(tree.size, streams?.streams ?? new Map(), (index) => entries.leaf(index));
     await this.#checkBeside(genesis, streams, entries);
     this.#index?.report();
@@ -148,11 +148,15 @@ class Fsck {
 
   /** Reads all entries once, in order. @returns the groups that no bundle holds */
   async #walk(
-    tree: TreeAudit,
-    streams: StreamAudit | undefined,
+    audits: {
+      readonly tree: TreeAudit;
+      readonly streams: StreamAudit | undefined;
+      readonly statements: StatementAudit;
+    },
     width: number,
     { bundles, signedSize }: { readonly bundles: bigint; readonly signedSize: bigint },
   ): Promise<readonly Group[]> {
+    const { tree, streams, statements } = audits;
     const wal = new WalAudit(this.#folder, this.#findings);
     const walk = new LogWalk(this.#folder, this.#findings, wal, (part) => this.#keepBeside(part));
     const total = Number(bundles * WIDTH > signedSize ? bundles * WIDTH : signedSize);
@@ -161,6 +165,7 @@ class Fsck {
     const queue = new Queue(width);
     for await (const group of walk.groups(bundles, signedSize, minimumIndex)) {
       await tree.take(group);
+      statements.take(group);
       if (!group.isStored) held.push(group);
       for (const [start, end] of this.#parts(group)) await this.#takePart(streams, queue, group, start, end);
       this.#options.onProgress?.(Number(tree.size), Math.max(total, Number(tree.size)));

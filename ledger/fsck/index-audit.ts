@@ -14,6 +14,7 @@ import type { IndexReader } from "../sequence/level-index.ts";
 import { TraceBook } from "../trace/trace-book.ts";
 import type { Fault, Findings } from "./finding.ts";
 import type { Group } from "./log-walk.ts";
+import type { StatementAudit } from "./statement-audit.ts";
 import type { AuditedStream, CheckedPart } from "./stream-audit.ts";
 
 const PATH = "index";
@@ -21,8 +22,8 @@ const FORMAT = 1;
 const LEAF_KEY_BYTES = 33;
 const [LEAF, ROW, WATERMARK] = ["l", "r", "w"].map((prefix) => formatUtf8(prefix)[0] ?? 0);
 
-/** Second bytes of the keys of names and revocations (trace-book.ts). */
-const OTHER_ROWS = new Set(formatUtf8("nmxr"));
+/** Second bytes of the keys of names and revocations (trace-book.ts), and of statements (statement-book.ts). */
+const OTHER_ROWS = new Set(formatUtf8("nmxrl"));
 const SLASH = 0x2f;
 
 /** Reads the leaf hash at an index of the log; undefined if there is none. */
@@ -103,6 +104,14 @@ export class IndexAudit {
     });
   }
 
+  /** Checks the rows of the genesis entry and of the statements behind it. */
+  takeStatements({ rows }: Pick<StatementAudit, "rows">): Promise<void> {
+    return this.#guarded(async () => {
+      const values = await this.#reader.rows(rows.map(({ row }) => row.key));
+      for (const [i, { index, row }] of rows.entries()) this.#judgeOther(index, row, values[i]);
+    });
+  }
+
   /** Checks registrations and tips; call when the walk is exactly at the watermark. */
   takeTips(streams: ReadonlyMap<string, AuditedStream>): Promise<void> {
     return this.#guarded(async () => {
@@ -125,7 +134,7 @@ export class IndexAudit {
       if (leafRows !== this.#leafRows) await this.#findStrayLeaves(size, readLeaf);
       if (runRows !== this.#runRows) this.#add(`${runRows - this.#runRows} rows u/… are of no receipt of the log`);
       if (otherRows !== this.#otherRows) {
-        this.#add(`${otherRows - this.#otherRows} rows n/…, m/…, x/… or r/… are of no entry of the log`);
+        this.#add(`${otherRows - this.#otherRows} rows n/…, m/…, x/…, r/… or l/… are of no entry of the log`);
       }
     });
   }

@@ -49,6 +49,10 @@ function checkContent(entry: OtherEntry, parts: OtherCheckParts): void {
     case "name-reservation":
       checkReservation(entry.reservation, parts);
       return;
+    case "log-statement":
+      // Whether it follows from those before it is for the statement audit to say.
+      checkOrigin("origin", entry.statement.origin, parts.origin);
+      return;
     case "name-expiry":
       checkOrigin("origin", entry.expiry.origin, parts.origin);
       if (parts.operator !== undefined) checkSignedBy(entry.expiry, parts.operator);

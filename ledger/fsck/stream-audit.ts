@@ -55,11 +55,14 @@ export class StreamAudit {
   readonly places: ReceiptPlaces = new ReceiptPlaces();
   readonly #findings: Findings;
   readonly #pool: CheckPool;
+  readonly #endedAt: (stream: string) => number | undefined;
   #receipts = 0;
   #unjudged = 0;
   #hasHoles = false;
 
-  constructor(findings: Findings, pool: CheckPool) {
+  /** @param endedAt  index at which a stream's registration ended, as far as the walk has come */
+  constructor(findings: Findings, pool: CheckPool, endedAt: (stream: string) => number | undefined) {
+    this.#endedAt = endedAt;
     this.#findings = findings;
     this.#pool = pool;
   }
@@ -156,6 +159,9 @@ export class StreamAudit {
     this.#receipts += run.count;
     if (stream === undefined) return true;
     if (stream.isKnown && !run.isPlaced) this.#checkPlace(stream, entry, run);
+    if ((this.#endedAt(run.stream) ?? run.firstIndex) < run.firstIndex) {
+      this.#add(entry, run.firstIndex, "ERR_STREAM_ENDED", "the registration of its stream had ended");
+    }
     const isDetached = stream.lastIndex + 1 !== run.firstIndex || stream.nextSeq === 0;
     stream.nextSeq = run.firstSeq + run.count;
     stream.last = run.last;

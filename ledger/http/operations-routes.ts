@@ -1,5 +1,6 @@
 /** Health, readiness and metrics. They tell sizes, times and codes; never content. */
 
+import type { LogStanding } from "../../kernel/lifecycle/log-status.ts";
 import type { WitnessHealthView } from "../checkpoint/witness-health.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Routes } from "./server.ts";
@@ -8,6 +9,8 @@ import type { Routes } from "./server.ts";
 export interface LedgerStatus {
   /** False once a fault halted the ledger or while it closes. */
   readonly ready: boolean;
+  /** What the log is by its own statements; one that has ended goes on serving reads. */
+  readonly standing: LogStanding;
   readonly size: number;
   /** Every receipt below this index was read; what lies between it and `size` waits for the background checks. */
   readonly checked_size: number;

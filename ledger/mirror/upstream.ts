@@ -4,6 +4,7 @@
  */
 
 import { StoreError } from "../../kernel/errors.ts";
+import { MAX_STATUS_BYTES } from "../../kernel/lifecycle/log-status.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
 import { MAX_NOTE_BYTES } from "../../kernel/note/signed-note.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
@@ -16,6 +17,8 @@ export interface Upstream {
   readonly checkpoint: () => Promise<Uint8Array>;
   /** The same, undefined on 404. @throws {StoreError} ERR_LOG_UNREACHABLE */
   readonly checkpointOrNothing: () => Promise<Uint8Array | undefined>;
+  /** Bytes of the status document; undefined on 404. @throws {StoreError} ERR_LOG_UNREACHABLE */
+  readonly status: () => Promise<Uint8Array | undefined>;
   /** Bytes of a tile or bundle; undefined if the log says 404. @throws {StoreError} ERR_LOG_UNREACHABLE */
   readonly tile: (ref: TileRef) => Promise<Uint8Array | undefined>;
 }
@@ -49,6 +52,7 @@ export function makeUpstream(parts: UpstreamParts): Upstream {
       if (bytes === undefined) throw new StoreError("ERR_LOG_UNREACHABLE", "the log has no checkpoint (404)");
       return bytes;
     },
+    status: () => get(parts, `${base}/log-status`, MAX_STATUS_BYTES),
     tile: (ref) => {
       const limit = ref.kind === "hash" ? TILE_WIDTH * HASH_BYTES : MAX_BUNDLE_BYTES;
       return get(parts, `${base}/${formatTilePath(ref)}`, limit);

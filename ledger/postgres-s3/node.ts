@@ -7,18 +7,18 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
-import { type Genesis, makeGenesis } from "../../kernel/genesis.ts";
+import type { Genesis } from "../../kernel/genesis.ts";
+import { readLogKeys } from "../../kernel/lifecycle/statement.ts";
 import { EMPTY_ROOT, hashLeaf } from "../../kernel/merkle/hash.ts";
 import type { Clock } from "../../kernel/service/service.ts";
-import { formatTimestamp } from "../../kernel/time.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { StreamBook } from "../admission/stream-book.ts";
 import { LogProofs } from "../checkpoint/log-proofs.ts";
-import type { CheckpointSigner } from "../checkpoint/signing.ts";
 import { checkGenesis } from "../genesis.ts";
 import { Halt } from "../halt.ts";
 import type { LedgerStatus } from "../http/operations-routes.ts";
-import { identityOf, type Ledger, makePromises, makeSigner } from "../ledger.ts";
+import { identityOf, type Ledger, makePromises, makeSigner, newGenesis } from "../ledger.ts";
+import type { KeyRing } from "../lifecycle/key-ring.ts";
 import { Metrics } from "../metrics.ts";
 import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
@@ -57,7 +57,7 @@ const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
 interface Base {
   readonly options: LedgerOptions;
   readonly storage: NodeStorage;
-  readonly signer: CheckpointSigner;
+  readonly signer: KeyRing;
   readonly clock: Clock;
   readonly halt: Halt;
   readonly metrics: Metrics;
@@ -93,7 +93,7 @@ export async function openNode(options: LedgerOptions): Promise<Ledger> {
 async function openBase(
   options: LedgerOptions,
   storage: NodeStorage,
-  signer: CheckpointSigner,
+  signer: KeyRing,
   database: Database,
 ): Promise<Base> {
   const { config, secrets } = storage;
@@ -157,7 +157,7 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     checkpointer: watch,
     publisher: watch,
     proofs: new LogProofs({ tree, index, checkpointer: watch, publisher: watch }),
-    promises: makePromises(options, clock, metrics),
+    promises: makePromises(options, base.signer, clock, metrics),
     clock,
     metrics,
     genesis,
@@ -193,15 +193,15 @@ async function openTurns({ storage, database, log, streams, watch, metrics, opti
 
 /** Writes the genesis entry of a new log, whichever node is first, and checks it against the configuration. */
 async function readGenesis({ options, signer, clock, tree }: Base, turns: TurnSequencer): Promise<Genesis> {
-  const identity = identityOf(options, signer);
-  const created = formatTimestamp(clock.nowMs());
-  const bytes = makeGenesis({ kind: "log-genesis", v: 1, created, ...identity }, options.operatorKey);
+  const bytes = newGenesis(options, signer, clock);
   const entry = { bytes, leaf: hashLeaf(bytes) };
   await turns.submit({
     entries: [],
     decide: (_known, next) => ({ entries: next === 0n ? [entry] : [], settle: () => undefined }),
   });
-  return checkGenesis(await tree.readEntry(0n), identity);
+  const genesis = checkGenesis(await tree.readEntry(0n), identityOf(options));
+  signer.use(readLogKeys(genesis.keys));
+  return genesis;
 }
 
 function makeIntegrator(base: Base): Integrator {
@@ -242,6 +242,7 @@ function readStatus(
   const metAt = published?.metAtSeconds;
   const { fault } = halt;
   return {
+    standing: "active",
     ready: fault === undefined && !isClosing && watch.ageMs < SILENT_MS,
     size: Number(watch.next),
     checked_size: Number(watch.next),

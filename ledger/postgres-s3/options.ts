@@ -13,13 +13,19 @@ export interface NodeStorage {
 /**
  * Checks that the configuration fits the driver.
  *
- * @throws {FormatError} ERR_CONFIG: no secrets, or TRACE anchoring, whose names are decided in the memory of one process
+ * @throws {FormatError} ERR_CONFIG: no secrets; TRACE anchoring, whose names are decided in the memory of one process;
+ *   statements of the log about itself, of which other nodes would not know in time
  */
 export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): void {
   if (config.storage?.driver !== "postgres-s3") return;
   if (storageSecrets === undefined) throw new FormatError("ERR_CONFIG", "storage: the secrets were not read");
-  if (config.trace === undefined) return;
-  throw new FormatError("ERR_CONFIG", "trace: the driver postgres-s3 takes no trust records yet");
+  if (config.trace !== undefined) {
+    throw new FormatError("ERR_CONFIG", "trace: the driver postgres-s3 takes no trust records yet");
+  }
+  for (const member of ["operator_token_file", "shard", "predecessor"] as const) {
+    if (config[member] === undefined) continue;
+    throw new FormatError("ERR_CONFIG", `${member}: the driver postgres-s3 takes no statements of the log yet`);
+  }
 }
 
 /** The storage of checked options. @throws {FormatError} ERR_CONFIG */

@@ -14,8 +14,8 @@ import type { Flush } from "../sequence/sequencer.ts";
 /** What promises are made with. */
 export interface PromiseDeskParts {
   readonly origin: string;
-  /** The log's Ed25519 checkpoint key. */
-  readonly signer: EnvelopeSigner;
+  /** The log's Ed25519 checkpoint key, as it is now. */
+  readonly signer: () => EnvelopeSigner;
   /** Time that the log gives itself until a quorum has seen an entry. */
   readonly promiseSeconds: number;
   readonly clock: Clock;
@@ -78,7 +78,7 @@ export class PromiseDesk {
     const { origin, signer, promiseSeconds, clock, onSigned } = this.#parts;
     const tree = new LeafTree(leaves);
     const deadline = formatTimestamp(clock.nowMs() + promiseSeconds * 1000);
-    const promise = signPromise({ origin, firstIndex, count: leaves.length, root: tree.root(), deadline }, signer);
+    const promise = signPromise({ origin, firstIndex, count: leaves.length, root: tree.root(), deadline }, signer());
     onSigned();
     return { promise, tree };
   }

@@ -6,10 +6,11 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../../kernel/errors.ts";
-import { parseGenesis } from "../../kernel/genesis.ts";
+import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
 import { StreamBook } from "../admission/stream-book.ts";
 import { openDataFolder } from "../fsck/data-folder.ts";
 import { Findings } from "../fsck/finding.ts";
+import { replayAll, StatementBook } from "../lifecycle/statement-book.ts";
 import { EntryIndex } from "../sequence/entry-index.ts";
 import { openLevelIndex } from "../sequence/level-index.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
@@ -50,11 +51,7 @@ export async function rebuildIndex({ dataDir, isDryRun, onProgress }: RebuildOpt
     await rm(join(dataDir, "index"), { recursive: true, force: true });
     const store = await openLevelIndex(dataDir);
     try {
-      const replay = counting(
-        genesis.log_kind === "receipts" ? replayBoth(new StreamBook(), new TraceBook(genesis.origin)) : NO_ROWS,
-        tree.size,
-        onProgress,
-      );
+      const replay = counting(replayAll([...booksOf(genesis), new StatementBook()]), tree.size, onProgress);
       const minimumIndex = BigInt((await readRetention(disk))?.minimum_index ?? 0);
       await catchUpIndex({ tree, store, index: new EntryIndex(store, fail), oldestInWal, replay, minimumIndex });
       await store.sync();
@@ -67,7 +64,10 @@ export async function rebuildIndex({ dataDir, isDryRun, onProgress }: RebuildOpt
   }
 }
 
-const NO_ROWS: EntryReplay = { load: () => Promise.resolve(), replay: () => [] };
+/** Raw entries are only hashed; they add no rows, unless the log says something of itself. */
+function booksOf({ log_kind: kind, origin }: Genesis): readonly EntryReplay[] {
+  return kind === "receipts" ? [replayBoth(new StreamBook(), new TraceBook(origin))] : [];
+}
 
 function counting(replay: EntryReplay, size: bigint, onProgress: RebuildOptions["onProgress"]): EntryReplay {
   return {

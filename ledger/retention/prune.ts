@@ -10,11 +10,13 @@ import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { CheckError, StoreError } from "../../kernel/errors.ts";
 import { parseNote } from "../../kernel/note/signed-note.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
+import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { formatTilePath } from "../../kernel/tile/path.ts";
 import { CHECKPOINT_PATH } from "../checkpoint/publisher.ts";
 import { openDataFolder } from "../fsck/data-folder.ts";
 import { Findings } from "../fsck/finding.ts";
 import { readGenesisOf } from "../fsck/genesis-of.ts";
+import { isStatementLike } from "../lifecycle/statement-book.ts";
 import { rebuildTree } from "../recovery/rebuild-tree.ts";
 import { type Disk, folderOf } from "../storage/disk.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
@@ -103,7 +105,9 @@ async function deletable(disk: Disk, beforeIndex: bigint): Promise<readonly stri
   const paths: string[] = [];
   for (let index = 1n; (index + 1n) * WIDTH <= limit; index += 1n) {
     const path = formatTilePath({ kind: "entries", index, width: TILE_WIDTH });
-    if ((await disk.read(path)) !== undefined) paths.push(path);
+    const bundle = await disk.read(path);
+    // What the log has said of itself is read from its entries when the index is built again.
+    if (bundle !== undefined && !parseEntryBundle(bundle, TILE_WIDTH).some(isStatementLike)) paths.push(path);
   }
   return paths;
 }

@@ -8,6 +8,7 @@
 
 import { equalBytes } from "../../kernel/bytes.ts";
 import { classifyEntry } from "../../kernel/entry-kind.ts";
+import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { CheckError, FormatError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
@@ -33,6 +34,9 @@ import type { NameState, Reservation, TraceBook } from "./trace-book.ts";
 
 /** Longest time that a name may be reserved for. */
 const MAX_RESERVATION_MS = 31 * 86_400_000;
+
+/** Refusals of a log that takes no entries, now or for good. */
+const NO_ENTRIES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_LOG_CLOSED", "ERR_SHARD_TIME"]);
 
 /** What the desk works with. */
 export interface TraceDeskParts {
@@ -171,7 +175,18 @@ export class TraceDesk {
     const { origin, clock, operator } = this.#parts;
     const time = formatTimestamp(clock.nowMs());
     const body = { kind: "name-expiry", v: 1, origin, name, reserved_index: Number(reservation.index), time } as const;
-    return { ...state, expiry: await this.#append(signNameExpiry(body, operator)) };
+    const ended = await this.#expire(signNameExpiry(body, operator));
+    return ended === undefined ? state : { ...state, expiry: ended };
+  }
+
+  /** A log that takes nothing any more ends no reservation either: nothing can fill it. */
+  async #expire(entry: Uint8Array): Promise<bigint | undefined> {
+    try {
+      return await this.#append(entry);
+    } catch (error) {
+      if (error instanceof Refusal && NO_ENTRIES.has(error.error.code)) return undefined;
+      throw error;
+    }
   }
 
   #findAccount(stream: string, key: PublicKey): StreamAccount {

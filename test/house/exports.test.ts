@@ -27,7 +27,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "error-codes": "ERROR_CODES",
   errors: "BugError CheckError FormatError StoreError invariant isCodedError",
   "evidence-bundle": "MAX_BUNDLE_BYTES formatBundle parseBundle",
-  genesis: "admissionPolicyShape makeGenesis parseGenesis",
+  genesis: "admissionPolicyShape logShardShape makeGenesis parseGenesis",
   "inclusion-proof": "checkInclusion rootFromInclusion",
   json: "parseJson parseJsonText parseSpelledJson readJsonText",
   "log-proof": "checkLogProof formatLogProof parseLogProof",

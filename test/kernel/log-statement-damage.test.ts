@@ -8,7 +8,6 @@ import { checkLogStatus, formatLogStatus, parseLogStatus } from "../../kernel/li
 import { parseStatement, type StatementBody } from "../../kernel/lifecycle/statement.ts";
 import { parseKid } from "../../kernel/signature/public-key.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
-import { bytePrefixes } from "../support/each-byte.ts";
 import { policyText } from "../support/log-keys.ts";
 import { header, rotationBody, StatedLog } from "../support/log-statements.ts";
 
@@ -38,6 +37,12 @@ const EACH: readonly (readonly [string, (index: number) => StatementBody])[] = [
   ],
 ];
 
+/** Every place but those inside the ML-DSA-44 keys and signatures, which are base64 of no structure: of those one in seven. */
+function places(length: number): readonly number[] {
+  const all = Array.from({ length }, (_, at) => at);
+  return all.filter((at) => at < 800 || at > length - 1200 || at % 7 === 0);
+}
+
 /** True unless it is refused with a code. */
 function takes(action: () => unknown): boolean {
   try {
@@ -57,12 +62,12 @@ describe("each statement", () => {
     const holds = (changed: Uint8Array): boolean =>
       takes(() => nextLogState(log.state, parseStatement(changed), log.next));
     const taken: number[] = [];
-    for (let at = 0; at < bytes.length; at += 1) {
+    for (const at of places(bytes.length)) {
       const changed = Uint8Array.from(bytes);
       changed[at] = (changed[at] ?? 0) ^ 1;
       if (holds(changed)) taken.push(at);
     }
-    for (const prefix of bytePrefixes(bytes)) if (holds(prefix)) taken.push(prefix.length);
+    for (const at of places(bytes.length)) if (holds(bytes.subarray(0, at))) taken.push(at);
     expect([taken, holds(bytes)]).toEqual([[], true]);
   });
 });
@@ -76,12 +81,12 @@ describe("a status document", () => {
       takes(() => checkLogStatus(parseLogStatus(formatUtf8(changed)), policy));
     const isUnlooked = unlooked(text);
     const taken: number[] = [];
-    for (let at = 0; at < text.length; at += 1) {
+    for (const at of places(text.length)) {
       if (isUnlooked(at)) continue;
       const changed = text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1);
       if (holds(changed)) taken.push(at);
     }
-    for (let length = 0; length < text.length; length += 1) if (holds(text.slice(0, length))) taken.push(length);
+    for (const at of places(text.length)) if (holds(text.slice(0, at))) taken.push(at);
     expect([taken, holds(text)]).toEqual([[], true]);
   });
 });

@@ -19,7 +19,9 @@ import { Checkpointer } from "../../ledger/checkpoint/checkpointer.ts";
 import { Publisher } from "../../ledger/checkpoint/publisher.ts";
 import { makeInlineSigner } from "../../ledger/checkpoint/signing.ts";
 import { Halt } from "../../ledger/halt.ts";
+import { replayAll, StatementBook } from "../../ledger/lifecycle/statement-book.ts";
 import { type Log, openLog } from "../../ledger/log.ts";
+import type { IndexRow } from "../../ledger/sequence/index-store.ts";
 import { openLevelIndex } from "../../ledger/sequence/level-index.ts";
 import { makeNodeDisk } from "../../ledger/storage/node-disk.ts";
 import { NO_CHECKS } from "./no-checks.ts";
@@ -55,15 +57,15 @@ export async function makeFolder(): Promise<string> {
 /** Opens the log of a folder, a new one if it is empty. */
 export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 16_384): Promise<FolderLog> {
   const signer = makeInlineSigner(SEEDS);
-  const streams = new StreamBook();
+  const [streams, book] = [new StreamBook(), new StatementBook()];
   const halt = new Halt();
   const disk = makeNodeDisk(dataDir);
   const store = await openLevelIndex(dataDir);
   const log = await openLog({
     disk,
     store,
-    replay: kind === "receipts" ? streams : { load: () => Promise.resolve(), replay: () => [] },
-    logKeys: signer.keys,
+    replay: replayAll(kind === "receipts" ? [streams, book] : [book]),
+    logKeys: () => signer.keys,
     wal: { fileBytes },
     limits: LIMITS,
     clock: CLOCK,
@@ -97,7 +99,7 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
       admission,
     } as const;
     const bytes = makeGenesis(body, OPERATOR);
-    await append(log, [bytes]);
+    await append(log, [bytes], book.replay(bytes, 0n));
   }
   return {
     log,
@@ -122,9 +124,9 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
   };
 }
 
-async function append(log: Log, entries: readonly Uint8Array[]): Promise<void> {
+async function append(log: Log, entries: readonly Uint8Array[], rows: readonly IndexRow[] = []): Promise<void> {
   const pending = entries.map((bytes) => ({ bytes, leaf: hashLeaf(bytes) }));
-  await log.sequencer.submit({ entries: pending, decide: () => ({ entries: pending, settle: () => undefined }) });
+  await log.sequencer.submit({ entries: pending, decide: () => ({ entries: pending, rows, settle: () => undefined }) });
 }
 
 /** Paths of all files below a folder, relative to it. */

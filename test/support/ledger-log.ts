@@ -41,7 +41,7 @@ export async function openTestLog(
     disk,
     store: options.store ?? new MemoryIndex(),
     replay: options.replay ?? NO_REPLAY,
-    logKeys: signer.keys,
+    logKeys: () => signer.keys,
     wal: { fileBytes: options.fileBytes ?? 4096 },
     limits: LIMITS,
     clock,

@@ -12,6 +12,7 @@ import { startLedger } from "../../ledger/start.ts";
 
 export const LEDGER_ORIGIN: string = "ledger.example/test";
 export const SUBMIT_TOKEN: string = "submit-token-0123456789-0123456789";
+export const OPERATOR_TOKEN: string = "operator-token-0123456789-0123456789";
 export const READER_TOKEN: string = "reader-token-0123456789-0123456789";
 
 /** Policy of a log that nobody cosigns. */
@@ -48,6 +49,7 @@ export interface TestLedgerOptions {
   readonly scittKey?: NonNullable<LedgerOptions["scittKey"]>;
   readonly clock?: NonNullable<LedgerOptions["clock"]>;
   readonly wrapDisk?: NonNullable<LedgerOptions["wrapDisk"]>;
+  readonly logKeys?: LedgerOptions["logKeys"];
 }
 
 /** Removes a folder when the test run ends. */
@@ -75,8 +77,9 @@ export function ledgerOptions(dataDir: string, logger: Logger, options: TestLedg
       witness_timeout_ms: 1000,
       ...options.config,
     },
-    logKeys: LEDGER_KEYS,
+    logKeys: options.logKeys ?? LEDGER_KEYS,
     operatorKey: createSigner("ed25519", new Uint8Array(32).fill(43)),
+    operatorToken: OPERATOR_TOKEN,
     submitToken: SUBMIT_TOKEN,
     readerTokens: [READER_TOKEN],
     logger,
@@ -131,6 +134,11 @@ export async function eventually<T>(probe: () => Promise<T | undefined>): Promis
 
 /** Headers of a submitter. */
 export const SUBMIT: Record<string, string> = { authorization: `Bearer ${SUBMIT_TOKEN}` };
+/** Headers of the operator. */
+export const OPERATE: Record<string, string> = {
+  authorization: `Bearer ${OPERATOR_TOKEN}`,
+  "content-type": "application/json",
+};
 /** Headers of a reader. */
 export const READ: Record<string, string> = { authorization: `Bearer ${READER_TOKEN}` };
 
