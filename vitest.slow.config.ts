@@ -26,6 +26,7 @@ export const LONG: readonly string[] = [
   "test/ledger/admission-restart.test.ts",
   "test/ledger/background-checks.test.ts",
   "test/ledger/backup.test.ts",
+  "test/ledger/contract/files.test.ts",
   "test/ledger/fsck.test.ts",
   "test/ledger/fsck-forms.test.ts",
   "test/ledger/lifecycle.test.ts",

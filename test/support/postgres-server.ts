@@ -35,6 +35,7 @@ export class PostgresServer {
   readonly #folder: string;
   readonly #user: User;
   #process: ChildProcess | undefined;
+  #databases = 0;
 
   private constructor(folder: string, port: number, user: User) {
     this.#folder = folder;
@@ -62,6 +63,15 @@ export class PostgresServer {
   /** Connection string of its database. */
   get url(): string {
     return `postgres://countersign@127.0.0.1:${this.port}/postgres`;
+  }
+
+  /** A new, empty database; its connection string. */
+  async newDatabase(): Promise<string> {
+    this.#databases += 1;
+    const name = `log${this.#databases}`;
+    const address = ["-h", "127.0.0.1", "-p", String(this.port), "-U", "countersign"];
+    await run(binary("createdb"), [...address, name]);
+    return `postgres://countersign@127.0.0.1:${this.port}/${name}`;
   }
 
   /** Starts it again on the same data; resolves when it answers. */

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ObjectStoreCredentials, ObjectStorePlace } from "../../ledger/postgres-s3/object-store.ts";
@@ -14,6 +14,14 @@ export const S3_CREDENTIALS: ObjectStoreCredentials = {
   secretAccessKey: "countersign-test-secret",
 };
 const BUCKET = "log-tiles";
+
+/** Path of the program, as scripts/postgres-s3.sh sets it. */
+export function versitygw(): string {
+  const path = process.env["COUNTERSIGN_VERSITYGW"];
+  if (path === undefined)
+    throw new Error("COUNTERSIGN_VERSITYGW does not name versitygw; run npm run test:postgres-s3");
+  return path;
+}
 
 /** One server with one empty bucket. */
 export class S3Server {
@@ -56,23 +64,6 @@ export class S3Server {
     this.#process?.kill("SIGKILL");
     const { exitCode, signalCode } = this.#process ?? { exitCode: 0, signalCode: null };
     if (exitCode === null && signalCode === null && this.#process !== undefined) await once(this.#process, "exit");
-  }
-
-  /** Bytes of an object, to look at behind the ledger's back. */
-  async object(key: string): Promise<Uint8Array> {
-    return new Uint8Array(await readFile(join(this.#folder, "data", BUCKET, key)));
-  }
-
-  /** Damages an object behind the ledger's back. */
-  async overwrite(key: string, bytes: Uint8Array): Promise<void> {
-    await mkdir(join(this.#folder, "data", BUCKET, key, ".."), { recursive: true });
-    await writeFile(join(this.#folder, "data", BUCKET, key), bytes);
-  }
-
-  /** Keys below a folder. */
-  async keys(folder: string): Promise<readonly string[]> {
-    const names = await readdir(join(this.#folder, "data", BUCKET, folder), { recursive: true });
-    return names.toSorted();
   }
 
   /** Stops it and removes its folder. */

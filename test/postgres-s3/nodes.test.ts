@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { EMPTY_ROOT, hashLeaf } from "../../kernel/merkle/hash.ts";
+import { openDatabase } from "../../ledger/postgres-s3/database.ts";
+import { HeadTable } from "../../ledger/postgres-s3/head-table.ts";
+import { openObjectStore } from "../../ledger/postgres-s3/object-store.ts";
+import { probeStore } from "../../ledger/postgres-s3/probe-store.ts";
+import { prepareTables } from "../../ledger/postgres-s3/schema.ts";
+import { TermPublisher } from "../../ledger/postgres-s3/term-publisher.ts";
+import { TileBucket } from "../../ledger/postgres-s3/tile-bucket.ts";
+import { EMPTY_EDGE } from "../../ledger/tree/right-edge.ts";
+import { GrowingTree } from "../../ledger/tree/tree.ts";
+import { eventually, LEDGER_ORIGIN, READ, SUBMIT } from "../support/ledger-service.ts";
+import { refusal, Submitter, segmentOf, tipOf } from "../support/ledger-submitter.ts";
+import { type NodeOptions, startNode, type TestNode } from "../support/postgres-s3-log.ts";
+import { PostgresServer } from "../support/postgres-server.ts";
+import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
+import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+
+let postgres: PostgresServer;
+let s3: S3Server;
+const nodes: TestNode[] = [];
+beforeAll(async () => {
+  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+});
+afterAll(async () => {
+  for (const node of nodes) await node.close();
+  await postgres.remove();
+  await s3.remove();
+});
+
+/** A new log: where its nodes are started. */
+async function newLog(kind: "raw" | "receipts" = "raw"): Promise<(options?: NodeOptions) => Promise<TestNode>> {
+  const url = await postgres.newDatabase();
+  const prefix = `${new URL(url).pathname.slice(1)}/`;
+  return async ({ config, storage, ...rest } = {}) => {
+    const options = { config: { log_kind: kind, ...config }, storage: { s3_prefix: prefix, ...storage }, ...rest };
+    const node = await startNode({ url }, s3, options);
+    nodes.push(node);
+    return node;
+  };
+}
+
+async function add(node: TestNode, text: string): Promise<string> {
+  return (await fetch(`${node.url}/add`, { method: "POST", body: text, headers: SUBMIT })).text();
+}
+
+async function status(node: TestNode): Promise<Record<string, unknown>> {
+  const body: unknown = await (await fetch(`${node.url}/readyz`)).json();
+  return typeof body === "object" && body !== null ? { ...body } : {};
+}
+
+function publishes(node: TestNode, size: number): Promise<true> {
+  return eventually(async () => ((await status(node))["published_size"] === size ? true : undefined));
+}
+
+describe("several nodes of one log", () => {
+  it("give one sequence of indexes, and equal bytes one place", async () => {
+    const start = await newLog();
+    const [a, b] = [await start(), await start({ storage: { role: "admission" } })];
+    const texts = Array.from({ length: 200 }, (_, i) => `entry ${i % 120}`);
+    const answers = await Promise.all(texts.map((text, i) => add(i % 2 === 0 ? a : b, text)));
+    const places = new Map<string, string>();
+    for (const [i, text] of texts.entries()) {
+      expect(answers[i]).toBe(places.get(text) ?? answers[i]);
+      places.set(text, answers[i] ?? "");
+    }
+    expect([...places.values()].map(Number).toSorted((x, y) => x - y)).toEqual(
+      Array.from({ length: 120 }, (_, i) => i + 1),
+    );
+  });
+
+  it("serve what the other one acknowledged, at once: proofs by leaf hash and by index", async () => {
+    const start = await newLog();
+    const [a, b] = [await start(), await start({ storage: { role: "admission" } })];
+    for (let i = 0; i < 5; i += 1) {
+      const index = await add(i % 2 === 0 ? a : b, `entry ${i}`);
+      const other = i % 2 === 0 ? b : a;
+      expect((await fetch(`${other.url}/log-proof/${index}?wait_ms=20000`)).status).toBe(200);
+      const leaf = Buffer.from(hashLeaf(formatUtf8(`entry ${i}`))).toString("hex");
+      expect((await fetch(`${other.url}/log-proof?leaf=${leaf}&wait_ms=20000`)).status).toBe(200);
+    }
+  });
+
+  it("judge a stream together: registration, tip, gap and fork are the same at each", async () => {
+    const start = await newLog("receipts");
+    const [a, b] = [await start(), await start({ storage: { role: "admission" } })];
+    const [at, other] = [new Submitter(a.url), new Submitter(b.url)];
+    const stream = await at.open(makeStream({ keys: gatewayKeys(60), log: LEDGER_ORIGIN }));
+    expect((await other.segment(segmentOf(stream, 0, 2))).status).toBe(200);
+    expect(await at.tip(stream.stream)).toMatchObject({ status: 200, body: tipOf(stream, 2) });
+    expect((await at.segment(segmentOf(stream, 2, 4))).status).toBe(200);
+    expect(await other.receipt(stream.receipts[5]?.bytes ?? new Uint8Array(0))).toMatchObject(
+      refusal(409, "ERR_STREAM_GAP", { tip: tipOf(stream, 4) }),
+    );
+    const { heartbeat } = receiptContents(stream.keys, LEDGER_ORIGIN);
+    const rival = makeStream({ keys: stream.keys, log: LEDGER_ORIGIN, count: 3 }).next(heartbeat).bytes;
+    expect(await other.receipt(rival)).toMatchObject(refusal(409, "ERR_STREAM_FORK", { tip: tipOf(stream, 4) }));
+    const evidence = await fetch(`${a.url}/evidence/streams/${stream.stream}`, { headers: READ });
+    expect((await evidence.text()).trimEnd().split("\n")).toHaveLength(1);
+    const raced = await Promise.all([at, other, at, other].map((each) => each.segment(segmentOf(stream, 4, 6))));
+    expect(new Set(raced.map((each) => JSON.stringify(each))).size).toBe(1);
+  });
+
+  it("take no entries where they only integrate, and wait for another one to integrate where they only admit", async () => {
+    const start = await newLog();
+    const admission = await start({ storage: { role: "admission" } });
+    const index = await add(admission, "waits");
+    expect((await fetch(`${admission.url}/log-proof/${index}?wait_ms=300`)).status).toBe(404);
+    const integrator = await start({ storage: { role: "integrator" } });
+    const refused = await fetch(`${integrator.url}/add`, { method: "POST", body: "x", headers: SUBMIT });
+    expect([refused.status, await refused.json()]).toMatchObject([503, { error: { code: "ERR_NODE_ROLE" } }]);
+    await publishes(admission, 2);
+    expect(await status(integrator)).toMatchObject({ node: { role: "integrator", integrates: true } });
+  });
+});
+
+describe("the lease", () => {
+  it("goes to the next integrator when one stops, and the log goes on", async () => {
+    const start = await newLog();
+    const first = await start();
+    await add(first, "one");
+    await publishes(first, 2);
+    const second = await start();
+    await first.close();
+    nodes.splice(nodes.indexOf(first), 1);
+    await add(second, "two");
+    await publishes(second, 3);
+  });
+
+  it("keeps an integrator that was replaced from recording, signing for others and publishing", async () => {
+    const database = openDatabase(await postgres.newDatabase());
+    const log = await prepareTables(database, LEDGER_ORIGIN, EMPTY_ROOT);
+    const heads = new HeadTable(database, log);
+    const old = await heads.acquire("old", 1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const token = await heads.acquire("new", 60_000);
+    expect([old, token]).toEqual([1n, 2n]);
+    expect(await heads.acquire("third", 60_000)).toBeUndefined();
+    const empty = { size: 0n, root: EMPTY_ROOT };
+    const one = { size: 1n, root: EMPTY_ROOT, edge: new Uint8Array(32) };
+    const lost = { code: "ERR_LEASE_LOST", fatal: false };
+    await expect(heads.renew(1n, 1000)).rejects.toMatchObject(lost);
+    await expect(heads.advance(1n, empty, one, 0n)).rejects.toMatchObject(lost);
+    await expect(heads.recordLogged(1n, 0n, "note")).rejects.toMatchObject(lost);
+    await expect(heads.recordUnwitnessed(1n, "note")).rejects.toMatchObject(lost);
+    const store = openObjectStore({ ...s3.place, prefix: "stale/" }, S3_CREDENTIALS);
+    const tree = new GrowingTree(new TileBucket(store), EMPTY_EDGE);
+    const parts = { heads, token: 1n, store, tree, logKeys: [], onChange: () => undefined };
+    const publisher = new TermPublisher(parts, undefined, undefined);
+    await expect(publisher.publish({ size: 0n, root: EMPTY_ROOT, note: "note" })).rejects.toMatchObject(lost);
+    expect(await store.get("checkpoint")).toBeUndefined();
+    await heads.advance(2n, empty, one, 0n);
+    await expect(heads.advance(2n, empty, one, 0n)).rejects.toMatchObject({ code: "ERR_HEAD_CONFLICT", fatal: true });
+    await database.close();
+  });
+});
+
+describe("the stores", () => {
+  it("are refused by the probe if they do not honour conditional writes; this one does", async () => {
+    await probeStore(openObjectStore(s3.place, S3_CREDENTIALS));
+  });
+
+  it("halt a log by name where an immutable object holds other bytes", async () => {
+    const start = await newLog();
+    const node = await start({ storage: { s3_prefix: "damaged/" } });
+    await publishes(node, 1);
+    const store = openObjectStore({ ...s3.place, prefix: "damaged/" }, S3_CREDENTIALS);
+    await store.create("tile/0/000", formatUtf8("not the tile"), {
+      contentType: "text/plain",
+      cacheControl: "no-store",
+    });
+    await Promise.all(Array.from({ length: 260 }, (_, i) => add(node, `entry ${i}`)));
+    await eventually(async () => ((await status(node))["fault"] === "ERR_STORE_CONFLICT" ? true : undefined));
+    const refused = await fetch(`${node.url}/add`, { method: "POST", body: "more", headers: SUBMIT });
+    expect(refused.status).toBe(503);
+    expect((await fetch(`${node.url}/checkpoint`)).status).toBe(200);
+  });
+
+  it("may lose the object store for a while: entries are acknowledged, and published when it is back", async () => {
+    const own = await S3Server.start(versitygw());
+    const node = await startNode({ url: await postgres.newDatabase() }, own);
+    try {
+      await publishes(node, 1);
+      await own.kill();
+      const indexes = await Promise.all(Array.from({ length: 300 }, (_, i) => add(node, `entry ${i}`)));
+      expect(indexes.map(Number).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
+      await own.up();
+      await publishes(node, 301);
+    } finally {
+      await node.close();
+      await own.remove();
+    }
+  });
+
+  it("are refused if the database acknowledges before it is durable", async () => {
+    for (const setting of ["fsync=off", "synchronous_commit=off"]) {
+      const careless = await PostgresServer.start([setting]);
+      await expect(startNode(careless, s3)).rejects.toMatchObject({ code: "ERR_DATABASE_SETTINGS" });
+      await careless.remove();
+    }
+  });
+
+  it("are refused if the tables are of another version, or the log is another one", async () => {
+    const url = await postgres.newDatabase();
+    const node = await startNode({ url }, s3, { storage: { s3_prefix: "versions/" } });
+    await node.close();
+    const other = {
+      config: { admission: { software_evidence: "refuse" } },
+      storage: { s3_prefix: "versions/" },
+    } as const;
+    await expect(startNode({ url }, s3, other)).rejects.toMatchObject({ code: "ERR_GENESIS_MISMATCH" });
+    const database = openDatabase(url);
+    await database.query("UPDATE countersign_schema SET version = 2");
+    await database.close();
+    await expect(startNode({ url }, s3)).rejects.toMatchObject({ code: "ERR_DATABASE_SCHEMA" });
+  });
+});
