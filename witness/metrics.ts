@@ -11,6 +11,8 @@ export interface MetricSources {
   readonly evidence: () => number;
   /** True while an operator must decide whether the state is the newest. */
   readonly isSuspended: () => boolean;
+  /** Signatures that a thread has been asked for and has not given. */
+  readonly signaturesWaiting: () => number;
 }
 
 /** The metrics of one witness. */
@@ -43,6 +45,11 @@ export class WitnessMetrics {
     );
     this.#single("countersign_witness_logs", "Logs in the list", () => sources.logs().length);
     this.#single("countersign_witness_evidence_files", "Files of evidence that are kept", sources.evidence);
+    this.#single(
+      "countersign_witness_signatures_waiting",
+      "ML-DSA-44 signatures that wait for their thread",
+      sources.signaturesWaiting,
+    );
     this.#single("countersign_witness_suspended", "1 while an operator must decide about the state", () =>
       sources.isSuspended() ? 1 : 0,
     );

@@ -14,12 +14,12 @@ import { formatBase64, parseBase64 } from "../kernel/base64.ts";
 import { parseUtf8 } from "../kernel/bytes.ts";
 import { type Checkpoint, parseCheckpoint } from "../kernel/checkpoint/checkpoint.ts";
 import { checkCosignatureLine } from "../kernel/checkpoint/cosignature.ts";
-import type { Cosigner } from "../kernel/checkpoint/note-signer.ts";
 import { parseDecimal } from "../kernel/decimal.ts";
 import { FormatError, isCodedError } from "../kernel/errors.ts";
 import { HASH_BYTES, type NodeHash, parseNodeHash } from "../kernel/merkle/hash.ts";
 import { checkSubtreeConsistency, isValidSubtree } from "../kernel/merkle/subtree-proof.ts";
 import { parseNote, type SignedNote } from "../kernel/note/signed-note.ts";
+import type { AnyCosigner } from "./signing.ts";
 
 /** A request that has the form of one, for a range that can be one; nothing in it is checked. */
 export interface SignSubtree {
@@ -78,7 +78,7 @@ export function formatSignSubtree(request: {
 }
 
 /** Those of `cosigners` that have a true line on the note. A false or foreign line is none. */
-export function ownCosigners(note: SignedNote, cosigners: readonly Cosigner[]): readonly Cosigner[] {
+export function ownCosigners<C extends AnyCosigner>(note: SignedNote, cosigners: readonly C[]): readonly C[] {
   return cosigners.filter(({ key }) =>
     note.signatures.some((line) => {
       if (line.name !== key.name || line.keyId !== key.keyId) return false;
@@ -99,11 +99,16 @@ export function ownCosigners(note: SignedNote, cosigners: readonly Cosigner[]): 
  * @param cosigners  whose cosignature of the checkpoint was checked
  * @throws {CheckError} as `checkSubtreeConsistency`
  */
-export function cosignSubtree(request: SignSubtree, cosigners: readonly Cosigner[]): readonly string[] {
+export async function cosignSubtree(
+  request: SignSubtree,
+  cosigners: readonly AnyCosigner[],
+): Promise<readonly string[]> {
   const { start, end, hash, proof, checkpoint } = request;
   const { origin, size, root } = checkpoint;
   checkSubtreeConsistency({ start, end, hash, size, root, proof });
-  return cosigners.flatMap(({ cosignSubtree: sign }) => sign?.({ origin, start, end, hash }) ?? []);
+  const subtree = { origin, start, end, hash };
+  const able = cosigners.flatMap(({ cosignSubtree: sign }) => (sign === undefined ? [] : [sign]));
+  return Promise.all(able.map(async (sign) => sign(subtree)));
 }
 
 function parseHash(line: string): NodeHash {

@@ -1,8 +1,7 @@
 /** Starts a witness: state folder, fence, keys, list of logs, server. */
 
 import type { FastifyInstance } from "fastify";
-import { type Cosigner, makeCosigner } from "../kernel/checkpoint/note-signer.ts";
-import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
+import { isCodedError, StoreError } from "../kernel/errors.ts";
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
 import type { Logger, RunningService } from "../kernel/service/service.ts";
@@ -12,6 +11,7 @@ import { type Fence, openFence } from "./fence.ts";
 import { makeWitnessServer } from "./http.ts";
 import { WitnessMetrics } from "./metrics.ts";
 import { makeRateLimit } from "./rate-limit.ts";
+import { type SigningKeys, startSigning } from "./signing.ts";
 import { StateBook } from "./state-book.ts";
 import type { StateFiles } from "./state-files.ts";
 import { openFenceFile, openStateFolder, type StateFolder } from "./state-folder.ts";
@@ -41,6 +41,8 @@ export interface StartWitnessOptions {
   readonly nowMs?: () => number;
   /** The files of the state, as they are; tests hold back, fail and end the process at their writes here. */
   readonly wrapFiles?: (files: StateFiles) => StateFiles;
+  /** Where ML-DSA-44 signing runs. Default `worker`; `inline` where only sources are at hand. */
+  readonly signing?: "worker" | "inline";
 }
 
 const DEFAULT_HOST = "127.0.0.1";
@@ -59,23 +61,25 @@ const CLOSE_GRACE_MS = 3000;
  *   or not ours)
  */
 export async function startWitness(options: StartWitnessOptions): Promise<RunningWitness> {
-  const cosigners = makeCosigners(options.keys);
   const logs = readLogs(options);
-  const opened = await openWitnessState(options);
+  const signing = startSigning(options.keys, options.signing ?? "worker");
+  const release: (() => Promise<void>)[] = [signing.close];
   try {
+    const opened = await openWitnessState(options);
+    release.unshift(opened.release);
     const { book, folder } = opened;
-    const evidence = await EvidenceShelf.open(folder);
-    const witness = makeWitness(options, { book, evidence, cosigners, logs });
-    const { server, reload } = serve(options, { book, evidence, witness, cosigners });
+    const parts = { book, evidence: await EvidenceShelf.open(folder), signing };
+    const witness = makeWitness(options, parts, logs);
+    const { server, reload } = serve(options, parts, witness);
     const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options.config.listen ?? {};
     const url = await listenOn(server, host, port);
-    const keys = cosigners.map(({ key }) => formatVerifierKey(key));
+    const keys = signing.cosigners.map(({ key }) => formatVerifierKey(key));
     options.logger.info({ url, keys, logs: logs.length }, "witness listens");
     if (book.isSuspended)
       options.logger.error({ code: "ERR_WITNESS_ROLLBACK" }, "logs are refused: an operator must decide");
-    return { url, reload, close: () => closeAll(server, opened) };
+    return { url, reload, close: () => closeAll(server, book, release) };
   } catch (error) {
-    await opened.release();
+    for (const each of release) await each();
     throw error;
   }
 }
@@ -112,14 +116,6 @@ async function openWitnessState({ config, wrapFiles = asTheyAre }: StateOptions)
   }
 }
 
-/** The cosigners of private note keys. @throws {FormatError} ERR_CONFIG if one is a log's */
-export function makeCosigners(keys: readonly SignerKey[]): readonly Cosigner[] {
-  return keys.map(({ name, type, seed }) => {
-    if (type === 0x01) throw new FormatError("ERR_CONFIG", `key_files: ${name} is a log's key, want type 4 or 6`);
-    return makeCosigner(name, type, seed);
-  });
-}
-
 function readLogs({ config, readLogs: read }: StartWitnessOptions): readonly WitnessedLog[] {
   return joinLogs([config.logs ?? [], read?.() ?? []]);
 }
@@ -127,15 +123,22 @@ function readLogs({ config, readLogs: read }: StartWitnessOptions): readonly Wit
 interface Parts {
   readonly book: StateBook;
   readonly evidence: EvidenceShelf;
-  readonly cosigners: readonly Cosigner[];
+  readonly signing: SigningKeys;
 }
 
-function makeWitness(options: StartWitnessOptions, parts: Parts & { readonly logs: readonly WitnessedLog[] }): Witness {
+function makeWitness(
+  options: StartWitnessOptions,
+  { book, evidence, signing }: Parts,
+  logs: readonly WitnessedLog[],
+): Witness {
   const { logger } = options;
   const limit = makeRateLimit(MAX_LOGS, () => performance.now());
   const perMinute = options.config.requests_per_minute ?? DEFAULT_REQUESTS_PER_MINUTE;
   return createWitness({
-    ...parts,
+    book,
+    evidence,
+    cosigners: signing.cosigners,
+    logs,
     nowSeconds: nowSeconds(options),
     waitMs: ({ origin, requests_per_minute }) => limit.take(origin, requests_per_minute ?? perMinute),
     onFatal: ({ code }) => logger.error({ code }, "the state could not be written; nothing more is signed"),
@@ -148,7 +151,8 @@ function makeWitness(options: StartWitnessOptions, parts: Parts & { readonly log
 
 function serve(
   options: StartWitnessOptions,
-  { book, evidence, witness, cosigners }: Parts & { readonly witness: Witness },
+  { book, evidence, signing }: Parts,
+  witness: Witness,
 ): { readonly server: FastifyInstance; readonly reload: () => Promise<number> } {
   const { config, logger, operatorToken } = options;
   const sources = makeRateLimit(MAX_SOURCES, () => performance.now());
@@ -159,6 +163,7 @@ function serve(
     nowSeconds: nowSeconds(options),
     evidence: () => evidence.names.length,
     isSuspended,
+    signaturesWaiting: signing.waiting,
   });
   const reload = makeReload(options, witness, metrics);
   const server = makeWitnessServer({
@@ -166,7 +171,7 @@ function serve(
     evidence,
     metrics,
     isSuspended,
-    signsSubtrees: cosigners.some(({ cosignSubtree }) => cosignSubtree !== undefined),
+    signsSubtrees: signing.cosigners.some(({ cosignSubtree }) => cosignSubtree !== undefined),
     sourceWaitMs: (source) => sources.take(source, perSource),
     ...(operatorToken === undefined ? {} : { reload: { token: operatorToken, run: reload } }),
     onAnswer: (fields) => (fields.status === 200 ? undefined : logger.warn(fields, "a request was refused")),
@@ -195,13 +200,17 @@ function nowSeconds({ nowMs = Date.now }: StartWitnessOptions): () => bigint {
   return () => BigInt(Math.floor(nowMs() / 1000));
 }
 
-async function closeAll(server: FastifyInstance, { book, release }: OpenState): Promise<void> {
+async function closeAll(
+  server: FastifyInstance,
+  book: StateBook,
+  release: readonly (() => Promise<void>)[],
+): Promise<void> {
   // A body that is still not there after the grace time is cut off.
   const cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS);
   await server.close();
   clearTimeout(cut);
   await book.close();
-  await release();
+  for (const each of release) await each();
 }
 
 async function listenOn(server: FastifyInstance, host: string, port: number): Promise<string> {

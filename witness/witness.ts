@@ -12,7 +12,6 @@
 import { type AddCheckpoint, parseAddCheckpoint } from "../kernel/add-checkpoint.ts";
 import { equalBytes } from "../kernel/bytes.ts";
 import type { Checkpoint } from "../kernel/checkpoint/checkpoint.ts";
-import type { Cosigner } from "../kernel/checkpoint/note-signer.ts";
 import { type VerifiedLine, verifyLines } from "../kernel/checkpoint/open-note.ts";
 import { judge, type TreeHead } from "../kernel/checkpoint-judge.ts";
 import { CheckError, isCodedError, StoreError } from "../kernel/errors.ts";
@@ -21,6 +20,7 @@ import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import { conflict, cosigned, refusal, tooMany, type WitnessAnswer } from "./answer.ts";
 import type { EvidenceShelf, Kept } from "./evidence.ts";
 import { cosignSubtree, ownCosigners, parseSignSubtree } from "./sign-subtree.ts";
+import type { AnyCosigner } from "./signing.ts";
 import { originHash, type StateBook } from "./state-book.ts";
 
 /** A log that is witnessed: every key its checkpoints may be signed with, all of one name. */
@@ -37,7 +37,7 @@ export interface WitnessOptions {
   readonly evidence: EvidenceShelf;
   readonly logs: readonly WitnessedLog[];
   /** Every key signs every checkpoint. */
-  readonly cosigners: readonly Cosigner[];
+  readonly cosigners: readonly AnyCosigner[];
   /** POSIX seconds, above zero. */
   readonly nowSeconds: () => bigint;
   /** Milliseconds until this log may be asked again; 0 if now. Asked once a request whose signature holds. */
@@ -169,7 +169,7 @@ class LaneWitness implements Witness {
     const refused = await this.#refuseIfOlder(request.note, request.checkpoint);
     if (refused !== undefined) return refused;
     try {
-      return cosigned(cosignSubtree(request, own), origin);
+      return cosigned(await cosignSubtree(request, own), origin);
     } catch (error) {
       if (error instanceof CheckError)
         return refusal(422, error.code, "the subtree is not one of the checkpoint", origin);
@@ -225,8 +225,7 @@ class LaneWitness implements Witness {
       onRollback?.(why);
       await book.suspend(why);
     }
-    const why = book.suspension(origin);
-    return why === undefined ? undefined : refusal(503, "ERR_WITNESS_ROLLBACK", "an operator must decide", origin);
+    return book.suspension(origin) === undefined ? undefined : suspended(origin);
   }
 
   async #serve(opened: OpenedRequest): Promise<WitnessAnswer> {
@@ -241,14 +240,21 @@ class LaneWitness implements Witness {
       case "unprocessable":
         await this.#keepEvidence(opened);
         return refusal(422, ruling.code, ruling.why, origin);
-      case "record": {
-        const time = this.#time();
-        const cosignatures = this.#options.cosigners.map((cosigner) => cosigner.cosign(request.note.text, time));
-        await this.#options.book.record(origin, ruling.next, asNote(request.note, lines, cosignatures));
-        lane.cosignedAtSeconds = time;
-        return cosigned(cosignatures, origin);
-      }
+      case "record":
+        return this.#record(lane, ruling.next, request.note, lines);
     }
+  }
+
+  async #record(lane: Lane, next: TreeHead, note: SignedNote, lines: readonly VerifiedLine[]): Promise<WitnessAnswer> {
+    const { book, cosigners } = this.#options;
+    const { origin } = lane.log;
+    const time = this.#time();
+    const cosignatures = await Promise.all(cosigners.map(async (cosigner) => cosigner.cosign(note.text, time)));
+    // While a thread was signing, another log may have shown that the state is an old one.
+    if (book.suspension(origin) !== undefined) return suspended(origin);
+    await book.record(origin, next, asNote(note, lines, cosignatures));
+    lane.cosignedAtSeconds = time;
+    return cosigned(cosignatures, origin);
   }
 
   #time(): bigint {
@@ -295,6 +301,10 @@ function inTurn<T>(lane: Lane, task: () => Promise<T>): Promise<T> {
   });
   lane.tail = turn.catch(() => undefined);
   return turn;
+}
+
+function suspended(origin: string): WitnessAnswer {
+  return refusal(503, "ERR_WITNESS_ROLLBACK", "an operator must decide", origin);
 }
 
 function unknownOrigin(): WitnessAnswer {

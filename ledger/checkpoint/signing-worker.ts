@@ -3,7 +3,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { makeLogMlDsaSigner } from "../../kernel/checkpoint/note-signer.ts";
 import { invariant } from "../../kernel/errors.ts";
-import type { SigningReply, SigningRequest } from "./signing.ts";
+import { answerSigning, type SigningRequest } from "../../kernel/service/thread-cosigner.ts";
 
 const port = parentPort;
 invariant(port !== null, "the signing worker must run in a worker thread");
@@ -11,13 +11,7 @@ const given: unknown = workerData;
 invariant(isSecret(given), "the signing worker must be given the origin and the seed");
 const signer = makeLogMlDsaSigner(given.origin, given.seed);
 
-port.on("message", ({ id, text, timestampSeconds }: SigningRequest) => {
-  try {
-    port.postMessage({ id, line: signer.cosign(text, timestampSeconds) } satisfies SigningReply);
-  } catch (error) {
-    port.postMessage({ id, fault: String(error) } satisfies SigningReply);
-  }
-});
+port.on("message", (request: SigningRequest) => port.postMessage(answerSigning(signer, request)));
 
 /** What the thread that starts this one hands over. */
 function isSecret(value: unknown): value is { readonly origin: string; readonly seed: Uint8Array } {

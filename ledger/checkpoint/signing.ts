@@ -6,8 +6,8 @@
 
 import { Worker } from "node:worker_threads";
 import { makeLogMlDsaSigner, makeLogSigner } from "../../kernel/checkpoint/note-signer.ts";
-import { invariant, StoreError } from "../../kernel/errors.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
+import { makeThreadCosigner, type SigningThread } from "../../kernel/service/thread-cosigner.ts";
 
 /** Makes the signature lines of a checkpoint. */
 export interface CheckpointSigner {
@@ -25,20 +25,6 @@ export interface LogSeeds {
   readonly mlDsa44: Uint8Array;
 }
 
-/** What goes to the worker and comes back. */
-export interface SigningRequest {
-  readonly id: number;
-  readonly text: string;
-  readonly timestampSeconds: bigint;
-}
-
-/** The worker's answer to the request with the same id. */
-export interface SigningReply {
-  readonly id: number;
-  readonly line?: string;
-  readonly fault?: string;
-}
-
 /** Signs both lines on the calling thread. */
 export function makeInlineSigner(seeds: LogSeeds): CheckpointSigner {
   const note = makeLogSigner(seeds.origin, seeds.ed25519);
@@ -48,14 +34,6 @@ export function makeInlineSigner(seeds: LogSeeds): CheckpointSigner {
     sign: (text, timestampSeconds) => Promise.resolve([note.signLine(text), cosigner.cosign(text, timestampSeconds)]),
     close: () => Promise.resolve(),
   };
-}
-
-/** What this side of a worker thread uses of it. */
-export interface SigningThread {
-  readonly on: Worker["on"];
-  readonly unref: () => void;
-  readonly postMessage: (request: SigningRequest) => void;
-  readonly terminate: () => Promise<unknown>;
 }
 
 /**
@@ -69,62 +47,14 @@ export function makeWorkerSigner(
 ): CheckpointSigner {
   const note = makeLogSigner(seeds.origin, seeds.ed25519);
   const { key } = makeLogMlDsaSigner(seeds.origin, seeds.mlDsa44);
-  const requests = new WorkerRequests(start(seeds));
+  const cosigner = makeThreadCosigner(key, start(seeds));
   return {
     keys: [note.key, key],
-    sign: async (text, timestampSeconds) => [note.signLine(text), await requests.ask(text, timestampSeconds)],
-    close: () => requests.close(),
+    sign: async (text, timestampSeconds) => [note.signLine(text), await cosigner.cosign(text, timestampSeconds)],
+    close: cosigner.close,
   };
 }
 
 function startThread({ origin, mlDsa44 }: LogSeeds): SigningThread {
   return new Worker(new URL("./signing-worker.js", import.meta.url), { workerData: { origin, seed: mlDsa44 } });
-}
-
-class WorkerRequests {
-  readonly #worker: SigningThread;
-  readonly #open = new Map<number, { resolve: (line: string) => void; reject: (error: Error) => void }>();
-  #nextId = 0;
-  /** Why the thread is gone; whoever asks it afterwards would wait for ever. */
-  #gone: StoreError | undefined;
-
-  constructor(worker: SigningThread) {
-    this.#worker = worker;
-    worker.unref();
-    worker.on("message", (reply: SigningReply) => this.#settle(reply));
-    worker.on("error", (cause) => this.#fail(cause));
-    worker.on("exit", () => this.#fail(undefined));
-  }
-
-  ask(text: string, timestampSeconds: bigint): Promise<string> {
-    if (this.#gone !== undefined) return Promise.reject(this.#gone);
-    const id = this.#nextId;
-    this.#nextId += 1;
-    return new Promise((resolve, reject) => {
-      this.#open.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, text, timestampSeconds } satisfies SigningRequest);
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#worker.terminate();
-  }
-
-  #settle(reply: SigningReply): void {
-    const request = this.#open.get(reply.id);
-    invariant(request !== undefined, "the signing worker answered a request that nobody made");
-    this.#open.delete(reply.id);
-    if (reply.line === undefined) request.reject(fault(reply.fault));
-    else request.resolve(reply.line);
-  }
-
-  #fail(cause: unknown): void {
-    this.#gone ??= fault(cause);
-    for (const { reject } of this.#open.values()) reject(this.#gone);
-    this.#open.clear();
-  }
-}
-
-function fault(cause: unknown): StoreError {
-  return new StoreError("ERR_SIGNING", "the signing worker failed", { cause, fatal: true });
 }

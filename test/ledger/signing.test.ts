@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
-import { makeWorkerSigner, type SigningThread } from "../../ledger/checkpoint/signing.ts";
+import type { SigningThread } from "../../kernel/service/thread-cosigner.ts";
+import { makeWorkerSigner } from "../../ledger/checkpoint/signing.ts";
 import { LEDGER_ORIGIN } from "../support/ledger-service.ts";
 
 const SEEDS = { origin: LEDGER_ORIGIN, ed25519: new Uint8Array(32).fill(1), mlDsa44: new Uint8Array(32).fill(2) };

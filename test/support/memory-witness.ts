@@ -6,6 +6,7 @@ import { type Cosigner, makeCosigner } from "../../kernel/checkpoint/note-signer
 import type { WitnessAnswer } from "../../witness/answer.ts";
 import { EvidenceShelf } from "../../witness/evidence.ts";
 import { openFence } from "../../witness/fence.ts";
+import type { AnyCosigner } from "../../witness/signing.ts";
 import { StateBook } from "../../witness/state-book.ts";
 import { createWitness, type Witness, type WitnessedLog } from "../../witness/witness.ts";
 import type { MemoryFence, MemoryStateFiles } from "./memory-state-files.ts";
@@ -30,11 +31,11 @@ export interface MemoryWitness extends Witness {
 export async function openMemoryWitness(
   files: MemoryStateFiles,
   logs: readonly WitnessedLog[],
-  options: { readonly fence?: MemoryFence; readonly cosigners?: readonly Cosigner[] } = {},
+  options: { readonly fence?: MemoryFence; readonly cosigners?: readonly AnyCosigner[] } = {},
 ): Promise<MemoryWitness> {
   const fence = options.fence === undefined ? undefined : await openFence(options.fence);
   const [book, evidence] = [await StateBook.open(files, fence), await EvidenceShelf.open(files)];
-  const { cosigners = COSIGNERS } = options;
+  const cosigners: readonly AnyCosigner[] = options.cosigners ?? COSIGNERS;
   const witness = createWitness({ book, evidence, logs, cosigners, nowSeconds: () => 1_800_000_000n });
   const add = (body: string): Promise<WitnessAnswer> => witness.addCheckpoint(formatUtf8(body));
   return {

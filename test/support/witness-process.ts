@@ -1,7 +1,7 @@
 /**
  * A witness in a process of its own, for benchmarks; runs from dist/.
  *
- *     node witness-process.js <data folder> journal|files <number of logs> [fence]
+ *     node witness-process.js <data folder> journal|files <number of logs> [fence] [ml-dsa]
  *
  * `files` is the baseline: the same witness over a store that replaces one file for each request. Prints its address as one
  * line of JSON. Logs and keys are those of witness-bodies.ts.
@@ -15,8 +15,9 @@ import { benchLog, benchOrigins } from "../bench/witness-bodies.ts";
 import { startFileWitness } from "./witness-baseline.ts";
 
 const RATE = 100_000_000;
-const [, , folder = "", kind = "journal", count = "64", fence] = process.argv;
+const [, , folder = "", kind = "journal", count = "64", ...more] = process.argv;
 const key = makeSignerKey("witness.example/bench", 0x04, new Uint8Array(32).fill(9));
+const mlDsaKey = makeSignerKey("witness.example/bench", 0x06, new Uint8Array(32).fill(10));
 const logs = benchOrigins(Number(count)).map((origin) => ({ origin, keys: [benchLog(origin).key] }));
 
 await mkdir(folder, { recursive: true });
@@ -28,13 +29,13 @@ const service =
         config: {
           listen: { port: 0 },
           data_dir: join(folder, "data"),
-          ...(fence === undefined ? {} : { fence_file: join(folder, "fence") }),
+          ...(more.includes("fence") ? { fence_file: join(folder, "fence") } : {}),
           key_files: [],
           logs,
           requests_per_minute: RATE,
           requests_per_minute_per_source: RATE,
         },
-        keys: [key],
+        keys: more.includes("ml-dsa") ? [key, mlDsaKey] : [key],
         logger: silent,
       });
 process.once("SIGTERM", () => void service.close().then(() => process.exit(0)));
