@@ -3,12 +3,12 @@
  *
  *     1. tiles and bundles, immutable; most of the bytes
  *     2. the archive
- *     3. `head` and `checkpoint` are read, and kept in memory
+ *     3. `head` and the published checkpoints are read, and kept in memory
  *     4. the write-ahead log is read; it was synced before the head of step 3 was recorded, so it derives that head,
  *        unless a file was retired meanwhile, and then tiles have its entries
  *     5. the tiles that were finished since step 1, up to the size that step 4 derives and no further: one beyond it
  *        would contradict what the copy appends later
- *     6. head and checkpoint are written, and the write-ahead log last: without it no ledger starts on the copy
+ *     6. head and checkpoints are written, and the write-ahead log last: without it no ledger starts on the copy
  *
  * Index, lock and spare files are not copied; the index is rebuilt at the first start.
  */
@@ -16,7 +16,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { TILE_WIDTH, tileWidth } from "../../kernel/tile/coordinates.ts";
-import { CHECKPOINT_PATH } from "../checkpoint/publisher.ts";
+import { CHECKPOINT_PATH, UNWITNESSED_PATH } from "../checkpoint/publisher.ts";
 import { type DataFolder, openDataFolder } from "../fsck/data-folder.ts";
 import { Findings } from "../fsck/finding.ts";
 import { refOf } from "../fsck/log-walk.ts";
@@ -136,7 +136,7 @@ interface Heads {
   readonly size: bigint;
 }
 
-/** Both slots of the head as one moment has them, and the published checkpoint. */
+/** Both slots of the head as one moment has them, and the published checkpoints: readers have seen them. */
 async function readHeads(source: DataFolder): Promise<Heads> {
   for (let reading = 0; reading < MAX_READINGS; reading += 1) {
     const bytes = await source.read(HEAD_PATH);
@@ -144,8 +144,11 @@ async function readHeads(source: DataFolder): Promise<Heads> {
     const slots = [0, SLOT_BYTES].map((offset) => readSlot(bytes, offset));
     if (slots.slice(0, bytes.length / SLOT_BYTES).includes(undefined)) continue;
     const size = slots.reduce((largest, slot) => (slot !== undefined && slot.size > largest ? slot.size : largest), 0n);
-    const checkpoint = await source.read(CHECKPOINT_PATH);
-    const published = checkpoint === undefined ? [] : [{ path: CHECKPOINT_PATH, bytes: checkpoint }];
+    const published: NewFile[] = [];
+    for (const path of [CHECKPOINT_PATH, UNWITNESSED_PATH]) {
+      const checkpoint = await source.read(path);
+      if (checkpoint !== undefined) published.push({ path, bytes: checkpoint });
+    }
     return { size, files: [{ path: HEAD_PATH, bytes }, ...published] };
   }
   throw damaged("ERR_HEAD_DAMAGE", "the recorded head cannot be read whole");

@@ -12,7 +12,7 @@ import { type IndexReader, openIndexReader } from "../sequence/level-index.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
 import { RETENTION_PATH, readRetention } from "../storage/retention.ts";
 import { type CheckPool, makeCheckPool } from "./check-pool.ts";
-import { auditCheckpoint, readCheckpointClaim } from "./checkpoint-audit.ts";
+import { auditCheckpoints, readCheckpointClaims } from "./checkpoint-audit.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { EntryReader } from "./entry-reader.ts";
 import { Findings } from "./finding.ts";
@@ -122,7 +122,7 @@ class Fsck {
     const claims = [
       ...(this.#options.claims ?? []),
       ...(await readHeadClaims(folder, findings)),
-      ...(await readCheckpointClaim(folder, findings, this.#options.origin ?? genesis?.origin)),
+      ...(await readCheckpointClaims(folder, findings, this.#options.origin ?? genesis?.origin)),
     ];
     const signedSize = claims.map(({ size }) => size).sort((a, b) => Number(b - a))[0] ?? 0n;
     const tree = new TreeAudit(folder, findings, claims);
@@ -135,7 +135,7 @@ class Fsck {
     tree.finish();
     streams?.finish();
     statements.finish();
-    await auditCheckpoint(folder, findings, { state: statements.state, policy: this.#options.policy });
+    await auditCheckpoints(folder, findings, { state: statements.state, policy: this.#options.policy });
     findStrays(folder, tiles, tree.size, findings);
     const entries = new EntryReader(folder, held, (stream, seq) => streams?.places.find(stream, seq));
     await this.#index?.takeStatements(statements);
