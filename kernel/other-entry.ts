@@ -19,12 +19,14 @@ import {
   readNameExpiry,
 } from "./trace/name-reservation.ts";
 import { readRevocation, type TraceRevocation } from "./trace/revocation.ts";
+import { REVOCATION_BUNDLE_TYPE, readRevocationBundle, type TraceRevocationBundle } from "./trace/revocation-bundle.ts";
 
 /** An entry of another form, read. */
 export type OtherEntry =
   | { readonly form: "statement"; readonly statement: Statement }
   | { readonly form: "trust-record"; readonly record: JsonObject }
   | { readonly form: "revocation"; readonly revocation: TraceRevocation }
+  | { readonly form: "revocation-bundle"; readonly bundle: TraceRevocationBundle }
   | { readonly form: "name-reservation"; readonly reservation: Signed<NameReservationBody> }
   | { readonly form: "name-expiry"; readonly expiry: Signed<NameExpiryBody> }
   | { readonly form: "log-statement"; readonly statement: LogStatement };
@@ -45,6 +47,9 @@ export function readOtherEntry(bytes: Uint8Array): OtherEntry | undefined {
   }
   requireSame(coincidentBytes(found.value), bytes);
   if (found.form === "trust-record") return { form: "trust-record", record: found.value };
+  if (found.value["type"] === REVOCATION_BUNDLE_TYPE) {
+    return { form: "revocation-bundle", bundle: readRevocationBundle(found.value) };
+  }
   return { form: "revocation", revocation: readRevocation(found.value) };
 }
 

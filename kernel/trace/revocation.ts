@@ -34,7 +34,8 @@ export type TraceRevocation = {
 
 const text = string({ pattern: /^.+$/su, maxLength: 4096, description: "a text" });
 
-const revocationShape: Shape<TraceRevocation> = object<TraceRevocation>({
+/** Shape of a statement, also inside a bundle. */
+export const revocationShape: Shape<TraceRevocation> = object<TraceRevocation>({
   type: literal("TraceRevocation/1.0"),
   compromised_key_id: text,
   last_valid_entry_id: text,

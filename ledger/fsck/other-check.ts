@@ -46,6 +46,10 @@ function checkContent(entry: OtherEntry, parts: OtherCheckParts): void {
     case "revocation":
       checkOrigin("log_id", entry.revocation.log_id, parts.origin);
       return;
+    case "revocation-bundle":
+      // Its statements are about the same log, or it had not been read.
+      checkOrigin("log_id", entry.bundle.log_id, parts.origin);
+      return;
     case "name-reservation":
       checkReservation(entry.reservation, parts);
       return;

@@ -4,8 +4,8 @@
  *     POST /trust-records            submit token: one record; ?stream= names the stream whose key signed it
  *     GET  /trust-records/<name>     anybody: pending, expired, or place, anchor receipt and log proof
  *     POST /trust-record-names       submit token: one reservation
- *     POST /revocations              submit token: one revocation
- *     GET  /revocations?from=        anybody: revocations in log order
+ *     POST /revocations              submit token: one revocation, or a bundle of them
+ *     GET  /revocations?from=        anybody: revocations and bundles in log order
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -15,7 +15,7 @@ import { parseDecimal } from "../../kernel/decimal.ts";
 import { CheckError, FormatError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
-import type { JsonObject } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import { formatLogProof } from "../../kernel/log-proof.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { proveInclusion, readRoot } from "../../kernel/merkle/prove.ts";
@@ -24,6 +24,7 @@ import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { formatAnchorReceipt } from "../../kernel/trace/anchor.ts";
 import { nameForm, trustRecordUri } from "../../kernel/trace/entry-name.ts";
+import { REVOCATION_BUNDLE_TYPE } from "../../kernel/trace/revocation-bundle.ts";
 import type { PublishedCheckpoints } from "../checkpoint/publisher.ts";
 import type { TokenCheck } from "../http/auth.ts";
 import { bodyOf, type Routes, takeBytes } from "../http/server.ts";
@@ -165,7 +166,9 @@ async function listRevocations(
   const next = found[MAX_REVOCATIONS];
   const revocations: JsonObject[] = [];
   for (const index of shown) {
-    revocations.push({ index: Number(index), statement: parseJson(parseUtf8(await tree.readEntry(index))) });
+    const entry = parseJson(parseUtf8(await tree.readEntry(index)));
+    const isBundle = isJsonObject(entry) && entry["type"] === REVOCATION_BUNDLE_TYPE;
+    revocations.push({ index: Number(index), [isBundle ? "bundle" : "statement"]: entry });
   }
   return { origin, size: Number(size), revocations, ...(next === undefined ? {} : { next: Number(next) }) };
 }

@@ -22,7 +22,13 @@ import { coincidentBytes, parseTraceDocument } from "../../kernel/trace/anchor-f
 import { derivedName, nameForm, nameInLog } from "../../kernel/trace/entry-name.ts";
 import { parseNameReservation, signNameExpiry } from "../../kernel/trace/name-reservation.ts";
 import { checkRecordSignature, jwkThumbprint, readRecordKey } from "../../kernel/trace/record-key.ts";
-import { checkRevocation, readEntryId, readRevocation } from "../../kernel/trace/revocation.ts";
+import { checkRevocation, readEntryId, readRevocation, type TraceRevocation } from "../../kernel/trace/revocation.ts";
+import {
+  checkRevocationBundle,
+  REVOCATION_BUNDLE_TYPE,
+  readRevocationBundle,
+  type TraceRevocationBundle,
+} from "../../kernel/trace/revocation-bundle.ts";
 import { Refusal } from "../admission/refusal.ts";
 import type { StreamAccount } from "../admission/stream-account.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
@@ -119,23 +125,34 @@ export class TraceDesk {
   }
 
   /**
-   * Takes a revocation; resolves to its index once it is durable.
+   * Takes a revocation, or a bundle of them; resolves to its index once it is durable.
    *
    * @throws {FormatError} ERR_ENTRY_LENGTH, ERR_TRACE_DOCUMENT, ERR_ANCHOR_FORM, ERR_JSON_*, ERR_SHAPE
    * @throws {CheckError} ERR_ADMISSION (another log's), ERR_REVOCATION_KEY, ERR_SIGNATURE_INVALID
    */
   revoke(bytes: Uint8Array): Promise<bigint> {
-    const statement = readRevocation(readEntry(bytes, "revocation"));
-    if (statement.log_id !== this.#parts.origin) {
-      throw new CheckError("ERR_ADMISSION", `log_id: want ${this.#parts.origin}`);
-    }
-    if (readEntryId(statement.last_valid_entry_id) === undefined) {
-      throw new FormatError("ERR_TRACE_DOCUMENT", "last_valid_entry_id: want an index in decimal");
-    }
+    const value = readEntry(bytes, "revocation");
+    if (value["type"] === REVOCATION_BUNDLE_TYPE) this.#checkBundle(readRevocationBundle(value));
+    else this.#checkStatement(readRevocation(value));
+    return this.#append(bytes);
+  }
+
+  #checkBundle(bundle: TraceRevocationBundle): void {
+    this.#checkLog(bundle.log_id);
+    bundle.statements.forEach(requireIndex);
+    checkRevocationBundle(bundle, this.#parts.revocationKeys);
+  }
+
+  #checkStatement(statement: TraceRevocation): void {
+    this.#checkLog(statement.log_id);
+    requireIndex(statement);
     const key = this.#parts.revocationKeys.find((each) => jwkThumbprint(each) === statement.revocation_key_id);
     if (key === undefined) throw new CheckError("ERR_REVOCATION_KEY", "no such revocation key is configured");
     checkRevocation(statement, key);
-    return this.#append(bytes);
+  }
+
+  #checkLog(logId: string): void {
+    if (logId !== this.#parts.origin) throw new CheckError("ERR_ADMISSION", `log_id: want ${this.#parts.origin}`);
   }
 
   async #takeName(name: string, { bytes, record, account }: NamedRecord): Promise<AnchoredRecord> {
@@ -246,6 +263,11 @@ function checkReserved(reservation: Reservation | undefined, expiry: bigint | un
   if (reservation === undefined) throw wrongName("nobody reserved it");
   if (reservation.stream !== account.stream) throw wrongName("another stream reserved it");
   if (expiry !== undefined) throw wrongName("its reservation is over");
+}
+
+function requireIndex({ last_valid_entry_id }: TraceRevocation): void {
+  if (readEntryId(last_valid_entry_id) !== undefined) return;
+  throw new FormatError("ERR_TRACE_DOCUMENT", "last_valid_entry_id: want an index in decimal");
 }
 
 function wrongName(why: string): CheckError {

@@ -16,6 +16,7 @@ import { parseNameExpiry, signNameReservation } from "../../kernel/trace/name-re
 import { jwkThumbprint } from "../../kernel/trace/record-key.ts";
 import { checkRevocation, readRevocation, standsAgainst } from "../../kernel/trace/revocation.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
+import { checkDataFolder } from "../../ledger/fsck/fsck.ts";
 import {
   errorCode,
   eventually,
@@ -28,7 +29,14 @@ import {
   startTestLedger,
   type TestLedger,
 } from "../support/ledger-service.ts";
-import { makeNamedRecord, makeRevocation, makeTrustRecord, revocationSigner, traceSigner } from "../support/trace.ts";
+import {
+  makeNamedRecord,
+  makeRevocation,
+  makeRevocationBundle,
+  makeTrustRecord,
+  revocationSigner,
+  traceSigner,
+} from "../support/trace.ts";
 
 const JSON_BODY = { ...SUBMIT, "content-type": "application/json" };
 const receiptSigner = createSigner("es256", new Uint8Array(32).fill(91));
@@ -305,6 +313,38 @@ describe("revocations in log order", () => {
     const verdicts = indexes.map((at) => standsAgainst([statement], ids, { logId: LEDGER_ORIGIN, index: at }));
     expect(verdicts).toEqual([true, false]);
     expect((await objectOf(await ledger.get(`/revocations?from=${Number(index) + 1}`)))["revocations"]).toEqual([]);
+    await removeLedgers([ledger]);
+  });
+
+  it("come in bundles too, each statement of which a configured key signed", async () => {
+    const ledger = await start();
+    const statements = [makeRevocation({ log_id: LEDGER_ORIGIN })];
+    const bundle = makeRevocationBundle({ log_id: LEDGER_ORIGIN, statements });
+    const { index } = await objectOf(await post(ledger, "/revocations", bundle));
+    expect(await objectOf(await post(ledger, "/revocations", bundle))).toMatchObject({ index });
+    const revocation = await objectOf(await post(ledger, "/revocations", makeRevocation({ log_id: LEDGER_ORIGIN })));
+    const all = await eventually(async () => {
+      const answer = await revocationsOf(ledger);
+      return Array.isArray(answer["revocations"]) && answer["revocations"].length === 2 ? answer : undefined;
+    });
+    const [first, second] = [
+      { index, bundle },
+      { index: revocation["index"], statement: statements[0] },
+    ];
+    expect(all["revocations"]).toEqual([first, second]);
+    const refused: readonly (readonly [JsonObject, string])[] = [
+      [makeRevocationBundle({ statements: [] }), "ERR_ADMISSION"],
+      [makeRevocationBundle({ log_id: LEDGER_ORIGIN, statements: [makeRevocation({})] }), "ERR_TRACE_DOCUMENT"],
+      [makeRevocationBundle({ log_id: LEDGER_ORIGIN }, stranger), "ERR_REVOCATION_KEY"],
+      [{ ...bundle, issued_at: 1 }, "ERR_SIGNATURE_INVALID"],
+      [makeRevocationBundle({ log_id: LEDGER_ORIGIN, more: 1 }), "ERR_SHAPE"],
+    ];
+    for (const [body, code] of refused) {
+      expect([code, await errorCode(await post(ledger, "/revocations", body))]).toEqual([code, code]);
+    }
+    await ledger.close();
+    const { findings } = await checkDataFolder({ dataDir: ledger.dataDir, workers: 0 });
+    expect(findings.faults).toEqual([]);
     await removeLedgers([ledger]);
   });
 

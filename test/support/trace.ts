@@ -45,3 +45,17 @@ export function makeRevocation(members: JsonObject, signer: EnvelopeSigner = rev
   };
   return { ...statement, sig: { alg: "ed25519", value: formatBase64url(signer.sign(canonicalBytes(statement))) } };
 }
+
+/** A bundle of revocations by the key above. */
+export function makeRevocationBundle(members: JsonObject, signer: EnvelopeSigner = revocationSigner): JsonObject {
+  const bundle: JsonObject = {
+    type: "TraceRevocationBundle/1.0",
+    log_id: "log.example/a",
+    issued_at: 1_785_000_000,
+    valid_until: 1_785_086_400,
+    statements: [],
+    bundle_key_id: jwkThumbprint(signer.publicKey),
+    ...members,
+  };
+  return { ...bundle, sig: { alg: "ed25519", value: formatBase64url(signer.sign(canonicalBytes(bundle))) } };
+}

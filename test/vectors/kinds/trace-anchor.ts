@@ -1,14 +1,18 @@
-/** trace/anchor-inclusion, and what of trace/registry is about anchors and COSE receipts. */
+/** trace/anchor-inclusion, trace/revocation-bundle, and what of trace/registry is about anchors and COSE receipts. */
 
 import { parseBase64 } from "../../../kernel/base64.ts";
 import { parseInclusionReceipt } from "../../../kernel/cose/inclusion-receipt.ts";
 import { isCodedError } from "../../../kernel/errors.ts";
+import type { JsonObject } from "../../../kernel/json/value.ts";
 import { CompactRange } from "../../../kernel/merkle/compact-range.ts";
 import { parseLeafHash } from "../../../kernel/merkle/hash.ts";
 import { anchorLeaf, anchorStatus, formatTraceHash, replayAnchor } from "../../../kernel/trace/anchor.ts";
 import { formatAnchorForm, parseTraceDocument } from "../../../kernel/trace/anchor-form.ts";
 import { isTransparencyUri } from "../../../kernel/trace/entry-name.ts";
+import { jwkThumbprint, readJwk } from "../../../kernel/trace/record-key.ts";
 import { readRegistryEntry } from "../../../kernel/trace/registry-entry.ts";
+import { standsAgainst } from "../../../kernel/trace/revocation.ts";
+import { judgeRevocationBundle } from "../../../kernel/trace/revocation-bundle.ts";
 import {
   type CaseFile,
   type CaseResult,
@@ -45,6 +49,7 @@ const CHECKS: Readonly<Record<string, VerdictCheck>> = {
     const { size, index } = parseInclusionReceipt(parseBase64(textOf(inputs, "receipt_base64")));
     return { result: "pass", parsed: { tree_size: Number(size), leaf_index: Number(index) } };
   },
+  revocation: checkRevocationCase,
   "cose-signature": (inputs) => {
     parseInclusionReceipt(parseBase64(textOf(inputs, "receipt_base64")));
     if (inputs["key"] === null) return { result: "not_established", fails: ["key"] };
@@ -56,6 +61,7 @@ const CHECKS: Readonly<Record<string, VerdictCheck>> = {
 export const traceAnchorKinds: Readonly<Record<string, KindHandler>> = {
   "trace/anchor-inclusion": runAnchorCases,
   "trace/registry": runAnchorCases,
+  "trace/revocation-bundle": runAnchorCases,
 };
 
 async function* runAnchorCases(file: CaseFile): AsyncGenerator<CaseResult> {
@@ -67,9 +73,14 @@ async function* runAnchorCases(file: CaseFile): AsyncGenerator<CaseResult> {
       const [id, name] = [`${caseId(file, one)}/${textOf(verdict, "name")}`, textOf(verdict, "check")];
       const check = Object.hasOwn(CHECKS, name) ? CHECKS[name] : undefined;
       if (check === undefined) yield skipped(id, `check ${name} is not built yet: it needs TRACE records`);
-      else yield await runVerdict(id, { folder: file.folder, one, verdict }, refusing(check));
+      else yield await runVerdict(id, { folder: file.folder, one: withTime(one), verdict }, refusing(check));
     }
   }
+}
+
+/** The time that a check is given stands among its inputs. */
+function withTime(one: VectorObject): VectorObject {
+  return { ...one, inputs: { ...Object(one["inputs"]), verify_at: one["verify_at"] } };
 }
 
 /** Malformed input is a processing error, and none of the three verdicts. */
@@ -93,6 +104,32 @@ function checkConstruction(inputs: VectorObject): CheckFinding {
   for (const hash of leaves) range.append(parseLeafHash(Buffer.from(hash.replace(/^sha256:/u, ""), "hex")));
   const parsed = { anchor_form: formatAnchorForm(record), leaf_hash: leaf, merkle_root: formatTraceHash(range.root()) };
   return leaves.includes(leaf) ? { result: "pass", parsed } : { result: "fail", fails: ["non-reproducing"], parsed };
+}
+
+/** A record of the trusted key without a checked inclusion: any statement about the key refuses it. */
+function checkRevocationCase(inputs: VectorObject): CheckFinding {
+  const { bundle, bundle_keys: keys, trusted_key: trusted, verify_at: at } = inputs;
+  if (!Array.isArray(keys)) throw new Error("want bundle_keys");
+  const standing = judgeRevocationBundle(
+    bundle === null ? undefined : parseTraceDocument(asBytes(bundle)),
+    keys.map((key: JsonObject) => readJwk(key)),
+    {
+      nowSeconds: Date.parse(String(at)) / 1000,
+      maxAgeSeconds: Number(inputs["max_bundle_age_seconds"]),
+      maxFutureSkewSeconds: Number(inputs["max_future_skew_seconds"]),
+    },
+  );
+  if (standing.outcome === "no_check_performed") return { result: "not_established", fails: [standing.outcome] };
+  if (standing.outcome === "unverified_for_revocation") {
+    const { cause, digest, tripped } = standing;
+    const parsed = digest === undefined ? { path: "/" } : { bundle_digest: digest, bound_tripped: tripped };
+    return { result: "not_established", fails: [cause], parsed };
+  }
+  const { statements } = standing.bundle;
+  const key: JsonObject = Object(trusted);
+  const ids = [jwkThumbprint(readJwk(key)), String(key["kid"])];
+  if (!standsAgainst(statements, ids, undefined)) return { result: "fail", fails: ["key_revoked"] };
+  return { result: "pass", parsed: { bundle_digest: standing.digest, statements_count: statements.length } };
 }
 
 function receiptInput(inputs: VectorObject): Uint8Array | undefined {
