@@ -5,14 +5,16 @@
  */
 
 import { equalBytes } from "../../kernel/bytes.ts";
+import { signConsistencyReceipt } from "../../kernel/cose/consistency-receipt.ts";
 import { signInclusionReceipt } from "../../kernel/cose/inclusion-receipt.ts";
 import { issuerOfLog } from "../../kernel/cose/receipt.ts";
 import { parseStatement, type Statement, statementEntry } from "../../kernel/cose/statement.ts";
 import { classifyEntry } from "../../kernel/entry-kind.ts";
 import { CheckError, invariant } from "../../kernel/errors.ts";
+import { rootFromConsistency } from "../../kernel/merkle/consistency-proof.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import { rootFromInclusion } from "../../kernel/merkle/inclusion-proof.ts";
-import { proveInclusion } from "../../kernel/merkle/prove.ts";
+import { proveConsistency, proveInclusion, readRoot } from "../../kernel/merkle/prove.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { appendRaw } from "../admission/raw.ts";
 import type { LoggedCheckpoints } from "../checkpoint/checkpointer.ts";
@@ -88,5 +90,23 @@ export class ReceiptDesk {
     const path = { leaf, index, size, proof };
     invariant(equalBytes(rootFromInclusion(path), root), "a path to another root than the one that the log signed");
     return signInclusionReceipt({ ...path, issuer: issuerOfLog(origin), subject }, signer);
+  }
+
+  /**
+   * A receipt that the tree of `oldSize` leaves is a prefix of the newest one whose root the log has signed.
+   *
+   * @throws {CheckError} ERR_SIZE_RANGE unless 0 < old size < the newest signed size: RFC 9942 expresses nothing else
+   */
+  async makeConsistency(oldSize: bigint): Promise<Uint8Array> {
+    const { origin, tree, checkpointer, signer } = this.#parts;
+    const { size = 0n, root } = checkpointer.logged ?? {};
+    if (oldSize === 0n || oldSize >= size || root === undefined) {
+      throw new CheckError("ERR_SIZE_RANGE", `want an old size above 0 and below ${size}, the newest that was signed`);
+    }
+    const [reader, old] = [tree.reader(size), tree.reader(oldSize)];
+    const proof = await proveConsistency(oldSize, size, reader);
+    const path = { oldSize, oldRoot: await readRoot(oldSize, old), size, proof };
+    invariant(equalBytes(rootFromConsistency(path), root), "a path to another root than the one that the log signed");
+    return signConsistencyReceipt({ ...path, issuer: issuerOfLog(origin) }, signer);
   }
 }

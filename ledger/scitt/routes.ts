@@ -3,6 +3,7 @@
  *
  *     POST /entries                        201 receipt; 303 to it while it is not ready
  *     GET /entries/<leaf hash>             200 receipt; 302 to itself while it is not ready
+ *     GET /consistency/<old size>          200 receipt of consistency up to the newest signed root; not of SCRAPI
  *     GET /.well-known/scitt-keys          200 COSE_KeySet
  *     GET /.well-known/scitt-keys/<kid>    200 COSE_Key; kid is base64url without padding
  *
@@ -13,6 +14,7 @@ import type { FastifyInstance, FastifyReply } from "fastify";
 import { formatBase64url } from "../../kernel/base64url.ts";
 import { coseThumbprint, formatCoseKey, formatCoseKeySet } from "../../kernel/cose/cose-key.ts";
 import { MAX_STATEMENT_BYTES, parseStatement } from "../../kernel/cose/statement.ts";
+import { parseDecimal } from "../../kernel/decimal.ts";
 import { CheckError, FormatError, isCodedError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
 import { type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
@@ -64,7 +66,7 @@ function refuseAll(scope: FastifyInstance): void {
   });
   const never = async (): Promise<void> => undefined;
   scope.post("/entries", never);
-  for (const path of ["/entries/:id", "/.well-known/scitt-keys", "/.well-known/scitt-keys/:kid"])
+  for (const path of ["/entries/:id", "/consistency/:size", "/.well-known/scitt-keys", "/.well-known/scitt-keys/:kid"])
     scope.get(path, never);
 }
 
@@ -81,6 +83,10 @@ function entryRoutes(scope: FastifyInstance, { desk, policy, waitMs }: ScittPart
   scope.get<{ Params: { id: string } }>("/entries/:id", async (request, reply) => {
     const registered = await desk.find(parseLocator(request.params.id));
     return answer(reply, desk, registered, { ready: 200, pending: 302, location: formatHex(registered.leaf) });
+  });
+  scope.get<{ Params: { size: string } }>("/consistency/:size", async (request, reply) => {
+    const receipt = await desk.makeConsistency(parseDecimal(request.params.size));
+    return reply.header("cache-control", "no-store").type(COSE).send(receipt);
   });
 }
 

@@ -5,6 +5,7 @@ import { formatBase64url } from "../../kernel/base64url.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { parseCbor } from "../../kernel/cbor/parse.ts";
 import { isCborMap } from "../../kernel/cbor/value.ts";
+import { checkConsistencyReceipt } from "../../kernel/cose/consistency-receipt.ts";
 import { coseThumbprint, formatCoseKey, parseCoseKey, parseCoseKeySet } from "../../kernel/cose/cose-key.ts";
 import { type CheckedInclusion, checkInclusionReceipt } from "../../kernel/cose/inclusion-receipt.ts";
 import {
@@ -16,13 +17,14 @@ import {
 } from "../../kernel/cose/statement.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { checkLogProof, parseLogProof } from "../../kernel/log-proof.ts";
-import { hashLeaf } from "../../kernel/merkle/hash.ts";
+import { hashLeaf, parseRootHash } from "../../kernel/merkle/hash.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { createSigner, type EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { LedgerConfig } from "../../ledger/config.ts";
 import type { ScittConfig } from "../../ledger/scitt/config.ts";
+import { codeOf } from "../support/code-of.ts";
 import { coseSigners, makeStatement, resignSign1, rewriteSign1, statementIssuer } from "../support/cose.ts";
 import {
   eventually,
@@ -96,6 +98,34 @@ describe("SCRAPI over a log of receipts", () => {
     const again = await ledger.get(`/entries/${idOf(statement)}`);
     expect(again.status).toBe(200);
     expect((await checked(again, statement)).index).toBe(index);
+  });
+
+  it("gives receipts of consistency from any older tree to the newest signed one", async () => {
+    const first = makeStatement(40);
+    const { size: oldSize, root: oldRoot } = await checked(await ledger.post("/entries", first, COSE), first);
+    for (let i = 41; i < 46; i += 1) await ledger.post("/entries", makeStatement(i), COSE);
+    const expected = { key: receiptKey, issuer: `https://${LEDGER_ORIGIN}` };
+    const response = await eventually(async () => {
+      const answer = await ledger.get(`/consistency/${oldSize}`);
+      return answer.status === 200 ? answer : undefined;
+    });
+    expect([response.headers.get("content-type"), response.headers.get("cache-control")]).toEqual([
+      "application/cose",
+      "no-store",
+    ]);
+    const receipt = await bytesOf(response);
+    const { size, isSizeSigned } = checkConsistencyReceipt(receipt, { size: oldSize, root: oldRoot }, expected);
+    expect([size > oldSize, isSizeSigned]).toEqual([true, true]);
+    const other = { size: oldSize, root: parseRootHash(new Uint8Array(32)) };
+    expect(codeOf(() => checkConsistencyReceipt(receipt, other, expected))).toBe("ERR_OLD_ROOT_MISMATCH");
+    for (const wrong of ["0", "1000000"]) {
+      const problem = await problemOf(await ledger.get(`/consistency/${wrong}`));
+      expect([wrong, ...problem]).toEqual([wrong, 400, "Rejected", "ERR_SIZE_RANGE"]);
+    }
+    for (const wrong of ["01", "-1", "x", "1e3"]) {
+      const problem = await problemOf(await ledger.get(`/consistency/${wrong}`));
+      expect([wrong, ...problem]).toEqual([wrong, 400, "Malformed request", "ERR_DECIMAL"]);
+    }
   });
 
   it("takes the same statement once, whatever its unprotected header carries", async () => {
