@@ -66,6 +66,9 @@ export interface ParsedSegment {
   readonly receipts: readonly Uint8Array[];
 }
 
+/** The keys of a segment's stream: the id of the one that names it, and the one that signs. */
+export type SegmentKeys = Pick<StreamKeys, "receipt"> & { readonly instance: Pick<StreamKeys["instance"], "kid"> };
+
 /** What a segment is made of: consecutive receipts of one stream, already signed. */
 export interface SegmentParts {
   readonly origin: string;
@@ -137,7 +140,7 @@ export function parseSegment(bytes: Uint8Array): ParsedSegment {
  */
 export function checkSegment(
   { segment, receipts }: ParsedSegment,
-  keys: StreamKeys,
+  keys: SegmentKeys,
   origin: string,
 ): readonly LeafHash[] {
   if (segment.origin !== origin) throw new CheckError("ERR_SEGMENT_ORIGIN", "the segment is for another log");

@@ -18,6 +18,7 @@ import { addRoutes } from "./http/submit-routes.ts";
 import type { Ledger } from "./ledger.ts";
 import { managementRoutes } from "./lifecycle/management.ts";
 import type { LedgerOptions } from "./options.ts";
+import type { SubmissionReader } from "./reading/reader.ts";
 import { scittRoutes } from "./scitt/routes.ts";
 import { makeScitt } from "./scitt/start.ts";
 import { traceRoutes } from "./trace/routes.ts";
@@ -30,16 +31,14 @@ type OnFault = (error: unknown) => void;
 export interface ServerParts {
   /** Aborted when the service stops. */
   readonly stopping: AbortSignal;
+  readonly reader: SubmissionReader;
   readonly onFault: OnFault;
 }
 
 /** The requests of one log. */
-export function logRoutes(
-  options: LedgerOptions,
-  ledger: Ledger,
-  { stopping, onFault }: ServerParts,
-): readonly Routes[] {
+export function logRoutes(options: LedgerOptions, ledger: Ledger, server: ServerParts): readonly Routes[] {
   const { config } = options;
+  const { onFault } = server;
   const {
     log,
     checkpointer,
@@ -88,8 +87,7 @@ export function logRoutes(
       promises,
       ...(ledger.knowStreams === undefined ? {} : { knowStreams: ledger.knowStreams }),
       quota: new Quota(config.quota ?? {}, () => clock.nowMs()),
-      stopping,
-      onFault,
+      ...server,
       checkSubmit,
       checkEither,
     }),

@@ -1,5 +1,6 @@
 /** Starts ledgers and their HTTP server: one log at the root of its paths, or many logs, each under its name. */
 
+import { availableParallelism } from "node:os";
 import type { FastifyInstance } from "fastify";
 import { StoreError } from "../kernel/errors.ts";
 import type { Listen } from "../kernel/service/listen.ts";
@@ -9,14 +10,18 @@ import { manyLogsRoutes } from "./http/many-logs-routes.ts";
 import { type Front, makeServer, type Routes, withPrefix } from "./http/server.ts";
 import { watchSilent } from "./http/silent-connections.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
-import { logFront, logRoutes } from "./log-routes.ts";
+import { logFront, logRoutes, type ServerParts } from "./log-routes.ts";
 import type { LedgerOptions, LedgersOptions } from "./options.ts";
 import { openNode } from "./postgres-s3/node.ts";
 import { checkStorageOptions } from "./postgres-s3/options.ts";
+import { makeInlineReader, type SubmissionReader } from "./reading/reader.ts";
+import { makeWorkerReader } from "./reading/worker-reader.ts";
 import { checkScittOptions } from "./scitt/start.ts";
 import { checkTraceOptions } from "./trace/start.ts";
 
 const CLOSE_GRACE_MS = 3000;
+/** Threads that read submissions. */
+const MAX_READERS = 8;
 
 /** A log that is open, and where its paths are. */
 interface OpenLog {
@@ -24,6 +29,13 @@ interface OpenLog {
   readonly prefix: string;
   readonly options: LedgerOptions;
   readonly ledger: Ledger;
+}
+
+/** What a stop closes. */
+interface Served {
+  readonly server: FastifyInstance;
+  readonly reader: SubmissionReader;
+  readonly ledgers: readonly Ledger[];
 }
 
 /** What both kinds of ledger are served with. */
@@ -84,12 +96,13 @@ function openWithDriver(options: LedgerOptions): Promise<Ledger> {
 async function serve(serving: Serving, logs: readonly OpenLog[], shared: readonly Routes[]): Promise<RunningService> {
   const ledgers = logs.map(({ ledger }) => ledger);
   const stopping = new AbortController();
-  const server = buildServer(serving.logger, logs, shared, stopping.signal);
+  const reader = makeReader(serving.logger, logs);
+  const server = buildServer(serving.logger, logs, shared, { reader, stopping: stopping.signal });
   const closeSilent = watchSilent(server.server);
   const close = (): Promise<void> => {
     stopping.abort();
     closeSilent();
-    return closeAll(server, ledgers, serving.closeGraceMs);
+    return closeAll({ server, reader, ledgers }, serving.closeGraceMs);
   };
   try {
     const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = serving.listen;
@@ -105,6 +118,13 @@ async function serve(serving: Serving, logs: readonly OpenLog[], shared: readonl
   }
 }
 
+/** One reader for all logs: they share the processors. */
+function makeReader(logger: Logger, logs: readonly OpenLog[]): SubmissionReader {
+  if (logs.some(({ options }) => options.signing === "inline")) return makeInlineReader();
+  const onFailure = (cause: unknown): void => logger.error({ err: cause }, "a thread that reads submissions ended");
+  return makeWorkerReader({ count: Math.min(MAX_READERS, availableParallelism()), onFailure });
+}
+
 async function listenOn(server: FastifyInstance, host: string, port: number): Promise<string> {
   try {
     return await server.listen({ host, port });
@@ -115,11 +135,10 @@ async function listenOn(server: FastifyInstance, host: string, port: number): Pr
 
 /**
  * The order matters: submission streams were told to end; requests in flight are answered before the logs close, and
- * proofs that wait are let go. A body that
- * is still not there after the grace time is cut off: nothing of it was acknowledged. A log that cannot close keeps none of
- * the others open.
+ * proofs that wait are let go. A body that is still not there after the grace time is cut off: nothing of it was
+ * acknowledged. A log that cannot close keeps none of the others open.
  */
-async function closeAll(server: FastifyInstance, ledgers: readonly Ledger[], graceMs: number): Promise<void> {
+async function closeAll({ server, reader, ledgers }: Served, graceMs: number): Promise<void> {
   const closed = server.close();
   for (const { publisher, checkpointer } of ledgers) {
     publisher.release();
@@ -128,6 +147,7 @@ async function closeAll(server: FastifyInstance, ledgers: readonly Ledger[], gra
   const cut = setTimeout(() => server.server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(cut);
+  await reader.close();
   const ends = await Promise.allSettled(ledgers.map((ledger) => ledger.close()));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
@@ -136,13 +156,13 @@ function buildServer(
   logger: Logger,
   logs: readonly OpenLog[],
   shared: readonly Routes[],
-  stopping: AbortSignal,
+  parts: Omit<ServerParts, "onFault">,
 ): FastifyInstance {
   const fronts: Front[] = [];
   const groups: Routes[] = [...shared];
   for (const { prefix, options, ledger } of logs) {
     const onFault = (error: unknown): void => options.logger.error({ err: error }, "a request failed");
-    groups.push(withPrefix(prefix, logRoutes(options, ledger, { stopping, onFault })));
+    groups.push(withPrefix(prefix, logRoutes(options, ledger, { ...parts, onFault })));
     fronts.push(logFront(prefix, options, ledger, onFault));
   }
   const front: Front = (ordinary) => fronts.reduce((inner, each) => each(inner), ordinary);

@@ -33,6 +33,6 @@ export function verifierOfCheckedKey(publicKey: Uint8Array): Verifier {
 }
 
 /** True for a signature whose R is the neutral point: it is refused whatever a primitive says. */
-export function hasIdentityR(signature: Uint8Array): boolean {
+function hasIdentityR(signature: Uint8Array): boolean {
   return signature[0] === 1 && equalBytes(signature.subarray(0, 32), IDENTITY);
 }

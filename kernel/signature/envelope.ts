@@ -75,7 +75,7 @@ export function signingInput(kind: string, alg: Alg, body: JsonObject): Uint8Arr
 }
 
 /** As `signingInput`, with SHA-256(JCS(body)) at hand. */
-export function signedInput(kind: string, alg: Alg, bodyHash: Uint8Array): Uint8Array {
+function signedInput(kind: string, alg: Alg, bodyHash: Uint8Array): Uint8Array {
   invariant(isKind(kind), "signingInput: kind");
   return concat(formatUtf8(`countersign/${kind}/v1\n${alg}\n`), bodyHash);
 }

@@ -54,10 +54,24 @@ export function nextStreamState(
   bytes: Uint8Array,
 ): StreamState {
   if (state === undefined) return openStream(receipt, bytes);
-  if (receipt.stream !== state.stream) throw new CheckError("ERR_STREAM_KEY", "the receipt is of another stream");
-  checkPlace(state, receipt);
+  const next = followStream(state, receipt, receiptHash(bytes));
   checkSigners(receipt.signatures, [state.keys.receipt]);
-  return { ...state, nextSeq: state.nextSeq + 1, last: receiptHash(bytes), closed: receipt.kind === "stream-close" };
+  return next;
+}
+
+/** Where a receipt says it stands. */
+export type StreamLink = Pick<StreamReceipt, "kind" | "stream" | "seq"> & { readonly prev?: string | undefined };
+
+/**
+ * The state after one more receipt whose signatures were checked, by its place alone.
+ *
+ * @param hash  the receipt's hash
+ * @throws {CheckError} as `nextStreamState` for a receipt after the first, signatures apart
+ */
+export function followStream(state: StreamState, link: StreamLink, hash: Uint8Array): StreamState {
+  if (link.stream !== state.stream) throw new CheckError("ERR_STREAM_KEY", "the receipt is of another stream");
+  checkPlace(state, link);
+  return { ...state, nextSeq: state.nextSeq + 1, last: hash, closed: link.kind === "stream-close" };
 }
 
 /**
@@ -113,7 +127,7 @@ function openStream(receipt: StreamReceipt, bytes: Uint8Array): StreamState {
   return openedStream(receipt, checkStreamOpen(receipt), bytes);
 }
 
-function checkPlace(state: StreamState, { seq, prev }: StreamReceipt): void {
+function checkPlace(state: StreamState, { seq, prev }: StreamLink): void {
   if (seq < state.nextSeq) throw new CheckError("ERR_STREAM_FORK", `want seq ${state.nextSeq}, got ${seq} again`);
   if (state.closed) throw new CheckError("ERR_STREAM_CLOSED", "the stream is closed");
   if (seq > state.nextSeq) throw new CheckError("ERR_STREAM_GAP", `want seq ${state.nextSeq}, got ${seq}`);

@@ -16,14 +16,14 @@ import { equalBytes } from "../../kernel/bytes.ts";
 import { CheckError, invariant, isCodedError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
-import { parseReceipt, receiptBodyHash, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
-import { nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
+import { readSignedReceipt } from "../../kernel/receipt/signed-form.ts";
+import { followStream, type StreamState } from "../../kernel/stream/stream-state.ts";
 import { segmentRow } from "../checks/check-rows.ts";
 import type { LeafRun } from "../promise/promise-desk.ts";
 import type { Known, LeafIndex } from "../sequence/entry-index.ts";
 import type { Decision, Flush, Sequencer } from "../sequence/sequencer.ts";
 import type { Tree } from "../tree/tree.ts";
-import { type Candidate, type ClaimedSegment, readMembers, type Submission } from "./candidates.ts";
+import { type Candidate, type ClaimedSegment, type ReadingDesk, readMembers, type Submission } from "./candidates.ts";
 import { Refusal } from "./refusal.ts";
 import { scanEntry } from "./scan-entry.ts";
 import type { ShownTip, StreamAccount } from "./stream-account.ts";
@@ -107,22 +107,21 @@ export type Continued = { readonly kind: "admitted"; readonly admitted: Admitted
 /**
  * Admits a segment; resolves once it is durable.
  *
- * @param origin  of the log
  * @throws as `continueStream`; if it does not continue its stream, as `readMembers` and `admit`
  */
-export async function admitSegment(parts: AdmitParts, claimed: ClaimedSegment, origin: string): Promise<Admitted> {
-  return finishSegment(parts, claimed, origin, await continueStream(parts, claimed));
+export async function admitSegment(parts: AdmitParts, desk: ReadingDesk, claimed: ClaimedSegment): Promise<Admitted> {
+  return finishSegment(parts, desk, claimed, await continueStream(parts, claimed));
 }
 
 /** The second half of `admitSegment`: reads a segment that stands apart, and admits it as far as it is new. */
 export async function finishSegment(
   parts: AdmitParts,
+  desk: ReadingDesk,
   claimed: ClaimedSegment,
-  origin: string,
   outcome: Continued,
 ): Promise<Admitted> {
   if (outcome.kind === "admitted") return outcome.admitted;
-  return admit(parts, await readMembers(claimed, origin));
+  return admit(parts, await readMembers(desk, claimed));
 }
 
 /**
@@ -232,7 +231,7 @@ function planSteps({ account, candidates, hasEnded }: JudgedSubmission, places: 
   const fresh: Candidate[] = [];
   for (const candidate of candidates) {
     if (placeOf(places, candidate) !== undefined) continue;
-    if (state !== undefined && candidate.receipt.seq < state.nextSeq) return { kind: "taken", by: candidate };
+    if (state !== undefined && candidate.link.seq < state.nextSeq) return { kind: "taken", by: candidate };
     if (hasEnded) return { kind: "refused", error: ENDED };
     const step = tryStep(state, candidate);
     if (step instanceof CheckError) return { kind: "refused", error: step };
@@ -263,7 +262,7 @@ function decideAppend(
   return {
     entries: fresh,
     beside: segment === undefined ? [] : [{ kind: "segment", bytes: segment }],
-    rows: receiptRows(state, firstFresh.receipt.seq, next),
+    rows: receiptRows(state, firstFresh.link.seq, next),
     settle: (flush) => {
       account.show(state);
       return answer(flush);
@@ -291,9 +290,11 @@ function runsOf(
   return runs;
 }
 
-function tryStep(state: StreamState | undefined, { receipt, bytes }: Candidate): StreamState | CheckError {
+function tryStep(state: StreamState | undefined, { link, hash, opens }: Candidate): StreamState | CheckError {
   try {
-    return nextStreamState(state, receipt, bytes);
+    if (state !== undefined) return followStream(state, link, hash);
+    if (opens !== undefined) return opens;
+    return new CheckError("ERR_STREAM_GAP", `the stream starts at seq 0, got ${link.seq}`);
   } catch (error) {
     if (error instanceof CheckError) return error;
     throw error;
@@ -311,21 +312,20 @@ async function findSame(
   candidate: Candidate,
 ): Promise<LoggedLeaf | undefined> {
   await index.flush();
-  const place = await streams.indexOf(account.stream, candidate.receipt.seq);
+  const place = await streams.indexOf(account.stream, candidate.link.seq);
   const entry = await tree.readEntry(place);
   const claim = scanEntry(entry);
-  const isThere = claim?.stream === account.stream && claim.seq === candidate.receipt.seq;
+  const isThere = claim?.stream === account.stream && claim.seq === candidate.link.seq;
   invariant(isThere, `entry ${place} is not the receipt that the index names`);
-  const logged = tryParse(entry);
+  const logged = bodyHashOf(entry);
   // What a segment brought in and is no receipt says something else than any receipt.
-  if (logged === undefined || !equalBytes(receiptBodyHash(logged), receiptBodyHash(candidate.receipt)))
-    return undefined;
+  if (logged === undefined || !equalBytes(logged, candidate.bodyHash)) return undefined;
   return { index: place, leaf: hashLeaf(entry) };
 }
 
-function tryParse(entry: Uint8Array): StreamReceipt | undefined {
+function bodyHashOf(entry: Uint8Array): Uint8Array | undefined {
   try {
-    return parseReceipt(entry);
+    return readSignedReceipt(entry).bodyHash;
   } catch (error) {
     if (isCodedError(error)) return undefined;
     throw error;
@@ -339,7 +339,7 @@ function refuseFork(
   by: Candidate,
 ): Promise<never> {
   onConflict();
-  const error = new CheckError("ERR_STREAM_FORK", `seq ${by.receipt.seq} of the stream is another receipt`);
+  const error = new CheckError("ERR_STREAM_FORK", `seq ${by.link.seq} of the stream is another receipt`);
   return sequencer.submit<never>({
     entries: [],
     decide: () => {

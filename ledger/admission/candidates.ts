@@ -1,30 +1,37 @@
 /**
- * Receipts on their way in, before the sequencer's turn: single ones parsed and their signatures checked; segments as a
+ * Receipts on their way in, before the sequencer's turn: single ones with their form and signatures checked; segments as a
  * whole, by their own signature and by the places that their receipts claim. What the receipts of a segment say besides is
  * read in the background (ledger/checks/), or at once where the segment does not simply continue its stream.
  */
 
-import { setImmediate } from "node:timers/promises";
 import { CheckError, FormatError } from "../../kernel/errors.ts";
-import { hashLeaf } from "../../kernel/merkle/hash.ts";
-import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
-import { scanReceipt } from "../../kernel/receipt/scan.ts";
-import { readSignedReceipt, type SignedForm } from "../../kernel/receipt/signed-form.ts";
-import { checkSegment, type ParsedSegment, parseSegment, type Segment } from "../../kernel/segment.ts";
-import { checkSigners } from "../../kernel/stream/stream-keys.ts";
-import { checkReceiptSignature, checkStreamOpen } from "../../kernel/stream/stream-state.ts";
+import { parseReceipt } from "../../kernel/receipt/receipt.ts";
+import { readSignedReceipt } from "../../kernel/receipt/signed-form.ts";
+import { parseSegment, type Segment } from "../../kernel/segment.ts";
+import { checkStreamOpen, openedStream, type StreamLink, type StreamState } from "../../kernel/stream/stream-state.ts";
+import { hashesOf, type ReadReceipt } from "../reading/read.ts";
+import type { SubmissionReader } from "../reading/reader.ts";
 import type { PendingEntry } from "../sequence/sequencer.ts";
-import { checkSignatureInPool } from "./pooled-signature.ts";
-import { byteText } from "./scan-entry.ts";
+import { scanEntry } from "./scan-entry.ts";
 import type { StreamAccount } from "./stream-account.ts";
 import type { StreamBook } from "./stream-book.ts";
 
-/** Receipts that are read before other work gets the thread: about two milliseconds. */
-const CHECKS_A_SLICE = 16;
+/** Whose submissions are read, and by whom. */
+export interface ReadingDesk {
+  readonly streams: StreamBook;
+  /** Of the log. */
+  readonly origin: string;
+  readonly reader: SubmissionReader;
+}
 
-/** A receipt whose signature holds. */
+/** A receipt whose signatures hold. */
 export interface Candidate extends PendingEntry {
-  readonly receipt: StreamReceipt;
+  readonly link: StreamLink;
+  /** Its receipt hash. */
+  readonly hash: Uint8Array;
+  readonly bodyHash: Uint8Array;
+  /** The state that the first receipt of a stream opens. */
+  readonly opens?: StreamState;
 }
 
 /** Receipts of one stream that are admitted together, or not at all. */
@@ -47,74 +54,58 @@ export interface ClaimedSegment {
 }
 
 /**
- * Reads a single receipt; its signature is checked on the thread pool.
+ * Reads a single receipt and checks its signatures.
  *
  * @throws {FormatError | CheckError} as `parseReceipt` and `checkReceiptSignature`; ERR_STREAM_UNKNOWN, ERR_STREAM_KEY
+ * @throws {StoreError} ERR_QUEUE_FULL
  */
-export async function readSingle(streams: StreamBook, origin: string, bytes: Uint8Array): Promise<Submission> {
-  const form = readSignedReceipt(bytes);
-  const account = findAccount(streams, form.receipt.stream);
-  await checkSigned(account, form, origin);
-  return { account, candidates: [{ bytes, leaf: hashLeaf(bytes), receipt: form.receipt }] };
+export async function readSingle(desk: ReadingDesk, bytes: Uint8Array): Promise<Submission> {
+  const link = linkOf(bytes);
+  const account = findAccount(desk.streams, link.stream);
+  return { account, candidates: [await readCandidate(desk, account, link, bytes)] };
 }
 
 /**
  * Reads a segment: its signature and root, and where its receipts say they stand.
  *
- * @throws {FormatError | CheckError} as `parseSegment` and `checkSegment`; ERR_STREAM_UNKNOWN; ERR_SEGMENT if a receipt is
- *   not the one that its place in the segment demands; as `parseReceipt` for one that does not even name a place;
- *   ERR_STREAM_CLOSED for one behind a close
+ * @throws {FormatError | CheckError} as `readSegmentBytes`; ERR_STREAM_UNKNOWN
+ * @throws {StoreError} ERR_QUEUE_FULL
  */
-export function readSegment(streams: StreamBook, origin: string, bytes: Uint8Array): ClaimedSegment {
-  const parsed = parseSegment(bytes);
-  const account = findAccount(streams, parsed.segment.stream);
-  const leaves = checkSegment(parsed, account.keys, origin);
-  const closes = checkPlaces(parsed, bytes);
-  const entries = leaves.map((leaf, i) => ({ leaf, bytes: parsed.receipts[i] ?? new Uint8Array(0) }));
-  return { account, segment: parsed.segment, entries, envelope: bytes.subarray(0, bytes.indexOf(0x0a)), closes };
+export async function readSegment(desk: ReadingDesk, bytes: Uint8Array): Promise<ClaimedSegment> {
+  const { segment, receipts } = parseSegment(bytes);
+  const account = findAccount(desk.streams, segment.stream);
+  const { origin, reader } = desk;
+  const source = { stream: account.stream, key: account.keys.receipt, origin };
+  const { leaves, closes } = await reader.segment(bytes, source);
+  const entries = leaves.map((leaf, i) => ({ leaf, bytes: receipts[i] ?? new Uint8Array(0) }));
+  return { account, segment, entries, envelope: bytes.subarray(0, bytes.indexOf(0x0a)), closes };
 }
 
 /**
  * Reads every receipt of a segment, as if each had come alone.
  *
- * @throws {FormatError | CheckError} as `readSingle`
+ * @throws {FormatError | CheckError | StoreError} as `readSingle`
  */
-export async function readMembers(claimed: ClaimedSegment, origin: string): Promise<Submission> {
+export async function readMembers(desk: ReadingDesk, claimed: ClaimedSegment): Promise<Submission> {
   const { account, entries, envelope } = claimed;
-  const forms: SignedForm[] = [];
-  for (const [i, { bytes }] of entries.entries()) {
-    if (i % CHECKS_A_SLICE === CHECKS_A_SLICE - 1) await setImmediate();
-    forms.push(readSignedReceipt(bytes));
+  const read = await Promise.allSettled(
+    entries.map(async ({ bytes }) => readCandidate(desk, account, linkOf(bytes), bytes)),
+  );
+  const candidates: Candidate[] = [];
+  for (const one of read) {
+    // The first false one in the order of the segment is told, whichever thread was done first.
+    if (one.status === "rejected") throw one.reason;
+    candidates.push(one.value);
   }
-  await Promise.all(forms.map((form) => checkSigned(account, form, origin)));
-  const candidates = entries.flatMap((entry, i) => {
-    const form = forms[i];
-    return form === undefined ? [] : [{ ...entry, receipt: form.receipt }];
-  });
   return { account, candidates, segment: envelope };
 }
 
-/** @returns true if the last receipt closes the stream */
-function checkPlaces({ segment, receipts }: ParsedSegment, bytes: Uint8Array): boolean {
-  const text = byteText(bytes);
-  let at = bytes.indexOf(0x0a) + 1;
-  let isClosed = false;
-  for (const [i, receipt] of receipts.entries()) {
-    const place = scanReceipt(text, at, at + receipt.length);
-    at += receipt.length + 1;
-    // One that claims no place is no receipt; its parser says why.
-    if (place === undefined) parseReceipt(receipt);
-    const isInPlace = place?.stream === segment.stream && place.seq === segment.first_seq + i;
-    if (!isInPlace || (i === 0 && place.prev !== segment.prev)) {
-      throw new FormatError(
-        "ERR_SEGMENT",
-        `receipt ${i} of the segment: want seq ${segment.first_seq + i} of its stream`,
-      );
-    }
-    if (isClosed) throw new CheckError("ERR_STREAM_CLOSED", "the segment has receipts behind a close");
-    isClosed = place.kind === "stream-close";
-  }
-  return isClosed;
+/** What a receipt claims to be. @throws {FormatError | CheckError} as `parseReceipt`, if it claims nothing */
+function linkOf(bytes: Uint8Array): StreamLink {
+  const place = scanEntry(bytes);
+  if (place !== undefined) return place;
+  parseReceipt(bytes);
+  throw new FormatError("ERR_SHAPE", "receipt: want the members of a receipt at its top level");
 }
 
 function findAccount(streams: StreamBook, stream: string): StreamAccount {
@@ -123,18 +114,26 @@ function findAccount(streams: StreamBook, stream: string): StreamAccount {
   throw new CheckError("ERR_STREAM_UNKNOWN", "the stream is not registered with this log");
 }
 
-/** The first receipt is signed by both keys and opens the stream for this log; all others by the receipt key. */
-async function checkSigned(account: StreamAccount, form: SignedForm, origin: string): Promise<void> {
+async function readCandidate(
+  { origin, reader }: ReadingDesk,
+  account: StreamAccount,
+  link: StreamLink,
+  bytes: Uint8Array,
+): Promise<Candidate> {
+  if (link.kind === "stream-open") return readOpen(account, bytes, origin);
+  return { bytes, link, ...(await reader.receipt(bytes, account.keys.receipt)) };
+}
+
+/** The first receipt is signed by both keys and opens the stream for this log; there is one of them, so it is read here. */
+function readOpen(account: StreamAccount, bytes: Uint8Array, origin: string): Candidate {
+  const form = readSignedReceipt(bytes);
   const { receipt } = form;
-  if (receipt.kind !== "stream-open") {
-    checkSigners(receipt.signatures, [account.keys.receipt]);
-    if (account.keys.receipt.alg !== "ed25519") checkReceiptSignature(account.keys, receipt, form.bodyHash);
-    else await checkSignatureInPool(account.keys.receipt, receipt, form.bodyHash);
-    return;
-  }
+  if (receipt.kind !== "stream-open") throw new FormatError("ERR_SHAPE", "receipt: want one kind");
   const keys = checkStreamOpen(receipt);
   if (keys.receipt.kid !== account.keys.receipt.kid || keys.instance.kid !== account.keys.instance.kid) {
     throw new CheckError("ERR_STREAM_KEY", "the stream opens with other keys than it was registered with");
   }
   if (receipt.log !== origin) throw new CheckError("ERR_ADMISSION", `log: want a stream whose home log is ${origin}`);
+  const read: ReadReceipt = hashesOf(bytes, form);
+  return { bytes, link: receipt, ...read, opens: openedStream(receipt, keys, bytes) };
 }

@@ -14,6 +14,7 @@ import type { Quota } from "../admission/quota.ts";
 import { register } from "../admission/register.ts";
 import { isPromiseAsked } from "../promise/asked.ts";
 import type { PromiseDesk } from "../promise/promise-desk.ts";
+import type { SubmissionReader } from "../reading/reader.ts";
 import { leafPromise, placeAnswer, runPromises } from "./admitted-answer.ts";
 import type { TokenCheck } from "./auth.ts";
 import { type BodyBudget, limitConcurrency } from "./concurrency.ts";
@@ -30,6 +31,7 @@ export interface StreamParts {
   readonly kind: LogKind;
   readonly admission: AdmissionPolicy;
   readonly admit: AdmitParts;
+  readonly reader: SubmissionReader;
   readonly promises: PromiseDesk;
   readonly quota: Quota;
   /** Aborted when the service stops. */
@@ -60,7 +62,7 @@ export function streamRoutes(parts: StreamParts): Routes {
 }
 
 function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
-  const { origin, admission, checkSubmit, quota, promises, admit: admitParts } = parts;
+  const { origin, reader, admission, checkSubmit, quota, promises, admit: admitParts } = parts;
   const { sequencer, streams } = admitParts;
   takeBytes(scope, "application/json");
   const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkSubmit(request);
@@ -71,7 +73,7 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
   scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request): Promise<JsonObject> => {
     const isAsked = isPromiseAsked(request);
     const bytes = bodyOf(request);
-    const submission = await readSingle(streams, origin, bytes);
+    const submission = await readSingle({ reader, origin, streams }, bytes);
     quota.take(submission.account.stream, { receipts: 1, bytes: bytes.length });
     const admitted = await admit(admitParts, submission);
     const { firstIndex, leaf } = admitted;
@@ -80,7 +82,8 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
 }
 
 function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {
-  const { origin, promises, checkSubmit, quota, admit: admitParts } = parts;
+  const { origin, reader, promises, checkSubmit, quota, admit: admitParts } = parts;
+  const desk = { origin, reader, streams: admitParts.streams };
   takeBytes(scope, "application/x-ndjson");
   // In front of the bound: a stranger must not take a place.
   scope.addHook("onRequest", async (request) => checkSubmit(request));
@@ -88,9 +91,9 @@ function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {
   scope.post("/segments", { bodyLimit: MAX_SEGMENT_BYTES }, async (request): Promise<JsonObject> => {
     const isAsked = isPromiseAsked(request);
     const bytes = bodyOf(request);
-    const claimed = readSegment(admitParts.streams, origin, bytes);
+    const claimed = await readSegment(desk, bytes);
     quota.take(claimed.account.stream, { receipts: claimed.entries.length, bytes: bytes.length });
-    const admitted = await admitSegment(admitParts, claimed, origin);
+    const admitted = await admitSegment(admitParts, desk, claimed);
     return { ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) };
   });
 }

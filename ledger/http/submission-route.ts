@@ -9,6 +9,7 @@ import type { Quota } from "../admission/quota.ts";
 import { Refusal } from "../admission/refusal.ts";
 import { isPromiseAsked } from "../promise/asked.ts";
 import type { PromiseDesk } from "../promise/promise-desk.ts";
+import type { SubmissionReader } from "../reading/reader.ts";
 import { leafPromise, placeAnswer, runPromises } from "./admitted-answer.ts";
 import { limitConcurrency } from "./concurrency.ts";
 import { type FrameDesk, type FrameStep, runSubmissionStream, type StreamLimits } from "./submission-stream.ts";
@@ -24,6 +25,7 @@ const LINGER_MS = 2000;
 export interface SubmissionRouteParts {
   readonly origin: string;
   readonly admit: AdmitParts;
+  readonly reader: SubmissionReader;
   readonly promises: PromiseDesk;
   readonly quota: Quota;
   /** Aborted when the service stops. */
@@ -99,11 +101,12 @@ function makeDesk(parts: SubmissionRouteParts, isAsked: boolean): FrameDesk {
 }
 
 async function prepareSegment(
-  { admit: admission, origin, quota, promises }: SubmissionRouteParts,
+  { admit: admission, origin, reader, quota, promises }: SubmissionRouteParts,
   isAsked: boolean,
   bytes: Uint8Array,
 ): Promise<FrameStep> {
-  const claimed = readSegment(admission.streams, origin, bytes);
+  const desk = { origin, reader, streams: admission.streams };
+  const claimed = await readSegment(desk, bytes);
   const answer = (admitted: Admitted): JsonObject => {
     return { ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) };
   };
@@ -114,16 +117,16 @@ async function prepareSegment(
     // What stands in front may be what it continues.
     await before;
     const second = await continueStream(admission, claimed);
-    return answer(await finishSegment(admission, claimed, origin, second));
+    return answer(await finishSegment(admission, desk, claimed, second));
   };
 }
 
 async function prepareReceipt(
-  { admit: admission, origin, quota, promises }: SubmissionRouteParts,
+  { admit: admission, origin, reader, quota, promises }: SubmissionRouteParts,
   isAsked: boolean,
   bytes: Uint8Array,
 ): Promise<FrameStep> {
-  const submission = await readSingle(admission.streams, origin, bytes);
+  const submission = await readSingle({ origin, reader, streams: admission.streams }, bytes);
   const answer = (admitted: Admitted): JsonObject => {
     return { ...placeAnswer(admitted), ...leafPromise(promises, isAsked, admitted) };
   };

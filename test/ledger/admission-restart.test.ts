@@ -8,6 +8,7 @@ import { readSegment } from "../../ledger/admission/candidates.ts";
 import { Refusal } from "../../ledger/admission/refusal.ts";
 import { register } from "../../ledger/admission/register.ts";
 import { StreamBook } from "../../ledger/admission/stream-book.ts";
+import { makeInlineReader } from "../../ledger/reading/reader.ts";
 import { formatFrame, readFrame, type WalRecord } from "../../ledger/storage/wal-frame.ts";
 import { NO_SALT, readSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
 import { type OpenTestLog, openTestLog } from "../support/ledger-log.ts";
@@ -143,11 +144,12 @@ async function openStreamLog(disk: MemoryDisk, store = new MemoryIndex()): Promi
   const streams = new StreamBook();
   const log = await openTestLog(disk, { store, replay: streams, fileBytes: 32_768 });
   const parts = { ...log, streams, onConflict: () => undefined, checks: NO_CHECKS };
+  const desk = { streams, origin: LEDGER_ORIGIN, reader: makeInlineReader() };
   const admission = { software_evidence: "allow" } as const;
   return {
     log,
     streams,
-    submit: async (segment) => admitSegment(parts, readSegment(streams, LEDGER_ORIGIN, segment), LEDGER_ORIGIN),
+    submit: async (segment) => admitSegment(parts, desk, await readSegment(desk, segment)),
     register: ({ keys }) =>
       register({ origin: LEDGER_ORIGIN, admission, sequencer: log.sequencer, streams }, registrationOf(keys)),
   };

@@ -108,7 +108,7 @@ describe("receipts that a segment brought in unread", () => {
   it("stay in the log, and the stream goes on behind them", async () => {
     expect((await client.tip(bad.stream)).body).toMatchObject(tipOf(bad, COUNT));
     // Sent again, the segment does not continue the tip any more: now each of its receipts is read before the answer.
-    expect(await client.segment(segmentOf(bad, 10, 30))).toMatchObject(refusal(400, "ERR_SHAPE"));
+    expect(await client.segment(segmentOf(bad, 10, 30))).toMatchObject(refusal(403, "ERR_SIGNATURE_INVALID"));
     expect(await client.segment(segmentOf(bad, 13, 15))).toMatchObject({
       status: 200,
       body: { first_index: BEFORE + 13 },

@@ -4,6 +4,7 @@ import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { parseRegistration } from "../../kernel/registration.ts";
 import { readSegment } from "../../ledger/admission/candidates.ts";
 import { StreamBook } from "../../ledger/admission/stream-book.ts";
+import { makeInlineReader } from "../../ledger/reading/reader.ts";
 import { LEDGER_ORIGIN } from "../support/ledger-service.ts";
 import { registrationOf, segmentOf } from "../support/ledger-submitter.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
@@ -19,12 +20,12 @@ function bookOf(): StreamBook {
   return streams;
 }
 
-const streams = bookOf();
+const desk = { streams: bookOf(), origin: LEDGER_ORIGIN, reader: makeInlineReader() };
 
 /** Code of the refusal, or "accepted"; anything without a code is thrown on. */
 async function verdict(bytes: Uint8Array): Promise<string> {
   try {
-    readSegment(streams, LEDGER_ORIGIN, bytes);
+    await readSegment(desk, bytes);
     return "accepted";
   } catch (error) {
     if (isCodedError(error) && error.code !== "ERR_BUG") return error.code;
@@ -34,7 +35,7 @@ async function verdict(bytes: Uint8Array): Promise<string> {
 
 describe("a segment", () => {
   it("is read as it was made, with the bytes of its receipts and its envelope", async () => {
-    const { entries, envelope } = readSegment(streams, LEDGER_ORIGIN, whole);
+    const { entries, envelope } = await readSegment(desk, whole);
     expect(entries.map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(
       stream.receipts.map(({ bytes }) => Buffer.from(bytes).toString()),
     );

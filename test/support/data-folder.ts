@@ -21,6 +21,7 @@ import { makeInlineSigner } from "../../ledger/checkpoint/signing.ts";
 import { Halt } from "../../ledger/halt.ts";
 import { replayAll, StatementBook } from "../../ledger/lifecycle/statement-book.ts";
 import { type Log, openLog } from "../../ledger/log.ts";
+import { makeInlineReader } from "../../ledger/reading/reader.ts";
 import type { IndexRow } from "../../ledger/sequence/index-store.ts";
 import { openLevelIndex } from "../../ledger/sequence/level-index.ts";
 import { makeNodeDisk } from "../../ledger/storage/node-disk.ts";
@@ -85,6 +86,7 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
   });
   const publisher = new Publisher(disk, log.published);
   const parts: AdmitParts = { ...log, streams, onConflict: () => undefined, checks: NO_CHECKS };
+  const desk = { streams, origin: FOLDER_ORIGIN, reader: makeInlineReader() };
   const admission = { software_evidence: "allow" } as const;
   if (log.tree.size === 0n) {
     const created = formatTimestamp(CLOCK.nowMs());
@@ -104,9 +106,8 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
   return {
     log,
     register: async (bytes) => void (await register({ origin: FOLDER_ORIGIN, admission, ...log, streams }, bytes)),
-    addReceipt: async (bytes) => void (await admit(parts, await readSingle(streams, FOLDER_ORIGIN, bytes))),
-    addSegment: async (bytes) =>
-      void (await admitSegment(parts, readSegment(streams, FOLDER_ORIGIN, bytes), FOLDER_ORIGIN)),
+    addReceipt: async (bytes) => void (await admit(parts, await readSingle(desk, bytes))),
+    addSegment: async (bytes) => void (await admitSegment(parts, desk, await readSegment(desk, bytes))),
     addRaw: (texts) => append(log, texts.map(formatUtf8)),
     publish: async () => {
       await checkpointer.tick();

@@ -1,0 +1,284 @@
+/**
+ * Worker threads that read submissions for all logs of a process. Receipts that come while every thread is busy wait and
+ * then go together, so that the busier the ledger is, the less each hand-over costs; a lone one goes at once. Threads start
+ * with the first work they get; one that fails takes its work with it, and the next work starts another.
+ */
+
+import { Worker } from "node:worker_threads";
+import { invariant, StoreError } from "../../kernel/errors.ts";
+import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import { formatPublicKey, type PublicKey, type PublicKeyJson } from "../../kernel/signature/public-key.ts";
+import type { ReadReceipt, ReadSegment, SegmentSource } from "./read.ts";
+import type { SubmissionReader } from "./reader.ts";
+import { ANSWER_BYTES, errorOf, type ReadingAnswer, type ReadingJob } from "./reading-job.ts";
+
+/** Receipts that go to a thread at once: some milliseconds of its work. */
+const JOB_RECEIPTS = 32;
+/** Jobs in front of a thread: one that it does, one that it finds when that is done. */
+const JOBS_A_THREAD = 2;
+/** What may wait for a thread; above it is refused. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+const MAX_WAITING = 32_768;
+
+/** What this side of a worker thread uses of it. */
+export interface ReadingThread {
+  readonly on: Worker["on"];
+  readonly unref: () => void;
+  readonly postMessage: (job: ReadingJob, transfer: readonly ArrayBuffer[]) => void;
+  readonly terminate: () => Promise<unknown>;
+}
+
+/** Somebody who waits for one submission to be read. */
+interface Waiting<T> {
+  readonly bytes: Uint8Array;
+  readonly resolve: (read: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface WaitingReceipt extends Waiting<ReadReceipt> {
+  readonly key: PublicKey;
+}
+
+interface WaitingSegment extends Waiting<ReadSegment> {
+  readonly source: SegmentSource;
+}
+
+/** One job, and what takes its answer. */
+interface Work {
+  readonly take: (answer: ReadingAnswer) => void;
+  readonly fail: (error: Error) => void;
+}
+
+/** How threads are made, and who hears of one that ends by itself. */
+export interface ReadingThreads {
+  /** At least one. */
+  readonly count: number;
+  readonly onFailure: (cause: unknown) => void;
+  readonly start?: () => ReadingThread;
+}
+
+/** Makes a reader with threads; needs the compiled program. */
+export function makeWorkerReader(threads: ReadingThreads): SubmissionReader {
+  return new WorkerReader(threads);
+}
+
+function startThread(): ReadingThread {
+  return new Worker(new URL("./reading-worker.js", import.meta.url));
+}
+
+class WorkerReader implements SubmissionReader {
+  readonly #lanes: readonly Lane[];
+  #receipts: WaitingReceipt[] = [];
+  #segments: WaitingSegment[] = [];
+  #waitingBytes = 0;
+  #isScheduled = false;
+  #isSegmentsTurn = true;
+
+  constructor({ count, start = startThread, onFailure }: ReadingThreads) {
+    invariant(count > 0, "makeWorkerReader: threads");
+    this.#lanes = Array.from({ length: count }, () => new Lane(start, () => this.#dispatch(), onFailure));
+  }
+
+  receipt(bytes: Uint8Array, key: PublicKey): Promise<ReadReceipt> {
+    return new Promise((resolve, reject) => {
+      if (!this.#hasRoom(bytes, reject)) return;
+      this.#receipts.push({ bytes, key, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  segment(bytes: Uint8Array, source: SegmentSource): Promise<ReadSegment> {
+    return new Promise((resolve, reject) => {
+      if (!this.#hasRoom(bytes, reject)) return;
+      this.#segments.push({ bytes, source, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
+  }
+
+  #hasRoom(bytes: Uint8Array, reject: (error: Error) => void): boolean {
+    const count = this.#receipts.length + this.#segments.length;
+    if (count >= MAX_WAITING || this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) {
+      reject(new StoreError("ERR_QUEUE_FULL", "too many submissions wait to be read"));
+      return false;
+    }
+    this.#waitingBytes += bytes.length;
+    return true;
+  }
+
+  /** Behind whatever else this turn of the event loop brings. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    while (this.#segments.length + this.#receipts.length > 0) {
+      const lane = this.#lanes.reduce((best, each) => (each.jobs < best.jobs ? each : best));
+      if (lane.jobs >= JOBS_A_THREAD) return;
+      const segment = this.#isSegmentsTurn || this.#receipts.length === 0 ? this.#segments.shift() : undefined;
+      // In turn, so that neither waits for ever while there is much of the other.
+      this.#isSegmentsTurn = segment === undefined;
+      if (segment === undefined) this.#sendReceipts(lane);
+      else this.#sendSegment(lane, segment);
+    }
+  }
+
+  #sendReceipts(lane: Lane): void {
+    if (this.#receipts.length === 0) return;
+    const receipts = this.#receipts.slice(0, JOB_RECEIPTS);
+    this.#receipts = this.#receipts.slice(JOB_RECEIPTS);
+    const total = receipts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    this.#waitingBytes -= total;
+    const joined = new Uint8Array(total);
+    const ends = new Uint32Array(receipts.length);
+    const keys = new Uint32Array(receipts.length);
+    let end = 0;
+    for (const [i, { bytes, key }] of receipts.entries()) {
+      joined.set(bytes, end);
+      end += bytes.length;
+      ends[i] = end;
+      keys[i] = lane.numberOf(key);
+    }
+    const fail = (error: Error): void => {
+      for (const { reject } of receipts) reject(error);
+    };
+    lane.send({ kind: "receipts", newKeys: lane.takeNewKeys(), bytes: joined, ends, keys }, [joined.buffer], {
+      take: (answer) => takeReceipts(receipts, answer),
+      fail,
+    });
+  }
+
+  #sendSegment(lane: Lane, { bytes, source, resolve, reject }: WaitingSegment): void {
+    this.#waitingBytes -= bytes.length;
+    const copy = new Uint8Array(bytes);
+    const { stream, origin } = source;
+    const key = lane.numberOf(source.key);
+    lane.send({ kind: "segment", newKeys: lane.takeNewKeys(), bytes: copy, key, stream, origin }, [copy.buffer], {
+      take: (answer) => takeSegment({ resolve, reject }, answer),
+      fail: reject,
+    });
+  }
+}
+
+function takeReceipts(receipts: readonly WaitingReceipt[], answer: ReadingAnswer): void {
+  invariant(answer.kind === "receipts", "a reading thread answered receipts with something else");
+  const { hashes, faults } = answer;
+  for (const [i, { resolve, reject }] of receipts.entries()) {
+    const fault = faults.get(i);
+    if (fault === undefined) resolve(hashesAt(hashes, i * ANSWER_BYTES));
+    else reject(errorOf(fault));
+  }
+}
+
+function takeSegment({ resolve, reject }: Pick<WaitingSegment, "resolve" | "reject">, answer: ReadingAnswer): void {
+  if (answer.kind === "fault") {
+    reject(errorOf(answer.fault));
+    return;
+  }
+  invariant(answer.kind === "segment", "a reading thread answered a segment with something else");
+  const { leaves: bytes, closes } = answer;
+  const leaves: LeafHash[] = [];
+  for (let at = 0; at < bytes.length; at += HASH_BYTES) leaves.push(parseLeafHash(bytes.subarray(at, at + HASH_BYTES)));
+  resolve({ leaves, closes });
+}
+
+function hashesAt(hashes: Uint8Array, at: number): ReadReceipt {
+  return {
+    leaf: parseLeafHash(hashes.subarray(at, at + HASH_BYTES)),
+    hash: hashes.subarray(at + HASH_BYTES, at + 2 * HASH_BYTES),
+    bodyHash: hashes.subarray(at + 2 * HASH_BYTES, at + ANSWER_BYTES),
+  };
+}
+
+/** One thread, which answers in the order it was asked. */
+class Lane {
+  readonly #start: () => ReadingThread;
+  readonly #onRoom: () => void;
+  readonly #onFailure: (cause: unknown) => void;
+  #thread: ReadingThread | undefined;
+  readonly #works: Work[] = [];
+  /** Keys that the thread has, by kid, and those that go with the next job. */
+  #numbers = new Map<string, number>();
+  #newKeys: PublicKeyJson[] = [];
+  #isClosed = false;
+
+  constructor(start: () => ReadingThread, onRoom: () => void, onFailure: (cause: unknown) => void) {
+    this.#start = start;
+    this.#onRoom = onRoom;
+    this.#onFailure = onFailure;
+  }
+
+  /** Jobs under way. */
+  get jobs(): number {
+    return this.#works.length;
+  }
+
+  /** The number by which the next job names a key. */
+  numberOf(key: PublicKey): number {
+    const known = this.#numbers.get(key.kid);
+    if (known !== undefined) return known;
+    const number = this.#numbers.size;
+    this.#numbers.set(key.kid, number);
+    this.#newKeys.push(formatPublicKey(key));
+    return number;
+  }
+
+  /** Keys that the next job has to bring. */
+  takeNewKeys(): readonly PublicKeyJson[] {
+    const keys = this.#newKeys;
+    this.#newKeys = [];
+    return keys;
+  }
+
+  send(job: ReadingJob, transfer: readonly ArrayBuffer[], work: Work): void {
+    if (this.#isClosed) {
+      work.fail(failure(undefined));
+      return;
+    }
+    this.#thread ??= this.#open();
+    this.#works.push(work);
+    this.#thread.postMessage(job, transfer);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#thread?.terminate();
+  }
+
+  #open(): ReadingThread {
+    const thread = this.#start();
+    thread.unref();
+    thread.on("message", (answer: ReadingAnswer) => {
+      const work = this.#works.shift();
+      invariant(work !== undefined, "a reading thread answered a job that nobody gave it");
+      work.take(answer);
+      this.#onRoom();
+    });
+    thread.on("error", (cause) => this.#lose(thread, cause));
+    thread.on("exit", () => this.#lose(thread, undefined));
+    return thread;
+  }
+
+  /** The next job starts another thread, which knows no keys. */
+  #lose(thread: ReadingThread, cause: unknown): void {
+    if (this.#thread !== thread) return;
+    this.#thread = undefined;
+    this.#numbers = new Map();
+    this.#newKeys = [];
+    if (!this.#isClosed) this.#onFailure(cause);
+    for (const { fail } of this.#works.splice(0)) fail(failure(cause));
+    this.#onRoom();
+  }
+}
+
+function failure(cause: unknown): StoreError {
+  return new StoreError("ERR_LEDGER_STOPPED", "the thread that reads submissions is gone; try again", { cause });
+}
