@@ -3,8 +3,10 @@
 import type { BundleLog } from "../kernel/bundle.ts";
 import { type Checkpoint, parseCheckpoint } from "../kernel/checkpoint/checkpoint.ts";
 import { CheckError, isCodedError } from "../kernel/errors.ts";
+import type { LogState } from "../kernel/lifecycle/log-state.ts";
 import { hashLeaf } from "../kernel/merkle/hash.ts";
 import { parseNote } from "../kernel/note/signed-note.ts";
+import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import type { TrustPolicy } from "../kernel/trust-policy.ts";
 import {
   type Cosignature,
@@ -14,6 +16,7 @@ import {
   type WitnessPolicy,
 } from "../kernel/witness-policy.ts";
 import { makeInclusionChecker } from "./inclusion.ts";
+import { type FollowedLog, followLog } from "./log-keys.ts";
 import { entrySubject, type LogEntry } from "./read-entries.ts";
 import { doubt, type Finding, fault, faultOf, findingsOf, type Judgement, judge, resting } from "./verdict.ts";
 
@@ -27,6 +30,8 @@ export interface LogJudgement {
    * without a quorum have none.
    */
   readonly witnessedMs: ReadonlyMap<string, number>;
+  /** Per origin: what the log's statements in the bundle say, if they hold. */
+  readonly states: ReadonlyMap<string, LogState>;
 }
 
 /** Latest time that a timestamp can spell; a witness that claims a later one says nothing. */
@@ -40,6 +45,7 @@ interface OpenedLog {
   readonly signature: readonly Finding[];
   readonly quorum: readonly Finding[];
   readonly witnessedMs: number | undefined;
+  readonly state?: LogState;
 }
 
 /** Judges the checkpoints of a bundle and the proofs of its entries. Each checkpoint is opened once. */
@@ -57,6 +63,7 @@ export function judgeLogs(logs: readonly BundleLog[], entries: readonly LogEntry
     witnessedMs: new Map(
       opened.flatMap(({ log, witnessedMs }) => (witnessedMs === undefined ? [] : [[log.origin, witnessedMs]])),
     ),
+    states: new Map(opened.flatMap(({ log, state }) => (state === undefined ? [] : [[log.origin, state]]))),
   };
 }
 
@@ -68,18 +75,28 @@ function openLog(log: BundleLog, trust: TrustPolicy): OpenedLog {
   if (policy === undefined) {
     return { ...base, signature: [fault("ERR_ORIGIN", origin, "the trust policy names no log of this origin")] };
   }
-  const signature = findingsOf(origin, () => checkLogSignature(log, policy));
+  let followed: FollowedLog | undefined;
+  const signature = findingsOf(origin, () => {
+    followed = checkpoint === undefined ? undefined : followLog(log, checkpoint, policy);
+    checkLogSignature(log, followed?.keys ?? policy.logs.map(({ key }) => key));
+  });
   if (signature.length > 0) return { ...base, signature };
-  if (policy.quorum === "none") {
-    return { ...base, signature, quorum: [doubt("quorum.none", origin, "the witness policy wants no cosignature")] };
-  }
-  return { ...base, signature, ...checkWitnesses(log, policy) };
+  const known = followed === undefined ? policy : { ...policy, logs: followed.keys.map((key) => ({ key })) };
+  return judgeQuorum(log, known, { ...base, signature, ...(followed === undefined ? {} : { state: followed.state }) });
 }
 
-function checkLogSignature({ origin, checkpoint }: BundleLog, policy: WitnessPolicy): void {
+/** @param policy  with the keys that the log has */
+function judgeQuorum(log: BundleLog, policy: WitnessPolicy, base: OpenedLog): OpenedLog {
+  if (policy.quorum === "none") {
+    return { ...base, quorum: [doubt("quorum.none", log.origin, "the witness policy wants no cosignature")] };
+  }
+  return { ...base, ...checkWitnesses(log, policy) };
+}
+
+function checkLogSignature({ origin, checkpoint }: BundleLog, keys: readonly VerifierKey[]): void {
   const opened = openLogCheckpoint(
     checkpoint,
-    policy.logs.map(({ key }) => key).filter(({ name }) => name === origin),
+    keys.filter(({ name }) => name === origin),
   );
   if (opened.checkpoint.origin !== origin) {
     throw new CheckError("ERR_ORIGIN", "the checkpoint is of another log than the bundle says");

@@ -4,6 +4,7 @@ import type { BundleEntry, EvidenceBundle, StreamWindow } from "../kernel/bundle
 import { isCodedError } from "../kernel/errors.ts";
 import { canonicalBytes } from "../kernel/json/canonical.ts";
 import type { JsonObject } from "../kernel/json/value.ts";
+import { isStatementKind } from "../kernel/lifecycle/statement.ts";
 import type { Hex64 } from "../kernel/receipt/fields.ts";
 import { isReceiptKind, readReceipt, type StreamReceipt } from "../kernel/receipt/receipt.ts";
 import { doubt, type Finding, faultOf } from "./verdict.ts";
@@ -69,7 +70,8 @@ export function readEntries(bundle: EvidenceBundle): ReadEntries {
     const kind = value["kind"];
     if (kind === "registration") registrations.push({ value, at });
     else if (isReceiptKind(kind)) readInto(receipts, findings, at);
-    else
+    // What a log says of itself is judged with its checkpoint.
+    else if (!isStatementKind(kind) && !(kind === "log-genesis" && at.entry.index === 0))
       findings.push(doubt("entry.kind-unknown", entrySubject(at), "an entry that is no receipt and no registration"));
   }
   return { entries, receipts, registrations, findings };

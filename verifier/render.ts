@@ -37,10 +37,16 @@ function renderHead({ summary, at }: VerificationResult): readonly string[] {
   return [
     `Evidence bundle ${summary.digest}`,
     ...field("holds", held),
-    ...summary.logs.flatMap((log) => field("log", log)),
+    ...summary.logs.flatMap((log) => field("log", `${log}${endOf(summary, log)}`)),
     ...summary.streams.flatMap((stream) => field("stream", `${stream}${windowsOf(summary, stream)}`)),
     ...field("judged", judgedAt(at)),
   ];
+}
+
+/** How the log has ended, if the bundle holds its word for that. */
+function endOf({ ended_logs: ended = [] }: VerificationResult["summary"], log: string): string {
+  const found = ended.find(({ origin }) => origin === log);
+  return found === undefined ? "" : `, ${found.end} at size ${found.final_size}`;
 }
 
 function plural(count: number, one: string, many: string = `${one}s`): string {

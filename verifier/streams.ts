@@ -8,6 +8,7 @@ import type { Signed } from "../kernel/signature/envelope.ts";
 import { checkSigners, type StreamKeys } from "../kernel/stream/stream-keys.ts";
 import { checkReceiptSignature, checkStreamOpen } from "../kernel/stream/stream-state.ts";
 import type { TrustPolicy } from "../kernel/trust-policy.ts";
+import type { LogJudgement } from "./logs.ts";
 import {
   entrySubject,
   groupStreams,
@@ -46,7 +47,7 @@ export function judgeStreams(
   bundle: EvidenceBundle,
   read: ReadEntries,
   trust: TrustPolicy,
-  inclusion: Judgement,
+  { inclusion, states }: Pick<LogJudgement, "inclusion" | "states">,
 ): StreamJudgement {
   const { valid, findings } = readRegistrations(read.registrations);
   const registered = valid.map(({ keys }) => keys.instance.kid);
@@ -58,7 +59,11 @@ export function judgeStreams(
     `${read.receipts.length} receipts`,
   );
   const issuer = judge(
-    [...none, ...findings, ...streams.flatMap((stream) => checkIssuer(stream, trust))],
+    [
+      ...none,
+      ...findings,
+      ...streams.flatMap((stream) => [...checkIssuer(stream, trust), ...checkEnd(stream, states)]),
+    ],
     streams.map(({ stream }) => labelOf(stream, trust)).join(", "),
   );
   return { streams, signature, issuer: resting(issuer, "entry.unproven", inclusion) };
@@ -133,6 +138,18 @@ function checkIssuer(stream: Stream, trust: TrustPolicy): readonly Finding[] {
     .filter((origin) => !registered.has(origin))
     .map((origin) => doubt("registration.absent", id, `its registration with ${origin} is not in the bundle`));
   return [...missing, ...registrations.flatMap((registration) => checkRegistration(registration, keys, receipts))];
+}
+
+/** Behind the end of its registration a stream's key speaks for nobody; what stands in front of it is as good as before. */
+function checkEnd({ stream, receipts }: Stream, states: LogJudgement["states"]): readonly Finding[] {
+  const late = receipts.find(({ at }) => {
+    const endedAt = states.get(at.origin)?.endedStreams.get(stream);
+    return endedAt !== undefined && at.entry.index > endedAt;
+  });
+  if (late === undefined) return [];
+  return [
+    fault("ERR_STREAM_ENDED", receiptSubject(late.receipt), "logged behind the end of its stream's registration"),
+  ];
 }
 
 /** A registration counts in the log that it names, in front of the receipts, and for the key that signs them. */

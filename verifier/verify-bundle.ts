@@ -4,6 +4,7 @@
  */
 
 import { type EvidenceBundle, parseBundle, type StreamWindow } from "../kernel/bundle.ts";
+import type { LogEnd } from "../kernel/lifecycle/statement.ts";
 import { OBLIGATION_IDS, type ObligationId } from "../kernel/obligation.ts";
 import { type Timestamp, timestampMs } from "../kernel/time.ts";
 import type { TrustPolicy } from "../kernel/trust-policy.ts";
@@ -50,6 +51,17 @@ export type BundleSummary = {
   readonly sealed_sessions: number;
   /** How the gateways declare their keys to be protected. */
   readonly key_protections: readonly string[];
+  /** Logs that have ended, by their statements in the bundle; absent if it holds no such statement. */
+  readonly ended_logs?: readonly EndedLog[];
+};
+
+/** A log that takes no entries any more. */
+export type EndedLog = {
+  readonly origin: string;
+  readonly end: LogEnd;
+  readonly final_size: number;
+  /** Origin of the log that goes on, if one is named. */
+  readonly successor?: string;
 };
 
 /** What would be different if the bundle were judged at another time. It changes no verdict and no exit code. */
@@ -125,7 +137,7 @@ interface Parts {
 function readParts(bundle: EvidenceBundle, trust: TrustPolicy): Parts {
   const read = readEntries(bundle);
   const logs = judgeLogs(bundle.logs, read.entries, trust);
-  return { bundle, trust, read, logs, streams: judgeStreams(bundle, read, trust, logs.inclusion) };
+  return { bundle, trust, read, logs, streams: judgeStreams(bundle, read, trust, logs) };
 }
 
 function judgeAll(parts: Parts, at: JudgedTime): Readonly<Record<ObligationId, Judgement>> {
@@ -186,7 +198,24 @@ function statusNow(parts: Parts, now: Timestamp): StatusNow {
   return { time: now, obligations: ids.map((id) => verdictOf(id, judged[id], parts.trust)) };
 }
 
-function summarize({ bundle, read, streams }: Parts): BundleSummary {
+function endedLogs({ logs: { states } }: Parts): Pick<BundleSummary, "ended_logs"> {
+  const ended = [...states].flatMap(([origin, { closing }]): readonly EndedLog[] => {
+    if (closing === undefined) return [];
+    const { end, finalSize, successor } = closing;
+    return [
+      {
+        origin,
+        end,
+        final_size: Number(finalSize),
+        ...(successor === undefined ? {} : { successor: successor.origin }),
+      },
+    ];
+  });
+  return ended.length === 0 ? {} : { ended_logs: ended };
+}
+
+function summarize(parts: Parts): BundleSummary {
+  const { bundle, read, streams } = parts;
   const { decisions } = pickDecisions(read.receipts);
   const protections = streams.streams.flatMap(({ open }) => (open === undefined ? [] : [open.key_protection]));
   return {
@@ -201,5 +230,6 @@ function summarize({ bundle, read, streams }: Parts): BundleSummary {
     forwarded: decisions.filter(({ ruling }) => ruling.action === "forward").length,
     sealed_sessions: countSealed(streams.streams),
     key_protections: [...new Set(protections)],
+    ...endedLogs(parts),
   };
 }

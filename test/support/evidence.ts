@@ -53,6 +53,10 @@ export interface EvidenceOptions {
   readonly home?: string;
   readonly origin?: string;
   readonly signer?: NoteSigner;
+  /** Entries in front of the stream's; shown as well. Default: one of somebody else, not shown. */
+  readonly before?: readonly Uint8Array[];
+  /** Entries behind the stream's, from this index on; shown as well. Default: two of others, not shown. */
+  readonly after?: (index: number) => readonly Uint8Array[];
   readonly cosigned?: readonly { readonly by: Cosigner; readonly at?: bigint }[];
   /** Default: one window over the whole stream. */
   readonly windows?: readonly StreamWindow[];
@@ -259,8 +263,11 @@ async function makeLog(
   options: EvidenceOptions,
 ): Promise<BundleContent["logs"][number]> {
   const { origin = ORIGIN, signer = logSigner, shown = () => true } = options;
-  const before = [formatUtf8("an entry of somebody else")];
-  const all = [...before, ...entries, formatUtf8("one more"), formatUtf8("and another")];
+  const before = options.before ?? [formatUtf8("an entry of somebody else")];
+  const own = options.after?.(before.length + entries.length) ?? [];
+  const told = [...(options.before ?? []), ...entries, ...own];
+  const after = options.after === undefined ? [formatUtf8("one more"), formatUtf8("and another")] : own;
+  const all = [...before, ...entries, ...after];
   const tree = makeMemoryTree(all.map(hashLeaf));
   const size = BigInt(all.length);
   const root = tree.roots.at(-1);
@@ -268,8 +275,8 @@ async function makeLog(
   const text = formatCheckpoint({ origin, size, root, extensions: [] });
   const cosigned = options.cosigned ?? witnesses.slice(0, 2).map((by) => ({ by }));
   const lines = cosigned.map(({ by, at = TIME }: { by: Cosigner; at?: bigint }) => by.cosign(text, at));
-  const bundled = entries.map(async (bytes, i): Promise<BundleEntry> => {
-    const index = before.length + i;
+  const bundled = told.map(async (bytes, i): Promise<BundleEntry> => {
+    const index = options.before === undefined ? before.length + i : i;
     return { index, entry: objectOf(bytes), proof: await proveInclusion(BigInt(index), size, tree.reader) };
   });
   const list = await Promise.all(bundled);
