@@ -30,6 +30,7 @@ export const LONG: readonly string[] = [
   "test/ledger/fsck.test.ts",
   "test/ledger/fsck-forms.test.ts",
   "test/ledger/lifecycle.test.ts",
+  "test/ledger/lifecycle-receipts.test.ts",
   "test/ledger/log-faults.test.ts",
   "test/ledger/mirror.test.ts",
   "test/ledger/mirror-serve.test.ts",

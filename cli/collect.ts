@@ -14,9 +14,12 @@ import { CheckError, FormatError, StoreError } from "../kernel/errors.ts";
 import { canonicalBytes, parseCanonical } from "../kernel/json/canonical.ts";
 import { parseJson } from "../kernel/json/parse.ts";
 import { isJsonObject } from "../kernel/json/value.ts";
+import { checkLogStatus, trustedKeys } from "../kernel/lifecycle/log-status.ts";
+import { isSameKey } from "../kernel/lifecycle/statement.ts";
 import { hashLeaf, type NodeHash } from "../kernel/merkle/hash.ts";
 import type { NodeId } from "../kernel/merkle/node-id.ts";
 import { type HashReader, proveInclusion } from "../kernel/merkle/prove.ts";
+import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import { digestFile, policyDigest } from "../kernel/policy-manifest.ts";
 import { type Hex64, versionShape } from "../kernel/receipt/fields.ts";
 import { observedValue } from "../kernel/receipt/observed.ts";
@@ -77,9 +80,15 @@ export async function collectBundle(options: CollectOptions): Promise<Uint8Array
   const reader = makeLogReader({ url, token, ...(options.fetch === undefined ? {} : { fetch: options.fetch }) });
   const { registered_index: registered, next_seq: nextSeq } = await reader.readTip(stream);
   checkWish(options, nextSeq);
-  const { scan, checkpoint, note, registration } = await scanLog(reader, policy, registered, options);
+  const told = await readStatements(reader, policy);
+  const { scan, checkpoint, note, registration } = await scanLog(
+    reader,
+    { policy, keys: told.keys },
+    registered,
+    options,
+  );
   const receipts = [...scan.context, ...scan.window];
-  const found: readonly FoundEntry[] = [registration, ...receipts];
+  const found: readonly FoundEntry[] = [...told.entries, registration, ...receipts];
   const [first, last] = [scan.window[0], scan.window.at(-1)];
   if (first === undefined || last === undefined) throw missing("the log holds none of the wished receipts");
   return formatBundle({
@@ -100,6 +109,27 @@ export async function collectBundle(options: CollectOptions): Promise<Uint8Array
 /** An entry with its bytes and its value. */
 type FoundEntry = Pick<ScannedReceipt, "index" | "bytes" | "value">;
 
+/** What the log has said of itself, with the genesis entry that it starts from, and the keys that it leads to. */
+interface Told {
+  readonly entries: readonly FoundEntry[];
+  readonly keys: readonly VerifierKey[];
+}
+
+/** A log that has said nothing of itself leads to no other keys than those of the policy. @throws as `checkLogStatus` */
+async function readStatements(reader: LogReader, policy: WitnessPolicy): Promise<Told> {
+  const document = await reader.readStatus();
+  if (document === undefined || document.statements.length === 0) return { entries: [], keys: [] };
+  const pinned = policy.logs.map(({ key }) => key);
+  const { state } = checkLogStatus(document, policy);
+  const keys = trustedKeys(state, pinned).filter((key) => !pinned.some((pin) => isSameKey(pin, key)));
+  const entries = [document.genesis, ...document.statements].map(({ index, entry }) => ({
+    index,
+    bytes: canonicalBytes(entry),
+    value: entry,
+  }));
+  return { entries, keys };
+}
+
 interface ScannedLog {
   readonly scan: StreamScan;
   readonly checkpoint: WitnessedCheckpoint;
@@ -117,7 +147,7 @@ function checkWish(wish: WindowWish, nextSeq: number): void {
 /** Reads on, under newer checkpoints if need be, until the wished end was seen or cannot be waited for. */
 async function scanLog(
   reader: LogReader,
-  policy: WitnessPolicy,
+  { policy, keys }: { readonly policy: WitnessPolicy; readonly keys: readonly VerifierKey[] },
   registered: number,
   options: CollectOptions,
 ): Promise<ScannedLog> {
@@ -127,7 +157,7 @@ async function scanLog(
   let next = registered;
   for (;;) {
     const note = await reader.readCheckpoint();
-    const checkpoint = openWitnessedCheckpoint(note, policy);
+    const checkpoint = openWitnessedCheckpoint(note, policy, keys);
     const size = sizeOf(checkpoint);
     await readFrom(reader, next, size, (index, bytes) => {
       if (index === registered) registration = foundEntry(index, bytes);

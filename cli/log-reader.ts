@@ -6,6 +6,7 @@
 import { concatAll, parseUtf8 } from "../kernel/bytes.ts";
 import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
+import { type LogStatusDocument, MAX_STATUS_BYTES, parseLogStatus } from "../kernel/lifecycle/log-status.ts";
 import { HASH_BYTES } from "../kernel/merkle/hash.ts";
 import { MAX_NOTE_BYTES } from "../kernel/note/signed-note.ts";
 import { type Hex64, hex64Shape } from "../kernel/receipt/fields.ts";
@@ -32,6 +33,8 @@ export interface LogReader {
   /** The entries of bundle `index`, of which the log has `width`. */
   readonly readEntries: (index: number, width: number) => Promise<readonly Uint8Array[]>;
   readonly readTip: (stream: Hex64) => Promise<StreamTip>;
+  /** The status document; undefined if the log shows none. */
+  readonly readStatus: () => Promise<LogStatusDocument | undefined>;
 }
 
 /** Where the ledger is, and with what it is read. */
@@ -57,7 +60,12 @@ const tipShape: Shape<StreamTip> = object<StreamTip>({
 
 /** Makes the reader. */
 export function makeLogReader(options: LogReaderOptions): LogReader {
-  const get = makeGet(options);
+  const getOrNothing = makeGet(options);
+  const get = async (path: string, maxBytes: number): Promise<Uint8Array> => {
+    const bytes = await getOrNothing(path, maxBytes);
+    if (bytes === undefined) throw unexpected(path, "status 404 (it has none)");
+    return bytes;
+  };
   return {
     readCheckpoint: async () => strictly("/checkpoint", parseUtf8, await get("/checkpoint", MAX_NOTE_BYTES)),
     readTile: (ref) => get(`/${formatTilePath(ref)}`, MAX_TILE_BYTES),
@@ -72,10 +80,15 @@ export function makeLogReader(options: LogReaderOptions): LogReader {
       if (tip.stream !== stream) throw unexpected(path, "it is of another stream");
       return tip;
     },
+    readStatus: async () => {
+      const bytes = await getOrNothing("/log-status", MAX_STATUS_BYTES);
+      return bytes === undefined ? undefined : strictly("/log-status", parseLogStatus, bytes);
+    },
   };
 }
 
-type Get = (path: string, maxBytes: number) => Promise<Uint8Array>;
+/** Undefined on 404. */
+type Get = (path: string, maxBytes: number) => Promise<Uint8Array | undefined>;
 
 function makeGet({ url, token, fetch: fetchFrom = fetch }: LogReaderOptions): Get {
   const base = url.replace(/\/+$/u, "");
@@ -86,6 +99,7 @@ function makeGet({ url, token, fetch: fetchFrom = fetch }: LogReaderOptions): Ge
       const answer = await fetchFrom(`${base}${path}`, { headers, redirect: "error", signal });
       if (answer.ok) return await readBounded(answer, path, maxBytes);
       await answer.body?.cancel();
+      if (answer.status === 404) return undefined;
       throw unexpected(path, `status ${answer.status}${STATUS_HINTS[answer.status] ?? ""}`);
     } catch (cause) {
       if (isCodedError(cause)) throw cause;
@@ -97,7 +111,6 @@ function makeGet({ url, token, fetch: fetchFrom = fetch }: LogReaderOptions): Ge
 
 const STATUS_HINTS: Readonly<Record<number, string>> = {
   401: " (the token is not a reader's token of this ledger)",
-  404: " (it has none)",
 };
 
 async function readBounded(answer: Response, path: string, maxBytes: number): Promise<Uint8Array> {

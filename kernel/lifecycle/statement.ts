@@ -273,6 +273,14 @@ export function checkStatementSignatures(statement: LogStatement, keys: readonly
   checkSignedBy(statement, publicKeyShape.read(statement.operator_key, "statement.operator_key"));
 }
 
+/** True if `key` signed; whose other signatures the statement bears is not looked at. */
+export function hasSignatureOf(statement: LogStatement, key: VerifierKey): boolean {
+  const { signatures: _, key_signatures: given, ...named } = statement;
+  const own = given.filter(({ id }) => id === idOf(key));
+  const input = keyInput(named.kind, key.type, sha256(canonicalBytes(named)));
+  return own.some(({ sig }) => verifierOf(key)(input, parseBase64(sig)));
+}
+
 /** The verifier keys that texts spell. */
 export function readLogKeys(texts: readonly string[]): readonly VerifierKey[] {
   return texts.map(parseVerifierKey);

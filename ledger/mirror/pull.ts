@@ -11,6 +11,7 @@
 
 import { equalBytes } from "../../kernel/bytes.ts";
 import { CheckError, isCodedError, StoreError } from "../../kernel/errors.ts";
+import { closed } from "../../kernel/lifecycle/log-state.ts";
 import { checkConsistency } from "../../kernel/merkle/consistency-proof.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { proveConsistency, readRoot } from "../../kernel/merkle/prove.ts";
@@ -33,6 +34,8 @@ export interface PullParts {
   readonly upstream: Upstream;
   /** Opens a checkpoint under the policy. */
   readonly openNote: OpenNote;
+  /** True for an entry that closes the log where it stands. Default: none does. */
+  readonly closesLog?: (entry: Uint8Array, index: bigint) => boolean;
   /** Told of entries that are durable, and of all there will be. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -47,7 +50,7 @@ export interface Pulled {
  * One round.
  *
  * @throws {CheckError} ERR_LOG_BEHIND (the log shows less than it did), ERR_LOG_FORKED; both checkpoints are kept as
- *   evidence. ERR_ROOT_MISMATCH, ERR_TILE_MISSING: the log shows other bytes than it signed. As `openNote`.
+ *   evidence. ERR_LOG_CLOSED: entries behind a closing statement. ERR_ROOT_MISMATCH, ERR_TILE_MISSING: the log shows other bytes than it signed. As `openNote`.
  * @throws {StoreError} ERR_LOG_UNREACHABLE; ERR_STORE_CONFLICT, fatal
  */
 export async function pullOnce(parts: PullParts): Promise<Pulled> {
@@ -59,6 +62,7 @@ export async function pullOnce(parts: PullParts): Promise<Pulled> {
     if (old.note !== next.note) await store.publish(next);
     return { size: next.size, fetchedEntries: 0 };
   }
+  if (old !== undefined) await checkOpen(parts, old, next);
   // What is on disk must not take part in the proof: of a forked log it would only look like a wrong tile.
   const shown = await VerifiedTiles.open(next, (ref) => fetchTile(upstream, ref));
   for (const before of [old, store.pending]) if (before !== undefined) await checkExtends(store, shown, before, next);
@@ -76,6 +80,18 @@ async function checkSize(store: MirrorStore, old: MirrorHead, next: MirrorHead):
   await store.addEvidence(old.note, next.note);
   if (next.size === old.size) throw forked(old, next);
   throw new CheckError("ERR_LOG_BEHIND", `the log shows size ${next.size}, and has shown ${old.size}`);
+}
+
+/** A log that ended with the tree that is here has no larger one. */
+async function checkOpen({ store, closesLog }: PullParts, old: MirrorHead, next: MirrorHead): Promise<void> {
+  const last = old.size - 1n;
+  if (closesLog === undefined || last < 0n) return;
+  const width = tileWidth({ level: 0, index: last / WIDTH }, old.size);
+  const bytes = await store.read({ kind: "entries", index: last / WIDTH, width });
+  const entry = bytes === undefined ? undefined : parseEntryBundle(bytes, width).at(-1);
+  if (entry === undefined || !closesLog(entry, last)) return;
+  await store.addEvidence(old.note, next.note);
+  throw closed(old.size);
 }
 
 /** A head that the log signed before must be a prefix of the new one. */
@@ -138,7 +154,7 @@ interface FetchedBundle {
 
 /** A bundle, verified against its tile, and the tile if it is full: the partial ones follow at the end. */
 async function fetchBundle(
-  { store, upstream }: PullParts,
+  { store, upstream, closesLog }: PullParts,
   tiles: VerifiedTiles,
   index: bigint,
   size: bigint,
@@ -147,7 +163,12 @@ async function fetchBundle(
   const ref: TileRef = { kind: "entries", index, width };
   const [bytes, tile] = await Promise.all([readOrFetch(store, upstream, ref), tiles.tile(0, index)]);
   if (bytes === undefined) throw new CheckError("ERR_TILE_MISSING", `bundle ${index} of the log is not to be had`);
-  await tiles.checkLeaves(index, parseEntryBundle(bytes, width).map(hashLeaf));
+  const entries = parseEntryBundle(bytes, width);
+  await tiles.checkLeaves(index, entries.map(hashLeaf));
+  for (const [i, entry] of entries.entries()) {
+    const at = index * WIDTH + BigInt(i);
+    if (at < size - 1n && closesLog?.(entry, at) === true) throw closed(at + 1n);
+  }
   const bundle = { ref, bytes };
   if (width < TILE_WIDTH) return { resources: [bundle], entries: width };
   return { resources: [bundle, { ref: { kind: "hash", level: 0, index, width }, bytes: tile }], entries: width };

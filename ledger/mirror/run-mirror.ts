@@ -4,9 +4,11 @@ import { mkdir } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
-import { openWitnessedCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
+import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
+import type { Disk } from "../storage/disk.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
+import { LogFollow } from "./log-follow.ts";
 import { MirrorStore, type OpenNote } from "./mirror-store.ts";
 import { type Pulled, pullOnce } from "./pull.ts";
 import { makeUpstream, type UpstreamParts } from "./upstream.ts";
@@ -44,23 +46,49 @@ export interface Mirror {
 export async function openMirror(options: MirrorOptions): Promise<Mirror> {
   await mkdir(options.folder, { recursive: true });
   const lock = await lockFolder(options.folder);
-  const openNote = makeNoteOpener(options);
-  const store = await MirrorStore.open(makeNodeDisk(options.folder), openNote).catch(async (error: unknown) => {
+  const disk = makeNodeDisk(options.folder);
+  const opening = openFollowed(disk, options);
+  const {
+    follow: log,
+    openNote,
+    store,
+  } = await opening.catch(async (error: unknown) => {
     await lock.release();
     throw error;
   });
   const upstream = makeUpstream({ ...options.upstream, sleep: (ms) => sleep(ms) });
   const { onProgress } = options;
-  const pull = (): Promise<Pulled> =>
-    pullOnce({ store, upstream, openNote, ...(onProgress === undefined ? {} : { onProgress }) });
+  const parts = { store, upstream, openNote, closesLog: log.closesLog, ...(onProgress && { onProgress }) };
+  const pull = async (): Promise<Pulled> => {
+    try {
+      return await pullOnce(parts);
+    } catch (error) {
+      // Signed by a key that nobody told us of: perhaps the log says how it came to it.
+      const isUnknownKey = isCodedError(error) && error.code === "ERR_LOG_SIGNATURE";
+      if (!isUnknownKey || !(await log.learn(upstream))) throw error;
+      return pullOnce(parts);
+    }
+  };
   return { pull, follow: makeFollow(pull), close: lock.release };
 }
 
+interface Followed {
+  readonly follow: LogFollow;
+  readonly openNote: OpenNote;
+  readonly store: MirrorStore;
+}
+
+async function openFollowed(disk: Disk, options: MirrorOptions): Promise<Followed> {
+  const follow = await LogFollow.open(disk, options.policy, options.logKeys);
+  const openNote = makeNoteOpener(options, follow);
+  return { follow, openNote, store: await MirrorStore.open(disk, openNote) };
+}
+
 /** Opens notes under the policy, of one origin only. */
-function makeNoteOpener({ policy, logKeys, origin }: MirrorOptions): OpenNote {
+function makeNoteOpener({ origin }: MirrorOptions, follow: LogFollow): OpenNote {
   let wanted = origin;
   return (note) => {
-    const { checkpoint } = openWitnessedCheckpoint(note, policy, logKeys);
+    const { checkpoint } = follow.open(note);
     wanted ??= checkpoint.origin;
     if (checkpoint.origin !== wanted) {
       throw new StoreError("ERR_ORIGIN", `the mirror is of ${wanted}, the checkpoint of ${checkpoint.origin}`);
