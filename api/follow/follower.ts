@@ -12,8 +12,8 @@ import { CheckError, FormatError, isCodedError, StoreError } from "../../kernel/
 import { formatHex, parseHex } from "../../kernel/hex.ts";
 import { HASH_BYTES, parseRootHash } from "../../kernel/merkle/hash.ts";
 import { makeTileHashReader, type ReadTile } from "../../kernel/tile/tile-reader.ts";
-import { openWitnessedCheckpoint, type WitnessedCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
-import type { AlarmDraft } from "../index/alarms.ts";
+import type { WitnessedCheckpoint, WitnessPolicy } from "../../kernel/witness-policy.ts";
+import { type AlarmDraft, raiseAlarm } from "../index/alarms.ts";
 import { leafKey } from "../index/keys.ts";
 import type { HeadFact, HeadRow } from "../index/row-shapes.ts";
 import { Draft } from "../index/rows.ts";
@@ -37,6 +37,7 @@ import { dueHoles, type HoleRow } from "./holes.ts";
 import { KeyMemory } from "./key-memory.ts";
 import type { LedgerBook } from "./ledger-book.ts";
 import type { LogReader } from "./ledger-reader.ts";
+import { LogStatements } from "./log-statements.ts";
 import { rememberTiles } from "./tile-memory.ts";
 import { seenWitnesses, staleWitnesses } from "./witness-watch.ts";
 
@@ -78,9 +79,12 @@ export class Follower {
   /** Steps in a row in which the tiles that would judge the newest checkpoint were not served. */
   #unjudged = 0;
   readonly #freshness: Freshness;
+  readonly #statements: LogStatements;
+  #hasRecalled = false;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+    this.#statements = new LogStatements(options.policy, options.reader);
     this.#freshness = new Freshness(options.staleCheckpointSeconds);
   }
 
@@ -89,11 +93,11 @@ export class Follower {
    * witnessed under the policy in force. What was accepted stays accepted, as history that must be extended.
    */
   async recheck(): Promise<void> {
-    const { book, policy } = this.#options;
+    const { book } = this.#options;
     const { verified } = book.head;
     if (verified === null) return;
     try {
-      openWitnessedCheckpoint(verified.note, policy);
+      await this.#statements.open(verified.note);
     } catch (error) {
       if (!isCodedError(error)) throw error;
       await book.commit(new Draft(book.rows), { ...book.head, verified: null });
@@ -139,7 +143,8 @@ export class Follower {
   async #checkAge(): Promise<void> {
     const { book } = this.#options;
     const { target } = book.head;
-    const age = target === null ? undefined : this.#freshness.lateSeconds(target, book.nowMs);
+    const age =
+      target === null || this.#statements.hasEnded ? undefined : this.#freshness.lateSeconds(target, book.nowMs);
     if (target !== null && age !== undefined) await book.alarm(staleCheckpoint(target, age));
   }
 
@@ -153,7 +158,7 @@ export class Follower {
 
   async #open(note: Uint8Array): Promise<Opened | undefined> {
     try {
-      const witnessed = openWitnessedCheckpoint(note, this.#options.policy);
+      const witnessed = await this.#statements.open(parseUtf8(note));
       if (witnessed.checkpoint.size > BigInt(Number.MAX_SAFE_INTEGER)) {
         throw new FormatError("ERR_CHECKPOINT", "the size is above 2^53 - 1");
       }
@@ -236,6 +241,7 @@ export class Follower {
       const { target, indexed } = book.head;
       if (target === null || indexed >= target.size || signal.aborted) return true;
       try {
+        await this.#recallLast(indexed, target, readTile);
         const entries = await readChunk(indexed, { head: headOf(target), readTile });
         const tree = growTree(book.head, target, entries);
         await this.#indexChunk(target, entries, tree);
@@ -244,6 +250,14 @@ export class Follower {
         return false;
       }
     }
+  }
+
+  /** Looks once in a run at the last entry of earlier ones: it may have closed the log. */
+  async #recallLast(indexed: number, target: HeadFact, readTile: ReadTile): Promise<void> {
+    if (this.#hasRecalled || indexed === 0) return;
+    const [last] = await readChunk(indexed - 1, { head: headOf(target), readTile });
+    if (last !== undefined) this.#statements.take([last], target);
+    this.#hasRecalled = true;
   }
 
   /** Fetches again what was served with wrong bytes, as far as it is due. */
@@ -287,7 +301,9 @@ export class Follower {
     const indexed = head.indexed + entries.length;
     const verified = indexed === target.size ? target : head.verified;
     const next: HeadRow = { ...head, log_kind: indexer.kind, indexed, edge: tree.edge(), verified };
-    await book.commit(draft, next, indexer.alarms);
+    const behind = this.#statements.take(entries, target);
+    const isNew = behind !== undefined && (await raiseAlarm(draft, behind, book.nowMs));
+    await book.commit(draft, next, isNew ? [...indexer.alarms, behind] : indexer.alarms);
     onProgress(indexed, target.size);
   }
 }

@@ -6,6 +6,7 @@
 import { concatAll } from "../../kernel/bytes.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { FormatError, StoreError } from "../../kernel/errors.ts";
+import { MAX_STATUS_BYTES } from "../../kernel/lifecycle/log-status.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
 import { MAX_NOTE_BYTES } from "../../kernel/note/signed-note.ts";
 import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
@@ -15,6 +16,8 @@ import { formatTilePath, TILE_WIDTH, type TileRef } from "../../kernel/tile/path
 export interface LogReader {
   /** The newest published checkpoint. @throws {FormatError} ERR_NOTE_SIZE */
   readonly checkpoint: () => Promise<Uint8Array>;
+  /** The status document. @throws {FormatError} ERR_SHAPE if it is too long */
+  readonly status: () => Promise<Uint8Array>;
   /** Bytes of a tile or bundle. @throws {FormatError} ERR_TILE_LENGTH, ERR_BUNDLE_LENGTH if it is too long */
   readonly tile: (ref: TileRef) => Promise<Uint8Array>;
 }
@@ -34,6 +37,7 @@ export interface LedgerReaderOptions {
 export function makeLedgerReader(options: LedgerReaderOptions): LogReader {
   return {
     checkpoint: () => get(options, "checkpoint", MAX_NOTE_BYTES, "ERR_NOTE_SIZE"),
+    status: () => get(options, "log-status", MAX_STATUS_BYTES, "ERR_SHAPE"),
     tile: (ref) => {
       const path = formatTilePath(ref);
       if (ref.kind === "hash") return get(options, path, TILE_WIDTH * HASH_BYTES, "ERR_TILE_LENGTH");

@@ -26,6 +26,7 @@ export const ALARM_KINDS = [
   "false-tile",
   "entry-mismatch",
   "malformed-entry",
+  "behind-end",
   "unregistered-stream",
   "stream-break",
   "stream-fork",

@@ -2,17 +2,13 @@
 
 import { rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { concatAll } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
-import { formatLogStatus } from "../../kernel/lifecycle/log-status.ts";
 import type { StatementBody } from "../../kernel/lifecycle/statement.ts";
-import { hashLeaf } from "../../kernel/merkle/hash.ts";
-import { formatEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { openMirror } from "../../ledger/mirror/run-mirror.ts";
 import { makeDataDir } from "../support/ledger-service.ts";
 import { policyText } from "../support/log-keys.ts";
-import { header, rotationBody, StatedLog } from "../support/log-statements.ts";
+import { header, rotationBody, StatedLog, serveStated } from "../support/log-statements.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -22,23 +18,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Serves a log of fewer than 256 entries under a note. */
-function serve(log: StatedLog, note: string): typeof fetch {
-  return async (input) => {
-    const path = new URL(String(input)).pathname.slice(1);
-    if (path === "checkpoint") return new Response(note);
-    if (path === "log-status") return new Response(Buffer.from(formatLogStatus(await log.document(note))));
-    const width = Number(/\.p\/(\d+)$/u.exec(path)?.[1] ?? log.next);
-    const entries = log.entries.slice(0, width);
-    if (path.startsWith("tile/entries/000")) return new Response(Buffer.from(formatEntryBundle(entries)));
-    if (path.startsWith("tile/0/000")) return new Response(Buffer.from(concatAll(entries.map(hashLeaf))));
-    return new Response("none", { status: 404 });
-  };
-}
-
 /** One round in the folder; the size, or the code of the fault. */
 async function pull(log: StatedLog, pairs: readonly number[]): Promise<bigint | string> {
-  const upstream = { url: "http://log.example", fetch: serve(log, log.note(pairs)), timeoutMs: 5000, attempts: 1 };
+  const upstream = {
+    url: "http://log.example",
+    fetch: serveStated(log, log.note(pairs)),
+    timeoutMs: 5000,
+    attempts: 1,
+  };
   try {
     const mirror = await openMirror({ folder, upstream, policy: parseWitnessPolicy(policyText(2)), logKeys: [] });
     try {

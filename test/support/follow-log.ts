@@ -22,7 +22,7 @@ export interface Following {
 
 /** Follows `log` into `rows`. */
 export async function followLog(
-  log: AuditedLog,
+  log: Pick<AuditedLog, "fetch">,
   rows: RowStore = new MemoryRows(),
   options: {
     readonly token?: string;

@@ -1,6 +1,6 @@
 /** A log that makes statements about itself, from fixed seeds: its keys, its entries, its status documents. */
 
-import { formatUtf8 } from "../../kernel/bytes.ts";
+import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { makeLogMlDsaSigner, makeLogSigner } from "../../kernel/checkpoint/note-signer.ts";
 import { type Genesis, makeGenesis, parseGenesis } from "../../kernel/genesis.ts";
@@ -8,7 +8,7 @@ import { parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { LogState } from "../../kernel/lifecycle/log-state.ts";
 import { nextLogState, signersOf, startLogState } from "../../kernel/lifecycle/log-state.ts";
-import type { LogStatusDocument, ShownEntry } from "../../kernel/lifecycle/log-status.ts";
+import { formatLogStatus, type LogStatusDocument, type ShownEntry } from "../../kernel/lifecycle/log-status.ts";
 import {
   type KeyRotationBody,
   parseStatement,
@@ -21,6 +21,7 @@ import { formatNote } from "../../kernel/note/signed-note.ts";
 import { makeSignerKey, type SignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { createSigner, type EnvelopeSigner } from "../../kernel/signature/signer.ts";
+import { formatEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { parseTimestamp, type Timestamp } from "../../kernel/time.ts";
 import { ORIGIN, seedOf, TIME, witnesses } from "./log-keys.ts";
 import { makeMemoryTree } from "./memory-tree.ts";
@@ -154,4 +155,18 @@ export class StatedLog {
       },
     };
   }
+}
+
+/** Serves a log of fewer than 256 entries under a note; any bearer may read. */
+export function serveStated(log: StatedLog, note: string): typeof fetch {
+  return async (input) => {
+    const path = new URL(String(input)).pathname.slice(1);
+    if (path === "checkpoint") return new Response(note);
+    if (path === "log-status") return new Response(Buffer.from(formatLogStatus(await log.document(note))));
+    const width = Number(/\.p\/(\d+)$/u.exec(path)?.[1] ?? log.next);
+    const entries = log.entries.slice(0, width);
+    if (path.startsWith("tile/entries/000")) return new Response(Buffer.from(formatEntryBundle(entries)));
+    if (path.startsWith("tile/0/000")) return new Response(Buffer.from(concatAll(entries.map(hashLeaf))));
+    return new Response("none", { status: 404 });
+  };
 }
