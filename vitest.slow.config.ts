@@ -33,6 +33,7 @@ export const LONG: readonly string[] = [
   "test/ledger/lifecycle-receipts.test.ts",
   "test/ledger/log-faults.test.ts",
   "test/ledger/mirror.test.ts",
+  "test/ledger/mirror-push.test.ts",
   "test/ledger/mirror-serve.test.ts",
   "test/ledger/prune.test.ts",
   "test/ledger/tree-audit.test.ts",

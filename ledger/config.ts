@@ -22,6 +22,7 @@ import { MAX_POLICY_CHARACTERS, parseWitnessPolicy } from "../kernel/witness-pol
 import { type QuotaConfig, quotaConfigShape } from "./admission/quota.ts";
 import type { BacklogLimits } from "./checks/backlog.ts";
 import { type ShardConfig, shardConfigShape } from "./lifecycle/shard.ts";
+import { type MirrorConfig, mirrorsShape } from "./mirror/push-config.ts";
 import { type StorageConfig, storageShape } from "./postgres-s3/config.ts";
 import { type ScittConfig, scittConfigShape } from "./scitt/config.ts";
 import { type TraceConfig, traceConfigShape } from "./trace/config.ts";
@@ -67,6 +68,8 @@ export type LedgerConfig = {
   readonly scitt?: ScittConfig;
   /** Logs of receipts only: takes trust records and revocations. Default: it does not. */
   readonly trace?: TraceConfig;
+  /** Mirrors that the log is pushed to. Default: none. */
+  readonly mirrors?: readonly MirrorConfig[];
   /** Token of the operator's requests; without it there are none. */
   readonly operator_token_file?: string;
   /** The time that the log takes entries in. Default: until it is closed. */
@@ -121,6 +124,7 @@ const logMembers: Members<Omit<ConfigFile, "listen">> = {
   quota: optional(quotaConfigShape),
   scitt: optional(scittConfigShape),
   trace: optional(traceConfigShape),
+  mirrors: optional(mirrorsShape),
   operator_token_file: optional(path),
   shard: optional(shardConfigShape),
   predecessor: optional(originShape),

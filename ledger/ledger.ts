@@ -37,6 +37,7 @@ import { shardOf } from "./lifecycle/shard.ts";
 import { replayAll, StatementBook } from "./lifecycle/statement-book.ts";
 import { type Log, openLog, type ServedLog } from "./log.ts";
 import { type MetricSources, Metrics } from "./metrics.ts";
+import { startPushing } from "./mirror/start-pushing.ts";
 import type { LedgerOptions } from "./options.ts";
 import { Periodic } from "./periodic.ts";
 import { PromiseDesk } from "./promise/promise-desk.ts";
@@ -159,17 +160,21 @@ async function assemble(
   const proofs = new LogProofs({ tree: log.tree, index: log.index, checkpointer, publisher });
   const promises = makePromises(options, ring, clock, metrics);
   const pulse = startPulse(options, { log, checkpointer, cosigning, checks: checking.checks });
+  const pushing = startPushing(options, log, () => publisher.published);
   let isClosing = false;
   const status = (): LedgerStatus => {
     const { checks } = checking;
-    return readStatus({ log, checkpointer, publisher, cosigning, clock, halt, checks, book }, isClosing);
+    const now = readStatus({ log, checkpointer, publisher, cosigning, clock, halt, checks, book }, isClosing);
+    return options.config.mirrors === undefined ? now : { ...now, mirrors: pushing.views() };
   };
   metrics.watch(sourcesOf(status, log, checking));
+  metrics.watchMirrors(pushing.views);
   const close = async (): Promise<void> => {
     if (isClosing) return;
     isClosing = true;
     await log.sequencer.stop();
     await pulse.finish();
+    await pushing.stop();
     for (const each of closers) await each();
   };
   const forks = new ForkBook({ disk, tree: log.tree, streams, found: log.conflicts });

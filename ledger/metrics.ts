@@ -2,6 +2,7 @@
 
 import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { WitnessHealthView } from "./checkpoint/witness-health.ts";
+import type { MirrorView } from "./mirror/pusher.ts";
 
 /** Values that are read when the metrics are asked for. */
 export interface MetricSources {
@@ -108,6 +109,18 @@ export class Metrics {
     );
   }
 
+  /** Shows how far mirrors are. */
+  watchMirrors(views: () => readonly MirrorView[]): void {
+    this.#perMirror("ledger_mirror_size", "Entries that a mirror says to store", views, ({ size }) => size);
+    this.#perMirror(
+      "ledger_mirror_lag_entries",
+      "Published entries that it does not",
+      views,
+      (each) => each.lag_entries,
+    );
+    this.#perMirror("ledger_mirror_failures", "Failures in a row", views, (each) => each.consecutive_failures);
+  }
+
   /** Counts a durable batch. */
   countBatch({ entries, durationMs }: { readonly entries: number; readonly durationMs: number }): void {
     this.#entries.inc(entries);
@@ -147,6 +160,23 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.set(read());
+      },
+    });
+  }
+
+  #perMirror(
+    name: string,
+    help: string,
+    views: () => readonly MirrorView[],
+    read: (mirror: MirrorView) => number,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: ["mirror"],
+      registers: [this.#registry],
+      collect() {
+        for (const view of views()) this.set({ mirror: view.url }, read(view));
       },
     });
   }

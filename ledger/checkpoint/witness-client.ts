@@ -155,7 +155,8 @@ export class WitnessClient {
   }
 }
 
-async function readBounded(response: Response): Promise<Uint8Array | undefined> {
+/** The body of an answer; undefined if it is longer than any answer of the protocol. */
+export async function readBounded(response: Response): Promise<Uint8Array | undefined> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body ?? []) {

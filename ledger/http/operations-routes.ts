@@ -3,6 +3,7 @@
 import type { LogStanding } from "../../kernel/lifecycle/log-status.ts";
 import type { WitnessHealthView } from "../checkpoint/witness-health.ts";
 import type { Metrics } from "../metrics.ts";
+import type { MirrorView } from "../mirror/pusher.ts";
 import type { Routes } from "./server.ts";
 
 /** What the ledger says of itself. */
@@ -24,6 +25,8 @@ export interface LedgerStatus {
   readonly degraded: boolean;
   /** How each witness of the policy has answered. */
   readonly witnesses: readonly WitnessHealthView[];
+  /** How far each mirror is that the log is pushed to; absent if there is none. */
+  readonly mirrors?: readonly MirrorView[];
   /** Logs of several nodes: what this one does, and whether it integrates now. */
   readonly node?: { readonly role: string; readonly integrates: boolean; readonly integrator: string };
   /** Code of the fault that halted the ledger. */

@@ -22,6 +22,9 @@ export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): 
   if (config.trace !== undefined) {
     throw new FormatError("ERR_CONFIG", "trace: the driver postgres-s3 takes no trust records yet");
   }
+  if (config.mirrors !== undefined) {
+    throw new FormatError("ERR_CONFIG", "mirrors: the driver postgres-s3 pushes to none yet; let them pull");
+  }
   for (const member of ["operator_token_file", "shard", "predecessor"] as const) {
     if (config[member] === undefined) continue;
     throw new FormatError("ERR_CONFIG", `${member}: the driver postgres-s3 takes no statements of the log yet`);

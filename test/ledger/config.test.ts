@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
+import { makeSignerKey } from "../../kernel/note/signer-key.ts";
+import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { parseLedgerConfig, parseLedgersConfig } from "../../ledger/config.ts";
 import { codeOf } from "../support/code-of.ts";
 
@@ -34,6 +36,18 @@ describe("the configuration of a ledger", () => {
     const more = { open_add: true, checkpoint_ms: 100, witness_ms: 500, witness_timeout_ms: 1000, promise_seconds: 60 };
     expect(parseLedgerConfig(parseJson(JSON.stringify({ ...good, ...more })))).toEqual({ ...good, ...more });
     expect(refusalOf({ ...good, listen: {} })[0]).toBe("accepted");
+  });
+
+  it("names mirrors with addresses and keys, which are never a log's", () => {
+    const url = "https://mirror.example/push";
+    const [own, foreign] = [0x04, 0x01].map((type) =>
+      formatVerifierKey(
+        makeSignerKey("mirror.example/one", type === 0x04 ? 0x04 : 0x01, new Uint8Array(32)).verifierKey,
+      ),
+    );
+    expect(refusalOf({ ...good, mirrors: [{ url, key: own }] })[0]).toBe("accepted");
+    expect(refusalOf({ ...good, mirrors: [{ url, key: foreign }] })[0]).toBe("ERR_SHAPE");
+    expect(refusalOf({ ...good, mirrors: [{ url: "ftp://mirror.example", key: own }] })[0]).toBe("ERR_SHAPE");
   });
 
   it.each(Object.keys(good))("is refused without %s, by name", (name) => {
