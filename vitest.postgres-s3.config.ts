@@ -9,7 +9,7 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 60_000,
     pool: "forks",
     include: ["test/postgres-s3/**/*.test.ts"],
-    fileParallelism: false,
+    maxWorkers: 2,
   },
 });
 export default config;
