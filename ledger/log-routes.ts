@@ -2,7 +2,7 @@
 
 import { signersNow } from "../kernel/lifecycle/log-state.ts";
 import { textsOfKeys } from "../kernel/lifecycle/statement.ts";
-import { Quota } from "./admission/quota.ts";
+import type { Quota } from "./admission/quota.ts";
 import { appendRaw } from "./admission/raw.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
 import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
@@ -27,32 +27,22 @@ import { makeTrace } from "./trace/start.ts";
 /** Told of faults that are our own. */
 type OnFault = (error: unknown) => void;
 
-/** What the routes of a log share with those of the others. */
+/** What the routes of a log are served with. */
 export interface ServerParts {
   /** Aborted when the service stops. */
   readonly stopping: AbortSignal;
   readonly reader: SubmissionReader;
+  /** Of this log. */
+  readonly quota: Quota;
   readonly onFault: OnFault;
 }
 
 /** The requests of one log. */
 export function logRoutes(options: LedgerOptions, ledger: Ledger, server: ServerParts): readonly Routes[] {
   const { config } = options;
-  const { onFault } = server;
-  const {
-    log,
-    checkpointer,
-    publisher,
-    proofs,
-    promises,
-    metrics,
-    status,
-    streams,
-    forks,
-    clock,
-    checking,
-    management,
-  } = ledger;
+  const { onFault, quota } = server;
+  const { log, checkpointer, publisher, proofs, promises, metrics, status, streams, forks, checking, management } =
+    ledger;
   const checkSubmit = makeTokenCheck([options.submitToken]);
   const checkReader = makeTokenCheck(options.readerTokens);
   const checkEither = makeTokenCheck([options.submitToken, ...options.readerTokens]);
@@ -70,6 +60,7 @@ export function logRoutes(options: LedgerOptions, ledger: Ledger, server: Server
       kind: config.log_kind,
       sequencer: log.sequencer,
       promises,
+      quota,
       checkSubmit: config.open_add === true ? undefined : checkSubmit,
     }),
     streamRoutes({
@@ -86,7 +77,6 @@ export function logRoutes(options: LedgerOptions, ledger: Ledger, server: Server
       },
       promises,
       ...(ledger.knowStreams === undefined ? {} : { knowStreams: ledger.knowStreams }),
-      quota: new Quota(config.quota ?? {}, () => clock.nowMs()),
       ...server,
       checkSubmit,
       checkEither,
@@ -107,14 +97,22 @@ export function logRoutes(options: LedgerOptions, ledger: Ledger, server: Server
  *
  * @param prefix  of the log's paths: empty, or `/<name>`
  */
-export function logFront(prefix: string, options: LedgerOptions, ledger: Ledger, onFault: OnFault): Front {
+export function logFront(
+  prefix: string,
+  options: LedgerOptions,
+  ledger: Ledger,
+  { quota, onFault }: Pick<ServerParts, "quota" | "onFault">,
+): Front {
   const { config, submitToken } = options;
   if (config.log_kind !== "raw") return (ordinary) => ordinary;
   const fastPath: AddFastPath = {
     url: `${prefix}/add`,
     isAllowed: config.open_add === true ? () => true : makeTokenMemory([submitToken]),
     isOpen: () => ledger.status().ready,
-    append: (entry) => appendRaw(ledger.log.sequencer, entry),
+    append: async (entry) => {
+      quota.takeOfLog(entry.length);
+      return appendRaw(ledger.log.sequencer, entry);
+    },
     onAnswer: (status) => ledger.metrics.countAnswer("/add", status),
     onFault,
   };

@@ -5,6 +5,7 @@ import type { FastifyInstance } from "fastify";
 import { StoreError } from "../kernel/errors.ts";
 import type { Listen } from "../kernel/service/listen.ts";
 import type { Logger, RunningService } from "../kernel/service/service.ts";
+import { Quota } from "./admission/quota.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
 import { manyLogsRoutes } from "./http/many-logs-routes.ts";
 import { type Front, makeServer, type Routes, withPrefix } from "./http/server.ts";
@@ -156,14 +157,15 @@ function buildServer(
   logger: Logger,
   logs: readonly OpenLog[],
   shared: readonly Routes[],
-  parts: Omit<ServerParts, "onFault">,
+  parts: Omit<ServerParts, "quota" | "onFault">,
 ): FastifyInstance {
   const fronts: Front[] = [];
   const groups: Routes[] = [...shared];
   for (const { prefix, options, ledger } of logs) {
     const onFault = (error: unknown): void => options.logger.error({ err: error }, "a request failed");
-    groups.push(withPrefix(prefix, logRoutes(options, ledger, { ...parts, onFault })));
-    fronts.push(logFront(prefix, options, ledger, onFault));
+    const quota = new Quota(options.config.quota ?? {}, () => ledger.clock.nowMs());
+    groups.push(withPrefix(prefix, logRoutes(options, ledger, { ...parts, quota, onFault })));
+    fronts.push(logFront(prefix, options, ledger, { quota, onFault }));
   }
   const front: Front = (ordinary) => fronts.reduce((inner, each) => each(inner), ordinary);
   const onFault = (error: unknown): void => logger.error({ err: error }, "a request failed");

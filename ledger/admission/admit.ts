@@ -49,6 +49,8 @@ export interface AdmitParts {
 export interface Checks {
   /** @throws {StoreError} ERR_CHECK_BACKLOG while too much waits */
   readonly requireRoom: () => void;
+  /** True for a stream of which a false receipt was found: its segments are read before they are admitted. */
+  readonly distrusts: (stream: string) => boolean;
   /** Takes a run of new receipts at its index, in the order of the log; it is read once it is durable. */
   readonly expect: (run: { readonly firstIndex: bigint; readonly count: number; readonly bytes: number }) => void;
   /** Told that something expected is durable. */
@@ -126,7 +128,7 @@ export async function finishSegment(
 
 /**
  * Admits a segment if it begins right at the stream's tip; resolves once it is durable. The first of a stream never does:
- * its open receipt says where the stream is at home.
+ * its open receipt says where the stream is at home. Nor does one of a stream that brought in a false receipt before.
  *
  * @throws {StoreError} ERR_CHECK_BACKLOG, ERR_QUEUE_FULL, ERR_LEDGER_STOPPED
  */
@@ -134,7 +136,7 @@ export function continueStream(parts: AdmitParts, claimed: ClaimedSegment): Prom
   const { entries, segment } = claimed;
   if (segment.first_seq === 0) return Promise.resolve({ kind: "apart" });
   const { checks } = parts;
-  if (checks === undefined) return Promise.resolve({ kind: "apart" });
+  if (checks === undefined || checks.distrusts(segment.stream)) return Promise.resolve({ kind: "apart" });
   checks.requireRoom();
   return parts.sequencer.submit<Continued>({
     entries,

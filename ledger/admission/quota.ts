@@ -82,8 +82,11 @@ export class Quota {
    */
   take(stream: string, amounts: { readonly receipts: number; readonly bytes: number }): void {
     if (this.#config.stream === undefined && this.#config.log === undefined) return;
+    this.#takeAll([...this.#ofStream(stream), ...this.#log], amounts);
+  }
+
+  #takeAll(buckets: readonly Named[], amounts: { readonly receipts: number; readonly bytes: number }): void {
     const now = this.#nowMs();
-    const buckets = [...this.#ofStream(stream), ...this.#log];
     for (const [limit, bucket, amount] of buckets) {
       const waitMs = bucket.waitMs(amounts[amount], now);
       if (waitMs === 0) continue;
@@ -91,6 +94,11 @@ export class Quota {
       throw new Refusal(error, { limit, retry_after_seconds: Math.max(1, Math.ceil(waitMs / 1000)) });
     }
     for (const [, bucket, amount] of buckets) bucket.take(amounts[amount]);
+  }
+
+  /** As `take`, of an entry that is of no stream. */
+  takeOfLog(bytes: number): void {
+    if (this.#log.length > 0) this.#takeAll(this.#log, { receipts: 1, bytes });
   }
 
   /** One for each registered stream that submits: no more than the log holds in memory anyway. */

@@ -18,7 +18,8 @@ export interface PublishedFinding extends CheckFinding {
 export class FindingsBook {
   readonly #store: IndexStore;
   readonly #index: EntryIndex;
-  #indexes = new Set<number>();
+  readonly #indexes = new Set<number>();
+  readonly #streams = new Set<string>();
 
   constructor(store: IndexStore, index: EntryIndex) {
     this.#store = store;
@@ -33,15 +34,21 @@ export class FindingsBook {
   /** Counts what earlier runs found. */
   async load(): Promise<void> {
     for await (const { value } of this.#store.rows(findingKey(0n), END_OF_FINDINGS)) {
-      this.#indexes.add(parseFindingRow(value).index);
+      this.add(parseFindingRow(value));
     }
   }
 
-  /** Counts a finding; false if it is known. */
-  add({ index }: CheckFinding): boolean {
-    if (this.#indexes.has(index)) return false;
+  /** True if there is a finding about a receipt of the stream. */
+  has(stream: string): boolean {
+    return this.#streams.has(stream);
+  }
+
+  /** Counts a finding; true for the first one of its stream. */
+  add({ index, stream }: CheckFinding): boolean {
     this.#indexes.add(index);
-    return true;
+    const isFirst = !this.#streams.has(stream);
+    this.#streams.add(stream);
+    return isFirst;
   }
 
   /** Durable findings about entries from `from` on, in the order of the log, at most `limit`. */

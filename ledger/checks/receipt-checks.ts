@@ -33,6 +33,8 @@ export interface CheckParts {
   /** Entries of one job: at most a bundle. */
   readonly jobEntries: number;
   readonly onFinding: (finding: CheckFinding) => void;
+  /** Whether there is a finding about a receipt of the stream. */
+  readonly hasFinding: (stream: string) => boolean;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -87,6 +89,11 @@ export class ReceiptChecks {
   /** @throws {StoreError} ERR_CHECK_BACKLOG while too much waits */
   requireRoom(): void {
     this.#parts.backlog.requireRoom();
+  }
+
+  /** True for a stream of which a false receipt was found. */
+  distrusts(stream: string): boolean {
+    return this.#parts.hasFinding(stream);
   }
 
   /** Takes a run of new receipts in the turn that decides them. */

@@ -45,8 +45,9 @@ export async function openChecks({ options, log, store, streams, halt }: Checkin
   const recorded = await readChecked(store, log.tree.size);
   const workers = options.signing === "inline" ? 0 : Math.min(MAX_WORKERS, Math.max(1, availableParallelism() - 1));
   const onFinding = (finding: CheckFinding): void => {
-    if (findings.add(finding))
-      logger.error(finding, "a false receipt is in the log; the segment that brought it is kept");
+    if (findings.add(finding)) {
+      logger.error(finding, "a false receipt is in the log; all findings about its stream are at /findings");
+    }
   };
   const checks = new ReceiptChecks(
     {
@@ -56,6 +57,7 @@ export async function openChecks({ options, log, store, streams, halt }: Checkin
       backlog: new Backlog(config.check_backlog ?? LEDGER_DEFAULTS.checkBacklog, recorded, log.tree.size),
       jobEntries: workers === 0 ? INLINE_JOB : WORKER_JOB,
       onFinding,
+      hasFinding: (stream) => findings.has(stream),
       onFatal: (error) => halt.trip(error),
     },
     recorded,

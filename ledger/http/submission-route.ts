@@ -17,7 +17,15 @@ import { type FrameDesk, type FrameStep, runSubmissionStream, type StreamLimits 
 /** Streams at the same time. */
 const MAX_STREAMS = 256;
 /** Below the time after which the server cuts a request that is still arriving. */
-const LIMITS: StreamLimits = { maxFrames: 1024, maxBytes: 8 * 1024 * 1024, idleMs: 30_000, lifeMs: 45_000 };
+const LIMITS: StreamLimits = {
+  maxFrames: 1024,
+  maxBytes: 8 * 1024 * 1024,
+  takeMs: 30_000,
+  idleMs: 30_000,
+  lifeMs: 45_000,
+};
+/** What all streams may have in work; each one may go on with one frame in any case. */
+const TOTAL_BYTES = 128 * 1024 * 1024;
 /** What a client still sends behind our last line is read away for this long, so that a reset does not swallow the line. */
 const LINGER_MS = 2000;
 
@@ -41,7 +49,14 @@ export function submissionRoute(scope: FastifyInstance, parts: SubmissionRoutePa
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser("application/x-ndjson", (_request, _payload, done) => done(null));
   limitConcurrency(scope, MAX_STREAMS);
-  const limits = { ...LIMITS, ...parts.limits };
+  let open = 0;
+  const limits: StreamLimits = {
+    ...LIMITS,
+    ...parts.limits,
+    get maxBytes() {
+      return Math.min(parts.limits?.maxBytes ?? LIMITS.maxBytes, Math.floor(TOTAL_BYTES / open));
+    },
+  };
   scope.post("/stream", (request, reply) => {
     const desk = makeDesk(parts, isPromiseAsked(request));
     reply.hijack();
@@ -53,7 +68,11 @@ export function submissionRoute(scope: FastifyInstance, parts: SubmissionRoutePa
       connection: "close",
     });
     response.flushHeaders();
-    const sink = { write: (line: string) => writeLine(response, line) };
+    const sink = { write: (line: string) => writeLine(response, line), cut: () => void response.destroy() };
+    open += 1;
+    response.once("close", () => {
+      open -= 1;
+    });
     // Left unread: the stream decides when to read.
     runSubmissionStream({ source: chunksOf(source), sink, desk, limits, stopping: parts.stopping })
       .then(() => finish(source, response))

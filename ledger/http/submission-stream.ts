@@ -29,12 +29,17 @@ export interface FrameDesk {
 export interface LineSink {
   /** Resolves when the next line may be written; rejects or never does if the peer is gone: see `signal`. */
   readonly write: (line: string) => Promise<void>;
+  /** Gives the peer up: what is being written is rejected. */
+  readonly cut: () => void;
 }
 
 /** Bounds of one stream. */
 export interface StreamLimits {
   readonly maxFrames: number;
+  /** Read anew each time: it may depend on how many streams there are. */
   readonly maxBytes: number;
+  /** Longest time that one line waits to be taken. */
+  readonly takeMs: number;
   /** Longest time without a byte while nothing is in work. */
   readonly idleMs: number;
   /** Longest time that a stream lasts: its request has to end at some time. */
@@ -81,12 +86,12 @@ class SubmissionStream {
   }
 
   async run(): Promise<void> {
-    const { source, sink } = this.#parts;
+    const { source } = this.#parts;
     const iterator = source[Symbol.asyncIterator]();
     try {
       const end = await this.#readAll(iterator);
       await this.#written;
-      await sink.write(JSON.stringify(end));
+      await this.#write(JSON.stringify(end));
     } finally {
       await this.#written.catch(() => undefined);
     }
@@ -155,7 +160,7 @@ class SubmissionStream {
     this.#queued = queued.then(({ done }) => void done.catch(() => undefined)).catch(() => undefined);
     this.#settled = line;
     this.#written = this.#written.then(async () => {
-      await this.#parts.sink.write(await line);
+      await this.#write(await line);
       this.#inWork.frames -= 1;
       this.#inWork.bytes -= bytes;
       this.#onRoom();
@@ -164,6 +169,17 @@ class SubmissionStream {
       this.#sinkFault ??= { error };
       this.#onRoom();
     });
+  }
+
+  /** Who takes no lines for long holds what others could use. */
+  async #write(line: string): Promise<void> {
+    const { sink, limits } = this.#parts;
+    const timer = setTimeout(() => sink.cut(), limits.takeMs);
+    try {
+      await sink.write(line);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #untilRoom(): Promise<void> {

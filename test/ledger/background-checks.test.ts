@@ -98,8 +98,9 @@ describe("receipts that a segment brought in unread", () => {
     expect(metrics).toMatch(/^ledger_unchecked_entries 0$/m);
     const readiness: unknown = await (await ledger.get("/readyz")).json();
     expect(readiness).toMatchObject({ ready: true, checked_size: BEFORE + COUNT });
+    // One line a stream: who lies often does not fill the disk.
     expect(ledger.lines.filter(({ level }) => level === "error").map(({ fields }) => fields)).toEqual(
-      findings.map(({ index, code, stream, seq }) => ({ index, code, stream, seq })),
+      findings.slice(0, 1).map(({ index, code, stream, seq }) => ({ index, code, stream, seq })),
     );
     expect((await findingsOf(ledger, `?from=${BEFORE + 24}`)).findings.map(({ seq }) => seq)).toEqual([24, 29]);
     expect(await errorCode(await ledger.get("/findings?to=3"))).toBe("ERR_REQUEST");
@@ -116,6 +117,22 @@ describe("receipts that a segment brought in unread", () => {
     const right = damagedStream(keys, COUNT);
     const fork = right.receipts[24]?.bytes ?? new Uint8Array(0);
     expect(await client.receipt(fork)).toMatchObject(refusal(409, "ERR_STREAM_FORK", { tip: tipOf(bad, COUNT) }));
+  });
+
+  it("make the ledger read later segments of the stream before it admits them, also after a restart", async () => {
+    const longer = damagedStream(keys, COUNT + 10, { ...FALSE, 45: "signature" });
+    for (const again of [ledger, undefined]) {
+      const running = again ?? (await start({ dataDir: ledger.dataDir }));
+      await untilChecked(running, BEFORE + COUNT);
+      const sender = new Submitter(running.url);
+      const refused = refusal(403, "ERR_SIGNATURE_INVALID");
+      expect(await sender.segment(segmentOf(longer, COUNT, COUNT + 10))).toMatchObject(refused);
+      await running.close();
+    }
+    const last = await start({ dataDir: ledger.dataDir });
+    await untilChecked(last, BEFORE + COUNT);
+    const answer = await new Submitter(last.url).segment(segmentOf(longer, COUNT, 45));
+    expect(answer).toMatchObject({ status: 200, body: { first_index: BEFORE + COUNT, count: 5 } });
   });
 
   it.each([

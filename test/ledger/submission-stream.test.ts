@@ -157,6 +157,24 @@ describe("a streaming submission", () => {
     request.destroy();
   });
 
+  it("or a raw entry is bounded by the log's quota as well", async () => {
+    const ledger = await startTestLedger({
+      config: { quota: { log: { receipts_per_second: 2 } } },
+      clock: { nowMs: () => 1_700_000_000_000 },
+    });
+    ledgers.push(ledger);
+    const answers: Response[] = [];
+    for (const path of ["/add", "/add?promise=1", "/add", "/add?promise=1"]) {
+      answers.push(await ledger.post(path, `entry ${answers.length}`, SUBMIT));
+    }
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 429, 429]);
+    for (const answer of answers.slice(2)) {
+      expect(answer.headers.get("retry-after")).toBe("1");
+      const refused = { code: "ERR_QUOTA", limit: "log.receipts_per_second", retry_after_seconds: 1 };
+      expect(await answer.json()).toMatchObject({ error: refused });
+    }
+  });
+
   it("is what a gateway's client uses, also after it ended", async () => {
     const ledger = await start();
     const client = makeLedgerClient({ url: ledger.url, submitToken: SUBMIT_TOKEN, fetch });
@@ -176,12 +194,13 @@ describe("a streaming submission", () => {
 });
 
 describe("a stream's bounds", () => {
-  const LIMITS: StreamLimits = { maxFrames: 4, maxBytes: 1000, idleMs: 20_000, lifeMs: 20_000 };
+  const LIMITS: StreamLimits = { maxFrames: 4, maxBytes: 1000, takeMs: 20_000, idleMs: 20_000, lifeMs: 20_000 };
   const desk: FrameDesk = {
     prepare:
       async ({ bytes }) =>
       async () => ({ first_index: bytes.length, count: 1, tip: {} }),
   };
+  const noCut = (): void => undefined;
   const never = new AbortController().signal;
 
   /** A source of one line a chunk that counts what was read of it. */
@@ -203,7 +222,7 @@ describe("a stream's bounds", () => {
     const taken = new Promise<void>((resolve) => {
       open = resolve;
     });
-    const sink = { write: (line: string) => taken.then(() => void lines.push(line)) };
+    const sink = { write: (line: string) => taken.then(() => void lines.push(line)), cut: noCut };
     const done = runSubmissionStream({ source, sink, desk, limits: LIMITS, stopping: never });
     for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
     expect(read()).toBeLessThanOrEqual(LIMITS.maxFrames + 1);
@@ -215,13 +234,25 @@ describe("a stream's bounds", () => {
     expect(lines.at(-1)).toBe('{"end":{"reason":"done"}}');
   });
 
+  it("give up one who takes no line for long", async () => {
+    const { source, read } = countedSource(50);
+    let cut = (): void => undefined;
+    const gone = new Promise<void>((_, reject) => {
+      cut = () => reject(new Error("cut"));
+    });
+    const sink = { write: () => gone, cut };
+    const limits = { ...LIMITS, takeMs: 1 };
+    await expect(runSubmissionStream({ source, sink, desk, limits, stopping: never })).rejects.toThrow("cut");
+    expect(read()).toBeLessThanOrEqual(LIMITS.maxFrames + 1);
+  });
+
   it("end quiet streams and old ones, and give up with a sink that fails", async () => {
     const silent: AsyncIterable<Uint8Array> = {
       [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }),
     };
     const endOf = async (limits: Partial<StreamLimits>): Promise<string | undefined> => {
       const lines: string[] = [];
-      const sink = { write: async (line: string) => void lines.push(line) };
+      const sink = { write: async (line: string) => void lines.push(line), cut: noCut };
       const all = { ...LIMITS, ...limits };
       await runSubmissionStream({ source: silent, sink, desk, limits: all, stopping: never });
       return lines.at(-1);
@@ -229,7 +260,7 @@ describe("a stream's bounds", () => {
     expect(await endOf({ idleMs: 1 })).toBe('{"end":{"reason":"idle"}}');
     expect(await endOf({ lifeMs: 1 })).toBe('{"end":{"reason":"renew"}}');
     const { source, read } = countedSource(50);
-    const sink = { write: () => Promise.reject(new Error("gone")) };
+    const sink = { write: () => Promise.reject(new Error("gone")), cut: noCut };
     await expect(runSubmissionStream({ source, sink, desk, limits: LIMITS, stopping: never })).rejects.toThrow("gone");
     expect(read()).toBeLessThan(50);
   });

@@ -3,4 +3,9 @@
 import type { Checks } from "../../ledger/admission/admit.ts";
 
 /** Takes everything, reads nothing. */
-export const NO_CHECKS: Checks = { requireRoom: () => undefined, expect: () => undefined, wake: () => undefined };
+export const NO_CHECKS: Checks = {
+  requireRoom: () => undefined,
+  distrusts: () => false,
+  expect: () => undefined,
+  wake: () => undefined,
+};
