@@ -49,7 +49,7 @@ export type ApiConfig = {
   readonly reader_token_files?: readonly string[];
   /** Time between looks at each ledger; default 1,000. */
   readonly poll_ms?: number;
-  /** A witness whose last cosignature is older than the newest one by more than this is stale; default 300. */
+  /** A witness whose last cosignature is older than the median of all by more than this is stale; default 300. */
   readonly stale_witness_seconds?: number;
   /** A newest checkpoint whose cosignatures are older than this is stale; default 7,200. */
   readonly stale_checkpoint_seconds?: number;

@@ -1,5 +1,6 @@
 /** Starts ledgers and their HTTP server: one log at the root of its paths, or many logs, each under its name. */
 
+import { setMaxListeners } from "node:events";
 import { availableParallelism } from "node:os";
 import type { FastifyInstance } from "fastify";
 import { StoreError } from "../kernel/errors.ts";
@@ -97,6 +98,8 @@ function openWithDriver(options: LedgerOptions): Promise<Ledger> {
 async function serve(serving: Serving, logs: readonly OpenLog[], shared: readonly Routes[]): Promise<RunningService> {
   const ledgers = logs.map(({ ledger }) => ledger);
   const stopping = new AbortController();
+  // Every open submission stream listens to it: their number is bounded where they are opened.
+  setMaxListeners(0, stopping.signal);
   const reader = makeReader(serving.logger, logs);
   const server = buildServer(serving.logger, logs, shared, { reader, stopping: stopping.signal });
   const closeSilent = watchSilent(server.server);

@@ -183,6 +183,21 @@ describe("a mirror that logs push to", () => {
     expect((await push({ start: 768, end: 900 })).status).toBe(200);
   });
 
+  it("unpacks a compressed bomb no further than its first package", async () => {
+    await pushCheckpoint(0, 600);
+    const head = formatUploadHeader({ origin: ORIGIN, start: 0n, end: 600n, ticket: new Uint8Array(0) });
+    const bomb = gzipSync(concat(head, new Uint8Array(64 * 1024 * 1024)));
+    const before = process.memoryUsage().rss;
+    const response = await fetch(`${mirror.url}/add-entries`, {
+      method: "POST",
+      body: bomb,
+      headers: { "content-type": "application/octet-stream", "content-encoding": "gzip" },
+    });
+    expect(response.status).toBe(422);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
+    expect((await push({ start: 0, end: 600 })).status).toBe(200);
+  });
+
   it("refuses other content types, encodings and gzip that is none", async () => {
     const post = async (headers: Record<string, string>): Promise<number> =>
       (await fetch(`${mirror.url}/add-entries`, { method: "POST", body: "x", headers })).status;

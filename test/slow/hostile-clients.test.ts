@@ -274,6 +274,53 @@ async function size(): Promise<number> {
   return Number(Object(await (await fetch(`${ledger.url}/readyz`)).json()).size);
 }
 
+describe("submission streams", () => {
+  const head = `POST /stream HTTP/1.1\r\nhost: x\r\n${TOKEN}\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`;
+  const chunkOf = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+
+  it("1,000 that are opened and say nothing: those above the bound are told, plain posts go on", async () => {
+    await holdOpen(1000, head);
+    const answer = await sendRaw(ledger.url, head, 2000);
+    expect(statusesOf(answer)).toEqual([429]);
+    expect(answer).toContain('"code":"ERR_QUEUE_FULL"');
+    expect((await client.segment(segmentOf(stream, 0, 100))).status).toBe(200);
+    expect(residentBytes() - bytesBefore).toBeLessThan(200 * MIB);
+  });
+
+  it("40 that send without end and never read an acknowledgement: reading from them stops", async () => {
+    const line = chunkOf(`${JSON.stringify({ kind: "decision" })}\n`).repeat(2000);
+    await holdOpen(40, head);
+    for (const socket of sockets) {
+      socket.pause();
+      // Whatever the ledger does not read stays in buffers of the system, and with us.
+      for (let i = 0; i < 50 && socket.write(line); i += 1);
+    }
+    expect((await client.tip(stream.stream)).status).toBe(200);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(residentBytes() - bytesBefore).toBeLessThan(300 * MIB);
+  });
+
+  it("a line of 100 MB ends its stream at the bound of a line", async () => {
+    await holdOpen(1, head);
+    const [socket] = sockets;
+    if (socket === undefined) throw new Error("no connection");
+    let received = "";
+    socket.on("data", (chunk) => {
+      received += String(chunk);
+    });
+    const ended = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    const part = chunkOf("x".repeat(MIB));
+    for (let i = 0; i < 100 && !socket.destroyed && !received.includes('"end"'); i += 1) {
+      socket.write(part);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    socket.end();
+    await ended;
+    expect(received).toContain("ERR_");
+    expect(watch.largestBytes - bytesBefore).toBeLessThan(200 * MIB);
+  });
+});
+
 describe("floods", () => {
   it("1,500 requests at once of what costs most to refuse", async () => {
     const bodies = [`${"[".repeat(20_000)}`, '{"kind":"decision"}', "x".repeat(60_000)];
