@@ -65,8 +65,8 @@ const WAYS: readonly Way[] = [
     window: 128,
     hasPeer: false,
   },
-  { ...SEGMENTS, name: "segments of 256 signed receipts", content: "calls", requests: 16 },
-  { ...SEGMENTS, name: "segments of 256 small signed receipts", content: "heartbeats", requests: 64 },
+  { ...SEGMENTS, name: "segments of 256 signed receipts", content: "calls", requests: 8 },
+  { ...SEGMENTS, name: "segments of 256 small signed receipts", content: "heartbeats", requests: 24 },
 ];
 
 /** All ways. */
