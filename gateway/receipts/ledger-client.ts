@@ -32,7 +32,8 @@ export type Submitted =
   /** The segment does not continue the ledger's tip: send again from there. */
   | { readonly type: "gap"; readonly tip: LedgerTip }
   /** The ledger holds another receipt at one of these numbers, or refuses the key: nothing will mend it. */
-  | { readonly type: "refused"; readonly code: string }
+  /** `successor`: origin of the log that goes on, if this one has ended and names it. */
+  | { readonly type: "refused"; readonly code: string; readonly successor?: string }
   /** Try again after this time. */
   | { readonly type: "later"; readonly afterMs: number };
 
@@ -182,7 +183,7 @@ function readSubmitted(answer: Response, body: JsonObject): Submitted {
   if (isPassing) return { type: "later", afterMs: retryAfterMs(answer) };
   const error = memberObject(body, "error");
   const code = codeOf(body, answer);
-  if (answer.status !== 409 || code !== "ERR_STREAM_GAP") return { type: "refused", code };
+  if (answer.status !== 409 || code !== "ERR_STREAM_GAP") return refusedWith(code, error);
   return { type: "gap", tip: readTip(memberObject(error, "tip")) };
 }
 
@@ -194,7 +195,13 @@ function readLine(line: JsonObject): Submitted {
   if (LATER.has(code)) return { type: "later", afterMs: secondsToMs(Number(error["retry_after_seconds"] ?? "")) };
   return code === "ERR_STREAM_GAP"
     ? { type: "gap", tip: readTip(memberObject(error, "tip")) }
-    : { type: "refused", code };
+    : refusedWith(code, error);
+}
+
+function refusedWith(code: string, error: JsonObject): Submitted {
+  const { origin } = memberObject(error, "successor");
+  const isOrigin = typeof origin === "string" && /^[!-*,-~]{1,255}$/u.test(origin);
+  return isOrigin ? { type: "refused", code, successor: origin } : { type: "refused", code };
 }
 
 /** The code of an error answer; only what looks like one enters messages and logs. */

@@ -84,7 +84,16 @@ const POLL_MS = 20;
  * this stream. A restart compares the tips and begins a new stream that names this one.
  */
 const FINAL: ReadonlyMap<string, ErrorCode> = new Map(
-  (["ERR_STREAM_CLOSED", "ERR_STREAM_FORK", "ERR_STREAM_KEY", "ERR_STREAM_PREV"] as const).map((code) => [code, code]),
+  (
+    [
+      "ERR_LOG_CLOSED",
+      "ERR_STREAM_CLOSED",
+      "ERR_STREAM_ENDED",
+      "ERR_STREAM_FORK",
+      "ERR_STREAM_KEY",
+      "ERR_STREAM_PREV",
+    ] as const
+  ).map((code) => [code, code]),
 );
 /** Receipts kept free for seals, aggregates and heartbeats when the bound is reached. */
 const RESERVE = 64;
@@ -239,7 +248,7 @@ class SegmentOutbox implements Outbox {
       case "later":
         return answer.afterMs;
       case "refused":
-        throw this.#refusal(answer.code);
+        throw this.#refusal(answer.code, answer.successor);
     }
   }
 
@@ -252,8 +261,12 @@ class SegmentOutbox implements Outbox {
     }
   }
 
-  #refusal(code: string): StoreError {
+  #refusal(code: string, successor: string | undefined): StoreError {
     const final = FINAL.get(code);
+    if (final === "ERR_LOG_CLOSED") {
+      const next = successor === undefined ? "it names no successor" : `it goes on as ${successor}`;
+      return this.#refusedForGood(final, `the log has ended; ${next}: configure that and restart`);
+    }
     if (final !== undefined) return this.#refusedForGood(final, "the ledger refuses the stream");
     return new StoreError("ERR_LEDGER_ANSWER", `the ledger refuses the segment: ${code}`);
   }

@@ -5,6 +5,7 @@ import type { GatewayOptions } from "../../gateway/options.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { callOf, configOf, type GatewayBench, makeGatewayBench, readStream, runCall } from "../support/gateway-run.ts";
+import { operate } from "../support/ledger-operator.ts";
 import {
   eventually,
   LEDGER_KEYS,
@@ -82,6 +83,20 @@ describe("a gateway and the ledger of this repository", () => {
     await eventually(async () => (run.status().outbox.fault === "ERR_LEDGER_ANSWER" ? true : undefined));
     expect(run.status()).toMatchObject({ ready: true, outbox: { acknowledged: 0 } });
     expect(bench.whys.join(" ")).toContain("ERR_ADMISSION");
+  });
+
+  it("part when the log ends: the gateway says which log goes on, and has no room for more calls", async () => {
+    const run = await open();
+    await runCall(run, callOf("echo", { message: "x" }));
+    await proven(run);
+    const closing = { action: "close", end: "frozen", reason: "over", successor: { origin: "ledger.example/next" } };
+    expect(await operate(ledger, closing)).toBeGreaterThan(0);
+    await runCall(run, callOf("echo", { message: "second" }));
+    await eventually(async () => (run.status().outbox.fault === "ERR_LOG_CLOSED" ? true : undefined));
+    expect(bench.whys.join(" ")).toContain("it goes on as ledger.example/next");
+    await expect(run.pipeline.decide(callOf("echo", { message: "third" }))).rejects.toMatchObject({
+      code: "ERR_LOG_CLOSED",
+    });
   });
 
   it("part when a copy of the data folder writes: the second writer is refused for good, and has no room", async () => {
