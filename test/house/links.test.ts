@@ -65,8 +65,8 @@ const isCountersign = (name: string): boolean => existsSync(join(ROOT, "cli", "c
 function unknownIn(command: string): readonly string[] {
   const run = [...command.matchAll(/npm run ([\w:-]+)/gu)].map((match) => match[1] ?? "");
   const short = [...command.matchAll(/npm (start|test)\b/gu)].map((match) => match[1] ?? "");
-  const own = [...command.matchAll(/(?:^|npx |[\s;&|])countersign ([a-z]+)/gu)].map((match) => match[1] ?? "");
-  const built = [...command.matchAll(/dist\/cli\/main\.js ([a-z]+)/gu)].map((match) => match[1] ?? "");
+  const own = [...command.matchAll(/(?:^|npx |[\s;&|])countersign ([a-z-]+)/gu)].map((match) => match[1] ?? "");
+  const built = [...command.matchAll(/dist\/cli\/main\.js ([a-z-]+)/gu)].map((match) => match[1] ?? "");
   return [
     ...[...run, ...short].filter((name) => !scripts.includes(name)),
     ...[...own, ...built].filter((name) => !isCountersign(name)),
