@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ledgerCommand } from "../../cli/commands/ledger.ts";
 import { logStatusCommand } from "../../cli/commands/log-status.ts";
-import { formatSignerKey } from "../../kernel/note/signer-key.ts";
+import { formatSignerKey, makeSignerKey, type SignerKey } from "../../kernel/note/signer-key.ts";
+import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { formatSecretKey } from "../../kernel/signature/secret-key.ts";
 import { type CommandRun, runInProcess } from "../support/command-io.ts";
 import { add, ledgerPair, pinning } from "../support/ledger-operator.ts";
@@ -70,6 +71,32 @@ async function configure(pairs: readonly number[], port = 1): Promise<void> {
   await writeFile(at("ledger.json"), JSON.stringify(config));
 }
 
+const originOf = (name: string): string => `ledger.example/${name}`;
+const shardKeys = (name: string): readonly SignerKey[] =>
+  ledgerPair(0).map(({ type, seed }) => makeSignerKey(originOf(name), type, seed));
+const shardPins = (name: string): string => {
+  const logs = shardKeys(name).map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`);
+  return `${logs.join("")}${witness.policyLine}\nquorum w1\n`;
+};
+
+/** Two shards of one process. */
+async function configureShards(): Promise<void> {
+  const { listen, ...common } = JSON.parse(await readFile(at("ledger.json"), "utf8"));
+  const logs = await Promise.all(
+    ["2025", "2026"].map(async (name) => {
+      const files = shardKeys(name).map(
+        (key) => [at(`keys/${name}-${key.type}`), `${formatSignerKey(key)}\n`] as const,
+      );
+      for (const [path, text] of files) await writeFile(path, text);
+      const keys = { log_key_files: files.map(([path]) => path) };
+      const shard = { start: "1970-01-01T00:00:00.000Z", end: "9999-01-01T00:00:00.000Z" };
+      const before = name === "2026" ? { predecessor: originOf("2025") } : {};
+      return { ...common, ...keys, ...before, name, origin: originOf(name), data_dir: at(`data-${name}`), shard };
+    }),
+  );
+  await writeFile(at("ledger.json"), JSON.stringify({ listen, logs }));
+}
+
 const ledger = (word: string, ...more: readonly string[]): Promise<CommandRun> =>
   runInProcess(ledgerCommand, [word, "--config", at("ledger.json"), ...more]);
 const status = (source: string, ...more: readonly string[]): Promise<CommandRun> =>
@@ -123,6 +150,30 @@ describe("countersign ledger, with a word", () => {
     expect((await ledger("link", ...before, at("open.json"))).fault).toBe("ERR_PREDECESSOR");
     await ledger("freeze", "--reason", "over", "--out", at("frozen.json"));
     expect((await ledger("link", ...before, at("frozen.json"))).fault).toBe("ERR_LOG_CLOSED");
+  });
+
+  it("works on one of several logs: a shard that is over is frozen, and the next one tied to its final tree", async () => {
+    await configureShards();
+    expect((await ledger("freeze", "--reason", "over", "--out", at("2025.json"))).fault).toBe("usage");
+    const freezing = ["--log", "2025", "--reason", "over", "--successor", originOf("2026"), "--out", at("2025.json")];
+    expect((await ledger("freeze", ...freezing)).exit).toBe(0);
+    await writeFile(at("2025-policy"), shardPins("2025"));
+    const before = [
+      "--predecessor",
+      at("2025.json"),
+      "--predecessor-policy",
+      at("2025-policy"),
+      "--out",
+      at("2026.json"),
+    ];
+    // This witness knows no origins.
+    witness.size = 0n;
+    const linked = await ledger("link", "--log", "2026", ...before);
+    expect([linked.exit, indexOf(linked)]).toEqual([0, 1]);
+    await writeFile(at("pins"), shardPins("2026"));
+    const told = JSON.parse((await status(at("2026.json"), "--json")).out);
+    expect(told).toMatchObject({ standing: "active", predecessor: { origin: originOf("2025"), size: 2 } });
+    expect((await ledger("link", "--log", "2025", ...before.slice(0, 4))).fault).toBe("ERR_LOG_CLOSED");
   });
 
   it("says what is missing or does not belong", async () => {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeSignerKey } from "../../kernel/note/signer-key.ts";
 import { checkDataFolder } from "../../ledger/fsck/fsck.ts";
 import type { LedgerOptions } from "../../ledger/options.ts";
+import type { Disk } from "../../ledger/storage/disk.ts";
 import { add, ledgerPair, operate, pinning, published, signersOfNote, statusOf } from "../support/ledger-operator.ts";
 import {
   errorCode,
@@ -189,4 +190,89 @@ describe("a log of a period", () => {
     expect(await operate(ledger, { action: "close", end: "frozen", reason: "over" })).toBe(3);
     expect(await add(ledger, "behind")).toBe("ERR_LOG_CLOSED");
   });
+});
+
+/** A disk that fails at one kind of call from a moment on; `kept` does what it was asked before it fails. */
+class FaultyDisk {
+  isArmed = false;
+  readonly #path: RegExp;
+  readonly #call: "write" | "sync" | "rename";
+  readonly #isKept: boolean;
+
+  constructor(path: RegExp, call: "write" | "sync" | "rename", isKept: boolean) {
+    [this.#path, this.#call, this.#isKept] = [path, call, isKept];
+  }
+
+  readonly wrap = (disk: Disk): Disk => ({
+    ...disk,
+    rename: (from, to) => this.#guard("rename", to, () => disk.rename(from, to)),
+    open: async (path) => {
+      const file = await disk.open(path);
+      return {
+        write: (bytes, offset) => this.#guard("write", path, () => file.write(bytes, offset)),
+        datasync: () => this.#guard("sync", path, () => file.datasync()),
+        close: () => file.close(),
+      };
+    },
+  });
+
+  async #guard(call: "write" | "sync" | "rename", path: string, action: () => Promise<void>): Promise<void> {
+    const fails = this.isArmed && call === this.#call && this.#path.test(path);
+    if (!fails || this.#isKept) await action();
+    if (fails) throw new Error("EIO");
+  }
+}
+
+const WAL = /^wal\//u;
+describe("a disk that fails while a log", () => {
+  const faultsOf = (): readonly (readonly [string, FaultyDisk])[] => [
+    ["write of the entry", new FaultyDisk(WAL, "write", false)],
+    ["write of the entry that is kept", new FaultyDisk(WAL, "write", true)],
+    ["sync of the entry", new FaultyDisk(WAL, "sync", false)],
+    ["sync of the entry that is kept", new FaultyDisk(WAL, "sync", true)],
+    ["record of the head", new FaultyDisk(/^head$/u, "write", false)],
+    ["record of the head that is kept", new FaultyDisk(/^head$/u, "sync", true)],
+    ["publication", new FaultyDisk(/^checkpoint$/u, "rename", false)],
+    ["publication that is kept", new FaultyDisk(/^checkpoint$/u, "rename", true)],
+  ];
+
+  it.each(faultsOf())(
+    "ends fails at the %s: it has ended after a restart, or has not, and goes on from there",
+    async (_name, disk) => {
+      let ledger = await start([0], { wrapDisk: disk.wrap });
+      expect(await add(ledger, "one")).toBe(1);
+      await published(ledger, 2);
+      disk.isArmed = true;
+      const closing = { action: "close", end: "frozen", reason: "over" };
+      await operate(ledger, closing);
+      disk.isArmed = false;
+      ledger = await start([0]);
+      const answer = await add(ledger, "two");
+      const hasEnded = answer === "ERR_LOG_CLOSED";
+      expect(hasEnded || answer === 2).toBe(true);
+      if (!hasEnded) expect(await operate(ledger, closing)).toBe(3);
+      await published(ledger, hasEnded ? 3 : 4);
+      expect(await statusOf(ledger, pinning([0], [witness]))).toMatchObject({ standing: "frozen" });
+      expect(await faults()).toEqual([]);
+    },
+  );
+
+  it.each(faultsOf())(
+    "rotates its keys fails at the %s: both pairs sign after a restart, or neither is lost",
+    async (_name, disk) => {
+      let ledger = await start([0, 1], { wrapDisk: disk.wrap });
+      expect(await add(ledger, "one")).toBe(1);
+      await published(ledger, 2);
+      disk.isArmed = true;
+      await operate(ledger, { action: "rotate-key" });
+      disk.isArmed = false;
+      ledger = await start([0, 1]);
+      const again = await operate(ledger, { action: "rotate-key" });
+      expect([2, "ERR_CONFIG"]).toContain(again);
+      expect(signersOfNote(await published(ledger, 3))).toEqual([0, 1]);
+      expect(await operate(ledger, { action: "retire-key" })).toBe(3);
+      expect(signersOfNote(await published(ledger, 4))).toEqual([1]);
+      expect(await faults()).toEqual([]);
+    },
+  );
 });
