@@ -79,7 +79,7 @@ export class Integrator {
       options.logger.info({ holder, token: Number(token) }, "this node integrates");
       return await this.#judge(await term.run(), token);
     } catch (error) {
-      return error;
+      return token === undefined ? error : await this.#judge(error, token);
     } finally {
       clearInterval(renewal);
       this.#term = undefined;
@@ -87,12 +87,19 @@ export class Integrator {
     }
   }
 
-  /** A witness that has seen more has seen it from whoever holds the lease now, if that is somebody else. */
+  /**
+   * A witness or an object that is ahead of this term is so by the work of whoever holds the lease now, if that is somebody
+   * else: only the holder of the newest token halts for it.
+   */
   async #judge(fault: unknown, token: bigint): Promise<unknown> {
-    if (!isCodedError(fault) || fault.code !== "ERR_WITNESS_AHEAD") return fault;
-    const row = await this.#parts.heads.read();
-    if (row.token === token) return fault;
-    return new StoreError("ERR_LEASE_LOST", "another integrator has taken the log over", { cause: fault });
+    if (fault === undefined || !mustHalt(fault)) return fault;
+    try {
+      const row = await this.#parts.heads.read();
+      if (row.token === token) return fault;
+      return new StoreError("ERR_LEASE_LOST", "another integrator has taken the log over", { cause: fault });
+    } catch (error) {
+      return error;
+    }
   }
 
   /** A database that does not answer ends no term by itself: the next statement will, and the token protects the rest. */

@@ -10,7 +10,7 @@
  *     publish   once a quorum has cosigned
  */
 
-import { formatUtf8 } from "../../kernel/bytes.ts";
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { proveConsistency } from "../../kernel/merkle/prove.ts";
 import type { Clock } from "../../kernel/service/service.ts";
@@ -19,7 +19,7 @@ import { openLogCheckpoint, type WitnessPolicy } from "../../kernel/witness-poli
 import { Checkpointer } from "../checkpoint/checkpointer.ts";
 import { Cosigning } from "../checkpoint/cosigning.ts";
 import { askWitnesses, FIRST_ROUND_MS } from "../checkpoint/first-round.ts";
-import type { PublishedCheckpoint } from "../checkpoint/publisher.ts";
+import { CHECKPOINT_PATH, type PublishedCheckpoint } from "../checkpoint/publisher.ts";
 import type { CheckpointSigner } from "../checkpoint/signing.ts";
 import { witnessReach } from "../checkpoint/witness-view.ts";
 import { LEDGER_DEFAULTS } from "../config.ts";
@@ -86,7 +86,7 @@ export async function openTerm(parts: TermParts): Promise<Term> {
   const tree = await deriveTree(parts, tiles, row);
   const open = (note: string | undefined): PublishedCheckpoint | undefined => openNote(note, signer);
   const [published, unwitnessed] = [open(row.published), open(row.unwitnessed)];
-  for (const each of [published, unwitnessed])
+  for (const each of [published, unwitnessed, await readObject(parts)])
     if (each !== undefined) await checkHead(tree, each, "a published checkpoint");
   await askFirst(parts, tree, published);
   const publisher = new TermPublisher({ ...parts, tree, logKeys: signer.keys }, published, unwitnessed);
@@ -113,6 +113,12 @@ function openNote(note: string | undefined, signer: CheckpointSigner): Published
   if (note === undefined) return undefined;
   const { checkpoint } = openLogCheckpoint(formatUtf8(note), signer.keys);
   return { size: checkpoint.size, root: checkpoint.root, note };
+}
+
+/** What the bucket shows: a database that was put back from a copy derives less. */
+async function readObject({ store, signer }: TermParts): Promise<PublishedCheckpoint | undefined> {
+  const object = await store.get(CHECKPOINT_PATH);
+  return object === undefined ? undefined : openNote(parseUtf8(object.bytes), signer);
 }
 
 async function askFirst(

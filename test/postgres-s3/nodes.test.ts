@@ -193,6 +193,17 @@ describe("the stores", () => {
     }
   });
 
+  it("halt a log whose database lacks what the bucket shows as published", async () => {
+    const storage = { s3_prefix: "older/" };
+    const first = await startNode({ url: await postgres.newDatabase() }, s3, { storage });
+    await Promise.all(["one", "two"].map((text) => add(first, text)));
+    await publishes(first, 3);
+    await first.close();
+    const second = await startNode({ url: await postgres.newDatabase() }, s3, { storage });
+    await eventually(async () => ((await status(second))["fault"] === "ERR_LOG_BEHIND" ? true : undefined));
+    await second.close();
+  });
+
   it("are refused if the database acknowledges before it is durable", async () => {
     for (const setting of ["fsync=off", "synchronous_commit=off"]) {
       const careless = await PostgresServer.start([setting]);
