@@ -62,8 +62,8 @@ export class GatedSequencer implements Sequencer {
     if (entries.length === 0) return this.#inner.submit(proposal);
     const decide: Proposal<A>["decide"] = (known, next): Decision<A> => {
       const refusal = refusalNow(this.#parts);
-      const isKnown = entries.every(({ leaf }) => known(leaf) !== undefined);
-      if (refusal === undefined || isKnown) return proposal.decide(known, next);
+      const isTaken = refusal === undefined || entries.every(({ leaf }) => known(leaf) !== undefined);
+      if (isTaken) return proposal.decide(known, next);
       return {
         entries: [],
         settle: () => {

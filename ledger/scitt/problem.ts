@@ -29,6 +29,8 @@ const BY_CODE: Partial<Record<ErrorCode, ProblemKind>> = {
   ERR_ENTRY_LOCATOR: { status: 400, title: "Invalid locator" },
   ERR_ENTRY_UNKNOWN: { status: 404, title: "Operation Not Found" },
   ERR_RATE_LIMIT: { status: 429, title: "Too Many Requests" },
+  // SCRAPI has no 410: a log that has ended registers nothing.
+  ERR_LOG_CLOSED: REJECTED,
   ERR_SCITT_OFF: NO_SERVICE,
   ERR_STATEMENT_ISSUER: REJECTED,
 };

@@ -23,9 +23,10 @@ export function makeTrace(options: LedgerOptions, ledger: Ledger): TraceParts | 
   const { log, streams, traces: book, publisher, clock } = ledger;
   const { origin } = config;
   const revocationKeys = config.trace.revocation_keys;
+  const hasEnded = (stream: string): boolean => ledger.management?.book.state.endedStreams.has(stream) === true;
   return {
     origin,
-    desk: new TraceDesk({ origin, ...log, streams, book, operator, revocationKeys, clock }),
+    desk: new TraceDesk({ origin, ...log, streams, hasEnded, book, operator, revocationKeys, clock }),
     book,
     tree: log.tree,
     publisher,

@@ -51,6 +51,8 @@ export interface TraceDeskParts {
   readonly index: LeafIndex;
   readonly tree: Tree;
   readonly streams: StreamBook;
+  /** Whether a stream's registration has ended: its keys speak for nobody then. */
+  readonly hasEnded: (stream: string) => boolean;
   readonly book: TraceBook;
   readonly operator: EnvelopeSigner;
   readonly revocationKeys: readonly PublicKey[];
@@ -103,7 +105,7 @@ export class TraceDesk {
     const reservation = parseNameReservation(bytes);
     const { origin, stream, name, expires } = reservation;
     if (origin !== this.#parts.origin) throw new CheckError("ERR_ADMISSION", `origin: want ${this.#parts.origin}`);
-    const account = this.#parts.streams.find(stream);
+    const account = this.#findStream(stream);
     if (account === undefined) throw unknownStream();
     checkSignedBy(reservation, account.keys.receipt);
     const aheadMs = timestampMs(expires) - this.#parts.clock.nowMs();
@@ -206,8 +208,15 @@ export class TraceDesk {
     }
   }
 
+  #findStream(stream: string): StreamAccount | undefined {
+    const { streams, hasEnded } = this.#parts;
+    const account = streams.find(stream);
+    if (account === undefined || !hasEnded(stream)) return account;
+    throw new CheckError("ERR_STREAM_ENDED", "the stream is decommissioned: its registration with this log has ended");
+  }
+
   #findAccount(stream: string, key: PublicKey): StreamAccount {
-    const account = this.#parts.streams.find(stream);
+    const account = this.#findStream(stream);
     if (account === undefined) throw unknownStream();
     const { instance, receipt } = account.keys;
     if (key.kid === instance.kid || key.kid === receipt.kid) return account;

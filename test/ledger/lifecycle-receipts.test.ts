@@ -3,6 +3,7 @@
 import { rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collectBundle } from "../../cli/collect.ts";
+import { formatCoseKey, parseCoseKey } from "../../kernel/cose/cose-key.ts";
 import { formatSegment, makeSegment } from "../../kernel/segment.ts";
 import { parseTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
@@ -12,6 +13,7 @@ import { restore } from "../../ledger/backup/restore.ts";
 import { checkDataFolder } from "../../ledger/fsck/fsck.ts";
 import { rebuildIndex } from "../../ledger/recovery/rebuild-index.ts";
 import { verifyBundle } from "../../verifier/verify-bundle.ts";
+import { coseSigners, makeStatement, statementIssuer } from "../support/cose.ts";
 import { registrationOf, STORY, signStream, trustOf, wordOf } from "../support/evidence.ts";
 import { ledgerPair, operate, pinning, published, statusOf } from "../support/ledger-operator.ts";
 import {
@@ -156,5 +158,23 @@ describe("a frozen log of receipts", () => {
     } finally {
       for (const folder of [copy, restored]) await rm(folder, { recursive: true, force: true });
     }
+  });
+});
+
+describe("the SCITT edge of a log that has ended", () => {
+  it("registers nothing any more", async () => {
+    await ledger.close();
+    const issuer = { issuer: "https://issuer.example", keys: [parseCoseKey(formatCoseKey(statementIssuer.publicKey))] };
+    const config = {
+      log_kind: "receipts",
+      witness_policy: `${witness.policyLine}\nquorum w1\n`,
+      scitt: { key_file: "scitt.key", issuers: [issuer] },
+    } as const;
+    ledger = await startTestLedger({ dataDir, logKeys: ledgerPair(0), config, scittKey: coseSigners.ed25519 });
+    const cose = { "content-type": "application/cose" };
+    expect(await operate(ledger, { action: "close", end: "frozen", reason: "over" })).toBe(2);
+    const refused = await ledger.post("/entries", makeStatement(1), cose);
+    expect(refused.status).toBe(400);
+    expect(await refused.text()).toContain("ERR_LOG_CLOSED");
   });
 });
