@@ -45,7 +45,7 @@ import { isSameKey, isStatementKind, type LogStatement, readStatement } from "./
 /** Most bytes of a status document. */
 export const MAX_STATUS_BYTES = 16_777_216;
 /** Most statements of one. */
-const MAX_STATEMENTS = 1024;
+export const MAX_STATEMENTS = 1024;
 const MAX_PROOF_HASHES = 64;
 
 /** An entry that is shown, and its inclusion proof. */

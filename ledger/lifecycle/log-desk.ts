@@ -7,6 +7,7 @@
 import { CheckError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { nextLogState, signersNow, signersOf } from "../../kernel/lifecycle/log-state.ts";
+import { MAX_STATEMENTS } from "../../kernel/lifecycle/log-status.ts";
 import {
   type FinalTree,
   type LogEnd,
@@ -25,6 +26,9 @@ import { formatTimestamp } from "../../kernel/time.ts";
 import type { Sequencer } from "../sequence/sequencer.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { StatementBook } from "./statement-book.ts";
+
+/** Statements that are kept free for what a log cannot do without. */
+const RESERVED_STATEMENTS = 24;
 
 /** What the operator wants. */
 export type OperatorAction =
@@ -143,7 +147,14 @@ export class LogDesk {
     throw new CheckError("ERR_LOG_UNWITNESSED", "no witnessed checkpoint covers the rotation yet; try again later");
   }
 
+  /** The last places are kept for keys and for the end of the log. */
   #registered(stream: string): ReturnType<typeof parseKid> {
+    if (this.#parts.book.statements.length >= MAX_STATEMENTS - RESERVED_STATEMENTS) {
+      throw new CheckError(
+        "ERR_ROTATION_ORDER",
+        `want at most ${MAX_STATEMENTS} statements of a log, some of them kept free`,
+      );
+    }
     if (this.#parts.isRegistered(stream)) return parseKid(stream);
     throw new CheckError("ERR_STREAM_UNKNOWN", "the stream is not registered with this log");
   }
