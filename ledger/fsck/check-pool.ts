@@ -72,23 +72,19 @@ class WorkerPool implements CheckPool {
   }
 }
 
-/** One worker, which answers in the order it was asked. */
+/** One worker, started with its first job, which answers in the order it was asked. */
 class Lane {
-  readonly #worker: Worker;
+  readonly #setting: CheckSetting;
   readonly #streams: readonly KnownStream[];
+  #worker: Worker | undefined;
+  /** Why the worker is gone; whoever asks it afterwards would wait for ever. */
+  #gone: StoreError | undefined;
   readonly #open: { resolve: (verdict: EntryVerdict) => void; reject: (error: Error) => void }[] = [];
   #told = 0;
 
   constructor(setting: CheckSetting, streams: readonly KnownStream[]) {
+    this.#setting = setting;
     this.#streams = streams;
-    this.#worker = new Worker(new URL("./check-worker.js", import.meta.url), { workerData: JSON.stringify(setting) });
-    this.#worker.on("message", (verdict: EntryVerdict) => {
-      const asked = this.#open.shift();
-      invariant(asked !== undefined, "a checking worker answered a job that nobody gave it");
-      asked.resolve(verdict);
-    });
-    this.#worker.on("error", (cause) => this.#rejectAll(cause));
-    this.#worker.on("exit", () => this.#rejectAll(undefined));
   }
 
   get waiting(): number {
@@ -96,20 +92,37 @@ class Lane {
   }
 
   ask(job: Omit<EntryJob, "streams">): Promise<EntryVerdict> {
+    if (this.#gone !== undefined) return Promise.reject(this.#gone);
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
     const streams = this.#streams.slice(this.#told);
     this.#told = this.#streams.length;
     return new Promise((resolve, reject) => {
       this.#open.push({ resolve, reject });
-      this.#worker.postMessage({ ...job, streams } satisfies EntryJob);
+      worker.postMessage({ ...job, streams } satisfies EntryJob);
     });
   }
 
   async close(): Promise<void> {
-    await this.#worker.terminate();
+    this.#gone ??= new StoreError("ERR_BUG", "the checking worker was closed");
+    await this.#worker?.terminate();
   }
 
-  #rejectAll(cause: unknown): void {
-    const error = new StoreError("ERR_BUG", "a checking worker failed", { cause });
-    for (const { reject } of this.#open.splice(0)) reject(error);
+  #start(): Worker {
+    const url = new URL("./check-worker.js", import.meta.url);
+    const worker = new Worker(url, { workerData: JSON.stringify(this.#setting) });
+    worker.on("message", (verdict: EntryVerdict) => {
+      const asked = this.#open.shift();
+      invariant(asked !== undefined, "a checking worker answered a job that nobody gave it");
+      asked.resolve(verdict);
+    });
+    worker.on("error", (cause) => this.#fail(cause));
+    worker.on("exit", () => this.#fail(undefined));
+    return worker;
+  }
+
+  #fail(cause: unknown): void {
+    this.#gone ??= new StoreError("ERR_BUG", "a checking worker failed", { cause });
+    for (const { reject } of this.#open.splice(0)) reject(this.#gone);
   }
 }

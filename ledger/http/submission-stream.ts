@@ -9,8 +9,12 @@
  * is not read from.
  */
 
+import { setImmediate } from "node:timers/promises";
 import { faultOf } from "./errors.ts";
 import { type Frame, FrameReader } from "./frame-reader.ts";
+
+/** Frames of one chunk that are taken before others get the thread. */
+const FRAMES_A_SLICE = 64;
 
 /**
  * Queues a frame for admission; resolves to its line once that is durable.
@@ -105,9 +109,13 @@ class SubmissionStream {
         const read = await this.#read(iterator);
         if (read.kind === "end") return this.#endOf(read.reason);
         this.#frames.push(read.bytes);
+        let taken = 0;
         for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
           await this.#untilRoom();
           this.#take(frame);
+          taken += 1;
+          // Frames that are refused at once never leave the thread by themselves.
+          if (taken % FRAMES_A_SLICE === 0) await setImmediate();
         }
       }
     } catch (error) {

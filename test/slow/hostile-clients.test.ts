@@ -15,6 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { errorCode, LEDGER_ORIGIN, NO_WITNESSES, READ, SUBMIT } from "../support/ledger-service.ts";
 import { type SpawnedLedger, spawnLedger } from "../support/ledger-spawn.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
+import { openStream } from "../support/long-request.ts";
 import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
 
@@ -370,5 +371,40 @@ describe("tile addresses", () => {
     const [status = 0] = statusesOf(answer);
     expect([400, 404, 414]).toContain(status);
     expect(answer).toMatch(/"code":"ERR_(TILE_PATH|NOT_FOUND|REQUEST)"/);
+  });
+});
+
+describe("streams of submissions", () => {
+  it("of which nobody takes a line are not read from, however small what is sent", async () => {
+    const chunk = "{}\n".repeat(20_000);
+    const sent: number[] = [];
+    const calls = Array.from({ length: 40 }, (_, i) => {
+      const call = httpRequest(`${ledger.url}/stream`, { method: "POST", headers: NDJSON });
+      call.on("error", () => undefined);
+      // The answer is never read.
+      call.on("response", (response) => response.on("error", () => undefined).pause());
+      const pump = (): void => {
+        sent[i] = (sent[i] ?? 0) + chunk.length;
+        if (call.write(chunk)) pump();
+      };
+      call.on("drain", pump);
+      pump();
+      return call;
+    });
+    let before = -1;
+    // Until nothing moves any more.
+    while (before !== sent.reduce((sum, bytes) => sum + bytes, 0)) {
+      before = sent.reduce((sum, bytes) => sum + bytes, 0);
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+    for (const call of calls) call.destroy();
+    expect(Math.max(...sent)).toBeLessThan(8 * MIB);
+  }, 120_000);
+
+  it("with a line of 100 MB are cut after 64 KiB of it", async () => {
+    const { send, line } = await openStream(ledger.url);
+    for (let i = 0; i < 100; i += 1) send("x".repeat(MIB));
+    expect(await line()).toMatchObject({ end: { reason: "fault" }, error: { code: "ERR_SEGMENT" } });
+    expect(await line()).toBeUndefined();
   });
 });
