@@ -15,7 +15,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { errorCode, LEDGER_ORIGIN, NO_WITNESSES, READ, SUBMIT } from "../support/ledger-service.ts";
 import { type SpawnedLedger, spawnLedger } from "../support/ledger-spawn.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
-import { openStream } from "../support/long-request.ts";
 import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
 
@@ -374,7 +373,7 @@ describe("tile addresses", () => {
   });
 });
 
-describe("streams of submissions", () => {
+describe("submission streams of lines that are refused", () => {
   it("of which nobody takes a line are not read from, however small what is sent", async () => {
     const chunk = "{}\n".repeat(20_000);
     const sent: number[] = [];
@@ -400,11 +399,4 @@ describe("streams of submissions", () => {
     for (const call of calls) call.destroy();
     expect(Math.max(...sent)).toBeLessThan(8 * MIB);
   }, 120_000);
-
-  it("with a line of 100 MB are cut after 64 KiB of it", async () => {
-    const { send, line } = await openStream(ledger.url);
-    for (let i = 0; i < 100; i += 1) send("x".repeat(MIB));
-    expect(await line()).toMatchObject({ end: { reason: "fault" }, error: { code: "ERR_SEGMENT" } });
-    expect(await line()).toBeUndefined();
-  });
 });
