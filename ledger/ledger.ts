@@ -3,7 +3,7 @@
  * takes the folder's lock first and gives up everything it took if a later step fails.
  */
 
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { isCodedError } from "../kernel/errors.ts";
 import { type Genesis, makeGenesis, parseGenesis } from "../kernel/genesis.ts";
 import { signersNow } from "../kernel/lifecycle/log-state.ts";
@@ -11,7 +11,7 @@ import { standingOf } from "../kernel/lifecycle/log-status.ts";
 import { hashLeaf } from "../kernel/merkle/hash.ts";
 import { proveConsistency } from "../kernel/merkle/prove.ts";
 import { formatVerifierKey, type VerifierKey } from "../kernel/note/verifier-key.ts";
-import type { Clock } from "../kernel/service/service.ts";
+import type { Clock, Logger } from "../kernel/service/service.ts";
 import { formatPublicKey } from "../kernel/signature/public-key.ts";
 import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
 import { formatTimestamp } from "../kernel/time.ts";
@@ -41,6 +41,7 @@ import { startPushing } from "./mirror/start-pushing.ts";
 import type { LedgerOptions } from "./options.ts";
 import { Periodic } from "./periodic.ts";
 import { PromiseDesk } from "./promise/promise-desk.ts";
+import { type StartReport, StartTimes } from "./recovery/start-times.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
 import type { Decision, SequencerLimits } from "./sequence/sequencer.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
@@ -54,7 +55,7 @@ const LIMITS: SequencerLimits = {
   maxBatchEntries: 8192,
   maxBatchBytes: 8 * 1024 * 1024,
 };
-const WAL_FILE_BYTES = 32 * 1024 * 1024;
+const WAL_FILE_BYTES = 16 * 1024 * 1024;
 /** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
 const REFRESH_SECONDS = 1800n;
 const RETIRE_MS = 1000;
@@ -84,6 +85,8 @@ export interface Ledger {
   readonly beforeRequest?: BeforeRequest;
   /** Takes over the streams that a submission names, if another node registered them. */
   readonly knowStreams?: (submission: Uint8Array) => Promise<void>;
+  /** False once a fault halted the ledger or while it closes; what `status` says of it, without the rest. */
+  readonly isReady: () => boolean;
   /** Takes nothing new, finishes what is queued, signs and publishes it if witnesses answer, closes. */
   readonly close: () => Promise<void>;
 }
@@ -99,7 +102,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const policy = parseWitnessPolicy(options.config.witness_policy);
   const ring = makeSigner(options);
   const { data_dir: dataDir } = options.config;
-  await mkdir(dataDir, { recursive: true });
+  await makeDataFolder(dataDir, options.logger);
   const closers: (() => Promise<void>)[] = [ring.close];
   try {
     const lock = await lockFolder(dataDir);
@@ -109,6 +112,14 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     for (const close of closers) await close().catch(() => undefined);
     throw error;
   }
+}
+
+/** Entries, salts and the queue of witnesses are for the ledger's own user. A folder that others can read is used all the same. */
+async function makeDataFolder(dataDir: string, logger: Logger): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const mode = (await stat(dataDir)).mode & 0o777;
+  if ((mode & 0o077) === 0) return;
+  logger.warn({ data_dir: dataDir, mode: mode.toString(8) }, "other users can enter the data folder: want mode 700");
 }
 
 /** @param closers  what is open; the first is closed first. Everything opened here is added in front. */
@@ -127,10 +138,13 @@ async function assemble(
   halt.onTrip((fault) =>
     options.logger.error({ err: fault }, "the ledger halted: it admits and signs nothing any more"),
   );
+  const times = new StartTimes();
   const store = wrapIndex(await openLevelIndex(options.config.data_dir));
+  times.end("index_opened");
   const log = await openLog({
     disk,
     store,
+    times,
     replay: options.config.log_kind === "receipts" ? replayAll([replayBoth(streams, traces), book]) : book,
     logKeys,
     wal: { fileBytes: options.walFileBytes ?? WAL_FILE_BYTES },
@@ -141,33 +155,29 @@ async function assemble(
   });
   closers.unshift(log.close);
   await askFirst(options, policy, log, logKeys());
+  times.end("witnesses_asked");
   const genesis = await readGenesis(log, options, ring, book, clock);
   ring.use(signersNow(book.state));
   const checking = await openChecks({ options, log, store, streams, halt });
   closers.unshift(checking.close);
   const publisher = new Publisher(disk, log.published, log.unwitnessed);
-  const checkpointer = new Checkpointer({
-    origin: options.config.origin,
-    tree: log.tree,
-    flushTiles: log.flushTiles,
-    heads: log.heads,
-    signer: ring,
-    clock,
-    onFatal: (error) => halt.trip(error),
-  });
-  await checkpointer.resume();
+  const checkpointer = await openCheckpointer(options.config.origin, log, ring, clock, halt);
+  times.end("checkpoint_signed");
+  const started: StartReport = { phasesMs: times.phasesMs(), ...log.recovered };
+  options.logger.info({ ...started }, "the log was derived from disk");
   const cosigning = makeCosigning({ options, policy, clock, log, halt, metrics, publisher, checkpointer });
   const proofs = new LogProofs({ tree: log.tree, index: log.index, checkpointer, publisher });
   const promises = makePromises(options, ring, clock, metrics);
   const pulse = startPulse(options, { log, checkpointer, cosigning, checks: checking.checks });
   const pushing = startPushing(options, log, () => publisher.published);
   let isClosing = false;
+  const isReady = (): boolean => halt.fault === undefined && !isClosing;
   const status = (): LedgerStatus => {
     const { checks } = checking;
-    const now = readStatus({ log, checkpointer, publisher, cosigning, clock, halt, checks, book }, isClosing);
+    const now = readStatus({ log, checkpointer, publisher, cosigning, clock, halt, checks, book }, isReady());
     return options.config.mirrors === undefined ? now : { ...now, mirrors: pushing.views() };
   };
-  metrics.watch(sourcesOf(status, log, checking));
+  metrics.watch(sourcesOf(status, log, checking, started));
   metrics.watchMirrors(pushing.views);
   const close = async (): Promise<void> => {
     if (isClosing) return;
@@ -178,7 +188,7 @@ async function assemble(
     for (const each of closers) await each();
   };
   const forks = new ForkBook({ disk, tree: log.tree, streams, found: log.conflicts });
-  const served = { checkpointer, publisher, proofs, promises, checking, metrics, status };
+  const served = { checkpointer, publisher, proofs, promises, checking, metrics, status, isReady };
   const managed = openManagement(options, { log, book, ring, publisher, streams, clock });
   const { management } = managed;
   return { log: managed.served, streams, forks, traces, clock, genesis, management, policy, ...served, close };
@@ -189,6 +199,20 @@ export function makeSigner({ config, logKeys, signing }: LedgerOptions): KeyRing
   const ring = new KeyRing(config.origin, logKeys, signing === "inline");
   ring.use(ring.first);
   return ring;
+}
+
+/** Signs the head that was recorded last, if it was. */
+async function openCheckpointer(
+  origin: string,
+  { tree, flushTiles, heads }: Log,
+  signer: KeyRing,
+  clock: Clock,
+  halt: Halt,
+): Promise<Checkpointer> {
+  const onFatal = (error: unknown): void => halt.trip(error);
+  const checkpointer = new Checkpointer({ origin, tree, flushTiles, heads, signer, clock, onFatal });
+  await checkpointer.resume();
+  return checkpointer;
 }
 
 /** Before anything is signed, the genesis entry of a new log included. */
@@ -329,12 +353,12 @@ interface StatusInputs {
 
 function readStatus(
   { log, checkpointer, publisher, cosigning, clock, halt, checks, book }: StatusInputs,
-  isClosing: boolean,
+  ready: boolean,
 ): LedgerStatus {
   const metAt = publisher.published?.metAtSeconds;
   const { fault } = halt;
   return {
-    ready: fault === undefined && !isClosing,
+    ready,
     standing: standingOf(book.state),
     size: Number(log.tree.size),
     checked_size: Number(checks?.checkedSize ?? log.tree.size),
@@ -348,11 +372,22 @@ function readStatus(
   };
 }
 
-function sourcesOf(status: () => LedgerStatus, log: Log, { checks, findings }: Checking): MetricSources {
+function sourcesOf(
+  status: () => LedgerStatus,
+  log: Log,
+  { checks, findings }: Checking,
+  { phasesMs }: StartReport,
+): MetricSources {
   return {
     uncheckedEntries: () => status().size - status().checked_size,
     uncheckedBytes: () => checks?.waiting.bytes ?? 0,
     findings: () => findings?.count ?? 0,
+    files: {
+      startPhasesMs: Object.entries(phasesMs),
+      walEntries: () => log.wal.entries,
+      walBytes: () => log.wal.bytes,
+      filterBytes: () => log.index.filterBytes,
+    },
     size: () => status().size,
     loggedSize: () => status().logged_size,
     publishedSize: () => status().published_size,

@@ -108,7 +108,7 @@ export function logFront(
   const fastPath: AddFastPath = {
     url: `${prefix}/add`,
     isAllowed: config.open_add === true ? () => true : makeTokenMemory([submitToken]),
-    isOpen: () => ledger.status().ready,
+    isOpen: ledger.isReady,
     append: async (entry) => {
       quota.takeOfLog(entry.length);
       return appendRaw(ledger.log.sequencer, entry);

@@ -12,6 +12,7 @@ import type { Halt } from "./halt.ts";
 import { catchUpIndex, type EntryReplay } from "./recovery/catch-up-index.ts";
 import { checkHead } from "./recovery/check-heads.ts";
 import { rebuildTree } from "./recovery/rebuild-tree.ts";
+import type { StartTimes } from "./recovery/start-times.ts";
 import { EntryIndex, type LeafIndex } from "./sequence/entry-index.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
 import { GroupSequencer, type Sequencer, type SequencerLimits, type SequencerParts } from "./sequence/sequencer.ts";
@@ -19,7 +20,7 @@ import type { Disk } from "./storage/disk.ts";
 import { openHeadStore, type TreeHeadStore } from "./storage/head-store.ts";
 import { readRetention } from "./storage/retention.ts";
 import { retireWalFiles } from "./storage/retirement.ts";
-import type { Wal, WalOptions } from "./storage/wal.ts";
+import type { Wal, WalFile, WalOptions } from "./storage/wal.ts";
 import { TileStore } from "./tree/tile-store.ts";
 import type { GrowingTree, Tree } from "./tree/tree.ts";
 
@@ -35,6 +36,8 @@ export interface LogParts {
   readonly clock: Clock;
   readonly halt: Halt;
   readonly onBatch?: NonNullable<SequencerParts["onBatch"]>;
+  /** Takes the times of the phases. */
+  readonly times?: StartTimes;
 }
 
 /** A log as it is served. Every storage driver has one. */
@@ -50,6 +53,10 @@ export interface ServedLog {
 
 /** An open log. */
 export interface Log extends ServedLog {
+  /** What the next start would have to read again. */
+  readonly wal: Pick<Wal, "entries" | "bytes">;
+  /** What this start read again. */
+  readonly recovered: { readonly walEntries: number; readonly indexedEntries: number };
   readonly tree: GrowingTree;
   readonly index: EntryIndex;
   readonly sequencer: GroupSequencer;
@@ -74,27 +81,37 @@ export interface Log extends ServedLog {
  *   ERR_LOG_FORKED: it must not run
  */
 export async function openLog(parts: LogParts): Promise<Log> {
-  const { disk, store, halt } = parts;
+  const { disk, store, halt, times } = parts;
   const onFatal = (error: unknown): void => halt.trip(error);
   const tiles = new TileStore(disk, onFatal);
   const { wal, tree, oldestInWal, conflicts } = await rebuildTree(disk, tiles, parts.wal);
+  const walEntries = wal.entries;
+  times?.end("wal_replayed");
   const heads = await openHeadStore(disk);
   if (heads.head !== undefined) await checkHead(tree, heads.head, "the recorded head");
   const index = new EntryIndex(store, onFatal);
   const retention = await readRetention(disk);
   const minimumIndex = BigInt(retention?.minimum_index ?? 0);
-  await catchUpIndex({ tree, store, index, oldestInWal, replay: parts.replay, minimumIndex });
+  const replay = parts.replay;
+  const indexedEntries = Number(await catchUpIndex({ tree, store, index, oldestInWal, replay, minimumIndex }));
+  times?.end("index_caught_up");
   const logKeys = parts.logKeys();
   const published = await readPublished(disk, CHECKPOINT_PATH, logKeys);
   const unwitnessed = await readPublished(disk, UNWITNESSED_PATH, logKeys);
   if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
   if (unwitnessed !== undefined) await checkHead(tree, unwitnessed, "the checkpoint published without a quorum");
+  times?.end("heads_checked");
   // A filter that cannot be filled costs time at each look, nothing else.
   const filling = index.fillFilter().catch(() => undefined);
-  const sequencer = makeSequencer(parts, { wal, tree, tiles, index });
   const retirement = { disk, wal, tiles, tree, index, store };
+  const retire = inTurn(() =>
+    halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve(),
+  );
+  const sequencer = makeSequencer(parts, { wal, tree, tiles, index, retire });
   return {
     tree,
+    wal,
+    recovered: { walEntries, indexedEntries },
     index,
     sequencer,
     heads,
@@ -104,12 +121,15 @@ export async function openLog(parts: LogParts): Promise<Log> {
     minimumIndex,
     retentionPolicy: retention?.policy,
     flushTiles: () => tiles.flush(),
-    retire: inTurn(() => (halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve())),
+    retire,
     close: async () => {
       await sequencer.stop();
       index.stopFilling();
       await filling;
-      if (halt.fault === undefined) await Promise.all([tiles.flush(), index.flush()]);
+      if (halt.fault === undefined) {
+        await Promise.all([tiles.flush(), index.flush()]);
+        await store.sync();
+      }
       await Promise.all([wal.close(), heads.close(), store.close()]);
     },
   };
@@ -129,20 +149,40 @@ interface WrittenParts {
   readonly tree: GrowingTree;
   readonly tiles: TileStore;
   readonly index: EntryIndex;
+  readonly retire: () => Promise<void>;
 }
 
-function makeSequencer(parts: LogParts, { wal, tree, tiles, index }: WrittenParts): GroupSequencer {
-  const { limits, clock, halt, onBatch } = parts;
-  const waitForRoom = async (): Promise<void> => {
+/**
+ * Lets admission wait while too much is in memory only, or while a start would have to read more of the write-ahead log than
+ * is allowed. Before it comes to that, files are retired in the background: once for each time that one was begun, and never
+ * twice at the same time.
+ */
+function makeRoom({ wal, tiles, index, retire }: WrittenParts): () => Promise<void> {
+  let [retiredFor, isRetiring] = [wal.files.at(-1), false];
+  const retireBehind = (newest: WalFile | undefined): void => {
+    [retiredFor, isRetiring] = [newest, true];
+    void retire().finally(() => {
+      isRetiring = false;
+    });
+  };
+  return async () => {
     if (!tiles.hasRoom) await tiles.flush();
     if (!index.hasRoom) await index.flush();
+    const newest = wal.files.at(-1);
+    if (!wal.hasRoom) await retire();
+    else if (wal.isFilling && !isRetiring && newest !== retiredFor) retireBehind(newest);
   };
+}
+
+function makeSequencer(parts: LogParts, written: WrittenParts): GroupSequencer {
+  const { limits, clock, halt, onBatch } = parts;
+  const { wal, tree, index } = written;
   const sequencer = new GroupSequencer({
     log: wal,
     tree,
     index,
     limits,
-    waitForRoom,
+    waitForRoom: makeRoom(written),
     nowMs: () => clock.nowMs(),
     onFatal: (error) => halt.trip(error),
     ...(onBatch === undefined ? {} : { onBatch }),

@@ -6,6 +6,8 @@ import type { MirrorView } from "./mirror/pusher.ts";
 
 /** Values that are read when the metrics are asked for. */
 export interface MetricSources {
+  /** Of a log in files. */
+  readonly files?: FileSources;
   readonly size: () => number;
   readonly loggedSize: () => number;
   readonly publishedSize: () => number;
@@ -18,6 +20,17 @@ export interface MetricSources {
   /** True while the checkpoint that is served has no quorum. */
   readonly isDegraded: () => boolean;
   readonly witnesses: () => readonly WitnessHealthView[];
+}
+
+/** What only a log in files has: a start of its own, and a filter in memory. */
+export interface FileSources {
+  /** Milliseconds of the phases of the start. */
+  readonly startPhasesMs: readonly (readonly [phase: string, milliseconds: number])[];
+  /** What a start would read again. */
+  readonly walEntries: () => number;
+  readonly walBytes: () => number;
+  /** Memory of the filter over leaf hashes. */
+  readonly filterBytes: () => number;
 }
 
 /** The metrics of one ledger. */
@@ -95,6 +108,7 @@ export class Metrics {
     this.#gauge("ledger_quorum_age_seconds", "Time since a quorum was met; -1 before the first", () => {
       return sources.quorumAgeSeconds() ?? -1;
     });
+    if (sources.files !== undefined) this.#watchFiles(sources.files);
     this.#gauge("ledger_halted", "1 after a fault that stopped the ledger", () => (sources.isHalted() ? 1 : 0));
     this.#gauge("ledger_published_without_quorum", "1 while the served checkpoint has no quorum", () =>
       sources.isDegraded() ? 1 : 0,
@@ -179,6 +193,19 @@ export class Metrics {
         for (const view of views()) this.set({ mirror: view.url }, read(view));
       },
     });
+  }
+
+  #watchFiles({ startPhasesMs, walEntries, walBytes, filterBytes }: FileSources): void {
+    this.#gauge("ledger_wal_entries", "Entries that a start would read again", walEntries);
+    this.#gauge("ledger_wal_bytes", "Bytes of the write-ahead log that a start would read again", walBytes);
+    this.#gauge("ledger_filter_bytes", "Memory of the filter over leaf hashes", filterBytes);
+    const gauge = new Gauge({
+      name: "ledger_start_seconds",
+      help: "Time of each phase of the start",
+      labelNames: ["phase"],
+      registers: [this.#registry],
+    });
+    for (const [phase, milliseconds] of startPhasesMs) gauge.set({ phase }, milliseconds / 1000);
   }
 
   #perWitness(

@@ -20,7 +20,9 @@ import type { AuditedStream, CheckedPart } from "./stream-audit.ts";
 const PATH = "index";
 const FORMAT = 1;
 const LEAF_KEY_BYTES = 33;
-const [LEAF, ROW, WATERMARK] = ["l", "r", "w"].map((prefix) => formatUtf8(prefix)[0] ?? 0);
+const [LEAF, ROW] = ["l", "r"].map((prefix) => formatUtf8(prefix)[0] ?? 0);
+/** Keys of the two rows that hold sizes: the watermark, and what was synced. */
+const SIZE_KEYS = new Set(formatUtf8("wd"));
 
 /** Second bytes of the keys of names and revocations (trace-book.ts), and of statements (statement-book.ts). */
 const OTHER_ROWS = new Set(formatUtf8("nmxrl"));
@@ -47,10 +49,16 @@ export class IndexAudit {
     this.#traces = new TraceBook(origin);
     this.#reader = reader;
     this.#findings = findings;
-    const value = reader.watermark;
-    const isWhole = value === undefined || (value.length === 9 && value[8] === FORMAT);
-    if (!isWhole) this.#add("the row of the watermark is damaged");
-    this.watermark = value === undefined || !isWhole ? 0n : readUint64(value);
+    this.watermark = this.#readSize(reader.watermark, "watermark");
+    const durable = this.#readSize(reader.durable, "durable size");
+    if (durable > this.watermark) this.#add(`the durable size ${durable} is above the watermark ${this.watermark}`);
+  }
+
+  #readSize(value: Uint8Array | undefined, name: string): bigint {
+    if (value === undefined) return 0n;
+    if (value.length === 9 && value[8] === FORMAT) return readUint64(value);
+    this.#add(`the row of the ${name} is damaged`);
+    return 0n;
   }
 
   /** True while every row could be read. */
@@ -148,7 +156,7 @@ export class IndexAudit {
       if (kind === LEAF && key.length === LEAF_KEY_BYTES) leafRows += 1;
       else if (kind === ROW && OTHER_ROWS.has(key[1] ?? 0) && key[2] === SLASH) otherRows += 1;
       else if (kind === ROW) runRows += this.#countRow(key, streams);
-      else if (kind !== WATERMARK || key.length !== 1) this.#add(`a row with the unknown key ${shorten(key)}`);
+      else if (!SIZE_KEYS.has(kind ?? 0) || key.length !== 1) this.#add(`a row with the unknown key ${shorten(key)}`);
     }
     return { leafRows, runRows, otherRows };
   }

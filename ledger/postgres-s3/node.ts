@@ -133,7 +133,8 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
   const knowStreams = makeStreamsKnown(streams, refreshStreams);
   integrator?.start();
   let isClosing = false;
-  const status = (): LedgerStatus => readStatus(base, role, integrator, isClosing);
+  const isReady = (): boolean => halt.fault === undefined && !isClosing && base.watch.ageMs < SILENT_MS;
+  const status = (): LedgerStatus => readStatus(base, role, integrator, isReady());
   watchMetrics(metrics, status, turns);
   const close = async (): Promise<void> => {
     if (isClosing) return;
@@ -163,6 +164,7 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     genesis,
     policy: parseWitnessPolicy(options.config.witness_policy),
     status,
+    isReady,
     beforeRequest: makeFreshness({ watch, refreshStreams, knowStreams }),
     knowStreams,
     // Every receipt is read before it is admitted.
@@ -236,14 +238,14 @@ function readStatus(
   { watch, clock, halt }: Base,
   role: NodeRole,
   integrator: Integrator | undefined,
-  isClosing: boolean,
+  ready: boolean,
 ): LedgerStatus {
   const { published, shown, logged } = watch;
   const metAt = published?.metAtSeconds;
   const { fault } = halt;
   return {
     standing: "active",
-    ready: fault === undefined && !isClosing && watch.ageMs < SILENT_MS,
+    ready,
     size: Number(watch.next),
     checked_size: Number(watch.next),
     logged_size: Number(logged?.size ?? 0n),

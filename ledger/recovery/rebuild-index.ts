@@ -53,7 +53,9 @@ export async function rebuildIndex({ dataDir, isDryRun, onProgress }: RebuildOpt
     try {
       const replay = counting(replayAll([...booksOf(genesis), new StatementBook()]), tree.size, onProgress);
       const minimumIndex = BigInt((await readRetention(disk))?.minimum_index ?? 0);
-      await catchUpIndex({ tree, store, index: new EntryIndex(store, fail), oldestInWal, replay, minimumIndex });
+      const index = new EntryIndex(store, fail);
+      await catchUpIndex({ tree, store, index, oldestInWal, replay, minimumIndex });
+      await index.flush();
       await store.sync();
     } finally {
       await store.close();

@@ -20,6 +20,8 @@ export interface IndexedBatch {
   readonly rows: readonly IndexRow[];
   /** Size of the log after the batch. */
   readonly size: bigint;
+  /** True for what a start read again: a leaf that the index has already keeps its row, which is of an earlier entry. */
+  readonly isRecovered?: boolean;
 }
 
 /** Looks up one of the leaves that were asked for; sees what was placed meanwhile. */
@@ -123,6 +125,17 @@ export class EntryIndex implements LeafIndex {
   }
 
   /**
+   * Takes a leaf that a start read again; nothing else is placed meanwhile.
+   *
+   * @returns false if an earlier entry that was placed has it
+   */
+  placeRecovered(leaf: LeafHash, index: bigint): boolean {
+    const { size } = this.#window;
+    this.place(leaf, index);
+    return this.#window.size > size;
+  }
+
+  /**
    * Queues what is now durable in the log; its leaves stay in the window until the index has them. After a failed write
    * nothing more is written: a watermark above the lost rows would hide them from the next start.
    */
@@ -163,13 +176,23 @@ export class EntryIndex implements LeafIndex {
   }
 
   async #writeGroup(group: readonly IndexedBatch[]): Promise<void> {
-    const leaves = group.flatMap((batch) => batch.leaves);
     const watermark = group.at(-1)?.size ?? this.#watermark;
+    const isAgain = group.some(({ isRecovered }) => isRecovered);
+    const leaves = isAgain ? await this.#leavesToWrite(group) : group.flatMap((batch) => batch.leaves);
     await this.#store.write({ leaves, rows: group.flatMap((batch) => batch.rows), watermark });
-    for (const { leaf } of leaves) this.#window.delete(leaf);
+    for (const batch of group) for (const { leaf } of batch.leaves) this.#window.delete(leaf);
     this.#watermark = watermark;
     this.#written += group.length;
     this.#wake(this.#written);
+  }
+
+  /** The index is asked only about what was read again: what was admitted in this run is known to be new. */
+  async #leavesToWrite(group: readonly IndexedBatch[]): Promise<IndexedBatch["leaves"]> {
+    const leaves = group.flatMap((batch) => batch.leaves);
+    const again = group.flatMap((batch) => (batch.isRecovered === true ? batch.leaves : []));
+    const found = await this.#store.findLeaves(again.map(({ leaf }) => leaf));
+    const older = new Set(again.filter(({ index }, i) => (found[i] ?? index) < index));
+    return leaves.filter((each) => !older.has(each));
   }
 
   /** Lets those go who wait for at most `batches`. */

@@ -28,15 +28,17 @@ export interface RowReader {
 
 /** Persistence of the index. Its content may lag behind the log and is caught up at start. */
 export interface IndexStore extends RowReader {
-  /** Size of the log that it covered when it was opened; 0 when new. */
+  /** Size of the log that it covered when it was opened; 0 when new. After a power cut rows below it may be missing. */
   readonly watermark: bigint;
+  /** Size of the log below which no row is missing, whatever happened: what `sync` covered last; 0 when new. */
+  readonly durable: bigint;
   /** Index of each leaf's first entry, in order; undefined where it is unknown. */
   readonly findLeaves: (leaves: readonly LeafHash[]) => Promise<readonly (bigint | undefined)[]>;
   /** Every leaf hash of the moment of the call, some at a time, in any order. */
   readonly eachLeaf: () => AsyncIterable<readonly LeafHash[]>;
   /** Writes an update, all or nothing. */
   readonly write: (update: IndexUpdate) => Promise<void>;
-  /** Makes everything written so far survive a power cut. */
+  /** Makes everything written so far survive a power cut, and then records the size that it covers as `durable`. */
   readonly sync: () => Promise<void>;
   /** Forgets everything: the content turned out not to be of this log. */
   readonly clear: () => Promise<void>;

@@ -5,6 +5,10 @@
  *     'l' ‖ leaf hash       → u64 index of the first entry with this leaf
  *     'r' ‖ key of a row    → value
  *     'w'                   → u64 watermark ‖ u8 format
+ *     'd'                   → u64 durable ‖ u8 format, written only after a sync of what it covers
+ *
+ * Writes are not synced one by one. After a power cut the newest may be missing, or some between others; none that stands
+ * below the size in `d`, whether or not that row itself is the newest.
  */
 
 import { rm } from "node:fs/promises";
@@ -18,6 +22,7 @@ const FORMAT = 1;
 const LEAF_PREFIX = 0x6c;
 const ROW_PREFIX = formatUtf8("r");
 const WATERMARK_KEY = formatUtf8("w");
+const DURABLE_KEY = formatUtf8("d");
 const NO_ROW = formatUtf8("z");
 const BINARY = { keyEncoding: "view", valueEncoding: "view" } as const;
 const LEAVES_A_READ = 1000;
@@ -29,18 +34,17 @@ type Database = Level<Uint8Array, Uint8Array>;
 export async function openLevelIndex(dataDir: string): Promise<IndexStore> {
   const path = `${dataDir}/index`;
   const found = await tryOpen(path);
-  if (found !== undefined) return new LevelIndex(found.database, found.watermark);
+  if (found !== undefined) return found;
   await rm(path, { recursive: true, force: true });
-  return new LevelIndex(await openDatabase(path), 0n);
+  return new LevelIndex(await openDatabase(path), 0n, 0n);
 }
 
-async function tryOpen(path: string): Promise<{ database: Database; watermark: bigint } | undefined> {
+async function tryOpen(path: string): Promise<LevelIndex | undefined> {
   let database: Database | undefined;
   try {
     database = await openDatabase(path);
-    const value = await database.get(WATERMARK_KEY);
-    if (value === undefined) return { database, watermark: 0n };
-    if (value.length === 9 && value[8] === FORMAT) return { database, watermark: readUint64(value) };
+    const [watermark, durable] = (await database.getMany([WATERMARK_KEY, DURABLE_KEY])).map(parseSizeRow);
+    if (watermark !== undefined && durable !== undefined) return new LevelIndex(database, watermark, durable);
   } catch {
     // Unreadable: rebuilt from the log.
   }
@@ -48,19 +52,42 @@ async function tryOpen(path: string): Promise<{ database: Database; watermark: b
   return undefined;
 }
 
+/** Uncompressed: almost all of it is hashes. */
 async function openDatabase(path: string): Promise<Database> {
-  const database: Database = new Level<Uint8Array, Uint8Array>(path, { ...BINARY, cacheSize: CACHE_BYTES });
+  const database: Database = new Level<Uint8Array, Uint8Array>(path, {
+    ...BINARY,
+    cacheSize: CACHE_BYTES,
+    compression: false,
+  });
   await database.open();
   return database;
 }
 
-class LevelIndex implements IndexStore {
-  readonly #database: Database;
-  readonly watermark: bigint;
+/** The size that a row holds, 0 if there is none; undefined if it is of another format. */
+function parseSizeRow(value: Uint8Array | undefined): bigint | undefined {
+  if (value === undefined) return 0n;
+  return value.length === 9 && value[8] === FORMAT ? readUint64(value) : undefined;
+}
 
-  constructor(database: Database, watermark: bigint) {
-    this.#database = database;
-    this.watermark = watermark;
+function formatSizeRow(size: bigint): Uint8Array {
+  return concat(formatUint64(size), Uint8Array.of(FORMAT));
+}
+
+class LevelIndex implements IndexStore {
+  readonly watermark: bigint;
+  readonly #database: Database;
+  #durable: bigint;
+  #written: bigint;
+  /** True while something may be written that no sync has covered. */
+  #isDirty = true;
+
+  constructor(database: Database, watermark: bigint, durable: bigint) {
+    [this.#database, this.watermark, this.#written] = [database, watermark, watermark];
+    this.#durable = durable < watermark ? durable : watermark;
+  }
+
+  get durable(): bigint {
+    return this.#durable;
   }
 
   async findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
@@ -86,15 +113,22 @@ class LevelIndex implements IndexStore {
     const batch = this.#database.batch();
     for (const { leaf, index } of update.leaves) batch.put(leafKey(leaf), formatUint64(index));
     for (const { key, value } of update.rows) batch.put(rowKey(key), value);
-    batch.put(WATERMARK_KEY, concat(formatUint64(update.watermark), Uint8Array.of(FORMAT)));
+    batch.put(WATERMARK_KEY, formatSizeRow(update.watermark));
     await batch.write();
+    [this.#written, this.#isDirty] = [update.watermark, true];
   }
 
   /** Compacting an empty range writes the memory table to a synced file; syncing one write would not reach older logs. */
   async sync(): Promise<void> {
+    if (!this.#isDirty) return;
     const database = this.#database;
     invariant(canCompact(database), "level is not classic-level");
+    this.#isDirty = false;
+    const covered = this.#written;
     await database.compactRange(NO_ROW, NO_ROW);
+    // May itself be lost: then the one before stands, which is as true.
+    await database.put(DURABLE_KEY, formatSizeRow(covered));
+    this.#durable = covered;
   }
 
   async lastRow(from: string, to: string): Promise<IndexRow | undefined> {
@@ -106,7 +140,13 @@ class LevelIndex implements IndexStore {
     return this.#iterate(from, to, {});
   }
 
+  /** What says how far it goes is removed first: cut off in the middle, it must not pass for whole. */
   async clear(): Promise<void> {
+    await this.#database.batch(
+      [WATERMARK_KEY, DURABLE_KEY].map((key) => ({ type: "del", key })),
+      { sync: true },
+    );
+    [this.#written, this.#durable] = [0n, 0n];
     await this.#database.clear();
   }
 
@@ -149,6 +189,8 @@ function readUint64(bytes: Uint8Array): bigint {
 export interface IndexReader {
   /** Value of the watermark row: u64 size ‖ u8 format; undefined if there is none. */
   readonly watermark: Uint8Array | undefined;
+  /** The same of the row of the durable size. */
+  readonly durable: Uint8Array | undefined;
   /** Values of leaf rows, in order. */
   readonly leaves: (leaves: readonly LeafHash[]) => Promise<readonly (Uint8Array | undefined)[]>;
   /** Values of other rows by key, in order. */
@@ -165,6 +207,7 @@ export async function openIndexReader(dataDir: string): Promise<IndexReader> {
   await database.open();
   return {
     watermark: await database.get(WATERMARK_KEY),
+    durable: await database.get(DURABLE_KEY),
     leaves: (leaves) => database.getMany(leaves.map(leafKey)),
     rows: (keys) => database.getMany(keys.map(rowKey)),
     all: () => database.iterator(),

@@ -26,26 +26,26 @@ export interface RetirementParts {
   readonly store: IndexStore;
 }
 
-/** Retires every file that is covered; the one that is being written always stays. */
+/**
+ * Retires every file whose entries were in the tree at the call, with tiles and index made durable first; what comes
+ * meanwhile is not waited for. The file that is being written always stays.
+ */
 export async function retireWalFiles(parts: RetirementParts): Promise<void> {
-  if (parts.wal.files.length < 2) return;
+  if (parts.wal.oldestLeft === undefined) return;
   const bundled = parts.tree.size - (parts.tree.size % TILE_WIDTH);
-  await parts.tiles.flush();
-  const indexed = parts.index.watermark;
+  await Promise.all([parts.tiles.flush(), parts.index.flush()]);
   await parts.store.sync();
-  const covered = bundled < indexed ? bundled : indexed;
-  for (;;) {
-    const [oldest, next] = parts.wal.files;
-    if (oldest === undefined || next === undefined || next.first.index > covered) return;
-    await archive(parts, oldest);
+  const covered = bundled < parts.store.durable ? bundled : parts.store.durable;
+  for (let left = parts.wal.oldestLeft; left !== undefined && left.next.index <= covered; left = parts.wal.oldestLeft) {
+    await archive(parts, left.file);
     await parts.wal.retireOldest();
   }
 }
 
 async function archive({ disk, wal }: RetirementParts, file: WalFile): Promise<void> {
+  if (!file.hasOthers) return;
   const batches = await wal.read(file);
   const records = batches.flatMap((batch) => batch.records.filter(({ kind }) => kind !== "entry"));
-  if (records.length === 0) return;
   const { bytes } = formatFrame({ batch: file.first.batch, firstIndex: file.first.index, records }, NO_SALT);
   const name = file.first.batch.toString().padStart(16, "0");
   await writeOnce(disk, [{ path: `${FOLDER}/${name}.frames`, bytes }]);

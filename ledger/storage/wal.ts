@@ -16,16 +16,37 @@ const NAME = /^\d{16}\.wal$/;
 const SPARE = "spare.wal";
 const ZEROS = new Uint8Array(1 << 20);
 
-/** Settings of the log. */
+/** Settings of the log. What a start has to read again follows from them. */
 export interface WalOptions {
   /** A file is left for the next one when a frame would end above this. */
   readonly fileBytes: number;
+  /** A file is left for the next one once it holds so many entries. Default 16,384. */
+  readonly fileEntries?: number;
+  /**
+   * Bytes and entries of all files above which the log has no room, until some are retired. Defaults 64 MiB and 98,304;
+   * the entries of a bundle (256 of 64 KiB) and two files must be below, or none could be retired.
+   */
+  readonly roomBytes?: number;
+  readonly roomEntries?: number;
 }
+
+const DEFAULTS = { fileEntries: 16_384, roomBytes: 64 * 1024 * 1024, roomEntries: 98_304 } as const;
+const FILLING_SHARE = 0.25;
 
 /** One file of the log, oldest first in `Wal.files`. */
 export interface WalFile {
   readonly path: string;
   readonly first: WalPosition;
+  /** Bytes of its frames. */
+  readonly bytes: number;
+  /** True if it holds records that are no entries. */
+  readonly hasOthers: boolean;
+}
+
+/** A file of this log; the last one changes with every append. */
+interface GrowingFile extends WalFile {
+  bytes: number;
+  hasOthers: boolean;
 }
 
 /** What replay hands over, batch by batch, before the log takes new ones. */
@@ -34,18 +55,17 @@ export type OnBatch = (batch: WalBatch) => void | Promise<void>;
 /** A write-ahead log that is open for appending. One append at a time. */
 export class Wal {
   readonly #disk: Disk;
-  readonly #options: WalOptions;
+  readonly #options: Required<WalOptions>;
   readonly #salt: bigint;
-  #files: WalFile[] = [];
+  #files: GrowingFile[] = [];
   #current: DiskFile | undefined;
-  #offset = 0;
   #next: WalPosition = { batch: 1n, index: 0n };
   #spare: Promise<void> | undefined;
   #failed = false;
 
   private constructor(disk: Disk, options: WalOptions, salt: bigint) {
     this.#disk = disk;
-    this.#options = options;
+    this.#options = { ...DEFAULTS, ...options };
     this.#salt = salt;
   }
 
@@ -74,6 +94,45 @@ export class Wal {
   }
 
   /**
+   * The file that may be retired next, if anything may: none while the file that is being written holds no batch, since at
+   * least one file must say where the log goes on.
+   */
+  get oldestLeft(): { readonly file: WalFile; readonly next: WalPosition } | undefined {
+    const [file, next] = this.#files;
+    return file === undefined || next === undefined || this.#offset === 0 ? undefined : { file, next: next.first };
+  }
+
+  /** Where the next frame goes in the file that is being written. */
+  get #offset(): number {
+    return this.#files.at(-1)?.bytes ?? 0;
+  }
+
+  /** Entries in all files: what a start reads again. */
+  get entries(): number {
+    return Number(this.#next.index - (this.#files[0]?.first.index ?? 0n));
+  }
+
+  /** Bytes of frames in all files. */
+  get bytes(): number {
+    return this.#files.reduce((total, { bytes }) => total + bytes, 0);
+  }
+
+  /** False while a start would have to read more than is allowed: files must be retired first. */
+  get hasRoom(): boolean {
+    return this.#isBelow(1);
+  }
+
+  /** True once so much of the room is used that files should be retired, though there is time. */
+  get isFilling(): boolean {
+    return !this.#isBelow(FILLING_SHARE);
+  }
+
+  /** True if less than this share of the room is used. */
+  #isBelow(share: number): boolean {
+    return this.entries < this.#options.roomEntries * share && this.bytes < this.#options.roomBytes * share;
+  }
+
+  /**
    * Writes one batch and syncs it; durable when it resolves. Resolves to the records as written: views of the bytes
    * that went to the disk, from which the caller computes everything that follows.
    *
@@ -91,7 +150,10 @@ export class Wal {
       this.#failed = true;
       throw new StoreError("ERR_STORE_WRITE", "a write or sync of the write-ahead log failed", { cause, fatal: true });
     }
-    this.#offset += frame.bytes.length;
+    const file = this.#files.at(-1);
+    invariant(file !== undefined, "a batch was written to no file");
+    file.bytes += frame.bytes.length;
+    file.hasOthers ||= records.some(({ kind }) => kind !== "entry");
     this.#next = advance(this.#next, records);
     this.#prepareSpare();
     return frame.records;
@@ -104,13 +166,10 @@ export class Wal {
     return scanWal(file.path, bytes, file.first, this.#salt).frames.map(({ frame }) => frame);
   }
 
-  /**
-   * Gives up the oldest file, whose content is durable elsewhere: it becomes the spare, or is removed. Does nothing
-   * while the file that is being written holds no batch: at least one file must say where the log goes on.
-   */
+  /** Gives up `oldestLeft`, whose content is durable elsewhere: it becomes the spare, or is removed. */
   async retireOldest(): Promise<void> {
-    const [oldest] = this.#files;
-    if (oldest === undefined || this.#files.length < 2 || this.#offset === 0) return;
+    const oldest = this.oldestLeft?.file;
+    if (oldest === undefined) return;
     this.#files = this.#files.slice(1);
     if (this.#spare === undefined) {
       this.#spare = this.#disk.rename(oldest.path, `${FOLDER}/${SPARE}`);
@@ -147,8 +206,9 @@ export class Wal {
     await this.#current?.close();
     this.#current = await this.#disk.open(path);
     await this.#renewTail(bytes, scan.frames.at(-1)?.offset ?? 0, scan.end);
-    this.#files.push({ path, first: start });
-    [this.#offset, this.#next] = [scan.end, scan.next];
+    const hasOthers = scan.frames.some(({ frame }) => frame.records.some(({ kind }) => kind !== "entry"));
+    this.#files.push({ path, first: start, bytes: scan.end, hasOthers });
+    this.#next = scan.next;
   }
 
   /** The oldest file says itself where it starts: its first frame must be the batch of its name. */
@@ -171,9 +231,9 @@ export class Wal {
   }
 
   async #fileFor(frameBytes: number): Promise<DiskFile> {
-    if (this.#current !== undefined && (this.#offset === 0 || this.#offset + frameBytes <= this.#options.fileBytes)) {
-      return this.#current;
-    }
+    const { fileBytes } = this.#options;
+    const isRoomy = this.#offset === 0 || (this.#offset + frameBytes <= fileBytes && !this.#isFilled(1));
+    if (this.#current !== undefined && isRoomy) return this.#current;
     const path = pathOf(this.#next.batch);
     // Recorded before it is awaited: a retirement meanwhile must not rename its file over the one that is being made.
     this.#spare ??= this.#makeSpare();
@@ -182,15 +242,21 @@ export class Wal {
     await this.#disk.syncFolder(FOLDER);
     await this.#current?.close();
     this.#current = await this.#disk.open(path);
-    this.#offset = 0;
-    this.#files.push({ path, first: this.#next });
+    this.#files.push({ path, first: this.#next, bytes: 0, hasOthers: false });
     this.#spare = undefined;
     return this.#current;
   }
 
+  /** True if the file that is being written has at least this share of what a file takes. */
+  #isFilled(share: number): boolean {
+    const { fileBytes, fileEntries } = this.#options;
+    const entries = Number(this.#next.index - (this.#files.at(-1)?.first.index ?? 0n));
+    return this.#offset >= fileBytes * share || entries >= fileEntries * share;
+  }
+
   /** Begins the next file in the background once this one is half full and no retired one is at hand. */
   #prepareSpare(): void {
-    if (this.#spare !== undefined || this.#offset < this.#options.fileBytes / 2) return;
+    if (this.#spare !== undefined || !this.#isFilled(0.5)) return;
     this.#spare = this.#makeSpare();
     this.#spare.catch(() => undefined);
   }

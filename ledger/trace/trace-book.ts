@@ -100,12 +100,14 @@ export class TraceBook implements EntryReplay {
 
   /** Indexes of revocations from `from` on, in log order, at most `limit`. */
   async revocations(from: bigint, limit: number): Promise<readonly bigint[]> {
+    // Before the store is read: a row that moves there meanwhile is found here, and counts once.
+    const recent = [...this.#recent].flatMap(([key, row]) => (key.startsWith("r/") ? [row.index] : []));
     const found = new Set<bigint>();
     for await (const { key } of this.#store?.rows(`r/${padded(from)}`, "r0") ?? []) {
       if (found.size >= limit) break;
       found.add(BigInt(key.slice(2)));
     }
-    for (const [key, { index }] of this.#recent) if (key.startsWith("r/") && index >= from) found.add(index);
+    for (const index of recent) if (index >= from) found.add(index);
     return [...found].sort((a, b) => (a < b ? -1 : 1)).slice(0, limit);
   }
 

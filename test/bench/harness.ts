@@ -11,6 +11,8 @@ export interface BenchContext {
   readonly budgetMs: number;
   /** True for a smoke run: sizes of data sets are cut down as well. */
   readonly isQuick: boolean;
+  /** Largest size of a data set, where a suite has a choice. */
+  readonly entries?: number;
   readonly print: (line: string) => void;
 }
 

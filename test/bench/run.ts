@@ -1,5 +1,6 @@
 /**
- * Runs benchmarks: `npm run bench` for all, `npm run bench kernel` for some, `npm run bench -- --quick` for a smoke run.
+ * Runs benchmarks: `npm run bench` for all, `npm run bench kernel` for some, `npm run bench -- --quick` for a smoke run;
+ * `npm run bench -- scale --entries 10000000` for a log of that size.
  */
 
 import { availableParallelism, cpus } from "node:os";
@@ -12,6 +13,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>>
   ledger: () => import("./ledger.ts"),
   witness: () => import("./witness.ts"),
   verifier: () => import("./verifier.ts"),
+  scale: () => import("./scale.ts"),
 };
 
 const QUICK_MS = 20;
@@ -20,13 +22,24 @@ const FULL_MS = 600;
 /** Runs the suites named in `args`, or all of them. Returns the exit code. */
 async function run(args: readonly string[], print: (line: string) => void): Promise<number> {
   const isQuick = args.includes("--quick");
-  const names = args.filter((argument) => argument !== "--quick");
+  const at = args.indexOf("--entries");
+  const entries = at === -1 ? undefined : Number(args[at + 1]);
+  if (entries !== undefined && !(Number.isSafeInteger(entries) && entries > 0)) {
+    print("--entries: want a positive integer");
+    return 2;
+  }
+  const names = args.filter((argument, i) => argument !== "--quick" && (at === -1 || (i !== at && i !== at + 1)));
   const unknown = names.filter((name) => !Object.hasOwn(SUITES, name));
   if (unknown.length > 0) {
     print(`unknown benchmark ${unknown.join(", ")}; there are: ${Object.keys(SUITES).join(", ")}`);
     return 2;
   }
-  const context: BenchContext = { budgetMs: isQuick ? QUICK_MS : FULL_MS, isQuick, print };
+  const context: BenchContext = {
+    budgetMs: isQuick ? QUICK_MS : FULL_MS,
+    isQuick,
+    print,
+    ...(entries === undefined ? {} : { entries }),
+  };
   const cpu = cpus()[0]?.model.trim() ?? "unknown processor";
   print(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}, ${availableParallelism()} x ${cpu}`);
   if (isQuick) print("quick run: it shows that the benchmarks work; its numbers mean nothing");

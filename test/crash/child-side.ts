@@ -9,7 +9,6 @@ export type Report =
   | { readonly kind: "started"; readonly url: string }
   | { readonly kind: "stalled"; readonly step: Step }
   | { readonly kind: "call"; readonly state: "dispatched" | "answered"; readonly seq: number }
-  | { readonly kind: "filled"; readonly size: number }
   | { readonly kind: "fault"; readonly what: string };
 
 /** Tells the runner; resolves when the message has left this process. */

@@ -30,6 +30,8 @@ const WITNESSES = 2;
 /** A step that is not passed within this time is given up: the process is killed where it is. */
 const STEP_LIMIT_MS = 10_000;
 const COVER_LIMIT_MS = 30_000;
+/** The gateway's last proofs; it says itself when none comes any more. */
+const DRAIN_LIMIT_MS = 300_000;
 
 /** What an epoch is made of. */
 export interface EpochOptions {
@@ -210,7 +212,7 @@ class Epoch {
     const ledger = await this.#ensureLedger();
     if (this.#gateway !== undefined) {
       await this.#mustServe(this.#gateway, "gateway");
-      await this.#gateway.stop();
+      await this.#gateway.stop(DRAIN_LIMIT_MS);
     }
     const wanted = 1n + BigInt(Math.max(...this.#writers.map(({ lastIndex }) => lastIndex)));
     await this.#published(wanted);

@@ -1,4 +1,6 @@
+import { chmod, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { parseGenesis } from "../../kernel/genesis.ts";
@@ -12,10 +14,12 @@ import { parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
 import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
 import { openLogCheckpoint, parseWitnessPolicy, type WitnessPolicy } from "../../kernel/witness-policy.ts";
+import { START_PHASES } from "../../ledger/recovery/start-times.ts";
 import {
   errorCode,
   eventually,
   LEDGER_KEYS,
+  makeDataDir,
   NO_WITNESSES,
   READ,
   removeLedgers,
@@ -218,6 +222,32 @@ describe("the folder of a log", () => {
     // Until then it shows what the first one published, which may not have both entries yet.
     expect((await published(second, 3)).size).toBe(3n);
     await removeLedgers([second]);
+  });
+
+  it("is made for its own user alone, and used with a warning where others can enter it", async () => {
+    const parent = await makeDataDir();
+    const dataDir = join(parent, "log");
+    const first = await startTestLedger({ dataDir });
+    expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
+    expect(first.lines.filter(({ level }) => level === "warn")).toEqual([]);
+    await first.close();
+    await chmod(dataDir, 0o750);
+    const second = await startTestLedger({ dataDir });
+    expect(second.lines).toContainEqual(
+      expect.objectContaining({ level: "warn", fields: { data_dir: dataDir, mode: "750" } }),
+    );
+    await removeLedgers([second]);
+    await rm(parent, { recursive: true });
+  });
+
+  it("says how long each phase of its start took, in the log and as metrics", async () => {
+    const ledger = await startTestLedger();
+    const fields = ledger.lines.find(({ message }) => message === "the log was derived from disk")?.fields;
+    expect(fields).toMatchObject({ walEntries: 0, indexedEntries: 0 });
+    const text = await (await ledger.get("/metrics")).text();
+    for (const phase of START_PHASES) expect(text).toContain(`ledger_start_seconds{phase="${phase}"}`);
+    expect(text).toMatch(/^ledger_wal_entries 1$/mu);
+    await removeLedgers([ledger]);
   });
 
   it("is refused to a configuration that is not that of its genesis", async () => {

@@ -204,6 +204,20 @@ describe("the write-ahead log", () => {
     expect(textsOf(batches)).toEqual(["0", "1"]);
   });
 
+  it("retires nothing while the file that is being written holds no batch", async () => {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk, 100);
+    for (const text of ["a", "b", "c"]) await wal.append([entry(text.repeat(60))]);
+    // A crash between the begin of a file and its first batch.
+    contentOf(disk, "wal/0000000000000003.wal").fill(0);
+    const { wal: reopened } = await openWal(disk, 100);
+    expect([reopened.files.length, reopened.oldestLeft]).toEqual([3, undefined]);
+    await reopened.retireOldest();
+    expect(reopened.files.length).toBe(3);
+    await reopened.append([entry("d")]);
+    expect(reopened.oldestLeft?.next).toEqual({ batch: 2n, index: 1n });
+  });
+
   it("does not retire a file over the one that is being made for the next batch", async () => {
     const disk = new MemoryDisk();
     const { wal } = await openWal(disk, 100);

@@ -11,6 +11,7 @@ import type { EntryReplay } from "../../ledger/recovery/catch-up-index.ts";
 import type { IndexStore } from "../../ledger/sequence/index-store.ts";
 import type { Proposal } from "../../ledger/sequence/sequencer.ts";
 import type { Disk } from "../../ledger/storage/disk.ts";
+import type { WalOptions } from "../../ledger/storage/wal.ts";
 import { MemoryIndex } from "./ledger-memory.ts";
 
 export const ORIGIN: string = "log.example/test";
@@ -32,17 +33,18 @@ export function quickSigner(): CheckpointSigner {
 
 export async function openTestLog(
   disk: Disk,
-  options: { store?: IndexStore; fileBytes?: number; replay?: EntryReplay } = {},
+  options: Partial<WalOptions> & { readonly store?: IndexStore; readonly replay?: EntryReplay } = {},
 ): Promise<OpenTestLog> {
+  const { store = new MemoryIndex(), replay = NO_REPLAY, ...wal } = options;
   const halt = new Halt();
   const signer = quickSigner();
   const clock = { nowMs: () => 1_700_000_000_000 };
   const log = await openLog({
     disk,
-    store: options.store ?? new MemoryIndex(),
-    replay: options.replay ?? NO_REPLAY,
+    store,
+    replay,
     logKeys: () => signer.keys,
-    wal: { fileBytes: options.fileBytes ?? 4096 },
+    wal: { fileBytes: 4096, ...wal },
     limits: LIMITS,
     clock,
     halt,

@@ -138,6 +138,7 @@ function writeAt(file: File, bytes: Uint8Array, offset: number): void {
 /** An index in memory. */
 export class MemoryIndex implements IndexStore {
   watermark: bigint = 0n;
+  durable: bigint = 0n;
   readonly leaves: Map<string, bigint> = new Map();
   readonly table: Map<string, Uint8Array> = new Map();
 
@@ -157,6 +158,7 @@ export class MemoryIndex implements IndexStore {
   }
 
   sync(): Promise<void> {
+    this.durable = this.watermark;
     return Promise.resolve();
   }
 
@@ -171,6 +173,7 @@ export class MemoryIndex implements IndexStore {
   clear(): Promise<void> {
     this.leaves.clear();
     this.table.clear();
+    [this.watermark, this.durable] = [0n, 0n];
     return Promise.resolve();
   }
 

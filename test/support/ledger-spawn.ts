@@ -11,6 +11,8 @@ export interface SpawnedLedger {
   readonly pid: number | undefined;
   /** Milliseconds from spawn to listening. */
   readonly startMs: number;
+  /** CPU time of all its threads until then. */
+  readonly startCpuMs: number;
   /** `kill -9`; resolves when the process is gone. */
   readonly kill: () => Promise<void>;
   /** SIGTERM; resolves when the process has closed everything and ended. */
@@ -25,9 +27,9 @@ export async function spawnLedger(dataDir: string, kind: "receipts" | "raw", pol
   const started = performance.now();
   const child = spawn(process.execPath, [SCRIPT, dataDir, "0", kind, policy], { stdio: ["ignore", "pipe", "inherit"] });
   for await (const line of createInterface({ input: child.stdout })) {
-    const { url }: { readonly url: string } = JSON.parse(line);
-    const startMs = performance.now() - started;
-    return { url, pid: child.pid, startMs, kill: () => end(child, "SIGKILL"), stop: () => end(child, "SIGTERM") };
+    const { url, cpuMs }: { readonly url: string; readonly cpuMs: number } = JSON.parse(line);
+    const times = { startMs: performance.now() - started, startCpuMs: cpuMs };
+    return { url, pid: child.pid, ...times, kill: () => end(child, "SIGKILL"), stop: () => end(child, "SIGTERM") };
   }
   throw new Error("the ledger did not start; its output is above");
 }
