@@ -5,14 +5,14 @@ import { textsOfKeys } from "../kernel/lifecycle/statement.ts";
 import type { Quota } from "./admission/quota.ts";
 import { appendRaw } from "./admission/raw.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
-import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
+import type { AddFastPath } from "./http/add-fast-path.ts";
 import { makeTokenCheck, makeTokenMemory } from "./http/auth.ts";
 import { evidenceRoutes } from "./http/evidence-routes.ts";
 import { findingRoutes } from "./http/finding-routes.ts";
 import { operationsRoutes } from "./http/operations-routes.ts";
 import { proofRoutes } from "./http/proof-routes.ts";
 import { readRoutes } from "./http/read-routes.ts";
-import { type Front, type Routes, withHook } from "./http/server.ts";
+import { type Routes, withHook } from "./http/server.ts";
 import { streamRoutes } from "./http/stream-routes.ts";
 import { addRoutes } from "./http/submit-routes.ts";
 import type { Ledger } from "./ledger.ts";
@@ -93,19 +93,20 @@ export function logRoutes(options: LedgerOptions, ledger: Ledger, server: Server
 }
 
 /**
- * Raw logs have a short way for their additions.
+ * Raw logs have short ways for their additions.
  *
  * @param prefix  of the log's paths: empty, or `/<name>`
+ * @returns one for a raw log, none for any other
  */
-export function logFront(
+export function addPaths(
   prefix: string,
   options: LedgerOptions,
   ledger: Ledger,
   { quota, onFault }: Pick<ServerParts, "quota" | "onFault">,
-): Front {
+): readonly AddFastPath[] {
   const { config, submitToken } = options;
-  if (config.log_kind !== "raw") return (ordinary) => ordinary;
-  const fastPath: AddFastPath = {
+  if (config.log_kind !== "raw") return [];
+  const path: AddFastPath = {
     url: `${prefix}/add`,
     isAllowed: config.open_add === true ? () => true : makeTokenMemory([submitToken]),
     isOpen: ledger.isReady,
@@ -116,7 +117,7 @@ export function logFront(
     onAnswer: (status) => ledger.metrics.countAnswer("/add", status),
     onFault,
   };
-  return (ordinary) => withAddFastPath(fastPath, ordinary);
+  return [path];
 }
 
 /** What anybody may know of the log: its identity, how to check it, how far it is. */

@@ -8,11 +8,13 @@ import type { Listen } from "../kernel/service/listen.ts";
 import type { Logger, RunningService } from "../kernel/service/service.ts";
 import { Quota } from "./admission/quota.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
+import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
+import { AddLanes } from "./http/add-lanes.ts";
 import { manyLogsRoutes } from "./http/many-logs-routes.ts";
 import { type Front, makeServer, type Routes, withPrefix } from "./http/server.ts";
 import { watchSilent } from "./http/silent-connections.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
-import { logFront, logRoutes, type ServerParts } from "./log-routes.ts";
+import { addPaths, logRoutes, type ServerParts } from "./log-routes.ts";
 import type { LedgerOptions, LedgersOptions } from "./options.ts";
 import { openNode } from "./postgres-s3/node.ts";
 import { checkStorageOptions } from "./postgres-s3/options.ts";
@@ -36,6 +38,7 @@ interface OpenLog {
 /** What a stop closes. */
 interface Served {
   readonly server: FastifyInstance;
+  readonly lanes: AddLanes;
   readonly reader: SubmissionReader;
   readonly ledgers: readonly Ledger[];
 }
@@ -101,12 +104,12 @@ async function serve(serving: Serving, logs: readonly OpenLog[], shared: readonl
   // Every open submission stream listens to it: their number is bounded where they are opened.
   setMaxListeners(0, stopping.signal);
   const reader = makeReader(serving.logger, logs);
-  const server = buildServer(serving.logger, logs, shared, { reader, stopping: stopping.signal });
+  const { server, lanes } = buildServer(serving.logger, logs, shared, { reader, stopping: stopping.signal });
   const closeSilent = watchSilent(server.server);
   const close = (): Promise<void> => {
     stopping.abort();
     closeSilent();
-    return closeAll({ server, reader, ledgers }, serving.closeGraceMs);
+    return closeAll({ server, lanes, reader, ledgers }, serving.closeGraceMs);
   };
   try {
     const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = serving.listen;
@@ -142,13 +145,17 @@ async function listenOn(server: FastifyInstance, host: string, port: number): Pr
  * proofs that wait are let go. A body that is still not there after the grace time is cut off: nothing of it was
  * acknowledged. A log that cannot close keeps none of the others open.
  */
-async function closeAll({ server, reader, ledgers }: Served, graceMs: number): Promise<void> {
+async function closeAll({ server, lanes, reader, ledgers }: Served, graceMs: number): Promise<void> {
   const closed = server.close();
+  lanes.close();
   for (const { publisher, checkpointer } of ledgers) {
     publisher.release();
     checkpointer.sizes.release();
   }
-  const cut = setTimeout(() => server.server.closeAllConnections(), graceMs);
+  const cut = setTimeout(() => {
+    server.server.closeAllConnections();
+    lanes.cut();
+  }, graceMs);
   await closed;
   clearTimeout(cut);
   await reader.close();
@@ -161,20 +168,22 @@ function buildServer(
   logs: readonly OpenLog[],
   shared: readonly Routes[],
   parts: Omit<ServerParts, "quota" | "onFault">,
-): FastifyInstance {
-  const fronts: Front[] = [];
+): { readonly server: FastifyInstance; readonly lanes: AddLanes } {
+  const paths: AddFastPath[] = [];
   const groups: Routes[] = [...shared];
   for (const { prefix, options, ledger } of logs) {
     const onFault = (error: unknown): void => options.logger.error({ err: error }, "a request failed");
     const quota = new Quota(options.config.quota ?? {}, () => ledger.clock.nowMs());
     groups.push(withPrefix(prefix, logRoutes(options, ledger, { ...parts, quota, onFault })));
-    fronts.push(logFront(prefix, options, ledger, { quota, onFault }));
+    paths.push(...addPaths(prefix, options, ledger, { quota, onFault }));
   }
-  const front: Front = (ordinary) => fronts.reduce((inner, each) => each(inner), ordinary);
+  const front: Front = (ordinary) => paths.reduce((inner, path) => withAddFastPath(path, inner), ordinary);
   const onFault = (error: unknown): void => logger.error({ err: error }, "a request failed");
   const server = makeServer(groups, onFault, front);
   countAnswers(server, logs);
-  return server;
+  const lanes = new AddLanes(paths, () => Date.now());
+  if (paths.length > 0) lanes.attach(server.server);
+  return { server, lanes };
 }
 
 /** Answers count for the log under whose paths they are; of several logs, none for paths outside all of them. */

@@ -6,6 +6,7 @@
 
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
+import type { AskedConnection } from "./auth.ts";
 import { faultOf, formatFault, type HttpFault } from "./errors.ts";
 import { countHosts } from "./server.ts";
 
@@ -14,7 +15,7 @@ export interface AddFastPath {
   /** The exact path of the request. */
   readonly url: string;
   /** True if the request may add; never throws. */
-  readonly isAllowed: (request: IncomingMessage) => boolean;
+  readonly isAllowed: (request: AskedConnection) => boolean;
   /** False while the server closes: the ordinary way says so. */
   readonly isOpen: () => boolean;
   /** Appends one entry; resolves to its index once it is durable. */

@@ -8,11 +8,17 @@ import { makeTokenMatch } from "../../kernel/service/bearer-token.ts";
 /** Checks the token of a request. @throws {CheckError} ERR_TOKEN */
 export type TokenCheck = (request: { readonly headers: IncomingMessage["headers"] }) => void;
 
+/** A request as far as its token goes, and the connection that it came on. */
+export interface AskedConnection {
+  readonly socket: Socket;
+  readonly headers: Pick<IncomingMessage["headers"], "authorization">;
+}
+
 /**
  * Whether a request may pass, without throwing: for the short way. A header that this connection has shown before is not
  * hashed again; comparing it with itself tells its sender nothing.
  */
-export function makeTokenMemory(tokens: readonly string[]): (request: IncomingMessage) => boolean {
+export function makeTokenMemory(tokens: readonly string[]): (request: AskedConnection) => boolean {
   const matches = makeTokenMatch(tokens);
   const shown = new WeakMap<Socket, string>();
   return (request) => {
