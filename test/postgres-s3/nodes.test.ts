@@ -115,6 +115,48 @@ describe("several nodes of one log", () => {
   });
 });
 
+describe("a database that refuses transactions to keep them apart", () => {
+  /** Refuses every third write of a batch or head, as a stricter isolation may. */
+  const REFUSALS = [
+    "CREATE SEQUENCE refusals",
+    `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+       IF nextval('refusals') % 3 = 0 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;
+       RETURN NEW;
+     END $$`,
+    "CREATE TRIGGER refuse BEFORE INSERT ON countersign_batch FOR EACH ROW EXECUTE FUNCTION refuse()",
+    "CREATE TRIGGER refuse BEFORE UPDATE OF size ON countersign_head FOR EACH ROW EXECUTE FUNCTION refuse()",
+  ];
+
+  it("is asked again, with the streams as they were: no gap, no double, no lost tip", async () => {
+    const url = await postgres.newDatabase();
+    const storage = { s3_prefix: "refusing/" };
+    const node = await startNode({ url }, s3, { config: { log_kind: "receipts" }, storage });
+    nodes.push(node);
+    const database = openDatabase(url);
+    for (const statement of REFUSALS) await database.query(statement);
+    const client = new Submitter(node.url);
+    const streams = [70, 72, 74].map((seed) => makeStream({ keys: gatewayKeys(seed), log: LEDGER_ORIGIN }));
+    const write = async (stream: (typeof streams)[number]): Promise<void> => {
+      await client.open(stream);
+      for (const [first, end] of [
+        [0, 2],
+        [2, 3],
+        [3, 6],
+      ] as const) {
+        const answer = await client.segment(segmentOf(stream, first, end));
+        expect(answer).toMatchObject({ status: 200, body: { tip: tipOf(stream, end) } });
+      }
+    };
+    await Promise.all(streams.map(write));
+    const [sequence] = await database.query("SELECT next_index FROM countersign_sequence");
+    expect(sequence).toEqual({ next_index: String(1 + 3 * 7) });
+    const [refused] = await database.query("SELECT last_value FROM refusals");
+    expect(Number(refused?.["last_value"])).toBeGreaterThan(3);
+    await publishes(node, 22);
+    await database.close();
+  });
+});
+
 describe("the lease", () => {
   it("goes to the next integrator when one stops, and the log goes on", async () => {
     const start = await newLog();
