@@ -18,8 +18,9 @@ export interface EvidenceParts {
 /** The route of evidence: one document a line, none if the stream was never forked. */
 export function evidenceRoutes({ forks, streams, checkReader }: EvidenceParts): Routes {
   return (scope) => {
-    scope.get<{ Params: { stream: string } }>("/evidence/streams/:stream", async (request, reply) => {
-      checkReader?.(request);
+    const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkReader?.(request);
+    type Named = { readonly Params: { readonly stream: string } };
+    scope.get<Named>("/evidence/streams/:stream", { onRequest }, async (request, reply) => {
       const stream = parseKid(request.params.stream);
       if (streams.find(stream) === undefined) {
         throw new CheckError("ERR_NOT_FOUND", "the stream is not registered with this log");

@@ -99,8 +99,10 @@ function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {
 }
 
 function tipRoute(scope: FastifyInstance, { admit: { streams }, checkEither }: StreamParts): void {
-  scope.get<{ Params: { stream: string } }>("/streams/:stream", async (request, reply): Promise<JsonObject> => {
-    checkEither(request);
+  // Before anything is looked up: of several nodes each look-up may ask the database.
+  const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkEither(request);
+  type Named = { readonly Params: { readonly stream: string } };
+  scope.get<Named>("/streams/:stream", { onRequest }, async (request, reply): Promise<JsonObject> => {
     const account = streams.find(parseKid(request.params.stream));
     if (account === undefined) throw new CheckError("ERR_NOT_FOUND", "the stream is not registered with this log");
     reply.header("cache-control", "no-store");
