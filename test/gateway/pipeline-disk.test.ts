@@ -73,7 +73,7 @@ async function openOver(bench: GatewayBench, folder: string, ledgerUrl = ledger.
 function frameEnds(path: string): readonly number[] {
   const content = readFileSync(path);
   const ends: number[] = [];
-  for (let end = 0; end < content.length; ends.push(end)) end += 8 + content.readUInt32BE(end);
+  for (let end = 0; end < content.length; ends.push(end)) end += 8 + (content.readUInt32BE(end) & 0xffff);
   return ends;
 }
 
