@@ -230,10 +230,12 @@ function sum(clients: readonly { readonly acknowledged: number }[]): number {
 async function checkLog(
   log: LogName,
   watcher: Watcher,
-  clients: readonly { readonly check: (entries: readonly Uint8Array[]) => void }[],
+  clients: readonly { readonly reach: number; readonly check: (entries: readonly Uint8Array[]) => void }[],
 ): Promise<number> {
   const [node] = cluster.admission;
-  const size = BigInt(Number((await node.status(log))?.["size"]));
+  // A node may not have heard yet of what another one sequenced a moment ago.
+  const heard = Number((await node.status(log))?.["size"]);
+  const size = BigInt(Math.max(heard, ...clients.map(({ reach }) => reach)));
   for (let i = 0; watcher.size < size; i += 1) {
     if (i > 600) throw new Error(`${watcher.size} of ${size} entries of ${log} are published`);
     await pause(50);

@@ -52,6 +52,11 @@ export class RawClient {
     return this.#places.length;
   }
 
+  /** The smallest size of a log that holds everything that was acknowledged. */
+  get reach(): number {
+    return this.#places.reduce((most, index) => Math.max(most, index + 1), 0);
+  }
+
   stop(): void {
     this.#isStopping = true;
   }
@@ -106,6 +111,12 @@ export class StreamClient {
 
   get acknowledged(): number {
     return this.#streams.reduce((total, { places }) => total + places.size, 0);
+  }
+
+  /** The smallest size of a log that holds everything that was acknowledged. */
+  get reach(): number {
+    const indexes = this.#streams.flatMap(({ places }) => [...places.values()]);
+    return indexes.reduce((most, index) => Math.max(most, index + 1), 0);
   }
 
   stop(): void {

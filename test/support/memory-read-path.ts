@@ -40,6 +40,8 @@ export function memoryReadPath({ registration, receipts }: MemoryStream): typeof
   return async (input) => {
     const path = new URL(String(input)).pathname.slice(1);
     if (path === "checkpoint") return new Response(note);
+    // A ledger without statements of the log about itself.
+    if (path === "log-status") return new Response("{}", { status: 404 });
     if (path.startsWith("streams/")) return new Response(JSON.stringify(tip));
     return new Response(await tileOf(path));
   };
