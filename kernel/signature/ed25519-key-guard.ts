@@ -13,7 +13,7 @@ import { formatHex } from "../hex.ts";
 
 /** Keys that passed, in hexadecimal; emptied when it is full. */
 const passed = new Set<string>();
-const MAX_PASSED = 1024;
+const MAX_PASSED = 16_384;
 
 /**
  * Checks that `key` may be trusted as an Ed25519 public key.

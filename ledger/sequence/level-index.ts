@@ -25,7 +25,8 @@ const WATERMARK_KEY = formatUtf8("w");
 const DURABLE_KEY = formatUtf8("d");
 const NO_ROW = formatUtf8("z");
 const BINARY = { keyEncoding: "view", valueEncoding: "view" } as const;
-const LEAVES_A_READ = 1000;
+/** Few enough that whoever asks for a proof while the filter is filled does not wait. */
+const LEAVES_A_READ = 128;
 const CACHE_BYTES = 32 * 1024 * 1024;
 
 type Database = Level<Uint8Array, Uint8Array>;

@@ -8,11 +8,16 @@ import { join } from "node:path";
 import type { LoadJob } from "../../support/ledger-load.ts";
 import { SUBMIT } from "../../support/ledger-service.ts";
 import { prepareBodies } from "../ledger-bodies.ts";
-import { type Server, startServer } from "../load.ts";
+import { load, type Server, startServer } from "../load.ts";
 import { type Contender, contest, formatStanding, type Standing } from "./contest.ts";
 import type { BarsContext, Figure } from "./frame.ts";
 
 const SEGMENT_RECEIPTS = 256;
+/**
+ * Receipts of a stream that go in before it is measured: a stream is opened once, and the guard of its keys costs more than
+ * the signatures of ten receipts.
+ */
+const OPENING = 2;
 const HERE = "ledger";
 const PEER = "peer, which verifies nothing";
 
@@ -86,9 +91,12 @@ async function measureWay(context: BarsContext, way: Way): Promise<Figure> {
       contenders.push({ name: PEER, server: await context.startPeer(join(folder, "peer")) });
     }
     const prepared = await prepare(context, server, folder, way);
+    if (openingOf(way.receipts) > 0) for (const paths of prepared.bodies) await openStreams(server, paths, way);
     const jobOf = ({ port, pid }: Server, round: number): LoadJob => {
       const paths = prepared.bodies[round] ?? [];
-      const job = { port, connections: paths.length, milliseconds: 60_000, bodies: { kind: "files", paths } } as const;
+      const first = openingOf(way.receipts);
+      const bodies = { kind: "files", paths, first } as const;
+      const job = { port, connections: paths.length, milliseconds: 60_000, bodies } as const;
       return pid === server.pid ? { ...job, ...requestOf(way) } : { ...job, path: "/add", headers: {} };
     };
     const standings = await contest(context, contenders, jobOf, way.receipts);
@@ -96,6 +104,19 @@ async function measureWay(context: BarsContext, way: Way): Promise<Figure> {
   } finally {
     for (const each of contenders) await each.server.stop();
   }
+}
+
+/** Segments bring their stream's first receipts with them. */
+function openingOf(receipts: number): number {
+  return receipts === 1 ? OPENING : 0;
+}
+
+/** Brings in the first receipts of each stream. */
+async function openStreams({ port }: Server, paths: readonly string[], way: Way): Promise<void> {
+  const bodies = { kind: "files", paths, count: OPENING } as const;
+  const job = { port, connections: paths.length, milliseconds: 60_000, bodies, ...requestOf(way) };
+  const { faults, firstFault } = await load(job);
+  if (faults > 0) throw new Error(`streams could not be opened: ${firstFault}`);
 }
 
 function requestOf({ path, receipts, window }: Way): Pick<LoadJob, "path" | "headers" | "window"> {
@@ -116,7 +137,7 @@ async function prepare(
     content,
     receipts,
     connections: isQuick ? Math.ceil(connections / 8) : connections,
-    requests: isQuick ? Math.ceil(requests / 8) : requests,
+    requests: (isQuick ? Math.ceil(requests / 8) : requests) + openingOf(receipts),
     isFramed: window !== undefined,
   };
   const bodies: (readonly string[])[] = [];
