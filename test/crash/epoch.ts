@@ -214,8 +214,8 @@ class Epoch {
       await this.#mustServe(this.#gateway, "gateway");
       await this.#gateway.stop(DRAIN_LIMIT_MS);
     }
-    const wanted = 1n + BigInt(Math.max(...this.#writers.map(({ lastIndex }) => lastIndex)));
-    await this.#published(wanted);
+    // Not only what the writers were told: the gateway's last receipts were acknowledged a moment ago.
+    await this.#published(await this.#ledgerSize());
     for (const observer of this.#observers) await observer.stop();
     const { folder, kind, tally } = this.#options;
     const checked = { folder, kind, url: this.#url, policy: this.#policy, roots: this.#roots };
@@ -223,6 +223,11 @@ class Epoch {
     this.failOnFaults();
     const acknowledged = this.#writers.reduce((total, writer) => total + writer.acknowledged, 0);
     tally.finished({ acknowledged, size, heads: this.#roots.size });
+  }
+
+  async #ledgerSize(): Promise<bigint> {
+    const { size }: { readonly size: number } = Object(await (await fetch(`${this.#url}/readyz`)).json());
+    return BigInt(size);
   }
 
   /** Until a witnessed checkpoint covers what was acknowledged. */

@@ -37,11 +37,6 @@ export class StreamWriter extends Client {
     return this.#streams.reduce((total, { places }) => total + places.size, 0);
   }
 
-  /** Largest acknowledged index; -1 if there is none. */
-  get lastIndex(): number {
-    return Math.max(-1, ...this.#streams.flatMap(({ places }) => [...places.values()]));
-  }
-
   /** Fails unless each stream is in the log in its order, once, and where it was acknowledged. */
   check(entries: readonly Uint8Array[]): void {
     const texts = entries.map((entry) => Buffer.from(entry).toString());
