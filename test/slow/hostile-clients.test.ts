@@ -191,7 +191,9 @@ describe("bodies that are too much", () => {
   it("a chunked body without an end is cut at the limit", async () => {
     const head = `POST /segments HTTP/1.1\r\nhost: x\r\n${TOKEN}\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`;
     const chunk = `100000\r\n${"x".repeat(0x10_0000)}\r\n`;
-    const answer = await sendRaw(ledger.url, head + chunk.repeat(12), 2000);
+    let answer = "";
+    // Whoever goes on sending may have the connection reset before the answer is read.
+    for (let i = 0; i < 5 && answer === ""; i += 1) answer = await sendRaw(ledger.url, head + chunk.repeat(12), 2000);
     expect(statusesOf(answer)).toEqual([413]);
     expect(answer).toContain('"code":"ERR_BODY_SIZE"');
   });
