@@ -6,6 +6,13 @@ import type { Io } from "./io.ts";
 /** Exit codes of every subcommand; `verify` gives 1 and 2 their meaning (docs/formats/trust-policy.md). */
 export const EXIT = { ok: 0, failed: 1, notEstablished: 2, unusable: 3 } as const;
 
+/** Exit codes of one verdict. */
+export const VERDICT_EXITS: Readonly<Record<"pass" | "fail" | "not_established", number>> = {
+  pass: EXIT.ok,
+  fail: EXIT.failed,
+  not_established: EXIT.notEstablished,
+};
+
 /** One subcommand. `run` resolves to the exit code; errors that carry a code are printed by the caller. */
 export interface Command {
   readonly name: string;

@@ -43,7 +43,8 @@ import { Periodic } from "./periodic.ts";
 import { PromiseDesk } from "./promise/promise-desk.ts";
 import { type StartReport, StartTimes } from "./recovery/start-times.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
-import type { Decision, SequencerLimits } from "./sequence/sequencer.ts";
+import type { Decision } from "./sequence/proposal.ts";
+import type { SequencerLimits } from "./sequence/proposal-queue.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
 import { makeNodeDisk } from "./storage/node-disk.ts";
 import { replayBoth, TraceBook } from "./trace/trace-book.ts";
@@ -56,8 +57,6 @@ const LIMITS: SequencerLimits = {
   maxBatchBytes: 8 * 1024 * 1024,
 };
 const WAL_FILE_BYTES = 16 * 1024 * 1024;
-/** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
-const REFRESH_SECONDS = 1800n;
 const RETIRE_MS = 1000;
 /** What was checked since is checked again after a crash. */
 const RECORD_CHECKED_MS = 1000;
@@ -301,7 +300,6 @@ function makeCosigning(inputs: CosigningInputs): Cosigning {
     nowMs: () => clock.nowMs(),
     nowSeconds: () => BigInt(Math.floor(clock.nowMs() / 1000)),
     degradedAfterSeconds: limit === undefined ? undefined : BigInt(limit),
-    refreshSeconds: REFRESH_SECONDS,
     log: options.logger,
     onResult: (url, kind) => metrics.countWitness(url, kind),
     onFatal: (error) => halt.trip(error),

@@ -13,7 +13,7 @@ import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
 import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
 import { openLogCheckpoint, parseWitnessPolicy, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import { makeUpstream, type Upstream } from "../../ledger/mirror/upstream.ts";
-import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
+import { type Arguments, type Command, readArguments, UsageError, VERDICT_EXITS } from "../command.ts";
 import { readBytes, readText, writeNewFile } from "../files.ts";
 import type { Io } from "../io.ts";
 
@@ -47,7 +47,6 @@ const OPTIONS = {
 } as const;
 
 const TIMEOUT_MS = 30_000;
-const EXITS = { pass: EXIT.ok, fail: EXIT.failed, not_established: EXIT.notEstablished } as const;
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const given = readArguments(args, OPTIONS, 1);
@@ -63,7 +62,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const found = "type" in evidence && evidence.type === "proof" ? { found: formatHex(evidence.leaf) } : {};
   const shown = { ...verdict, index: promise.index, deadline: promise.promise.deadline, ...found };
   io.out(given.flag("json") ? `${JSON.stringify(shown, null, 2)}\n` : textOf(verdict, shown));
-  return EXITS[verdict.verdict];
+  return VERDICT_EXITS[verdict.verdict];
 }
 
 function readLeaf(given: Arguments): LeafHash {

@@ -7,7 +7,7 @@ import { type LogStatus, type LogStatusDocument, parseLogStatus } from "../../ke
 import { formatTimestamp } from "../../kernel/time.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { makeUpstream } from "../../ledger/mirror/upstream.ts";
-import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
+import { type Arguments, type Command, readArguments, UsageError, VERDICT_EXITS } from "../command.ts";
 import { readBytes, readText, writeNewFile } from "../files.ts";
 import type { Io } from "../io.ts";
 
@@ -32,7 +32,6 @@ const OPTIONS = {
 } as const;
 
 const TIMEOUT_MS = 30_000;
-const EXITS = { pass: EXIT.ok, fail: EXIT.failed, not_established: EXIT.notEstablished } as const;
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const given = readArguments(args, OPTIONS, 1);
@@ -44,7 +43,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const save = given.text("save");
   if (save !== undefined) writeNewFile(save, new TextDecoder().decode(bytes), 0o644);
   io.out(given.flag("json") ? `${JSON.stringify(shown(verdict), null, 2)}\n` : textOf(verdict));
-  return EXITS[verdict.verdict];
+  return VERDICT_EXITS[verdict.verdict];
 }
 
 async function readSource(source: string): Promise<Uint8Array> {

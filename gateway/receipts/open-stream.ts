@@ -14,8 +14,6 @@ import { type OpenedStreamLog, openStreamLog } from "./stream-log.ts";
 /** An opened stream. */
 export interface OpenedStream extends OpenedStreamLog {
   readonly place: StreamPlace;
-  /** Receipts below this number were admitted by the ledger. */
-  readonly acknowledged: number;
 }
 
 /** What opening needs. */
@@ -31,7 +29,7 @@ export async function openStream(options: OpenStreamOptions): Promise<OpenedStre
   if (place === undefined) return startStream(options, undefined);
   const opened = await readStream(place, options.isDurable);
   const found = await compareWithLedger(opened, options.client);
-  if (found.type === "continue") return { ...opened, acknowledged: found.acknowledged };
+  if (found.type === "continue") return opened;
   await opened.log.close();
   return startStream(options, { stream: place.stream, reason: found.reason });
 }
@@ -52,26 +50,24 @@ async function readStream(place: StreamPlace, isDurable: boolean): Promise<Opene
   const from = Math.max(0, place.proven - 1);
   const opened = await openStreamLog({ folder: place.folder, isDurable, from });
   // A file that says more than there is cannot be right; then everything is proven again.
-  if (place.proven <= opened.tip.nextSeq) return { ...opened, place, acknowledged: 0 };
+  if (place.proven <= opened.tip.nextSeq) return { ...opened, place };
   await opened.log.close();
   const whole = await openStreamLog({ folder: place.folder, isDurable, from: 0 });
-  return { ...whole, place: { ...place, proven: 0 }, acknowledged: 0 };
+  return { ...whole, place: { ...place, proven: 0 } };
 }
 
-type Comparison =
-  | { readonly type: "continue"; readonly acknowledged: number }
-  | { readonly type: "replace"; readonly reason: SuccessionReason };
+type Comparison = { readonly type: "continue" } | { readonly type: "replace"; readonly reason: SuccessionReason };
 
 async function compareWithLedger(opened: OpenedStream, client: Pick<LedgerClient, "tip">): Promise<Comparison> {
   // Never sent anywhere, so nothing can contradict it.
-  if (opened.tip.nextSeq === 0) return { type: "continue", acknowledged: 0 };
+  if (opened.tip.nextSeq === 0) return { type: "continue" };
   if (opened.book.isClosed) return { type: "replace", reason: "rotation" };
   try {
     const tip = await client.tip(opened.place.stream);
-    if (tip === undefined) return { type: "continue", acknowledged: 0 };
+    if (tip === undefined) return { type: "continue" };
     if (tip.nextSeq > opened.tip.nextSeq) return { type: "replace", reason: "rollback" };
     const ours = (await opened.receiptAt(tip.nextSeq - 1))?.hash;
-    return ours === tip.last ? { type: "continue", acknowledged: tip.nextSeq } : { type: "replace", reason: "restore" };
+    return ours === tip.last ? { type: "continue" } : { type: "replace", reason: "restore" };
   } catch {
     return { type: "replace", reason: "ledger-unreachable" };
   }

@@ -21,7 +21,7 @@ import { followStream, type StreamState } from "../../kernel/stream/stream-state
 import { segmentRow } from "../checks/check-rows.ts";
 import type { LeafRun } from "../promise/promise-desk.ts";
 import type { Known, LeafIndex } from "../sequence/entry-index.ts";
-import type { Decision, Flush, Sequencer } from "../sequence/sequencer.ts";
+import type { Decision, Flush, Sequencer } from "../sequence/proposal.ts";
 import type { Tree } from "../tree/tree.ts";
 import { type Candidate, type ClaimedSegment, type ReadingDesk, readMembers, type Submission } from "./candidates.ts";
 import { Refusal } from "./refusal.ts";

@@ -11,7 +11,7 @@ import { parseSegment, type Segment } from "../../kernel/segment.ts";
 import { checkStreamOpen, openedStream, type StreamLink, type StreamState } from "../../kernel/stream/stream-state.ts";
 import { hashesOf, type ReadReceipt } from "../reading/read.ts";
 import type { SubmissionReader } from "../reading/reader.ts";
-import type { PendingEntry } from "../sequence/sequencer.ts";
+import type { PendingEntry } from "../sequence/proposal.ts";
 import { scanEntry } from "./scan-entry.ts";
 import type { StreamAccount } from "./stream-account.ts";
 import type { StreamBook } from "./stream-book.ts";

@@ -4,7 +4,7 @@ import { FormatError } from "../../kernel/errors.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import { MAX_ENTRY_BYTES } from "../../kernel/tile/entry-bundle.ts";
 import type { PlacedLeaf } from "../promise/promise-desk.ts";
-import type { Flush, Sequencer } from "../sequence/sequencer.ts";
+import type { Flush, Sequencer } from "../sequence/proposal.ts";
 
 /**
  * Appends one entry; resolves to its index once it is durable, or to the index of the first equal entry.

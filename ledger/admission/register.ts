@@ -5,7 +5,7 @@ import type { AdmissionPolicy } from "../../kernel/genesis.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import { hashLeaf, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import { type CheckedRegistration, parseRegistration } from "../../kernel/registration.ts";
-import type { Decision, PendingEntry, Sequencer } from "../sequence/sequencer.ts";
+import type { Decision, PendingEntry, Sequencer } from "../sequence/proposal.ts";
 import { Refusal } from "./refusal.ts";
 import type { StreamAccount } from "./stream-account.ts";
 import { registrationRow, type StreamBook } from "./stream-book.ts";

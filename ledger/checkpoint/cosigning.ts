@@ -21,6 +21,9 @@ import {
 } from "./witness-client.ts";
 import type { WitnessHealthView } from "./witness-health.ts";
 
+/** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
+const REFRESH_SECONDS = 1800n;
+
 /** What a round works with. */
 export interface CosigningParts extends WitnessClientParts {
   readonly policy: WitnessPolicy;
@@ -29,8 +32,6 @@ export interface CosigningParts extends WitnessClientParts {
   readonly nowSeconds: () => bigint;
   /** Publish without a quorum once one has been missing for so long; default: never. */
   readonly degradedAfterSeconds?: bigint | undefined;
-  /** Age after which an unchanged checkpoint is cosigned again. */
-  readonly refreshSeconds: bigint;
   readonly log: Logger;
   /** Told of each witness's result, for metrics. */
   readonly onResult: (url: string, kind: CosigningResult["kind"]) => void;
@@ -98,7 +99,7 @@ export class Cosigning {
     if (this.#clients.length === 0) return false;
     // By our own clock: a witness whose clock is wrong must not be asked again and again.
     const { metAtSeconds } = published;
-    return metAtSeconds === undefined || this.#parts.nowSeconds() - metAtSeconds >= this.#parts.refreshSeconds;
+    return metAtSeconds === undefined || this.#parts.nowSeconds() - metAtSeconds >= REFRESH_SECONDS;
   }
 
   async #round(target: SignedCheckpoint): Promise<void> {

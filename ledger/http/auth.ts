@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import type { FastifyRequest } from "fastify";
 import { CheckError } from "../../kernel/errors.ts";
 import { makeTokenMatch } from "../../kernel/service/bearer-token.ts";
 
@@ -39,4 +40,9 @@ export function makeTokenCheck(tokens: readonly string[]): TokenCheck {
     if (matches(request.headers.authorization)) return;
     throw new CheckError("ERR_TOKEN", "want the header `authorization: Bearer <token>` of this route");
   };
+}
+
+/** The check as a hook in front of a route: before its body is read and anything is looked up. */
+export function asHook(check: TokenCheck): (request: FastifyRequest) => Promise<void> {
+  return async (request) => check(request);
 }

@@ -16,7 +16,7 @@ import { isPromiseAsked } from "../promise/asked.ts";
 import type { PromiseDesk } from "../promise/promise-desk.ts";
 import type { SubmissionReader } from "../reading/reader.ts";
 import { leafPromise, placeAnswer, runPromises } from "./admitted-answer.ts";
-import type { TokenCheck } from "./auth.ts";
+import { asHook, type TokenCheck } from "./auth.ts";
 import { type BodyBudget, limitConcurrency } from "./concurrency.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";
 import { submissionRoute } from "./submission-route.ts";
@@ -54,7 +54,7 @@ export function streamRoutes(parts: StreamParts): Routes {
     scope.register(async (ndjson) => segmentRoute(ndjson, parts));
     scope.register(async (long) => {
       // Held for long, so only for those that have the token.
-      long.addHook("onRequest", async (request) => parts.checkSubmit(request));
+      long.addHook("onRequest", asHook(parts.checkSubmit));
       submissionRoute(long, parts);
     });
     tipRoute(scope, parts);
@@ -65,7 +65,7 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
   const { origin, reader, admission, checkSubmit, quota, promises, admit: admitParts } = parts;
   const { sequencer, streams } = admitParts;
   takeBytes(scope, "application/json");
-  const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkSubmit(request);
+  const onRequest = asHook(checkSubmit);
   scope.post("/register", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request, reply) => {
     const { isNew, index, leaf, stream } = await register({ origin, admission, sequencer, streams }, bodyOf(request));
     return reply.code(isNew ? 201 : 200).send({ index: Number(index), leaf_hash: formatHex(leaf), stream });
@@ -86,7 +86,7 @@ function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {
   const desk = { origin, reader, streams: admitParts.streams };
   takeBytes(scope, "application/x-ndjson");
   // In front of the bound: a stranger must not take a place.
-  scope.addHook("onRequest", async (request) => checkSubmit(request));
+  scope.addHook("onRequest", asHook(checkSubmit));
   limitConcurrency(scope, MAX_SEGMENTS, SEGMENT_BUDGET);
   scope.post("/segments", { bodyLimit: MAX_SEGMENT_BYTES }, async (request): Promise<JsonObject> => {
     const isAsked = isPromiseAsked(request);
@@ -100,7 +100,7 @@ function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {
 
 function tipRoute(scope: FastifyInstance, { admit: { streams }, checkEither }: StreamParts): void {
   // Before anything is looked up: of several nodes each look-up may ask the database.
-  const onRequest = async (request: Parameters<TokenCheck>[0]): Promise<void> => checkEither(request);
+  const onRequest = asHook(checkEither);
   type Named = { readonly Params: { readonly stream: string } };
   scope.get<Named>("/streams/:stream", { onRequest }, async (request, reply): Promise<JsonObject> => {
     const account = streams.find(parseKid(request.params.stream));

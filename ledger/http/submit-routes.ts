@@ -8,7 +8,7 @@ import type { Quota } from "../admission/quota.ts";
 import { appendRaw, appendRawPlaced } from "../admission/raw.ts";
 import { isPromiseAsked, sendPromise } from "../promise/asked.ts";
 import type { PromiseDesk } from "../promise/promise-desk.ts";
-import type { Sequencer } from "../sequence/sequencer.ts";
+import type { Sequencer } from "../sequence/proposal.ts";
 import type { TokenCheck } from "./auth.ts";
 import { bodyOf, type Routes, takeBytes } from "./server.ts";
 

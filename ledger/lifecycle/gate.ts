@@ -12,7 +12,7 @@ import { closed } from "../../kernel/lifecycle/log-state.ts";
 import type { Clock } from "../../kernel/service/service.ts";
 import { timestampMs } from "../../kernel/time.ts";
 import { Refusal } from "../admission/refusal.ts";
-import type { Decision, Proposal, Sequencer } from "../sequence/sequencer.ts";
+import type { Decision, Proposal, Sequencer } from "../sequence/proposal.ts";
 
 /** What the gate looks at. */
 export interface GateParts {

@@ -23,7 +23,7 @@ import type { Clock } from "../../kernel/service/service.ts";
 import { parseKid } from "../../kernel/signature/public-key.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
-import type { Sequencer } from "../sequence/sequencer.ts";
+import type { Sequencer } from "../sequence/proposal.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { StatementBook } from "./statement-book.ts";
 

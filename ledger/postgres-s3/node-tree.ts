@@ -3,14 +3,13 @@
  * recorded head, entries that are in no stored bundle yet from the database.
  */
 
-import { invariant, StoreError } from "../../kernel/errors.ts";
+import { invariant } from "../../kernel/errors.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
 import type { HashReader } from "../../kernel/merkle/prove.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatEntryBundle, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import type { TileRef } from "../../kernel/tile/path.ts";
-import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
-import type { FullTiles, Tree } from "../tree/tree.ts";
+import { type FullTiles, readerOf, type Tree } from "../tree/tree.ts";
 import { readEntryRow, readRun } from "./batch-table.ts";
 import type { Sql } from "./database.ts";
 import type { HeadWatch } from "./head-watch.ts";
@@ -39,12 +38,7 @@ export class NodeTree implements Tree {
   }
 
   reader(size: bigint): HashReader {
-    return makeTileHashReader(size, async (ref) => {
-      const bytes = await this.readTile(ref);
-      if (bytes === undefined)
-        throw new StoreError("ERR_TILE_MISSING", "a tile of the log is missing", { fatal: true });
-      return bytes;
-    });
+    return readerOf(this, size);
   }
 
   async readTile(ref: TileRef): Promise<Uint8Array | undefined> {

@@ -42,8 +42,6 @@ const IDLE_MS = 20;
 const MAX_WAITING_TILES = 256;
 /** Entries that are hashed before other work gets the thread. */
 const ENTRIES_A_SLICE = 512;
-/** An unchanged log is cosigned again after this time, so that readers see that its witnesses live. */
-const REFRESH_SECONDS = 1800n;
 
 /** What a term works with. */
 export interface TermParts {
@@ -255,7 +253,6 @@ class RunningTerm implements Term {
       nowMs: () => clock.nowMs(),
       nowSeconds: () => BigInt(Math.floor(clock.nowMs() / 1000)),
       degradedAfterSeconds: limit === undefined ? undefined : BigInt(limit),
-      refreshSeconds: REFRESH_SECONDS,
       log: options.logger,
       onResult: onWitness,
       onFatal: (error) => this.fail(error),

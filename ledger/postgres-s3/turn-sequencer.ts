@@ -17,9 +17,9 @@ import { StoreError } from "../../kernel/errors.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import type { Known } from "../sequence/entry-index.ts";
 import { LeafWindow } from "../sequence/leaf-window.ts";
-import type { Decision, Flush, Proposal, Sequencer, SequencerLimits } from "../sequence/sequencer.ts";
+import type { Decision, Flush, Proposal, Sequencer } from "../sequence/proposal.ts";
+import { ProposalQueue, type SequencerLimits, type Waiting } from "../sequence/proposal-queue.ts";
 import type { Database, Sql } from "./database.ts";
-import { ProposalQueue, type Waiting } from "./proposal-queue.ts";
 import { beginTurn, findLeaves, type Turn, writeTurn } from "./sequence-table.ts";
 import type { StreamSync } from "./stream-sync.ts";
 
@@ -52,7 +52,7 @@ interface Outcome {
 /** The sequencer of one node. */
 export class TurnSequencer implements Sequencer {
   readonly #parts: TurnSequencerParts;
-  readonly #queue: ProposalQueue;
+  readonly #queue: ProposalQueue<() => void>;
   #running: Promise<void> | undefined;
   #stopped: StoreError | undefined;
 
@@ -72,7 +72,7 @@ export class TurnSequencer implements Sequencer {
   submit<A>(proposal: Proposal<A>): Promise<A> {
     return new Promise<A>((resolve, reject) => {
       if (this.#stopped !== undefined) throw this.#stopped;
-      this.#queue.add(proposal, resolve, reject);
+      this.#queue.add(answering(proposal, resolve), reject);
       this.#running ??= this.#run();
     });
   }
@@ -97,7 +97,7 @@ export class TurnSequencer implements Sequencer {
   }
 
   /** Never rejects: the next turn finds out whether the database is back. */
-  async #turn(batch: readonly Waiting[]): Promise<void> {
+  async #turn(batch: readonly Waiting<() => void>[]): Promise<void> {
     const { database, nowMs, onTurn, onFault } = this.#parts;
     const started = nowMs();
     try {
@@ -113,7 +113,7 @@ export class TurnSequencer implements Sequencer {
     }
   }
 
-  async #decideIn(sql: Sql, batch: readonly Waiting[]): Promise<Outcome> {
+  async #decideIn(sql: Sql, batch: readonly Waiting<() => void>[]): Promise<Outcome> {
     const { log, streams } = this.#parts;
     const turn = await beginTurn(sql, log);
     await streams.takeOver(sql, turn.turn);
@@ -129,7 +129,7 @@ export class TurnSequencer implements Sequencer {
     return { decided, refused, flush: { firstIndex: turn.next, entries: writes.entries } };
   }
 
-  async #lookUp(sql: Sql, batch: readonly Waiting[]): Promise<LeafWindow> {
+  async #lookUp(sql: Sql, batch: readonly Waiting<() => void>[]): Promise<LeafWindow> {
     const window = new LeafWindow();
     const leaves: LeafHash[] = [];
     for (const { proposal } of batch) for (const { leaf } of proposal.entries) leaves.push(leaf);
@@ -138,7 +138,7 @@ export class TurnSequencer implements Sequencer {
   }
 
   #decideAll(
-    batch: readonly Waiting[],
+    batch: readonly Waiting<() => void>[],
     window: LeafWindow,
     { next: first, integrated }: Turn,
   ): { readonly decided: readonly Decided[]; readonly refused: readonly (() => void)[] } {
@@ -175,4 +175,17 @@ function answer(decision: Decision<() => void>, flush: Flush, reject: (error: un
   } catch (error) {
     reject(error);
   }
+}
+
+/** The answer is made where it is settled and given where nothing can fail any more. */
+function answering<A>(proposal: Proposal<A>, resolve: (answer: A) => void): Proposal<() => void> {
+  const decide = (known: Known, next: bigint): ReturnType<Proposal<() => void>["decide"]> => {
+    const { settle, ...decision } = proposal.decide(known, next);
+    const answer = (flush: Flush): (() => void) => {
+      const made = settle(flush);
+      return () => resolve(made);
+    };
+    return { ...decision, settle: answer };
+  };
+  return { entries: proposal.entries, decide };
 }

@@ -9,7 +9,7 @@ import { type BatchPromise, type LeafPromise, leafPromiseOf, signPromise } from 
 import type { Clock } from "../../kernel/service/service.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
-import type { Flush } from "../sequence/sequencer.ts";
+import type { Flush } from "../sequence/proposal.ts";
 
 /** What promises are made with. */
 export interface PromiseDeskParts {

@@ -19,7 +19,7 @@ import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { appendRaw } from "../admission/raw.ts";
 import type { LoggedCheckpoints } from "../checkpoint/checkpointer.ts";
 import type { LogProofs } from "../checkpoint/log-proofs.ts";
-import type { Sequencer } from "../sequence/sequencer.ts";
+import type { Sequencer } from "../sequence/proposal.ts";
 import type { Tree } from "../tree/tree.ts";
 
 /** What the desk works with. */

@@ -12,46 +12,8 @@ import { invariant, StoreError } from "../../kernel/errors.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import type { WalRecord } from "../storage/wal-frame.ts";
 import type { EntryIndex, Known } from "./entry-index.ts";
-import type { IndexRow } from "./index-store.ts";
-
-/** An entry and its leaf hash. */
-export interface PendingEntry {
-  readonly bytes: Uint8Array;
-  readonly leaf: LeafHash;
-}
-
-/** What one sync made durable. */
-export interface Flush {
-  /** Index of its first entry. */
-  readonly firstIndex: bigint;
-  /** In the order of their indexes; possibly none. */
-  readonly entries: readonly PendingEntry[];
-}
-
-/** What a proposal decides in its turn. */
-export interface Decision<A> {
-  /** New entries, in the order of their indexes. */
-  readonly entries: readonly PendingEntry[];
-  /** Records that become durable with them. */
-  readonly beside?: readonly WalRecord[];
-  /** Rows for the index. */
-  readonly rows?: readonly IndexRow[];
-  /** Called once everything is durable: changes what readers see and makes the answer. It throws a refusal. */
-  readonly settle: (flush: Flush) => A;
-}
-
-/** One request to append: entries, and how to decide about them. */
-export interface Proposal<A> {
-  readonly entries: readonly PendingEntry[];
-  /**
-   * Decides in the turn. It may change the state that later decisions see only if it does not throw.
-   *
-   * @param known  index of the first entry with a leaf of this proposal
-   * @param next   index that its first new entry will get
-   * @throws {CheckError} a refusal that leaves nothing behind
-   */
-  readonly decide: (known: Known, next: bigint) => Decision<A>;
-}
+import type { Decision, Flush, PendingEntry, Proposal, Sequencer } from "./proposal.ts";
+import { ProposalQueue, type SequencerLimits, type Waiting } from "./proposal-queue.ts";
 
 /** Makes batches durable: the write-ahead log. */
 export interface BatchLog {
@@ -63,14 +25,6 @@ export interface BatchLog {
 export interface EntrySink {
   readonly size: bigint;
   readonly append: (entry: Uint8Array, leaf: LeafHash) => void;
-}
-
-/** Bounds of memory. */
-export interface SequencerLimits {
-  readonly maxQueuedEntries: number;
-  readonly maxQueuedBytes: number;
-  readonly maxBatchEntries: number;
-  readonly maxBatchBytes: number;
 }
 
 /** What the sequencer works with. */
@@ -88,46 +42,27 @@ export interface SequencerParts {
   readonly nowMs: () => number;
 }
 
-/** A proposal whose `settle` answers the one who waits for it. */
-interface Queued {
-  readonly proposal: Proposal<void>;
-  readonly bytes: number;
-  readonly reject: (error: unknown) => void;
-}
-
 interface Decided {
   readonly decision: Decision<void>;
   readonly reject: (error: unknown) => void;
 }
 
-/** Gives entries their index, one turn after the other. Every storage driver has one. */
-export interface Sequencer {
-  /** Entries that wait for a turn. */
-  readonly queuedEntries: number;
-  /**
-   * Queues a proposal; resolves to its answer once that is durable.
-   *
-   * @throws {StoreError} ERR_QUEUE_FULL (try again later), ERR_LEDGER_STOPPED; and what `decide` and `settle` throw
-   */
-  readonly submit: <A>(proposal: Proposal<A>) => Promise<A>;
-}
-
 /** The sequencer of one process that has the log for itself. */
 export class GroupSequencer implements Sequencer {
   readonly #parts: SequencerParts;
-  #queue: Queued[] = [];
-  #queuedEntries = 0;
-  #queuedBytes = 0;
+  /** Each answers whoever waits for it when it is settled. */
+  readonly #queue: ProposalQueue<void>;
   #running: Promise<void> | undefined;
   #stopped: StoreError | undefined;
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
+    this.#queue = new ProposalQueue(parts.limits);
   }
 
   /** Entries that wait for a turn. */
   get queuedEntries(): number {
-    return this.#queuedEntries;
+    return this.#queue.entries;
   }
 
   /**
@@ -136,13 +71,9 @@ export class GroupSequencer implements Sequencer {
    * @throws {StoreError} ERR_QUEUE_FULL (try again later), ERR_LEDGER_STOPPED; and what `decide` and `settle` throw
    */
   submit<A>(proposal: Proposal<A>): Promise<A> {
-    const bytes = proposal.entries.reduce((total, entry) => total + entry.bytes.length, 0);
     return new Promise<A>((resolve, reject) => {
-      const refusal = this.#stopped ?? this.#fullness(proposal.entries.length, bytes);
-      if (refusal !== undefined) return reject(refusal);
-      this.#queue.push({ proposal: answering(proposal, resolve), bytes, reject });
-      this.#queuedEntries += proposal.entries.length;
-      this.#queuedBytes += bytes;
+      if (this.#stopped !== undefined) throw this.#stopped;
+      this.#queue.add(answering(proposal, resolve), reject);
       this.#running ??= this.#run();
     });
   }
@@ -150,17 +81,8 @@ export class GroupSequencer implements Sequencer {
   /** Refuses new proposals, and those that wait if `error` is given; resolves when no turn is running. */
   async stop(error?: unknown): Promise<void> {
     this.#stopped ??= new StoreError("ERR_LEDGER_STOPPED", "the ledger admits nothing any more", { cause: error });
-    if (error !== undefined) this.#rejectQueue();
+    if (error !== undefined) this.#queue.refuseAll(this.#stopped);
     await this.#running;
-  }
-
-  #fullness(entries: number, bytes: number): StoreError | undefined {
-    const { maxQueuedEntries, maxQueuedBytes } = this.#parts.limits;
-    if (this.#queuedEntries + entries > maxQueuedEntries) {
-      return new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedEntries} entries would wait`);
-    }
-    if (this.#queuedBytes + bytes <= maxQueuedBytes) return undefined;
-    return new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedBytes} bytes would wait`);
   }
 
   /** The first turn starts in the next microtask, so that what arrived together shares a sync. */
@@ -168,37 +90,19 @@ export class GroupSequencer implements Sequencer {
     try {
       for (;;) {
         await this.#parts.waitForRoom();
-        const batch = this.#takeBatch();
+        const batch = this.#queue.take();
         if (batch.length === 0) break;
         await this.#turn(batch);
       }
     } catch (error) {
       this.#parts.onFatal(error);
       this.#stopped ??= new StoreError("ERR_LEDGER_STOPPED", "the ledger stopped after a fault", { cause: error });
-      this.#rejectQueue();
+      this.#queue.refuseAll(this.#stopped);
     }
     this.#running = undefined;
   }
 
-  #takeBatch(): readonly Queued[] {
-    const { maxBatchEntries, maxBatchBytes } = this.#parts.limits;
-    let [count, entries, bytes] = [0, 0, 0];
-    for (const queued of this.#queue) {
-      entries += queued.proposal.entries.length;
-      bytes += queued.bytes;
-      if (count > 0 && (entries > maxBatchEntries || bytes > maxBatchBytes)) break;
-      count += 1;
-    }
-    const batch = this.#queue.slice(0, count);
-    this.#queue = this.#queue.slice(count);
-    for (const { proposal, bytes: size } of batch) {
-      this.#queuedEntries -= proposal.entries.length;
-      this.#queuedBytes -= size;
-    }
-    return batch;
-  }
-
-  async #turn(batch: readonly Queued[]): Promise<void> {
+  async #turn(batch: readonly Waiting<void>[]): Promise<void> {
     const started = this.#parts.nowMs();
     try {
       const known = await this.#parts.index.find(leavesOf(batch));
@@ -217,7 +121,7 @@ export class GroupSequencer implements Sequencer {
   }
 
   /** A proposal that refuses itself without leaving anything behind is answered at once. */
-  #decideAll(batch: readonly Queued[], known: Known): readonly Decided[] {
+  #decideAll(batch: readonly Waiting<void>[], known: Known): readonly Decided[] {
     let next = this.#parts.tree.size;
     const decided: Decided[] = [];
     for (const queued of batch) {
@@ -265,16 +169,9 @@ export class GroupSequencer implements Sequencer {
     invariant(placed.length === entries.length, "the log wrote another number of entries");
     return placed;
   }
-
-  #rejectQueue(): void {
-    const waiting = this.#queue;
-    this.#queue = [];
-    [this.#queuedEntries, this.#queuedBytes] = [0, 0];
-    for (const { reject } of waiting) reject(this.#stopped);
-  }
 }
 
-function leavesOf(batch: readonly Queued[]): readonly LeafHash[] {
+function leavesOf(batch: readonly Waiting<void>[]): readonly LeafHash[] {
   const leaves: LeafHash[] = [];
   for (const { proposal } of batch) for (const { leaf } of proposal.entries) leaves.push(leaf);
   return leaves;

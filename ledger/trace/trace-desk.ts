@@ -33,7 +33,7 @@ import { Refusal } from "../admission/refusal.ts";
 import type { StreamAccount } from "../admission/stream-account.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
 import type { LeafIndex } from "../sequence/entry-index.ts";
-import type { Sequencer } from "../sequence/sequencer.ts";
+import type { Sequencer } from "../sequence/proposal.ts";
 import type { Tree } from "../tree/tree.ts";
 import { NamedTurns } from "./named-turns.ts";
 import type { NameState, Reservation, TraceBook } from "./trace-book.ts";

@@ -27,6 +27,15 @@ export interface Tree {
   readonly readBundle: (index: bigint) => Promise<readonly Uint8Array[]>;
 }
 
+/** Reader of the tree of `size` entries, over the tiles of a tree that is as large. */
+export function readerOf(tree: Pick<Tree, "readTile">, size: bigint): HashReader {
+  return makeTileHashReader(size, async (ref) => {
+    const bytes = await tree.readTile(ref);
+    if (bytes === undefined) throw new StoreError("ERR_TILE_MISSING", "a tile of the log is missing", { fatal: true });
+    return bytes;
+  });
+}
+
 /** Where full tiles and bundles are. */
 export interface FullTiles {
   /** Takes a tile that will be durable later. */
@@ -62,12 +71,7 @@ export class GrowingTree implements Tree {
 
   /** Reader of the tree of `size` entries, which must not be above this tree's. */
   reader(size: bigint): HashReader {
-    return makeTileHashReader(size, async (ref) => {
-      const bytes = await this.readTile(ref);
-      if (bytes === undefined)
-        throw new StoreError("ERR_TILE_MISSING", "a tile of the log is missing", { fatal: true });
-      return bytes;
-    });
+    return readerOf(this, size);
   }
 
   /** Bytes of a tile or bundle at the width asked for; undefined if the tree is not that wide there. */

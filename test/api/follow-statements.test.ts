@@ -1,23 +1,9 @@
 /** An auditor node that follows a log through a rotation of its keys, to its end, and behind it. */
 
 import { describe, expect, it } from "vitest";
-import type { StatementBody } from "../../kernel/lifecycle/statement.ts";
 import { type Following, followLog } from "../support/follow-log.ts";
-import { header, rotationBody, StatedLog, serveStated } from "../support/log-statements.ts";
+import { closingBody, retirementBody, rotationBody, StatedLog, serveStated } from "../support/log-statements.ts";
 import { MemoryRows } from "../support/memory-rows.ts";
-
-const retirement = (index: number): StatementBody => ({
-  ...header(index),
-  kind: "log-key-retirement",
-  rotation_index: index - 1,
-});
-const closing = (index: number): StatementBody => ({
-  ...header(index),
-  kind: "log-closing",
-  end: "frozen",
-  reason: "over",
-  final_size: index + 1,
-});
 
 /** A node that is shown whatever the log is when it asks. */
 class Node {
@@ -55,7 +41,7 @@ describe("an auditor node", () => {
   it("follows keys through a rotation, also one that it slept through, and over restarts", async () => {
     const node = new Node();
     expect(await node.see([0])).toBe("current");
-    node.log.declare((index) => rotationBody(index, 0, 1)).declare(retirement);
+    node.log.declare((index) => rotationBody(index, 0, 1)).declare(retirementBody);
     expect(await node.see([1])).toBe("current");
     await node.restart();
     expect(node.indexed).toBe(3);
@@ -75,7 +61,7 @@ describe("an auditor node", () => {
 
   it("sounds an alarm about an entry behind the end, at once and after a restart", async () => {
     const node = new Node();
-    node.log.declare(closing);
+    node.log.declare(closingBody);
     expect(await node.see([0])).toBe("current");
     expect(await node.alarms()).toEqual([]);
     await node.restart();

@@ -12,7 +12,7 @@ import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import { codeOf } from "../support/code-of.ts";
 import { policyText } from "../support/log-keys.ts";
-import { header, pairOf, rotationBody, StatedLog, vkeysOf } from "../support/log-statements.ts";
+import { header, pairOf, retirementBody, rotationBody, StatedLog, vkeysOf } from "../support/log-statements.ts";
 
 const lines = policyText(2).split("\n").slice(1).join("\n");
 /** Pins these keys of the log, and wants two of three witnesses. */
@@ -22,11 +22,6 @@ const oldPolicy = policyOf(vkeysOf(pairOf(0)).slice(0, 1));
 const newPolicy = policyOf(vkeysOf(pairOf(1)).slice(0, 1));
 
 const rotation = (index: number): StatementBody => rotationBody(index, 0, 1);
-const retirement = (index: number): StatementBody => ({
-  ...header(index),
-  kind: "log-key-retirement",
-  rotation_index: index - 1,
-});
 const closing = (index: number): StatementBody => ({
   ...header(index),
   kind: "log-closing",
@@ -55,7 +50,7 @@ describe("a status document", () => {
   });
 
   it("proves the end of a log to whoever pinned any of its keys", async () => {
-    const log = new StatedLog().declare(rotation).declare(retirement).fill(1).declare(closing);
+    const log = new StatedLog().declare(rotation).declare(retirementBody).fill(1).declare(closing);
     const document = await log.document(log.note([1]));
     for (const policy of [oldPolicy, newPolicy, policyOf(vkeysOf(pairOf(0))), policyOf(vkeysOf(pairOf(1)).slice(1))]) {
       const status = checkLogStatus(document, policy);
@@ -66,7 +61,7 @@ describe("a status document", () => {
   });
 
   it("does not follow a rotation that is left out", async () => {
-    const log = new StatedLog().declare(rotation).declare(retirement).fill(1);
+    const log = new StatedLog().declare(rotation).declare(retirementBody).fill(1);
     const document = await log.document(log.note([1]));
     expect(check({ ...document, statements: [] })).toBe("ERR_LOG_SIGNATURE");
     expect(check({ ...document, statements: document.statements.slice(1) })).toBe("ERR_LOG_KEY_MISSING");
@@ -74,7 +69,7 @@ describe("a status document", () => {
   });
 
   it("takes no checkpoint of keys that had retired by then, or had not begun", async () => {
-    const log = new StatedLog().declare(rotation).declare(retirement).fill(1);
+    const log = new StatedLog().declare(rotation).declare(retirementBody).fill(1);
     expect(check(await log.document(log.note([0])))).toBe("ERR_LOG_SIGNATURE");
     const before = new StatedLog().fill(1).declare(rotation);
     const document = await before.document(before.note([1], 2), 2);
@@ -85,7 +80,7 @@ describe("a status document", () => {
   });
 
   it("rests on a quorum of witnesses", async () => {
-    const log = new StatedLog().declare(rotation).declare(retirement).fill(1);
+    const log = new StatedLog().declare(rotation).declare(retirementBody).fill(1);
     expect(check(await log.document(log.note([1], log.next, 1)))).toBe("ERR_QUORUM");
     const document = await log.document(log.note([1]));
     expect(check(document, policyOf(vkeysOf(pairOf(0)), "quorum none\n"))).toBe("ERR_LOG_UNWITNESSED");

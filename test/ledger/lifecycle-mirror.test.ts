@@ -3,12 +3,11 @@
 import { rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isCodedError } from "../../kernel/errors.ts";
-import type { StatementBody } from "../../kernel/lifecycle/statement.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { openMirror } from "../../ledger/mirror/run-mirror.ts";
 import { makeDataDir } from "../support/ledger-service.ts";
 import { policyText } from "../support/log-keys.ts";
-import { header, rotationBody, StatedLog, serveStated } from "../support/log-statements.ts";
+import { closingBody, header, rotationBody, StatedLog, serveStated } from "../support/log-statements.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -39,14 +38,6 @@ async function pull(log: StatedLog, pairs: readonly number[]): Promise<bigint | 
   }
 }
 
-const closing = (index: number): StatementBody => ({
-  ...header(index),
-  kind: "log-closing",
-  end: "frozen",
-  reason: "over",
-  final_size: index + 1,
-});
-
 describe("a mirror", () => {
   it("follows a rotation that the log proves, also one that it slept through, and over restarts", async () => {
     const log = new StatedLog().fill(2);
@@ -69,7 +60,7 @@ describe("a mirror", () => {
   });
 
   it("finds entries behind a closing statement, in what it has and in what it fetches", async () => {
-    const log = new StatedLog().fill(2).declare(closing);
+    const log = new StatedLog().fill(2).declare(closingBody);
     expect(await pull(log, [0])).toBe(4n);
     expect(await pull(log, [0])).toBe(4n);
     expect(await pull(log.fill(1), [0])).toBe("ERR_LOG_CLOSED");

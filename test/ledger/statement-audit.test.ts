@@ -1,21 +1,12 @@
 /** fsck over the statements of a log: order, signatures, and what stands behind the end. */
 
 import { describe, expect, it } from "vitest";
-import type { StatementBody } from "../../kernel/lifecycle/statement.ts";
 import { signStatement } from "../../kernel/lifecycle/statement.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { Findings } from "../../ledger/fsck/finding.ts";
 import type { Group } from "../../ledger/fsck/log-walk.ts";
 import { StatementAudit } from "../../ledger/fsck/statement-audit.ts";
-import { genesis, header, operator, pairOf, rotationBody, StatedLog } from "../support/log-statements.ts";
-
-const closing = (index: number): StatementBody => ({
-  ...header(index),
-  kind: "log-closing",
-  end: "frozen",
-  reason: "over",
-  final_size: index + 1,
-});
+import { closingBody, genesis, header, operator, pairOf, rotationBody, StatedLog } from "../support/log-statements.ts";
 
 /** What the audit finds in entries, as code and index. */
 function audit(
@@ -43,19 +34,19 @@ describe("the audit of statements", () => {
     const log = new StatedLog()
       .fill(1)
       .declare((index) => rotationBody(index, 0, 1))
-      .declare(closing);
+      .declare(closingBody);
     expect(audit(log.entries)).toEqual({ faults: [], remarks: 0, rows: 3 });
   });
 
   it("names the first entry behind a closing statement, and counts the others", () => {
-    const log = new StatedLog().declare(closing).fill(3);
+    const log = new StatedLog().declare(closingBody).fill(3);
     for (const kind of ["receipts", "raw"] as const) {
       expect(audit(log.entries, kind)).toEqual({ faults: ["ERR_LOG_CLOSED 2 2"], remarks: 1, rows: 2 });
     }
   });
 
   it("names a statement that does not follow; in a raw log it is an entry like any other", () => {
-    const forged = signStatement(closing(2), pairOf(1), operator);
+    const forged = signStatement(closingBody(2), pairOf(1), operator);
     const entries = [...new StatedLog().fill(1).entries, forged, new TextEncoder().encode("more")];
     expect(audit(entries).faults).toEqual(["ERR_LOG_KEY_MISSING 2 2"]);
     expect(audit(entries, "raw")).toEqual({ faults: [], remarks: 0, rows: 1 });

@@ -9,7 +9,7 @@ import { Halt } from "../../ledger/halt.ts";
 import { type Log, openLog } from "../../ledger/log.ts";
 import type { EntryReplay } from "../../ledger/recovery/catch-up-index.ts";
 import type { IndexStore } from "../../ledger/sequence/index-store.ts";
-import type { Proposal } from "../../ledger/sequence/sequencer.ts";
+import type { Proposal } from "../../ledger/sequence/proposal.ts";
 import type { Disk } from "../../ledger/storage/disk.ts";
 import type { WalOptions } from "../../ledger/storage/wal.ts";
 import { MemoryIndex } from "./ledger-memory.ts";

@@ -54,6 +54,22 @@ export function rotationBody(index: number, from: number, to: number): KeyRotati
   return { ...header(index), kind: "log-key-rotation", old_keys: vkeysOf(pairOf(from)), new_keys: vkeysOf(pairOf(to)) };
 }
 
+/** The retirement of the pair that the statement before rotated away. */
+export const retirementBody = (index: number): StatementBody => ({
+  ...header(index),
+  kind: "log-key-retirement",
+  rotation_index: index - 1,
+});
+
+/** The closing of the log at `index`. */
+export const closingBody = (index: number): StatementBody => ({
+  ...header(index),
+  kind: "log-closing",
+  end: "frozen",
+  reason: "over",
+  final_size: index + 1,
+});
+
 const secrets = new Map<string, SignerKey>();
 /** The secret of a key of one of the pairs. */
 function secretOf(vkey: string): SignerKey {

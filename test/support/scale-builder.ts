@@ -9,7 +9,7 @@ import { formatUtf8 } from "../../kernel/bytes.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { appendRaw } from "../../ledger/admission/raw.ts";
 import { type Ledger, openLedger } from "../../ledger/ledger.ts";
-import type { Proposal } from "../../ledger/sequence/sequencer.ts";
+import type { Proposal } from "../../ledger/sequence/proposal.ts";
 import { eventually, ledgerOptions } from "./ledger-service.ts";
 
 /** What is built. */

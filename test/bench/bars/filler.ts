@@ -10,7 +10,7 @@
 import { formatUtf8 } from "../../../kernel/bytes.ts";
 import { hashLeaf } from "../../../kernel/merkle/hash.ts";
 import { openLedger } from "../../../ledger/ledger.ts";
-import type { Proposal } from "../../../ledger/sequence/sequencer.ts";
+import type { Proposal } from "../../../ledger/sequence/proposal.ts";
 import { ledgerOptions } from "../../support/ledger-service.ts";
 
 /** What was filled, from the first batch of this process on. */

@@ -1,20 +1,27 @@
-/** Proposals that wait for a turn, bounded in number and bytes; taken in order, as many as one transaction may hold. */
+/** Proposals that wait for a turn, bounded in number and bytes; taken in order, as many as one turn may hold. */
 
 import { StoreError } from "../../kernel/errors.ts";
-import type { Known } from "../sequence/entry-index.ts";
-import type { Flush, Proposal, SequencerLimits } from "../sequence/sequencer.ts";
+import type { Proposal } from "./proposal.ts";
 
-/** A proposal whose decision answers the one who waits for it. */
-export interface Waiting {
-  readonly proposal: Proposal<() => void>;
+/** Bounds of memory. */
+export interface SequencerLimits {
+  readonly maxQueuedEntries: number;
+  readonly maxQueuedBytes: number;
+  readonly maxBatchEntries: number;
+  readonly maxBatchBytes: number;
+}
+
+/** A proposal that waits; whoever waits for it is told by its decision, or by `reject`. */
+export interface Waiting<A> {
+  readonly proposal: Proposal<A>;
   readonly bytes: number;
   readonly reject: (error: unknown) => void;
 }
 
 /** Mutable. */
-export class ProposalQueue {
+export class ProposalQueue<A> {
   readonly #limits: SequencerLimits;
-  #waiting: Waiting[] = [];
+  #waiting: Waiting<A>[] = [];
   #entries = 0;
   #bytes = 0;
 
@@ -28,7 +35,7 @@ export class ProposalQueue {
   }
 
   /** Adds a proposal. @throws {StoreError} ERR_QUEUE_FULL */
-  add<A>(proposal: Proposal<A>, resolve: (answer: A) => void, reject: (error: unknown) => void): void {
+  add(proposal: Proposal<A>, reject: (error: unknown) => void): void {
     const bytes = proposal.entries.reduce((total, entry) => total + entry.bytes.length, 0);
     const { maxQueuedEntries, maxQueuedBytes } = this.#limits;
     if (this.#entries + proposal.entries.length > maxQueuedEntries) {
@@ -37,13 +44,13 @@ export class ProposalQueue {
     if (this.#bytes + bytes > maxQueuedBytes) {
       throw new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedBytes} bytes would wait`);
     }
-    this.#waiting.push({ proposal: answering(proposal, resolve), bytes, reject });
+    this.#waiting.push({ proposal, bytes, reject });
     this.#entries += proposal.entries.length;
     this.#bytes += bytes;
   }
 
-  /** The next ones that one transaction takes, at least one if any waits. */
-  take(): readonly Waiting[] {
+  /** The next ones that one turn takes, at least one if any waits. */
+  take(): readonly Waiting<A>[] {
     const { maxBatchEntries, maxBatchBytes } = this.#limits;
     let [count, entries, bytes] = [0, 0, 0];
     for (const { proposal, bytes: size } of this.#waiting) {
@@ -63,17 +70,4 @@ export class ProposalQueue {
     [this.#entries, this.#bytes] = [0, 0];
     for (const { reject } of waiting) reject(error);
   }
-}
-
-/** The answer is made where it is settled and given where nothing can fail any more. */
-function answering<A>(proposal: Proposal<A>, resolve: (answer: A) => void): Proposal<() => void> {
-  const decide = (known: Known, next: bigint): ReturnType<Proposal<() => void>["decide"]> => {
-    const { settle, ...decision } = proposal.decide(known, next);
-    const answer = (flush: Flush): (() => void) => {
-      const made = settle(flush);
-      return () => resolve(made);
-    };
-    return { ...decision, settle: answer };
-  };
-  return { entries: proposal.entries, decide };
 }
