@@ -226,6 +226,13 @@ function sum(clients: readonly { readonly acknowledged: number }[]): number {
   return clients.reduce((total, { acknowledged }) => total + acknowledged, 0);
 }
 
+/** What every node says of a log. */
+async function standing(log: LogName): Promise<string> {
+  const nodes = [...cluster.admission, ...cluster.integrators];
+  const all = await Promise.all(nodes.map(async (node) => [node.name, await node.status(log)]));
+  return JSON.stringify(Object.fromEntries(all));
+}
+
 /** The whole log, read from a node, against everything that anybody was told. */
 async function checkLog(
   log: LogName,
@@ -237,7 +244,7 @@ async function checkLog(
   const heard = Number((await node.status(log))?.["size"]);
   const size = BigInt(Math.max(heard, ...clients.map(({ reach }) => reach)));
   for (let i = 0; watcher.size < size; i += 1) {
-    if (i > 600) throw new Error(`${watcher.size} of ${size} entries of ${log} are published`);
+    if (i > 600) throw new Error(`${watcher.size} of ${size} entries of ${log} are published: ${await standing(log)}`);
     await pause(50);
   }
   await watcher.stop();
