@@ -5,6 +5,7 @@ import type { Transport } from "../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../kernel/service/service.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
+import type { Stages } from "./pipeline/stage.ts";
 import type { Schedule } from "./pipeline/timekeeper.ts";
 import type { BundleFile } from "./policy/bundle.ts";
 import type { StreamLog } from "./receipts/stream-log.ts";
@@ -63,6 +64,8 @@ export interface GatewayOptions {
   readonly edgeLimits?: Partial<EdgeLimits>;
   /** How long a close may wait until the ledger has everything; default 3,000. */
   readonly drainMs?: number;
+  /** What the run uses instead of its stages: tests add to them, and take some away. */
+  readonly wrapStages?: (stages: Stages) => Stages;
   /** A file of the stream that is larger is followed by another one; default 67,108,864. */
   readonly streamFileBytes?: number;
 }

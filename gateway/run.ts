@@ -24,6 +24,7 @@ import type { OutboxStatus } from "./receipts/outbox.ts";
 import { openStreamFolder, type StreamFolder } from "./receipts/stream-folder.ts";
 import { refuseServerRequests } from "./server-requests.ts";
 import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
+import { stagesOf } from "./stages.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
 /** What `GET /status` tells; docs/gateway.md explains each member. */
@@ -138,7 +139,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
 }
 
 function pipelineOf(
-  { basis, plane, world }: Parts,
+  { options, basis, plane, world }: Parts,
   declaration: StreamDeclaration,
 ): { readonly pipeline: Pipeline; readonly desk: SessionDesk; readonly tally: RefusalTally } {
   const { recorder, opened, outbox } = plane;
@@ -172,6 +173,7 @@ function pipelineOf(
     evaluator: basis.evaluator,
     desk,
     tally,
+    stages: stagesOf(options),
     nowMs,
     monotonicMs,
     newCallId: () => formatHex(randomBytes(16)),

@@ -79,7 +79,7 @@ async function dispatch(
   decided: Extract<Decided, { action: "forward" }>,
 ): Promise<AgentAnswer> {
   const started = performance.now();
-  const reply = await send(request, routed, call, id);
+  const reply = await send(request, routed, { ...call, toSend: decided.toSend }, id);
   const { era } = call.upstream;
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   const { message, idText } = request;
@@ -89,8 +89,9 @@ async function dispatch(
     (text) => responseToAgent(text, rewrite),
     (code, reason, text) => errorResponse(idText, code, text, { reason, receipt: formatReceiptRef(decided.receipt) }),
   );
-  const isKept = await finish(deps, decided.ticket, { ...outcome, upstreamUs });
-  return isKept ? { httpStatus: 200, bytes, receipt: decided.receipt } : withheld(request, decided.receipt);
+  const kept = await finish(deps, decided.ticket, { ...outcome, upstreamUs });
+  if (kept === undefined) return withheld(request, decided.receipt);
+  return { httpStatus: 200, bytes: kept.returned ?? bytes, receipt: decided.receipt };
 }
 
 async function send(request: AgentRequest, routed: Routed, call: InboundCall, id: number): Promise<UpstreamReply> {
@@ -126,21 +127,20 @@ function upstreamHeaders(
   return { "Mcp-Method": message.method, ...name, ...paramHeadersOf(mirrored, message.params) };
 }
 
-/** @returns false if the outcome could not be kept: then the answer is withheld */
+/** @returns undefined if the outcome could not be kept: then the answer is withheld */
 async function finish(
   { pipeline, logger }: ForwardDeps,
   ticket: Extract<Decided, { action: "forward" }>["ticket"],
   outcome: CallOutcome,
-): Promise<boolean> {
+): Promise<CallOutcome | undefined> {
   try {
-    await pipeline.finish(ticket, outcome);
-    return true;
+    return await pipeline.finish(ticket, outcome);
   } catch (error) {
     logger.error(
       { code: codeOf(error), call: ticket.callId },
       "no outcome receipt could be kept; the answer is withheld",
     );
-    return false;
+    return undefined;
   }
 }
 
@@ -153,12 +153,12 @@ function withheld({ idText }: AgentRequest, receipt: ReceiptRef | undefined): Ag
 
 /** A denied tool call is a result, because models can act on those; every other refusal is an error. */
 function denied(request: AgentRequest, refusal: CallRefusal, ref: ReceiptRef): AgentAnswer {
-  const { rpcCode, reason, policies, message } = refusal;
+  const { rpcCode, reason, policies, message, data } = refusal;
   const receipt = formatReceiptRef(ref);
   const isResult = rpcCode === RPC.denied && request.message.method === "tools/call";
   const bytes = isResult
     ? resultResponse(request.idText, deniedResult(request, refusal, receipt))
-    : errorResponse(request.idText, rpcCode, message, { reason, policies, receipt });
+    : errorResponse(request.idText, rpcCode, message, { ...data, reason, policies, receipt });
   return { httpStatus: 200, bytes, receipt: ref };
 }
 

@@ -91,6 +91,8 @@ export interface CallRefusal {
   readonly policies: readonly string[];
   /** The policies' `@reason` texts, or one sentence of ours; never anything of the call. */
   readonly message: string;
+  /** More members of the error's `data`, for example `limit` and `retryAfterMs`. */
+  readonly data?: JsonObject;
 }
 
 /** Handed back to `finish`; opaque to the wire. */
@@ -106,6 +108,8 @@ export type Decided =
       readonly receipt: ReceiptRef;
       readonly ticket: DecisionTicket;
       readonly wouldDeny: boolean;
+      /** What goes to the server: the call's own bytes, or what an obligation made of them. */
+      readonly toSend: Uint8Array;
     }
   | { readonly action: "refuse"; readonly receipt: ReceiptRef; readonly refusal: CallRefusal };
 
@@ -139,8 +143,11 @@ export interface Pipeline {
   readonly mode: Mode;
   /** @throws {StoreError} ERR_STREAM_FAILED, ERR_OUTBOX_FULL: no receipt could be kept, so nothing may be sent (any mode) */
   readonly decide: (call: InboundCall) => Promise<Decided>;
-  /** @throws {StoreError} ERR_STREAM_FAILED: the answer must be withheld */
-  readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<void>;
+  /**
+   * @returns the outcome that was recorded: its `returned` bytes, and no others, go to the agent
+   * @throws {StoreError} ERR_STREAM_FAILED, and whatever a stage failed with: the answer must be withheld
+   */
+  readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;
   readonly refuse: (refusal: Refusal) => Promise<ReceiptRef | undefined>;
   /** Seals the session of this caller and key, if it is open. */
   readonly sealSession: (caller: Caller, session: SessionKey, reason: SealReason) => Promise<void>;

@@ -7,7 +7,7 @@ import type { DataFacts } from "../../kernel/receipt/inspection.ts";
 import { ABSENT, notEstablished, type Observed, PENDING, present } from "../../kernel/receipt/observed.ts";
 import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { Ruling } from "../../kernel/receipt/ruling.ts";
+import type { Obligation, Ruling } from "../../kernel/receipt/ruling.ts";
 import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
 import type { Action, Effect, Judgement, Mode, Status, Step } from "../../kernel/receipt/vocabulary.ts";
 import type { Unplaced } from "../receipts/recorder.ts";
@@ -16,6 +16,7 @@ import type { Caller, CallOutcome, InboundCall, Refusal } from "./call.ts";
 import { serverOf, upstreamOf, wireOf } from "./call-facts.ts";
 import { commitMessage } from "./commitments.ts";
 import type { KeyedNames } from "./keyed-names.ts";
+import type { OutcomeFields, Settlement } from "./stage.ts";
 
 /** What is the same for every receipt of a run. */
 export interface RunFacts {
@@ -36,6 +37,7 @@ export interface RulingFacts {
   readonly erring?: readonly string[];
   readonly advisory?: readonly string[];
   readonly controls?: readonly string[];
+  readonly obligations?: readonly Obligation[];
 }
 
 /** What is looked up for a call that reached its server's entry. */
@@ -53,7 +55,7 @@ export interface CallContext {
 type Decision = Extract<Unplaced<DecisionBody>, { kind: "decision" }>;
 type Outcome = Extract<Unplaced<OutcomeBody>, { kind: "outcome" }>;
 
-/** Inspection, value matches and taint are not built: the receipts say that nobody looked. */
+/** What no stage fills: the receipts say that nobody looked. */
 const NOT_COLLECTED: DataFacts = {
   inspection: notEstablished("field.not-configured"),
   redactions: notEstablished("field.not-configured"),
@@ -68,11 +70,12 @@ export function decisionOf(
   secret: Uint8Array,
   call: InboundCall,
   context: CallContext,
-  ruling: RulingFacts,
+  { judged: { ruling }, toSend, fields }: Settlement,
 ): Decision {
   const isSent = ruling.action === "forward";
   return {
     ...commonDecision(run, call.caller, ruling),
+    ...fields,
     call: { id: context.callId, round: 0, first_round: ABSENT, retry_of: notEstablished("field.not-collected") },
     session: context.session,
     catalog: context.catalog,
@@ -82,7 +85,7 @@ export function decisionOf(
     server: present(serverOf(call.serverId, context.identityDigest)),
     definition: context.definition,
     request_received: commitMessage(secret, "request_received", call.received),
-    request_sent: commitMessage(secret, "request_sent", isSent ? call.toSend : undefined),
+    request_sent: commitMessage(secret, "request_sent", isSent ? toSend : undefined),
     concurrent_with: context.concurrentWith,
   };
 }
@@ -112,10 +115,12 @@ export function outcomeOf(
   secret: Uint8Array,
   { decision, hash }: OpenCall,
   outcome: CallOutcome,
-  latency: { readonly policyUs: number; readonly totalUs: number },
+  latency: { readonly policyUs: number; readonly inspectionUs: number; readonly totalUs: number },
+  fields: OutcomeFields,
 ): Outcome {
   return {
     ...outcomeBase(decision, hash, outcome.status, outcome.effect),
+    ...fields,
     outcome: {
       status: outcome.status,
       effect: outcome.effect,
@@ -125,7 +130,7 @@ export function outcomeOf(
     response_returned: commitMessage(secret, "response_returned", outcome.returned),
     latency: present({
       policy_us: latency.policyUs,
-      inspection_us: 0,
+      inspection_us: latency.inspectionUs,
       upstream_us: outcome.upstreamUs,
       total_us: latency.totalUs,
     }),
@@ -217,7 +222,7 @@ function rulingOf(mode: Mode, facts: RulingFacts): Ruling {
     policies: facts.policies ?? [],
     erring: facts.erring ?? [],
     advisory: facts.advisory ?? [],
-    obligations: [],
+    obligations: facts.obligations ?? [],
     controls: facts.controls ?? [],
     detail: ABSENT,
   };

@@ -3,8 +3,9 @@
  * other modes forward it and say so in the receipt. What no mode forwards is refused before this point, or is `isFinal`.
  */
 
+import type { JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { Mode, Step } from "../../kernel/receipt/vocabulary.ts";
+import { type Mode, STEPS, type Step } from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import type { CallRefusal } from "./call.ts";
 import type { RulingFacts } from "./decision-body.ts";
@@ -19,6 +20,8 @@ export interface Denial {
   readonly message: string;
   /** True if no mode forwards the call. */
   readonly isFinal?: true;
+  /** More members of the error's `data`. */
+  readonly data?: JsonObject;
 }
 
 /** What is done, and what the agent is told if it is refused. */
@@ -32,9 +35,10 @@ const RPC_POLICY_DENIED = -31_001;
 /** Receipts hold at most 32 names of each kind (kernel/receipt/fields.ts, MAX_NAMES). */
 const MAX_NAMES = 32;
 
-/** Rules on a call. */
+/** Rules on a call: the denial of the earliest step is the one that the agent is told. */
 export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnswer): Judged {
-  const all = answer.allowed ? denials : [...denials, policyDenial(answer)];
+  const found = answer.allowed ? denials : [...denials, policyDenial(answer)];
+  const all = [...found].sort((a, b) => STEPS.indexOf(a.step) - STEPS.indexOf(b.step));
   const [first] = all;
   const names = namesOf(answer);
   if (first === undefined) {
@@ -53,7 +57,13 @@ export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnsw
   return {
     ruling: { action, judgement: "deny", step: first.step, reasons, ...names },
     refusal: isRefused
-      ? { rpcCode: first.rpcCode, reason: first.reason, policies: names.policies, message: first.message }
+      ? {
+          rpcCode: first.rpcCode,
+          reason: first.reason,
+          policies: names.policies,
+          message: first.message,
+          ...(first.data === undefined ? {} : { data: first.data }),
+        }
       : undefined,
   };
 }

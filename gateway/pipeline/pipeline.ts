@@ -11,7 +11,7 @@ import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import type { PolicyAnswer, PolicyEvaluator } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { Recorder } from "../receipts/recorder.ts";
-import type { OpenSession, StreamBook } from "../receipts/stream-book.ts";
+import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
 import type { WrittenReceipt } from "../receipts/written-receipt.ts";
 import type {
   Caller,
@@ -24,12 +24,22 @@ import type {
   Refusal,
   SessionKey,
 } from "./call.ts";
-import { type CatalogFinding, checkCatalog } from "./catalog-check.ts";
+import { checkCatalog } from "./catalog-check.ts";
 import { decisionOf, outcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
-import { type Judged, judge } from "./judge.ts";
+import { judge } from "./judge.ts";
 import { actionOf, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
+import { endCall } from "./response-stages.ts";
 import type { LiveSession, SessionDesk } from "./session-desk.ts";
+import {
+  type CallTurn,
+  type Contribution,
+  type DecisionFields,
+  merged,
+  type Settlement,
+  type Stages,
+  type TurnLook,
+} from "./stage.ts";
 
 /** What the pipeline is made of. */
 export interface PipelineOptions {
@@ -41,6 +51,7 @@ export interface PipelineOptions {
   readonly evaluator: PolicyEvaluator;
   readonly desk: SessionDesk;
   readonly tally: RefusalTally;
+  readonly stages: Stages;
   readonly nowMs: () => number;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;
@@ -57,13 +68,14 @@ const MAX_ENTRIES = 8;
 
 /** A forwarded call whose outcome is awaited. */
 interface Flight {
+  readonly call: InboundCall;
   readonly startedMs: number;
   readonly policyUs: number;
 }
 
 /** What the turn of a decision came to. */
 interface Turn {
-  readonly judged: Judged;
+  readonly settlement: Settlement;
   readonly policyUs: number;
 }
 
@@ -95,7 +107,7 @@ class ReceiptPipeline implements Pipeline {
     try {
       const callId = this.#options.newCallId();
       const { written, turn } = await this.#record(call, callId);
-      const decided = this.#answer(callId, written, turn, startedMs);
+      const decided = this.#answer(callId, call, written, turn, startedMs);
       // A forwarded call still owes its outcome.
       if (decided.action === "forward") owed = 1;
       return decided;
@@ -104,22 +116,34 @@ class ReceiptPipeline implements Pipeline {
     }
   }
 
-  async finish({ callId }: DecisionTicket, outcome: CallOutcome): Promise<void> {
-    const { book, recorder, monotonicMs } = this.#options;
+  async finish({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {
+    const { recorder, monotonicMs, stages } = this.#options;
     const flight = this.#flights.get(callId);
     invariant(flight !== undefined, "a call was finished that is not in flight");
     this.#flights.delete(callId);
+    const { call, policyUs } = flight;
     try {
-      await recorder.append((secret) => {
-        const open = book.call(callId);
-        invariant(open !== undefined, "a call in flight has no decision in the book");
+      const open = this.#openCall(callId);
+      const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
+      const startedMs = monotonicMs();
+      const ended = await endCall(stages.response, { call, open, outcome: whole });
+      const inspectionUs = stages.response.length === 0 ? 0 : microseconds(monotonicMs() - startedMs);
+      await recorder.append((secret, seq) => {
+        const fields = ended.look({ secret, seq, nowMs: this.#options.nowMs() });
         const totalUs = microseconds(monotonicMs() - flight.startedMs);
-        const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
-        return outcomeOf(secret, open, whole, { policyUs: flight.policyUs, totalUs });
+        return outcomeOf(secret, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
       });
+      if (ended.fault !== undefined) throw ended.fault;
+      return ended.outcome;
     } finally {
       this.#promised -= 1;
     }
+  }
+
+  #openCall(callId: string): OpenCall {
+    const open = this.#options.book.call(callId);
+    invariant(open !== undefined, "a call in flight has no decision in the book");
+    return open;
   }
 
   refuse(refusal: Refusal): Promise<ReceiptRef | undefined> {
@@ -156,16 +180,16 @@ class ReceiptPipeline implements Pipeline {
 
   /** Decides and records in one turn of the recorder, inside an open session. */
   async #record(call: InboundCall, callId: string): Promise<{ written: WrittenReceipt; turn: Turn }> {
-    const { desk, recorder } = this.#options;
+    const { desk, recorder, stages } = this.#options;
     for (let entry = 1; ; entry += 1) {
       const session = await desk.enter(call.caller, call.session);
+      const looks = await Promise.all(stages.request.map(async (stage) => stage.begin(call, session)));
       let turn: Turn | undefined;
       try {
-        const written = await recorder.append((secret) => {
-          const open = this.#requireOpen(session);
-          const finding = checkCatalog(this.#options.catalog, call, this.#options.nowMs());
-          turn = this.#judge(call, session, open, finding);
-          return this.#bodyOf({ secret, callId, call, session, open, finding, judged: turn.judged });
+        const written = await recorder.append((secret, seq) => {
+          const facts = this.#turnOf({ secret, seq, callId, call, session });
+          turn = this.#settle(facts, looks);
+          return this.#bodyOf(facts, turn.settlement);
         });
         invariant(turn !== undefined, "a decision was recorded without having been made");
         return { written, turn };
@@ -175,33 +199,50 @@ class ReceiptPipeline implements Pipeline {
     }
   }
 
+  #turnOf(known: Pick<CallTurn, "secret" | "seq" | "callId" | "call" | "session">): CallTurn {
+    const { catalog, run, nowMs } = this.#options;
+    const open = this.#requireOpen(known.session);
+    const finding = checkCatalog(catalog, known.call, nowMs());
+    return { ...known, open, finding, mode: run.mode, nowMs: nowMs() };
+  }
+
   #requireOpen({ place }: LiveSession): OpenSession {
     const open = this.#options.book.session(place.id);
     if (open === undefined) throw new SessionGone();
     return open;
   }
 
-  #judge(call: InboundCall, session: LiveSession, open: OpenSession, finding: CatalogFinding): Turn {
-    const { run, monotonicMs } = this.#options;
+  /** Stages, policy, obligations: in this order, each on what the one before found. */
+  #settle(turn: CallTurn, looks: readonly TurnLook[]): Turn {
+    const { run, monotonicMs, stages } = this.#options;
+    const found = looks.map((look) => look(turn));
     const before = monotonicMs();
-    const answer = this.#askPolicy(call, session, open, finding);
+    const answer = this.#askPolicy(turn, found);
     const policyUs = microseconds(monotonicMs() - before);
-    return { judged: judge(run.mode, finding.denials, answer), policyUs };
+    const denials = [...found.flatMap((part) => part.denials ?? []), ...turn.finding.denials];
+    let settlement: Settlement = {
+      judged: judge(run.mode, denials, answer),
+      toSend: turn.call.toSend,
+      fields: merged<DecisionFields>(found.map(({ fields }) => fields)),
+    };
+    for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
+    return { settlement, policyUs };
   }
 
   /** Policy's answer. Whatever goes wrong on the way is a denial. */
-  #askPolicy(call: InboundCall, session: LiveSession, open: OpenSession, finding: CatalogFinding): PolicyAnswer {
-    const { evaluator, run, catalog, nowMs } = this.#options;
+  #askPolicy({ call, session, open, finding, nowMs }: CallTurn, found: readonly Contribution[]): PolicyAnswer {
+    const { evaluator, run, catalog } = this.#options;
     const actionId = actionOf(call);
     // Without an action no policy can permit, and there is nothing to ask.
     if (actionId === undefined || !evaluator.hasAction(actionId)) return deniedBy("policy.default-deny");
     try {
       const question = questionOf(call, actionId, {
         mode: run.mode,
-        nowMs: nowMs(),
+        nowMs,
         catalogDigest: catalog.current().digest,
         definition: finding.definition,
-        session: { calls: open.total, servers: open.servers, ageMs: nowMs() - session.openedAtMs },
+        session: { calls: open.total, servers: open.servers, ageMs: nowMs - session.openedAtMs },
+        found,
       });
       return evaluator.evaluate(question);
     } catch (error) {
@@ -209,16 +250,10 @@ class ReceiptPipeline implements Pipeline {
     }
   }
 
-  #bodyOf(parts: {
-    readonly secret: Uint8Array;
-    readonly callId: string;
-    readonly call: InboundCall;
-    readonly session: LiveSession;
-    readonly open: OpenSession;
-    readonly finding: CatalogFinding;
-    readonly judged: Judged;
-  }): ReturnType<typeof decisionOf> {
-    const { secret, callId, call, session, open, finding, judged } = parts;
+  #bodyOf(
+    { secret, callId, call, session, open, finding }: CallTurn,
+    settlement: Settlement,
+  ): ReturnType<typeof decisionOf> {
     const context = {
       callId,
       session: present({ ...session.place, session_seq: open.total }),
@@ -228,15 +263,22 @@ class ReceiptPipeline implements Pipeline {
       catalogName: finding.approvedName,
       concurrentWith: this.#options.book.openDecisions(session.place.id).slice(-MAX_CONCURRENT),
     };
-    return decisionOf(this.#options.run, secret, call, context, judged.ruling);
+    return decisionOf(this.#options.run, secret, call, context, settlement);
   }
 
-  #answer(callId: string, { seq }: WrittenReceipt, { judged, policyUs }: Turn, startedMs: number): Decided {
+  #answer(
+    callId: string,
+    call: InboundCall,
+    { seq }: WrittenReceipt,
+    { settlement, policyUs }: Turn,
+    startedMs: number,
+  ): Decided {
     const receipt = { stream: this.#options.recorder.stream, seq };
+    const { judged, toSend } = settlement;
     if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
-    this.#flights.set(callId, { startedMs, policyUs });
+    this.#flights.set(callId, { call, startedMs, policyUs });
     const wouldDeny = judged.ruling.judgement !== "allow";
-    return { action: "forward", receipt, ticket: { callId, receipt }, wouldDeny };
+    return { action: "forward", receipt, ticket: { callId, receipt }, wouldDeny, toSend };
   }
 }
 

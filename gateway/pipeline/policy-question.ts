@@ -6,6 +6,7 @@ import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyRequest } from "../policy/evaluator.ts";
 import type { Caller, CatalogDefinition, InboundCall } from "./call.ts";
+import { type Contribution, merged } from "./stage.ts";
 
 /** What policy sees beside the call itself. */
 export interface QuestionFacts {
@@ -15,6 +16,8 @@ export interface QuestionFacts {
   readonly definition: CatalogDefinition | undefined;
   /** Decisions of the session so far, and the servers that it was let through to. */
   readonly session: { readonly calls: number; readonly servers: ReadonlySet<string>; readonly ageMs: number };
+  /** What the stages add to `context.session` and `context.system`. */
+  readonly found: readonly Pick<Contribution, "session" | "system">[];
 }
 
 /** Id of the action that policies name; undefined for what has no action, which policy therefore cannot permit. */
@@ -56,6 +59,7 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       calls: facts.session.calls,
       servers: [...facts.session.servers],
       ageSeconds: Math.max(0, Math.floor(facts.session.ageMs / 1000)),
+      ...merged(facts.found.map((part) => part.session)),
     },
     system: {
       now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
@@ -66,6 +70,7 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
       argumentBytes: canonicalBytes(argument).length,
       round: 0,
+      ...merged(facts.found.map((part) => part.system)),
     },
   };
 }

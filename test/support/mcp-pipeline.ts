@@ -51,13 +51,20 @@ export function makeFakePipeline(): FakePipeline {
       const receipt = next();
       const refusal = pipeline.policy(call);
       if (refusal !== undefined) return { action: "refuse", receipt, refusal };
-      return { action: "forward", receipt, ticket: { callId: String(receipt.seq), receipt }, wouldDeny: false };
+      return {
+        action: "forward",
+        receipt,
+        ticket: { callId: String(receipt.seq), receipt },
+        wouldDeny: false,
+        toSend: call.toSend,
+      };
     },
     finish: async (_ticket, outcome) => {
       await Promise.resolve();
       if (pipeline.finishFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
       pipeline.outcomes.push(outcome);
       next();
+      return outcome;
     },
     refuse: async (refusal) => {
       await Promise.resolve();

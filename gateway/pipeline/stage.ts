@@ -1,0 +1,127 @@
+/**
+ * What a decision and an outcome are made of beside catalog and policy: stages. Each control (identity of a chain, limits,
+ * inspection, taint, approval, …) is one stage that looks at a call and contributes reasons to refuse it, facts for policy
+ * and members of the receipt. Stages know nothing of each other; their order is the pipeline's (mcp-gateway §19.2).
+ *
+ * A stage has two moments. What takes long or waits happens before the turn, in `begin` or `end`; the function that it
+ * returns runs in the turn in which the receipt gets its number, so what it says is true of exactly the receipts before.
+ */
+
+import type { DecisionBody } from "../../kernel/receipt/decision.ts";
+import type { DataFacts } from "../../kernel/receipt/inspection.ts";
+import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
+import type { Mode } from "../../kernel/receipt/vocabulary.ts";
+import type { CedarValueJson } from "../policy/cedar.ts";
+import type { PolicyAnswer } from "../policy/evaluator.ts";
+import type { OpenCall, OpenSession } from "../receipts/stream-book.ts";
+import type { CallOutcome, InboundCall } from "./call.ts";
+import type { CatalogFinding } from "./catalog-check.ts";
+import type { Denial, Judged } from "./judge.ts";
+import type { LiveSession } from "./session-desk.ts";
+
+/** Members of a decision receipt that stages fill; what nobody fills says that nobody looked. */
+export type DecisionFields = Partial<
+  DataFacts &
+    Pick<DecisionBody, "delegation" | "actor" | "subject" | "workflow" | "data_subjects" | "approval" | "accounting">
+>;
+
+/** Members of an outcome receipt that stages fill. */
+export type OutcomeFields = Partial<DataFacts & Pick<OutcomeBody, "respond" | "accounting">>;
+
+/** The turn of a decision: all that is known when its receipt gets its number. */
+export interface CallTurn {
+  /** For commitments of this receipt. */
+  readonly secret: Uint8Array;
+  /** Number that the receipt will have. */
+  readonly seq: number;
+  readonly callId: string;
+  readonly call: InboundCall;
+  readonly mode: Mode;
+  readonly nowMs: number;
+  readonly session: LiveSession;
+  /** The session as the receipts before this one leave it. */
+  readonly open: OpenSession;
+  readonly finding: CatalogFinding;
+}
+
+/** What a stage says about a call. */
+export interface Contribution {
+  /** Why enforcing mode refuses it; with `isFinal`, why every mode does. */
+  readonly denials?: readonly Denial[];
+  /** More members of `context.session` and `context.system`. */
+  readonly session?: Readonly<Record<string, CedarValueJson>>;
+  readonly system?: Readonly<Record<string, CedarValueJson>>;
+  readonly fields?: DecisionFields;
+}
+
+/** Looks at a call before policy does. */
+export interface RequestStage {
+  readonly name: string;
+  /**
+   * Prepares; nothing is decided yet, and the session may be sealed meanwhile.
+   * @throws nothing that is meant: an error ends the call without a receipt of its own
+   */
+  readonly begin: (call: InboundCall, session: LiveSession) => Promise<TurnLook> | TurnLook;
+}
+
+export type TurnLook = (turn: CallTurn) => Contribution;
+
+/** What is done with a call after all. */
+export interface Settlement {
+  readonly judged: Judged;
+  /** What goes to the server; the call's `toSend` if nothing changed it. */
+  readonly toSend: Uint8Array;
+  readonly fields: DecisionFields;
+}
+
+/**
+ * Carries out what policy asks for beside allow or deny: a redaction, an approval that lifts a denial, a label. Runs in
+ * the turn, after policy, in order; each gets what the one before left.
+ */
+export interface ObligationStage {
+  readonly name: string;
+  readonly settle: (turn: CallTurn, answer: PolicyAnswer, settlement: Settlement) => Settlement;
+}
+
+/** A dispatched call whose answer is here and not yet given back. */
+export interface EndedCall {
+  readonly call: InboundCall;
+  readonly open: OpenCall;
+  /** As the stages before left it; `returned` is what the agent would get. */
+  readonly outcome: CallOutcome;
+}
+
+/** What a stage makes of an answer. */
+export interface EndedStep {
+  /** With another status and other `returned` bytes, if the stage blocks or changes the answer. */
+  readonly outcome: CallOutcome;
+  /** Runs in the turn of the outcome receipt. */
+  readonly look?: (turn: OutcomeTurn) => OutcomeFields;
+}
+
+/** The turn of an outcome. */
+export interface OutcomeTurn {
+  readonly secret: Uint8Array;
+  readonly seq: number;
+  readonly nowMs: number;
+}
+
+/** Looks at an answer before the agent gets it. */
+export interface ResponseStage {
+  readonly name: string;
+  readonly end: (ended: EndedCall) => Promise<EndedStep> | EndedStep;
+}
+
+/** All stages of a run, in order. */
+export interface Stages {
+  readonly request: readonly RequestStage[];
+  readonly obligations: readonly ObligationStage[];
+  readonly response: readonly ResponseStage[];
+}
+
+/** The members of all parts; where two name one member the later part's holds. */
+export function merged<T extends object>(parts: readonly (Partial<T> | undefined)[]): Partial<T> {
+  const all: Partial<T> = {};
+  for (const part of parts) Object.assign(all, part);
+  return all;
+}

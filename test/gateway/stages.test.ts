@@ -1,0 +1,132 @@
+/** The seam of the pipeline's stages: what a stage says is decided on, recorded and done. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { RequestStage, Stages } from "../../gateway/pipeline/stage.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { present } from "../../kernel/receipt/observed.ts";
+import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
+import { callOf, type GatewayBench, makeGatewayBench, outcomeWith, readStream } from "../support/gateway-run.ts";
+import { bundleFiles } from "../support/policy-request.ts";
+
+let ledger: FakeLedger;
+const benches: GatewayBench[] = [];
+const closers: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  ledger = await startFakeLedger();
+});
+afterAll(() => ledger.close());
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+  for (const bench of benches.splice(0)) bench.remove();
+});
+
+async function start(stages: Partial<Stages>, cedar?: string, mode: "enforcing" | "advisory" = "enforcing") {
+  const bench = makeGatewayBench(ledger.url, {
+    mode,
+    ...(cedar === undefined ? {} : { policyFiles: bundleFiles(cedar) }),
+    options: { wrapStages: (own) => ({ ...own, ...stages }) },
+  });
+  benches.push(bench);
+  const run = await bench.open();
+  closers.push(run.close);
+  return { bench, run, receipts: async () => readStream(bench.folder, run.status().stream) };
+}
+
+const TAINT = present({ before: ["phi"], after: ["phi"], sources: [] });
+
+describe("a request stage", () => {
+  const full: RequestStage = {
+    name: "limits",
+    begin: () => () => ({
+      denials: [
+        {
+          step: "limits",
+          reason: "limit.per-principal",
+          rpcCode: -31_006,
+          message: "Too many calls.",
+          isFinal: true,
+          data: { limit: "calls-per-minute-principal", retryAfterMs: 10 },
+        },
+      ],
+    }),
+  };
+
+  it("refuses in every mode what it calls final, before policy, and says more in the error's data", async () => {
+    const { run, receipts } = await start({ request: [full] }, undefined, "advisory");
+    const decided = await run.pipeline.decide(callOf("wipe", {}));
+    expect(decided).toMatchObject({
+      action: "refuse",
+      refusal: { rpcCode: -31_006, reason: "limit.per-principal", data: { retryAfterMs: 10 } },
+    });
+    expect((await receipts()).at(-1)).toMatchObject({
+      ruling: { action: "refuse", step: "limits", reasons: ["limit.per-principal", "policy.forbid"] },
+    });
+  });
+
+  it("adds facts that policy decides on, and members that the receipt holds", async () => {
+    const look = { name: "taint", begin: () => () => ({ system: { argumentBytes: 99 }, fields: { taint: TAINT } }) };
+    const cedar = `@id("big") permit (principal, action == Mcp::Action::"s/echo", resource)
+      when { context.system.argumentBytes == 99 };`;
+    const { run, receipts } = await start({ request: [look] }, cedar);
+    expect(await run.pipeline.decide(callOf("echo", { message: "hi" }))).toMatchObject({ action: "forward" });
+    expect((await receipts()).at(-1)).toMatchObject({ taint: TAINT });
+  });
+});
+
+describe("an obligation", () => {
+  it("changes what goes to the server, and the receipt commits to what went", async () => {
+    const { run, receipts } = await start({
+      obligations: [{ name: "redact", settle: (_turn, _answer, before) => ({ ...before, toSend: formatUtf8("{}") }) }],
+    });
+    const decided = await run.pipeline.decide(callOf("echo", { message: "hi" }));
+    expect(decided).toMatchObject({ action: "forward", toSend: formatUtf8("{}") });
+    const last = (await receipts()).at(-1);
+    if (last?.kind !== "decision") throw new Error("no decision");
+    expect(last.request_sent).not.toEqual(last.request_received);
+  });
+});
+
+describe("a response stage", () => {
+  it("changes what the agent gets and what the outcome says; the next stage sees it changed", async () => {
+    const seen: (Uint8Array | undefined)[] = [];
+    const { run, receipts } = await start({
+      response: [
+        {
+          name: "redact",
+          end: ({ outcome }) => ({ outcome: { ...outcome, status: "redacted", returned: formatUtf8("cut") } }),
+        },
+        {
+          name: "see",
+          end: ({ outcome }) => {
+            seen.push(outcome.returned);
+            return { outcome, look: () => ({ taint: TAINT }) };
+          },
+        },
+      ],
+    });
+    const decided = await run.pipeline.decide(callOf("echo", { message: "hi" }));
+    if (decided.action !== "forward") throw new Error("refused");
+    const kept = await run.pipeline.finish(decided.ticket, outcomeWith("whole"));
+    expect(kept.returned).toEqual(formatUtf8("cut"));
+    expect(seen).toEqual([formatUtf8("cut")]);
+    expect((await receipts()).at(-1)).toMatchObject({ outcome: { status: "redacted" }, taint: TAINT });
+  });
+
+  it("that fails withholds the answer, and the receipt says that it was blocked", async () => {
+    const failing = {
+      name: "broken",
+      end: () => {
+        throw new Error("broken");
+      },
+    };
+    const { run, receipts } = await start({ response: [failing] });
+    const decided = await run.pipeline.decide(callOf("echo", { message: "hi" }));
+    if (decided.action !== "forward") throw new Error("refused");
+    await expect(run.pipeline.finish(decided.ticket, outcomeWith("whole"))).rejects.toThrow("broken");
+    expect((await receipts()).at(-1)).toMatchObject({
+      outcome: { status: "blocked", effect: "done" },
+      response_returned: { state: "absent" },
+    });
+  });
+});
