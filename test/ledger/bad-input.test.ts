@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -10,7 +11,7 @@ import {
   type TestLedger,
 } from "../support/ledger-service.ts";
 import { refusal, registrationOf, Submitter, segmentOf } from "../support/ledger-submitter.ts";
-import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
+import { beginAnswered, beginRequest, EXPECT_CONTINUE, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
 
 const BARE_JSON = { "content-type": "application/json" };
@@ -24,20 +25,26 @@ let ledger: TestLedger;
 let client: Submitter;
 
 beforeAll(async () => {
-  ledger = await startTestLedger({ config: { log_kind: "receipts" } });
+  ledger = await startWithStream();
   client = new Submitter(ledger.url);
-  await client.open(stream);
-  await client.segment(segmentOf(stream, 0, 3));
 });
 afterAll(() => removeLedgers([ledger]));
 
+async function startWithStream(): Promise<TestLedger> {
+  const started = await startTestLedger({ config: { log_kind: "receipts" } });
+  const submitter = new Submitter(started.url);
+  await submitter.open(stream);
+  await submitter.segment(segmentOf(stream, 0, 3));
+  return started;
+}
+
 /** Ready, unchanged, and alive for those who do it right. */
-async function expectHealthy(): Promise<void> {
-  const response = await ledger.get("/readyz");
+async function expectHealthy({ url, get, lines }: TestLedger = ledger): Promise<void> {
+  const response = await get("/readyz");
   expect(response.status).toBe(200);
   expect(await response.json()).toMatchObject({ ready: true, size: 5 });
-  expect((await client.receipt(stream.receipts[1]?.bytes ?? new Uint8Array(0))).status).toBe(200);
-  expect(ledger.lines.filter(({ level }) => level === "error")).toEqual([]);
+  expect((await new Submitter(url).receipt(stream.receipts[1]?.bytes ?? new Uint8Array(0))).status).toBe(200);
+  expect(lines.filter(({ level }) => level === "error")).toEqual([]);
 }
 
 async function answerOf(response: Response): Promise<object> {
@@ -155,37 +162,36 @@ describe("a ledger answers bad input with a code and stays well", () => {
     await expectHealthy();
   });
 
-  const half = (length: number, token: string, count: number): ReturnType<typeof beginRequest>[] =>
-    Array.from({ length: count }, () =>
-      beginRequest(
-        ledger.url,
-        `POST /segments HTTP/1.1\r\nhost: x\r\n${token}content-type: application/x-ndjson\r\ncontent-length: ${length}\r\n\r\n{"kind":`,
-      ),
-    );
+  /** Resolves when the head of each has been handled. */
+  const beginBodies = (url: string, length: number, token: string, count: number): Promise<readonly Socket[]> => {
+    const type = "content-type: application/x-ndjson\r\n";
+    const head = `POST /segments HTTP/1.1\r\nhost: x\r\n${token}${type}content-length: ${length}\r\n${EXPECT_CONTINUE}\r\n{"kind":`;
+    return Promise.all(Array.from({ length: count }, () => beginAnswered(url, head)));
+  };
   const token = `authorization: ${String(SUBMIT["authorization"])}\r\n`;
 
   it.each([
     ["small ones, above their number", 1000, 64, "{}\n"],
     ["large ones, above what their bodies may hold together", 8_000_000, 16, `{}${" ".repeat(7_900_000)}\n`],
   ])("bodies that never end, %s: everything else goes on", async (_, length, count, body) => {
-    const sockets = await Promise.all(half(length, token, count));
-    const full = await eventually(async () => {
-      const response = await ledger.post("/segments", body, NDJSON_TYPE);
-      return response.status === 429 ? response : undefined;
-    });
-    expect(await answerOf(full)).toMatchObject(refusal(429, "ERR_QUEUE_FULL"));
-    expect(full.headers.get("retry-after")).toBe("1");
-    await expectHealthy();
+    // Of its own: nobody else holds a place, so that all of them get one.
+    const full = await startWithStream();
+    const sockets = await beginBodies(full.url, length, token, count);
+    const refused = await full.post("/segments", body, NDJSON_TYPE);
+    expect(await answerOf(refused)).toMatchObject(refusal(429, "ERR_QUEUE_FULL"));
+    expect(refused.headers.get("retry-after")).toBe("1");
+    await expectHealthy(full);
     for (const socket of sockets) socket.destroy();
     await eventually(async () => {
-      const { status } = await client.segment(segmentOf(stream, 0, 3));
+      const { status } = await new Submitter(full.url).segment(segmentOf(stream, 0, 3));
       return status === 200 ? true : undefined;
     });
-    await expectHealthy();
+    await expectHealthy(full);
+    await removeLedgers([full]);
   });
 
   it("bodies of strangers, before they are read: they take no place", async () => {
-    const sockets = await Promise.all(half(8_000_000, "", 100));
+    const sockets = await beginBodies(ledger.url, 8_000_000, "", 100);
     expect((await client.segment(segmentOf(stream, 0, 3))).status).toBe(200);
     for (const socket of sockets) socket.destroy();
     await expectHealthy();

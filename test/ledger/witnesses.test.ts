@@ -1,5 +1,6 @@
 import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
 import { formatCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { makeCosigner, makeLogSigner } from "../../kernel/checkpoint/note-signer.ts";
@@ -246,19 +247,29 @@ describe("a ledger and its witnesses", () => {
     await expect(started).rejects.toMatchObject({ code: "ERR_LOG_FORKED" });
   });
 
+  /** Waits a tenth of a second for the witness at `url`, and for others as long as the ledger says. */
+  function impatientWith(url: string): typeof fetch {
+    return (input, init) =>
+      fetch(input, String(input).startsWith(url) ? { ...init, signal: AbortSignal.timeout(100) } : init);
+  }
+
   it("starts without witnesses that are silent, gone or lie on their monitoring path, and logs that they said nothing", async () => {
     const policy = await startWitnesses([honest, () => undefined, honest, honest], 1);
-    const first = await startWith(policy, { config: { witness_timeout_ms: 100 } });
+    const [good, ...others] = witnesses.map(({ url }) => url);
+    const options = { fetch: impatientWith(others[0] ?? "") };
+    const first = await startWith(policy, options);
     await published(first, policy);
     await first.close();
     await witnesses[2]?.close();
     for (const witness of witnesses.slice(3)) witness.shown = "no checkpoint at all\n";
-    const second = await startWith(policy, { dataDir: first.dataDir, config: { witness_timeout_ms: 100 } });
-    const silent = second.lines.filter(({ message }) => message.startsWith("a witness did not say"));
-    expect(silent.map(({ fields }) => fields)).toEqual(
-      expect.arrayContaining(witnesses.slice(1).map(({ url }) => expect.objectContaining({ witness: url }))),
-    );
-    expect(silent.length).toBe(3);
+    const second = await startWith(policy, { dataDir: first.dataDir, ...options });
+    const silent = second.lines
+      .filter(({ message }) => message.startsWith("a witness did not say"))
+      .map(({ fields }) => fields);
+    expect(silent).toEqual(expect.arrayContaining(others.map((url) => expect.objectContaining({ witness: url }))));
+    // The whole question has a bound, which the machine may miss for the good one; there is no other reason.
+    const late = { witness: good, reason: "no answer in time" };
+    expect(silent).toHaveLength(silent.some((fields) => isDeepStrictEqual(fields, late)) ? 4 : 3);
     await second.post("/add", "entry", SUBMIT);
     await published(second, policy, 2);
   });

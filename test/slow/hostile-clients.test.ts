@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { errorCode, LEDGER_ORIGIN, NO_WITNESSES, READ, SUBMIT } from "../support/ledger-service.ts";
 import { type SpawnedLedger, spawnLedger } from "../support/ledger-spawn.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
-import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
+import { beginAnswered, beginRequest, EXPECT_CONTINUE, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
 
 /** They hold the token: a stranger is refused before his body is read. */
@@ -110,9 +110,9 @@ afterEach(async () => {
 });
 
 /** Opens `count` connections that each begin with `head` and never go on. */
-async function holdOpen(count: number, head: string): Promise<void> {
+async function holdOpen(count: number, head: string, begin = beginRequest): Promise<void> {
   for (let i = 0; i < count; i += 100) {
-    const some = Array.from({ length: Math.min(100, count - i) }, () => beginRequest(ledger.url, head));
+    const some = Array.from({ length: Math.min(100, count - i) }, () => begin(ledger.url, head));
     sockets.push(...(await Promise.all(some)));
   }
 }
@@ -131,8 +131,8 @@ describe("connections that stay", () => {
   });
 
   it("1,000 that announce a body and send one byte: the bound of each route holds and is told", async () => {
-    const head = `POST /segments HTTP/1.1\r\nhost: x\r\n${TOKEN}\r\ncontent-type: application/x-ndjson\r\ncontent-length: 2000000\r\n\r\n{`;
-    await holdOpen(1000, head);
+    const head = `POST /segments HTTP/1.1\r\nhost: x\r\n${TOKEN}\r\ncontent-type: application/x-ndjson\r\ncontent-length: 2000000\r\n${EXPECT_CONTINUE}\r\n{`;
+    await holdOpen(1000, head, beginAnswered);
     expect(await client.segment(segmentOf(stream, 0, 2))).toMatchObject(refusal(429, "ERR_QUEUE_FULL"));
     // Single receipts have a way of their own.
     expect((await client.receipt(stream.receipts[1]?.bytes ?? new Uint8Array(0))).status).toBe(200);
@@ -281,7 +281,7 @@ describe("submission streams", () => {
   const chunkOf = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 
   it("1,000 that are opened and say nothing: those above the bound are told, plain posts go on", async () => {
-    await holdOpen(1000, head);
+    await holdOpen(1000, head, beginAnswered);
     const answer = await sendRaw(ledger.url, head, 2000);
     expect(statusesOf(answer)).toEqual([429]);
     expect(answer).toContain('"code":"ERR_QUEUE_FULL"');

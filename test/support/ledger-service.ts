@@ -74,7 +74,7 @@ export function ledgerOptions(dataDir: string, logger: Logger, options: TestLedg
       readers: "token",
       checkpoint_ms: 20,
       witness_ms: 20,
-      witness_timeout_ms: 1000,
+      witness_timeout_ms: 10_000,
       ...options.config,
     },
     logKeys: options.logKeys ?? LEDGER_KEYS,
