@@ -5,6 +5,7 @@
  */
 
 import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
+import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
@@ -69,6 +70,7 @@ const MAX_ENTRIES = 8;
 /** A forwarded call whose outcome is awaited. */
 interface Flight {
   readonly call: InboundCall;
+  readonly labels: readonly Label[];
   readonly startedMs: number;
   readonly policyUs: number;
 }
@@ -121,12 +123,12 @@ class ReceiptPipeline implements Pipeline {
     const flight = this.#flights.get(callId);
     invariant(flight !== undefined, "a call was finished that is not in flight");
     this.#flights.delete(callId);
-    const { call, policyUs } = flight;
+    const { call, labels, policyUs } = flight;
     try {
       const open = this.#openCall(callId);
       const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
       const startedMs = monotonicMs();
-      const ended = await endCall(stages.response, { call, open, outcome: whole });
+      const ended = await endCall(stages.response, { call, open, labels, outcome: whole });
       const inspectionUs = stages.response.length === 0 ? 0 : microseconds(monotonicMs() - startedMs);
       await recorder.append((secret, seq) => {
         const fields = ended.look({ secret, seq, nowMs: this.#options.nowMs() });
@@ -224,6 +226,7 @@ class ReceiptPipeline implements Pipeline {
       judged: judge(run.mode, denials, answer),
       toSend: turn.call.toSend,
       fields: merged<DecisionFields>(found.map(({ fields }) => fields)),
+      labels: [],
     };
     for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
     return { settlement, policyUs };
@@ -274,9 +277,9 @@ class ReceiptPipeline implements Pipeline {
     startedMs: number,
   ): Decided {
     const receipt = { stream: this.#options.recorder.stream, seq };
-    const { judged, toSend } = settlement;
+    const { judged, toSend, labels } = settlement;
     if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
-    this.#flights.set(callId, { call, startedMs, policyUs });
+    this.#flights.set(callId, { call, labels, startedMs, policyUs });
     const wouldDeny = judged.ruling.judgement !== "allow";
     return { action: "forward", receipt, ticket: { callId, receipt }, wouldDeny, toSend };
   }

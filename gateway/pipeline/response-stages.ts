@@ -19,14 +19,16 @@ export interface Ended {
 }
 
 /** Each stage gets what the one before left; a fault ends the row. */
-export async function endCall(stages: readonly ResponseStage[], { call, open, outcome }: EndedCall): Promise<Ended> {
+export async function endCall(stages: readonly ResponseStage[], given: EndedCall): Promise<Ended> {
+  const { call, open, outcome } = given;
   const looks: NonNullable<EndedStep["look"]>[] = [];
   const look = (turn: OutcomeTurn): OutcomeFields => merged<OutcomeFields>(looks.map((one) => one(turn)));
-  let current = outcome;
+  let [current, labels] = [outcome, given.labels];
   try {
     for (const stage of stages) {
-      const step = await stage.end({ call, open, outcome: current });
+      const step = await stage.end({ call, open, outcome: current, labels });
       current = step.outcome;
+      labels = [...labels, ...(step.labels ?? [])];
       if (step.look !== undefined) looks.push(step.look);
     }
     return { outcome: current, look };

@@ -8,6 +8,7 @@
  */
 
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
+import type { Label } from "../../kernel/receipt/fields.ts";
 import type { DataFacts } from "../../kernel/receipt/inspection.ts";
 import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
@@ -72,6 +73,8 @@ export interface Settlement {
   /** What goes to the server; the call's `toSend` if nothing changed it. */
   readonly toSend: Uint8Array;
   readonly fields: DecisionFields;
+  /** Labels that the call's answer will bring into its session. */
+  readonly labels: readonly Label[];
 }
 
 /**
@@ -89,12 +92,16 @@ export interface EndedCall {
   readonly open: OpenCall;
   /** As the stages before left it; `returned` is what the agent would get. */
   readonly outcome: CallOutcome;
+  /** Labels that the answer brings, by the decision and the stages before. */
+  readonly labels: readonly Label[];
 }
 
 /** What a stage makes of an answer. */
 export interface EndedStep {
   /** With another status and other `returned` bytes, if the stage blocks or changes the answer. */
   readonly outcome: CallOutcome;
+  /** More labels that the answer brings into the session, for example for what was found in it. */
+  readonly labels?: readonly Label[];
   /** Runs in the turn of the outcome receipt. */
   readonly look?: (turn: OutcomeTurn) => OutcomeFields;
 }
