@@ -14,6 +14,13 @@ export const HASH_BYTES = 32;
 
 const NODE_PREFIX = 0x01;
 
+/**
+ * Inputs of the two hashes are put together here and nowhere else: an array of more than 64 bytes is memory of the C library
+ * with a finalizer, which costs more than the hash. Nothing keeps a view of them, and hashing never yields.
+ */
+const nodeInput = Uint8Array.of(NODE_PREFIX, ...new Uint8Array(2 * HASH_BYTES));
+const leafInput = new Uint8Array(1 + 65_535);
+
 declare const leafBrand: unique symbol;
 declare const nodeBrand: unique symbol;
 declare const rootBrand: unique symbol;
@@ -29,19 +36,17 @@ export type RootHash = Uint8Array & { readonly [rootBrand]: true };
 
 /** Leaf hash of `entry`, which may have any length. */
 export function hashLeaf(entry: Uint8Array): LeafHash {
-  // The prefix 00 is what a new array holds.
-  const input = new Uint8Array(1 + entry.length);
+  // The prefix 00 is what a new array holds, and nobody writes there.
+  const input = entry.length < leafInput.length ? leafInput : new Uint8Array(1 + entry.length);
   input.set(entry, 1);
-  return sha256(input) as LeafHash;
+  return sha256(input.subarray(0, 1 + entry.length)) as LeafHash;
 }
 
 /** Hash of the node above `left` and `right`. */
 export function hashNode(left: NodeHash, right: NodeHash): NodeHash {
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = NODE_PREFIX;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return sha256(input) as NodeHash;
+  nodeInput.set(left, 1);
+  nodeInput.set(right, 1 + HASH_BYTES);
+  return sha256(nodeInput) as NodeHash;
 }
 
 /** Root of the tree without leaves: SHA-256 of no bytes. */

@@ -1,6 +1,5 @@
 /** Entry bundles (C2SP tlog-tiles): up to 256 times u16 length ‖ entry. */
 
-import { concat, formatUint16 } from "../bytes.ts";
 import { FormatError } from "../errors.ts";
 import { TILE_WIDTH } from "./path.ts";
 
@@ -16,7 +15,15 @@ const LENGTH_BYTES = 2;
  */
 export function formatEntryBundle(entries: readonly Uint8Array[]): Uint8Array {
   checkWidth(entries.length);
-  return concat(...entries.flatMap((entry) => [formatLength(entry), entry]));
+  const bytes = new Uint8Array(entries.reduce((total, entry) => total + LENGTH_BYTES + checkedLength(entry), 0));
+  let offset = 0;
+  for (const entry of entries) {
+    bytes[offset] = entry.length >>> 8;
+    bytes[offset + 1] = entry.length;
+    bytes.set(entry, offset + LENGTH_BYTES);
+    offset += LENGTH_BYTES + entry.length;
+  }
+  return bytes;
 }
 
 /**
@@ -44,11 +51,9 @@ export function parseEntryBundle(bytes: Uint8Array, width: number): readonly Uin
   return entries;
 }
 
-function formatLength(entry: Uint8Array): Uint8Array {
-  if (entry.length > MAX_ENTRY_BYTES) {
-    throw new FormatError("ERR_ENTRY_LENGTH", `want an entry of at most ${MAX_ENTRY_BYTES} bytes, got ${entry.length}`);
-  }
-  return formatUint16(entry.length);
+function checkedLength({ length }: Uint8Array): number {
+  if (length <= MAX_ENTRY_BYTES) return length;
+  throw new FormatError("ERR_ENTRY_LENGTH", `want an entry of at most ${MAX_ENTRY_BYTES} bytes, got ${length}`);
 }
 
 function checkWidth(width: number): void {

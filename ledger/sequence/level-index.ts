@@ -15,11 +15,14 @@ import { rm } from "node:fs/promises";
 import { Level } from "level";
 import { concat, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { invariant } from "../../kernel/errors.ts";
-import { type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore, IndexUpdate } from "./index-store.ts";
 
 const FORMAT = 1;
 const LEAF_PREFIX = 0x6c;
+const LEAF_KEY_BYTES = 1 + HASH_BYTES;
+const INDEX_BYTES = 8;
+const LEAF_ROW_BYTES = LEAF_KEY_BYTES + INDEX_BYTES;
 const ROW_PREFIX = formatUtf8("r");
 const WATERMARK_KEY = formatUtf8("w");
 const DURABLE_KEY = formatUtf8("d");
@@ -92,7 +95,7 @@ class LevelIndex implements IndexStore {
   }
 
   async findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
-    const values = await this.#database.getMany(leaves.map(leafKey));
+    const values = await this.#database.getMany(leafKeys(leaves));
     return values.map((value) => (value === undefined ? undefined : readUint64(value)));
   }
 
@@ -112,7 +115,7 @@ class LevelIndex implements IndexStore {
 
   async write(update: IndexUpdate): Promise<void> {
     const batch = this.#database.batch();
-    for (const { leaf, index } of update.leaves) batch.put(leafKey(leaf), formatUint64(index));
+    for (const [key, value] of leafRows(update.leaves)) batch.put(key, value);
     for (const { key, value } of update.rows) batch.put(rowKey(key), value);
     batch.put(WATERMARK_KEY, formatSizeRow(update.watermark));
     await batch.write();
@@ -171,11 +174,29 @@ function canCompact(database: object): database is Compacting {
   return "compactRange" in database && typeof database.compactRange === "function";
 }
 
-function leafKey(leaf: LeafHash): Uint8Array {
-  const key = new Uint8Array(leaf.length + 1);
-  key[0] = LEAF_PREFIX;
-  key.set(leaf, 1);
-  return key;
+/** Views of one buffer: to hand each small array to LevelDB would copy it into memory of the C library first. */
+function leafKeys(leaves: readonly LeafHash[]): Uint8Array[] {
+  const keys = new Uint8Array(LEAF_KEY_BYTES * leaves.length);
+  return leaves.map((leaf, i) => putLeafKey(keys, i * LEAF_KEY_BYTES, leaf));
+}
+
+/** Keys and values as views of one buffer. */
+function* leafRows(leaves: IndexUpdate["leaves"]): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
+  const rows = new Uint8Array(LEAF_ROW_BYTES * leaves.length);
+  const view = new DataView(rows.buffer);
+  let at = 0;
+  for (const { leaf, index } of leaves) {
+    const valueAt = at + LEAF_KEY_BYTES;
+    view.setBigUint64(valueAt, index);
+    yield [putLeafKey(rows, at, leaf), rows.subarray(valueAt, valueAt + INDEX_BYTES)];
+    at += LEAF_ROW_BYTES;
+  }
+}
+
+function putLeafKey(to: Uint8Array, at: number, leaf: LeafHash): Uint8Array {
+  to[at] = LEAF_PREFIX;
+  to.set(leaf, at + 1);
+  return to.subarray(at, at + LEAF_KEY_BYTES);
 }
 
 function rowKey(key: string): Uint8Array {
@@ -209,7 +230,7 @@ export async function openIndexReader(dataDir: string): Promise<IndexReader> {
   return {
     watermark: await database.get(WATERMARK_KEY),
     durable: await database.get(DURABLE_KEY),
-    leaves: (leaves) => database.getMany(leaves.map(leafKey)),
+    leaves: (leaves) => database.getMany(leafKeys(leaves)),
     rows: (keys) => database.getMany(keys.map(rowKey)),
     all: () => database.iterator(),
     close: () => database.close(),
