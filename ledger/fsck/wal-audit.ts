@@ -10,7 +10,7 @@ import {
   type FoundFrame,
   FRAME_HEADER_BYTES,
   FRAME_OFFSETS,
-  FRAME_TYPE_BATCH,
+  isFrameType,
   PAYLOAD_HEADER_BYTES,
   readFrame,
   type WalRecord,
@@ -165,7 +165,7 @@ function isTraceOf(bytes: Uint8Array, offset: number, next: WalPosition, salt: b
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isNearly(view.getBigUint64(offset + FRAME_OFFSETS.salt), salt)) return false;
   const signs = [
-    view.getUint8(offset + FRAME_OFFSETS.type) === FRAME_TYPE_BATCH,
+    isFrameType(view.getUint8(offset + FRAME_OFFSETS.type)),
     view.getBigUint64(offset + FRAME_OFFSETS.batch) === next.batch,
     view.getBigUint64(offset + FRAME_OFFSETS.firstIndex) === next.index,
   ];

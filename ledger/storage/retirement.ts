@@ -10,7 +10,7 @@ import type { TileStore } from "../tree/tile-store.ts";
 import type { Disk } from "./disk.ts";
 import { writeOnce } from "./durable-file.ts";
 import type { Wal, WalFile } from "./wal.ts";
-import { formatFrame } from "./wal-frame.ts";
+import { FRAME_TYPES, formatFrame } from "./wal-frame.ts";
 import { NO_SALT } from "./wal-salt.ts";
 
 const FOLDER = "archive";
@@ -46,7 +46,9 @@ async function archive({ disk, wal }: RetirementParts, file: WalFile): Promise<v
   if (!file.hasOthers) return;
   const batches = await wal.read(file);
   const records = batches.flatMap((batch) => batch.records.filter(({ kind }) => kind !== "entry"));
-  const { bytes } = formatFrame({ batch: file.first.batch, firstIndex: file.first.index, records }, NO_SALT);
+  const batch = { batch: file.first.batch, firstIndex: file.first.index, records };
+  // Always of the same type: what an earlier version archived before it died must come out byte by byte again.
+  const { bytes } = formatFrame(batch, NO_SALT, FRAME_TYPES.crc32c);
   const name = file.first.batch.toString().padStart(16, "0");
   await writeOnce(disk, [{ path: `${FOLDER}/${name}.frames`, bytes }]);
 }

@@ -7,13 +7,14 @@
  * clients sent cannot pass for it.
  */
 
+import { formatUint64 } from "../../kernel/bytes.ts";
 import { StoreError } from "../../kernel/errors.ts";
 import {
   countEntries,
   type FoundFrame,
   FRAME_HEADER_BYTES,
   FRAME_OFFSETS,
-  FRAME_TYPE_BATCH,
+  isFrameType,
   PAYLOAD_HEADER_BYTES,
   readFrame,
 } from "./wal-frame.ts";
@@ -64,28 +65,32 @@ export function firstPosition(bytes: Uint8Array, salt: bigint): WalPosition | un
 }
 
 /**
- * Looks at every byte offset for a whole frame of number `batch` or above. Cheap fields are looked at first: checksums
- * are computed only where length, type, salt and number are all believable.
+ * Looks at every byte offset for a whole frame of number `batch` or above. Checksums are computed only where salt, type, length
+ * and number are all believable.
  */
 export function findNewerFrame(bytes: Uint8Array, start: number, batch: bigint, salt: bigint): number | undefined {
-  const saltHigh = Number(salt >> 32n);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { type } = FRAME_OFFSETS;
   const end = bytes.length - FRAME_HEADER_BYTES - PAYLOAD_HEADER_BYTES;
-  // A file is mostly zeros when it is young: the search for the type's byte skips them at memory speed.
-  for (let found = bytes.indexOf(FRAME_TYPE_BATCH, start + type); found !== -1; ) {
-    const at = found - type;
+  // A file is mostly zeros when it is young, and the salt is rare: the search for it goes at memory speed.
+  const [searched, wanted] = [viewAsBuffer(bytes), formatUint64(salt)];
+  for (let found = searched.indexOf(wanted, start + FRAME_OFFSETS.salt); found !== -1; ) {
+    const at = found - FRAME_OFFSETS.salt;
     if (at > end) return undefined;
-    if (isBelievable(view, at, batch, saltHigh) && readFrame(bytes, at, salt) !== undefined) return at;
-    found = bytes.indexOf(FRAME_TYPE_BATCH, found + 1);
+    if (isBelievable(view, at, batch) && readFrame(bytes, at, salt) !== undefined) return at;
+    found = searched.indexOf(wanted, found + 1);
   }
   return undefined;
 }
 
-/** Length, salt and number, the half of the salt first: it tells almost every stray byte from a frame. */
-function isBelievable(view: DataView, at: number, batch: bigint, saltHigh: number): boolean {
-  if (view.getUint32(at + FRAME_OFFSETS.salt) !== saltHigh) return false;
+/** Length, type and number. */
+function isBelievable(view: DataView, at: number, batch: bigint): boolean {
+  if (!isFrameType(view.getUint8(at + FRAME_OFFSETS.type))) return false;
   return view.getUint32(at) <= view.byteLength - at && view.getBigUint64(at + FRAME_OFFSETS.batch) >= batch;
+}
+
+/** The same memory, which can be searched for more than one byte at a time. */
+function viewAsBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 function damage(name: string, offset: number, what: string): StoreError {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { concat, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { parseHex } from "../../kernel/hex.ts";
 import { Wal } from "../../ledger/storage/wal.ts";
-import { formatFrame, readFrame, type WalBatch, type WalRecord } from "../../ledger/storage/wal-frame.ts";
+import { FRAME_TYPES, formatFrame, readFrame, type WalBatch, type WalRecord } from "../../ledger/storage/wal-frame.ts";
 import { formatSalt, parseSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
 import { bytePrefixes, oneByteChanges } from "../support/each-byte.ts";
 import { MemoryDisk } from "../support/ledger-memory.ts";
@@ -56,21 +57,33 @@ describe("a frame of the write-ahead log", () => {
   it("has the layout that the module comment gives", () => {
     const { bytes } = formatFrame({ batch: 1n, firstIndex: 2n, records: [entry("hi")] }, SALT);
     expect(Buffer.from(bytes).toString("hex")).toBe(
-      "0000001ffd6eb45201" + "0102030405060708" + "0000000000000001" + "0000000000000002" + "01" + "00000002" + "6869",
+      "0000001f088cf5a702" + "0102030405060708" + "0000000000000001" + "0000000000000002" + "01" + "00000002" + "6869",
     );
   });
 
-  it("is refused after every one-bit change and every truncation", () => {
-    const { bytes } = formatFrame(batch, SALT);
-    for (let i = 0; i < bytes.length; i += 1) {
-      for (let bit = 0; bit < 8; bit += 1) {
-        const changed = bytes.slice();
-        changed[i] = (changed[i] ?? 0) ^ (1 << bit);
-        expect(readFrame(changed, 0, SALT)).toBeUndefined();
-      }
-      expect(readFrame(bytes.subarray(0, i), 0, SALT)).toBeUndefined();
-    }
+  it("is read in the form of earlier versions too, whose checksum was CRC-32C, and the archive keeps to that form", () => {
+    const old = "0000001ffd6eb45201" + "0102030405060708" + "0000000000000001" + "0000000000000002" + "01000000026869";
+    const want = { batch: 1n, firstIndex: 2n, records: [entry("hi")] };
+    const { length, ...read } = readFrame(parseHex(old), 0, SALT) ?? { length: 0 };
+    expect(read).toEqual(want);
+    expect(length).toBe(old.length / 2);
+    expect(Buffer.from(formatFrame(want, SALT, FRAME_TYPES.crc32c).bytes).toString("hex")).toBe(old);
   });
+
+  it.each(Object.entries(FRAME_TYPES))(
+    "of type %s is refused after every one-bit change and every truncation",
+    (_, type) => {
+      const { bytes } = formatFrame(batch, SALT, type);
+      for (let i = 0; i < bytes.length; i += 1) {
+        for (let bit = 0; bit < 8; bit += 1) {
+          const changed = bytes.slice();
+          changed[i] = (changed[i] ?? 0) ^ (1 << bit);
+          expect(readFrame(changed, 0, SALT)).toBeUndefined();
+        }
+        expect(readFrame(bytes.subarray(0, i), 0, SALT)).toBeUndefined();
+      }
+    },
+  );
 });
 
 describe("the salt of the write-ahead log", () => {
@@ -123,6 +136,24 @@ describe("the write-ahead log", () => {
     const { batches, wal: reopened } = await openWal(disk.crash("lose"), 256);
     expect(textsOf(batches)).toEqual(texts);
     expect(reopened.next).toEqual({ batch: 61n, index: 60n });
+  });
+
+  it("goes on behind the frames of an earlier version, and finds those that are newer than a bad one", async () => {
+    const disk = await filled(3);
+    const [bytes, frames] = [contentOf(disk).slice(), [0n, 1n]];
+    const salt = parseSalt(contentOf(disk, SALT_PATH)) ?? 0n;
+    for (const i of frames) {
+      const batch = { batch: i + 1n, firstIndex: i, records: [entry(`${i}`)] };
+      bytes.set(formatFrame(batch, salt, FRAME_TYPES.crc32c).bytes, Number(i) * FRAME_BYTES);
+    }
+    disk.put(FIRST_FILE, bytes);
+    expect(textsOf((await openWal(disk)).batches)).toEqual(["0", "1", "2"]);
+    for (const at of [0, FRAME_BYTES]) {
+      const changed = bytes.slice();
+      changed[at + 20] = (changed[at + 20] ?? 0) ^ 1;
+      disk.put(FIRST_FILE, changed);
+      await expect(openWal(disk)).rejects.toMatchObject({ code: "ERR_WAL_DAMAGE" });
+    }
   });
 
   it("cuts a last batch that was torn at any byte, and goes on behind the one before", async () => {
