@@ -17,7 +17,9 @@ import { type StreamDeclaration, writeOpening } from "./pipeline/opening.ts";
 import { makePipeline } from "./pipeline/pipeline.ts";
 import { RefusalTally } from "./pipeline/refusal-tally.ts";
 import { SessionDesk } from "./pipeline/session-desk.ts";
+import { carriedOutBy } from "./pipeline/stage.ts";
 import { startTimekeeper } from "./pipeline/timekeeper.ts";
+import { checkCarriedOut } from "./policy/obligations.ts";
 import { realWorld } from "./real-world.ts";
 import { openReceiptPlane, type ReceiptPlane } from "./receipt-plane.ts";
 import type { OutboxStatus } from "./receipts/outbox.ts";
@@ -77,14 +79,16 @@ export async function openRun(options: GatewayOptions): Promise<GatewayRun> {
   announce(options);
   const folder = await openStreamFolder(options.config.data_dir, world.randomBytes);
   let servers: ConnectedServers | undefined;
+  let plane: ReceiptPlane | undefined;
   try {
     servers = await connectServers(options, world);
     const basis = await loadBasis(options, world, folder, servers);
     const metrics = new GatewayMetrics();
-    const plane = await openReceiptPlane(options, world, folder, (body) => metrics.countReceipt(body));
+    plane = await openReceiptPlane(options, world, folder, (body) => metrics.countReceipt(body));
     return await startRun({ options, world, folder, servers, basis, plane, metrics });
   } catch (error) {
     await closeServers(servers?.upstreams ?? []);
+    await plane?.recorder.close();
     await folder.release();
     throw error;
   }
@@ -112,9 +116,9 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     bundle: basis.bundle,
     catalog: basis.keeper.current(),
   };
+  const { pipeline, desk, tally } = pipelineOf(parts, declaration);
   const recovered = await writeOpening(facts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
-  const { pipeline, desk, tally } = pipelineOf(parts, declaration);
   outbox.start();
   for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
   const stopJobs = startJobs(parts, { desk, tally }, declaration);
@@ -138,6 +142,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   };
 }
 
+/** @throws {FormatError} ERR_POLICY_BUNDLE if the bundle asks for what no stage carries out; nothing is written yet */
 function pipelineOf(
   { options, basis, plane, world }: Parts,
   declaration: StreamDeclaration,
@@ -145,6 +150,8 @@ function pipelineOf(
   const { recorder, opened, outbox } = plane;
   const { nowMs, monotonicMs, randomBytes } = world;
   const { names } = basis.run;
+  const stages = stagesOf(options);
+  checkCarriedOut(basis.bundle, carriedOutBy(stages));
   const ttlMs = declaration.sessionTtlSeconds * 1000 * TTL_SHARE;
   const desk = new SessionDesk({
     recorder,
@@ -173,7 +180,7 @@ function pipelineOf(
     evaluator: basis.evaluator,
     desk,
     tally,
-    stages: stagesOf(options),
+    stages,
     nowMs,
     monotonicMs,
     newCallId: () => formatHex(randomBytes(16)),

@@ -5,6 +5,6 @@ import type { Stages } from "./pipeline/stage.ts";
 
 /** Makes the stages that the configuration asks for. */
 export function stagesOf({ wrapStages }: GatewayOptions): Stages {
-  const stages: Stages = { request: [], obligations: [], response: [] };
+  const stages: Stages = { request: [], obligations: [], response: [], respond: [] };
   return wrapStages === undefined ? stages : wrapStages(stages);
 }

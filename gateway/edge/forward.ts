@@ -84,15 +84,24 @@ async function dispatch(
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   const { message, idText } = request;
   const rewrite = { idText, method: message.method, agentEra: request.era, serverEra: era, isLine: isLine(request) };
-  const { outcome, bytes } = outcomeOf(
+  const { outcome } = outcomeOf(
     reply,
     (text) => responseToAgent(text, rewrite),
     (code, reason, text) => errorResponse(idText, code, text, { reason, receipt: formatReceiptRef(decided.receipt) }),
   );
   const kept = await finish(deps, decided.ticket, { ...outcome, upstreamUs });
   if (kept === undefined) return withheld(request, decided.receipt);
-  return { httpStatus: 200, bytes: kept.returned ?? bytes, receipt: decided.receipt };
+  if (kept.returned === undefined) return denied(request, kept.refusal ?? BLOCKED, decided.receipt);
+  return { httpStatus: 200, bytes: kept.returned, receipt: decided.receipt };
 }
+
+/** What the agent is told of an answer that a stage took away without a word. */
+const BLOCKED: CallRefusal = {
+  rpcCode: RPC.blocked,
+  reason: "inspect.block",
+  policies: [],
+  message: "The server's answer is withheld.",
+};
 
 async function send(request: AgentRequest, routed: Routed, call: InboundCall, id: number): Promise<UpstreamReply> {
   if (request.signal.aborted) {
@@ -155,7 +164,7 @@ function withheld({ idText }: AgentRequest, receipt: ReceiptRef | undefined): Ag
 function denied(request: AgentRequest, refusal: CallRefusal, ref: ReceiptRef): AgentAnswer {
   const { rpcCode, reason, policies, message, data } = refusal;
   const receipt = formatReceiptRef(ref);
-  const isResult = rpcCode === RPC.denied && request.message.method === "tools/call";
+  const isResult = (rpcCode === RPC.denied || rpcCode === RPC.blocked) && request.message.method === "tools/call";
   const bytes = isResult
     ? resultResponse(request.idText, deniedResult(request, refusal, receipt))
     : errorResponse(request.idText, rpcCode, message, { ...data, reason, policies, receipt });

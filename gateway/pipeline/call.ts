@@ -125,6 +125,8 @@ export interface CallOutcome {
   readonly upstreamUs: number;
   /** Bytes of images, audio and blobs. */
   readonly uninspectedBytes: number;
+  /** Why the agent gets nothing of the answer; then there are no `returned` bytes. */
+  readonly refusal?: CallRefusal;
 }
 
 /** A request refused before policy: by transport, authentication, scan, classification, session, routing or limits. */
@@ -144,7 +146,7 @@ export interface Pipeline {
   /** @throws {StoreError} ERR_STREAM_FAILED, ERR_OUTBOX_FULL: no receipt could be kept, so nothing may be sent (any mode) */
   readonly decide: (call: InboundCall) => Promise<Decided>;
   /**
-   * @returns the outcome that was recorded: its `returned` bytes, and no others, go to the agent
+   * @returns the outcome that was recorded: its `returned` bytes, and no others, go to the agent, or its `refusal`
    * @throws {StoreError} ERR_STREAM_FAILED, and whatever a stage failed with: the answer must be withheld
    */
   readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;

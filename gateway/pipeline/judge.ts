@@ -5,7 +5,7 @@
 
 import type { JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import { type Mode, STEPS, type Step } from "../../kernel/receipt/vocabulary.ts";
+import { type Mode, type ObligationKind, STEPS, type Step } from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import type { CallRefusal } from "./call.ts";
 import type { RulingFacts } from "./decision-body.ts";
@@ -68,6 +68,14 @@ export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnsw
   };
 }
 
+/** The same ruling, which now says that the obligations of this kind were carried out. */
+export function carriedOut(judged: Judged, kind: ObligationKind): Judged {
+  const obligations = (judged.ruling.obligations ?? []).map((one) =>
+    one.kind === kind ? { ...one, applied: true } : one,
+  );
+  return { ...judged, ruling: { ...judged.ruling, obligations } };
+}
+
 function policyDenial({ reason, message }: PolicyAnswer): Denial {
   return { step: "policy", reason, rpcCode: RPC_POLICY_DENIED, message: message ?? SENTENCES[reason] ?? DENIED };
 }
@@ -81,11 +89,14 @@ const SENTENCES: Partial<Record<ReasonCode, string>> = {
   "policy.request-unmappable": "The arguments are not of the types that the approved definition declares.",
 };
 
-function namesOf(answer: PolicyAnswer): Pick<Required<RulingFacts>, "policies" | "erring" | "advisory" | "controls"> {
+type Names = Pick<Required<RulingFacts>, "policies" | "erring" | "advisory" | "controls" | "obligations">;
+
+function namesOf(answer: PolicyAnswer): Names {
   return {
     policies: answer.policies.slice(0, MAX_NAMES),
     erring: answer.erring.slice(0, MAX_NAMES),
     advisory: answer.advisory.slice(0, MAX_NAMES),
     controls: answer.controls.slice(0, MAX_NAMES),
+    obligations: answer.obligations.slice(0, MAX_NAMES).map((one) => ({ ...one, applied: false })),
   };
 }

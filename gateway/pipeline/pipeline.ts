@@ -9,7 +9,7 @@ import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
-import type { PolicyAnswer, PolicyEvaluator } from "../policy/evaluator.ts";
+import { deniedBy, type PolicyAnswer, type PolicyEvaluator } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
@@ -128,8 +128,9 @@ class ReceiptPipeline implements Pipeline {
       const open = this.#openCall(callId);
       const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
       const startedMs = monotonicMs();
-      const ended = await endCall(stages.response, { call, open, labels, outcome: whole });
-      const inspectionUs = stages.response.length === 0 ? 0 : microseconds(monotonicMs() - startedMs);
+      const ended = await endCall(stages, { call, open, labels, outcome: whole }, () => undefined);
+      const isLooked = stages.response.length + stages.respond.length > 0;
+      const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
       await recorder.append((secret, seq) => {
         const fields = ended.look({ secret, seq, nowMs: this.#options.nowMs() });
         const totalUs = microseconds(monotonicMs() - flight.startedMs);
@@ -226,7 +227,7 @@ class ReceiptPipeline implements Pipeline {
       judged: judge(run.mode, denials, answer),
       toSend: turn.call.toSend,
       fields: merged<DecisionFields>(found.map(({ fields }) => fields)),
-      labels: [],
+      labels: answer.taint,
     };
     for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
     return { settlement, policyUs };
@@ -283,10 +284,6 @@ class ReceiptPipeline implements Pipeline {
     const wouldDeny = judged.ruling.judgement !== "allow";
     return { action: "forward", receipt, ticket: { callId, receipt }, wouldDeny, toSend };
   }
-}
-
-function deniedBy(reason: PolicyAnswer["reason"]): PolicyAnswer {
-  return { allowed: false, reason, policies: [], erring: [], advisory: [], controls: [], message: undefined };
 }
 
 function microseconds(ms: number): number {

@@ -1,14 +1,14 @@
-/** Runs an answer through the response stages. A stage that fails withholds the answer, and the receipt says `blocked`. */
+/**
+ * Runs an answer through the response stages, the `respond` decision, and what that obliges to. A stage that fails
+ * withholds the answer, and the receipt says `blocked`.
+ */
 
-import type { CallOutcome } from "./call.ts";
-import {
-  type EndedCall,
-  type EndedStep,
-  merged,
-  type OutcomeFields,
-  type OutcomeTurn,
-  type ResponseStage,
-} from "./stage.ts";
+import { present } from "../../kernel/receipt/observed.ts";
+import type { Ruling } from "../../kernel/receipt/ruling.ts";
+import type { ObligationKind } from "../../kernel/receipt/vocabulary.ts";
+import type { PolicyAnswer } from "../policy/evaluator.ts";
+import type { CallOutcome, CallRefusal } from "./call.ts";
+import { type EndedCall, type EndedStep, merged, type OutcomeFields, type OutcomeTurn, type Stages } from "./stage.ts";
 
 /** What the stages made of an answer. */
 export interface Ended {
@@ -18,28 +18,69 @@ export interface Ended {
   readonly fault?: Error;
 }
 
+/** What policy says of an answer. */
+export interface RespondDecision {
+  readonly answer: PolicyAnswer;
+  readonly ruling: Ruling;
+  /** Set if the agent does not get the answer. */
+  readonly refusal?: CallRefusal;
+}
+
+/** Asks policy about an answer; undefined if no policy speaks of results of this call. */
+export type AskRespond = (
+  ended: EndedCall,
+  found: readonly Pick<EndedStep, "session" | "system">[],
+) => RespondDecision | undefined;
+
+/** What the steps so far came to. */
+interface Row {
+  ended: EndedCall;
+  readonly steps: EndedStep[];
+  decision: RespondDecision | undefined;
+}
+
 /** Each stage gets what the one before left; a fault ends the row. */
-export async function endCall(stages: readonly ResponseStage[], given: EndedCall): Promise<Ended> {
-  const { call, open, outcome } = given;
-  const looks: NonNullable<EndedStep["look"]>[] = [];
-  const look = (turn: OutcomeTurn): OutcomeFields => merged<OutcomeFields>(looks.map((one) => one(turn)));
-  let [current, labels] = [outcome, given.labels];
+export async function endCall(
+  { response, respond }: Pick<Stages, "response" | "respond">,
+  given: EndedCall,
+  ask: AskRespond,
+): Promise<Ended> {
+  const row: Row = { ended: given, steps: [], decision: undefined };
+  const look = (turn: OutcomeTurn): OutcomeFields =>
+    merged<OutcomeFields>([respondField(row), ...row.steps.map((step) => step.look?.(turn))]);
+  const take = (step: EndedStep): void => {
+    const labels = [...row.ended.labels, ...(step.labels ?? [])];
+    row.ended = { ...row.ended, outcome: step.outcome, labels };
+    row.steps.push(step);
+  };
   try {
-    for (const stage of stages) {
-      const step = await stage.end({ call, open, outcome: current, labels });
-      current = step.outcome;
-      labels = [...labels, ...(step.labels ?? [])];
-      if (step.look !== undefined) looks.push(step.look);
-    }
-    return { outcome: current, look };
+    for (const stage of response) take(await stage.end(row.ended));
+    row.decision = ask(row.ended, row.steps);
+    if (row.decision !== undefined) row.ended = decidedOn(row.ended, row.decision);
+    for (const stage of respond) take(await stage.settle(row.ended, row.decision?.answer));
+    return { outcome: row.ended.outcome, look };
   } catch (error) {
     const fault = error instanceof Error ? error : new Error("a response stage failed", { cause: error });
-    const { returned: _, ...withheld } = current;
-    return { outcome: { ...withheld, status: "blocked", effect: effectOf(current) }, look, fault };
+    return { outcome: blocked(row.ended.outcome, undefined), look, fault };
   }
 }
 
-/** A server that answered has acted; `blocked` cannot be said of a call that nobody answered. */
-function effectOf({ effect }: CallOutcome): CallOutcome["effect"] {
-  return effect === "none" ? "unknown" : effect;
+/** The answer under the decision about it: taken away, or with the labels that it brings. */
+function decidedOn(ended: EndedCall, { answer, refusal }: RespondDecision): EndedCall {
+  if (refusal !== undefined) return { ...ended, outcome: blocked(ended.outcome, refusal) };
+  return { ...ended, labels: [...ended.labels, ...answer.taint] };
+}
+
+/** The `respond` ruling, with the obligations that the stages carried out. */
+function respondField({ decision, steps }: Row): OutcomeFields | undefined {
+  if (decision === undefined) return undefined;
+  const done = new Set<ObligationKind>(steps.flatMap(({ carriedOut = [] }) => carriedOut));
+  const obligations = decision.ruling.obligations.map((one) => ({ ...one, applied: done.has(one.kind) }));
+  return { respond: present({ ...decision.ruling, obligations }) };
+}
+
+/** The answer as one that the agent does not get. A server that answered has acted. */
+function blocked({ returned: _, ...outcome }: CallOutcome, refusal: CallRefusal | undefined): CallOutcome {
+  const why = refusal === undefined ? {} : { refusal };
+  return { ...outcome, ...why, status: "blocked", effect: outcome.effect === "none" ? "unknown" : outcome.effect };
 }

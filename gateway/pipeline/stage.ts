@@ -11,9 +11,10 @@ import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import type { Label } from "../../kernel/receipt/fields.ts";
 import type { DataFacts } from "../../kernel/receipt/inspection.ts";
 import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
-import type { Mode } from "../../kernel/receipt/vocabulary.ts";
+import type { Mode, ObligationKind } from "../../kernel/receipt/vocabulary.ts";
 import type { CedarValueJson } from "../policy/cedar.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
+import type { CarriedOut } from "../policy/obligations.ts";
 import type { OpenCall, OpenSession } from "../receipts/stream-book.ts";
 import type { CallOutcome, InboundCall } from "./call.ts";
 import type { CatalogFinding } from "./catalog-check.ts";
@@ -83,6 +84,8 @@ export interface Settlement {
  */
 export interface ObligationStage {
   readonly name: string;
+  /** A bundle that asks calls for what no stage carries out is refused. The stage marks it by `carriedOut` (judge.ts). */
+  readonly carriesOut?: readonly ObligationKind[];
   readonly settle: (turn: CallTurn, answer: PolicyAnswer, settlement: Settlement) => Settlement;
 }
 
@@ -90,7 +93,7 @@ export interface ObligationStage {
 export interface EndedCall {
   readonly call: InboundCall;
   readonly open: OpenCall;
-  /** As the stages before left it; `returned` is what the agent would get. */
+  /** As the stages before left it; `returned` is what the agent would get, if it gets anything of the answer. */
   readonly outcome: CallOutcome;
   /** Labels that the answer brings, by the decision and the stages before. */
   readonly labels: readonly Label[];
@@ -98,12 +101,17 @@ export interface EndedCall {
 
 /** What a stage makes of an answer. */
 export interface EndedStep {
-  /** With another status and other `returned` bytes, if the stage blocks or changes the answer. */
+  /** With another status and other `returned` bytes if the stage changes the answer, with `refusal` and none if it blocks. */
   readonly outcome: CallOutcome;
   /** More labels that the answer brings into the session, for example for what was found in it. */
   readonly labels?: readonly Label[];
   /** Runs in the turn of the outcome receipt. */
   readonly look?: (turn: OutcomeTurn) => OutcomeFields;
+  /** More members of `context.session` and `context.system` for the `respond` decision. */
+  readonly session?: Readonly<Record<string, CedarValueJson>>;
+  readonly system?: Readonly<Record<string, CedarValueJson>>;
+  /** Obligations of the `respond` decision that this step carried out. */
+  readonly carriedOut?: readonly ObligationKind[];
 }
 
 /** The turn of an outcome. */
@@ -119,11 +127,32 @@ export interface ResponseStage {
   readonly end: (ended: EndedCall) => Promise<EndedStep> | EndedStep;
 }
 
+/**
+ * Looks at an answer after the `respond` decision, and carries out what that asks for beside allow or deny. What is denied
+ * has no `returned` bytes any more; in modes that only record it still has them.
+ */
+export interface RespondStage {
+  readonly name: string;
+  /** A bundle that asks results for what no stage carries out is refused. */
+  readonly carriesOut?: readonly ObligationKind[];
+  /** @param answer  undefined if no policy speaks of results of this call */
+  readonly settle: (ended: EndedCall, answer: PolicyAnswer | undefined) => Promise<EndedStep> | EndedStep;
+}
+
 /** All stages of a run, in order. */
 export interface Stages {
   readonly request: readonly RequestStage[];
   readonly obligations: readonly ObligationStage[];
   readonly response: readonly ResponseStage[];
+  readonly respond: readonly RespondStage[];
+}
+
+/** What the stages carry out. */
+export function carriedOutBy({ obligations, respond }: Stages): readonly CarriedOut[] {
+  return [
+    ...obligations.flatMap(({ carriesOut = [] }) => carriesOut.map((kind) => ({ kind, at: "request" as const }))),
+    ...respond.flatMap(({ carriesOut = [] }) => carriesOut.map((kind) => ({ kind, at: "respond" as const }))),
+  ];
 }
 
 /** The members of all parts; where two name one member the later part's holds. */

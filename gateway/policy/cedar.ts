@@ -112,6 +112,12 @@ export function describePolicy(file: string, text: string): PolicyJson {
   return answer.json;
 }
 
+/** The entities that an action scope names. */
+export function scopeEntities(scope: Exclude<PolicyJson["action"], { op: "All" }>): readonly { readonly id: string }[] {
+  const raw = "entities" in scope ? scope.entities : "entity" in scope ? [scope.entity] : [];
+  return raw.map((entity) => ("__entity" in entity ? entity.__entity : entity));
+}
+
 function refused(what: string, errors: readonly DetailedError[]): FormatError {
   const [first] = errors;
   const detail = first === undefined ? "" : `: ${first.message}${first.help === null ? "" : ` (${first.help})`}`;

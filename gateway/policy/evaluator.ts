@@ -17,9 +17,11 @@ import {
   type PolicyJson,
   preparePolicies,
   prepareSchema,
+  scopeEntities,
   validatePolicies,
 } from "./cedar.ts";
 import { buildSchema, listActions, NAMESPACE, type PolicyAction, type SchemaSource } from "./cedar-schema.ts";
+import { NO_OBLIGATIONS, type Obligations, obligationsOf } from "./obligations.ts";
 import type { MappingReport } from "./value-mapping.ts";
 
 /** What policy is asked. */
@@ -35,7 +37,7 @@ export interface PolicyRequest {
 }
 
 /** What policy answers, ready for a receipt. */
-export interface PolicyAnswer {
+export interface PolicyAnswer extends Obligations {
   readonly allowed: boolean;
   readonly reason: ReasonCode;
   /** Ids of the determining policies, sorted. */
@@ -55,7 +57,11 @@ export interface PolicyEvaluator {
   readonly hasAction: (actionId: string) => boolean;
 }
 
-const DENIED = { allowed: false, policies: [], erring: [], advisory: [], controls: [], message: undefined } as const;
+/** A denial that no policy determined. */
+export function deniedBy(reason: ReasonCode): PolicyAnswer {
+  const nothing = { policies: [], erring: [], advisory: [], controls: [], message: undefined };
+  return { allowed: false, reason, ...nothing, ...NO_OBLIGATIONS };
+}
 
 /** The prepared sets of one action. */
 interface ActionSlice {
@@ -88,7 +94,7 @@ export function makeEvaluator(name: string, bundle: PolicyBundle, sources: reado
     evaluate: (request) => {
       const slice = slices.get(request.actionId);
       const server = entities.get(request.serverId);
-      if (slice === undefined || server === undefined) return { ...DENIED, reason: "policy.request-unmappable" };
+      if (slice === undefined || server === undefined) return deniedBy("policy.request-unmappable");
       return decide(name, bundle, slice, server, request);
     },
   };
@@ -119,11 +125,6 @@ function canMatch({ action: scope }: PolicyJson, action: PolicyAction): boolean 
   return listed.some(({ id }) => names.has(id));
 }
 
-function scopeEntities(scope: Exclude<PolicyJson["action"], { op: "All" }>): readonly { readonly id: string }[] {
-  const raw = "entities" in scope ? scope.entities : "entity" in scope ? [scope.entity] : [];
-  return raw.map((entity) => ("__entity" in entity ? entity.__entity : entity));
-}
-
 function textsOf(bundle: PolicyBundle, keep: (id: string) => boolean): Readonly<Record<string, string>> {
   return Object.fromEntries([...bundle.policies].filter(([id]) => keep(id)).map(([id, { text }]) => [id, text]));
 }
@@ -148,7 +149,7 @@ function decide(
   const report: MappingReport = { undeclared: new Set(), truncated: new Set(), inexact: false, mismatched: false };
   const input = action.input?.toCedar(request.argument, "", report);
   // A value that is not of its declared type would be absent for policy and present for the server.
-  if (report.mismatched) return { ...DENIED, reason: "policy.request-unmappable" };
+  if (report.mismatched) return deniedBy("policy.request-unmappable");
   const call = (setId: string): CedarAnswer =>
     authorize({
       principal: { type: `${NAMESPACE}::${request.principal.type}`, id: request.principal.id },
@@ -178,7 +179,7 @@ function systemOf(report: MappingReport, action: PolicyAction): Record<string, C
 }
 
 function readAnswer(bundle: PolicyBundle, answer: CedarAnswer, observed: CedarAnswer | undefined): PolicyAnswer {
-  if (answer.type === "failed" || observed?.type === "failed") return { ...DENIED, reason: "policy.engine-failed" };
+  if (answer.type === "failed" || observed?.type === "failed") return deniedBy("policy.engine-failed");
   const erring = [...answer.erring, ...(observed?.erring ?? [])].sort();
   const policies = [...answer.reasons].sort();
   const advisory = [...(observed?.reasons ?? [])].sort();
@@ -192,6 +193,7 @@ function readAnswer(bundle: PolicyBundle, answer: CedarAnswer, observed: CedarAn
     advisory,
     controls: [...new Set(notes.flatMap(({ controls }) => controls))].sort(),
     message: allowed ? undefined : notes.find(({ reason }) => reason !== undefined)?.reason,
+    ...obligationsOf(erring.length > 0 ? [] : notes),
   };
 }
 

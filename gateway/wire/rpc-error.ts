@@ -17,6 +17,7 @@ export const RPC = {
   missingCapability: -32021,
   unsupportedVersion: -32022,
   denied: -31001,
+  blocked: -31005,
   limit: -31006,
 } as const;
 

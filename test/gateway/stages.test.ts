@@ -1,7 +1,10 @@
 /** The seam of the pipeline's stages: what a stage says is decided on, recorded and done. */
 
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { RequestStage, Stages } from "../../gateway/pipeline/stage.ts";
+import { carriedOut } from "../../gateway/pipeline/judge.ts";
+import type { ObligationStage, RequestStage, Stages } from "../../gateway/pipeline/stage.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
@@ -84,6 +87,38 @@ describe("an obligation", () => {
     const last = (await receipts()).at(-1);
     if (last?.kind !== "decision") throw new Error("no decision");
     expect(last.request_sent).not.toEqual(last.request_received);
+  });
+});
+
+describe("a bundle that asks for more than allow or deny", () => {
+  const cedar =
+    '@id("echo") @redact("pii.*") @taint("phi") permit (principal, action == Mcp::Action::"s/echo", resource);';
+  const settle: ObligationStage["settle"] = (_turn, answer, before) => {
+    expect(answer).toMatchObject({ redact: ["pii.*"], taint: ["phi"] });
+    return { ...before, judged: carriedOut(before.judged, "redact") };
+  };
+
+  it("is refused if no stage carries it out, and the stream stays empty", async () => {
+    for (const carriesOut of [[], ["redact"]] as const) {
+      const stage = { name: "redact", carriesOut, settle };
+      await expect(start({ obligations: [stage] }, cedar)).rejects.toMatchObject({ code: "ERR_POLICY_BUNDLE" });
+      const folder = join(benches.at(-1)?.folder ?? "", "streams");
+      for (const stream of readdirSync(folder)) expect(await readStream(join(folder, ".."), stream)).toEqual([]);
+    }
+  });
+
+  it("is decided with what it asks for, and the receipt says what was carried out", async () => {
+    const stage: ObligationStage = { name: "redact", carriesOut: ["redact", "taint"], settle };
+    const { run, receipts } = await start({ obligations: [stage] }, cedar);
+    await run.pipeline.decide(callOf("echo", { message: "hi" }));
+    expect((await receipts()).at(-1)).toMatchObject({
+      ruling: {
+        obligations: [
+          { policy: "echo", kind: "redact", applied: true },
+          { policy: "echo", kind: "taint", applied: false },
+        ],
+      },
+    });
   });
 });
 
