@@ -21,6 +21,7 @@ export const SWEPT: readonly string[] = [
 /** Files about whole data folders and failing disks: each second of theirs is one of the two cores', so the quick suite leaves them out. */
 export const LONG: readonly string[] = [
   "test/cli/ledger-words.test.ts",
+  "test/gateway/limits.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/kernel/log-statement-damage.test.ts",
   "test/kernel/log-statement.test.ts",

@@ -18,6 +18,7 @@ import {
   string,
 } from "../kernel/shape.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
+import { type CallLimitsConfig, callLimitsShape } from "./limits/call-limits.ts";
 import { type UpstreamConfig, upstreamConfigShape } from "./upstream/upstream-config.ts";
 
 /** The ledger that takes this gateway's receipts. */
@@ -67,6 +68,8 @@ export type GatewayConfig = {
     /** Receipts that may wait for their proof; above it nothing is dispatched. Default 100,000. */
     readonly max_receipts?: number;
   };
+  /** Bounds of calls. Defaults: 600 a minute of a principal and 300 of a session; under way 256 of a principal, 1,024 in all. */
+  readonly limits?: CallLimitsConfig;
   /** When a receipt counts as written. Default `durable`. */
   readonly durability?: Durability;
   /** True: a stop ends the stream with a receipt, and the next start begins a new one. Default false. */
@@ -148,6 +151,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   outbox: optional(
     object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),
+  limits: optional(callLimitsShape),
   durability: optional(literal(...DURABILITIES)),
   close_stream: optional(boolean()),
   allowed_hosts: optional(array(hostText, { max: 64 })),

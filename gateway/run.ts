@@ -150,7 +150,7 @@ function pipelineOf(
   const { recorder, opened, outbox } = plane;
   const { nowMs, monotonicMs, randomBytes } = world;
   const { names } = basis.run;
-  const stages = stagesOf(options);
+  const stages = stagesOf(options, world);
   checkCarriedOut(basis.bundle, carriedOutBy(stages));
   const ttlMs = declaration.sessionTtlSeconds * 1000 * TTL_SHARE;
   const desk = new SessionDesk({

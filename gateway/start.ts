@@ -6,6 +6,7 @@ import type { Listen } from "../kernel/service/listen.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
 import { type HttpEdge, startHttpEdge } from "./edge/http-edge.ts";
+import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
 import type { GatewayOptions } from "./options.ts";
 import { type GatewayRun, openRun } from "./run.ts";
@@ -107,7 +108,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeo
     pipeline: run.pipeline,
     catalog: run.catalogReader,
     upstreams: run.upstreams,
-    limits: { closeMs: CLOSE_MS, ...edgeLimits },
+    limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
     nowMs: run.world.nowMs,
     randomBytes: run.world.randomBytes,
     logger,

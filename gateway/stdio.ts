@@ -2,6 +2,7 @@
 
 import type { Readable, Writable } from "node:stream";
 import { runStdioEdge } from "./edge/stdio-edge.ts";
+import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import type { GatewayOptions } from "./options.ts";
 import { openRun } from "./run.ts";
 
@@ -32,7 +33,7 @@ export async function serveStdio(options: GatewayOptions, { input, output, user,
       randomBytes: run.world.randomBytes,
       logger: options.logger,
       software: options.software,
-      ...(options.edgeLimits === undefined ? {} : { limits: options.edgeLimits }),
+      limits: { ...edgeLimitsOf(callLimitsOf(options.config.limits ?? {})), ...options.edgeLimits },
       input,
       output,
       signal,

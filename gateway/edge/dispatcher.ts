@@ -59,9 +59,11 @@ async function withPlace(
 ): Promise<AgentAnswer> {
   const place = inFlight.enter(request.caller);
   if (place.type === "full") {
-    const data = { limit: place.reason, retryAfterMs: RETRY_AFTER_MS };
-    const text = "too many calls are in flight";
-    return refuseRequest(options, refusal("limits", place.reason, RPC.limit, 200, text, { data }), request);
+    const { reason, accounting } = place;
+    const { limit, budget, consumed, reserved } = accounting;
+    const data = { limit, budget, consumed, reserved, retryAfterMs: RETRY_AFTER_MS };
+    const full = refusal("limits", reason, RPC.limit, 200, "too many calls are in flight", { data });
+    return refuseRequest(options, full, request, { accounting });
   }
   try {
     return await run();

@@ -29,7 +29,10 @@ type ForwardRule = Parameters<typeof routeCall>[3];
 /** Answers a request by the server that its target belongs to. */
 export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: ForwardRule): Promise<AgentAnswer> {
   const routed = routeCall(deps.catalog, deps.upstreams, request, rule);
-  if (routed.type === "refusal") return refuseRequest(deps, routed, request, routed.serverId);
+  if (routed.type === "refusal") {
+    const { serverId } = routed;
+    return refuseRequest(deps, routed, request, serverId === undefined ? {} : { serverId });
+  }
   const id = routed.upstream.nextId();
   const call = inboundCall(request, routed, id, rule.kind);
   const decided = await decide(deps, call);
@@ -161,17 +164,20 @@ function withheld({ idText }: AgentRequest, receipt: ReceiptRef | undefined): Ag
 }
 
 /** A denied tool call is a result, because models can act on those; every other refusal is an error. */
-function denied(request: AgentRequest, refusal: CallRefusal, ref: ReceiptRef): AgentAnswer {
+function denied(request: AgentRequest, refusal: CallRefusal, ref: ReceiptRef | undefined): AgentAnswer {
   const { rpcCode, reason, policies, message, data } = refusal;
-  const receipt = formatReceiptRef(ref);
-  const isResult = (rpcCode === RPC.denied || rpcCode === RPC.blocked) && request.message.method === "tools/call";
-  const bytes = isResult
-    ? resultResponse(request.idText, deniedResult(request, refusal, receipt))
-    : errorResponse(request.idText, rpcCode, message, { ...data, reason, policies, receipt });
-  return { httpStatus: 200, bytes, receipt: ref };
+  const isDenial = rpcCode === RPC.denied || rpcCode === RPC.blocked;
+  if (isDenial && request.message.method === "tools/call" && ref !== undefined) {
+    const bytes = resultResponse(request.idText, deniedResult(request, refusal, ref));
+    return { httpStatus: 200, bytes, receipt: ref };
+  }
+  const named = ref === undefined ? {} : { receipt: formatReceiptRef(ref) };
+  const bytes = errorResponse(request.idText, rpcCode, message, { ...data, reason, policies, ...named });
+  return { httpStatus: 200, bytes, ...(ref === undefined ? {} : { receipt: ref }) };
 }
 
-function deniedResult({ era }: AgentRequest, { reason, policies, message }: CallRefusal, receipt: string): string {
+function deniedResult({ era }: AgentRequest, { reason, policies, message }: CallRefusal, ref: ReceiptRef): string {
+  const receipt = formatReceiptRef(ref);
   return JSON.stringify({
     ...(era === "modern" ? { resultType: "complete" } : {}),
     content: [{ type: "text", text: `Denied: ${message} (reason ${reason}, receipt ${receipt})` }],

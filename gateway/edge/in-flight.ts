@@ -1,12 +1,14 @@
 /** Calls in flight, in all and by caller: what is above a bound is refused, never queued. */
 
+import type { Accounting } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { LimitId } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller } from "../pipeline/call.ts";
 
 /** A place that was taken, or the bound that is reached. */
 export type Place =
   | { readonly type: "taken"; readonly leave: () => void }
-  | { readonly type: "full"; readonly reason: ReasonCode };
+  | { readonly type: "full"; readonly reason: ReasonCode; readonly accounting: Accounting };
 
 /** Counts calls. */
 export interface InFlight {
@@ -31,14 +33,20 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number): InFlight {
     enter: ({ issuer, name }) => {
       const key = JSON.stringify([issuer, name]);
       const own = byCaller.get(key) ?? 0;
-      if (total >= maxTotal) return { type: "full", reason: "limit.total" };
-      if (own >= maxPerCaller) return { type: "full", reason: "limit.in-flight" };
+      if (total >= maxTotal) return full("limit.total", "calls-in-flight-total", maxTotal);
+      if (own >= maxPerCaller) return full("limit.in-flight", "calls-in-flight-principal", maxPerCaller);
       total += 1;
       byCaller.set(key, own + 1);
       return { type: "taken", leave: once(() => leave(key)) };
     },
     drained: () => (total === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   };
+}
+
+/** Every place is taken by a call that is under way. */
+function full(reason: ReasonCode, limit: LimitId, budget: number): Place {
+  const accounting = { limit, charge: "refused", budget, consumed: 0, reserved: budget, remaining: 0 } as const;
+  return { type: "full", reason, accounting };
 }
 
 function once(action: () => void): () => void {

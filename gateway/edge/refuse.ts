@@ -49,9 +49,8 @@ export function refuseRequest(
   deps: RefuseDeps,
   refusal: WireRefusal,
   request: AgentRequest,
-  serverId?: string,
+  more: Pick<Refusal, "serverId" | "accounting"> = {},
 ): Promise<AgentAnswer> {
   const { caller, session, received, idText } = request;
-  const facts = { wire: wireFacts(request), caller, session, received };
-  return refuse(deps, refusal, serverId === undefined ? facts : { ...facts, serverId }, idText);
+  return refuse(deps, refusal, { wire: wireFacts(request), caller, session, received, ...more }, idText);
 }

@@ -4,6 +4,7 @@
  */
 
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
+import type { Accounting } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type {
   DefinitionState,
@@ -111,7 +112,12 @@ export type Decided =
       /** What goes to the server: the call's own bytes, or what an obligation made of them. */
       readonly toSend: Uint8Array;
     }
-  | { readonly action: "refuse"; readonly receipt: ReceiptRef; readonly refusal: CallRefusal };
+  | {
+      readonly action: "refuse";
+      /** Undefined if an aggregate receipt counts the refusal. */
+      readonly receipt: ReceiptRef | undefined;
+      readonly refusal: CallRefusal;
+    };
 
 /** How a forwarded call ended. */
 export interface CallOutcome {
@@ -138,6 +144,8 @@ export interface Refusal {
   readonly session?: SessionKey;
   readonly serverId?: string;
   readonly received?: Uint8Array;
+  /** The counter that is full, if it was refused for one. */
+  readonly accounting?: Accounting;
 }
 
 /** The decision side, as the wire calls it. Every promise resolves only when its receipt is durable. */

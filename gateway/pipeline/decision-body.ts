@@ -92,7 +92,7 @@ export function decisionOf(
 
 /** Decision about a request that was refused before policy. */
 export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, refusal: Refusal): Decision {
-  const { step, reason, wire, caller, serverId, received } = refusal;
+  const { step, reason, wire, caller, serverId, received, accounting } = refusal;
   const unreached = notEstablished("field.not-reached");
   return {
     ...commonDecision(run, caller, { action: "refuse", judgement: "deny", step, reasons: [reason] }),
@@ -107,6 +107,7 @@ export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, ref
     request_received: received === undefined ? unreached : commitMessage(secret, "request_received", received),
     request_sent: ABSENT,
     concurrent_with: [],
+    ...(accounting === undefined ? {} : { accounting: present(accounting) }),
   };
 }
 

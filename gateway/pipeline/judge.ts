@@ -56,15 +56,7 @@ export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnsw
   const action = isRefused ? "refuse" : "forward";
   return {
     ruling: { action, judgement: "deny", step: first.step, reasons, ...names },
-    refusal: isRefused
-      ? {
-          rpcCode: first.rpcCode,
-          reason: first.reason,
-          policies: names.policies,
-          message: first.message,
-          ...(first.data === undefined ? {} : { data: first.data }),
-        }
-      : undefined,
+    refusal: isRefused ? refusalFor(first, names.policies) : undefined,
   };
 }
 
@@ -74,6 +66,11 @@ export function carriedOut(judged: Judged, kind: ObligationKind): Judged {
     one.kind === kind ? { ...one, applied: true } : one,
   );
   return { ...judged, ruling: { ...judged.ruling, obligations } };
+}
+
+/** What the agent is told about a denial. */
+export function refusalFor({ rpcCode, reason, message, data }: Denial, policies: readonly string[]): CallRefusal {
+  return { rpcCode, reason, policies, message, ...(data === undefined ? {} : { data }) };
 }
 
 function policyDenial({ reason, message }: PolicyAnswer): Denial {

@@ -27,12 +27,14 @@ import type {
 } from "./call.ts";
 import { checkCatalog } from "./catalog-check.ts";
 import { decisionOf, outcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
-import { judge } from "./judge.ts";
+import { passGates } from "./gates.ts";
+import { judge, refusalFor } from "./judge.ts";
 import { actionOf, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
 import { endCall } from "./response-stages.ts";
 import type { LiveSession, SessionDesk } from "./session-desk.ts";
 import {
+  type Admission,
   type CallTurn,
   type Contribution,
   type DecisionFields,
@@ -104,6 +106,8 @@ class ReceiptPipeline implements Pipeline {
   async decide(call: InboundCall): Promise<Decided> {
     const startedMs = this.#options.monotonicMs();
     this.#requireRoom(call);
+    const admission = passGates(this.#options.stages.gates, call);
+    if (admission.type === "refused") return this.#refuseAtGate(call, admission);
     this.#promised += RECEIPTS_OF_CALL;
     let owed = 0;
     try {
@@ -113,9 +117,21 @@ class ReceiptPipeline implements Pipeline {
       // A forwarded call still owes its outcome.
       if (decided.action === "forward") owed = 1;
       return decided;
+    } catch (error) {
+      admission.abandon?.();
+      throw error;
     } finally {
       this.#promised -= RECEIPTS_OF_CALL - owed;
     }
+  }
+
+  /** A receipt of its own, or under a flood a place in a count. */
+  async #refuseAtGate(call: InboundCall, refused: Extract<Admission, { type: "refused" }>): Promise<Decided> {
+    const { denial, accounting } = refused;
+    const { wire, caller, serverId, received } = call;
+    const facts = { step: denial.step, reason: denial.reason, wire, caller, serverId, received };
+    const receipt = await this.refuse({ ...facts, ...(accounting === undefined ? {} : { accounting }) });
+    return { action: "refuse", receipt, refusal: refusalFor(denial, []) };
   }
 
   async finish({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {

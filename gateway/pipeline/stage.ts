@@ -8,7 +8,7 @@
  */
 
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
-import type { Label } from "../../kernel/receipt/fields.ts";
+import type { Accounting, Label } from "../../kernel/receipt/fields.ts";
 import type { DataFacts } from "../../kernel/receipt/inspection.ts";
 import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
 import type { Mode, ObligationKind } from "../../kernel/receipt/vocabulary.ts";
@@ -29,6 +29,20 @@ export type DecisionFields = Partial<
 
 /** Members of an outcome receipt that stages fill. */
 export type OutcomeFields = Partial<DataFacts & Pick<OutcomeBody, "respond" | "accounting">>;
+
+/**
+ * Stands before everything else: before a session is entered and a receipt gets a number, so that a flood of what it
+ * refuses is counted in few receipts. What it refuses every mode refuses.
+ */
+export interface Gate {
+  readonly name: string;
+  readonly admit: (call: InboundCall) => Admission;
+}
+
+/** What a gate says of a call. */
+export type Admission =
+  | { readonly type: "admitted" /** Told if the call ends without a decision. */; readonly abandon?: () => void }
+  | { readonly type: "refused"; readonly denial: Denial; readonly accounting?: Accounting };
 
 /** The turn of a decision: all that is known when its receipt gets its number. */
 export interface CallTurn {
@@ -141,6 +155,7 @@ export interface RespondStage {
 
 /** All stages of a run, in order. */
 export interface Stages {
+  readonly gates: readonly Gate[];
   readonly request: readonly RequestStage[];
   readonly obligations: readonly ObligationStage[];
   readonly response: readonly ResponseStage[];

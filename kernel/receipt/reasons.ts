@@ -86,6 +86,7 @@ export const REASON_CODES = {
   "limit.listen-streams": "too many notification streams are open",
   "limit.per-principal": "the principal has used up its rate",
   "limit.per-session": "the session has used up its rate",
+  "limit.per-tool": "the tool has used up its rate, or too many of its calls are under way",
   "limit.total": "the gateway has used up its rate",
   "mcp.capability-missing": "the client did not declare the capability that this needs",
   "mcp.claim-malformed": "the protocol claim in the request is malformed",

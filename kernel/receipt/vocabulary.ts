@@ -188,9 +188,11 @@ export type Severity = (typeof SEVERITIES)[number];
 /** Counters that limit calls. */
 export const LIMITS = [
   "calls-in-flight-principal",
+  "calls-in-flight-tool",
   "calls-in-flight-total",
   "calls-per-minute-principal",
   "calls-per-minute-session",
+  "calls-per-minute-tool",
   "listen-streams-principal",
   "rounds-per-call",
 ] as const;

@@ -1,0 +1,116 @@
+/**
+ * Rates and concurrency of calls, refused in every mode. A call takes a place in each of its counters before anything
+ * else is done for it; the place is charged when its end says that the server acted or nobody knows, and given back only
+ * if nothing was sent. Attempts that are refused later count like others.
+ */
+
+import type { Accounting } from "../../kernel/receipt/fields.ts";
+import { present } from "../../kernel/receipt/observed.ts";
+import type { Charge, LimitId } from "../../kernel/receipt/vocabulary.ts";
+import type { InboundCall } from "../pipeline/call.ts";
+import type { Denial } from "../pipeline/judge.ts";
+import type { Admission, Gate, ObligationStage, ResponseStage } from "../pipeline/stage.ts";
+import type { CallLimits } from "./call-limits.ts";
+import { type Counter, CounterSet } from "./counters.ts";
+
+/** What a limiter works with. */
+export interface CallLimiterOptions {
+  /** Asked for every call, so narrower limits take effect with the next one. */
+  readonly limits: () => CallLimits;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonicMs: () => number;
+}
+
+/** The limiter's places in the pipeline. */
+export interface CallLimiter {
+  readonly gate: Gate;
+  /** Says in the decision what was taken: the last obligation, since all before it may refuse the call. */
+  readonly obligation: ObligationStage;
+  /** Charges or gives back: the first look at an answer, since any other may fail. */
+  readonly response: ResponseStage;
+}
+
+/** A call's places. */
+interface Held {
+  readonly counters: readonly Counter[];
+  readonly settle: (isSent: boolean) => void;
+}
+
+const RPC_LIMIT = -31_006;
+
+/** Makes the limiter of a run. */
+export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): CallLimiter {
+  const counters = new CounterSet(monotonicMs);
+  const held = new WeakMap<InboundCall, Held>();
+  const admit = (call: InboundCall): Admission => {
+    const own = counters.of(call, limits());
+    const full = own.find((counter) => counter.room() <= 0);
+    if (full !== undefined) return refusedBy(full);
+    const places = own.map((counter) => counter.take());
+    let isSettled = false;
+    const settle = (isSent: boolean): void => {
+      if (isSettled) return;
+      isSettled = true;
+      for (const place of places) isSent ? place.charge() : place.release();
+    };
+    held.set(call, { counters: own, settle });
+    return { type: "admitted", abandon: () => settle(false) };
+  };
+  return {
+    gate: { name: "limits", admit },
+    obligation: {
+      name: "limits",
+      settle: ({ call }, _answer, settlement) => {
+        const places = held.get(call);
+        if (places === undefined) return settlement;
+        const { action } = settlement.judged.ruling;
+        const isOpen = action === "forward" || action === "phantom";
+        if (!isOpen) places.settle(true);
+        const accounting = present(tightest(places, isOpen ? "reserved" : "charged"));
+        return { ...settlement, fields: { ...settlement.fields, accounting } };
+      },
+    },
+    response: {
+      name: "limits",
+      end: ({ call, outcome }) => {
+        const places = held.get(call);
+        if (places === undefined) return { outcome };
+        const isSent = outcome.effect !== "none";
+        const look = (): { readonly accounting: ReturnType<typeof present<Accounting>> } => {
+          places.settle(isSent);
+          return { accounting: present(tightest(places, isSent ? "charged" : "released")) };
+        };
+        return { outcome, look };
+      },
+    },
+  };
+}
+
+function refusedBy(counter: Counter): Admission {
+  const accounting = counter.line("refused");
+  const { budget, consumed, reserved } = accounting;
+  const denial: Denial = {
+    step: "limits",
+    reason: REASONS[counter.limit],
+    rpcCode: RPC_LIMIT,
+    message: "Too many calls.",
+    isFinal: true,
+    data: { limit: counter.limit, budget, consumed, reserved, retryAfterMs: counter.retryAfterMs() },
+  };
+  return { type: "refused", denial, accounting };
+}
+
+const REASONS = {
+  "calls-per-minute-principal": "limit.per-principal",
+  "calls-per-minute-session": "limit.per-session",
+  "calls-per-minute-tool": "limit.per-tool",
+  "calls-in-flight-tool": "limit.per-tool",
+} as const satisfies Partial<Record<LimitId, Denial["reason"]>>;
+
+/** The line of the counter with the least room left: the one that the next call meets first. */
+function tightest({ counters }: Held, charge: Charge): Accounting {
+  const lines = counters.map((counter) => counter.line(charge));
+  const [first, ...others] = lines;
+  if (first === undefined) throw new Error("a call has no counter");
+  return others.reduce((least, line) => (line.remaining < least.remaining ? line : least), first);
+}

@@ -1,0 +1,87 @@
+/** How many calls may be made and be under way: one object, from the configuration's `limits` and its defaults. */
+
+import { integer, object, optional, record, type Shape } from "../../kernel/shape.ts";
+import type { EdgeLimits } from "../edge/edge-options.ts";
+
+/** The limits in force. Tools are named `<server>/<tool>`. */
+export interface CallLimits {
+  readonly perMinute: {
+    readonly principal: number;
+    readonly session: number;
+    /** Of all callers together. */
+    readonly tools: ReadonlyMap<string, number>;
+  };
+  readonly inFlight: {
+    readonly principal: number;
+    readonly total: number;
+    readonly tools: ReadonlyMap<string, number>;
+  };
+}
+
+type RateConfig = {
+  readonly principal?: number;
+  readonly session?: number;
+  readonly tools?: Readonly<Record<string, number>>;
+};
+
+type InFlightConfig = {
+  readonly principal?: number;
+  readonly total?: number;
+  readonly tools?: Readonly<Record<string, number>>;
+};
+
+/** The member `limits` of the configuration. */
+export type CallLimitsConfig = {
+  readonly calls_per_minute?: RateConfig;
+  readonly calls_in_flight?: InFlightConfig;
+};
+
+/** What holds where the configuration says nothing (mcp-gateway §12). */
+export const DEFAULT_CALL_LIMITS: CallLimits = {
+  perMinute: { principal: 600, session: 300, tools: new Map() },
+  inFlight: { principal: 256, total: 1_024, tools: new Map() },
+};
+
+const MAX_LIMIT = 10_000_000;
+const MAX_TOOLS = 2_000;
+
+const limit: Shape<number> = integer({ min: 1, max: MAX_LIMIT });
+const tools: Shape<Readonly<Record<string, number>>> = record(limit, {
+  max: MAX_TOOLS,
+  key: /^[a-z0-9][a-z0-9-]{0,23}\/[^\0]{1,128}$/u,
+});
+
+/** Shape of the member `limits`. */
+export const callLimitsShape: Shape<CallLimitsConfig> = object<CallLimitsConfig>({
+  calls_per_minute: optional(
+    object<RateConfig>({ principal: optional(limit), session: optional(limit), tools: optional(tools) }),
+  ),
+  calls_in_flight: optional(
+    object<InFlightConfig>({ principal: optional(limit), total: optional(limit), tools: optional(tools) }),
+  ),
+});
+
+/** The limits that a configuration asks for. */
+export function callLimitsOf({
+  calls_per_minute: rate = {},
+  calls_in_flight: inFlight = {},
+}: CallLimitsConfig): CallLimits {
+  const base = DEFAULT_CALL_LIMITS;
+  return {
+    perMinute: {
+      principal: rate.principal ?? base.perMinute.principal,
+      session: rate.session ?? base.perMinute.session,
+      tools: new Map(Object.entries(rate.tools ?? {})),
+    },
+    inFlight: {
+      principal: inFlight.principal ?? base.inFlight.principal,
+      total: inFlight.total ?? base.inFlight.total,
+      tools: new Map(Object.entries(inFlight.tools ?? {})),
+    },
+  };
+}
+
+/** What of the limits the edges hold, which refuse before anything is read of a call. */
+export function edgeLimitsOf({ inFlight }: CallLimits): Pick<EdgeLimits, "maxInFlight" | "maxInFlightPerCaller"> {
+  return { maxInFlight: inFlight.total, maxInFlightPerCaller: inFlight.principal };
+}
