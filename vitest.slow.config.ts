@@ -5,6 +5,7 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 export const SWEPT: readonly string[] = [
   "test/api/console-proof.test.ts",
   "test/api/follower.test.ts",
+  "test/gateway/catalog-approval.test.ts",
   "test/kernel/bundle.test.ts",
   "test/kernel/cose-receipt.test.ts",
   "test/kernel/receipt-scan.test.ts",

@@ -6,8 +6,7 @@ import type { GatewayConfig } from "../gateway/config.ts";
 import type { GatewaySecrets } from "../gateway/options.ts";
 import type { BundleFile } from "../gateway/policy/bundle.ts";
 import { StoreError } from "../kernel/errors.ts";
-import type { JsonValue } from "../kernel/json/value.ts";
-import { readBytes, readJsonFile, readToken } from "./files.ts";
+import { readBytes, readToken } from "./files.ts";
 
 /** Every token that the configuration names. @throws {FormatError} ERR_TOKEN_FILE @throws {StoreError} ERR_FILE_READ */
 export function readSecrets(config: GatewayConfig): GatewaySecrets {
@@ -39,9 +38,9 @@ export function readBundle(dir: string): readonly BundleFile[] {
   return list(resolve(dir), "");
 }
 
-/** The content of `catalog.file`; undefined if the first use is pinned. */
-export function readCatalog({ catalog }: GatewayConfig): JsonValue | undefined {
-  return catalog !== undefined && "file" in catalog ? readJsonFile(catalog.file, (value) => value) : undefined;
+/** The bytes of `catalog.file`; undefined if the first use is pinned. */
+export function readCatalog({ catalog }: GatewayConfig): Uint8Array | undefined {
+  return catalog !== undefined && "file" in catalog ? readBytes(catalog.file) : undefined;
 }
 
 function readFolder(folder: string): readonly Dirent[] {

@@ -17,7 +17,10 @@ import {
   type Shape,
   string,
 } from "../kernel/shape.ts";
+import { publicKeyShape } from "../kernel/signature/public-key.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
+import type { ApprovalRule, Approver } from "./catalog/catalog-approval.ts";
+import { approverName } from "./catalog/catalog-file.ts";
 import { type CallLimitsConfig, callLimitsShape } from "./limits/call-limits.ts";
 import { type UpstreamConfig, upstreamConfigShape } from "./upstream/upstream-config.ts";
 
@@ -39,6 +42,13 @@ export type AgentToken = {
   readonly token_file: string;
 };
 
+/** A reviewed catalog. With approvers it must carry `threshold` of their signatures. */
+export type CatalogSource = {
+  readonly file: string;
+  readonly approvers?: readonly Approver[];
+  readonly threshold?: number;
+};
+
 /** The configuration file of a gateway. `*_file` and `dir` are paths, read by the command line. */
 export type GatewayConfig = {
   /** Default 127.0.0.1:4100. */
@@ -54,8 +64,8 @@ export type GatewayConfig = {
   readonly servers: readonly UpstreamConfig[];
   /** Folder of the policy bundle. Without it a built-in rule allows what the catalog has; `enforcing` needs one. */
   readonly policy?: { readonly dir: string };
-  /** Default: pin what the servers list at the first start. */
-  readonly catalog?: { readonly pin: "first-use" } | { readonly file: string };
+  /** Default: pin what the servers list at the first start; `enforcing` wants it said, or approvers. */
+  readonly catalog?: { readonly pin: "first-use" } | CatalogSource;
   readonly ledger: LedgerTarget;
   readonly auth: { readonly tokens: readonly AgentToken[] };
   /** Longest silence of the stream. Default 60. */
@@ -95,6 +105,9 @@ export const GATEWAY_DEFAULTS = {
 
 const MAX_SERVERS = 128;
 const MAX_SECONDS = 31_536_000;
+const MAX_APPROVERS = 16;
+/** An envelope carries at most four signatures. */
+const MAX_THRESHOLD = 4;
 
 const path: Shape<string> = string({ pattern: /^[^\0]+$/u, maxLength: 4096, description: "a path" });
 const hostText: Shape<string> = string({
@@ -122,7 +135,13 @@ const catalogShape: Shape<NonNullable<GatewayConfig["catalog"]>> = {
 const pinShape: Shape<{ readonly pin: "first-use" }> = object<{ readonly pin: "first-use" }>({
   pin: literal("first-use"),
 });
-const catalogFileShape: Shape<{ readonly file: string }> = object<{ readonly file: string }>({ file: path });
+const catalogFileShape: Shape<CatalogSource> = object<CatalogSource>({
+  file: path,
+  approvers: optional(
+    array(object<Approver>({ name: approverName, key: publicKeyShape }), { min: 1, max: MAX_APPROVERS }),
+  ),
+  threshold: optional(integer({ min: 1, max: MAX_THRESHOLD })),
+});
 
 const tokenShape: Shape<AgentToken> = object<AgentToken>({
   principal: string({
@@ -168,6 +187,7 @@ export function parseGatewayConfig(value: JsonValue): GatewayConfig {
   const config = readShape(shape, value, "config");
   checkServers(config);
   checkLedger(config.ledger);
+  checkCatalog(config);
   if (config.mode === "enforcing" && config.policy === undefined) {
     throw contradiction("config.policy: enforcing mode needs a policy bundle; set policy.dir");
   }
@@ -182,6 +202,36 @@ function checkServers({ servers }: GatewayConfig): void {
   const ids = servers.map(({ id }) => id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined) throw contradiction(`config.servers: the id ${twice} stands twice`);
+}
+
+/** What enforcing mode refuses rests on the catalog, so somebody must have approved it, or have said that nobody did. */
+function checkCatalog(config: GatewayConfig): void {
+  const { catalog, mode } = config;
+  const rule = approvalRule(config);
+  if (mode === "enforcing" && rule === undefined && (catalog === undefined || "file" in catalog)) {
+    throw contradiction(
+      'config.catalog: enforcing mode needs approvers and a threshold, or the explicit {"pin": "first-use"}',
+    );
+  }
+  if (catalog === undefined || "pin" in catalog) return;
+  const { approvers = [], threshold } = catalog;
+  if ((threshold === undefined) !== (approvers.length === 0)) {
+    throw contradiction("config.catalog: want approvers and threshold together");
+  }
+  if (threshold !== undefined && threshold > approvers.length) {
+    throw contradiction("config.catalog.threshold: want no more than there are approvers");
+  }
+  const [names, kids] = [approvers.map(({ name }) => name), approvers.map(({ key }) => key.kid)];
+  if (new Set(names).size < names.length || new Set(kids).size < kids.length) {
+    throw contradiction("config.catalog.approvers: want distinct names and distinct keys");
+  }
+}
+
+/** Whose signatures approve the catalog; undefined if it is approved without. */
+export function approvalRule({ catalog }: Pick<GatewayConfig, "catalog">): ApprovalRule | undefined {
+  if (catalog === undefined || "pin" in catalog) return undefined;
+  const { approvers, threshold } = catalog;
+  return approvers === undefined || threshold === undefined ? undefined : { approvers, threshold };
 }
 
 /** A policy for another log would never let a receipt go. */

@@ -1,6 +1,5 @@
 /** What a gateway is started with: its configuration, and as values what the configuration names files for. */
 
-import type { JsonValue } from "../kernel/json/value.ts";
 import type { Transport } from "../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../kernel/service/service.ts";
 import type { GatewayConfig } from "./config.ts";
@@ -51,8 +50,8 @@ export interface GatewayOptions {
   readonly secrets: GatewaySecrets;
   /** The files of `policy.dir`; undefined if none is configured. */
   readonly policyFiles: readonly BundleFile[] | undefined;
-  /** The content of `catalog.file`; undefined if the catalog is pinned at first use. */
-  readonly catalogFile: JsonValue | undefined;
+  /** The bytes of `catalog.file`; undefined if the catalog is pinned at first use. */
+  readonly catalogFile: Uint8Array | undefined;
   /** How agents reach this gateway; stands in the capture scope. */
   readonly agents: Transport;
   readonly software: GatewaySoftware;

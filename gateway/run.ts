@@ -8,6 +8,7 @@ import type { JsonObject } from "../kernel/json/value.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { startRelisting } from "./catalog/relisting.ts";
+import { makeCatalogReload, type ReloadedCatalog } from "./catalog-reload.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
 import { GatewayMetrics } from "./metrics.ts";
@@ -51,6 +52,8 @@ export interface GatewayRun {
   readonly pipeline: Pipeline;
   readonly catalogReader: CatalogReader;
   readonly catalog: () => Catalog;
+  /** Loads the bytes of a signed catalog; docs/gateway.md says what refuses one. */
+  readonly reloadCatalog: (bytes: Uint8Array) => Promise<ReloadedCatalog>;
   /** By server id. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly boundary: JsonObject;
@@ -73,6 +76,7 @@ const REFUSALS_PER_WINDOW = 64;
  *
  * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_SERVICE_START, ERR_STREAM_FILE
  * @throws {FormatError} ERR_CATALOG, ERR_POLICY_BUNDLE, ERR_SHAPE, ERR_JSON_*
+ * @throws {CheckError} ERR_CATALOG_UNSIGNED, ERR_CATALOG_THRESHOLD, ERR_CATALOG_VERSION, ERR_CATALOG_PREVIOUS
  */
 export async function openRun(options: GatewayOptions): Promise<GatewayRun> {
   const world = { ...realWorld(), ...options.world };
@@ -115,6 +119,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     run: basis.run,
     bundle: basis.bundle,
     catalog: basis.keeper.current(),
+    approvers: basis.approvers,
   };
   const { pipeline, desk, tally } = pipelineOf(parts, declaration);
   const recovered = await writeOpening(facts);
@@ -133,6 +138,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     pipeline,
     catalogReader: basis.keeper.reader,
     catalog: basis.keeper.current,
+    reloadCatalog: makeCatalogReload({ config: options.config, basis, recorder }),
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     boundary: basis.boundary,
     metrics,

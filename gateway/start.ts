@@ -85,6 +85,7 @@ function operatorOf(
     token: secrets.operatorToken,
     pipeline: run.pipeline,
     catalog: run.catalog,
+    reloadCatalog: run.reloadCatalog,
     boundary: run.boundary,
     status,
     metrics: run.metrics,

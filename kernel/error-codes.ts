@@ -204,6 +204,10 @@ export const ERROR_CODES = {
   ERR_TOKEN_FILE: "a token file that does not hold one line of at least 32 characters",
   // gateway: policy, catalog, receipts
   ERR_CATALOG: "a catalog that is malformed, or that does not hold what it is asked for",
+  ERR_CATALOG_PREVIOUS: "a catalog that replaces another one than the one in force",
+  ERR_CATALOG_THRESHOLD: "a catalog with fewer approvers' signatures than the configuration asks for",
+  ERR_CATALOG_UNSIGNED: "a catalog without signatures, or with one that is not a pinned approver's or does not hold",
+  ERR_CATALOG_VERSION: "a catalog that is not newer than the one in force",
   ERR_LEDGER_ANSWER: "a ledger that answered something else than its interface says",
   ERR_OUTBOX_FULL:
     "the outbox holds as many unproven receipts as it may; nothing is dispatched until the ledger takes some",

@@ -1,6 +1,6 @@
 /**
- * The catalog of a run: the approved file, which never changes, against what each server listed last. A new listing of
- * one server replaces its old one; the others stay.
+ * The catalog of a run: the approved file against what each server listed last. A new listing of one server replaces its
+ * old one; the others stay. Another file replaces the whole only when an operator loads one that is approved.
  */
 
 import type { CatalogReader } from "../pipeline/call.ts";
@@ -16,7 +16,7 @@ export interface CatalogSource {
 
 /** Keeps the catalog of a run up to date. */
 export class CatalogKeeper implements CatalogSource {
-  readonly #file: CatalogFile;
+  #file: CatalogFile;
   readonly #listed = new Map<string, ListedServer>();
   readonly #listedAtMs = new Map<string, number>();
   #catalog: Catalog;
@@ -27,8 +27,11 @@ export class CatalogKeeper implements CatalogSource {
     this.#file = file;
     for (const server of listed) this.#take(server, nowMs);
     this.#catalog = makeCatalog(file, listed);
+    const current = this.current;
     this.reader = {
-      serverIds: this.#catalog.serverIds,
+      get serverIds() {
+        return current().serverIds;
+      },
       definitions: (serverId, kind) => this.#catalog.definitions(serverId, kind),
       instructions: (serverId) => this.#catalog.instructions(serverId),
       capabilities: (serverId) => this.#catalog.capabilities(serverId),
@@ -54,6 +57,12 @@ export class CatalogKeeper implements CatalogSource {
     this.#catalog = catalog;
     const after = driftOf(catalog, server.id);
     return JSON.stringify(before) === JSON.stringify(after) ? undefined : after;
+  }
+
+  /** Another file is in force from now on. */
+  replace(file: CatalogFile): void {
+    this.#file = file;
+    this.#catalog = makeCatalog(file, [...this.#listed.values()]);
   }
 
   #take(server: ListedServer, nowMs: number): void {

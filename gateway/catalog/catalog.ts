@@ -81,8 +81,13 @@ export function makeCatalog(file: CatalogFile, listed: readonly ListedServer[]):
     capabilities: (serverId) => approved.get(serverId)?.capabilities ?? {},
     withheld: (serverId) => countWithheld(approved.get(serverId), now.get(serverId)),
     drifts: file.servers.flatMap((entry) => driftOf(entry, now.get(entry.id))),
-    schemaSources: file.servers.map(schemaSource),
+    schemaSources: schemaSourcesOf(file),
   };
+}
+
+/** What the policy schema of a catalog is made from. */
+export function schemaSourcesOf(file: CatalogFile): readonly SchemaSource[] {
+  return file.servers.map(schemaSource);
 }
 
 type States = Readonly<Record<ListKind, readonly CatalogDefinition[]>>;

@@ -12,6 +12,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_CONTENT_TYPE: 415,
   ERR_OUTBOX_FULL: 503,
   ERR_STREAM_FAILED: 503,
+  ERR_CATALOG_VERSION: 409,
+  ERR_CATALOG_PREVIOUS: 409,
 };
 
 /** An error as the client sees it. */

@@ -8,6 +8,8 @@ import { CheckError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { makeTokenMatch } from "../../kernel/service/bearer-token.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { MAX_CATALOG_BYTES } from "../catalog/catalog-file.ts";
+import type { ReloadedCatalog } from "../catalog-reload.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Pipeline } from "../pipeline/call.ts";
 import type { GatewayStatus } from "../run.ts";
@@ -18,6 +20,7 @@ export interface OperatorOptions {
   readonly token: string;
   readonly pipeline: Pick<Pipeline, "refuse" | "sealAll">;
   readonly catalog: () => Catalog;
+  readonly reloadCatalog: (bytes: Uint8Array) => Promise<ReloadedCatalog>;
   readonly boundary: JsonObject;
   readonly status: () => GatewayStatus;
   readonly metrics: GatewayMetrics;
@@ -86,5 +89,20 @@ function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
     const { digest, file, drifts } = catalog();
     return reply.send({ digest, file, drifts });
   });
+  catalogRoute(scope, options);
   scope.post("/sessions/seal", async (_request, reply) => reply.send({ sealed: await pipeline.sealAll("operator") }));
+}
+
+/** The body is taken byte for byte: the one spelling that was signed. */
+function catalogRoute(scope: FastifyInstance, { reloadCatalog }: OperatorOptions): void {
+  scope.register((route, _options, done) => {
+    route.removeContentTypeParser("application/json");
+    route.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, parsed) =>
+      parsed(null, body),
+    );
+    route.post<{ Body: Uint8Array | undefined }>("/catalog", { bodyLimit: MAX_CATALOG_BYTES }, async (request, reply) =>
+      reply.send(await reloadCatalog(new Uint8Array(request.body ?? []))),
+    );
+    done();
+  });
 }

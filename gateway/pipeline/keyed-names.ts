@@ -10,6 +10,8 @@ import type { Caller, SessionKey } from "./call.ts";
 export interface KeyedNames {
   readonly principal: (caller: Caller) => Principal;
   readonly identity: (caller: Caller) => Identity;
+  /** An approver of catalogs, as the configuration names it. */
+  readonly approver: (name: string) => Principal;
   /** Hash of what the session is resolved from, apart for each caller. */
   readonly session: (caller: Caller, session: SessionKey) => string;
   /** Hash of a trace id or another correlation key. */
@@ -20,8 +22,9 @@ export interface KeyedNames {
 export function makeKeyedNames(key: Uint8Array): KeyedNames {
   const hash = (...parts: readonly string[]): string =>
     formatHex(hmacSha256(key, concat(...parts.map((part) => lengthPrefixed(formatUtf8(part))))));
-  const idOf = ({ issuer, name }: Caller): string => hash("principal", issuer, name);
+  const idOf = ({ issuer, name }: Pick<Caller, "issuer" | "name">): string => hash("principal", issuer, name);
   return {
+    approver: (name) => ({ issuer: "local", id: idOf({ issuer: "local", name }) }),
     principal: (caller) => ({ issuer: caller.issuer, id: idOf(caller) }),
     identity: (caller) => ({
       issuer: caller.issuer,

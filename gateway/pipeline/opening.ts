@@ -3,7 +3,7 @@
  * run decides on: policy, catalog, and how the servers differ from it.
  */
 
-import type { CatalogServer } from "../../kernel/receipt/catalog-load.ts";
+import type { CatalogLoadBody, CatalogServer } from "../../kernel/receipt/catalog-load.ts";
 import type { DriftBody } from "../../kernel/receipt/drift.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { Software, StreamOpenBody } from "../../kernel/receipt/stream-open.ts";
@@ -16,6 +16,7 @@ import type { OpenedStream } from "../receipts/open-stream.ts";
 import type { Recorder, Unplaced } from "../receipts/recorder.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
 import { lostOutcomeOf, type RunFacts } from "./decision-body.ts";
+import type { KeyedNames } from "./keyed-names.ts";
 import { sealSession } from "./session-desk.ts";
 
 /** What a new stream declares. */
@@ -36,6 +37,8 @@ export interface OpeningFacts {
   readonly run: RunFacts;
   readonly bundle: PolicyBundle;
   readonly catalog: Catalog;
+  /** Names of those whose signatures approve the catalog. */
+  readonly approvers: readonly string[];
 }
 
 const MAX_DRIFT_ITEMS = 64;
@@ -63,17 +66,32 @@ export async function writeOpening(
     files: [...bundle.files].sort((a, b) => (a.path < b.path ? -1 : 1)),
     previous: previousOf(previous.policy),
   }));
-  await recorder.append(() => ({
+  const replaced = previousOf(previous.catalog);
+  await recorder.append(() => catalogLoadOf(catalog, replaced, facts.approvers, run.names));
+  for (const drift of catalog.drifts) await recorder.append(() => driftOf(drift, "start", run.mode));
+  return recovered;
+}
+
+/**
+ * Body of the receipt of a catalog that takes effect.
+ *
+ * @param approvers  names of those whose signatures approve it
+ */
+export function catalogLoadOf(
+  catalog: Catalog,
+  previous: Observed<string>,
+  approvers: readonly string[],
+  names: KeyedNames,
+): Extract<Unplaced<CatalogLoadBody>, { kind: "catalog-load" }> {
+  return {
     kind: "catalog-load",
     result: "loaded",
     reasons: [],
     catalog: { digest: catalog.digest },
-    previous: previousOf(previous.catalog),
+    previous,
     servers: catalog.file.servers.map((entry) => catalogServerOf(entry, catalog)),
-    approvers: [],
-  }));
-  for (const drift of catalog.drifts) await recorder.append(() => driftOf(drift, "start", run.mode));
-  return recovered;
+    approvers: approvers.map((name) => names.approver(name)),
+  };
 }
 
 /** Ends what a crash left open: nobody knows what became of the calls, and the sessions have no further call. */

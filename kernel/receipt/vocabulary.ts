@@ -215,6 +215,7 @@ export const DRIFT_TRIGGERS = [
   "restart",
   "certificate",
   "params-refused",
+  "catalog-load",
 ] as const;
 export type DriftTrigger = (typeof DRIFT_TRIGGERS)[number];
 

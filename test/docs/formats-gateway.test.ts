@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeCatalog } from "../../gateway/catalog/catalog.ts";
-import { parseCatalog } from "../../gateway/catalog/catalog-file.ts";
+import { checkApproval } from "../../gateway/catalog/catalog-approval.ts";
+import { approverName, parseCatalog, parseRevisedCatalog } from "../../gateway/catalog/catalog-file.ts";
 import { digestOf } from "../../gateway/catalog/digests.ts";
 import { parseBundle } from "../../gateway/policy/bundle.ts";
 import { makeEvaluator } from "../../gateway/policy/evaluator.ts";
@@ -10,6 +11,8 @@ import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { digestFile, policyDigest } from "../../kernel/policy-manifest.ts";
+import { array, object, readShape } from "../../kernel/shape.ts";
+import { publicKeyShape } from "../../kernel/signature/public-key.ts";
 import { codeOf } from "../support/code-of.ts";
 import { fencedBlocks } from "../support/fenced-blocks.ts";
 import { bundleFiles, sourceOf } from "../support/policy-request.ts";
@@ -69,6 +72,23 @@ describe("docs/formats/catalog.md", () => {
       const changed: JsonValue = parseCanonical(block("catalog").replace(from, to));
       expect([from, codeOf(() => parseCatalog(changed))]).toEqual([from, "ERR_CATALOG"]);
     }
+  });
+});
+
+describe("docs/formats/catalog.md, approval by signatures", () => {
+  const block = fencedBlocks("docs/formats/catalog.md");
+  const keys = readShape(
+    array(object({ name: approverName, key: publicKeyShape })),
+    parseCanonical(block("approvers")),
+    "approvers",
+  );
+
+  it("shows a catalog that two of the keys have signed, and its digest", () => {
+    const stored = parseRevisedCatalog(formatUtf8(block("signed-catalog")));
+    expect(checkApproval(stored, { approvers: keys, threshold: 2 })).toEqual(["alice", "bob"]);
+    expect(digestOf(stored.file)).toBe(block("signed-catalog-digest"));
+    expect(stored.file.previous).toBe(block("catalog-digest"));
+    expect(codeOf(() => checkApproval(stored, { approvers: keys, threshold: 3 }))).toBe("ERR_CATALOG_THRESHOLD");
   });
 });
 

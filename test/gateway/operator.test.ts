@@ -37,6 +37,7 @@ beforeEach(async () => {
     token: OPERATOR_TOKEN,
     pipeline: run.pipeline,
     catalog: run.catalog,
+    reloadCatalog: run.reloadCatalog,
     boundary: run.boundary,
     status: run.status,
     metrics: run.metrics,
@@ -55,6 +56,7 @@ const GUARDED = [
   ["GET", "/boundary"],
   ["GET", "/catalog"],
   ["POST", "/sessions/seal"],
+  ["POST", "/catalog"],
 ] as const;
 
 const asOperator = { authorization: `Bearer ${OPERATOR_TOKEN}` };

@@ -26,7 +26,7 @@ describe("the closed lists", () => {
       DRIFT_ACTIONS: "recorded hidden quarantined",
       DRIFT_CHANGES: "added changed cosmetic removed identity capability",
       DRIFT_SUBJECTS: "tool prompt resource resource-template instructions capabilities server",
-      DRIFT_TRIGGERS: "start list-changed interval pin-age restart certificate params-refused",
+      DRIFT_TRIGGERS: "start list-changed interval pin-age restart certificate params-refused catalog-load",
       DURABILITIES: "durable write",
       EFFECTS: "done none unknown",
       ERAS: "modern legacy",
@@ -64,7 +64,7 @@ describe("the closed lists", () => {
       approval.expired approval.mismatch approval.not-requested approval.refused approval.required args.case-alias
       args.schema attestation.collection-failed attestation.expired attestation.no-device attestation.software
       attestation.unverified auth.audience auth.expired auth.invalid auth.issuer auth.missing auth.scope
-      bridge.no-legacy-input bridge.unsupported catalog.digest-mismatch catalog.pagination catalog.too-large
+      bridge.no-legacy-input bridge.unsupported catalog.digest-mismatch catalog.invalid catalog.lower-version catalog.pagination catalog.too-large
       catalog.unapproved catalog.unsigned client.cancelled client.disconnected definition.changed
       definition.hidden definition.quarantined definition.unchecked definition.unknown delegation.broken
       delegation.expired delegation.wider field.not-collected field.not-configured field.not-reached http.accept http.body

@@ -13,3 +13,14 @@ export function codeOf(action: () => unknown): ErrorCode | "accepted" {
     throw error;
   }
 }
+
+/** As `codeOf`, for what is promised. */
+export async function codeFrom(promise: Promise<unknown>): Promise<ErrorCode | "accepted"> {
+  try {
+    await promise;
+    return "accepted";
+  } catch (error) {
+    if (isCodedError(error)) return error.code;
+    throw error;
+  }
+}

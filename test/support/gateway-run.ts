@@ -10,7 +10,7 @@ import type { BundleFile } from "../../gateway/policy/bundle.ts";
 import { openStreamLog, type StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
 import { parseReceipt, type ReceiptKind, type ReceiptOf, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import { checkReceiptSignature, nextStreamState, type StreamState } from "../../kernel/stream/stream-state.ts";
@@ -37,7 +37,7 @@ export interface BenchOptions {
   readonly policyFiles?: readonly BundleFile[];
   readonly upstreams?: readonly FakeUpstream[];
   readonly config?: JsonObject;
-  readonly catalogFile?: JsonValue;
+  readonly catalogFile?: Uint8Array;
   readonly world?: ManualWorld;
   readonly wrapLog?: (log: StreamLog) => StreamLog;
   readonly options?: Partial<GatewayOptions>;
@@ -127,6 +127,7 @@ export function configOf(
     mode,
     servers: upstreams.map(({ id }) => ({ id, url: `http://${id}.example/mcp` })),
     policy: { dir: "unused" },
+    catalog: { pin: "first-use" },
     ledger: { url: ledgerUrl, origin: ORIGIN, witness_policy: policyText(2), submit_token_file: "unused" },
     auth: { tokens: [{ principal: "example-agent", token_file: "unused" }] },
     // Most tests are not about the disk; those that are say "durable".
