@@ -1,11 +1,29 @@
 /** One request of an agent, and its answer, whatever the transport. */
 
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Era, Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, ReceiptRef, SessionKey, WireFacts } from "../pipeline/call.ts";
 import type { Headers } from "../wire/mirrored-headers.ts";
 import { mirroredName } from "../wire/mirrored-headers.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
+import { rawAt } from "../wire/spans.ts";
 import type { Mount } from "./mount.ts";
+
+/** Client capabilities, and the text in which the agent declared them. */
+export interface AgentCapabilities {
+  readonly value: JsonObject;
+  readonly text: string;
+}
+
+/** Declares nothing. */
+export const NO_CAPABILITIES: AgentCapabilities = { value: {}, text: "{}" };
+
+/** The object at a path of a message, as capabilities; none if there is none. */
+export function capabilitiesAt({ text, value }: RpcRequest, path: readonly string[]): AgentCapabilities {
+  let found: JsonValue | undefined = value;
+  for (const key of path) found = isJsonObject(found) ? found[key] : undefined;
+  return isJsonObject(found) ? { value: found, text: rawAt(text, path) ?? "{}" } : NO_CAPABILITIES;
+}
 
 /** A request that was authenticated, scanned, and given an era and a session. */
 export interface AgentRequest {
@@ -19,6 +37,8 @@ export interface AgentRequest {
   readonly caller: Caller;
   readonly session: SessionKey;
   readonly mount: Mount;
+  /** What the agent declared: with this request, or at its handshake. */
+  readonly capabilities: AgentCapabilities;
   /** Undefined on stdio. */
   readonly headers: Headers | undefined;
   /** Aborted when the agent cancels the request or, where that counts, goes away. */

@@ -4,10 +4,11 @@ import { requestRule } from "../wire/methods.ts";
 import { RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
-import { forwardCall } from "./forward.ts";
+import { type ForwardDeps, forwardCall } from "./forward.ts";
 import { type InFlight, makeInFlight } from "./in-flight.ts";
 import { discoverResult, hasCapability, listResult } from "./local-answers.ts";
 import { refuseRequest } from "./refuse.ts";
+import { makeRoundStates } from "./round-state.ts";
 
 const RETRY_AFTER_MS = 250;
 
@@ -23,10 +24,13 @@ export interface Dispatcher {
 export function makeDispatcher(options: EdgeOptions): Dispatcher {
   const { maxInFlight, maxInFlightPerCaller } = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
   const inFlight = makeInFlight(maxInFlight, maxInFlightPerCaller);
-  return { answer: (request) => answer(options, inFlight, request), drained: inFlight.drained };
+  const deps = { ...options, rounds: makeRoundStates(options.randomBytes, options.nowMs) };
+  return { answer: (request) => answer(deps, inFlight, request), drained: inFlight.drained };
 }
 
-async function answer(options: EdgeOptions, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
+type Deps = EdgeOptions & ForwardDeps;
+
+async function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
   const { message, era, idText, mount } = request;
   const row = requestRule(message.method, era);
   switch (row.rule) {

@@ -1,27 +1,37 @@
 /**
  * The path of a call that policy decides: route, decide, dispatch, keep the outcome, answer. Nothing is sent before its
- * decision is durable, and nothing is answered before its outcome is.
+ * decision is durable, and nothing is answered before its outcome is. A request that goes over several rounds takes this
+ * path for each of them.
  */
 
-import { isCodedError } from "../../kernel/errors.ts";
-import type { CallOutcome, CallRefusal, CatalogReader, Decided, InboundCall, ReceiptRef } from "../pipeline/call.ts";
+import { isJsonObject } from "../../kernel/json/value.ts";
+import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
 import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
-import { progressToAgent, requestToServer, responseToAgent } from "../wire/bridge.ts";
-import { OUR_META } from "../wire/meta-keys.ts";
+import {
+  messageToAgent,
+  mirroredCapabilities,
+  progressToAgent,
+  requestToServer,
+  responseToAgent,
+} from "../wire/bridge.ts";
+import { META } from "../wire/meta-keys.ts";
 import { encodeHeader, mirroredName, paramHeadersOf } from "../wire/mirrored-headers.ts";
 import type { ParamHeader } from "../wire/param-headers.ts";
-import { errorResponse, RPC, resultResponse } from "../wire/rpc-error.ts";
+import { errorResponse, RPC, refusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
+import { decide, denied, type Forwarded, finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import { type InputRound, inputOf, settleInput } from "./input-rounds.ts";
 import { outcomeOf } from "./outcome.ts";
-import type { RefuseDeps } from "./refuse.ts";
-import { refuseRequest } from "./refuse.ts";
+import { type RefuseDeps, refuseRequest } from "./refuse.ts";
+import type { RoundState, RoundStates } from "./round-state.ts";
 import { type Routed, routeCall } from "./route-call.ts";
 
 /** What forwarding needs. */
 export interface ForwardDeps extends RefuseDeps {
   readonly catalog: CatalogReader;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly rounds: RoundStates;
 }
 
 type ForwardRule = Parameters<typeof routeCall>[3];
@@ -33,12 +43,37 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
     const { serverId } = routed;
     return refuseRequest(deps, routed, request, serverId === undefined ? {} : { serverId });
   }
+  const state = openState(deps.rounds, request, routed);
+  if (state === "invalid") {
+    const text = "the request state is not one that was given for this request";
+    const refused = refusal("classify", "state.invalid", RPC.invalidParams, 200, text);
+    return refuseRequest(deps, refused, request, { serverId: routed.route.serverId });
+  }
   const id = routed.upstream.nextId();
-  const call = inboundCall(request, routed, id, rule.kind);
+  const call = inboundCall(request, routed, id, rule.kind, state);
   const decided = await decide(deps, call);
   if (decided === undefined) return withheld(request, undefined);
   if (decided.action === "refuse") return denied(request, decided.refusal, decided.receipt);
-  return dispatch(deps, request, routed, call, id, decided);
+  return dispatch(deps, { request, routed, call, id, state, decided });
+}
+
+/** The state that the agent carries, if it carries one. Legacy revisions have none. */
+function openState(rounds: RoundStates, request: AgentRequest, routed: Routed): RoundState | "invalid" | undefined {
+  const { requestState } = request.message.params;
+  if (requestState === undefined || request.era === "legacy") return undefined;
+  const scope = scopeOf(request, routed);
+  return (typeof requestState === "string" ? rounds.open(requestState, scope) : undefined) ?? "invalid";
+}
+
+function scopeOf({ caller, session, message }: AgentRequest, { route }: Routed): Parameters<RoundStates["open"]>[1] {
+  return {
+    caller,
+    session,
+    serverId: route.serverId,
+    method: message.method,
+    name: route.name,
+    params: message.params,
+  };
 }
 
 function inboundCall(
@@ -46,10 +81,18 @@ function inboundCall(
   { upstream, route, rename }: Routed,
   id: number,
   kind: ForwardRule["kind"],
+  state: RoundState | undefined,
 ): InboundCall {
   const facts = upstream.facts();
-  const isLine = facts.transport === "stdio";
-  const rewrite = { id, era: facts.era, isLine, ...(rename === undefined ? {} : { name: rename }) };
+  const rewrite = {
+    id,
+    era: facts.era,
+    isLine: facts.transport === "stdio",
+    capabilities: mirroredCapabilities(request.capabilities.text),
+    keepsLogLevel: request.notify !== undefined && facts.transport === "http",
+    ...(state === undefined ? {} : { state: state.upstream }),
+    ...(rename === undefined ? {} : { name: rename }),
+  };
   return {
     wire: wireFacts(request),
     caller: request.caller,
@@ -60,51 +103,68 @@ function inboundCall(
     received: request.received,
     toSend: requestToServer(request.message, rewrite),
     upstream: facts,
+    ...(state === undefined ? {} : { round: { index: state.round, firstSeq: state.firstSeq } }),
   };
 }
 
-/** @returns undefined if no receipt could be kept: then nothing is sent, in any mode */
-async function decide({ pipeline, logger }: ForwardDeps, call: InboundCall): Promise<Decided | undefined> {
-  try {
-    return await pipeline.decide(call);
-  } catch (error) {
-    logger.error({ code: codeOf(error), server: call.serverId }, "no decision receipt could be kept; nothing was sent");
-    return undefined;
-  }
+/** One round that is let through. */
+interface Round {
+  readonly request: AgentRequest;
+  readonly routed: Routed;
+  readonly call: InboundCall;
+  readonly id: number;
+  readonly state: RoundState | undefined;
+  readonly decided: Forwarded;
 }
 
-async function dispatch(
-  deps: ForwardDeps,
-  request: AgentRequest,
-  routed: Routed,
-  call: InboundCall,
-  id: number,
-  decided: Extract<Decided, { action: "forward" }>,
-): Promise<AgentAnswer> {
+async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
+  const { request, routed, call, id, decided } = round;
   const started = performance.now();
   const reply = await send(request, routed, { ...call, toSend: decided.toSend }, id);
-  const { era } = call.upstream;
   const upstreamUs = Math.round((performance.now() - started) * 1000);
-  const { message, idText } = request;
-  const rewrite = { idText, method: message.method, agentEra: request.era, serverEra: era, isLine: isLine(request) };
-  const { outcome } = outcomeOf(
-    reply,
-    (text) => responseToAgent(text, rewrite),
-    (code, reason, text) => errorResponse(idText, code, text, { reason, receipt: formatReceiptRef(decided.receipt) }),
-  );
-  const kept = await finish(deps, decided.ticket, { ...outcome, upstreamUs });
-  if (kept === undefined) return withheld(request, decided.receipt);
-  if (kept.returned === undefined) return denied(request, kept.refusal ?? BLOCKED, decided.receipt);
-  return { httpStatus: 200, bytes: kept.returned, receipt: decided.receipt };
+  const input = inputOf(reply, call.upstream.era, request);
+  const ended =
+    input === undefined ? outcomeOf(reply, ...writers(round)) : await settleInput(deps, inputRound(deps, round, input));
+  if (ended === "withheld") return withheld(request, decided.receipt);
+  const kept = await finish(deps, decided, { ...ended.outcome, upstreamUs });
+  return kept === undefined ? withheld(request, decided.receipt) : recordedAnswer(request, decided.receipt, kept);
 }
 
-/** What the agent is told of an answer that a stage took away without a word. */
-const BLOCKED: CallRefusal = {
-  rpcCode: RPC.blocked,
-  reason: "inspect.block",
-  policies: [],
-  message: "The server's answer is withheld.",
-};
+/** How the agent's answer is made: from the server's, or as an error of ours. */
+function writers({ request, call, decided }: Round, requestState?: string): [PassOn, MakeError] {
+  const { message, idText, era } = request;
+  const serverEra = call.upstream.era;
+  const rewrite = { idText, method: message.method, agentEra: era, serverEra, isLine: isLine(request) };
+  const receipt = formatReceiptRef(decided.receipt);
+  return [
+    (text) => responseToAgent(text, requestState === undefined ? rewrite : { ...rewrite, requestState }),
+    (code, reason, text) => errorResponse(idText, code, text, { reason, receipt }),
+  ];
+}
+
+type PassOn = Parameters<typeof outcomeOf>[1];
+type MakeError = Parameters<typeof outcomeOf>[2];
+
+function inputRound(
+  deps: ForwardDeps,
+  round: Round,
+  { reply, input }: NonNullable<ReturnType<typeof inputOf>>,
+): InputRound {
+  const { request, routed, call, state, decided } = round;
+  const [, makeError] = writers(round);
+  return {
+    call,
+    reply,
+    input,
+    index: state?.round ?? 0,
+    makeError,
+    passOn: (upstream) => {
+      const next = { upstream, round: (state?.round ?? 0) + 1, firstSeq: state?.firstSeq ?? decided.receipt.seq };
+      const [passOn] = writers(round, deps.rounds.seal(next, scopeOf(request, routed)));
+      return passOn(reply.text);
+    },
+  };
+}
 
 async function send(request: AgentRequest, routed: Routed, call: InboundCall, id: number): Promise<UpstreamReply> {
   if (request.signal.aborted) {
@@ -113,6 +173,7 @@ async function send(request: AgentRequest, routed: Routed, call: InboundCall, id
   const { message, notify } = request;
   const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
   const onProgress = (text: string): void => notify?.(progressToAgent(text, token ?? "null", isLine(request)));
+  const onLog = (text: string): void => notify?.(messageToAgent(text, isLine(request)));
   return routed.upstream.request({
     id,
     method: message.method,
@@ -120,7 +181,14 @@ async function send(request: AgentRequest, routed: Routed, call: InboundCall, id
     bytes: call.toSend,
     signal: request.signal,
     ...(notify === undefined || token === undefined ? {} : { onProgress }),
+    ...(notify === undefined || !wantsLog(request) ? {} : { onLog }),
   });
+}
+
+/** A modern agent says with each request whether it wants log messages. */
+function wantsLog({ era, message }: AgentRequest): boolean {
+  const meta = message.params["_meta"];
+  return era === "modern" && isJsonObject(meta) && meta[META.logLevel] !== undefined;
 }
 
 function isLine({ transport }: AgentRequest): boolean {
@@ -137,55 +205,4 @@ function upstreamHeaders(
   const hasName = mirroredName(message.method, message.params) !== undefined;
   const name = hasName ? { "Mcp-Name": encodeHeader(target.name) } : {};
   return { "Mcp-Method": message.method, ...name, ...paramHeadersOf(mirrored, message.params) };
-}
-
-/** @returns undefined if the outcome could not be kept: then the answer is withheld */
-async function finish(
-  { pipeline, logger }: ForwardDeps,
-  ticket: Extract<Decided, { action: "forward" }>["ticket"],
-  outcome: CallOutcome,
-): Promise<CallOutcome | undefined> {
-  try {
-    return await pipeline.finish(ticket, outcome);
-  } catch (error) {
-    logger.error(
-      { code: codeOf(error), call: ticket.callId },
-      "no outcome receipt could be kept; the answer is withheld",
-    );
-    return undefined;
-  }
-}
-
-function withheld({ idText }: AgentRequest, receipt: ReceiptRef | undefined): AgentAnswer {
-  const reason = "receipt.unavailable";
-  const named = receipt === undefined ? {} : { receipt: formatReceiptRef(receipt) };
-  const bytes = errorResponse(idText, RPC.internal, "no receipt could be kept", { reason, ...named });
-  return { httpStatus: 200, bytes, ...(receipt === undefined ? {} : { receipt }) };
-}
-
-/** A denied tool call is a result, because models can act on those; every other refusal is an error. */
-function denied(request: AgentRequest, refusal: CallRefusal, ref: ReceiptRef | undefined): AgentAnswer {
-  const { rpcCode, reason, policies, message, data } = refusal;
-  const isDenial = rpcCode === RPC.denied || rpcCode === RPC.blocked;
-  if (isDenial && request.message.method === "tools/call" && ref !== undefined) {
-    const bytes = resultResponse(request.idText, deniedResult(request, refusal, ref));
-    return { httpStatus: 200, bytes, receipt: ref };
-  }
-  const named = ref === undefined ? {} : { receipt: formatReceiptRef(ref) };
-  const bytes = errorResponse(request.idText, rpcCode, message, { ...data, reason, policies, ...named });
-  return { httpStatus: 200, bytes, ...(ref === undefined ? {} : { receipt: ref }) };
-}
-
-function deniedResult({ era }: AgentRequest, { reason, policies, message }: CallRefusal, ref: ReceiptRef): string {
-  const receipt = formatReceiptRef(ref);
-  return JSON.stringify({
-    ...(era === "modern" ? { resultType: "complete" } : {}),
-    content: [{ type: "text", text: `Denied: ${message} (reason ${reason}, receipt ${receipt})` }],
-    isError: true,
-    _meta: { [OUR_META.reason]: reason, [OUR_META.policies]: policies, [OUR_META.receipt]: receipt },
-  });
-}
-
-function codeOf(error: unknown): string {
-  return isCodedError(error) ? error.code : "ERR_BUG";
 }

@@ -3,12 +3,13 @@
 import type { ServerResponse } from "node:http";
 import type { Caller, Refusal, WireFacts } from "../pipeline/call.ts";
 import { type EraOf, eraOf } from "../wire/era.ts";
+import { META } from "../wire/meta-keys.ts";
 import { notificationRule } from "../wire/methods.ts";
 import type { Headers } from "../wire/mirrored-headers.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
-import type { AgentRequest } from "./agent-request.ts";
+import { type AgentRequest, capabilitiesAt } from "./agent-request.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -62,7 +63,8 @@ async function handleModern(
   const onClose = (): void => controller.abort();
   // SPEC MCP 2026-07-28: closing the response stream cancels the request.
   post.response.once("close", onClose);
-  const leg = { era: "modern", revision, session, signal: controller.signal } as const;
+  const capabilities = capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]);
+  const leg = { era: "modern", revision, session, signal: controller.signal, capabilities } as const;
   const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
   post.response.off("close", onClose);
   post.reply.send(answer);
@@ -73,11 +75,11 @@ async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest |
   const session = findSession(deps.sessions, post);
   if (session.type === "refusal") return answerRefusal(deps, post, message, session);
   if (message.type === "notification") return handleNotification(deps, post, message, session.session);
-  const { key, revision, calls } = session.session;
+  const { key, revision, calls, capabilities } = session.session;
   // A closed connection does not cancel a legacy request; notifications/cancelled does.
   const { signal, done } = calls.start(message.id);
   try {
-    const leg = { era: "legacy", revision, session: key, signal } as const;
+    const leg = { era: "legacy", revision, session: key, signal, capabilities } as const;
     post.reply.send(await deps.dispatcher.answer(agentRequest(post, message, leg)));
   } finally {
     done();
@@ -87,7 +89,8 @@ async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest |
 async function initialize(deps: MessageDeps, post: Post, message: RpcRequest): Promise<void> {
   const agreed = readInitialize(message);
   if (typeof agreed !== "string") return answerRefusal(deps, post, message, agreed);
-  const session = deps.sessions.open(post.caller, post.path, agreed);
+  const capabilities = capabilitiesAt(message, ["params", "capabilities"]);
+  const session = deps.sessions.open({ caller: post.caller, mount: post.path, revision: agreed, capabilities });
   if (session === undefined) {
     const headers = { "Retry-After": "60" };
     const full = refusal("limits", "limit.total", RPC.limit, 503, "too many sessions are open", { headers });
@@ -136,7 +139,7 @@ export function findSession(
 function agentRequest(
   post: Post,
   message: RpcRequest,
-  leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal">,
+  leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal" | "capabilities">,
 ): AgentRequest {
   const { body, caller, mount, headers, reply } = post;
   const idText = idTextOf(message);

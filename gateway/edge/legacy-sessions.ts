@@ -3,10 +3,11 @@
  * mount. Another caller's id is answered like one that never was.
  */
 
-import { formatBase64 } from "../../kernel/base64.ts";
+import { formatBase64url } from "../../kernel/base64url.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
+import type { AgentCapabilities } from "./agent-request.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 
 /** One session. */
@@ -16,6 +17,8 @@ export interface LegacySession {
   readonly mount: string;
   readonly revision: LegacyRevision;
   readonly key: SessionKey;
+  /** What the agent declared at its handshake. */
+  readonly capabilities: AgentCapabilities;
   readonly calls: RunningCalls;
   readonly openedAtMs: number;
   lastUsedMs: number;
@@ -49,14 +52,14 @@ export class LegacySessions {
   }
 
   /** Opens one; undefined if as many are open as may be. */
-  open(caller: Caller, mount: string, revision: LegacyRevision): LegacySession | undefined {
+  open(agent: Pick<LegacySession, "caller" | "mount" | "revision" | "capabilities">): LegacySession | undefined {
     if (this.#sessions.size >= this.#options.maxSessions) this.#sweep();
     if (this.#sessions.size >= this.#options.maxSessions) return undefined;
-    const id = base64Url(this.#options.randomBytes(ID_BYTES));
+    const id = formatBase64url(this.#options.randomBytes(ID_BYTES));
     const now = this.#options.nowMs();
     const key = { key: id, source: "mcp-session-id", trust: "authenticated" } as const;
     const calls = makeRunningCalls();
-    const session = { id, caller, mount, revision, key, calls, openedAtMs: now, lastUsedMs: now };
+    const session = { ...agent, id, key, calls, openedAtMs: now, lastUsedMs: now };
     this.#sessions.set(id, session);
     return session;
   }
@@ -91,8 +94,4 @@ export class LegacySessions {
     this.end(session, isTooOld ? "max-age" : "idle");
     return true;
   }
-}
-
-function base64Url(bytes: Uint8Array): string {
-  return formatBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/u, "");
 }

@@ -34,7 +34,7 @@ export function outcomeOf(reply: UpstreamReply, passOn: (text: string) => Uint8A
       reply.reason,
       TEXTS[reply.reason] ?? "the server's answer cannot be passed on",
     );
-    return failed(reply.status, reply.effect, reply.bytes, bytes);
+    return refusedOutcome(reply.status, RPC.internal, reply.bytes, bytes, reply.effect);
   }
   const { error, result } = reply.body;
   if (isJsonObject(error)) return passed(reply, "rpc_error", passOn, rpcCodeOf(error));
@@ -69,12 +69,19 @@ function passed(
 /** The server answered something that we cannot pass on; it may have acted. */
 function invalid(received: Uint8Array, reason: ReasonCode, makeError: MakeError): Ended {
   const bytes = makeError(RPC.internal, reason, "the server's answer cannot be passed on");
-  return failed("upstream_error", "unknown", received, bytes);
+  return refusedOutcome("upstream_error", RPC.internal, received, bytes);
 }
 
-function failed(status: Status, effect: Effect, received: Uint8Array | undefined, bytes: Uint8Array): Ended {
+/** An answer of the server that does not go to the agent, or none at all: the agent gets an error of ours. */
+export function refusedOutcome(
+  status: Status,
+  rpcCode: number,
+  received: Uint8Array | undefined,
+  bytes: Uint8Array,
+  effect: Effect = "unknown",
+): Ended {
   const known = received === undefined ? {} : { received };
-  return { bytes, outcome: { status, effect, rpcCode: RPC.internal, ...known, returned: bytes, uninspectedBytes: 0 } };
+  return { bytes, outcome: { status, effect, rpcCode, ...known, returned: bytes, uninspectedBytes: 0 } };
 }
 
 /** A code outside the 32 bits of a receipt is kept as an internal error. */

@@ -9,12 +9,13 @@ import { formatHex } from "../../kernel/hex.ts";
 import type { Caller, Refusal, SessionKey, WireFacts } from "../pipeline/call.ts";
 import { LineReader } from "../upstream/line-reader.ts";
 import { eraOf } from "../wire/era.ts";
+import { META } from "../wire/meta-keys.ts";
 import { notificationRule } from "../wire/methods.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
-import type { AgentRequest } from "./agent-request.ts";
+import { type AgentCapabilities, type AgentRequest, capabilitiesAt, NO_CAPABILITIES } from "./agent-request.ts";
 import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -44,6 +45,8 @@ interface Pipe {
   readonly maxBytes: number;
   /** Agreed by `initialize`. */
   revision: LegacyRevision | undefined;
+  /** Declared by `initialize`. */
+  capabilities: AgentCapabilities;
 }
 
 const KEY_BYTES = 16;
@@ -63,6 +66,7 @@ export async function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
     tasks: new Set(),
     maxBytes: limits.maxBodyBytes,
     revision: undefined,
+    capabilities: NO_CAPABILITIES,
   };
   const lines = new LineReader(limits.maxBodyBytes, {
     onLine: (line) => track(pipe, receive(pipe, line)),
@@ -119,10 +123,14 @@ async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promis
   const era = eraOf(message, undefined);
   if (era.type === "refusal") return answerRefusal(pipe, message, line, era);
   if (message.type === "notification") return handleNotification(pipe, message, line, era.type);
-  if (era.type === "modern") return answerRequest(pipe, message, line, { era: "modern", revision: era.revision });
+  if (era.type === "modern") {
+    const capabilities = capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]);
+    return answerRequest(pipe, message, line, { era: "modern", revision: era.revision, capabilities });
+  }
   if (message.method === "initialize") return initialize(pipe, message, line);
   if (pipe.revision !== undefined) {
-    return answerRequest(pipe, message, line, { era: "legacy", revision: pipe.revision });
+    const { revision, capabilities } = pipe;
+    return answerRequest(pipe, message, line, { era: "legacy", revision, capabilities });
   }
   const text = "want initialize first, or a modern request with its version in _meta";
   return answerRefusal(pipe, message, line, refusal("session", "session.required", RPC.invalidRequest, 400, text));
@@ -132,6 +140,7 @@ async function initialize(pipe: Pipe, message: RpcRequest, line: Uint8Array): Pr
   const agreed = readInitialize(message);
   if (typeof agreed !== "string") return answerRefusal(pipe, message, line, agreed);
   pipe.revision = agreed;
+  pipe.capabilities = capabilitiesAt(message, ["params", "capabilities"]);
   write(pipe, resultResponse(idTextOf(message), initializeResult(pipe.options, pipe.mount, agreed)));
 }
 
@@ -139,7 +148,7 @@ async function answerRequest(
   pipe: Pipe,
   message: RpcRequest,
   received: Uint8Array,
-  leg: Pick<AgentRequest, "era" | "revision">,
+  leg: Pick<AgentRequest, "era" | "revision" | "capabilities">,
 ): Promise<void> {
   const { calls, dispatcher, mount, session, options } = pipe;
   const { signal, done } = calls.start(message.id);

@@ -60,7 +60,18 @@ export interface UpstreamFacts {
 }
 
 /** What kind of thing a call names at its server. */
-export type TargetKind = "tool" | "prompt" | "resource" | "completion" | "other";
+export type TargetKind = "tool" | "prompt" | "resource" | "completion" | "subscribe" | "task" | InputKind | "other";
+
+/** What a server asks of an agent: a completion of its model, an answer of its user, its roots. */
+export type InputKind = "sample" | "elicit" | "roots";
+
+/** Place of a call among the rounds of one request, if it is not the first. */
+export interface CallRound {
+  /** From 1. */
+  readonly index: number;
+  /** Number of the decision receipt of round 0. */
+  readonly firstSeq: number;
+}
 
 /** One request that passed scan, classification, session and routing. */
 export interface InboundCall {
@@ -75,6 +86,8 @@ export interface InboundCall {
   readonly received: Uint8Array;
   readonly toSend: Uint8Array;
   readonly upstream: UpstreamFacts;
+  /** Absent for the first round, which most calls only have. */
+  readonly round?: CallRound;
 }
 
 /** Position of a receipt: what the agent is told, `<stream>/<seq>`. */

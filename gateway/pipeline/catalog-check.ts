@@ -51,6 +51,12 @@ function findDefinition(catalog: Catalog, { serverId, target }: InboundCall): Ca
       return catalog.find(serverId, "resources", target.name) ?? templateOf(catalog, serverId, target.name);
     case "completion":
       return catalog.find(serverId, "prompts", target.name) ?? catalog.find(serverId, "resourceTemplates", target.name);
+    case "subscribe":
+      return catalog.find(serverId, "resources", target.name) ?? templateOf(catalog, serverId, target.name);
+    case "task":
+    case "sample":
+    case "elicit":
+    case "roots":
     case "other":
       return undefined;
   }
@@ -109,13 +115,16 @@ function definitionDenials({ target }: InboundCall, definition: CatalogDefinitio
   ];
 }
 
+/** What names no definition of the catalog. */
+const NAMELESS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["task", "sample", "elicit", "roots", "other"]);
+
 function observeDefinition(
   definition: CatalogDefinition | undefined,
   kind: InboundCall["target"]["kind"],
   listedAtMs: number | undefined,
   nowMs: number,
 ): Observed<Definition> {
-  if (kind === "other") return ABSENT;
+  if (NAMELESS.has(kind)) return ABSENT;
   if (definition === undefined) return notEstablished("definition.unknown");
   if (listedAtMs === undefined) return notEstablished("definition.unchecked");
   return present({

@@ -76,7 +76,12 @@ export function decisionOf(
   return {
     ...commonDecision(run, call.caller, ruling),
     ...fields,
-    call: { id: context.callId, round: 0, first_round: ABSENT, retry_of: notEstablished("field.not-collected") },
+    call: {
+      id: context.callId,
+      round: call.round?.index ?? 0,
+      first_round: call.round === undefined ? ABSENT : present(call.round.firstSeq),
+      retry_of: notEstablished("field.not-collected"),
+    },
     session: context.session,
     catalog: context.catalog,
     wire: wireOf(secret, call.wire, context.catalogName),

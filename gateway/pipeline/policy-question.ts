@@ -2,7 +2,7 @@
 
 import { invariant } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
-import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyRequest } from "../policy/evaluator.ts";
 import type { Caller, CatalogDefinition, InboundCall } from "./call.ts";
@@ -31,6 +31,12 @@ export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "t
       return `read:${serverId}`;
     case "completion":
       return `complete:${serverId}`;
+    case "subscribe":
+    case "task":
+    case "sample":
+    case "elicit":
+    case "roots":
+      return `${target.kind}:${serverId}`;
     case "other":
       return undefined;
   }
@@ -69,15 +75,41 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       toolModel: facts.definition?.model ?? "",
       definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
       argumentBytes: canonicalBytes(argument).length,
-      round: 0,
+      round: call.round?.index ?? 0,
       ...merged(facts.found.map((part) => part.system)),
     },
   };
 }
 
-/** What `context.input` is made from: the arguments of a tool or prompt, `{uri}` of a resource or completion. */
+/**
+ * What `context.input` is made from: the arguments of a tool or prompt, `{uri}` of a resource, completion or subscription,
+ * `{mode, url}` of an elicitation.
+ */
 function argumentOf({ target, params }: InboundCall): JsonValue {
-  if (target.kind === "resource" || target.kind === "completion") return { uri: target.name };
+  switch (target.kind) {
+    case "resource":
+    case "completion":
+    case "subscribe":
+      return { uri: target.name };
+    case "elicit":
+      return elicitationOf(params);
+    case "task":
+    case "sample":
+    case "roots":
+      return {};
+    case "tool":
+    case "prompt":
+    case "other":
+      return argumentsOf(params);
+  }
+}
+
+/** SPEC MCP 2025-11-25: without a mode it is a form. */
+function elicitationOf({ mode = "form", url }: JsonObject): JsonValue {
+  return { mode, ...(url === undefined ? {} : { url }) };
+}
+
+function argumentsOf(params: JsonObject): JsonValue {
   const { arguments: given = {} } = params;
   invariant(isJsonObject(given), "the wire hands over arguments that are an object");
   return given;

@@ -48,14 +48,15 @@ const descriptionShape: Shape<{ version: string }> = object<{ version: string }>
  * copies it; `enforcing` mode refuses to start with it.
  */
 export const BUILT_IN_BUNDLE: readonly BundleFile[] = [
-  { path: DESCRIPTION, content: new TextEncoder().encode('{"version":"built-in-1"}\n') },
+  { path: DESCRIPTION, content: new TextEncoder().encode('{"version":"built-in-2"}\n') },
   {
     path: "built-in.cedar",
     content: new TextEncoder().encode(
       `@id("built-in.catalog")
 permit(
   principal,
-  action in [Mcp::Action::"call_tool", Mcp::Action::"get_prompt", Mcp::Action::"read_resource", Mcp::Action::"complete"],
+  action in [Mcp::Action::"call_tool", Mcp::Action::"get_prompt", Mcp::Action::"read_resource", Mcp::Action::"complete",
+    Mcp::Action::"subscribe", Mcp::Action::"task", Mcp::Action::"elicit", Mcp::Action::"roots"],
   resource
 );
 `,

@@ -9,11 +9,14 @@ import type { CedarType } from "./value-mapping.ts";
 import { compileMapping, OpaqueSchema, startCompilation, type ValueMapping } from "./value-mapping.ts";
 
 /** Action groups; every action is in exactly one, and in the group of its server. */
-export type ActionGroup = "call_tool" | "get_prompt" | "read_resource" | "complete";
+export type ActionGroup = "call_tool" | "get_prompt" | ServerGroup;
+
+/** Groups with one action a server. */
+type ServerGroup = "read_resource" | "complete" | "subscribe" | "task" | "sample" | "elicit" | "roots";
 
 /** One action that policies decide about. */
 export interface PolicyAction {
-  /** `<serverId>/<tool>`, `prompt:<serverId>/<name>`, `read:<serverId>`, `complete:<serverId>`. */
+  /** `<serverId>/<tool>`, `prompt:<serverId>/<name>`, and `<word>:<serverId>` for what every server has. */
   readonly id: string;
   readonly group: ActionGroup;
   readonly serverId: string;
@@ -35,7 +38,17 @@ export interface SchemaSource {
 /** Namespace of every type and action. */
 export const NAMESPACE = "Mcp";
 
-const GROUPS: readonly ActionGroup[] = ["call_tool", "get_prompt", "read_resource", "complete"];
+const GROUPS: readonly ActionGroup[] = [
+  "call_tool",
+  "get_prompt",
+  "read_resource",
+  "complete",
+  "subscribe",
+  "task",
+  "sample",
+  "elicit",
+  "roots",
+];
 const STRING: CedarType = { type: "String" };
 const LONG: CedarType = { type: "Long" };
 const BOOLEAN: CedarType = { type: "Boolean" };
@@ -76,14 +89,32 @@ export function listActions(sources: readonly SchemaSource[]): ReadonlyMap<strin
         ...typeInput({ type: "object", properties }),
       };
     }),
-    { id: `read:${serverId}`, group: "read_resource", serverId, ...typeInput(URI_INPUT) },
-    { id: `complete:${serverId}`, group: "complete", serverId, ...typeInput(URI_INPUT) },
+    ...PER_SERVER.map(({ prefix, group, input }) => ({
+      id: `${prefix}:${serverId}`,
+      group,
+      serverId,
+      ...typeInput(input),
+    })),
   ]);
   return new Map(actions.map((action) => [action.id, action]));
 }
 
-/** Arguments of a resource read and of a completion: what they name. */
+/** Arguments of a resource read, a completion and a subscription: what they name. */
 const URI_INPUT: JsonValue = { type: "object", properties: { uri: { type: "string" } } };
+const NO_INPUT: JsonValue = { type: "object", properties: {} };
+/** `mode` is `form` or `url`; `url` is there in mode `url`. */
+const ELICIT_INPUT: JsonValue = { type: "object", properties: { mode: { type: "string" }, url: { type: "string" } } };
+
+/** The actions that every server has, by the prefix of their ids. */
+const PER_SERVER: readonly { readonly prefix: string; readonly group: ServerGroup; readonly input: JsonValue }[] = [
+  { prefix: "read", group: "read_resource", input: URI_INPUT },
+  { prefix: "complete", group: "complete", input: URI_INPUT },
+  { prefix: "subscribe", group: "subscribe", input: URI_INPUT },
+  { prefix: "task", group: "task", input: NO_INPUT },
+  { prefix: "sample", group: "sample", input: NO_INPUT },
+  { prefix: "elicit", group: "elicit", input: ELICIT_INPUT },
+  { prefix: "roots", group: "roots", input: NO_INPUT },
+];
 
 /** The schema in Cedar's JSON form. */
 export function buildSchema(sources: readonly SchemaSource[], actions: Iterable<PolicyAction>): SchemaJson<string> {

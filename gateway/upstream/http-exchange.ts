@@ -118,8 +118,11 @@ function takeEvent(site: HttpSite, request: UpstreamRequest, bytes: Uint8Array):
     return message.id === request.id ? answered(message, bytes) : failure("upstream.id-unknown", bytes);
   }
   const isProgress = message.type === "notification" && message.method === "notifications/progress";
-  if (!isProgress) site.onMessage(message, bytes);
-  else if (message.params["progressToken"] === request.id) request.onProgress?.(message.text);
+  if (isProgress) {
+    if (message.params["progressToken"] === request.id) request.onProgress?.(message.text);
+  } else if (message.type === "notification" && message.method === "notifications/message") {
+    request.onLog?.(message.text);
+  } else site.onMessage(message, bytes);
   return undefined;
 }
 

@@ -38,6 +38,8 @@ export interface UpstreamRequest {
   readonly bytes: Uint8Array;
   /** Called in order with the text of each progress notification, strictly scanned. */
   readonly onProgress?: (notification: string) => void;
+  /** Called in order with the text of each log message on the request's own stream; without it they are dropped. */
+  readonly onLog?: (notification: string) => void;
   /** Aborted when the agent cancels or goes away. */
   readonly signal: AbortSignal;
 }

@@ -9,7 +9,7 @@ import { META } from "./meta-keys.ts";
 import { MODERN_REVISION } from "./revisions.ts";
 import type { RpcRequest } from "./rpc.ts";
 import { RPC } from "./rpc-error.ts";
-import { applyEdits, type Edit, editMembers, memberSpans, rawAt, spanOf } from "./spans.ts";
+import { applyEdits, type Edit, editMembers, memberSpans, rawAt, removeMember, spanOf } from "./spans.ts";
 
 /** What a request becomes on its way to a server. */
 export interface RequestRewrite {
@@ -19,20 +19,39 @@ export interface RequestRewrite {
   readonly isLine: boolean;
   /** Where the target's name or URI stands, and its name at the server, if it is another there. */
   readonly name?: { readonly path: readonly string[]; readonly value: string };
+  /** JSON text of the client capabilities that a modern leg declares; none by default. */
+  readonly capabilities?: string;
+  /** True if log messages of this request can be passed on: then a modern leg says which the agent wants. */
+  readonly keepsLogLevel?: boolean;
+  /** The state that the server gave with the round before, in place of ours; null if it gave none. */
+  readonly state?: string | null;
 }
 
-/** What a modern leg declares: the capabilities that we can carry from servers to agents, which are none. */
-const MODERN_META: Readonly<Record<string, string>> = {
-  [META.protocolVersion]: JSON.stringify(MODERN_REVISION),
-  [META.clientCapabilities]: "{}",
-};
+/** What a modern leg declares. */
+function modernMeta({ capabilities = "{}" }: RequestRewrite): Readonly<Record<string, string>> {
+  return { [META.protocolVersion]: JSON.stringify(MODERN_REVISION), [META.clientCapabilities]: capabilities };
+}
+
+/** The capabilities of agents that the gateway carries from servers; what it does not carry it does not declare. */
+const MIRRORED: ReadonlySet<string> = new Set(["elicitation", "sampling", "roots"]);
+
+/**
+ * The client capabilities that a server's leg declares for this agent: what the agent declared and we carry, in its bytes.
+ *
+ * @param text  JSON text of an object
+ */
+export function mirroredCapabilities(text: string): string {
+  const edit = editMembers(text, { start: 0, end: text.length }, {}, (key) => !MIRRORED.has(key));
+  return edit === undefined ? text : edit.text;
+}
+
 const RESERVED = "io.modelcontextprotocol/";
 
 /** The request as it is sent to the server. */
 export function requestToServer({ text }: RpcRequest, rewrite: RequestRewrite): Uint8Array {
   const edits: (Edit | undefined)[] = [replaceAt(text, ["id"], String(rewrite.id))];
   if (rewrite.name !== undefined) edits.push(replaceAt(text, rewrite.name.path, JSON.stringify(rewrite.name.value)));
-  edits.push(editMeta(text, rewrite));
+  edits.push(editMeta(text, rewrite), editState(text, rewrite));
   return formatMessage(applyEdits(text, edits.filter(isEdit)), rewrite.isLine);
 }
 
@@ -42,16 +61,28 @@ function formatMessage(text: string, isLine: boolean): Uint8Array {
 }
 
 /** `_meta` for the server's era. The progress token becomes our id: tokens of two agents may be equal. */
-function editMeta(text: string, { id, era }: RequestRewrite): Edit | undefined {
+function editMeta(text: string, rewrite: RequestRewrite): Edit | undefined {
+  const { id, era } = rewrite;
   const span = spanOf(text, ["params", "_meta"]);
-  if (span === undefined) return era === "modern" ? insertMeta(text) : undefined;
+  if (span === undefined) return era === "modern" ? insertMeta(text, rewrite) : undefined;
   const token = rawAt(text, ["params", "_meta", "progressToken"]) === undefined ? {} : { progressToken: String(id) };
-  if (era === "modern") return editMembers(text, span, { ...MODERN_META, ...token }, (key) => key === META.logLevel);
+  if (era === "modern") {
+    const drop = (key: string): boolean => key === META.logLevel && rewrite.keepsLogLevel !== true;
+    return editMembers(text, span, { ...modernMeta(rewrite), ...token }, drop);
+  }
   return editMembers(text, span, token, (key) => key.startsWith(RESERVED));
 }
 
-function insertMeta(text: string): Edit {
-  const members = Object.entries(MODERN_META).map(([key, value]) => `${JSON.stringify(key)}:${value}`);
+/** The server's own state in the place of the sealed one. */
+function editState(text: string, { state }: RequestRewrite): Edit | undefined {
+  if (state === undefined) return undefined;
+  if (state !== null) return replaceAt(text, ["params", "requestState"], JSON.stringify(state));
+  const params = spanOf(text, ["params"]);
+  return params === undefined ? undefined : removeMember(text, params, "requestState");
+}
+
+function insertMeta(text: string, rewrite: RequestRewrite): Edit {
+  const members = Object.entries(modernMeta(rewrite)).map(([key, value]) => `${JSON.stringify(key)}:${value}`);
   const meta = `"_meta":{${members.join(",")}}`;
   const params = spanOf(text, ["params"]);
   if (params === undefined) return insertMember(text, 0, `"params":{${meta}}`);
@@ -72,6 +103,8 @@ export interface ResponseRewrite {
   readonly agentEra: Era;
   readonly serverEra: Era;
   readonly isLine: boolean;
+  /** The state that the agent carries to the next round. */
+  readonly requestState?: string;
 }
 
 /** Methods whose modern results say how long they may be kept. */
@@ -84,8 +117,12 @@ export function responseToAgent(text: string, rewrite: ResponseRewrite): Uint8Ar
   return formatMessage(applyEdits(text, edits.filter(isEdit)), rewrite.isLine);
 }
 
-function editResult(text: string, { method, agentEra, serverEra }: ResponseRewrite): Edit | undefined {
+function editResult(text: string, rewrite: ResponseRewrite): Edit | undefined {
+  const { method, agentEra, serverEra, requestState } = rewrite;
   const span = spanOf(text, ["result"]);
+  if (span !== undefined && requestState !== undefined) {
+    return editMembers(text, span, { requestState: JSON.stringify(requestState) }, () => false);
+  }
   if (span === undefined || agentEra === serverEra) return undefined;
   if (agentEra === "legacy") return editMembers(text, span, {}, (key) => MODERN_MEMBERS.has(key));
   const cache = CACHEABLE.has(method) ? { ttlMs: "0", cacheScope: '"private"' } : {};
@@ -103,6 +140,11 @@ function editError(text: string, { agentEra, serverEra }: ResponseRewrite): Edit
 export function progressToAgent(text: string, tokenText: string, isLine: boolean): Uint8Array {
   const edit = replaceAt(text, ["params", "progressToken"], tokenText);
   return formatMessage(edit === undefined ? text : applyEdits(text, [edit]), isLine);
+}
+
+/** A notification of a server that names nothing of ours: as it came, on one line if it must. */
+export function messageToAgent(text: string, isLine: boolean): Uint8Array {
+  return formatMessage(text, isLine);
 }
 
 function replaceAt(text: string, path: readonly string[], value: string): Edit | undefined {

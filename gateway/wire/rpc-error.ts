@@ -3,7 +3,7 @@
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { Step } from "../../kernel/receipt/vocabulary.ts";
+import type { Era, Step } from "../../kernel/receipt/vocabulary.ts";
 
 /** JSON-RPC codes. */
 export const RPC = {
@@ -57,6 +57,18 @@ export function refusal(
 export function errorResponse(idText: string | undefined, code: number, message: string, data: JsonObject): Uint8Array {
   const id = idText === undefined ? "" : `"id":${idText},`;
   return formatUtf8(`{"jsonrpc":"2.0",${id}"error":${JSON.stringify({ code, message, data })}}`);
+}
+
+const BAD_REQUEST: ReadonlySet<number> = new Set([RPC.headerMismatch, RPC.missingCapability, RPC.unsupportedVersion]);
+
+/**
+ * HTTP status of an answer. SPEC MCP 2026-07-28: its own errors are 400, a method that is not there is 404. Legacy agents
+ * take 404 for the end of their session.
+ */
+export function httpStatusOf(era: Era, rpcCode: number | undefined): number {
+  if (era === "legacy" || rpcCode === undefined) return 200;
+  if (rpcCode === RPC.methodNotFound) return 404;
+  return BAD_REQUEST.has(rpcCode) ? 400 : 200;
 }
 
 /** A result response around the JSON text of its result. */

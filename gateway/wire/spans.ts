@@ -112,6 +112,16 @@ export function editMembers(
   return isSame ? undefined : { start: span.start, end: span.end, text: `{${parts.join(",")}}` };
 }
 
+/** Takes one member out of the object at `span`, with the comma that it leaves over; undefined if it is not there. */
+export function removeMember(text: string, span: Span, key: string): Edit | undefined {
+  const members = memberSpans(text, span.start);
+  const at = members.findIndex((member) => member.key === key);
+  const [before, found, behind] = [members[at - 1], members[at], members[at + 1]];
+  if (found === undefined) return undefined;
+  if (behind !== undefined) return { start: found.keyStart, end: behind.keyStart, text: "" };
+  return { start: before?.end ?? found.keyStart, end: found.end, text: "" };
+}
+
 function unescapeKey(raw: string): string {
   if (!raw.includes("\\")) return raw.slice(1, -1);
   const key: unknown = JSON.parse(raw);

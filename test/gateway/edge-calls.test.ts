@@ -127,6 +127,7 @@ describe("a call", () => {
 
   it("whose server asks for input or makes a task ends as a protocol violation", async () => {
     const results = [
+      { resultType: "input_required", inputRequests: { a: { method: "roots/list" } } },
       { resultType: "input_required", inputRequests: {} },
       { resultType: "task" },
       { resultType: "other" },
@@ -138,10 +139,10 @@ describe("a call", () => {
     open.push(server);
     const gateway = await gatewayBefore([httpServer("s", server.url)]);
     const reasons = [];
-    for (let i = 0; i < 3; i += 1) reasons.push((await call(gateway, "t")).json?.error?.data.reason);
-    expect(reasons).toEqual(["upstream.undeclared-input", "upstream.protocol", "upstream.protocol"]);
+    for (let i = 0; i < 4; i += 1) reasons.push((await call(gateway, "t")).json?.error?.data.reason);
+    expect(reasons).toEqual(["upstream.undeclared-input", ...Array.from({ length: 3 }, () => "upstream.protocol")]);
     expect(gateway.pipeline.outcomes.map(({ status, effect }) => [status, effect])).toEqual(
-      Array.from({ length: 3 }, () => ["upstream_error", "unknown"]),
+      Array.from({ length: 4 }, () => ["upstream_error", "unknown"]),
     );
   });
 

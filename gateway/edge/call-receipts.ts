@@ -1,0 +1,100 @@
+/** Decisions and outcomes as the edge keeps them, and the answers where one is refused or cannot be kept. */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/service/service.ts";
+import type { CallOutcome, CallRefusal, Decided, InboundCall, Pipeline, ReceiptRef } from "../pipeline/call.ts";
+import { OUR_META } from "../wire/meta-keys.ts";
+import { errorResponse, httpStatusOf, RPC, resultResponse } from "../wire/rpc-error.ts";
+import { type AgentAnswer, type AgentRequest, formatReceiptRef } from "./agent-request.ts";
+
+/** What keeps receipts. */
+export interface ReceiptDeps {
+  readonly pipeline: Pipeline;
+  readonly logger: Logger;
+}
+
+/** A decision that lets a call through. */
+export type Forwarded = Extract<Decided, { action: "forward" }>;
+
+/** @returns undefined if no receipt could be kept: then nothing is sent, in any mode */
+export async function decide({ pipeline, logger }: ReceiptDeps, call: InboundCall): Promise<Decided | undefined> {
+  try {
+    return await pipeline.decide(call);
+  } catch (error) {
+    logger.error({ code: codeOf(error), server: call.serverId }, "no decision receipt could be kept; nothing was sent");
+    return undefined;
+  }
+}
+
+/** @returns what was recorded; undefined if the outcome could not be kept: then the answer is withheld */
+export async function finish(
+  { pipeline, logger }: ReceiptDeps,
+  { ticket }: Forwarded,
+  outcome: CallOutcome,
+): Promise<CallOutcome | undefined> {
+  try {
+    return await pipeline.finish(ticket, outcome);
+  } catch (error) {
+    logger.error(
+      { code: codeOf(error), call: ticket.callId },
+      "no outcome receipt could be kept; the answer is withheld",
+    );
+    return undefined;
+  }
+}
+
+/** The answer without a receipt, which says nothing. */
+export function withheld({ idText }: AgentRequest, receipt: ReceiptRef | undefined): AgentAnswer {
+  const reason = "receipt.unavailable";
+  const named = receipt === undefined ? {} : { receipt: formatReceiptRef(receipt) };
+  const bytes = errorResponse(idText, RPC.internal, "no receipt could be kept", { reason, ...named });
+  return { httpStatus: 200, bytes, ...(receipt === undefined ? {} : { receipt }) };
+}
+
+/** A denied tool call is a result, because models can act on those; every other refusal is an error. */
+export function denied(request: AgentRequest, refusal: CallRefusal, ref: ReceiptRef | undefined): AgentAnswer {
+  const { rpcCode } = refusal;
+  const isDenial = rpcCode === RPC.denied || rpcCode === RPC.blocked;
+  if (isDenial && request.message.method === "tools/call" && ref !== undefined) {
+    const bytes = resultResponse(request.idText, deniedResult(request, refusal, ref));
+    return { httpStatus: 200, bytes, receipt: ref };
+  }
+  const bytes = refusalResponse(request.idText, refusal, ref);
+  return { httpStatus: 200, bytes, ...(ref === undefined ? {} : { receipt: ref }) };
+}
+
+/** The error that tells of a refusal. */
+export function refusalResponse(idText: string, refusal: CallRefusal, ref: ReceiptRef | undefined): Uint8Array {
+  const { rpcCode, reason, policies, message, data } = refusal;
+  const named = ref === undefined ? {} : { receipt: formatReceiptRef(ref) };
+  return errorResponse(idText, rpcCode, message, { ...data, reason, policies, ...named });
+}
+
+function deniedResult({ era }: AgentRequest, { reason, policies, message }: CallRefusal, ref: ReceiptRef): string {
+  const receipt = formatReceiptRef(ref);
+  return JSON.stringify({
+    ...(era === "modern" ? { resultType: "complete" } : {}),
+    content: [{ type: "text", text: `Denied: ${message} (reason ${reason}, receipt ${receipt})` }],
+    isError: true,
+    _meta: { [OUR_META.reason]: reason, [OUR_META.policies]: policies, [OUR_META.receipt]: receipt },
+  });
+}
+
+/** What the agent is told of an answer that a stage took away without a word. */
+const BLOCKED: CallRefusal = {
+  rpcCode: RPC.blocked,
+  reason: "inspect.block",
+  policies: [],
+  message: "The server's answer is withheld.",
+};
+
+/** The answer that was recorded, with the status that its error has over HTTP. */
+export function recordedAnswer(request: AgentRequest, receipt: ReceiptRef, kept: CallOutcome): AgentAnswer {
+  const { returned, rpcCode } = kept;
+  if (returned === undefined) return denied(request, kept.refusal ?? BLOCKED, receipt);
+  return { httpStatus: httpStatusOf(request.era, rpcCode), bytes: returned, receipt };
+}
+
+function codeOf(error: unknown): string {
+  return isCodedError(error) ? error.code : "ERR_BUG";
+}
