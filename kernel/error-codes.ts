@@ -174,6 +174,7 @@ export const ERROR_CODES = {
   ERR_STORE_CONFLICT: "an immutable file exists with other bytes",
   ERR_STORE_WRITE: "a write to the disk failed",
   ERR_STREAM_UNKNOWN: "the stream is not registered with this log",
+  ERR_TERM_STALLED: "an integrator got no further and gave the lease of the log back",
   ERR_TILE_DAMAGE: "a stored tile or entry bundle that is not what the log derives",
   ERR_TILE_MISSING: "a tile or entry bundle of the log is missing",
   ERR_WAL_DAMAGE: "the write-ahead log is damaged in front of its last batch",

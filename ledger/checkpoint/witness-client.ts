@@ -7,6 +7,7 @@ import type { VerifiedLine } from "../../kernel/checkpoint/open-note.ts";
 import { CheckError, invariant } from "../../kernel/errors.ts";
 import type { NodeHash } from "../../kernel/merkle/hash.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
+import { inTime } from "../in-time.ts";
 import type { SignedCheckpoint } from "./checkpointer.ts";
 import { WitnessHealth } from "./witness-health.ts";
 import { MAX_REPLY_BYTES, type RawReply, readReply, type WitnessFault } from "./witness-reply.ts";
@@ -136,22 +137,27 @@ export class WitnessClient {
     const proof = isGrowth ? await this.#parts.proveConsistency(this.#size, target.size) : [];
     const lines = proof.map((hash) => `${formatBase64(hash)}\n`).join("");
     try {
-      const response = await this.#parts.fetch(`${this.endpoint.url}/add-checkpoint`, {
-        method: "POST",
-        body: `old ${this.#size}\n${lines}\n${target.note}`,
-        headers: { "content-type": "text/plain; charset=utf-8" },
-        redirect: "error",
-        signal: AbortSignal.timeout(this.#parts.timeoutMs),
-      });
-      const body = await readBounded(response);
-      if (body === undefined) return { kind: "fault", reason: "a reply that is too long" };
-      const { status, headers } = response;
-      const retryAfter = headers.get("retry-after") ?? undefined;
-      return { status, contentType: headers.get("content-type") ?? "", body, retryAfter };
+      const body = `old ${this.#size}\n${lines}\n${target.note}`;
+      return await inTime(this.#parts.timeoutMs, (signal) => this.#post(body, signal));
     } catch (error) {
       const isLate = error instanceof Error && error.name === "TimeoutError";
       return { kind: "fault", reason: isLate ? "no reply in time" : "no connection", isPassing: !isLate };
     }
+  }
+
+  async #post(request: string, signal: AbortSignal): Promise<RawReply | WitnessFault> {
+    const response = await this.#parts.fetch(`${this.endpoint.url}/add-checkpoint`, {
+      method: "POST",
+      body: request,
+      headers: { "content-type": "text/plain; charset=utf-8" },
+      redirect: "error",
+      signal,
+    });
+    const body = await readBounded(response);
+    if (body === undefined) return { kind: "fault", reason: "a reply that is too long" };
+    const { status, headers } = response;
+    const retryAfter = headers.get("retry-after") ?? undefined;
+    return { status, contentType: headers.get("content-type") ?? "", body, retryAfter };
   }
 }
 

@@ -28,9 +28,19 @@ export interface LedgerStatus {
   /** How far each mirror is that the log is pushed to; absent if there is none. */
   readonly mirrors?: readonly MirrorView[];
   /** Logs of several nodes: what this one does, and whether it integrates now. */
-  readonly node?: { readonly role: string; readonly integrates: boolean; readonly integrator: string };
+  readonly node?: NodeStatus;
   /** Code of the fault that halted the ledger. */
   readonly fault?: string;
+}
+
+/** What a node of a log says of itself. */
+export interface NodeStatus {
+  readonly role: string;
+  readonly integrates: boolean;
+  /** Who integrates, as the database says. */
+  readonly integrator: string;
+  /** Code of what ended this node's last term, or keeps it from opening one. */
+  readonly last_fault?: string;
 }
 
 /** The operational routes. */

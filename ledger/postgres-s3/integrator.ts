@@ -3,26 +3,35 @@
  * person may judge (other bytes at an immutable key, another root, a witness that has seen more) halts the node.
  */
 
+import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { WitnessHealthView } from "../checkpoint/witness-health.ts";
 import { openTerm, type Term, type TermParts } from "./term.ts";
+import { TermPulse } from "./term-pulse.ts";
 
 /** What an integrator works with. */
-export interface IntegratorParts extends Omit<TermParts, "token"> {
+export interface IntegratorParts extends Omit<TermParts, "token" | "pulse"> {
   /** Names this process in the head row. */
   readonly holder: string;
   /** Time until the lease of a silent integrator may be taken. */
   readonly leaseMs: number;
+  /** Longest time of one step of a term, after which it gives the lease back; default five minutes. */
+  readonly stallMs?: number;
   readonly onHalt: (fault: unknown) => void;
 }
 
 /** Longest pause between two looks at the lease. */
 const STANDBY_MS = 1000;
+/** Far above the bounds of single requests to the database, the object store and the witnesses. */
+const STALL_MS = 300_000;
+/** Beside fatal faults of the stores. A bug is no proof of anything, and no reason to go on either. */
+const HALTING: ReadonlySet<ErrorCode> = new Set(["ERR_WITNESS_AHEAD", "ERR_BUG"]);
 
 /** One of any number of integrators of a log; at most one has the newest token. */
 export class Integrator {
   readonly #parts: IntegratorParts;
   #term: Term | undefined;
+  #lastFault: ErrorCode | undefined;
   #isStopping = false;
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
@@ -34,6 +43,11 @@ export class Integrator {
   /** True while this node holds a term. */
   get isActive(): boolean {
     return this.#term !== undefined;
+  }
+
+  /** Code of what ended the last term, or kept it from being opened; undefined in a term, and if nothing went wrong. */
+  get lastFault(): ErrorCode | undefined {
+    return this.#lastFault;
   }
 
   /** How each witness has answered in this term. */
@@ -57,6 +71,7 @@ export class Integrator {
   async #run(): Promise<void> {
     while (!this.#isStopping) {
       const fault = await this.#holdTerm();
+      if (fault !== undefined) this.#lastFault = isCodedError(fault) ? fault.code : "ERR_BUG";
       if (fault !== undefined && mustHalt(fault)) return this.#parts.onHalt(fault);
       if (fault !== undefined) this.#warn(fault);
       if (!this.#isStopping) await this.#pause(Math.min(STANDBY_MS, this.#parts.leaseMs / 4));
@@ -65,26 +80,45 @@ export class Integrator {
 
   /** @returns what ended the term; undefined if there was none, or it was told to stop */
   async #holdTerm(): Promise<unknown> {
-    const { heads, holder, leaseMs, options } = this.#parts;
+    const { heads, holder, leaseMs } = this.#parts;
     let token: bigint | undefined;
-    const renewal = setInterval(() => {
-      if (token !== undefined) void this.#renew(token);
-    }, leaseMs / 3);
     try {
       token = await heads.acquire(holder, leaseMs);
-      if (token === undefined) return undefined;
-      const term = await openTerm({ ...this.#parts, token });
-      this.#term = term;
-      if (this.#isStopping) term.stop();
-      options.logger.info({ holder, token: Number(token) }, "this node integrates");
-      return await this.#judge(await term.run(), token);
+      return token === undefined ? undefined : await this.#judge(await this.#workWatched(token), token);
     } catch (error) {
       return token === undefined ? error : await this.#judge(error, token);
     } finally {
-      clearInterval(renewal);
       this.#term = undefined;
       if (token !== undefined) await heads.release(token).catch(() => undefined);
     }
+  }
+
+  /** Renews the lease while the term goes on. One that hangs is left behind; whatever it still does has an old token. */
+  async #workWatched(token: bigint): Promise<unknown> {
+    const { leaseMs, stallMs = STALL_MS } = this.#parts;
+    const pulse = new TermPulse(stallMs, () => performance.now());
+    let renewal: NodeJS.Timeout | undefined;
+    const stalled = new Promise<unknown>((resolve) => {
+      renewal = setInterval(() => {
+        const { stall } = pulse;
+        if (stall === undefined) return void this.#renew(token);
+        this.#term?.fail(stall);
+        resolve(stall);
+      }, leaseMs / 3);
+    });
+    const working = this.#work(token, pulse);
+    working.catch(() => undefined);
+    return Promise.race([working, stalled]).finally(() => clearInterval(renewal));
+  }
+
+  async #work(token: bigint, pulse: TermPulse): Promise<unknown> {
+    const { holder, options } = this.#parts;
+    const term = await openTerm({ ...this.#parts, token, pulse });
+    if (pulse.stall !== undefined) throw pulse.stall;
+    [this.#term, this.#lastFault] = [term, undefined];
+    if (this.#isStopping) term.stop();
+    options.logger.info({ holder, token: Number(token) }, "this node integrates");
+    return term.run();
   }
 
   /**
@@ -112,8 +146,7 @@ export class Integrator {
   }
 
   #warn(fault: unknown): void {
-    const code = isCodedError(fault) ? fault.code : "ERR_BUG";
-    this.#parts.options.logger.warn({ err: fault, code }, "a term ended; this node stands by");
+    this.#parts.options.logger.warn({ err: fault, code: this.#lastFault }, "a term ended; this node stands by");
   }
 
   #pause(ms: number): Promise<void> {
@@ -127,7 +160,8 @@ export class Integrator {
   }
 }
 
-/** Only faults of the two stores that say so may pass by themselves. */
+/** What only a person may judge. All else is tried again: a term takes over nothing but what is durable. */
 function mustHalt(fault: unknown): boolean {
-  return !(fault instanceof StoreError) || fault.fatal;
+  if (fault instanceof StoreError) return fault.fatal;
+  return isCodedError(fault) && HALTING.has(fault.code);
 }

@@ -16,7 +16,7 @@ import { StreamBook } from "../admission/stream-book.ts";
 import { LogProofs } from "../checkpoint/log-proofs.ts";
 import { checkGenesis } from "../genesis.ts";
 import { Halt } from "../halt.ts";
-import type { LedgerStatus } from "../http/operations-routes.ts";
+import type { LedgerStatus, NodeStatus } from "../http/operations-routes.ts";
 import { identityOf, type Ledger, makePromises, makeSigner, newGenesis } from "../ledger.ts";
 import type { KeyRing } from "../lifecycle/key-ring.ts";
 import { Metrics } from "../metrics.ts";
@@ -255,9 +255,15 @@ function readStatus(
     shown_size: Number(shown?.size ?? 0n),
     degraded: shown?.state === "logged",
     witnesses: integrator?.health ?? [],
-    node: { role, integrates: integrator?.isActive ?? false, integrator: watch.holder },
+    node: nodeStatus(role, integrator, watch.holder),
     ...(fault === undefined ? {} : { fault: isCodedError(fault) ? fault.code : "ERR_BUG" }),
   };
+}
+
+function nodeStatus(role: NodeRole, integrator: Integrator | undefined, holder: string): NodeStatus {
+  const lastFault = integrator?.lastFault;
+  const node = { role, integrates: integrator?.isActive ?? false, integrator: holder };
+  return lastFault === undefined ? node : { ...node, last_fault: lastFault };
 }
 
 function watchMetrics(metrics: Metrics, status: () => LedgerStatus, turns: TurnSequencer): void {

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { AwsClient } from "aws4fetch";
 import { equalBytes } from "../../kernel/bytes.ts";
 import { StoreError } from "../../kernel/errors.ts";
+import { inTime } from "../in-time.ts";
 
 const TIMEOUT_MS = 10_000;
 /** Requests in all after a fault that may pass, and the pause before the first that is repeated. */
@@ -75,15 +76,25 @@ interface Ask {
   readonly body?: Uint8Array;
 }
 
-/** Opens a store; nothing is asked yet. */
+/**
+ * Opens a store; nothing is asked yet.
+ *
+ * @param timeoutMs  bound of one request, its answer included; one that may pass is repeated twice
+ */
 export function openObjectStore(
   place: ObjectStorePlace,
   credentials: ObjectStoreCredentials,
   send: typeof fetch = fetch,
+  timeoutMs: number = TIMEOUT_MS,
 ): ObjectStore {
   const client = new AwsClient({ ...credentials, service: "s3", region: place.region, retries: 0 });
-  const ask = (request: Ask, accepted: readonly number[]): Promise<Answer> =>
-    persist(() => askOnce(client, place, send, request), request, accepted);
+  const ask = (request: Ask, accepted: readonly number[]): Promise<Answer> => {
+    const attempt = (): Promise<Answer> =>
+      inTime(timeoutMs, (signal) =>
+        askOnce(client, place, (asked) => send(asked, { signal, redirect: "error" }), request),
+      );
+    return persist(attempt, request, accepted);
+  };
   return {
     get: async (key) => {
       const { status, bytes, etag } = await ask({ method: "GET", key }, [200, 404]);
@@ -136,7 +147,7 @@ async function persist(
 async function askOnce(
   client: AwsClient,
   { endpoint, bucket, prefix }: ObjectStorePlace,
-  send: typeof fetch,
+  send: (signed: Request) => Promise<Response>,
   { method, key, headers = {}, body }: Ask,
 ): Promise<Answer> {
   const path = `${prefix}${key}`.split("/").map(encodeURIComponent).join("/");
@@ -148,7 +159,7 @@ async function askOnce(
     headers: { ...headers, "x-amz-content-sha256": digest },
     ...(body === undefined ? {} : { body: new Uint8Array(body) }),
   });
-  const response = await send(signed, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: "error" });
+  const response = await send(signed);
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (bytes.length > MAX_OBJECT_BYTES) throw new Error(`an answer of ${bytes.length} bytes`);
   return { status: response.status, etag: response.headers.get("etag") ?? "", bytes };
@@ -166,8 +177,33 @@ export async function createOnce(
   bytes: Uint8Array,
   headers: ObjectHeaders,
 ): Promise<void> {
-  if ((await store.create(key, bytes, headers)) === "created") return;
-  const present = await store.get(key);
-  if (present !== undefined && equalBytes(present.bytes, bytes)) return;
-  throw new StoreError("ERR_STORE_CONFLICT", `${key} exists with other bytes`, { fatal: true });
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    if ((await store.create(key, bytes, headers)) === "created") return;
+    const present = await store.get(key);
+    if (present !== undefined) {
+      if (equalBytes(present.bytes, bytes)) return;
+      throw new StoreError("ERR_STORE_CONFLICT", `${key} exists with other bytes`, { fatal: true });
+    }
+    // Removed between the two requests, or never kept.
+    if (await completeWrite(store, key, bytes, headers)) return;
+  }
+  throw new StoreError("ERR_OBJECT_STORE", `${key}: the object store refuses to create it, and does not show it`);
+}
+
+/**
+ * Writes an object that the store takes for existing and does not show. A store that was killed amid a write may have kept the
+ * etag of bytes that it did not keep; without this nobody could ever write them. The condition is that the etag is the one of
+ * these very bytes, so that nothing else can be replaced.
+ *
+ * @returns false if it is not; nothing is changed
+ */
+export async function completeWrite(
+  store: ObjectStore,
+  key: string,
+  bytes: Uint8Array,
+  headers: ObjectHeaders,
+): Promise<boolean> {
+  // Not for security: the etag that S3 gives to an object put in one piece.
+  const md5 = createHash("md5").update(bytes).digest("hex");
+  return (await store.replace(key, bytes, headers, `"${md5}"`)) === "replaced";
 }

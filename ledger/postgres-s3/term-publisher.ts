@@ -24,7 +24,7 @@ import {
 import { TILE_HEIGHT } from "../tree/right-edge.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { HeadTable } from "./head-table.ts";
-import { createOnce, type ObjectHeaders, type ObjectStore } from "./object-store.ts";
+import { completeWrite, createOnce, type ObjectHeaders, type ObjectStore } from "./object-store.ts";
 import { TILE_HEADERS } from "./tile-bucket.ts";
 
 const HEADERS: ObjectHeaders = { contentType: "text/plain; charset=utf-8", cacheControl: "public, max-age=1" };
@@ -115,6 +115,7 @@ export class TermPublisher implements CheckpointSink {
       const present = await store.get(CHECKPOINT_PATH);
       if (present === undefined) {
         if ((await store.create(CHECKPOINT_PATH, formatUtf8(note), HEADERS)) === "created") return;
+        if (await completeWrite(store, CHECKPOINT_PATH, formatUtf8(note), HEADERS)) return;
         continue;
       }
       const there = openLogCheckpoint(present.bytes, logKeys).checkpoint;

@@ -34,6 +34,7 @@ import type { HeadRow, HeadTable } from "./head-table.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { TermHeads } from "./term-heads.ts";
 import { TermPublisher } from "./term-publisher.ts";
+import type { TermPulse } from "./term-pulse.ts";
 import { TileBucket } from "./tile-bucket.ts";
 
 /** Pause before the database is asked again whether there are new entries. */
@@ -54,6 +55,8 @@ export interface TermParts {
   readonly heads: HeadTable;
   readonly store: ObjectStore;
   readonly token: bigint;
+  /** Told of each step. */
+  readonly pulse: TermPulse;
   /** Told after every change of the head row. */
   readonly onChange: () => void;
   readonly onWitness: (url: string, kind: string) => void;
@@ -77,7 +80,8 @@ export interface Term {
  *   ERR_LOG_FORKED
  * @throws {CheckError} ERR_WITNESS_AHEAD
  */
-export async function openTerm(parts: TermParts): Promise<Term> {
+export async function openTerm(given: TermParts): Promise<Term> {
+  const parts = { ...given, store: given.pulse.watching(given.store) };
   const { heads, signer } = parts;
   const row = await heads.read();
   const tiles = new TileBucket(parts.store);
@@ -190,7 +194,7 @@ class RunningTerm implements Term {
 
   async run(): Promise<unknown> {
     const { config } = this.#parts.options;
-    const witnesses = new Periodic(config.witness_ms ?? LEDGER_DEFAULTS.witnessMs, () => this.cosigning.tick());
+    const witnesses = new Periodic(config.witness_ms ?? LEDGER_DEFAULTS.witnessMs, () => this.#cosign());
     witnesses.start();
     try {
       await this.#integrate(config.checkpoint_ms ?? LEDGER_DEFAULTS.checkpointMs);
@@ -198,15 +202,23 @@ class RunningTerm implements Term {
       this.fail(error);
     }
     witnesses.stop();
-    if (this.#halt.fault === undefined) for (let i = 0; i < 2; i += 1) await this.cosigning.tick();
+    if (this.#halt.fault === undefined) for (let i = 0; i < 2; i += 1) await this.#cosign();
     await this.#checkpointer.stop();
     await this.cosigning.stop();
     return this.#halt.fault;
   }
 
+  async #cosign(): Promise<void> {
+    const { pulse } = this.#parts;
+    pulse.begin("cosign");
+    await this.cosigning.tick();
+    pulse.end("cosign");
+  }
+
   async #integrate(checkpointMs: number): Promise<void> {
     let signedAt = Number.NEGATIVE_INFINITY;
     while (this.#halt.fault === undefined) {
+      this.#parts.pulse.begin("integrate");
       const hasMore = await this.#pull();
       const isDue = performance.now() - signedAt >= checkpointMs || (this.#isStopping && !hasMore);
       if (isDue && this.#tree.size > this.#checkpointer.recordedSize) {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { EMPTY_ROOT } from "../../kernel/merkle/hash.ts";
@@ -7,6 +8,7 @@ import { credentialsShape, parseDatabaseUrl, storageShape } from "../../ledger/p
 import { formatEdge, parseEdge } from "../../ledger/postgres-s3/edge-bytes.ts";
 import { createOnce, type ObjectStore, openObjectStore } from "../../ledger/postgres-s3/object-store.ts";
 import { probeStore } from "../../ledger/postgres-s3/probe-store.ts";
+import { TermPulse } from "../../ledger/postgres-s3/term-pulse.ts";
 import { TileBucket } from "../../ledger/postgres-s3/tile-bucket.ts";
 import { EMPTY_EDGE } from "../../ledger/tree/right-edge.ts";
 import { GrowingTree } from "../../ledger/tree/tree.ts";
@@ -64,6 +66,97 @@ describe("an object that is written once", () => {
   });
 });
 
+describe("a store that was killed amid a write", () => {
+  const KEY = "tile/0/000";
+
+  /** It knows an object by its etag alone: refuses to create it, and does not show it. */
+  function ghostStore(ghost: string): ObjectStore {
+    const store = memoryStore();
+    const md5 = createHash("md5").update(ghost).digest("hex");
+    let isGhost = true;
+    return {
+      ...store,
+      create: (...put) => (isGhost ? Promise.resolve("exists") : store.create(...put)),
+      replace: async (key, bytes, headers, etag) => {
+        if (!isGhost) return store.replace(key, bytes, headers, etag);
+        if (etag !== `"${md5}"`) return "changed";
+        isGhost = false;
+        await store.create(key, bytes, headers);
+        return "replaced";
+      },
+    };
+  }
+
+  it("gets the bytes once more that it has the etag of", async () => {
+    const store = ghostStore("one");
+    await createOnce(store, KEY, formatUtf8("one"), HEADERS);
+    expect((await store.get(KEY))?.bytes).toEqual(formatUtf8("one"));
+  });
+
+  it("gets no others, and that is no proof of a second history", async () => {
+    const written = createOnce(ghostStore("one"), KEY, formatUtf8("two"), HEADERS);
+    await expect(written).rejects.toMatchObject({ code: "ERR_OBJECT_STORE", fatal: false });
+  });
+
+  it("may have the object removed between two requests", async () => {
+    const store = memoryStore();
+    await store.create(KEY, formatUtf8("one"), HEADERS);
+    const removing: ObjectStore = {
+      ...store,
+      get: async (key) => {
+        await store.remove(key);
+        return undefined;
+      },
+    };
+    await createOnce(removing, KEY, formatUtf8("one"), HEADERS);
+    expect((await store.get(KEY))?.bytes).toEqual(formatUtf8("one"));
+  });
+});
+
+describe("a term that hangs", () => {
+  it("is given up for good once a step took too long; one that goes on is not", () => {
+    let now = 0;
+    const pulse = new TermPulse(100, () => now);
+    const stepsAt = (...times: readonly number[]): void => {
+      for (const time of times) {
+        now = time;
+        pulse.begin("integrate");
+      }
+    };
+    stepsAt(100, 200);
+    expect(pulse.stall).toBeUndefined();
+    // A round that is over, however long ago, hangs no more.
+    pulse.begin("cosign");
+    pulse.end("cosign");
+    stepsAt(300, 400);
+    expect(pulse.stall).toBeUndefined();
+    pulse.begin("cosign");
+    stepsAt(500, 501);
+    expect(pulse.stall).toMatchObject({ code: "ERR_TERM_STALLED", fatal: false });
+    pulse.end("cosign");
+    expect(pulse.stall).toBeDefined();
+  });
+
+  it("takes each answer of the object store for a step", async () => {
+    let now = 0;
+    const pulse = new TermPulse(100, () => now);
+    const store = pulse.watching(memoryStore());
+    const steps = [
+      () => store.create("k", formatUtf8("one"), HEADERS),
+      () => store.get("k"),
+      () => store.replace("k", formatUtf8("two"), HEADERS, '"1"'),
+      () => store.remove("k"),
+    ];
+    for (const step of steps) {
+      now += 100;
+      await step();
+      expect(pulse.stall).toBeUndefined();
+    }
+    now += 101;
+    expect(pulse.stall).toBeDefined();
+  });
+});
+
 describe("requests to an object store", () => {
   const place = { endpoint: "http://s3.test", region: "r", bucket: "b", prefix: "log/" };
   const credentials = { accessKeyId: "id", secretAccessKey: "secret" };
@@ -80,6 +173,17 @@ describe("requests to an object store", () => {
     expect(request?.headers.get("if-none-match")).toBe("*");
     expect(request?.headers.get("x-amz-content-sha256")).toMatch(/^ba7816bf/u);
     expect(request?.headers.get("authorization")).toMatch(/^AWS4-HMAC-SHA256 Credential=id\//u);
+  });
+
+  it("end in time, whatever becomes of their signal", async () => {
+    let count = 0;
+    const silent: typeof fetch = () => {
+      count += 1;
+      return new Promise(() => undefined);
+    };
+    const get = openObjectStore(place, credentials, silent, 5).get("k");
+    await expect(get).rejects.toMatchObject({ code: "ERR_OBJECT_STORE", cause: { name: "TimeoutError" } });
+    expect(count).toBe(3);
   });
 
   it("are repeated after faults that may pass, and then given up with a code that passes", async () => {

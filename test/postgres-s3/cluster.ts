@@ -209,6 +209,8 @@ async function makeNode({ folder, s3, policy, name, role }: NodeParts): Promise<
     readers: "token",
     checkpoint_ms: 200,
     witness_ms: 400,
+    // The witness shares its process with all the clients.
+    witness_timeout_ms: 10_000,
   }));
   await writeFile(path(`${name}.json`), JSON.stringify({ listen: { port }, logs }));
   return new ClusterNode(name, port, path(`${name}.json`));

@@ -17,6 +17,8 @@ const LOAD_MS = 4000;
 const CALM_MS = 700;
 /** A frozen node answers nobody. */
 const LOOK_MS = 1000;
+/** Without a larger checkpoint, though there are entries: far above a takeover. */
+const STANDSTILL_MS = 30_000;
 /** On two cores that others keep busy, a restarted process takes seconds until it listens. */
 const LIMIT_MS = 240_000;
 
@@ -243,8 +245,11 @@ async function checkLog(
   // A node may not have heard yet of what another one sequenced a moment ago.
   const heard = Number((await node.status(log))?.["size"]);
   const size = BigInt(Math.max(heard, ...clients.map(({ reach }) => reach)));
-  for (let i = 0; watcher.size < size; i += 1) {
-    if (i > 600) throw new Error(`${watcher.size} of ${size} entries of ${log} are published: ${await standing(log)}`);
+  let [seen, grownAt] = [watcher.size, performance.now()];
+  while (watcher.size < size) {
+    if (watcher.size > seen) [seen, grownAt] = [watcher.size, performance.now()];
+    if (performance.now() - grownAt > STANDSTILL_MS)
+      throw new Error(`${seen} of ${size} entries of ${log} are published: ${await standing(log)}`);
     await pause(50);
   }
   await watcher.stop();

@@ -1,16 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { StoreError } from "../../kernel/errors.ts";
 import { EMPTY_ROOT, hashLeaf } from "../../kernel/merkle/hash.ts";
-import { openDatabase } from "../../ledger/postgres-s3/database.ts";
+import { formatEntryBundle } from "../../kernel/tile/entry-bundle.ts";
+import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
+import { makeSigner } from "../../ledger/ledger.ts";
+import { readRun } from "../../ledger/postgres-s3/batch-table.ts";
+import { type Database, openDatabase } from "../../ledger/postgres-s3/database.ts";
 import { HeadTable } from "../../ledger/postgres-s3/head-table.ts";
-import { openObjectStore } from "../../ledger/postgres-s3/object-store.ts";
+import { Integrator } from "../../ledger/postgres-s3/integrator.ts";
+import { type ObjectStore, openObjectStore } from "../../ledger/postgres-s3/object-store.ts";
 import { probeStore } from "../../ledger/postgres-s3/probe-store.ts";
 import { prepareTables } from "../../ledger/postgres-s3/schema.ts";
+import { beginTurn, writeTurn } from "../../ledger/postgres-s3/sequence-table.ts";
 import { TermPublisher } from "../../ledger/postgres-s3/term-publisher.ts";
 import { TileBucket } from "../../ledger/postgres-s3/tile-bucket.ts";
 import { EMPTY_EDGE } from "../../ledger/tree/right-edge.ts";
 import { GrowingTree } from "../../ledger/tree/tree.ts";
-import { eventually, LEDGER_ORIGIN, READ, SUBMIT } from "../support/ledger-service.ts";
+import { eventually, LEDGER_ORIGIN, ledgerOptions, READ, SUBMIT } from "../support/ledger-service.ts";
 import { refusal, Submitter, segmentOf, tipOf } from "../support/ledger-submitter.ts";
 import { type NodeOptions, startNode, type TestNode } from "../support/postgres-s3-log.ts";
 import { PostgresServer } from "../support/postgres-server.ts";
@@ -198,6 +205,99 @@ describe("the lease", () => {
   });
 });
 
+describe("a term", () => {
+  interface Changes {
+    readonly changeStore?: (store: ObjectStore) => Partial<ObjectStore>;
+    readonly changeDatabase?: (database: Database) => Partial<Database>;
+    readonly stallMs?: number;
+  }
+
+  /** An integrator of a new log with one entry, over a store and a database that may do anything. */
+  async function integratorOn({ changeStore, changeDatabase, stallMs }: Changes): Promise<{
+    readonly integrator: Integrator;
+    readonly heads: HeadTable;
+    readonly halts: unknown[];
+    end: () => Promise<void>;
+  }> {
+    const url = await postgres.newDatabase();
+    const whole = openDatabase(url);
+    const log = await prepareTables(whole, LEDGER_ORIGIN, EMPTY_ROOT);
+    const bytes = formatUtf8("entry");
+    const writes = { entries: [{ bytes, leaf: hashLeaf(bytes) }], rows: [], beside: [] };
+    await whole.transaction(async (sql) => writeTurn(sql, log, await beginTurn(sql, log), writes));
+    const database = { ...whole, ...changeDatabase?.(whole) };
+    const heads = new HeadTable(database, log);
+    const real = openObjectStore({ ...s3.place, prefix: `${new URL(url).pathname.slice(1)}/` }, S3_CREDENTIALS);
+    const options = ledgerOptions("", { info: () => undefined, warn: () => undefined, error: () => undefined });
+    const halts: unknown[] = [];
+    const integrator = new Integrator({
+      options,
+      policy: parseWitnessPolicy(options.config.witness_policy),
+      signer: makeSigner(options),
+      clock: { nowMs: () => Date.now() },
+      database,
+      log,
+      heads,
+      store: { ...real, ...changeStore?.(real) },
+      holder: "one",
+      leaseMs: 300,
+      ...(stallMs === undefined ? {} : { stallMs }),
+      onChange: () => undefined,
+      onWitness: () => undefined,
+      onHalt: (fault) => void halts.push(fault),
+    });
+    integrator.start();
+    const end = async (): Promise<void> => {
+      await integrator.stop();
+      await database.close();
+    };
+    return { integrator, heads, halts, end };
+  }
+
+  it("that hangs gives the lease back, and another integrator takes it", async () => {
+    const { integrator, heads, halts, end } = await integratorOn({
+      changeStore: () => ({ get: () => new Promise(() => undefined) }),
+      stallMs: 300,
+    });
+    await eventually(async () => (integrator.lastFault === "ERR_TERM_STALLED" ? true : undefined));
+    await eventually(() => heads.acquire("two", 60_000));
+    expect([integrator.isActive, halts]).toEqual([false, []]);
+    await end();
+  });
+
+  it("whose commit was not answered is followed by one that goes on from what was committed", async () => {
+    let isLost = true;
+    const losing = ({ transaction }: Database): Partial<Database> => ({
+      transaction: async (work) => {
+        const result = await transaction(work);
+        if (!isLost) return result;
+        isLost = false;
+        throw new StoreError("ERR_DATABASE", "the connection broke before the answer");
+      },
+    });
+    const { heads, halts, end } = await integratorOn({ changeDatabase: losing });
+    const published = await eventually(async () => (await heads.read()).published);
+    expect([published.split("\n")[1], isLost, halts]).toEqual(["1", false, []]);
+    await end();
+  });
+
+  it("that ends by what proves nothing is followed by another one", async () => {
+    let isBroken = true;
+    const breaking = (store: ObjectStore): Partial<ObjectStore> => ({
+      get: async (key) => {
+        if (isBroken) throw new TypeError("terminated");
+        return store.get(key);
+      },
+    });
+    const { integrator, halts, end } = await integratorOn({ changeStore: breaking });
+    await eventually(async () => (integrator.lastFault === "ERR_BUG" ? true : undefined));
+    isBroken = false;
+    await eventually(async () => (integrator.isActive ? true : undefined));
+    expect([integrator.lastFault, halts]).toEqual([undefined, []]);
+    await end();
+  });
+});
+
 describe("the stores", () => {
   it("are refused by the probe if they do not honour conditional writes; this one does", async () => {
     await probeStore(openObjectStore(s3.place, S3_CREDENTIALS));
@@ -233,6 +333,30 @@ describe("the stores", () => {
       await node.close();
       await own.remove();
     }
+  });
+
+  it("may have been killed amid a write, and take for existing what they do not have", async () => {
+    const url = await postgres.newDatabase();
+    const start = async (role: "admission" | "integrator"): Promise<TestNode> => {
+      const node = await startNode({ url }, s3, { storage: { role, s3_prefix: "ghosts/" } });
+      nodes.push(node);
+      return node;
+    };
+    const node = await start("admission");
+    await Promise.all(Array.from({ length: 299 }, (_, i) => add(node, `entry ${i}`)));
+    const database = openDatabase(url);
+    const entries: Uint8Array[] = [];
+    while (entries.length < 256)
+      entries.push(...((await readRun(database, 1n, BigInt(entries.length)))?.entries ?? []));
+    await database.close();
+    const bundle = formatEntryBundle(entries.slice(0, 256));
+    const [key, headers] = ["tile/entries/000", { contentType: "text/plain", cacheControl: "no-store" }];
+    await s3.plantGhost(`ghosts/${key}`, bundle);
+    const store = openObjectStore({ ...s3.place, prefix: "ghosts/" }, S3_CREDENTIALS);
+    expect([await store.create(key, bundle, headers), await store.get(key)]).toEqual(["exists", undefined]);
+    await start("integrator");
+    await publishes(node, 300);
+    expect((await store.get(key))?.bytes).toEqual(bundle);
   });
 
   it("halt a log whose database lacks what the bucket shows as published", async () => {
