@@ -66,6 +66,8 @@ function factsOf(receipt: StreamReceipt, decision: ReceiptRow | undefined): Fact
       return { reasons: receipt.reasons };
     case "refusals":
       return { step: receipt.step, reasons: [receipt.reason] };
+    case "operator-action":
+      return { reasons: [receipt.reason], ...("server" in receipt.target ? { server: receipt.target.server } : {}) };
     case "drift":
       return { server: receipt.server, mode: receipt.mode };
     case "stream-open":

@@ -96,6 +96,7 @@ const KINDS = [
   "heartbeat",
   "refusals",
   "drift",
+  "operator-action",
   "stream-close",
 ] as const satisfies readonly ReceiptKind[];
 

@@ -168,6 +168,7 @@ export class StreamBook {
       case "heartbeat":
       case "refusals":
       case "drift":
+      case "operator-action":
         return;
     }
   }

@@ -15,6 +15,7 @@ import { type CatalogLoadBody, catalogLoadShape } from "./catalog-load.ts";
 import { type DecisionBody, decisionShape } from "./decision.ts";
 import { type DriftBody, driftShape } from "./drift.ts";
 import { type HeartbeatBody, heartbeatShape } from "./heartbeat.ts";
+import { type OperatorActionBody, operatorActionShape } from "./operator-action.ts";
 import { type OutcomeBody, outcomeShape } from "./outcome.ts";
 import { type PolicyLoadBody, policyLoadShape } from "./policy-load.ts";
 import { type RefusalsBody, refusalsShape } from "./refusals.ts";
@@ -38,6 +39,7 @@ export type ReceiptBody =
   | HeartbeatBody
   | RefusalsBody
   | DriftBody
+  | OperatorActionBody
   | StreamCloseBody;
 
 /** A signed receipt of a stream. */
@@ -52,6 +54,7 @@ export type StreamReceipt =
   | Signed<HeartbeatBody>
   | Signed<RefusalsBody>
   | Signed<DriftBody>
+  | Signed<OperatorActionBody>
   | Signed<StreamCloseBody>;
 
 /** The kinds of stream receipts. */
@@ -79,6 +82,7 @@ const shapes = {
   heartbeat: heartbeatShape,
   refusals: refusalsShape,
   drift: driftShape,
+  "operator-action": operatorActionShape,
   "stream-close": streamCloseShape,
 } as const satisfies { readonly [K in ReceiptKind]: Shape<ReceiptOf<K>> };
 

@@ -206,6 +206,18 @@ export type Charge = (typeof CHARGES)[number];
 export const LOAD_RESULTS = ["loaded", "refused"] as const;
 export type LoadResult = (typeof LOAD_RESULTS)[number];
 
+/** How a control was moved outside of a call. */
+export const OPERATOR_ACTIONS = [
+  "kill-switch-on",
+  "kill-switch-off",
+  "quarantine-on",
+  "quarantine-off",
+  "approval-granted",
+  "approval-refused",
+  "approval-expired",
+] as const;
+export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
+
 /** What made the gateway list a surface again. */
 export const DRIFT_TRIGGERS = [
   "start",

@@ -30,15 +30,46 @@ function verdict(body: ReceiptBody): string {
 const refused = (body: ReceiptBody): void => expect(verdict(body)).toBe("ERR_SHAPE");
 const accepted = (body: ReceiptBody): void => expect(verdict(body)).toBe("accepted");
 
+describe("an operator's action", () => {
+  const action = bodies["operator-action"];
+  const approval = { type: "approval", id: "a".repeat(32), binding: hex64(7) } as const;
+  it("has evidence exactly if somebody acted", () => {
+    accepted({ ...action, by: ABSENT, evidence: ABSENT });
+    refused({ ...action, by: ABSENT });
+    refused({ ...action, evidence: ABSENT });
+  });
+
+  it("about an approval has one as its target, and no other has", () => {
+    for (const word of ["approval-granted", "approval-refused", "approval-expired"] as const) {
+      accepted({ ...action, action: word, target: approval });
+      refused({ ...action, action: word });
+    }
+    refused({ ...action, target: approval });
+  });
+
+  it("takes every target of the closed list, and a cause that lies before it", () => {
+    for (const target of [
+      { type: "all" },
+      { type: "principal", id: hex64(1) },
+      { type: "session", key: hex64(2) },
+      { type: "server", server: "everything" },
+    ] as const) {
+      accepted({ ...action, target });
+    }
+    accepted({ ...action, cause: ABSENT });
+    refused({ ...action, cause: present(action.seq) });
+  });
+});
+
 describe("place in the stream", () => {
   it("is seq 0 without prev in a stream-open receipt, and in no other", () => {
     const kinds = Object.keys(bodies) as readonly ReceiptKind[];
     for (const kind of kinds) {
       const { prev: _, ...first } = { ...bodies[kind], seq: 0 };
-      const later = { ...bodies[kind], seq: 11, prev: hex64(1) };
+      const later = { ...bodies[kind], seq: 12, prev: hex64(1) };
       const isOpen = kind === "stream-open";
       expect(verdict(first as ReceiptBody), kind).toBe(isOpen ? "accepted" : "ERR_SHAPE");
-      const close = kind === "stream-close" ? { receipts: 12 } : {};
+      const close = kind === "stream-close" ? { receipts: 13 } : {};
       expect(verdict({ ...later, ...close } as ReceiptBody), kind).toBe(isOpen ? "ERR_SHAPE" : "accepted");
     }
     refused({ ...bodies["stream-open"], prev: hex64(1) });
@@ -54,7 +85,7 @@ describe("place in the stream", () => {
 
   it("closes with the count of all receipts", () => {
     const close = bodies["stream-close"];
-    for (const receipts of [10, 12, 0]) refused({ ...close, receipts });
+    for (const receipts of [11, 13, 0]) refused({ ...close, receipts });
   });
 });
 

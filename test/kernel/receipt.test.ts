@@ -58,7 +58,7 @@ function* objectsIn(
   }
 }
 
-describe("the eleven kinds", () => {
+describe("the twelve kinds", () => {
   it("are these, and the builder has a body of each", () => {
     expect(plain.map(([kind]) => kind)).toEqual([
       "stream-open",
@@ -71,6 +71,7 @@ describe("the eleven kinds", () => {
       "heartbeat",
       "refusals",
       "drift",
+      "operator-action",
       "stream-close",
     ]);
     expect(full.map(([kind]) => kind)).toEqual(plain.map(([kind]) => `full ${kind}`));

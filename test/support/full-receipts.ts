@@ -42,6 +42,7 @@ export function fullReceiptBodies(): readonly ReceiptBody[] {
     bodies.heartbeat,
     { ...bodies.refusals, principal: present(PRINCIPAL) },
     fullDrift(bodies.drift),
+    bodies["operator-action"],
     bodies["stream-close"],
   ];
 }

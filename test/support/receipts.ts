@@ -73,7 +73,7 @@ export function gatewayKeys(seed = 40, alg: Alg = "ed25519"): GatewayKeys {
   return { instance: signer(seed), receipt: signer(seed + 1) };
 }
 
-/** One valid body of each kind: those of a stream of eleven receipts. */
+/** One valid body of each kind: those of a stream of twelve receipts. */
 export function receiptBodies(options: StreamOptions = {}): ReceiptBodies {
   const keys = options.keys ?? gatewayKeys();
   const place = placer(keys, options.startMs);
@@ -90,6 +90,7 @@ export function receiptBodies(options: StreamOptions = {}): ReceiptBodies {
     "heartbeat",
     "refusals",
     "drift",
+    "operator-action",
     "stream-close",
   ];
   const entries = order.map((kind, seq) => [kind, place(contents[kind], seq, seq === 0 ? undefined : previous)]);
@@ -220,7 +221,16 @@ export function receiptContents(
       to: formatTimestamp(STREAM_START_MS + 1000),
     },
     drift: driftContent(),
-    "stream-close": { kind: "stream-close", reason: "shutdown", receipts: 11 },
+    "operator-action": {
+      kind: "operator-action",
+      action: "kill-switch-on",
+      by: present({ issuer: "operator", id: hex64(0x38) }),
+      evidence: present("local-user"),
+      target: { type: "tool", server: "everything", name: { form: "name", name: "echo" } },
+      reason: "operator.incident",
+      cause: present(9),
+    },
+    "stream-close": { kind: "stream-close", reason: "shutdown", receipts: 12 },
   };
 }
 
