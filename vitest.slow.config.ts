@@ -24,6 +24,7 @@ export const LONG: readonly string[] = [
   "test/cli/ledger-words.test.ts",
   "test/gateway/limits.test.ts",
   "test/gateway/pipeline-disk.test.ts",
+  "test/gateway/policy-respond.test.ts",
   "test/kernel/log-statement-damage.test.ts",
   "test/kernel/log-statement.test.ts",
   "test/ledger/admission-restart.test.ts",

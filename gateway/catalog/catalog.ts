@@ -234,7 +234,10 @@ function schemaSource({ id, attributes, tools, prompts }: CatalogEntry): SchemaS
   return {
     serverId: id,
     attributes,
-    tools: tools.map(({ name, text }) => ({ name, inputSchema: definitionValue(text)["inputSchema"] })),
+    tools: tools.map(({ name, text }) => {
+      const { inputSchema, outputSchema } = definitionValue(text);
+      return { name, inputSchema, outputSchema };
+    }),
     prompts: prompts.map(({ name, text }) => ({ name, argumentNames: argumentNames(definitionValue(text)) })),
   };
 }

@@ -217,7 +217,8 @@ function commonDecision(run: RunFacts, caller: Caller | undefined, facts: Ruling
   };
 }
 
-function rulingOf(mode: Mode, facts: RulingFacts): Ruling {
+/** A ruling as receipts have it. */
+export function rulingOf(mode: Mode, facts: RulingFacts): Ruling {
   return {
     mode,
     action: facts.action,

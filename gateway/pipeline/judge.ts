@@ -60,6 +60,24 @@ export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnsw
   };
 }
 
+/** Rules on the result of a call by what policy says of it. */
+export function judgeResult(mode: Mode, answer: PolicyAnswer): Judged {
+  const names = namesOf(answer);
+  const reasons = [answer.reason];
+  if (answer.allowed) {
+    return {
+      ruling: { action: "forward", judgement: "allow", step: "respond", reasons, ...names },
+      refusal: undefined,
+    };
+  }
+  const { rpcCode, reason, message } = policyDenial(answer);
+  const isRefused = mode === "enforcing";
+  return {
+    ruling: { action: isRefused ? "refuse" : "forward", judgement: "deny", step: "respond", reasons, ...names },
+    refusal: isRefused ? { rpcCode, reason, policies: names.policies, message } : undefined,
+  };
+}
+
 /** The same ruling, which now says that the obligations of this kind were carried out. */
 export function carriedOut(judged: Judged, kind: ObligationKind): Judged {
   const obligations = (judged.ruling.obligations ?? []).map((one) =>

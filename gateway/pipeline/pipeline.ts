@@ -9,7 +9,7 @@ import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
-import { deniedBy, type PolicyAnswer, type PolicyEvaluator } from "../policy/evaluator.ts";
+import { deniedBy, type PolicyAnswer, type PolicyEvaluator, type PolicyRequest } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
@@ -26,18 +26,19 @@ import type {
   SessionKey,
 } from "./call.ts";
 import { checkCatalog } from "./catalog-check.ts";
-import { decisionOf, outcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
+import { decisionOf, outcomeOf, type RunFacts, refusalOf, rulingOf } from "./decision-body.ts";
 import { passGates } from "./gates.ts";
-import { judge, refusalFor } from "./judge.ts";
-import { actionOf, questionOf } from "./policy-question.ts";
+import { judge, judgeResult, refusalFor } from "./judge.ts";
+import { actionOf, type QuestionFacts, questionOf, respondActionOf, respondQuestionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
-import { endCall } from "./response-stages.ts";
+import { type AskRespond, endCall, type RespondDecision } from "./response-stages.ts";
 import type { LiveSession, SessionDesk } from "./session-desk.ts";
 import {
   type Admission,
   type CallTurn,
   type Contribution,
   type DecisionFields,
+  type EndedCall,
   merged,
   type Settlement,
   type Stages,
@@ -73,6 +74,7 @@ const MAX_ENTRIES = 8;
 interface Flight {
   readonly call: InboundCall;
   readonly labels: readonly Label[];
+  readonly facts: QuestionFacts;
   readonly startedMs: number;
   readonly policyUs: number;
 }
@@ -80,6 +82,8 @@ interface Flight {
 /** What the turn of a decision came to. */
 interface Turn {
   readonly settlement: Settlement;
+  /** What policy was asked on. */
+  readonly facts: QuestionFacts;
   readonly policyUs: number;
 }
 
@@ -139,12 +143,19 @@ class ReceiptPipeline implements Pipeline {
     const flight = this.#flights.get(callId);
     invariant(flight !== undefined, "a call was finished that is not in flight");
     this.#flights.delete(callId);
-    const { call, labels, policyUs } = flight;
+    const { call, labels } = flight;
+    let { policyUs } = flight;
+    const ask: AskRespond = (ended, steps) => {
+      const before = monotonicMs();
+      const decision = this.#askRespond(flight, ended, steps);
+      policyUs += microseconds(monotonicMs() - before);
+      return decision;
+    };
     try {
       const open = this.#openCall(callId);
       const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
       const startedMs = monotonicMs();
-      const ended = await endCall(stages, { call, open, labels, outcome: whole }, () => undefined);
+      const ended = await endCall(stages, { call, open, labels, outcome: whole }, ask);
       const isLooked = stages.response.length + stages.respond.length > 0;
       const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
       await recorder.append((secret, seq) => {
@@ -235,8 +246,9 @@ class ReceiptPipeline implements Pipeline {
   #settle(turn: CallTurn, looks: readonly TurnLook[]): Turn {
     const { run, monotonicMs, stages } = this.#options;
     const found = looks.map((look) => look(turn));
+    const facts = this.#factsOf(turn, found);
     const before = monotonicMs();
-    const answer = this.#askPolicy(turn, found);
+    const answer = this.#ask(actionOf(turn.call), (actionId) => questionOf(turn.call, actionId, facts));
     const policyUs = microseconds(monotonicMs() - before);
     const denials = [...found.flatMap((part) => part.denials ?? []), ...turn.finding.denials];
     let settlement: Settlement = {
@@ -246,28 +258,52 @@ class ReceiptPipeline implements Pipeline {
       labels: answer.taint,
     };
     for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
-    return { settlement, policyUs };
+    return { settlement, facts, policyUs };
+  }
+
+  #factsOf({ session, open, finding, nowMs }: CallTurn, found: readonly Contribution[]): QuestionFacts {
+    return {
+      mode: this.#options.run.mode,
+      nowMs,
+      catalogDigest: this.#options.catalog.current().digest,
+      definition: finding.definition,
+      session: { calls: open.total, servers: open.servers, ageMs: nowMs - session.openedAtMs },
+      found,
+    };
   }
 
   /** Policy's answer. Whatever goes wrong on the way is a denial. */
-  #askPolicy({ call, session, open, finding, nowMs }: CallTurn, found: readonly Contribution[]): PolicyAnswer {
-    const { evaluator, run, catalog } = this.#options;
-    const actionId = actionOf(call);
+  #ask(actionId: string | undefined, question: (actionId: string) => PolicyRequest): PolicyAnswer {
+    const { evaluator } = this.#options;
     // Without an action no policy can permit, and there is nothing to ask.
     if (actionId === undefined || !evaluator.hasAction(actionId)) return deniedBy("policy.default-deny");
     try {
-      const question = questionOf(call, actionId, {
-        mode: run.mode,
-        nowMs,
-        catalogDigest: catalog.current().digest,
-        definition: finding.definition,
-        session: { calls: open.total, servers: open.servers, ageMs: nowMs - session.openedAtMs },
-        found,
-      });
-      return evaluator.evaluate(question);
+      return evaluator.evaluate(question(actionId));
     } catch (error) {
       return deniedBy(isCodedError(error) ? "policy.request-unmappable" : "policy.engine-failed");
     }
+  }
+
+  /** Policy's answer about a result, if the bundle speaks of it. */
+  #askRespond(
+    { call, facts }: Flight,
+    { outcome }: EndedCall,
+    steps: readonly Pick<Contribution, "session" | "system">[],
+  ): RespondDecision | undefined {
+    const { evaluator, run, nowMs } = this.#options;
+    const actionId = respondActionOf(call, outcome);
+    if (actionId === undefined || !evaluator.hasAction(actionId)) return undefined;
+    // What was found in the request is not found in the result.
+    const found = [...facts.found, { system: { findings: [] } }, ...steps];
+    const question = (): PolicyRequest =>
+      respondQuestionOf(call, actionId, outcome, { ...facts, nowMs: nowMs(), found });
+    // A result that comes later, by another request, would go past the rules for results.
+    const isLater = outcome.status === "task_created";
+    const answer = isLater ? deniedBy("policy.request-unmappable") : this.#ask(actionId, question);
+    // Advisory policies speak of the result, and none matched.
+    if (answer.allowed && answer.policies.length + answer.advisory.length === 0) return undefined;
+    const { ruling, refusal } = judgeResult(run.mode, answer);
+    return { answer, ruling: rulingOf(run.mode, ruling), ...(refusal === undefined ? {} : { refusal }) };
   }
 
   #bodyOf(
@@ -290,13 +326,13 @@ class ReceiptPipeline implements Pipeline {
     callId: string,
     call: InboundCall,
     { seq }: WrittenReceipt,
-    { settlement, policyUs }: Turn,
+    { settlement, facts, policyUs }: Turn,
     startedMs: number,
   ): Decided {
     const receipt = { stream: this.#options.recorder.stream, seq };
     const { judged, toSend, labels } = settlement;
     if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
-    this.#flights.set(callId, { call, labels, startedMs, policyUs });
+    this.#flights.set(callId, { call, labels, facts, startedMs, policyUs });
     const wouldDeny = judged.ruling.judgement !== "allow";
     return { action: "forward", receipt, ticket: { callId, receipt }, wouldDeny, toSend };
   }

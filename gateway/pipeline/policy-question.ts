@@ -1,11 +1,13 @@
 /** From a call to the question that policy is asked (mcp-gateway §16.1, docs/policy.md). Pure. */
 
+import { parseUtf8 } from "../../kernel/bytes.ts";
 import { invariant } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
-import type { PolicyRequest } from "../policy/evaluator.ts";
-import type { Caller, CatalogDefinition, InboundCall } from "./call.ts";
+import { respondAction } from "../policy/cedar-schema.ts";
+import type { PolicyPrincipal, PolicyRequest } from "../policy/evaluator.ts";
+import type { Caller, CallOutcome, CatalogDefinition, InboundCall } from "./call.ts";
 import { type Contribution, merged } from "./stage.ts";
 
 /** What policy sees beside the call itself. */
@@ -46,12 +48,14 @@ export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "t
  * The principal of a caller: `LocalUser::"<name>"` for whoever started the gateway on standard input and output,
  * `Agent::"<issuer>|<name>"` for everybody who came over HTTP.
  */
-export function principalOf(caller: Caller, transport: "http" | "stdio"): PolicyRequest["principal"] {
-  if (transport === "stdio" && caller.issuer === "local") return { type: "LocalUser", id: caller.name };
-  return { type: "Agent", id: `${caller.issuer}|${caller.name}` };
+export function principalOf(caller: Caller, transport: "http" | "stdio"): PolicyPrincipal {
+  const { issuer, name, provenance, outcome } = caller;
+  const attributes = { issuer, name, provenance, outcome };
+  if (transport === "stdio" && issuer === "local") return { type: "LocalUser", id: name, parents: [], attributes };
+  return { type: "Agent", id: `${issuer}|${name}`, parents: [], attributes };
 }
 
-/** The whole question. */
+/** The whole question about a call. */
 export function questionOf(call: InboundCall, actionId: string, facts: QuestionFacts): PolicyRequest {
   const argument = argumentOf(call);
   return {
@@ -63,22 +67,67 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       trust: call.session.trust,
       source: call.session.source,
       calls: facts.session.calls,
+      taint: [],
       servers: [...facts.session.servers],
+      matches: [],
       ageSeconds: Math.max(0, Math.floor(facts.session.ageMs / 1000)),
       ...merged(facts.found.map((part) => part.session)),
     },
     system: {
       now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
       mode: facts.mode,
+      workflow: "",
       era: call.wire.era ?? "unknown",
       catalog: facts.catalogDigest,
       toolModel: facts.definition?.model ?? "",
       definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
+      findings: [],
       argumentBytes: canonicalBytes(argument).length,
       round: call.round?.index ?? 0,
       ...merged(facts.found.map((part) => part.system)),
     },
   };
+}
+
+/** The statuses of an answer that a server gave and an agent could get. */
+const ANSWERED: ReadonlySet<CallOutcome["status"]> = new Set([
+  "ok",
+  "tool_error",
+  "rpc_error",
+  "redacted",
+  "task_created",
+]);
+
+/** Id of the action about the result of a call; undefined if there is no result that policy could be asked about. */
+export function respondActionOf(call: InboundCall, { status, received, returned }: CallOutcome): string | undefined {
+  const isAnswer = ANSWERED.has(status) && received !== undefined && returned !== undefined;
+  return call.target.kind === "tool" && isAnswer ? respondAction(`${call.serverId}/${call.target.name}`) : undefined;
+}
+
+/**
+ * The question about a result: the one about its call, with what the agent would get.
+ *
+ * @param facts  of the call's decision; in `found` also what was found in the answer
+ */
+export function respondQuestionOf(
+  call: InboundCall,
+  actionId: string,
+  { status, returned = new Uint8Array() }: CallOutcome,
+  facts: QuestionFacts,
+): PolicyRequest {
+  const question = questionOf(call, actionId, facts);
+  const output = structuredContent(returned);
+  const result = { result: status, structured: output !== undefined, resultBytes: returned.length };
+  return { ...question, output, system: { ...question.system, ...result } };
+}
+
+/** Not the kernel's parser: integers of a result may be beyond 2^53, and policy is told so (`inexact`). */
+const readJson: (text: string) => JsonValue = JSON.parse;
+
+function structuredContent(answer: Uint8Array): JsonValue | undefined {
+  const message = readJson(parseUtf8(answer));
+  const result = isJsonObject(message) ? message["result"] : undefined;
+  return isJsonObject(result) ? result["structuredContent"] : undefined;
 }
 
 /**

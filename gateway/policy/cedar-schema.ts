@@ -8,21 +8,23 @@ import type { SchemaJson } from "./cedar.ts";
 import type { CedarType } from "./value-mapping.ts";
 import { compileMapping, OpaqueSchema, startCompilation, type ValueMapping } from "./value-mapping.ts";
 
-/** Action groups; every action is in exactly one, and in the group of its server. */
-export type ActionGroup = "call_tool" | "get_prompt" | ServerGroup;
+/** Action groups; every action is in exactly one, and, unless it is about a result, in the group of its server. */
+export type ActionGroup = "call_tool" | "respond" | "get_prompt" | ServerGroup;
 
 /** Groups with one action a server. */
 type ServerGroup = "read_resource" | "complete" | "subscribe" | "task" | "sample" | "elicit" | "roots";
 
 /** One action that policies decide about. */
 export interface PolicyAction {
-  /** `<serverId>/<tool>`, `prompt:<serverId>/<name>`, and `<word>:<serverId>` for what every server has. */
+  /** `<serverId>/<tool>`, `respond:<serverId>/<tool>`, `prompt:<serverId>/<name>`, and `<word>:<serverId>` for what every server has. */
   readonly id: string;
   readonly group: ActionGroup;
   readonly serverId: string;
   /** Undefined if nothing of the arguments can be typed. */
   readonly input: ValueMapping | undefined;
-  /** True if some argument, or all of them, cannot be typed: policy sees `schemaStatus` `opaque`. */
+  /** Of the structured result, for actions of the group `respond`; undefined if nothing of it can be typed. */
+  readonly output?: ValueMapping;
+  /** True if some argument (of a result: some member) cannot be typed: policy sees `schemaStatus` `opaque`. */
   readonly isOpaque: boolean;
 }
 
@@ -31,8 +33,15 @@ export interface SchemaSource {
   readonly serverId: string;
   /** Attributes of the server that policies may read: strings, booleans, safe integers, arrays of strings. */
   readonly attributes: Readonly<Record<string, JsonValue>>;
-  readonly tools: readonly { readonly name: string; readonly inputSchema: JsonValue | undefined }[];
+  readonly tools: readonly ToolSchemas[];
   readonly prompts: readonly { readonly name: string; readonly argumentNames: readonly string[] }[];
+}
+
+/** The schemas of one approved tool. */
+export interface ToolSchemas {
+  readonly name: string;
+  readonly inputSchema: JsonValue | undefined;
+  readonly outputSchema?: JsonValue | undefined;
 }
 
 /** Namespace of every type and action. */
@@ -40,6 +49,7 @@ export const NAMESPACE = "Mcp";
 
 const GROUPS: readonly ActionGroup[] = [
   "call_tool",
+  "respond",
   "get_prompt",
   "read_resource",
   "complete",
@@ -49,19 +59,44 @@ const GROUPS: readonly ActionGroup[] = [
   "elicit",
   "roots",
 ];
+
+/** Who asks: a program by its own credential, a person, whoever started `countersign wrap`. */
+export const PRINCIPAL_TYPES = ["Agent", "User", "LocalUser"] as const;
+export type PrincipalType = (typeof PRINCIPAL_TYPES)[number];
+
+/** What principals are in, by verified claims or configuration. */
+export const PARENT_TYPES = ["Group", "Role", "Workflow"] as const;
+export type ParentType = (typeof PARENT_TYPES)[number];
+
 const STRING: CedarType = { type: "String" };
 const LONG: CedarType = { type: "Long" };
 const BOOLEAN: CedarType = { type: "Boolean" };
 const STRINGS: CedarType = { type: "Set", element: STRING };
 const DATETIME: CedarType = { type: "EntityOrCommon", name: "datetime" };
 
-/** `context.session`: what is known of the session. */
-const SESSION: CedarType = recordOf({ trust: STRING, source: STRING, calls: LONG, servers: STRINGS, ageSeconds: LONG });
+/** Attributes of principals: as whom the credential names them, and what checking it found. */
+const PRINCIPAL: CedarType & { type: "Record" } = recordOf({
+  issuer: STRING,
+  name: STRING,
+  provenance: STRING,
+  outcome: STRING,
+});
 
-/** `context.system`: facts of the gateway. */
-const SYSTEM: CedarType = recordOf({
+/** `context.session`: what is known of the session. */
+const SESSION: CedarType = recordOf({
+  trust: STRING,
+  source: STRING,
+  calls: LONG,
+  taint: STRINGS,
+  servers: STRINGS,
+  matches: STRINGS,
+  ageSeconds: LONG,
+});
+
+const SYSTEM_MEMBERS: Readonly<Record<string, CedarType>> = {
   now: DATETIME,
   mode: STRING,
+  workflow: STRING,
   era: STRING,
   catalog: STRING,
   toolModel: STRING,
@@ -70,16 +105,26 @@ const SYSTEM: CedarType = recordOf({
   undeclared: STRINGS,
   truncated: STRINGS,
   inexact: BOOLEAN,
+  findings: STRINGS,
   argumentBytes: LONG,
   round: LONG,
+};
+
+/** `context.system`: facts of the gateway. */
+const SYSTEM: CedarType = recordOf(SYSTEM_MEMBERS);
+
+/** `context.system` of a result: how the server answered, whether with structured content, and how much. */
+const RESULT_SYSTEM: CedarType = recordOf({
+  ...SYSTEM_MEMBERS,
+  result: STRING,
+  structured: BOOLEAN,
+  resultBytes: LONG,
 });
 
 /** The actions of a catalog, by id. */
 export function listActions(sources: readonly SchemaSource[]): ReadonlyMap<string, PolicyAction> {
   const actions = sources.flatMap(({ serverId, tools, prompts }): PolicyAction[] => [
-    ...tools.map(({ name, inputSchema }): PolicyAction => {
-      return { id: `${serverId}/${name}`, group: "call_tool", serverId, ...typeInput(inputSchema) };
-    }),
+    ...tools.flatMap((tool) => toolActions(serverId, tool)),
     ...prompts.map(({ name, argumentNames }): PolicyAction => {
       const properties = Object.fromEntries(argumentNames.map((argument) => [argument, { type: "string" }]));
       return {
@@ -97,6 +142,29 @@ export function listActions(sources: readonly SchemaSource[]): ReadonlyMap<strin
     })),
   ]);
   return new Map(actions.map((action) => [action.id, action]));
+}
+
+/** A call of the tool, and its result. */
+function toolActions(serverId: string, { name, inputSchema, outputSchema }: ToolSchemas): readonly PolicyAction[] {
+  const call = { id: `${serverId}/${name}`, group: "call_tool", serverId, ...typeInput(inputSchema) } as const;
+  const { input: output, isOpaque } = typeOutput(outputSchema);
+  const typed = output === undefined ? {} : { output };
+  return [call, { id: respondAction(call.id), group: "respond", serverId, input: call.input, ...typed, isOpaque }];
+}
+
+/** Id of the action about the result of a tool's call. */
+export function respondAction(actionId: string): string {
+  return `respond:${actionId}`;
+}
+
+/**
+ * Types an output schema. No member is required: a result may come without structured content, and policy asks with `has`.
+ * A schema that is a mere reference is not typed, since what it requires stands elsewhere.
+ */
+function typeOutput(schema: JsonValue | undefined): Pick<PolicyAction, "input" | "isOpaque"> {
+  if (schema === undefined) return typeInput(undefined);
+  if (!isJsonObject(schema) || schema["$ref"] !== undefined) return { input: undefined, isOpaque: true };
+  return typeInput({ ...schema, required: [] });
 }
 
 /** Arguments of a resource read, a completion and a subscription: what they name. */
@@ -127,8 +195,10 @@ export function buildSchema(sources: readonly SchemaSource[], actions: Iterable<
   return {
     [NAMESPACE]: {
       entityTypes: {
-        Agent: {},
-        LocalUser: {},
+        ...Object.fromEntries(
+          PRINCIPAL_TYPES.map((type) => [type, { memberOfTypes: [...PARENT_TYPES], shape: PRINCIPAL }]),
+        ),
+        ...Object.fromEntries(PARENT_TYPES.map((type) => [type, {}])),
         Server: { shape: { type: "Record", attributes: serverAttributes(sources) } },
       },
       actions: Object.fromEntries(entries),
@@ -136,19 +206,26 @@ export function buildSchema(sources: readonly SchemaSource[], actions: Iterable<
   };
 }
 
-function actionType({
-  group,
-  serverId,
-  input,
-}: PolicyAction): NonNullable<SchemaJson<string>[string]["actions"][string]> {
+function actionType(action: PolicyAction): NonNullable<SchemaJson<string>[string]["actions"][string]> {
   return {
-    memberOf: [{ id: group }, { id: `server:${serverId}` }],
+    memberOf: groupsOf(action).map((id) => ({ id })),
     appliesTo: {
-      principalTypes: ["Agent", "LocalUser"],
+      principalTypes: [...PRINCIPAL_TYPES],
       resourceTypes: ["Server"],
-      context: recordOf({ input: input?.type ?? recordOf({}), session: SESSION, system: SYSTEM }),
+      context: recordOf(contextOf(action)),
     },
   };
+}
+
+function contextOf({ group, input, output }: PolicyAction): Readonly<Record<string, CedarType>> {
+  const common = { input: input?.type ?? recordOf({}), session: SESSION };
+  if (group !== "respond") return { ...common, system: SYSTEM };
+  return { ...common, output: output?.type ?? recordOf({}), system: RESULT_SYSTEM };
+}
+
+/** The groups of an action: a rule about a server's calls is not one about their results. */
+export function groupsOf({ group, serverId }: Pick<PolicyAction, "group" | "serverId">): readonly string[] {
+  return group === "respond" ? [group] : [group, `server:${serverId}`];
 }
 
 /** Types an input schema. No schema at all is an object without members. */
@@ -180,6 +257,6 @@ function attributeType(value: JsonValue): CedarType {
   return Array.isArray(value) ? STRINGS : STRING;
 }
 
-function recordOf(attributes: Readonly<Record<string, CedarType>>): CedarType {
+function recordOf(attributes: Readonly<Record<string, CedarType>>): CedarType & { type: "Record" } {
   return { type: "Record", attributes: { ...attributes } };
 }

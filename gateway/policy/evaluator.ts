@@ -6,6 +6,7 @@
  * drop out and the answer would be allow.
  */
 
+import { FormatError } from "../../kernel/errors.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { PolicyBundle } from "./bundle.ts";
@@ -20,16 +21,41 @@ import {
   scopeEntities,
   validatePolicies,
 } from "./cedar.ts";
-import { buildSchema, listActions, NAMESPACE, type PolicyAction, type SchemaSource } from "./cedar-schema.ts";
+import {
+  buildSchema,
+  groupsOf,
+  listActions,
+  NAMESPACE,
+  type ParentType,
+  type PolicyAction,
+  type PrincipalType,
+  type SchemaSource,
+} from "./cedar-schema.ts";
 import { NO_OBLIGATIONS, type Obligations, obligationsOf } from "./obligations.ts";
 import type { MappingReport } from "./value-mapping.ts";
 
+/** Who asks. */
+export interface PolicyPrincipal {
+  readonly type: PrincipalType;
+  readonly id: string;
+  /** Groups, roles and the workflow that the principal is in. */
+  readonly parents: readonly { readonly type: ParentType; readonly id: string }[];
+  readonly attributes: {
+    readonly issuer: string;
+    readonly name: string;
+    readonly provenance: string;
+    readonly outcome: string;
+  };
+}
+
 /** What policy is asked. */
 export interface PolicyRequest {
-  readonly principal: { readonly type: "Agent" | "LocalUser"; readonly id: string };
+  readonly principal: PolicyPrincipal;
   readonly actionId: string;
   readonly serverId: string;
   readonly argument: JsonValue;
+  /** The structured content of a result, for actions of the group `respond`; undefined if there is none. */
+  readonly output?: JsonValue | undefined;
   /** Members of `context.session`. */
   readonly session: Readonly<Record<string, CedarValueJson>>;
   /** Members of `context.system`, but for those that the mapping of the arguments adds. */
@@ -53,7 +79,7 @@ export interface PolicyAnswer extends Obligations {
 /** Decides requests. */
 export interface PolicyEvaluator {
   readonly evaluate: (request: PolicyRequest) => PolicyAnswer;
-  /** True if this action exists, so policy can be asked about it. */
+  /** True if policy can be asked about this action: it exists, and if it is about a result, the bundle speaks of it. */
   readonly hasAction: (actionId: string) => boolean;
 }
 
@@ -66,7 +92,8 @@ export function deniedBy(reason: ReasonCode): PolicyAnswer {
 /** The prepared sets of one action. */
 interface ActionSlice {
   readonly action: PolicyAction;
-  readonly deciding: string;
+  /** Undefined if only advisory policies speak of a result: then nothing denies it. */
+  readonly deciding: string | undefined;
   /** Undefined if no advisory policy can match. */
   readonly advisory: string | undefined;
 }
@@ -87,7 +114,9 @@ export function makeEvaluator(name: string, bundle: PolicyBundle, sources: reado
   );
   prepareSchema(name, schema);
   const slices = new Map<string, ActionSlice>();
-  for (const action of actions.values()) slices.set(action.id, prepareSlice(name, bundle, action));
+  for (const action of actions.values()) {
+    if (isSpokenOf(bundle, action)) slices.set(action.id, prepareSlice(name, bundle, action));
+  }
   const entities = new Map(sources.map((source) => [source.serverId, serverEntity(source)]));
   return {
     hasAction: (actionId) => slices.has(actionId),
@@ -100,6 +129,26 @@ export function makeEvaluator(name: string, bundle: PolicyBundle, sources: reado
   };
 }
 
+/**
+ * Results are asked about only if a policy names them: otherwise a bundle that was written for calls would deny them all.
+ * Of a call everything is asked.
+ */
+function isSpokenOf(bundle: PolicyBundle, action: PolicyAction, isDeciding = false): boolean {
+  if (action.group !== "respond") return true;
+  return [...bundle.policies.values()].some(
+    ({ notes, json }) => !(isDeciding && notes.advisory) && json.action.op !== "All" && canMatch(json, action),
+  );
+}
+
+/** A result that a forbid speaks of and no permit would always be denied: that is a mistake and no rule. */
+function checkPermitted(action: PolicyAction, permits: boolean): void {
+  if (permits) return;
+  throw new FormatError(
+    "ERR_POLICY_BUNDLE",
+    `every result would be denied at ${action.id}: the bundle speaks of it, and no permit can match`,
+  );
+}
+
 function prepareSlice(name: string, bundle: PolicyBundle, action: PolicyAction): ActionSlice {
   const matching = (advisory: boolean): Readonly<Record<string, string>> =>
     textsOf(bundle, (id) => {
@@ -107,8 +156,15 @@ function prepareSlice(name: string, bundle: PolicyBundle, action: PolicyAction):
       return policy !== undefined && policy.notes.advisory === advisory && canMatch(policy.json, action);
     });
   // The id comes last: a tool may be called anything, and must not name the set of another.
-  const deciding = `${name}/deciding/${action.id}`;
-  preparePolicies(deciding, matching(false));
+  const deciding = isSpokenOf(bundle, action, true) ? `${name}/deciding/${action.id}` : undefined;
+  const texts = matching(false);
+  if (deciding !== undefined) preparePolicies(deciding, texts);
+  if (deciding !== undefined && action.group === "respond") {
+    checkPermitted(
+      action,
+      Object.keys(texts).some((id) => bundle.policies.get(id)?.notes.effect === "permit"),
+    );
+  }
   const advisoryTexts = matching(true);
   if (Object.keys(advisoryTexts).length === 0) return { action, deciding, advisory: undefined };
   const advisory = `${name}/advisory/${action.id}`;
@@ -120,9 +176,8 @@ function prepareSlice(name: string, bundle: PolicyBundle, action: PolicyAction):
 /** True unless the policy's action scope excludes the action. */
 function canMatch({ action: scope }: PolicyJson, action: PolicyAction): boolean {
   if (scope.op === "All") return true;
-  const names = new Set([action.id, action.group, `server:${action.serverId}`]);
-  const listed = scopeEntities(scope);
-  return listed.some(({ id }) => names.has(id));
+  const names = new Set([action.id, ...groupsOf(action)]);
+  return scopeEntities(scope).some(({ id }) => names.has(id));
 }
 
 function textsOf(bundle: PolicyBundle, keep: (id: string) => boolean): Readonly<Record<string, string>> {
@@ -146,27 +201,58 @@ function decide(
   server: EntityJson,
   request: PolicyRequest,
 ): PolicyAnswer {
-  const report: MappingReport = { undeclared: new Set(), truncated: new Set(), inexact: false, mismatched: false };
-  const input = action.input?.toCedar(request.argument, "", report);
-  // A value that is not of its declared type would be absent for policy and present for the server.
-  if (report.mismatched) return deniedBy("policy.request-unmappable");
+  const context = contextOf(action, request);
+  if (context === undefined) return deniedBy("policy.request-unmappable");
+  const principal = principalEntity(request.principal);
   const call = (setId: string): CedarAnswer =>
     authorize({
-      principal: { type: `${NAMESPACE}::${request.principal.type}`, id: request.principal.id },
+      principal: { type: principal.uid.type, id: principal.uid.id },
       action: { type: `${NAMESPACE}::Action`, id: action.id },
       resource: { type: `${NAMESPACE}::Server`, id: request.serverId },
-      context: {
-        input: input ?? {},
-        session: { ...request.session },
-        system: { ...request.system, ...systemOf(report, action) },
-      },
-      entities: [server],
+      context,
+      entities: [server, principal],
       preparsedPolicySetId: setId,
       preparsedSchemaName: schemaName,
       validateRequest: true,
     });
   const observed = advisory === undefined ? undefined : call(advisory);
-  return readAnswer(bundle, call(deciding), observed);
+  return readAnswer(bundle, deciding === undefined ? NOTHING_DENIES : call(deciding), observed);
+}
+
+/** What the engine would say of a result that only advisory policies speak of. */
+const NOTHING_DENIES: CedarAnswer = { type: "decided", allowed: true, reasons: [], erring: [] };
+
+/** The context; undefined if a value is not of its declared type: it would be absent for policy and present for the server. */
+function contextOf(action: PolicyAction, request: PolicyRequest): Record<string, CedarValueJson> | undefined {
+  const report = emptyReport();
+  const input = action.input?.toCedar(request.argument, "", report);
+  if (report.mismatched) return undefined;
+  const session = { ...request.session };
+  if (action.group !== "respond") {
+    return { input: input ?? {}, session, system: { ...request.system, ...systemOf(report, action) } };
+  }
+  const result = emptyReport();
+  const output = request.output === undefined ? {} : action.output?.toCedar(request.output, "", result);
+  if (result.mismatched) return undefined;
+  const system = { ...request.system, ...systemOf(result, action) };
+  return { input: input ?? {}, output: output ?? {}, session, system };
+}
+
+function emptyReport(): MappingReport {
+  return { undeclared: new Set(), truncated: new Set(), inexact: false, mismatched: false };
+}
+
+function principalEntity({
+  type,
+  id,
+  parents,
+  attributes,
+}: PolicyPrincipal): { uid: { type: string; id: string } } & EntityJson {
+  return {
+    uid: { type: `${NAMESPACE}::${type}`, id },
+    attrs: { ...attributes },
+    parents: parents.map((parent) => ({ type: `${NAMESPACE}::${parent.type}`, id: parent.id })),
+  };
 }
 
 function systemOf(report: MappingReport, action: PolicyAction): Record<string, CedarValueJson> {
@@ -199,6 +285,6 @@ function readAnswer(bundle: PolicyBundle, answer: CedarAnswer, observed: CedarAn
 
 function reasonOf(answer: CedarAnswer & { readonly type: "decided" }, erring: readonly string[]): ReasonCode {
   if (erring.length > 0) return "policy.error";
-  if (answer.allowed) return "policy.permit";
+  if (answer.allowed) return answer.reasons.length > 0 ? "policy.permit" : "policy.advisory-forbid";
   return answer.reasons.length > 0 ? "policy.forbid" : "policy.default-deny";
 }

@@ -95,8 +95,18 @@ describe("docs/formats/catalog.md, approval by signatures", () => {
 describe("docs/policy.md", () => {
   const document = readFileSync(join(ROOT, "docs/policy.md"), "utf8");
 
+  const blocks = [...document.matchAll(/```cedar\n([\s\S]*?)```/gu)].map(([, cedar = ""]) => cedar);
+
+  it("shows rules for results that load over a tool which declares what they read", () => {
+    const [, cedar = ""] = blocks;
+    const outputSchema = { type: "object", properties: { total: { type: "integer" } } };
+    const source = { ...sourceOf({}, {}, "crm"), tools: [{ name: "query", inputSchema: undefined, outputSchema }] };
+    const evaluator = makeEvaluator("docs-results", parseBundle(bundleFiles(cedar)), [source]);
+    expect(evaluator.hasAction("respond:crm/query")).toBe(true);
+  });
+
   it("shows a bundle that loads over a catalog which has what it names", () => {
-    const [, cedar = ""] = /```cedar\n([\s\S]*?)```/u.exec(document) ?? [];
+    const [cedar = ""] = blocks;
     const schema = { type: "object", properties: { name: { type: "string" } }, required: ["name"] };
     const bundle = parseBundle(bundleFiles(cedar));
     expect([...bundle.policies.keys()]).toEqual(["crm.read", "crm.after-web", "crm.new-definitions"]);

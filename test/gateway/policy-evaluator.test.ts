@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { JsonValue } from "../../kernel/json/value.ts";
-import { answerTo, evaluatorOf, requestOf, sourceOf } from "../support/policy-request.ts";
+import { answerTo, evaluatorOf, principalNamed, requestOf, sourceOf } from "../support/policy-request.ts";
 
 const ECHO = {
   type: "object",
@@ -49,9 +49,9 @@ describe("a decision", () => {
     const evaluator = evaluatorOf(cedar, sourceOf({ echo: ECHO }));
     const request = requestOf("s/echo", { message: "hi" });
     expect(evaluator.evaluate(request).allowed).toBe(true);
-    expect(evaluator.evaluate({ ...request, principal: { type: "Agent", id: "token|other" } }).allowed).toBe(false);
+    expect(evaluator.evaluate({ ...request, principal: principalNamed("Agent", "token|other") }).allowed).toBe(false);
     expect(
-      evaluator.evaluate({ ...request, principal: { type: "LocalUser", id: "token|example-agent" } }).allowed,
+      evaluator.evaluate({ ...request, principal: principalNamed("LocalUser", "token|example-agent") }).allowed,
     ).toBe(false);
   });
 

@@ -6,6 +6,7 @@ import {
   makeEvaluator,
   type PolicyAnswer,
   type PolicyEvaluator,
+  type PolicyPrincipal,
   type PolicyRequest,
 } from "../../gateway/policy/evaluator.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
@@ -37,21 +38,41 @@ export function evaluatorOf(cedar: string, ...sources: readonly SchemaSource[]):
   return makeEvaluator(`test-${names}`, parseBundle(bundleFiles(cedar)), sources);
 }
 
+/** A principal in the given groups, roles and workflows. */
+export function principalNamed(
+  type: PolicyPrincipal["type"],
+  id: string,
+  ...parents: PolicyPrincipal["parents"]
+): PolicyPrincipal {
+  const attributes = { issuer: "token", name: id, provenance: "connection-credential", outcome: "verified" };
+  return { type, id, parents, attributes };
+}
+
 /** A request for `<serverId>/<tool>` with the given arguments and an ordinary context. */
 export function requestOf(actionId: string, argument: JsonValue, serverId = "s"): PolicyRequest {
   return {
-    principal: { type: "Agent", id: "token|example-agent" },
+    principal: principalNamed("Agent", "token|example-agent"),
     actionId,
     serverId,
     argument,
-    session: { trust: "authenticated", source: "mcp-session-id", calls: 0, servers: [], ageSeconds: 0 },
+    session: {
+      trust: "authenticated",
+      source: "mcp-session-id",
+      calls: 0,
+      taint: [],
+      servers: [],
+      matches: [],
+      ageSeconds: 0,
+    },
     system: {
       now: { __extn: { fn: "datetime", arg: "2026-03-01T12:00:00.000Z" } },
       mode: "enforcing",
+      workflow: "",
       era: "modern",
       catalog: `sha256:${"0".repeat(64)}`,
       toolModel: `sha256:${"1".repeat(64)}`,
       definition: "approved",
+      findings: [],
       argumentBytes: 2,
       round: 0,
     },
