@@ -1,7 +1,17 @@
 /** Files that the command reads and writes: configuration, keys, tokens. Every error names the file. */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { formatUtf8, parseUtf8 } from "../kernel/bytes.ts";
 import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
@@ -93,11 +103,15 @@ export type WriteSome = (file: number, bytes: Uint8Array, offset: number) => num
  * @throws {StoreError} ERR_FILE_WRITE
  */
 export function writeNewFile(path: string, text: string, mode: number, writeSome: WriteSome = writeSync): void {
+  writeNewBytes(path, formatUtf8(text), mode, writeSome);
+}
+
+function writeNewBytes(path: string, content: Uint8Array, mode: number, writeSome: WriteSome): void {
   try {
     const made = mkdirSync(dirname(path), { recursive: true });
     const file = openSync(path, "wx", mode);
     try {
-      writeAll(file, formatUtf8(text), writeSome);
+      writeAll(file, content, writeSome);
       fsyncSync(file);
     } catch (error) {
       rmSync(path, { force: true });
@@ -109,6 +123,27 @@ export function writeNewFile(path: string, text: string, mode: number, writeSome
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new StoreError("ERR_FILE_WRITE", `cannot write ${path}: ${why}`, { cause });
+  }
+}
+
+/**
+ * Replaces a file at once or not at all, durable when it returns: a new file beside it, synced, renamed over it.
+ *
+ * @throws {StoreError} ERR_FILE_WRITE
+ */
+export function replaceFile(path: string, content: Uint8Array, mode: number): void {
+  const temporary = `${path}.countersign-${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
+  writeNewBytes(temporary, content, mode, writeSync);
+  try {
+    // A new file gets its mode through the umask.
+    chmodSync(temporary, mode);
+    renameSync(temporary, path);
+    syncFolders(dirname(path), dirname(path));
+  } catch (cause) {
+    rmSync(temporary, { force: true });
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError("ERR_FILE_WRITE", `cannot replace ${path}: ${why}`, { cause });
   }
 }
 

@@ -10,17 +10,22 @@ import { readBytes, readToken } from "./files.ts";
 
 /** Every token that the configuration names. @throws {FormatError} ERR_TOKEN_FILE @throws {StoreError} ERR_FILE_READ */
 export function readSecrets(config: GatewayConfig): GatewaySecrets {
-  const bearers = config.servers.flatMap((server) =>
-    server.transport === "http" && server.bearer_token_file !== undefined
-      ? [[server.id, readToken(server.bearer_token_file)] as const]
-      : [],
-  );
   return {
     submitToken: readToken(config.ledger.submit_token_file),
     operatorToken: readToken(config.operator_token_file),
     agentTokens: config.auth.tokens.map(({ principal, token_file }) => ({ principal, token: readToken(token_file) })),
-    bearerTokens: new Map(bearers),
+    bearerTokens: readBearerTokens(config),
   };
+}
+
+/** The tokens toward servers, by server id. @throws as `readSecrets` */
+export function readBearerTokens({ servers }: Pick<GatewayConfig, "servers">): ReadonlyMap<string, string> {
+  const bearers = servers.flatMap((server) =>
+    server.transport === "http" && server.bearer_token_file !== undefined
+      ? [[server.id, readToken(server.bearer_token_file)] as const]
+      : [],
+  );
+  return new Map(bearers);
 }
 
 /**

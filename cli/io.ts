@@ -1,4 +1,5 @@
 /** The process as a value: what a command may read and write. Only cli/ and `main.ts` files touch the real one. */
+import { createInterface } from "node:readline/promises";
 
 /** Streams, environment and working folder of one run of the command. */
 export interface Io {
@@ -8,6 +9,10 @@ export interface Io {
   readonly cwd: string;
   /** True if `err` is a terminal: progress bars are drawn only then. */
   readonly isTerminal: boolean;
+  /** True if `out` is a terminal that shows colours. */
+  readonly isColoured?: boolean;
+  /** Asks whoever sits at the terminal; absent if nobody does. */
+  readonly ask?: (question: string) => Promise<string>;
 }
 
 /** The real process. */
@@ -18,5 +23,16 @@ export function processIo(): Io {
     env: process.env,
     cwd: process.cwd(),
     isTerminal: process.stderr.isTTY === true,
+    isColoured: process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined,
+    ...(process.stdin.isTTY === true && process.stdout.isTTY === true ? { ask: askAtTerminal } : {}),
   };
+}
+
+async function askAtTerminal(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
 }

@@ -5,6 +5,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { apiCommand } from "./commands/api.ts";
 import { backupCommand } from "./commands/backup.ts";
 import { bundleCommand } from "./commands/bundle.ts";
+import { catalogCommand } from "./commands/catalog.ts";
 import { checkForkCommand } from "./commands/check-fork.ts";
 import { checkPromiseCommand } from "./commands/check-promise.ts";
 import { exportCommand } from "./commands/export.ts";
@@ -32,6 +33,7 @@ const COMMANDS: readonly Command[] = [
   setupCommand,
   gatewayCommand,
   wrapCommand,
+  catalogCommand,
   ledgerCommand,
   witnessCommand,
   apiCommand,

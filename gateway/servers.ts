@@ -11,12 +11,18 @@ export interface ConnectedServers {
   readonly listed: readonly ListedServer[];
 }
 
+/** What connecting needs of a gateway's options. */
+export interface ServerOptions extends Pick<GatewayOptions, "environment" | "logger" | "software"> {
+  readonly config: Pick<GatewayOptions["config"], "servers">;
+  readonly secrets: Pick<GatewayOptions["secrets"], "bearerTokens">;
+}
+
 /**
  * Connects all at once.
  *
  * @throws {StoreError} ERR_SERVICE_START naming the first server that did not answer; those that did are closed again
  */
-export async function connectServers(options: GatewayOptions, world: World): Promise<ConnectedServers> {
+export async function connectServers(options: ServerOptions, world: World): Promise<ConnectedServers> {
   const deps = depsOf(options, world);
   const attempts = await Promise.allSettled(options.config.servers.map((config) => world.connect(config, deps)));
   const upstreams = attempts.flatMap((attempt) => (attempt.status === "fulfilled" ? [attempt.value] : []));
@@ -50,7 +56,7 @@ function unanswered(id: string | undefined, cause: unknown): StoreError {
   return new StoreError("ERR_SERVICE_START", `the server ${id ?? "?"} cannot be used: ${why}`, { cause });
 }
 
-function depsOf({ secrets, environment, logger, software }: GatewayOptions, world: World): UpstreamDeps {
+function depsOf({ secrets, environment, logger, software }: ServerOptions, world: World): UpstreamDeps {
   return {
     bearerTokens: secrets.bearerTokens,
     environment,
