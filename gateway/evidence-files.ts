@@ -5,12 +5,13 @@
  *     <data folder>/evidence/sha256-<hex>.json
  */
 
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { formatBase64 } from "../kernel/base64.ts";
 import { canonicalBytes } from "../kernel/json/canonical.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
 import type { BundleFile, PolicyBundle } from "./policy/bundle.ts";
+import { readIfThere } from "./receipts/read-if-there.ts";
 import { writeDurably } from "./receipts/write-durably.ts";
 
 /** Keeps a document under its digest; one that is there stays. */
@@ -35,11 +36,5 @@ export function bundleDocument(bundle: PolicyBundle, files: readonly BundleFile[
 }
 
 async function exists(path: string): Promise<boolean> {
-  try {
-    await readFile(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw error;
-  }
+  return (await readIfThere(path)) !== undefined;
 }

@@ -13,7 +13,7 @@ import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
-import type { CatalogReader, Pipeline } from "./pipeline/call.ts";
+import type { Caller, CatalogReader, Pipeline } from "./pipeline/call.ts";
 import { type StreamDeclaration, writeOpening } from "./pipeline/opening.ts";
 import { makePipeline } from "./pipeline/pipeline.ts";
 import { RefusalTally } from "./pipeline/refusal-tally.ts";
@@ -27,7 +27,7 @@ import type { OutboxStatus } from "./receipts/outbox.ts";
 import { openStreamFolder, type StreamFolder } from "./receipts/stream-folder.ts";
 import { refuseServerRequests } from "./server-requests.ts";
 import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
-import { stagesOf } from "./stages.ts";
+import { type Controls, openControls } from "./stages.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
 /** What `GET /status` tells; docs/gateway.md explains each member. */
@@ -57,12 +57,17 @@ export interface GatewayRun {
   /** By server id. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly boundary: JsonObject;
+  /** Forgets the labels of a principal and seals its sessions, so that its next call starts without any. */
+  readonly resetLabels: (caller: Pick<Caller, "issuer" | "name">) => Promise<LabelReset>;
   readonly metrics: GatewayMetrics;
   readonly world: World;
   readonly status: () => GatewayStatus;
   /** Seals the sessions, brings the receipts to the ledger within a bound, lets go of everything. */
   readonly close: () => Promise<void>;
 }
+
+/** What a reset did: labels forgotten, sessions sealed. */
+export type LabelReset = { readonly labels: number; readonly sealed: number };
 
 /** A session is sealed so long before its declared limit that the seal is in time. */
 const TTL_SHARE = 0.9;
@@ -121,7 +126,8 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     catalog: basis.keeper.current(),
     approvers: basis.approvers,
   };
-  const { pipeline, desk, tally } = pipelineOf(parts, declaration);
+  const controls = await openControls(options, world, basis);
+  const { pipeline, desk, tally } = pipelineOf(parts, declaration, controls);
   const recovered = await writeOpening(facts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   outbox.start();
@@ -141,6 +147,11 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     reloadCatalog: makeCatalogReload({ config: options.config, basis, recorder }),
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     boundary: basis.boundary,
+    resetLabels: async (caller) => {
+      const { id } = basis.run.names.principal(caller);
+      const labels = await controls.forgetLabels(id);
+      return { labels, sealed: await pipeline.sealPrincipal(id, "operator") };
+    },
     metrics,
     world,
     status,
@@ -150,13 +161,13 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
 
 /** @throws {FormatError} ERR_POLICY_BUNDLE if the bundle asks for what no stage carries out; nothing is written yet */
 function pipelineOf(
-  { options, basis, plane, world }: Parts,
+  { basis, plane, world }: Parts,
   declaration: StreamDeclaration,
+  { stages, startLabels, onSealed }: Controls,
 ): { readonly pipeline: Pipeline; readonly desk: SessionDesk; readonly tally: RefusalTally } {
   const { recorder, opened, outbox } = plane;
   const { nowMs, monotonicMs, randomBytes } = world;
   const { names } = basis.run;
-  const stages = stagesOf(options, world);
   checkCarriedOut(basis.bundle, carriedOutBy(stages));
   const ttlMs = declaration.sessionTtlSeconds * 1000 * TTL_SHARE;
   const desk = new SessionDesk({
@@ -165,6 +176,8 @@ function pipelineOf(
     names,
     nowMs,
     newId: () => formatUuid(randomBytes(16)),
+    startLabels,
+    onSealed,
     ttlMs,
     idleMs: Math.min(IDLE_MS, ttlMs),
   });

@@ -4,6 +4,7 @@ import { StoreError } from "../kernel/errors.ts";
 import type { ListedServer } from "./catalog/catalog-file.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import type { Upstream, UpstreamDeps } from "./upstream/upstream.ts";
+import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 
 /** The connected servers and their surfaces at this start. */
 export interface ConnectedServers {
@@ -30,7 +31,10 @@ export async function connectServers(options: ServerOptions, world: World): Prom
     const failed = attempts.findIndex(({ status }) => status === "rejected");
     const attempt = attempts[failed];
     if (attempt?.status === "rejected") throw unanswered(options.config.servers[failed]?.id, attempt.reason);
-    return { upstreams, listed: await Promise.all(upstreams.map(listServer)) };
+    return {
+      upstreams,
+      listed: await Promise.all(upstreams.map((upstream) => listServer(upstream, options.config.servers))),
+    };
   } catch (error) {
     await closeServers(upstreams);
     throw error;
@@ -42,10 +46,12 @@ export async function closeServers(upstreams: readonly Upstream[]): Promise<void
   await Promise.allSettled(upstreams.map((upstream) => upstream.close()));
 }
 
-async function listServer(upstream: Upstream): Promise<ListedServer> {
+async function listServer(upstream: Upstream, servers: readonly UpstreamConfig[]): Promise<ListedServer> {
+  const { id, identity, attributes } = upstream;
+  const data = servers.find((config) => config.id === id)?.data;
   try {
     const surface = await upstream.listSurface();
-    return { id: upstream.id, identity: upstream.identity, attributes: upstream.attributes, surface };
+    return { id, identity, attributes, surface, ...(data === undefined ? {} : { data }) };
   } catch (cause) {
     throw unanswered(upstream.id, cause);
   }

@@ -1,20 +1,58 @@
-/** The stages of a run, in the order in which they look at a call. A control that is not listed here controls nothing. */
+/** The controls of a run, in the order in which they look at a call. A control that is not listed here controls nothing. */
 
+import type { Label } from "../kernel/receipt/fields.ts";
+import type { SessionSource } from "../kernel/receipt/vocabulary.ts";
+import type { DecisionBasis } from "./decision-basis.ts";
+import { FlowStages } from "./flow/flow-stages.ts";
+import { PrincipalLabels } from "./flow/principal-labels.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
 import { callLimitsOf } from "./limits/call-limits.ts";
 import type { GatewayOptions, World } from "./options.ts";
+import type { Caller, SessionKey } from "./pipeline/call.ts";
 import type { Stages } from "./pipeline/stage.ts";
 
-/** Makes the stages that the configuration asks for. */
-export function stagesOf({ config, wrapStages }: GatewayOptions, { monotonicMs }: World): Stages {
+/** The controls, and what else of a run they have a hand in. */
+export interface Controls {
+  readonly stages: Stages;
+  /** Labels that a session starts with. */
+  readonly startLabels: (caller: Caller, session: SessionKey) => readonly Label[];
+  readonly onSealed: (sessionId: string) => void;
+  /** Forgets the labels of a principal, named by its keyed id. @returns how many there were */
+  readonly forgetLabels: (principal: string) => Promise<number>;
+}
+
+/** Sessions that do not begin at the agent's wish: they start without labels. */
+const FRESH: ReadonlySet<SessionSource> = new Set(["workflow-token", "token-claim"]);
+
+/**
+ * Makes the controls that the configuration asks for.
+ *
+ * @throws {StoreError} ERR_FILE_READ
+ */
+export async function openControls(
+  { config, wrapStages = (own) => own }: GatewayOptions,
+  world: World,
+  { keeper, run }: DecisionBasis,
+): Promise<Controls> {
+  const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
+  const flow = new FlowStages({
+    catalog: keeper.current,
+    names: run.names,
+    principals,
+    randomBytes: world.randomBytes,
+  });
   const limits = callLimitsOf(config.limits ?? {});
-  const limiter = makeCallLimiter({ limits: () => limits, monotonicMs });
-  const stages: Stages = {
-    gates: [limiter.gate],
-    request: [],
-    obligations: [limiter.obligation],
-    response: [limiter.response],
-    respond: [],
+  const limiter = makeCallLimiter({ limits: () => limits, monotonicMs: world.monotonicMs });
+  return {
+    stages: wrapStages({
+      gates: [limiter.gate],
+      request: [flow.request],
+      obligations: [limiter.obligation, flow.obligation],
+      response: [limiter.response],
+      respond: [flow.respond],
+    }),
+    startLabels: (caller, { source }) => (FRESH.has(source) ? [] : principals.of(run.names.principal(caller).id)),
+    onSealed: (sessionId) => flow.forget(sessionId),
+    forgetLabels: (principal) => principals.forget(principal),
   };
-  return wrapStages === undefined ? stages : wrapStages(stages);
 }

@@ -87,6 +87,7 @@ function operatorOf(
     catalog: run.catalog,
     reloadCatalog: run.reloadCatalog,
     boundary: run.boundary,
+    resetLabels: run.resetLabels,
     status,
     metrics: run.metrics,
     onFault: (error) => logger.error({ err: error }, "an operator request failed"),

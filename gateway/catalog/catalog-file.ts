@@ -14,6 +14,7 @@ import {
   literal,
   nullable,
   object,
+  optional,
   readShape,
   record,
   type Shape,
@@ -22,6 +23,7 @@ import {
 } from "../../kernel/shape.ts";
 import { type Signed, signaturesShape } from "../../kernel/signature/envelope.ts";
 import type { ListedSurface, ServerIdentity } from "../pipeline/call.ts";
+import { type ServerDataClass, serverDataClassShape } from "./data-class.ts";
 import { definitionName } from "./definition-value.ts";
 import { type DefinitionKind, digestDefinition, digestSurface } from "./digests.ts";
 
@@ -46,6 +48,8 @@ export type CatalogEntry = {
   readonly identity: ServerIdentity;
   /** What policies may read as attributes of the resource. */
   readonly attributes: Readonly<Record<string, JsonValue>>;
+  /** What the operator declares about the data behind its tools. */
+  readonly data?: ServerDataClass;
   readonly capabilities: JsonValue;
   readonly instructions: string | null;
   /** Digest of the approved surface. */
@@ -139,6 +143,7 @@ const serversShape: Shape<readonly CatalogEntry[]> = array(
     id: serverId,
     identity: identityShape,
     attributes: record(json(), { max: 64, key: /^[A-Za-z_][A-Za-z0-9_]{0,63}$/ }),
+    data: optional(serverDataClassShape),
     capabilities: json(),
     instructions: nullable(string()),
     surface: digestText,
@@ -228,6 +233,7 @@ export interface ListedServer {
   readonly id: string;
   readonly identity: ServerIdentity;
   readonly attributes: Readonly<Record<string, JsonValue>>;
+  readonly data?: ServerDataClass;
   readonly surface: ListedSurface;
 }
 
@@ -242,11 +248,12 @@ export function pinFirstUse(servers: readonly ListedServer[]): CatalogFile {
  * @param approvedBy  what each definition says of its approval
  */
 export function pinServers(servers: readonly ListedServer[], approvedBy: string): readonly CatalogEntry[] {
-  const entries = servers.map(({ id, identity, attributes, surface }) => {
+  const entries = servers.map(({ id, identity, attributes, data, surface }) => {
     const pinned = {
       id,
       identity,
       attributes,
+      ...(data === undefined ? {} : { data }),
       capabilities: surface.capabilities,
       instructions: surface.instructions ?? null,
       tools: pin("tool", surface.tools, approvedBy),

@@ -5,14 +5,16 @@
 
 import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
 import { CheckError } from "../../kernel/errors.ts";
-import type { JsonObject } from "../../kernel/json/value.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import { makeTokenMatch } from "../../kernel/service/bearer-token.ts";
+import { object, readShape, type Shape, string } from "../../kernel/shape.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { MAX_CATALOG_BYTES } from "../catalog/catalog-file.ts";
 import type { ReloadedCatalog } from "../catalog-reload.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Pipeline } from "../pipeline/call.ts";
-import type { GatewayStatus } from "../run.ts";
+import type { GatewayRun, GatewayStatus } from "../run.ts";
 import { faultOf, sendFault } from "./errors.ts";
 
 /** What the routes work on. */
@@ -22,12 +24,20 @@ export interface OperatorOptions {
   readonly catalog: () => Catalog;
   readonly reloadCatalog: (bytes: Uint8Array) => Promise<ReloadedCatalog>;
   readonly boundary: JsonObject;
+  readonly resetLabels: GatewayRun["resetLabels"];
   readonly status: () => GatewayStatus;
   readonly metrics: GatewayMetrics;
   readonly onFault: (error: unknown) => void;
 }
 
-const MAX_BODY_BYTES = 1024;
+type NamedCaller = { readonly issuer: string; readonly name: string };
+
+const callerShape: Shape<NamedCaller> = object<NamedCaller>({
+  issuer: string({ maxLength: 200 }),
+  name: string({ maxLength: 1024 }),
+});
+
+const MAX_BODY_BYTES = 4096;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 /** Builds the server; it does not listen yet. */
@@ -39,6 +49,9 @@ export function makeOperatorServer(options: OperatorOptions): FastifyInstance {
     forceCloseConnections: "idle",
     return503OnClosing: true,
   });
+  // Bodies are read by our own strict reader, in the route.
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   server.setErrorHandler((error, _request, reply) => {
     const fault = faultOf(error);
     if (fault.status === 500) options.onFault(error);
@@ -55,6 +68,11 @@ export function makeOperatorServer(options: OperatorOptions): FastifyInstance {
   return server;
 }
 
+/** The strict JSON of a request. @throws {FormatError} ERR_JSON_* */
+function bodyOf({ body }: FastifyRequest): JsonValue {
+  return parseJson(body instanceof Uint8Array ? body : new Uint8Array(0));
+}
+
 function openRoutes(server: FastifyInstance, { status, metrics }: OperatorOptions): void {
   server.get("/healthz", (_request, reply) => reply.send({ status: "ok" }));
   server.get("/readyz", (_request, reply) => {
@@ -68,7 +86,7 @@ function openRoutes(server: FastifyInstance, { status, metrics }: OperatorOption
 }
 
 function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
-  const { catalog, boundary, status, pipeline } = options;
+  const { catalog, boundary, status, pipeline, resetLabels } = options;
   const matches = makeTokenMatch([options.token]);
   scope.addHook("onRequest", async (request: FastifyRequest) => {
     const { authorization } = request.headers;
@@ -90,19 +108,16 @@ function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
     return reply.send({ digest, file, drifts });
   });
   catalogRoute(scope, options);
+  scope.post("/labels/reset", async (request, reply) => {
+    const caller = readShape(callerShape, bodyOf(request), "body");
+    return reply.send(await resetLabels(caller));
+  });
   scope.post("/sessions/seal", async (_request, reply) => reply.send({ sealed: await pipeline.sealAll("operator") }));
 }
 
 /** The body is taken byte for byte: the one spelling that was signed. */
 function catalogRoute(scope: FastifyInstance, { reloadCatalog }: OperatorOptions): void {
-  scope.register((route, _options, done) => {
-    route.removeContentTypeParser("application/json");
-    route.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, parsed) =>
-      parsed(null, body),
-    );
-    route.post<{ Body: Uint8Array | undefined }>("/catalog", { bodyLimit: MAX_CATALOG_BYTES }, async (request, reply) =>
-      reply.send(await reloadCatalog(new Uint8Array(request.body ?? []))),
-    );
-    done();
-  });
+  scope.post<{ Body: Uint8Array | undefined }>("/catalog", { bodyLimit: MAX_CATALOG_BYTES }, async (request, reply) =>
+    reply.send(await reloadCatalog(new Uint8Array(request.body ?? []))),
+  );
 }

@@ -174,6 +174,8 @@ export interface Pipeline {
   readonly refuse: (refusal: Refusal) => Promise<ReceiptRef | undefined>;
   /** Seals the session of this caller and key, if it is open. */
   readonly sealSession: (caller: Caller, session: SessionKey, reason: SealReason) => Promise<void>;
+  /** Seals the sessions of the principal with this keyed id; how many there were. */
+  readonly sealPrincipal: (principal: string, reason: SealReason) => Promise<number>;
   /** Seals every open session; how many there were. */
   readonly sealAll: (reason: SealReason) => Promise<number>;
 }

@@ -8,7 +8,7 @@ import type { Caller, SessionKey } from "./call.ts";
 
 /** Hashes names under the gateway's caller key. */
 export interface KeyedNames {
-  readonly principal: (caller: Caller) => Principal;
+  readonly principal: (caller: Pick<Caller, "issuer" | "name">) => Principal;
   readonly identity: (caller: Caller) => Identity;
   /** An approver of catalogs, as the configuration names it. */
   readonly approver: (name: string) => Principal;
@@ -16,6 +16,8 @@ export interface KeyedNames {
   readonly session: (caller: Caller, session: SessionKey) => string;
   /** Hash of a trace id or another correlation key. */
   readonly correlation: (text: string) => string;
+  /** Hash of a value that names a data subject, the same for every call that names it. */
+  readonly dataSubject: (value: string) => string;
 }
 
 /** @param key  32 bytes */
@@ -35,5 +37,6 @@ export function makeKeyedNames(key: Uint8Array): KeyedNames {
     }),
     session: (caller, { source, key: sessionKey }) => hash("session", caller.issuer, caller.name, source, sessionKey),
     correlation: (text) => hash("correlation", text),
+    dataSubject: (value) => hash("data-subject", value),
   };
 }

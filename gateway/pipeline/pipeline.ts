@@ -188,6 +188,10 @@ class ReceiptPipeline implements Pipeline {
     return this.#options.desk.seal(caller, session, reason);
   }
 
+  sealPrincipal(principal: string, reason: SealReason): Promise<number> {
+    return this.#options.desk.sealPrincipal(principal, reason);
+  }
+
   sealAll(reason: SealReason): Promise<number> {
     return this.#options.desk.sealAll(reason);
   }

@@ -71,6 +71,8 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       servers: [...facts.session.servers],
       matches: [],
       ageSeconds: Math.max(0, Math.floor(facts.session.ageMs / 1000)),
+      domains: [],
+      sensitivity: 0,
       ...merged(facts.found.map((part) => part.session)),
     },
     system: {
@@ -84,6 +86,8 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       findings: [],
       argumentBytes: canonicalBytes(argument).length,
       round: call.round?.index ?? 0,
+      domain: "",
+      sensitivity: 0,
       ...merged(facts.found.map((part) => part.system)),
     },
   };

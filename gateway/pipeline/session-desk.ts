@@ -3,8 +3,9 @@
  * counts come from the book of the stream, which a verifier can recompute.
  */
 
+import type { Label } from "../../kernel/receipt/fields.ts";
 import type { SessionPlace } from "../../kernel/receipt/identity.ts";
-import { ABSENT, notEstablished, present } from "../../kernel/receipt/observed.ts";
+import { ABSENT, present } from "../../kernel/receipt/observed.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
@@ -14,6 +15,10 @@ import type { KeyedNames } from "./keyed-names.ts";
 /** A session of this run. */
 export interface LiveSession {
   readonly place: Omit<SessionPlace, "session_seq">;
+  /** Keyed id of whose session it is. */
+  readonly principal: string;
+  /** Number of its session-open, and the labels that it starts with. */
+  readonly start: { readonly seq: number; readonly labels: readonly Label[] };
   readonly openedAtMs: number;
   lastUsedMs: number;
 }
@@ -25,6 +30,10 @@ export interface SessionDeskOptions {
   readonly names: KeyedNames;
   readonly nowMs: () => number;
   readonly newId: () => string;
+  /** Labels that a session starts with. */
+  readonly startLabels: (caller: Caller, session: SessionKey) => readonly Label[];
+  /** Told of every session that was sealed. */
+  readonly onSealed: (id: string) => void;
   /** Longest life of a session. */
   readonly ttlMs: number;
   /** Silence after which a session is sealed. */
@@ -80,6 +89,16 @@ export class SessionDesk {
     return sealed;
   }
 
+  /** Seals the sessions of one principal. @returns how many there were */
+  async sealPrincipal(principal: string, reason: SealReason): Promise<number> {
+    let sealed = 0;
+    for (const [key, opening] of [...this.#sessions]) {
+      const known = await opening;
+      if (known.principal === principal && (await this.#sealOne(key, known, reason))) sealed += 1;
+    }
+    return sealed;
+  }
+
   /** Seals what is too old, even with calls in flight (the seal counts them), and what is idle. */
   async sealExpired(): Promise<void> {
     for (const [key, opening] of [...this.#sessions]) {
@@ -99,17 +118,20 @@ export class SessionDesk {
     return this.#options.nowMs() - session.openedAtMs >= this.#options.ttlMs;
   }
 
-  async #open(caller: Caller, { source, trust }: SessionKey, key: string): Promise<LiveSession> {
-    const { recorder, names, nowMs, newId } = this.#options;
-    const place = { id: newId(), key, source, trust };
-    await recorder.append(() => ({
+  async #open(caller: Caller, session: SessionKey, key: string): Promise<LiveSession> {
+    const { recorder, names, nowMs, newId, startLabels } = this.#options;
+    const place = { id: newId(), key, source: session.source, trust: session.trust };
+    const principal = names.principal(caller);
+    const labels = startLabels(caller, session);
+    const { seq } = await recorder.append(() => ({
       kind: "session-open",
       session: place,
-      principal: present(names.principal(caller)),
+      principal: present(principal),
       workflow: ABSENT,
-      taint: notEstablished("field.not-configured"),
+      taint: present(labels),
     }));
-    return { place, openedAtMs: nowMs(), lastUsedMs: nowMs() };
+    const start = { seq, labels };
+    return { place, principal: principal.id, start, openedAtMs: nowMs(), lastUsedMs: nowMs() };
   }
 
   async #sealOne(key: string, session: LiveSession, reason: SealReason): Promise<boolean> {
@@ -119,6 +141,7 @@ export class SessionDesk {
     const open = book.session(session.place.id);
     if (open === undefined) return false;
     await sealSession(recorder, book, session.place.id, reason);
+    this.#options.onSealed(session.place.id);
     return true;
   }
 }

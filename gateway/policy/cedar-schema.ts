@@ -88,6 +88,8 @@ const SESSION: CedarType = recordOf({
   source: STRING,
   calls: LONG,
   taint: STRINGS,
+  domains: STRINGS,
+  sensitivity: LONG,
   servers: STRINGS,
   matches: STRINGS,
   ageSeconds: LONG,
@@ -107,6 +109,8 @@ const SYSTEM_MEMBERS: Readonly<Record<string, CedarType>> = {
   inexact: BOOLEAN,
   findings: STRINGS,
   argumentBytes: LONG,
+  domain: STRING,
+  sensitivity: LONG,
   round: LONG,
 };
 

@@ -26,6 +26,7 @@ import { literal, object, readShape, type Shape } from "../../kernel/shape.ts";
 import { formatSecretKey, parseSecretKey } from "../../kernel/signature/secret-key.ts";
 import { createSigner, type EnvelopeSigner, SECRET_BYTES } from "../../kernel/signature/signer.ts";
 import { syncFolder } from "./frame-log.ts";
+import { readIfThere } from "./read-if-there.ts";
 import { writeDurably } from "./write-durably.ts";
 
 /** Keys and paths of one stream. */
@@ -145,10 +146,5 @@ async function readOrMakeCallerKey(dataDir: string, randomBytes: RandomBytes): P
 }
 
 async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+  return (await readIfThere(path))?.toString("utf8");
 }

@@ -18,6 +18,7 @@ import { parseJson } from "../../kernel/json/parse.ts";
 import { parseReceipt } from "../../kernel/receipt/receipt.ts";
 import { readShape } from "../../kernel/shape.ts";
 import { damaged, type FrameLog, type OpenedFrameLog, openFrameLog, scanFrames } from "./frame-log.ts";
+import { readIfThere } from "./read-if-there.ts";
 import { StreamBook, type StreamState, streamStateShape } from "./stream-book.ts";
 import { writeDurably } from "./write-durably.ts";
 import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
@@ -182,10 +183,7 @@ class StreamFiles {
 
   async #readState(first: number): Promise<StreamState | undefined> {
     const path = join(this.#folder, `${nameOf(first)}.state`);
-    const text = await readFile(path, "utf8").catch((error: unknown) => {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-      throw error;
-    });
+    const text = await readIfThere(path);
     if (text === undefined) return undefined;
     try {
       const state = readShape(streamStateShape, parseJson(text), path);

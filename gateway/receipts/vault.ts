@@ -6,9 +6,10 @@
  * `seq / 4096`. A secret is never derived from another.
  */
 
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../../kernel/errors.ts";
+import { readIfThere } from "./read-if-there.ts";
 import { writeDurably } from "./write-durably.ts";
 
 /** Secrets of one stream. */
@@ -77,12 +78,7 @@ async function readOrMakeBlock(
 }
 
 async function readWhole(path: string): Promise<Uint8Array | undefined> {
-  try {
-    const content = new Uint8Array(await readFile(path));
-    if (content.length === BLOCK_SLOTS * SLOT_BYTES) return content;
-    throw new StoreError("ERR_STREAM_FILE", `${path} is damaged; restore it or start a new stream`, { fatal: true });
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+  const content = await readIfThere(path);
+  if (content === undefined || content.length === BLOCK_SLOTS * SLOT_BYTES) return content && new Uint8Array(content);
+  throw new StoreError("ERR_STREAM_FILE", `${path} is damaged; restore it or start a new stream`, { fatal: true });
 }

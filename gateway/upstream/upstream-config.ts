@@ -6,6 +6,7 @@
 import { FormatError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { array, json, mapped, object, optional, record, type Shape, string } from "../../kernel/shape.ts";
+import { type ServerDataClass, serverDataClassShape } from "../catalog/data-class.ts";
 
 /** A server that the gateway starts and speaks to over its standard streams. */
 export type StdioUpstreamConfig = {
@@ -19,6 +20,8 @@ export type StdioUpstreamConfig = {
   readonly cwd?: string;
   /** What policies may read as attributes of the server. */
   readonly attributes: Readonly<Record<string, JsonValue>>;
+  /** What holds for the data behind its tools. */
+  readonly data?: ServerDataClass;
 };
 
 /** A server that is called over Streamable HTTP. */
@@ -31,6 +34,8 @@ export type HttpUpstreamConfig = {
   readonly bearer_token_file?: string;
   /** What policies may read as attributes of the server. */
   readonly attributes: Readonly<Record<string, JsonValue>>;
+  /** What holds for the data behind its tools. */
+  readonly data?: ServerDataClass;
 };
 
 /** One configured server. */
@@ -61,6 +66,7 @@ const stdioShape: Shape<StdioMembers> = object<StdioMembers>({
   ),
   cwd: optional(string({ pattern: /^[^\0]+$/u, maxLength: 4096, description: "a folder" })),
   attributes: optional(attributesShape),
+  data: optional(serverDataClassShape),
 });
 
 const httpShape: Shape<HttpMembers> = object<HttpMembers>({
@@ -68,6 +74,7 @@ const httpShape: Shape<HttpMembers> = object<HttpMembers>({
   url: mapped(string({ maxLength: 2048, description: "a URL" }), checkUrl),
   bearer_token_file: optional(string({ maxLength: 4096 })),
   attributes: optional(attributesShape),
+  data: optional(serverDataClassShape),
 });
 
 /** A member of `servers`. Faults are ERR_SHAPE with the path of the member. */

@@ -36,6 +36,11 @@ export function isField(value: JsonValue): boolean {
   return Array.isArray(value) ? value.length === 0 : Object.keys(value).length === 0;
 }
 
+/** The pointer to the value at the end of `path`. */
+export function formatPointer(path: readonly string[]): string {
+  return path.map((step) => `/${escapeStep(step)}`).join("");
+}
+
 /** True if `text` is a JSON Pointer. */
 export function isJsonPointer(text: string): boolean {
   return (text === "" || text.startsWith("/")) && !/~(?![01])/u.test(text);

@@ -39,6 +39,7 @@ beforeEach(async () => {
     catalog: run.catalog,
     reloadCatalog: run.reloadCatalog,
     boundary: run.boundary,
+    resetLabels: run.resetLabels,
     status: run.status,
     metrics: run.metrics,
     onFault: () => undefined,
@@ -57,6 +58,7 @@ const GUARDED = [
   ["GET", "/catalog"],
   ["POST", "/sessions/seal"],
   ["POST", "/catalog"],
+  ["POST", "/labels/reset"],
 ] as const;
 
 const asOperator = { authorization: `Bearer ${OPERATOR_TOKEN}` };
@@ -148,7 +150,7 @@ describe("the operator's routes", () => {
       method: "POST",
       url: "/sessions/seal",
       headers: { ...asOperator, "content-type": "application/json" },
-      payload: JSON.stringify("x".repeat(2_000)),
+      payload: JSON.stringify("x".repeat(5_000)),
     });
     expect([large.statusCode, large.json()]).toMatchObject([413, { error: { code: "ERR_BODY_SIZE" } }]);
     const xml = await server.inject({

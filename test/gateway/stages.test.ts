@@ -36,6 +36,7 @@ async function start(stages: Partial<Stages>, cedar?: string, mode: "enforcing" 
   return { bench, run, receipts: async () => readStream(bench.folder, run.status().stream) };
 }
 
+const SEEN = present({ inspector: "1.0.0", findings: [], uninspected_bytes: 7 });
 const TAINT = present({ before: ["phi"], after: ["phi"], sources: [] });
 
 describe("a request stage", () => {
@@ -135,7 +136,7 @@ describe("a response stage", () => {
           name: "see",
           end: ({ outcome }) => {
             seen.push(outcome.returned);
-            return { outcome, look: () => ({ taint: TAINT }) };
+            return { outcome, look: () => ({ inspection: SEEN }) };
           },
         },
       ],
@@ -145,7 +146,7 @@ describe("a response stage", () => {
     const kept = await run.pipeline.finish(decided.ticket, outcomeWith("whole"));
     expect(kept.returned).toEqual(formatUtf8("cut"));
     expect(seen).toEqual([formatUtf8("cut")]);
-    expect((await receipts()).at(-1)).toMatchObject({ outcome: { status: "redacted" }, taint: TAINT });
+    expect((await receipts()).at(-1)).toMatchObject({ outcome: { status: "redacted" }, inspection: SEEN });
   });
 
   it("that fails withholds the answer, and the receipt says that it was blocked", async () => {

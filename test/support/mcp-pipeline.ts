@@ -75,6 +75,7 @@ export function makeFakePipeline(): FakePipeline {
       await Promise.resolve();
       pipeline.sealed.push({ session, reason });
     },
+    sealPrincipal: async () => Promise.resolve(0),
     sealAll: async () => Promise.resolve(0),
   };
   return pipeline;

@@ -60,6 +60,8 @@ export function requestOf(actionId: string, argument: JsonValue, serverId = "s")
       source: "mcp-session-id",
       calls: 0,
       taint: [],
+      domains: [],
+      sensitivity: 0,
       servers: [],
       matches: [],
       ageSeconds: 0,
@@ -74,6 +76,8 @@ export function requestOf(actionId: string, argument: JsonValue, serverId = "s")
       definition: "approved",
       findings: [],
       argumentBytes: 2,
+      domain: "",
+      sensitivity: 0,
       round: 0,
     },
   };

@@ -1,0 +1,59 @@
+/**
+ * What an operator declares about the data behind a server's tools: its domain, the labels that results bring, how
+ * sensitive they are, and which arguments name a data subject. It stands in the catalog, so its digest covers it.
+ */
+
+import { FormatError } from "../../kernel/errors.ts";
+import { isJsonPointer } from "../../kernel/json/pointer.ts";
+import { type Label, labelShape } from "../../kernel/receipt/fields.ts";
+import { array, integer, mapped, object, optional, record, type Shape, string } from "../../kernel/shape.ts";
+
+/** Declared of a server or of one tool. */
+export type DataClass = {
+  /** The compliance domain, for example `clinical`; a word of the operator's own. */
+  readonly domain?: Label;
+  /** Labels that a result brings into the session. */
+  readonly labels?: readonly Label[];
+  /** 0 (public) to 9: a session's sensitivity is the highest of what it was given, and never falls. */
+  readonly sensitivity?: number;
+  /** JSON Pointers into the arguments whose values name a data subject. */
+  readonly subjects?: readonly string[];
+};
+
+/** Of a server, with what differs for single tools. */
+export type ServerDataClass = DataClass & { readonly tools?: Readonly<Record<string, DataClass>> };
+
+const pointerShape: Shape<string> = mapped(string({ maxLength: 1024 }), (text) => {
+  if (isJsonPointer(text)) return text;
+  throw new FormatError("ERR_SHAPE", "want a JSON Pointer");
+});
+
+const members = {
+  domain: optional(labelShape),
+  labels: optional(array(labelShape, { max: 16 })),
+  sensitivity: optional(integer({ max: 9 })),
+  subjects: optional(array(pointerShape, { max: 32 })),
+};
+
+const toolShape: Shape<DataClass> = object<DataClass>(members);
+
+export const serverDataClassShape: Shape<ServerDataClass> = object<ServerDataClass>({
+  ...members,
+  tools: optional(record(toolShape, { max: 2000, key: /^.{1,4096}$/su })),
+});
+
+/** What holds for a tool: its own word where it has one, and the labels and subjects of both. */
+export function dataClassOf(server: ServerDataClass | undefined, tool: string | undefined): DataClass {
+  const { tools = {}, ...own } = server ?? {};
+  const special = tool !== undefined && Object.hasOwn(tools, tool) ? tools[tool] : undefined;
+  return {
+    ...own,
+    ...special,
+    labels: union(own.labels, special?.labels),
+    subjects: union(own.subjects, special?.subjects),
+  };
+}
+
+function union(a: readonly string[] = [], b: readonly string[] = []): readonly string[] {
+  return [...new Set([...a, ...b])];
+}

@@ -1,0 +1,208 @@
+/**
+ * The stages of data flow (mcp-gateway §18): before a call, which labels its session holds and which values of earlier
+ * results its arguments repeat; after it, what its answer brings. Both moments change the session in the turn of their
+ * receipt, so a fast next call is decided on what the agent has been given by then.
+ */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { formatPointer } from "../../kernel/json/pointer.ts";
+import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { Hex64, Label } from "../../kernel/receipt/fields.ts";
+import type { Edge, ValueMatches } from "../../kernel/receipt/inspection.ts";
+import { ABSENT, present } from "../../kernel/receipt/observed.ts";
+import type { MatchKind } from "../../kernel/receipt/vocabulary.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { type DataClass, dataClassOf } from "../catalog/data-class.ts";
+import { declaredPointer } from "../catalog/declared-pointer.ts";
+import { definitionValue } from "../catalog/definition-value.ts";
+import type { InboundCall } from "../pipeline/call.ts";
+import { carriedOut } from "../pipeline/judge.ts";
+import type { KeyedNames } from "../pipeline/keyed-names.ts";
+import type { LiveSession } from "../pipeline/session-desk.ts";
+import type {
+  CallTurn,
+  Contribution,
+  EndedCall,
+  EndedStep,
+  ObligationStage,
+  RequestStage,
+  RespondStage,
+} from "../pipeline/stage.ts";
+import { type Leaf, leavesOf, valuesGiven } from "./leaves.ts";
+import type { PrincipalLabels } from "./principal-labels.ts";
+import { domainsOf, labelsOf, SessionFlow, sensitivityOf } from "./session-flow.ts";
+import type { Match } from "./value-memory.ts";
+
+/** What the stages work with. */
+export interface FlowOptions {
+  readonly catalog: () => Catalog;
+  readonly names: KeyedNames;
+  readonly principals: PrincipalLabels;
+  readonly randomBytes: (length: number) => Uint8Array;
+}
+
+/** Most matches, edges and subjects of one receipt (kernel/receipt). */
+const MAX_ITEMS = 64;
+const MAX_SUBJECTS = 32;
+const STRENGTH: readonly MatchKind[] = ["exact", "token", "encoded", "fragment"];
+
+/** The flows of all open sessions, and the stages that keep them. */
+export class FlowStages {
+  readonly #options: FlowOptions;
+  readonly #sessions = new Map<string, SessionFlow>();
+  readonly request: RequestStage;
+  readonly obligation: ObligationStage;
+  readonly respond: RespondStage;
+
+  constructor(options: FlowOptions) {
+    this.#options = options;
+    this.request = { name: "flow", begin: (call, session) => this.#begin(call, session) };
+    this.obligation = {
+      name: "taint",
+      carriesOut: ["taint"],
+      settle: (_turn, answer, before) =>
+        answer.taint.length === 0
+          ? before
+          : { ...before, labels: [...before.labels, ...answer.taint], judged: carriedOut(before.judged, "taint") },
+    };
+    this.respond = { name: "flow", carriesOut: ["taint"], settle: (ended) => this.#end(ended) };
+  }
+
+  /** Lets go of a sealed session. */
+  forget(sessionId: string): void {
+    this.#sessions.delete(sessionId);
+  }
+
+  #flowOf({ place, start }: LiveSession): SessionFlow {
+    const known = this.#sessions.get(place.id);
+    if (known !== undefined) return known;
+    const flow = new SessionFlow(start.labels, start.seq, this.#options.randomBytes(32));
+    this.#sessions.set(place.id, flow);
+    return flow;
+  }
+
+  #classOf({ serverId, target }: InboundCall): DataClass {
+    const tool = target.kind === "tool" ? target.name : undefined;
+    return dataClassOf(this.#options.catalog().entry(serverId)?.data, tool);
+  }
+
+  #begin(call: InboundCall, session: LiveSession): (turn: CallTurn) => Contribution {
+    const flow = this.#flowOf(session);
+    const leaves = leavesOf(argumentOf(call));
+    const searched = flow.memory.prepare(leaves);
+    const data = this.#classOf(call);
+    return (turn) => {
+      const matches = flow.memory.search(searched);
+      const labels = flow.labels();
+      return {
+        session: {
+          taint: [...labels],
+          domains: [...domainsOf(labels)],
+          sensitivity: sensitivityOf(labels),
+          matches: serversOf(flow, matches),
+        },
+        system: { domain: data.domain ?? "", sensitivity: data.sensitivity ?? 0 },
+        fields: {
+          taint: present({ before: labels, after: labels, sources: flow.origins() }),
+          matches: present(reported(turn, matches, flow.memory.bounded)),
+          edges: present(edgesTo(flow, data, matches)),
+          data_subjects: present(this.#subjectsOf(data, leaves)),
+        },
+      };
+    };
+  }
+
+  /** Keyed hashes of the values at the declared places, sorted. */
+  #subjectsOf({ subjects = [] }: DataClass, leaves: readonly Leaf[]): readonly Hex64[] {
+    const named = leaves.filter(({ path }) => subjects.some((pointer) => pointer === formatPointer(path)));
+    const hashes = named.map(({ text }) => this.#options.names.dataSubject(text));
+    return [...new Set(hashes)].sort().slice(0, MAX_SUBJECTS);
+  }
+
+  async #end({ call, open, outcome, labels }: EndedCall): Promise<EndedStep> {
+    const { names, principals } = this.#options;
+    const sessionId = open.decision.session.state === "present" ? open.decision.session.value.id : undefined;
+    const flow = sessionId === undefined ? undefined : this.#sessions.get(sessionId);
+    const isGiven = outcome.returned !== undefined && GIVEN.has(outcome.status);
+    const data = this.#classOf(call);
+    const brought = isGiven ? [...new Set([...labelsOf(data), ...labels])] : [];
+    if (brought.length > 0) await principals.note(names.principal(call.caller).id, brought);
+    if (flow === undefined) return { outcome, carriedOut: ["taint"] };
+    const values = flow.memory.hashValues(isGiven ? givenTexts(outcome.returned) : []);
+    return {
+      outcome,
+      carriedOut: ["taint"],
+      look: ({ seq }) => {
+        const before = flow.labels();
+        if (isGiven) {
+          flow.take(brought, { seq, serverId: call.serverId, domain: data.domain });
+          flow.memory.keep(values, seq);
+        }
+        const taint = { before, after: flow.labels(), sources: flow.origins() };
+        return { taint: present(taint), matches: ABSENT, edges: ABSENT };
+      },
+    };
+  }
+}
+
+/** Ends of a call in which the agent is given something of the server's. */
+const GIVEN: ReadonlySet<string> = new Set([
+  "ok",
+  "tool_error",
+  "rpc_error",
+  "input_required",
+  "task_created",
+  "task_completed",
+  "task_failed",
+  "redacted",
+]);
+
+function argumentOf({ target, params }: InboundCall): JsonValue {
+  if (target.kind === "resource" || target.kind === "completion") return { uri: target.name };
+  return params["arguments"] ?? {};
+}
+
+function givenTexts(bytes: Uint8Array | undefined): readonly string[] {
+  if (bytes === undefined) return [];
+  try {
+    const response = parseJson(bytes, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+    return isJsonObject(response) ? valuesGiven(response) : [];
+  } catch (error) {
+    if (isCodedError(error)) return [];
+    throw error;
+  }
+}
+
+function serversOf(flow: SessionFlow, matches: readonly Match[]): string[] {
+  const servers = matches.flatMap(({ source }) => flow.source(source)?.serverId ?? []);
+  return [...new Set(servers)].sort();
+}
+
+/** Matches by source, declared place and kind; of several kinds for one source and place the strongest. */
+function reported({ finding }: CallTurn, matches: readonly Match[], bounded: boolean): ValueMatches {
+  const schema = finding.definition === undefined ? undefined : definitionValue(finding.definition.text)["inputSchema"];
+  const rows = new Map<string, { source: number; pointer: string; kind: MatchKind; count: number }>();
+  for (const { source, path, kind } of matches) {
+    const pointer = declaredPointer(["params", "arguments"], schema, path);
+    const row = rows.get(`${source} ${pointer}`) ?? { source, pointer, kind, count: 0 };
+    const isStronger = STRENGTH.indexOf(kind) < STRENGTH.indexOf(row.kind);
+    rows.set(`${source} ${pointer}`, { ...row, kind: isStronger ? kind : row.kind, count: row.count + 1 });
+  }
+  const items = [...rows.values()].sort((a, b) => a.source - b.source || (a.pointer < b.pointer ? -1 : 1));
+  return { items: items.slice(0, MAX_ITEMS), bounded: bounded || items.length > MAX_ITEMS };
+}
+
+/** Edges across domains: from the first outcome of each other domain, and from each whose value is repeated. */
+function edgesTo(flow: SessionFlow, { domain }: DataClass, matches: readonly Match[]): readonly Edge[] {
+  if (domain === undefined) return [];
+  const matched = [...new Set(matches.map(({ source }) => source))].flatMap((seq) => flow.source(seq) ?? []);
+  const edges = [
+    ...matched.map((source) => ({ source, kind: "match" as const })),
+    ...flow.firstOfDomains().map((source) => ({ source, kind: "order" as const })),
+  ].flatMap(({ source, kind }): Edge[] => {
+    const from: Label | undefined = source.domain;
+    return from === undefined || from === domain ? [] : [{ source: source.seq, kind, from, to: domain }];
+  });
+  return edges.slice(0, MAX_ITEMS);
+}

@@ -1,0 +1,98 @@
+/**
+ * What a session has been given so far: labels, each with the receipt that brought it, and values. Labels say "after",
+ * never "derived from". A label stays until the session is sealed; nothing that an agent can send takes it away.
+ */
+
+import type { Label } from "../../kernel/receipt/fields.ts";
+import type { DataClass } from "../catalog/data-class.ts";
+import { ValueMemory } from "./value-memory.ts";
+
+/** Most labels of a receipt (kernel/receipt/fields.ts). */
+const MAX_LABELS = 32;
+const SENSITIVITY = /^sensitivity-([0-9])$/u;
+const DOMAIN = /^in-(.+)$/u;
+/** Longest domain that fits into a label with its mark. */
+const MAX_DOMAIN = 29;
+
+/** The labels that a result of this class brings: its own, its domain as `in-<domain>`, its sensitivity as `sensitivity-<n>`. */
+export function labelsOf({ labels = [], domain, sensitivity }: DataClass): readonly Label[] {
+  const marks = [
+    ...(domain === undefined ? [] : [`in-${domain.slice(0, MAX_DOMAIN)}`]),
+    ...(sensitivity === undefined ? [] : [`sensitivity-${sensitivity}`]),
+  ];
+  return [...new Set([...labels, ...marks])];
+}
+
+/** The highest of the labels `sensitivity-<n>`; 0 if there is none. */
+export function sensitivityOf(labels: Iterable<Label>): number {
+  return Math.max(0, ...[...labels].map((label) => Number(SENSITIVITY.exec(label)?.[1] ?? 0)));
+}
+
+/** The domains among labels. */
+export function domainsOf(labels: Iterable<Label>): readonly Label[] {
+  return [...labels].flatMap((label) => DOMAIN.exec(label)?.[1] ?? []);
+}
+
+/** An outcome that gave something to the session. */
+export interface Source {
+  readonly seq: number;
+  readonly serverId: string;
+  readonly domain: Label | undefined;
+}
+
+/** Most sources of one session that are kept for edges; the oldest go first. */
+const MAX_SOURCES = 65_536;
+
+/** One open session. */
+export class SessionFlow {
+  readonly memory: ValueMemory;
+  readonly #labels = new Map<Label, number>();
+  readonly #sources = new Map<number, Source>();
+
+  /**
+   * @param labels  what the session starts with, by its session-open
+   * @param openSeq  number of that receipt
+   * @param key  32 random bytes
+   */
+  constructor(labels: readonly Label[], openSeq: number, key: Uint8Array) {
+    for (const label of labels) this.#labels.set(label, openSeq);
+    this.memory = new ValueMemory(key);
+  }
+
+  /** Sorted. */
+  labels(): readonly Label[] {
+    return [...this.#labels.keys()].sort();
+  }
+
+  /** The receipt that brought each label, sorted by label. */
+  origins(): readonly { readonly label: Label; readonly seq: number }[] {
+    return this.labels().map((label) => ({ label, seq: this.#labels.get(label) ?? 0 }));
+  }
+
+  source(seq: number): Source | undefined {
+    return this.#sources.get(seq);
+  }
+
+  /** The first outcome of each domain. */
+  firstOfDomains(): readonly Source[] {
+    const first = new Map<Label, Source>();
+    for (const source of this.#sources.values()) {
+      if (source.domain !== undefined && !first.has(source.domain)) first.set(source.domain, source);
+    }
+    return [...first.values()];
+  }
+
+  /** Takes what an outcome brings. Labels beyond 32 are one label more: `many-labels`. */
+  take(labels: readonly Label[], source: Source): void {
+    for (const label of labels) {
+      if (this.#labels.has(label)) continue;
+      const isLast = this.#labels.size >= MAX_LABELS - 1;
+      this.#labels.set(isLast ? "many-labels" : label, source.seq);
+    }
+    this.#sources.set(source.seq, source);
+    for (const seq of this.#sources.keys()) {
+      if (this.#sources.size <= MAX_SOURCES) break;
+      this.#sources.delete(seq);
+    }
+  }
+}
