@@ -21,6 +21,8 @@ import { publicKeyShape } from "../kernel/signature/public-key.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
 import type { ApprovalRule, Approver } from "./catalog/catalog-approval.ts";
 import { approverName } from "./catalog/catalog-file.ts";
+import { type AgentAuth, agentAuthShape, checkAgentAuth } from "./identity/auth-config.ts";
+import { type AgentListen, agentListenShape } from "./identity/tls-config.ts";
 import { type CallLimitsConfig, callLimitsShape } from "./limits/call-limits.ts";
 import { type UpstreamConfig, upstreamConfigShape } from "./upstream/upstream-config.ts";
 
@@ -35,13 +37,6 @@ export type LedgerTarget = {
   readonly submit_token_file: string;
 };
 
-/** An agent's bearer token. */
-export type AgentToken = {
-  /** Name of the principal; policies see `Agent::"local|<principal>"`. */
-  readonly principal: string;
-  readonly token_file: string;
-};
-
 /** A reviewed catalog. With approvers it must carry `threshold` of their signatures. */
 export type CatalogSource = {
   readonly file: string;
@@ -52,7 +47,7 @@ export type CatalogSource = {
 /** The configuration file of a gateway. `*_file` and `dir` are paths, read by the command line. */
 export type GatewayConfig = {
   /** Default 127.0.0.1:4100. */
-  readonly listen?: Listen;
+  readonly listen?: AgentListen;
   /** Default 127.0.0.1:4101. */
   readonly operator_listen?: Listen;
   readonly operator_token_file: string;
@@ -67,7 +62,7 @@ export type GatewayConfig = {
   /** Default: pin what the servers list at the first start; `enforcing` wants it said, or approvers. */
   readonly catalog?: { readonly pin: "first-use" } | CatalogSource;
   readonly ledger: LedgerTarget;
-  readonly auth: { readonly tokens: readonly AgentToken[] };
+  readonly auth: AgentAuth;
   /** Longest silence of the stream. Default 60. */
   readonly heartbeat_seconds?: number;
   /** Longest life of a session. Default 3600. */
@@ -143,17 +138,8 @@ const catalogFileShape: Shape<CatalogSource> = object<CatalogSource>({
   threshold: optional(integer({ min: 1, max: MAX_THRESHOLD })),
 });
 
-const tokenShape: Shape<AgentToken> = object<AgentToken>({
-  principal: string({
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u,
-    maxLength: 64,
-    description: "a principal: 1 to 64 of A-Z, a-z, 0-9, '.', '_', '@', '-'",
-  }),
-  token_file: path,
-});
-
 const shape: Shape<GatewayConfig> = object<GatewayConfig>({
-  listen: optional(listenShape),
+  listen: optional(agentListenShape),
   operator_listen: optional(listenShape),
   operator_token_file: path,
   data_dir: path,
@@ -163,7 +149,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   policy: optional(object<{ readonly dir: string }>({ dir: path })),
   catalog: optional(catalogShape),
   ledger: ledgerShape,
-  auth: object<GatewayConfig["auth"]>({ tokens: array(tokenShape, { max: 1024 }) }),
+  auth: agentAuthShape,
   heartbeat_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   session_ttl_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   relist_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
@@ -188,6 +174,7 @@ export function parseGatewayConfig(value: JsonValue): GatewayConfig {
   checkServers(config);
   checkLedger(config.ledger);
   checkCatalog(config);
+  checkAgentAuth(config.listen, config.auth);
   if (config.mode === "enforcing" && config.policy === undefined) {
     throw contradiction("config.policy: enforcing mode needs a policy bundle; set policy.dir");
   }

@@ -52,6 +52,8 @@ export interface GatewayOptions {
   readonly policyFiles: readonly BundleFile[] | undefined;
   /** The bytes of `catalog.file`; undefined if the catalog is pinned at first use. */
   readonly catalogFile: Uint8Array | undefined;
+  /** Reads a file that `listen.tls` and `auth` name; not needed where they name none. */
+  readonly readFile?: (path: string) => Uint8Array;
   /** How agents reach this gateway; stands in the capture scope. */
   readonly agents: Transport;
   readonly software: GatewaySoftware;

@@ -6,6 +6,7 @@ import type { Listen } from "../kernel/service/listen.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
 import { type HttpEdge, startHttpEdge } from "./edge/http-edge.ts";
+import { readAgentIdentity } from "./identity/agent-identity.ts";
 import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
 import type { GatewayOptions } from "./options.ts";
@@ -106,13 +107,15 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeo
     } as const;
     return { token, caller };
   });
+  const { fetch, nowMs, randomBytes } = run.world;
   return {
+    ...readAgentIdentity(config, { readFile: options.readFile, fetch, nowMs, randomBytes, logger }),
     pipeline: run.pipeline,
     catalog: run.catalogReader,
     upstreams: run.upstreams,
     limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
-    nowMs: run.world.nowMs,
-    randomBytes: run.world.randomBytes,
+    nowMs,
+    randomBytes,
     logger,
     software,
     listen: { host, port },

@@ -209,6 +209,8 @@ export const ERROR_CODES = {
   ERR_CATALOG_THRESHOLD: "a catalog with fewer approvers' signatures than the configuration asks for",
   ERR_CATALOG_UNSIGNED: "a catalog without signatures, or with one that is not a pinned approver's or does not hold",
   ERR_CATALOG_VERSION: "a catalog that is not newer than the one in force",
+  ERR_CERTIFICATE: "a file that does not hold the certificates or the key that it should",
+  ERR_IDENTITY_KEYS: "the keys of an issuer of access tokens that cannot be fetched",
   ERR_LEDGER_ANSWER: "a ledger that answered something else than its interface says",
   ERR_OUTBOX_FULL:
     "the outbox holds as many unproven receipts as it may; nothing is dispatched until the ledger takes some",

@@ -3,7 +3,7 @@
 import { parseGatewayConfig } from "../../gateway/config.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { type Command, readArguments } from "../command.ts";
-import { readJsonFile } from "../files.ts";
+import { readBytes, readJsonFile } from "../files.ts";
 import { readBundle, readCatalog, readSecrets } from "../gateway-files.ts";
 import type { Io } from "../io.ts";
 import { makeLogger, runService } from "../service.ts";
@@ -36,6 +36,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       secrets: readSecrets(config),
       policyFiles: config.policy === undefined ? undefined : readBundle(config.policy.dir),
       catalogFile: readCatalog(config),
+      readFile: readBytes,
       agents: "http",
       software: { name: "countersign", version: packageVersion() },
       environment: io.env,

@@ -1,6 +1,7 @@
 /** What both edges toward agents are made of: values only, no files, no environment. */
 
 import type { Logger } from "../../kernel/service/service.ts";
+import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
@@ -47,6 +48,8 @@ export interface EdgeOptions {
   /** At least 16 bytes from the system's generator are asked for at a time. */
   readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
+  /** Scopes of access tokens; undefined if none are taken. */
+  readonly scopes?: Pick<ResourceServer, "missingScopes" | "challenge"> | undefined;
   /** How the gateway names itself toward agents. */
   readonly software: { readonly name: string; readonly version: string };
 }

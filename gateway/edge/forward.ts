@@ -17,10 +17,11 @@ import {
 import { META } from "../wire/meta-keys.ts";
 import { encodeHeader, mirroredName, paramHeadersOf } from "../wire/mirrored-headers.ts";
 import type { ParamHeader } from "../wire/param-headers.ts";
-import { errorResponse, RPC, refusal } from "../wire/rpc-error.ts";
+import { errorResponse, RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
 import { decide, denied, type Forwarded, finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import type { EdgeOptions } from "./edge-options.ts";
 import { type InputRound, inputOf, settleInput } from "./input-rounds.ts";
 import { outcomeOf } from "./outcome.ts";
 import { type RefuseDeps, refuseRequest } from "./refuse.ts";
@@ -32,6 +33,7 @@ export interface ForwardDeps extends RefuseDeps {
   readonly catalog: CatalogReader;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly rounds: RoundStates;
+  readonly scopes?: EdgeOptions["scopes"];
 }
 
 type ForwardRule = Parameters<typeof routeCall>[3];
@@ -43,6 +45,8 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
     const { serverId } = routed;
     return refuseRequest(deps, routed, request, serverId === undefined ? {} : { serverId });
   }
+  const unscoped = scopeRefusal(deps, request, routed);
+  if (unscoped !== undefined) return refuseRequest(deps, unscoped, request, { serverId: routed.route.serverId });
   const state = openState(deps.rounds, request, routed);
   if (state === "invalid") {
     const text = "the request state is not one that was given for this request";
@@ -74,6 +78,18 @@ function scopeOf({ caller, session, message }: AgentRequest, { route }: Routed):
     name: route.name,
     params: message.params,
   };
+}
+
+/** SPEC RFC 6750 §3.1: insufficient_scope is 403, and names every scope that the call needs. */
+function scopeRefusal(
+  { scopes }: ForwardDeps,
+  { caller, mount }: AgentRequest,
+  { route }: Routed,
+): WireRefusal | undefined {
+  const missing = scopes?.missingScopes(caller, route.serverId, route.name);
+  if (scopes === undefined || missing === undefined) return undefined;
+  const headers = scopes.challenge(mount.path, "auth.scope", missing);
+  return refusal("authenticate", "auth.scope", RPC.invalidRequest, 403, "the credential lacks a scope", { headers });
 }
 
 function inboundCall(

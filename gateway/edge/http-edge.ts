@@ -4,8 +4,13 @@
  */
 
 import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
-import { makeAuthenticate } from "./bearer.ts";
+import { makeAuthenticate } from "../identity/authenticator.ts";
+import type { CertificateRules } from "../identity/client-certificate.ts";
+import type { ResourceServer } from "../identity/resource-server.ts";
+import { type EdgeTls, serverOptions } from "../identity/tls-config.ts";
+import { makeConfigured } from "./bearer.ts";
 import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
 import { type CallerToken, DEFAULT_EDGE_LIMITS, type EdgeLimits, type EdgeOptions } from "./edge-options.ts";
 import { allowedNames } from "./http-checks.ts";
@@ -18,6 +23,12 @@ export interface HttpEdgeOptions extends EdgeOptions {
   /** Port 0 takes any free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly tokens: readonly CallerToken[];
+  /** TLS of the listener; plain HTTP without it. */
+  readonly tls?: EdgeTls;
+  /** Whose client certificates stand for whom. */
+  readonly certificates?: CertificateRules;
+  /** Makes the OAuth side, which takes access tokens, once the address is known. */
+  readonly makeServer?: (origin: string) => ResourceServer;
   /** Values of `Host` beside localhost, 127.0.0.1 and [::1] with the port that is listened on. */
   readonly allowedHosts?: readonly string[];
   /** Values of `Origin` that browsers may send; none by default. */
@@ -26,7 +37,7 @@ export interface HttpEdgeOptions extends EdgeOptions {
 
 /** A running edge. */
 export interface HttpEdge {
-  /** `http://host:port`, without a slash at the end. */
+  /** `http://host:port`, or `https:` with TLS; without a slash at the end. */
   readonly url: string;
   /** Ends idle connections at once, lets calls in flight end within `closeMs`, refuses new ones. */
   readonly close: () => Promise<void>;
@@ -39,30 +50,54 @@ export interface HttpEdge {
  */
 export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge> {
   const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
-  const server = createServer({ maxHeaderSize: limits.maxHeaderBytes, requestTimeout: 2 * limits.bodyMs });
+  const server = makeHttpServer(options, limits);
   const port = await listen(server, options.listen);
-  const dispatcher = makeDispatcher(options);
+  const { host } = options.listen;
+  const scheme = options.tls === undefined ? "http" : "https";
+  const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   let isClosing = false;
-  const edge: RequestDeps = {
-    ...options,
-    limits,
-    dispatcher,
-    maxBodyBytes: limits.maxBodyBytes,
-    sessions: makeSessions(options, limits),
-    allowed: allowedNames(port, options.allowedHosts ?? [], options.allowedOrigins ?? []),
-    authenticate: makeAuthenticate(options.tokens),
-    isClosing: () => isClosing,
-  };
+  const edge = requestDeps(options, limits, { url, port, isClosing: () => isClosing });
   const answers = countAnswers(server);
   server.on("request", (request, response) => void serve(edge, request, response));
   server.on("clientError", (error: { code?: string }, socket) => answerBroken(edge, error.code, socket));
-  const { host } = options.listen;
   const close = async (): Promise<void> => {
     isClosing = true;
-    await closeServer(server, dispatcher, answers, limits.closeMs);
+    await closeServer(server, edge.dispatcher, answers, limits.closeMs);
   };
-  return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, close };
+  return { url, close };
 }
+
+function makeHttpServer({ tls }: HttpEdgeOptions, limits: EdgeLimits): Server {
+  const bounds = { maxHeaderSize: limits.maxHeaderBytes, requestTimeout: 2 * limits.bodyMs };
+  return tls === undefined ? createServer(bounds) : createTlsServer({ ...bounds, ...serverOptions(tls) });
+}
+
+function requestDeps(
+  options: HttpEdgeOptions,
+  limits: EdgeLimits,
+  { url, port, isClosing }: { readonly url: string; readonly port: number; readonly isClosing: () => boolean },
+): RequestDeps {
+  const server = options.makeServer?.(url);
+  return {
+    ...options,
+    server,
+    limits,
+    dispatcher: makeDispatcher({ ...options, scopes: server }),
+    maxBodyBytes: limits.maxBodyBytes,
+    sessions: makeSessions(options, limits),
+    allowed: allowedNames(port, options.allowedHosts ?? [], options.allowedOrigins ?? []),
+    authenticate: makeAuthenticate({
+      configured: makeConfigured(options.tokens),
+      server,
+      certificates: options.certificates ?? NO_CERTIFICATES,
+      clientAuth: options.tls?.clientAuth ?? "none",
+      nowMs: options.nowMs,
+    }),
+    isClosing,
+  };
+}
+
+const NO_CERTIFICATES: CertificateRules = { authorities: [], principals: [], spiffe: new Map() };
 
 function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessions {
   return new LegacySessions({

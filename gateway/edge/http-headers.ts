@@ -6,6 +6,7 @@ const SINGLE: ReadonlySet<string> = new Set([
   "host",
   "origin",
   "authorization",
+  "dpop",
   "content-type",
   "content-length",
   "traceparent",

@@ -58,7 +58,7 @@ async function handleModern(
   { revision }: Extract<EraOf, { type: "modern" }>,
 ): Promise<void> {
   if (message.type === "notification") return handleNotification(deps, post, message, undefined);
-  const session = modernSessionKey(message.params, post.headers["traceparent"]);
+  const session = modernSessionKey(message.params, post.headers["traceparent"], post.caller);
   const controller = new AbortController();
   const onClose = (): void => controller.abort();
   // SPEC MCP 2026-07-28: closing the response stream cancels the request.

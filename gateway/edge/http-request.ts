@@ -2,26 +2,31 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
-import type { Caller, CatalogReader } from "../pipeline/call.ts";
-import type { Headers } from "../wire/mirrored-headers.ts";
+import type { Authenticate, Authenticated } from "../identity/authenticator.ts";
+import { mountOfMetadata } from "../identity/resource-metadata.ts";
+import type { ResourceServer } from "../identity/resource-server.ts";
+import type { Caller } from "../pipeline/call.ts";
 import { errorResponse, RPC, refusal, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer } from "./agent-request.ts";
-import type { makeAuthenticate } from "./bearer.ts";
+import { clientCertificate } from "./client-socket.ts";
 import type { EdgeLimits } from "./edge-options.ts";
 import { discardBody, readBody } from "./http-body.ts";
 import { type Allowed, checkMedia, checkNames, refuse as transportRefusal } from "./http-checks.ts";
 import { readHeaders } from "./http-headers.ts";
 import { findSession, handlePost, type MessageDeps, type Post } from "./http-message.ts";
 import { type HttpReply, makeHttpReply } from "./http-reply.ts";
-import { aggregatedMount, type Mount, serverMount } from "./mount.ts";
+import { mountAt } from "./mount.ts";
 import { refuse } from "./refuse.ts";
 
 /** What requests are served with. */
 export interface RequestDeps extends MessageDeps {
   readonly limits: EdgeLimits;
   readonly allowed: Allowed;
-  readonly authenticate: ReturnType<typeof makeAuthenticate>;
+  readonly authenticate: Authenticate;
+  /** Undefined if access tokens are not taken. */
+  readonly server: ResourceServer | undefined;
   readonly isClosing: () => boolean;
 }
 
@@ -43,17 +48,18 @@ async function handle(
   response: ServerResponse,
   reply: HttpReply,
 ): Promise<void> {
-  const admitted = admit(edge, request);
+  const admitted = await admit(edge, request);
   const origin = request.headers["origin"];
   const isNamed = admitted.type !== "refusal" || admitted.httpStatus !== 403;
   if (origin !== undefined && isNamed) {
     response.setHeader("Access-Control-Allow-Origin", origin);
-    response.setHeader("Access-Control-Expose-Headers", "Mcp-Session-Id");
+    response.setHeader("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, DPoP-Nonce");
     response.setHeader("Vary", "Origin");
   }
   if (admitted.type === "refusal") return turnAway(edge, request, reply, admitted);
   if (admitted.type === "preflight") return reply.sendEmpty(204, PREFLIGHT);
   if (admitted.type === "no-stream") return reply.send(noStream());
+  if (admitted.type === "metadata") return reply.send({ httpStatus: 200, bytes: admitted.bytes });
   if (request.method === "DELETE") return endSession(edge, request, reply, admitted);
   const body = await readBody(request, edge.limits.maxBodyBytes, edge.limits.bodyMs);
   if (body.type === "body") return handlePost(edge, { ...admitted, body: body.bytes, response, reply });
@@ -66,38 +72,64 @@ interface Admitted extends Pick<Post, "caller" | "headers" | "path" | "mount"> {
   readonly type: "admitted";
 }
 
-/** The checks in front of the body: names, path, method, media types, token. */
-function admit(
-  edge: RequestDeps,
-  request: IncomingMessage,
-): Admitted | { readonly type: "preflight" } | { readonly type: "no-stream" } | WireRefusal {
+/** What is answered without a caller. */
+type Open =
+  | { readonly type: "preflight" }
+  | { readonly type: "no-stream" }
+  | { readonly type: "metadata"; readonly bytes: Uint8Array };
+
+/** A refusal, and whom a refused credential names. */
+type Refused = WireRefusal & { readonly claimed?: Caller };
+
+/** The checks in front of the body: names, path, method, media types, credential. */
+async function admit(edge: RequestDeps, request: IncomingMessage): Promise<Admitted | Open | Refused> {
   const headers = readHeaders(request.rawHeaders);
   if (headers === undefined) return transportRefusal("http.header", 400, "a header stands twice");
   const misnamed = checkNames(headers, edge.allowed);
   if (misnamed !== undefined) return misnamed;
   if (request.method === "OPTIONS" && headers["origin"] !== undefined) return { type: "preflight" };
   const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  const metadata = metadataAt(edge, request.method, path);
+  if (metadata !== undefined) return metadata;
   const mount = mountAt(edge.catalog, path);
   if (mount === undefined) return transportRefusal("http.path", 404, "no MCP endpoint at this path");
-  if (request.method === "GET" && asksForStream(edge, headers)) return { type: "no-stream" };
-  if (request.method !== "POST" && request.method !== "DELETE") return methodRefusal();
+  // An agent asks whether there is a stream, as legacy clients do behind each handshake.
+  const isGet = request.method === "GET" && headers["mcp-session-id"] !== undefined;
+  if (request.method !== "POST" && request.method !== "DELETE" && !isGet) return methodRefusal();
   const media = request.method === "POST" ? checkMedia(headers) : undefined;
-  if (media !== undefined) return media;
-  const authenticated = edge.authenticate(headers["authorization"]);
-  if (authenticated.type === "refused") return unauthorized(authenticated.reason);
+  return media ?? admitCaller(edge, request, { headers, path, mount });
+}
+
+async function admitCaller(
+  edge: RequestDeps,
+  request: IncomingMessage,
+  where: Pick<Admitted, "headers" | "path" | "mount">,
+): Promise<Admitted | Open | Refused> {
+  const authenticated = await edge.authenticate(shownBy(request, where));
+  if (request.method === "GET") return authenticated.type === "caller" ? { type: "no-stream" } : methodRefusal();
+  if (authenticated.type === "refused") return unauthorized(authenticated);
   if (edge.isClosing()) return transportRefusal("server.unavailable", 503, "the gateway is stopping");
-  return { type: "admitted", caller: authenticated.caller, headers, path, mount };
+  return { type: "admitted", caller: authenticated.caller, ...where };
 }
 
-function mountAt(catalog: CatalogReader, path: string): Mount | undefined {
-  if (path === "/mcp") return aggregatedMount(catalog);
-  const id = /^\/s\/([a-z0-9][a-z0-9-]{0,23})\/mcp$/u.exec(path)?.[1];
-  return id !== undefined && catalog.serverIds.includes(id) ? serverMount(id) : undefined;
+/** The document about a mount (RFC 9728): for everybody, so that a client learns whom to ask for a token. */
+function metadataAt(edge: RequestDeps, method: string | undefined, path: string): Open | undefined {
+  const mounted = method === "GET" && edge.server !== undefined ? mountOfMetadata(path) : undefined;
+  if (mounted === undefined || mountAt(edge.catalog, mounted) === undefined) return undefined;
+  return { type: "metadata", bytes: formatUtf8(JSON.stringify(edge.server?.metadata(mounted))) };
 }
 
-/** An agent that asks whether there is a stream, as legacy clients do behind each handshake. */
-function asksForStream(edge: RequestDeps, headers: Headers): boolean {
-  return headers["mcp-session-id"] !== undefined && edge.authenticate(headers["authorization"]).type === "caller";
+function shownBy(
+  request: IncomingMessage,
+  { headers, path }: Pick<Admitted, "headers" | "path">,
+): Parameters<Authenticate>[0] {
+  return {
+    authorization: headers["authorization"],
+    dpop: headers["dpop"],
+    httpMethod: request.method ?? "",
+    path,
+    certificate: clientCertificate(request.socket),
+  };
 }
 
 /** SPEC MCP 2025-11-25: 405 says that no stream is offered. It answers a question, and refuses nothing: no receipt. */
@@ -111,9 +143,10 @@ function methodRefusal(): WireRefusal {
   return transportRefusal("http.method", 405, text, { Allow: "POST, DELETE" });
 }
 
-function unauthorized(reason: WireRefusal["reason"]): WireRefusal {
-  const headers = { "WWW-Authenticate": 'Bearer realm="countersign"' };
-  return refusal("authenticate", reason, RPC.invalidRequest, 401, "want a bearer token of this gateway", { headers });
+function unauthorized({ reason, httpStatus, headers, claimed }: Extract<Authenticated, { type: "refused" }>): Refused {
+  const text = httpStatus === 403 ? "the credential lacks a scope" : "want a credential that this gateway takes";
+  const refused = refusal("authenticate", reason, RPC.invalidRequest, httpStatus, text, { headers });
+  return claimed === undefined ? refused : { ...refused, claimed };
 }
 
 /** Refuses before the body is used. What is left of the body is thrown away first, so that the agent gets to the answer. */
@@ -121,10 +154,11 @@ async function turnAway(
   edge: RequestDeps,
   request: IncomingMessage,
   reply: HttpReply,
-  refused: WireRefusal,
+  refused: Refused,
   caller?: Caller,
 ): Promise<void> {
-  const facts = { wire: { transport: "http" }, ...(caller === undefined ? {} : { caller }) } as const;
+  const named = refused.claimed === undefined ? {} : { claimed: refused.claimed };
+  const facts = { wire: { transport: "http" }, ...(caller === undefined ? {} : { caller }), ...named } as const;
   const answer = await refuse(edge, refused, facts, undefined);
   if (refused.httpStatus !== 408) await discardBody(request);
   reply.send(answer);
@@ -145,7 +179,7 @@ async function endSession(
 const PREFLIGHT = {
   "Access-Control-Allow-Methods": "POST, DELETE",
   "Access-Control-Allow-Headers":
-    "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id",
+    "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id",
   "Access-Control-Max-Age": "600",
 } as const;
 

@@ -13,6 +13,8 @@ import { toolFacts } from "./tool-facts.ts";
 
 /** An endpoint. */
 export interface Mount {
+  /** Path of its URL. */
+  readonly path: string;
   readonly serverIds: readonly string[];
   readonly isPrefixed: boolean;
 }
@@ -31,12 +33,19 @@ const OWN_SCHEME = "countersign://";
 
 /** `/mcp`: every server; renamed only if there are several. */
 export function aggregatedMount(catalog: CatalogReader): Mount {
-  return { serverIds: catalog.serverIds, isPrefixed: catalog.serverIds.length > 1 };
+  return { path: "/mcp", serverIds: catalog.serverIds, isPrefixed: catalog.serverIds.length > 1 };
 }
 
 /** `/s/<serverId>/mcp`: one server, byte for byte. */
-export function serverMount(serverId: string): Mount {
-  return { serverIds: [serverId], isPrefixed: false };
+function serverMount(serverId: string): Mount {
+  return { path: `/s/${serverId}/mcp`, serverIds: [serverId], isPrefixed: false };
+}
+
+/** The mount at a path of the agents' listener. */
+export function mountAt(catalog: CatalogReader, path: string): Mount | undefined {
+  if (path === "/mcp") return aggregatedMount(catalog);
+  const id = /^\/s\/([a-z0-9][a-z0-9-]{0,23})\/mcp$/u.exec(path)?.[1];
+  return id !== undefined && catalog.serverIds.includes(id) ? serverMount(id) : undefined;
 }
 
 /** The name under which an aggregated mount offers a definition; at most 64 characters. */

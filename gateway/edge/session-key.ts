@@ -1,10 +1,10 @@
 /**
  * What a modern request says about its session, strongest word first. MCP 2026-07-28 has no sessions: what the agent or
- * its host says is recorded as no more than that.
+ * its host says is recorded as no more than that; only a checked credential's claim counts as authenticated.
  */
 
 import type { JsonObject } from "../../kernel/json/value.ts";
-import type { SessionKey } from "../pipeline/call.ts";
+import type { Caller, SessionKey } from "../pipeline/call.ts";
 import { metaOf } from "../wire/era.ts";
 import { HOST_SESSION_KEYS } from "../wire/meta-keys.ts";
 
@@ -12,8 +12,13 @@ const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)
 const NO_TRACE = "0".repeat(32);
 const MAX_KEY = 256;
 
-/** The key of a modern request: of its host, of its trace, else of the caller's idle window. */
-export function modernSessionKey(params: JsonObject, traceparent: string | undefined): SessionKey {
+/** The key of a modern request: of its credential, of its host, of its trace, else of the caller's idle window. */
+export function modernSessionKey(
+  params: JsonObject,
+  traceparent: string | undefined,
+  { facts }: Pick<Caller, "facts">,
+): SessionKey {
+  if (facts?.session !== undefined) return { key: facts.session, source: "token-claim", trust: "authenticated" };
   const meta = metaOf(params);
   for (const name of HOST_SESSION_KEYS) {
     const value = meta[name];

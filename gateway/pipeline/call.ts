@@ -7,6 +7,7 @@ import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import type { Accounting } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type {
+  Binding,
   DefinitionState,
   Effect,
   Era,
@@ -23,13 +24,49 @@ import type {
   UpstreamAuth,
 } from "../../kernel/receipt/vocabulary.ts";
 
-/** Who calls, as authenticated. The name never enters a receipt as text. */
-export interface Caller {
-  /** `local` for local users and configured tokens, else the token's issuer. */
+/** What a principal is, for policy: a person, a program with credentials of its own, whoever started `wrap`, a workload. */
+export type CallerKind = "user" | "agent" | "local-user" | "workload";
+
+/** Somebody whom a credential names. */
+export interface Party {
   readonly issuer: string;
   readonly name: string;
+}
+
+/** A workflow that a verified token names, and the digest of what its issuer signed about it. */
+export interface WorkflowClaim {
+  readonly id: string;
+  readonly scope: string;
+}
+
+/** What a checked credential says beside whom it stands for. Never anything that the caller says of itself. */
+export interface CallerFacts {
+  readonly kind: CallerKind;
+  /** The OAuth client that the token was issued to. */
+  readonly clientId?: string;
+  readonly groups: readonly string[];
+  readonly roles: readonly string[];
+  readonly scopes: readonly string[];
+  /** When the credential ends; every request carries one, and it is checked again each time. */
+  readonly expiresAtMs?: number;
+  /** The session claim: the source of a session of level 2. */
+  readonly session?: string;
+  readonly workflow?: WorkflowClaim;
+  /** Who acts for the caller, the nearest first (RFC 8693 `act`, else the client); empty if the caller acts itself. */
+  readonly actors: readonly Party[];
+  /** On whose behalf the actor acts; undefined if nobody's but the caller's own. */
+  readonly subject?: Party;
+  /** What the credential was bound to when it was checked. */
+  readonly binding: Binding;
+}
+
+/** Who calls, as authenticated. The name never enters a receipt as text. */
+export interface Caller extends Party {
+  /** `issuer`: `local` for local users and configured tokens, `x509`, `spiffe://<trust domain>`, else the token's issuer. */
   readonly provenance: Provenance;
   readonly outcome: IdentityOutcome;
+  /** Undefined for configured tokens and local users, which have a name and nothing else. */
+  readonly facts?: CallerFacts;
 }
 
 /** What the session is resolved from. `key` is secret-ish: it is hashed under a gateway key before it is recorded. */
@@ -154,6 +191,8 @@ export interface Refusal {
   readonly reason: ReasonCode;
   readonly wire: WireFacts;
   readonly caller?: Caller;
+  /** Whom a credential names that was refused; never the principal of the receipt. */
+  readonly claimed?: Caller;
   readonly session?: SessionKey;
   readonly serverId?: string;
   readonly received?: Uint8Array;

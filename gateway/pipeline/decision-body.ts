@@ -16,6 +16,7 @@ import type { Caller, CallOutcome, InboundCall, Refusal } from "./call.ts";
 import { serverOf, upstreamOf, wireOf } from "./call-facts.ts";
 import { commitMessage } from "./commitments.ts";
 import type { KeyedNames } from "./keyed-names.ts";
+import { partiesOf } from "./parties.ts";
 import type { OutcomeFields, Settlement } from "./stage.ts";
 
 /** What is the same for every receipt of a run. */
@@ -97,10 +98,10 @@ export function decisionOf(
 
 /** Decision about a request that was refused before policy. */
 export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, refusal: Refusal): Decision {
-  const { step, reason, wire, caller, serverId, received, accounting } = refusal;
+  const { step, reason, wire, caller, claimed, serverId, received, accounting } = refusal;
   const unreached = notEstablished("field.not-reached");
   return {
-    ...commonDecision(run, caller, { action: "refuse", judgement: "deny", step, reasons: [reason] }),
+    ...commonDecision(run, caller, { action: "refuse", judgement: "deny", step, reasons: [reason] }, claimed),
     call: { id: callId, round: 0, first_round: ABSENT, retry_of: ABSENT },
     session: unreached,
     catalog: unreached,
@@ -197,16 +198,17 @@ type CommonDecision = Pick<
   | "accounting"
 >;
 
-function commonDecision(run: RunFacts, caller: Caller | undefined, facts: RulingFacts): CommonDecision {
-  const unknown = notEstablished("field.not-reached");
+function commonDecision(
+  run: RunFacts,
+  caller: Caller | undefined,
+  facts: RulingFacts,
+  claimed?: Caller,
+): CommonDecision {
   return {
     kind: "decision",
     ...NOT_COLLECTED,
-    principal: caller === undefined ? unknown : present(run.names.principal(caller)),
+    ...partiesOf(run.names, caller, claimed),
     delegation: ABSENT,
-    actor: caller === undefined ? unknown : present(run.names.identity(caller)),
-    subject: notEstablished("field.not-collected"),
-    workflow: ABSENT,
     data_subjects: notEstablished("field.not-configured"),
     policy: present(run.policy),
     boundary: present(run.boundary),

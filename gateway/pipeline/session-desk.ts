@@ -5,12 +5,13 @@
 
 import type { Label } from "../../kernel/receipt/fields.ts";
 import type { SessionPlace } from "../../kernel/receipt/identity.ts";
-import { ABSENT, present } from "../../kernel/receipt/observed.ts";
+import { present } from "../../kernel/receipt/observed.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
 import type { Caller, SessionKey } from "./call.ts";
 import type { KeyedNames } from "./keyed-names.ts";
+import { workflowField } from "./parties.ts";
 
 /** A session of this run. */
 export interface LiveSession {
@@ -127,7 +128,7 @@ export class SessionDesk {
       kind: "session-open",
       session: place,
       principal: present(principal),
-      workflow: ABSENT,
+      workflow: workflowField(caller),
       taint: present(labels),
     }));
     const start = { seq, labels };

@@ -1,0 +1,58 @@
+/** Who asks and on whose behalf, as a decision receipt has it: principal, actor and subject apart, each with its state. */
+
+import type { DecisionBody } from "../../kernel/receipt/decision.ts";
+import type { Identity } from "../../kernel/receipt/identity.ts";
+import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
+import type { Caller, Party } from "./call.ts";
+import type { KeyedNames } from "./keyed-names.ts";
+
+/** The members of a decision that say who asks. */
+export type Parties = Pick<DecisionBody, "principal" | "actor" | "subject" | "workflow">;
+
+/**
+ * Of a request.
+ *
+ * @param caller  whoever was authenticated
+ * @param claimed  whom a refused credential names: the actor, and never the principal
+ */
+export function partiesOf(names: KeyedNames, caller: Caller | undefined, claimed?: Caller): Parties {
+  const unknown = notEstablished("field.not-reached");
+  const named = caller ?? claimed;
+  if (named === undefined) return { principal: unknown, actor: unknown, subject: unknown, workflow: ABSENT };
+  return {
+    principal: caller === undefined ? unknown : present(names.principal(caller)),
+    actor: present(identityOf(names, named, actorOf(named))),
+    subject: subjectField(names, named),
+    workflow: workflowField(caller),
+  };
+}
+
+/** Who acts: the nearest of the credential's chain, else the caller itself. */
+export function actorOf(caller: Caller): Party {
+  return caller.facts?.actors[0] ?? caller;
+}
+
+/**
+ * On whose behalf: whom the credential names, or the person who acts for itself. A machine that acts for itself has no
+ * subject, and neither has a credential that can name none.
+ */
+export function subjectOf(caller: Caller): Party | undefined {
+  return caller.facts?.subject ?? (caller.facts?.kind === "user" ? caller : undefined);
+}
+
+/** The workflow that a checked credential names. */
+export function workflowField(caller: Caller | undefined): DecisionBody["workflow"] {
+  const workflow = caller?.facts?.workflow;
+  if (workflow === undefined) return ABSENT;
+  return present({ id: workflow.id, provenance: "token-claim", scope: workflow.scope });
+}
+
+function subjectField(names: KeyedNames, caller: Caller): Observed<Identity> {
+  const subject = subjectOf(caller);
+  return subject === undefined ? ABSENT : present(identityOf(names, caller, subject));
+}
+
+/** A party that the caller's credential vouches for. */
+function identityOf(names: KeyedNames, { provenance, outcome, facts }: Caller, party: Party): Identity {
+  return { ...names.principal(party), provenance, outcome, binding: facts?.binding ?? "connection" };
+}
