@@ -11,6 +11,7 @@ import { checkPromiseCommand } from "./commands/check-promise.ts";
 import { exportCommand } from "./commands/export.ts";
 import { fsckCommand } from "./commands/fsck.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
+import { graphCommand } from "./commands/graph.ts";
 import { importCommand } from "./commands/import.ts";
 import { keygenCommand } from "./commands/keygen.ts";
 import { ledgerCommand } from "./commands/ledger.ts";
@@ -39,6 +40,7 @@ const COMMANDS: readonly Command[] = [
   apiCommand,
   bundleCommand,
   verifyCommand,
+  graphCommand,
   checkForkCommand,
   checkPromiseCommand,
   logStatusCommand,
