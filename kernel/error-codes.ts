@@ -204,6 +204,8 @@ export const ERROR_CODES = {
   ERR_SERVICE_START: "a service that did not become ready",
   ERR_TOKEN_FILE: "a token file that does not hold one line of at least 32 characters",
   // gateway: policy, catalog, receipts
+  ERR_ARTIFACT_THRESHOLD: "a sealed policy artifact with fewer signatures than the configuration asks for",
+  ERR_ARTIFACT_UNSIGNED: "a sealed policy artifact with a signature that is not a pinned key's or does not hold",
   ERR_CATALOG: "a catalog that is malformed, or that does not hold what it is asked for",
   ERR_CATALOG_PREVIOUS: "a catalog that replaces another one than the one in force",
   ERR_CATALOG_THRESHOLD: "a catalog with fewer approvers' signatures than the configuration asks for",

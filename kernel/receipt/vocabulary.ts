@@ -212,6 +212,8 @@ export const OPERATOR_ACTIONS = [
   "kill-switch-off",
   "quarantine-on",
   "quarantine-off",
+  "safe-state-on",
+  "safe-state-off",
   "approval-granted",
   "approval-refused",
   "approval-expired",

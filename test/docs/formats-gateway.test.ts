@@ -7,14 +7,16 @@ import { approverName, parseCatalog, parseRevisedCatalog } from "../../gateway/c
 import { digestOf } from "../../gateway/catalog/digests.ts";
 import { parseBundle } from "../../gateway/policy/bundle.ts";
 import { makeEvaluator } from "../../gateway/policy/evaluator.ts";
+import { agentCodeDigest, agentMetadataDigest } from "../../kernel/agent-measurement.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
-import type { JsonValue } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { digestFile, policyDigest } from "../../kernel/policy-manifest.ts";
 import { array, object, readShape } from "../../kernel/shape.ts";
 import { publicKeyShape } from "../../kernel/signature/public-key.ts";
 import { codeOf } from "../support/code-of.ts";
 import { fencedBlocks } from "../support/fenced-blocks.ts";
+import { artifactBody } from "../support/policy-artifact.ts";
 import { bundleFiles, sourceOf } from "../support/policy-request.ts";
 import { ROOT } from "../support/source-files.ts";
 
@@ -125,5 +127,21 @@ describe("docs/policy.md", () => {
       // A permit without any bound would be copied into production.
       expect(text.replaceAll(/\s/gu, "")).not.toContain("permit(principal,action,resource)");
     }
+  });
+});
+
+describe("docs/formats/policy-artifact.md", () => {
+  const block = fencedBlocks("docs/formats/policy-artifact.md");
+
+  it("shows an agent and its two digests", () => {
+    const metadata = parseCanonical(block("agent-metadata"));
+    if (!isJsonObject(metadata)) throw new Error("not an object");
+    const code = agentCodeDigest([{ path: "main.py", content: formatUtf8(`${block("agent-file")}\n`) }]);
+    expect(block("agent-digests").split("\n")).toEqual([code, agentMetadataDigest(metadata)]);
+  });
+
+  it("names every member of an artifact", () => {
+    const document = readFileSync(join(ROOT, "docs/formats/policy-artifact.md"), "utf8");
+    for (const member of Object.keys(artifactBody())) expect(document, member).toContain(`\`${member}\``);
   });
 });

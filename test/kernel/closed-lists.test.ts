@@ -41,6 +41,8 @@ describe("the closed lists", () => {
         "initialize notifications/initialized server/discover ping tools/list prompts/list resources/list resources/templates/list tools/call resources/read prompts/get completion/complete subscriptions/listen resources/subscribe resources/unsubscribe logging/setLevel tasks/get tasks/update tasks/cancel tasks/result tasks/list notifications/cancelled notifications/progress notifications/roots/list_changed sampling/createMessage elicitation/create roots/list",
       MODES: "enforcing advisory silent",
       OBLIGATIONS: "redact neutralise taint require-approval advisory",
+      OPERATOR_ACTIONS:
+        "kill-switch-on kill-switch-off quarantine-on quarantine-off safe-state-on safe-state-off approval-granted approval-refused approval-expired",
       PROVENANCES: "connection-credential signed-request-claim unsigned-request-claim",
       REVISIONS: "2024-11-05 2025-03-26 2025-06-18 2025-11-25 2026-07-28",
       SEAL_REASONS: "ended exit idle max-age operator shutdown recovery",
@@ -61,29 +63,36 @@ describe("the closed lists", () => {
   it("of reason codes is this", () => {
     expect(Object.keys(REASON_CODES)).toEqual(
       words(`
-      approval.expired approval.mismatch approval.not-requested approval.refused approval.required args.case-alias
-      args.schema attestation.collection-failed attestation.expired attestation.no-device attestation.software
-      attestation.unverified auth.audience auth.expired auth.invalid auth.issuer auth.missing auth.scope
-      bridge.no-legacy-input bridge.unsupported catalog.digest-mismatch catalog.invalid catalog.lower-version catalog.pagination catalog.too-large
-      catalog.unapproved catalog.unsigned client.cancelled client.disconnected definition.changed
-      definition.hidden definition.quarantined definition.unchecked definition.unknown delegation.broken
-      delegation.expired delegation.wider field.not-collected field.not-configured field.not-reached http.accept http.body
-      http.content-type http.header http.header-mismatch http.header-missing http.headers-too-large http.host
-      http.method http.origin http.path identity.bad-signature identity.conflict identity.unknown-key
-      identity.unsigned-claim input.credential-asked input.elicitation-host inspect.block inspect.budget
-      inspect.failed inspect.redact-failed json.bom json.case-collision json.depth json.duplicate-key json.members
+      approval.expired approval.mismatch approval.not-requested approval.refused approval.required
+      args.case-alias args.schema artifact.mismatch artifact.scope attestation.collection-failed
+      attestation.expired attestation.no-device attestation.software attestation.unverified auth.audience
+      auth.binding auth.certificate auth.dpop auth.expired auth.invalid auth.issuer auth.keys-unavailable
+      auth.missing auth.nonce auth.not-yet-valid auth.replay auth.scope bridge.no-legacy-input
+      bridge.unsupported catalog.digest-mismatch catalog.invalid catalog.lower-version catalog.pagination
+      catalog.too-large catalog.unapproved catalog.unsigned client.cancelled client.disconnected
+      definition.changed definition.hidden definition.quarantined definition.unchecked definition.unknown
+      delegation.broken delegation.expired delegation.holder delegation.missing delegation.scope
+      delegation.untrusted delegation.wider egress.undeclared field.not-collected field.not-configured
+      field.not-reached http.accept http.body http.content-type http.header http.header-mismatch
+      http.header-missing http.headers-too-large http.host http.method http.origin http.path
+      identity.bad-signature identity.conflict identity.unknown-key identity.unsigned-claim
+      input.credential-asked input.elicitation-host inspect.block inspect.budget inspect.failed
+      inspect.redact-failed json.bom json.case-collision json.depth json.duplicate-key json.members
       json.number-range json.proto-key json.reserved-alias json.shape json.size json.surrogate json.syntax
-      json.utf8 kill-switch.active ledger.unreachable limit.in-flight limit.listen-streams limit.per-principal
-      limit.per-session limit.per-tool limit.total mcp.capability-missing mcp.claim-malformed mcp.method-removed
-      mcp.method-unknown mcp.notification-refused mcp.version-unsupported name.ambiguous name.unknown outbox.full
-      pin.stale policy.advisory-forbid policy.default-deny policy.digest-mismatch policy.engine-failed
-      policy.error policy.expired policy.forbid policy.invalid policy.lower-version policy.permit
-      policy.request-unmappable policy.unsigned receipt.unavailable recovery.crash resource.ambiguous
-      resource.unknown rpc.id rpc.shape rpc.version server.identity-changed server.quarantined server.unavailable
-      server.unknown session.ended session.expired session.foreign session.required session.unknown state.invalid
-      state.rounds stdio.noise subject.quarantined taint.boundary task.foreign task.unknown upstream.closed
-      upstream.connect upstream.id-unknown upstream.invalid upstream.protocol upstream.redirect upstream.status
-      upstream.timeout upstream.undeclared-input workflow.claim-ignored workflow.scope
+      json.utf8 kill-switch.active ledger.unreachable limit.in-flight limit.listen-streams
+      limit.per-principal limit.per-session limit.per-tool limit.total mcp.capability-missing
+      mcp.claim-malformed mcp.method-removed mcp.method-unknown mcp.notification-refused
+      mcp.version-unsupported measurement.mismatch name.ambiguous name.unknown operator.incident
+      operator.maintenance operator.request outbox.full pin.stale policy.advisory-forbid
+      policy.default-deny policy.digest-mismatch policy.engine-failed policy.error policy.expired
+      policy.forbid policy.invalid policy.lower-version policy.permit policy.request-unmappable
+      policy.unsigned receipt.unavailable recovery.crash resource.ambiguous resource.unknown rpc.id
+      rpc.shape rpc.version server.identity-changed server.quarantined server.unavailable server.unknown
+      session.ended session.expired session.foreign session.required session.unknown state.invalid
+      state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
+      upstream.closed upstream.connect upstream.id-unknown upstream.invalid upstream.protocol
+      upstream.redirect upstream.status upstream.timeout upstream.undeclared-input workflow.claim-ignored
+      workflow.scope
     `),
     );
   });

@@ -1,0 +1,324 @@
+/**
+ * The sealed policy artifact (docs/formats/policy-artifact.md): everything that a gateway may do, in one signed object.
+ * Whom it serves, which tools of which servers, under which policy, catalog and mode, how fast, and until when.
+ *
+ *     digest = "sha256:" ‖ hex SHA-256 of the artifact's bytes, signatures included
+ *
+ * An artifact is canonical JSON signed by M of N pinned keys. Each signature in it is of a pinned key and holds, so no byte
+ * of it can be changed.
+ */
+
+import { CheckError, FormatError } from "./errors.ts";
+import { canonicalBytes, parseCanonical } from "./json/canonical.ts";
+import { digestFile } from "./policy-manifest.ts";
+import {
+  type Digest,
+  digestShape,
+  type Hex64,
+  hex64Shape,
+  type ServerId,
+  serverIdShape,
+  type Version,
+  versionShape,
+} from "./receipt/fields.ts";
+import { MODES, type Mode } from "./receipt/vocabulary.ts";
+import {
+  array,
+  boolean,
+  integer,
+  literal,
+  mapped,
+  object,
+  optional,
+  type Shape,
+  string,
+  tagged,
+  timestamp,
+} from "./shape.ts";
+import { checkSignedBy, type Signed, signaturesShape, signEnvelope } from "./signature/envelope.ts";
+import type { PublicKey } from "./signature/public-key.ts";
+import type { EnvelopeSigner } from "./signature/signer.ts";
+import type { Timestamp } from "./time.ts";
+
+/** A principal that the gateway serves, and what its agent is (kernel/agent-measurement.ts). */
+export type SealedSubject = {
+  /** `<issuer>|<name>`, as policies name it; for whoever runs `wrap` the bare name. */
+  readonly principal: string;
+  /** Digest of the agent's normalised bytes. */
+  readonly code?: Digest;
+  /** Digest of its metadata. */
+  readonly metadata?: Digest;
+};
+
+/** What a server must be. */
+export type SealedIdentity =
+  | { readonly kind: "stdio"; readonly executable: Digest }
+  | {
+      readonly kind: "http";
+      readonly url: string;
+      /** SHA-256 of the SubjectPublicKeyInfo of the server's TLS key; one of them must be met. */
+      readonly spki?: readonly Hex64[];
+      readonly spiffe_id?: string;
+    };
+
+/** A server below the gateway. */
+export type SealedUpstream = { readonly server: ServerId; readonly identity: SealedIdentity };
+
+/** A workflow and what it may use: never more than `tools` of the artifact. */
+export type SealedWorkflow = {
+  /** `[A-Za-z0-9][A-Za-z0-9._-]{0,63}` */
+  readonly id: string;
+  /** `<server>/<tool>` or `<server>/*`, sorted. */
+  readonly tools: readonly string[];
+  /** Prefixes of resource URIs, sorted. */
+  readonly resources: readonly string[];
+};
+
+/** Bounds of calls. */
+export type SealedLimits = {
+  readonly calls_per_minute?: { readonly principal?: number; readonly session?: number };
+  readonly calls_in_flight?: { readonly principal?: number; readonly total?: number };
+};
+
+/** Bounds of what one session does, outside of which its subject behaves unlike itself. */
+export type SealedBaseline = {
+  readonly calls?: number;
+  readonly servers?: number;
+  readonly denials?: number;
+};
+
+/** Body of an artifact. */
+export type PolicyArtifactBody = {
+  readonly kind: "policy-artifact";
+  readonly v: 1;
+  /** Each artifact of a gateway has a higher one than those before. */
+  readonly version: number;
+  /** Name of the gateway that it is for, `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`. */
+  readonly gateway: string;
+  readonly not_before: Timestamp;
+  readonly not_after: Timestamp;
+  readonly mode: Mode;
+  readonly policy: { readonly digest: Digest; readonly version: Version };
+  readonly catalog: Digest;
+  /** Digest of the gateway's own code. */
+  readonly code?: Digest;
+  /** Digest of the bill of materials of that code. */
+  readonly sbom?: Digest;
+  /** Sorted by principal. */
+  readonly subjects: readonly SealedSubject[];
+  /** `<server>/<tool>` or `<server>/*`, sorted. */
+  readonly tools: readonly string[];
+  /** Sorted by server. */
+  readonly upstreams: readonly SealedUpstream[];
+  readonly limits: SealedLimits;
+  /** Sorted by id. */
+  readonly workflows: readonly SealedWorkflow[];
+  /** True if subjects in quarantine may be answered by phantoms. */
+  readonly phantom: boolean;
+  readonly baseline?: SealedBaseline;
+};
+
+/** An artifact with the signatures of those who sealed it. */
+export type PolicyArtifact = Signed<PolicyArtifactBody>;
+
+/** Whose signatures seal an artifact, and how many of them. */
+export interface SealRule {
+  readonly signers: readonly { readonly name: string; readonly key: PublicKey }[];
+  /** 1 to 4. */
+  readonly threshold: number;
+}
+
+/** An artifact whose seal holds. */
+export interface SealedArtifact {
+  readonly artifact: PolicyArtifact;
+  readonly digest: Digest;
+  /** Names of those who signed, sorted. */
+  readonly signers: readonly string[];
+}
+
+/** Most bytes of an artifact. */
+export const MAX_ARTIFACT_BYTES = 1_048_576;
+
+const MAX_SUBJECTS = 1024;
+const MAX_TOOLS = 10_000;
+const MAX_WORKFLOWS = 256;
+
+const nameShape: Shape<string> = string({
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u,
+  maxLength: 64,
+  description: "a name: 1 to 64 of A-Z, a-z, 0-9, '.', '_', '-'",
+});
+const toolShape: Shape<string> = string({
+  pattern: /^[a-z0-9][a-z0-9-]{0,23}\/[^\p{Cc}\p{Cs}]{1,128}$/u,
+  maxLength: 153,
+  description: "<server>/<tool> or <server>/*",
+});
+const principalShape: Shape<string> = string({ pattern: /^[^\p{Cc}\p{Cs}]{1,512}$/u, maxLength: 512 });
+const boundShape: Shape<number> = integer({ min: 1, max: 10_000_000 });
+
+/** Lists are sets: sorted by their key and without doubles, so that one set has one spelling. */
+function sorted<T>(shape: Shape<readonly T[]>, keyOf: (item: T) => string): Shape<readonly T[]> {
+  return mapped(shape, (items) => {
+    const keys = items.map(keyOf);
+    if (keys.every((key, i) => i === 0 || key > (keys[i - 1] ?? ""))) return items;
+    throw new FormatError("ERR_SHAPE", "want distinct items in ascending order");
+  });
+}
+
+const toolsShape: Shape<readonly string[]> = sorted(array(toolShape, { max: MAX_TOOLS }), (tool) => tool);
+
+const identityShape: Shape<SealedIdentity> = tagged("kind", {
+  stdio: object<Extract<SealedIdentity, { kind: "stdio" }>>({ kind: literal("stdio"), executable: digestShape }),
+  http: object<Extract<SealedIdentity, { kind: "http" }>>({
+    kind: literal("http"),
+    url: string({ pattern: /^https?:\/\/[^\s\p{Cc}\p{Cs}]+$/u, maxLength: 2048, description: "an http or https URL" }),
+    spki: optional(sorted(array(hex64Shape, { min: 1, max: 8 }), (hash) => hash)),
+    spiffe_id: optional(string({ pattern: /^spiffe:\/\/[^\s\p{Cc}\p{Cs}]+$/u, maxLength: 2048 })),
+  }),
+});
+
+const workflowShape: Shape<SealedWorkflow> = object<SealedWorkflow>({
+  id: nameShape,
+  tools: toolsShape,
+  resources: sorted(
+    array(string({ pattern: /^[^\p{Cc}\p{Cs}]{1,512}$/u, maxLength: 512 }), { max: 256 }),
+    (uri) => uri,
+  ),
+});
+
+const limitsShape: Shape<SealedLimits> = object<SealedLimits>({
+  calls_per_minute: optional(
+    object<NonNullable<SealedLimits["calls_per_minute"]>>({
+      principal: optional(boundShape),
+      session: optional(boundShape),
+    }),
+  ),
+  calls_in_flight: optional(
+    object<NonNullable<SealedLimits["calls_in_flight"]>>({
+      principal: optional(boundShape),
+      total: optional(boundShape),
+    }),
+  ),
+});
+
+const artifactShape: Shape<PolicyArtifact> = mapped(
+  object<PolicyArtifact>({
+    kind: literal("policy-artifact"),
+    v: literal(1),
+    version: integer({ min: 1 }),
+    gateway: nameShape,
+    not_before: timestamp(),
+    not_after: timestamp(),
+    mode: literal(...MODES),
+    policy: object<PolicyArtifactBody["policy"]>({ digest: digestShape, version: versionShape }),
+    catalog: digestShape,
+    code: optional(digestShape),
+    sbom: optional(digestShape),
+    subjects: sorted(
+      array(
+        object<SealedSubject>({
+          principal: principalShape,
+          code: optional(digestShape),
+          metadata: optional(digestShape),
+        }),
+        { min: 1, max: MAX_SUBJECTS },
+      ),
+      ({ principal }) => principal,
+    ),
+    tools: toolsShape,
+    upstreams: sorted(
+      array(object<SealedUpstream>({ server: serverIdShape, identity: identityShape }), { min: 1, max: 128 }),
+      ({ server }) => server,
+    ),
+    limits: limitsShape,
+    workflows: sorted(array(workflowShape, { max: MAX_WORKFLOWS }), ({ id }) => id),
+    phantom: boolean(),
+    baseline: optional(
+      object<SealedBaseline>({
+        calls: optional(boundShape),
+        servers: optional(boundShape),
+        denials: optional(boundShape),
+      }),
+    ),
+    signatures: signaturesShape,
+  }),
+  checkBody,
+);
+
+function checkBody(artifact: PolicyArtifact): PolicyArtifact {
+  if (artifact.not_before >= artifact.not_after) {
+    throw new FormatError("ERR_SHAPE", "artifact: want not_after behind not_before");
+  }
+  for (const { id, tools } of artifact.workflows) {
+    const wider = tools.find((tool) => !coversTool(artifact.tools, tool));
+    if (wider !== undefined) {
+      throw new FormatError("ERR_SHAPE", `artifact: the workflow ${id} has ${wider}, which the artifact has not`);
+    }
+  }
+  return artifact;
+}
+
+/** True if a list of `<server>/<tool>` and `<server>/*` has a tool, or all tools of a server. */
+export function coversTool(tools: readonly string[], tool: string): boolean {
+  return tools.includes(tool) || tools.includes(`${tool.split("/", 1)[0] ?? ""}/*`);
+}
+
+/** Digest of a workflow's scope, as receipts name it. */
+export function workflowDigest(workflow: SealedWorkflow): Digest {
+  return digestFile(canonicalBytes({ kind: "workflow-scope", v: 1, ...workflow }));
+}
+
+/** The bytes of an artifact, signed by each of `signers`. @throws {FormatError} ERR_SHAPE if the body is not one */
+export function sealArtifact(body: PolicyArtifactBody, signers: readonly EnvelopeSigner[]): Uint8Array {
+  const signed = signEnvelope(body, signers);
+  return canonicalBytes(artifactShape.read(signed, "artifact"));
+}
+
+/**
+ * Reads an artifact without judging its signatures.
+ *
+ * @throws {FormatError} ERR_ENTRY_LENGTH, ERR_JSON_*, ERR_SHAPE
+ */
+export function parseArtifact(bytes: Uint8Array): PolicyArtifact {
+  if (bytes.length > MAX_ARTIFACT_BYTES) {
+    throw new FormatError("ERR_ENTRY_LENGTH", `want at most ${MAX_ARTIFACT_BYTES} bytes, got ${bytes.length}`);
+  }
+  return artifactShape.read(parseCanonical(bytes), "artifact");
+}
+
+/**
+ * Reads an artifact and checks its seal: every signature is of a pinned key and holds, and there are enough. Time, version
+ * and the digests that it names are judged by the gateway.
+ *
+ * @throws {FormatError} as `parseArtifact`
+ * @throws {CheckError} ERR_ARTIFACT_UNSIGNED (a signature of another key, or one that does not hold), ERR_ARTIFACT_THRESHOLD
+ */
+export function checkArtifact(bytes: Uint8Array, rule: SealRule): SealedArtifact {
+  const artifact = parseArtifact(bytes);
+  const signers = artifact.signatures.map(({ kid }) => {
+    const signer = rule.signers.find(({ key }) => key.kid === kid);
+    if (signer === undefined) throw unsigned(`the key ${kid} is none of the pinned ones`);
+    checkSignature(artifact, signer);
+    return signer.name;
+  });
+  if (signers.length < rule.threshold) {
+    throw new CheckError(
+      "ERR_ARTIFACT_THRESHOLD",
+      `the artifact has ${signers.length} of the ${rule.threshold} signatures that seal it`,
+    );
+  }
+  return { artifact, digest: digestFile(bytes), signers: signers.sort() };
+}
+
+function checkSignature(artifact: PolicyArtifact, { name, key }: SealRule["signers"][number]): void {
+  try {
+    checkSignedBy(artifact, key);
+  } catch (cause) {
+    if (!(cause instanceof CheckError)) throw cause;
+    throw new CheckError("ERR_ARTIFACT_UNSIGNED", `the signature of ${name} does not hold`, { cause });
+  }
+}
+
+function unsigned(message: string): CheckError {
+  return new CheckError("ERR_ARTIFACT_UNSIGNED", message);
+}

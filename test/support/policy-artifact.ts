@@ -1,0 +1,43 @@
+/** Sealed policy artifacts for tests: two of the first two signers seal; the third is nobody's. */
+
+import type { PolicyArtifactBody, SealRule } from "../../kernel/policy-artifact.ts";
+import { digestFile } from "../../kernel/policy-manifest.ts";
+import { formatTimestamp } from "../../kernel/time.ts";
+import { ALICE, BOB, MALLORY, type TestApprover } from "./signed-catalog.ts";
+
+/** Alice, Bob, and Mallory, whose key is not pinned. */
+export const SEALERS: readonly [TestApprover, TestApprover, TestApprover] = [ALICE, BOB, MALLORY];
+
+/** Both of two. */
+export const SEAL_RULE: SealRule = {
+  signers: [
+    { name: "alice", key: ALICE.signer.publicKey },
+    { name: "bob", key: BOB.signer.publicKey },
+  ],
+  threshold: 2,
+};
+
+/** A body that has every member. */
+export function artifactBody(changes: Partial<PolicyArtifactBody> = {}): PolicyArtifactBody {
+  return {
+    kind: "policy-artifact",
+    v: 1,
+    version: 1,
+    gateway: "support-eu",
+    not_before: formatTimestamp(Date.parse("2026-03-01T00:00:00.000Z")),
+    not_after: formatTimestamp(Date.parse("2026-04-01T00:00:00.000Z")),
+    mode: "enforcing",
+    policy: { digest: digestFile("policy"), version: "1" },
+    catalog: digestFile("catalog"),
+    code: digestFile("code"),
+    sbom: digestFile("sbom"),
+    subjects: [{ principal: "local|example-agent", code: digestFile("agent"), metadata: digestFile("metadata") }],
+    tools: ["s/echo", "s/wipe"],
+    upstreams: [{ server: "s", identity: { kind: "http", url: "http://s.example/mcp" } }],
+    limits: { calls_per_minute: { principal: 100, session: 50 }, calls_in_flight: { principal: 10, total: 20 } },
+    workflows: [{ id: "reading", tools: ["s/echo"], resources: [] }],
+    phantom: false,
+    baseline: { calls: 1000, servers: 3, denials: 10 },
+    ...changes,
+  };
+}
