@@ -24,6 +24,7 @@ export const SWEPT: readonly string[] = [
 export const LONG: readonly string[] = [
   "test/cli/ledger-words.test.ts",
   "test/gateway/identity-keys.test.ts",
+  "test/gateway/kill-switch.test.ts",
   "test/gateway/limits.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/gateway/policy-respond.test.ts",

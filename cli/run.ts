@@ -14,6 +14,7 @@ import { gatewayCommand } from "./commands/gateway.ts";
 import { graphCommand } from "./commands/graph.ts";
 import { importCommand } from "./commands/import.ts";
 import { keygenCommand } from "./commands/keygen.ts";
+import { killSwitchCommand } from "./commands/kill-switch.ts";
 import { ledgerCommand } from "./commands/ledger.ts";
 import { logStatusCommand } from "./commands/log-status.ts";
 import { mirrorCommand } from "./commands/mirror.ts";
@@ -35,6 +36,7 @@ const COMMANDS: readonly Command[] = [
   gatewayCommand,
   wrapCommand,
   catalogCommand,
+  killSwitchCommand,
   ledgerCommand,
   witnessCommand,
   apiCommand,

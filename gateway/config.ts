@@ -44,6 +44,13 @@ export type CatalogSource = {
   readonly threshold?: number;
 };
 
+/** An operator with a token of their own. */
+export type OperatorConfig = {
+  readonly name: string;
+  readonly token_file: string;
+  readonly roles?: readonly string[];
+};
+
 /** The configuration file of a gateway. `*_file` and `dir` are paths, read by the command line. */
 export type GatewayConfig = {
   /** Default 127.0.0.1:4100. */
@@ -51,6 +58,8 @@ export type GatewayConfig = {
   /** Default 127.0.0.1:4101. */
   readonly operator_listen?: Listen;
   readonly operator_token_file: string;
+  /** Operators with tokens of their own; their names and roles are what policies' `@approvers` name. Default none. */
+  readonly operators?: readonly OperatorConfig[];
   readonly data_dir: string;
   /** Default `advisory`. */
   readonly mode?: Mode;
@@ -138,10 +147,17 @@ const catalogFileShape: Shape<CatalogSource> = object<CatalogSource>({
   threshold: optional(integer({ min: 1, max: MAX_THRESHOLD })),
 });
 
+const operatorShape: Shape<OperatorConfig> = object<OperatorConfig>({
+  name: string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u, maxLength: 64, description: "an operator's name" }),
+  token_file: path,
+  roles: optional(array(string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u, maxLength: 64 }), { max: 32 })),
+});
+
 const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   listen: optional(agentListenShape),
   operator_listen: optional(listenShape),
   operator_token_file: path,
+  operators: optional(array(operatorShape, { max: 256 })),
   data_dir: path,
   mode: optional(literal(...MODES)),
   key_protection: optional(literal("software")),
@@ -173,6 +189,7 @@ export function parseGatewayConfig(value: JsonValue): GatewayConfig {
   const config = readShape(shape, value, "config");
   checkServers(config);
   checkLedger(config.ledger);
+  checkOperators(config);
   checkCatalog(config);
   checkAgentAuth(config.listen, config.auth);
   if (config.mode === "enforcing" && config.policy === undefined) {
@@ -219,6 +236,13 @@ export function approvalRule({ catalog }: Pick<GatewayConfig, "catalog">): Appro
   if (catalog === undefined || "pin" in catalog) return undefined;
   const { approvers, threshold } = catalog;
   return approvers === undefined || threshold === undefined ? undefined : { approvers, threshold };
+}
+
+/** Two people under one name could not be told apart in receipts; `local` is whoever has `operator_token_file`. */
+function checkOperators({ operators = [] }: GatewayConfig): void {
+  const names = ["local", ...operators.map(({ name }) => name)];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw contradiction(`config.operators: the name ${twice} stands twice, or is "local"`);
 }
 
 /** A policy for another log would never let a receipt go. */

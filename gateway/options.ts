@@ -4,6 +4,7 @@ import type { Transport } from "../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../kernel/service/service.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
+import type { NamedOperator } from "./operator/operators.ts";
 import type { Stages } from "./pipeline/stage.ts";
 import type { Schedule } from "./pipeline/timekeeper.ts";
 import type { BundleFile } from "./policy/bundle.ts";
@@ -33,6 +34,8 @@ export interface World {
 export interface GatewaySecrets {
   readonly submitToken: string;
   readonly operatorToken: string;
+  /** Operators with tokens of their own. */
+  readonly operators?: readonly NamedOperator[];
   readonly agentTokens: readonly { readonly principal: string; readonly token: string }[];
   /** By server id. */
   readonly bearerTokens: ReadonlyMap<string, string>;

@@ -10,6 +10,7 @@ import type { Catalog } from "./catalog/catalog.ts";
 import { startRelisting } from "./catalog/relisting.ts";
 import { makeCatalogReload, type ReloadedCatalog } from "./catalog-reload.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
+import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
@@ -56,6 +57,7 @@ export interface GatewayRun {
   readonly reloadCatalog: (bytes: Uint8Array) => Promise<ReloadedCatalog>;
   /** By server id. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly switches: OperatorSwitches;
   readonly boundary: JsonObject;
   /** Forgets the labels of a principal and seals its sessions, so that its next call starts without any. */
   readonly resetLabels: (caller: Pick<Caller, "issuer" | "name">) => Promise<LabelReset>;
@@ -126,7 +128,9 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     catalog: basis.keeper.current(),
     approvers: basis.approvers,
   };
-  const controls = await openControls(options, world, basis);
+  const { book } = opened;
+  const switches = await openSwitches({ options, world, recorder, book, names: basis.run.names });
+  const controls = await openControls(options, world, basis, switches);
   const { pipeline, desk, tally } = pipelineOf(parts, declaration, controls);
   const recovered = await writeOpening(facts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
@@ -146,6 +150,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     catalog: basis.keeper.current,
     reloadCatalog: makeCatalogReload({ config: options.config, basis, recorder }),
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
+    switches,
     boundary: basis.boundary,
     resetLabels: async (caller) => {
       const { id } = basis.run.names.principal(caller);

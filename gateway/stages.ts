@@ -2,6 +2,7 @@
 
 import type { Label } from "../kernel/receipt/fields.ts";
 import type { SessionSource } from "../kernel/receipt/vocabulary.ts";
+import type { OperatorSwitches } from "./controls/switches.ts";
 import type { DecisionBasis } from "./decision-basis.ts";
 import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
@@ -33,6 +34,7 @@ export async function openControls(
   { config, wrapStages = (own) => own }: GatewayOptions,
   world: World,
   { keeper, run }: DecisionBasis,
+  { killSwitch }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
   const flow = new FlowStages({
@@ -45,9 +47,9 @@ export async function openControls(
   const limiter = makeCallLimiter({ limits: () => limits, monotonicMs: world.monotonicMs });
   return {
     stages: wrapStages({
-      gates: [limiter.gate],
+      gates: [killSwitch.gate, limiter.gate],
       request: [flow.request],
-      obligations: [limiter.obligation, flow.obligation],
+      obligations: [flow.obligation, limiter.obligation],
       response: [limiter.response],
       respond: [flow.respond],
     }),

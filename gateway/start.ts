@@ -66,11 +66,15 @@ async function closeAll(edge: HttpEdge, run: GatewayRun, operator: FastifyInstan
   await operator.close();
 }
 
-/** An agent that has the operator's token would have the operator's routes. */
-function checkTokens({ secrets }: GatewayOptions): void {
-  const shared = secrets.agentTokens.find(({ token }) => token === secrets.operatorToken);
-  if (shared === undefined) return;
-  throw new FormatError("ERR_CONFIG", `config.auth.tokens: ${shared.principal} has the operator's token`);
+/** An agent that has an operator's token would have the operator's routes; two operators with one are one. */
+function checkTokens({ secrets: { agentTokens, operatorToken, operators = [] } }: GatewayOptions): void {
+  const taken = [operatorToken, ...operators.map(({ token }) => token)];
+  const shared = agentTokens.find(({ token }) => taken.includes(token));
+  if (shared !== undefined) {
+    throw new FormatError("ERR_CONFIG", `config.auth.tokens: ${shared.principal} has an operator's token`);
+  }
+  const twice = operators.find(({ token }) => taken.filter((one) => one === token).length > 1);
+  if (twice !== undefined) throw new FormatError("ERR_CONFIG", `config.operators: ${twice.name} has another's token`);
 }
 
 function operatorOf(
@@ -84,6 +88,8 @@ function operatorOf(
   };
   return makeOperatorServer({
     token: secrets.operatorToken,
+    operators: secrets.operators ?? [],
+    switches: run.switches,
     pipeline: run.pipeline,
     catalog: run.catalog,
     reloadCatalog: run.reloadCatalog,

@@ -212,6 +212,10 @@ export const ERROR_CODES = {
   ERR_CATALOG_UNSIGNED: "a catalog without signatures, or with one that is not a pinned approver's or does not hold",
   ERR_CATALOG_VERSION: "a catalog that is not newer than the one in force",
   ERR_CERTIFICATE: "a file that does not hold the certificates or the key that it should",
+  ERR_CONTROL_FILE: "a gateway's file of stopped or quarantined targets, or of approvals, cannot be read or written",
+  ERR_CONTROL_FULL: "a list of an operator's targets or approvals holds as many as it may",
+  ERR_CONTROL_TARGET:
+    "not a target of a kill switch or quarantine: all, principal:, session:, server: or tool: and a value",
   ERR_IDENTITY_KEYS: "the keys of an issuer of access tokens that cannot be fetched",
   ERR_LEDGER_ANSWER: "a ledger that answered something else than its interface says",
   ERR_OUTBOX_FULL:

@@ -4,22 +4,28 @@
  */
 
 import { type FastifyInstance, type FastifyRequest, fastify } from "fastify";
-import { CheckError } from "../../kernel/errors.ts";
+import { CheckError, invariant } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
-import { makeTokenMatch } from "../../kernel/service/bearer-token.ts";
 import { object, readShape, type Shape, string } from "../../kernel/shape.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { MAX_CATALOG_BYTES } from "../catalog/catalog-file.ts";
 import type { ReloadedCatalog } from "../catalog-reload.ts";
+import type { Operator } from "../controls/operator.ts";
+import type { OperatorSwitches } from "../controls/switches.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Pipeline } from "../pipeline/call.ts";
 import type { GatewayRun, GatewayStatus } from "../run.ts";
+import { controlRoutes } from "./control-routes.ts";
 import { faultOf, sendFault } from "./errors.ts";
+import { makeOperatorMatch, type NamedOperator } from "./operators.ts";
 
 /** What the routes work on. */
 export interface OperatorOptions {
   readonly token: string;
+  /** People with tokens of their own. */
+  readonly operators: readonly NamedOperator[];
+  readonly switches: OperatorSwitches;
   readonly pipeline: Pick<Pipeline, "refuse" | "sealAll">;
   readonly catalog: () => Catalog;
   readonly reloadCatalog: (bytes: Uint8Array) => Promise<ReloadedCatalog>;
@@ -87,10 +93,15 @@ function openRoutes(server: FastifyInstance, { status, metrics }: OperatorOption
 
 function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
   const { catalog, boundary, status, pipeline, resetLabels } = options;
-  const matches = makeTokenMatch([options.token]);
+  const match = makeOperatorMatch(options.token, options.operators);
+  const known = new WeakMap<FastifyRequest, Operator>();
   scope.addHook("onRequest", async (request: FastifyRequest) => {
     const { authorization } = request.headers;
-    if (matches(authorization)) return;
+    const operator = match(authorization);
+    if (operator !== undefined) {
+      known.set(request, operator);
+      return;
+    }
     const reason = authorization === undefined ? "auth.missing" : "auth.invalid";
     await pipeline.refuse({ step: "authenticate", reason, wire: { transport: "http" } });
     throw new CheckError(
@@ -111,6 +122,11 @@ function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
   scope.post("/labels/reset", async (request, reply) => {
     const caller = readShape(callerShape, bodyOf(request), "body");
     return reply.send(await resetLabels(caller));
+  });
+  controlRoutes(scope, options.switches, bodyOf, (request) => {
+    const operator = known.get(request);
+    invariant(operator !== undefined, "a guarded route was reached without an operator");
+    return operator;
   });
   scope.post("/sessions/seal", async (_request, reply) => reply.send({ sealed: await pipeline.sealAll("operator") }));
 }

@@ -9,6 +9,8 @@ import type { Party, SessionKey } from "./call.ts";
 /** Hashes names under the gateway's caller key. */
 export interface KeyedNames {
   readonly principal: (party: Party) => Principal;
+  /** An operator, apart from all callers. */
+  readonly operator: (operator: Party) => Principal;
   /** An approver of catalogs, as the configuration names it. */
   readonly approver: (name: string) => Principal;
   /** Hash of what the session is resolved from, apart for each caller. */
@@ -27,6 +29,7 @@ export function makeKeyedNames(key: Uint8Array): KeyedNames {
   return {
     principal,
     approver: (name) => principal({ issuer: "local", name }),
+    operator: ({ issuer, name }) => ({ issuer, id: hash("operator", issuer, name) }),
     session: (caller, { source, key: sessionKey }) => hash("session", caller.issuer, caller.name, source, sessionKey),
     correlation: (text) => hash("correlation", text),
     dataSubject: (value) => hash("data-subject", value),

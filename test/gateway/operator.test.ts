@@ -35,6 +35,8 @@ beforeEach(async () => {
   run = await openRun(bench.gatewayOptions);
   server = makeOperatorServer({
     token: OPERATOR_TOKEN,
+    operators: [],
+    switches: run.switches,
     pipeline: run.pipeline,
     catalog: run.catalog,
     reloadCatalog: run.reloadCatalog,
@@ -57,6 +59,9 @@ const GUARDED = [
   ["GET", "/boundary"],
   ["GET", "/catalog"],
   ["POST", "/sessions/seal"],
+  ["GET", "/kill-switch"],
+  ["PUT", "/kill-switch"],
+  ["DELETE", "/kill-switch"],
   ["POST", "/catalog"],
   ["POST", "/labels/reset"],
 ] as const;

@@ -1,0 +1,41 @@
+/** What operators can move while a gateway runs, opened from its data folder before anything is decided. */
+
+import type { GatewayOptions, World } from "../options.ts";
+import type { KeyedNames } from "../pipeline/keyed-names.ts";
+import type { Recorder } from "../receipts/recorder.ts";
+import type { StreamBook } from "../receipts/stream-book.ts";
+import { ControlList } from "./control-list.ts";
+import { type ControlTarget, parseTarget } from "./control-target.ts";
+import { KillSwitch } from "./kill-switch.ts";
+import { ActionBook } from "./operator.ts";
+
+/** The controls of a run. */
+export interface OperatorSwitches {
+  readonly killSwitch: KillSwitch;
+  /** The target that an operator's text names. @throws {FormatError} ERR_CONTROL_TARGET */
+  readonly parseTarget: (text: string) => ControlTarget;
+}
+
+/** What the controls work with. */
+export interface SwitchParts {
+  readonly options: Pick<GatewayOptions, "config">;
+  readonly world: Pick<World, "nowMs">;
+  readonly recorder: Recorder;
+  readonly book: StreamBook;
+  readonly names: KeyedNames;
+}
+
+/** @throws {StoreError} ERR_CONTROL_FILE: a file of theirs is there and cannot be read */
+export async function openSwitches({ options, world, recorder, book, names }: SwitchParts): Promise<OperatorSwitches> {
+  const { data_dir: folder } = options.config;
+  const { nowMs } = world;
+  const actions = new ActionBook(recorder, names);
+  const killSwitch = new KillSwitch({
+    list: await ControlList.open(folder, "kill-switch.json"),
+    actions,
+    names,
+    nowMs,
+  });
+  const sessionKey = (id: string): string | undefined => book.session(id)?.open.session.key;
+  return { killSwitch, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
+}

@@ -1,0 +1,55 @@
+/** Operators' routes for kill switch: `GET`, `PUT` and `DELETE`, each change with a receipt before the answer. */
+
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { JsonValue } from "../../kernel/json/value.ts";
+import { literal, object, optional, readShape, type Shape, string } from "../../kernel/shape.ts";
+import { OPERATOR_REASONS, type Operator, type OperatorReason } from "../controls/operator.ts";
+import type { OperatorSwitches } from "../controls/switches.ts";
+
+/** The strict JSON of a request. @throws {FormatError} ERR_JSON_* */
+export type BodyOf = (request: FastifyRequest) => JsonValue;
+
+/** Who asks: the hook in front of the routes knows. */
+export type OperatorOf = (request: FastifyRequest) => Operator;
+
+type Change = { readonly target: string; readonly reason?: OperatorReason };
+
+const changeShape: Shape<Change> = object<Change>({
+  target: string({ maxLength: 300 }),
+  reason: optional(literal(...OPERATOR_REASONS)),
+});
+
+/** A control that is switched on and off. */
+type Switch = Pick<OperatorSwitches["killSwitch"], "entries" | "on" | "off">;
+
+/** Adds the routes. */
+export function controlRoutes(
+  scope: FastifyInstance,
+  switches: OperatorSwitches,
+  bodyOf: BodyOf,
+  operatorOf: OperatorOf,
+): void {
+  const change = (request: FastifyRequest): Required<Change> & { readonly operator: Operator } => {
+    const { target, reason = "operator.request" } = readShape(changeShape, bodyOf(request), "body");
+    return { target: switches.parseTarget(target), reason, operator: operatorOf(request) };
+  };
+  switchRoutes(scope, "/kill-switch", switches.killSwitch, change);
+}
+
+function switchRoutes(
+  scope: FastifyInstance,
+  path: string,
+  control: Switch,
+  change: (request: FastifyRequest) => Required<Change> & { readonly operator: Operator },
+): void {
+  scope.get(path, (_request, reply) => reply.send({ entries: control.entries() }));
+  scope.put(path, async (request, reply) => {
+    const { target, operator, reason } = change(request);
+    return reply.send(await control.on(target, operator, reason));
+  });
+  scope.delete(path, async (request, reply) => {
+    const { target, operator, reason } = change(request);
+    await control.off(target, operator, reason);
+    return reply.send({ target });
+  });
+}
