@@ -26,6 +26,7 @@ export const LONG: readonly string[] = [
   "test/gateway/identity-keys.test.ts",
   "test/gateway/kill-switch.test.ts",
   "test/gateway/limits.test.ts",
+  "test/gateway/inspection-bounds.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/gateway/policy-respond.test.ts",
   "test/kernel/log-statement-damage.test.ts",
@@ -44,6 +45,7 @@ export const LONG: readonly string[] = [
   "test/ledger/mirror-serve.test.ts",
   "test/ledger/prune.test.ts",
   "test/ledger/tree-audit.test.ts",
+  "test/vectors/mcp.test.ts",
 ];
 const COMPUTING = "test/slow/bundle-damage-*.test.ts";
 

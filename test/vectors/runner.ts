@@ -11,6 +11,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { type CaseFile, type CaseResult, isVectorObject, type KindHandler, type VectorObject } from "./case-file.ts";
 import { coseFolderKinds, coseKinds } from "./kinds/cose.ts";
 import { laterKinds, laterManifestKind } from "./kinds/later.ts";
+import { mcpKinds } from "./kinds/mcp.ts";
 import { mcpFlowKinds } from "./kinds/mcp-flows.ts";
 import { merkleKinds } from "./kinds/merkle.ts";
 import { noteKinds } from "./kinds/notes.ts";
@@ -34,7 +35,7 @@ const FILE_KINDS: Readonly<Record<string, KindHandler>> = {
 const FOLDER_KINDS: Readonly<Record<string, KindHandler>> = { "tessera-log": tesseraLog };
 
 /** Kinds of manifest entries that are built, by name. */
-const MANIFEST_KINDS: Readonly<Record<string, KindHandler>> = { ...traceAnchorKinds, ...mcpFlowKinds };
+const MANIFEST_KINDS: Readonly<Record<string, KindHandler>> = { ...traceAnchorKinds, ...mcpKinds, ...mcpFlowKinds };
 
 /** Runs everything below `folder`, in the order of names. Faults come as failed results, never as exceptions. */
 export async function* runVectors(folder: string): AsyncGenerator<CaseResult> {

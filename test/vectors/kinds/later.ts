@@ -18,7 +18,6 @@ export const laterKinds: Readonly<Record<string, KindHandler>> = {
 
 /** Families of kinds that manifests name, and what will run them. */
 const FAMILIES: readonly (readonly [RegExp, KindHandler])[] = [
-  [/^mcp\//, notBuilt("it needs the gateway's scanners")],
   [/^trace\//, notBuilt("it needs TRACE records")],
   [/^aga\//, notBuilt("it needs the import adapter")],
   [

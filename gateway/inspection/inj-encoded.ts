@@ -1,0 +1,116 @@
+/**
+ * `inj.encoded`: runs of base64, hexadecimal, percent or backslash escapes, entities and joined string pieces that decode to text
+ * on which another rule fires; and escapes that spell invisible characters.
+ */
+
+import { skeletonOf } from "./skeleton.ts";
+
+/** At most this many runs of a text are decoded. */
+const MAX_RUNS = 64;
+const MAX_RUN = 16_384;
+
+const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{40,16384}={0,2}/gu;
+const HEX = /(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}){20,8192}(?![A-Za-z0-9])/gu;
+const PERCENT = /%[0-9A-Fa-f]{2}/gu;
+const ESCAPE = /\\(?:u\{?([0-9A-Fa-f]{1,6})\}?|x([0-9A-Fa-f]{2}))/gu;
+const ENTITY = /&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));/gu;
+const PIECES = /(?:["'][^"'\n]{1,64}["'] ?\+ ?){1,64}["'][^"'\n]{0,200}["']/gu;
+
+/** The texts that encoded runs hold, as far as they are text. */
+export function decodedRuns(text: string): readonly string[] {
+  const runs = (pattern: RegExp, decode: (run: string) => string): readonly string[] =>
+    firstMatches(pattern, text).map((run) => decode(run.slice(0, MAX_RUN)));
+  return [
+    ...runs(BASE64, fromBase64),
+    ...runs(HEX, (run) => readable(Buffer.from(run, "hex"))),
+    ...(hasThree(text, PERCENT) ? [fromPercent(text)] : []),
+    ...(hasThree(text, ESCAPE) ? [fromEscapes(text)] : []),
+    ...(hasThree(text, ENTITY) ? [fromEntities(text)] : []),
+    ...lookAlikeTexts(text),
+    ...(text.includes("+") ? runs(PIECES, (run) => run.replace(/["'] ?\+ ?["']/gu, "")) : []),
+  ].filter((decoded) => decoded.length >= 8);
+}
+
+/** Escapes and entities that stand for tags or reordering, or for two zero-width characters or more. */
+export function countHiddenEscapes(text: string): number {
+  if (!/\\u|&#/u.test(text)) return 0;
+  const strong = firstMatches(/(?:\\u\{?|&#x)(?:e00[0-7][0-9a-f]|202[a-e]|206[6-9])(?![0-9a-f])/giu, text).length;
+  const weak = firstMatches(/(?:\\u\{?|&#x)(?:200[b-f]|2060|feff)(?![0-9a-f])/giu, text).length;
+  return strong + (weak > 1 ? weak : 0);
+}
+
+/** Fewer are spelling, not hiding. */
+function hasThree(text: string, pattern: RegExp): boolean {
+  let count = 0;
+  for (const _ of text.matchAll(pattern)) {
+    count += 1;
+    if (count === 3) return true;
+  }
+  return false;
+}
+
+const DIGIT_IN_WORD = /[A-Za-z][013457$@][A-Za-z]/u;
+const DIGIT_LETTERS: Readonly<Record<string, string>> = {
+  "0": "o",
+  "3": "e",
+  "4": "a",
+  "5": "s",
+  "7": "t",
+  $: "s",
+  "@": "a",
+};
+
+/** The text as it reads where letters are written as look-alikes: of other scripts, or as digits. */
+function lookAlikeTexts(text: string): readonly string[] {
+  const isAscii = /^[\t\n\r\x20-\x7e]*$/u.test(text);
+  if (isAscii && !DIGIT_IN_WORD.test(text)) return [];
+  const latin = isAscii ? text : skeletonOf(text.normalize("NFKD").replace(/\p{M}/gu, ""));
+  const lines = latin.split("\n").filter((line) => DIGIT_IN_WORD.test(line));
+  if (lines.length === 0) return [latin];
+  const letters = lines.join("\n").replace(/[03457$@]/gu, (digit) => DIGIT_LETTERS[digit] ?? digit);
+  const read = isAscii ? [] : [latin];
+  return [...read, letters.replaceAll("1", "i"), letters.replaceAll("1", "l")];
+}
+
+function firstMatches(pattern: RegExp, text: string): readonly string[] {
+  const found: string[] = [];
+  for (const { 0: run } of text.matchAll(pattern)) {
+    found.push(run);
+    if (found.length === MAX_RUNS) break;
+  }
+  return found;
+}
+
+function fromBase64(run: string): string {
+  return readable(Buffer.from(run, "base64"));
+}
+
+/** The bytes as text if they are mostly printable, else nothing. */
+function readable(bytes: Uint8Array): string {
+  const text = new TextDecoder().decode(bytes);
+  const printable = text.replace(/[^\p{L}\p{N}\p{P}\p{S}\s]|\ufffd/gu, "").length;
+  return text.length > 0 && printable / text.length >= 0.9 ? text : "";
+}
+
+function fromPercent(run: string): string {
+  const bytes = run
+    .replace(/\+/gu, " ")
+    .replace(/%([0-9A-Fa-f]{2})/gu, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return readable(Buffer.from(bytes, "latin1"));
+}
+
+function fromEscapes(run: string): string {
+  return run.replace(ESCAPE, (whole, unicode?: string, byte?: string) =>
+    characterOf(Number.parseInt(unicode ?? byte ?? "", 16), whole),
+  );
+}
+
+function fromEntities(run: string): string {
+  return run.replace(ENTITY, (whole, hex?: string, decimal?: string) =>
+    characterOf(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16), whole),
+  );
+}
+
+function characterOf(code: number, otherwise: string): string {
+  return Number.isInteger(code) && code <= 0x10ffff ? String.fromCodePoint(code) : otherwise;
+}

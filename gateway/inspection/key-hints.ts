@@ -1,0 +1,81 @@
+/**
+ * `pii.hint`, `secret.aws-secret`, `secret.high-entropy`, and the bar that a name lowers: what a member or column is called says
+ * what its value is, where the value's own form does not.
+ */
+
+import { entropyBits, isPlaceholder } from "./entropy.ts";
+import type { Hit } from "./hit.ts";
+import { type KeyedValue, keyedValues } from "./keyed-values.ts";
+import { findPhones, looksLikePhone, phoneRegion } from "./pii-phone.ts";
+import { isBareUsSsn } from "./pii-us-ssn.ts";
+
+const words = (list: string): RegExp => new RegExp(`(?:^|_)(?:${list})(?:_|$)`, "u");
+
+const SSN = words("ssn|social_security|social_security_number|ssn_number|tax_id|tin|itin");
+const PHONE = words("phone|telephone|mobile|cell|fax|msisdn|phone_number|tel");
+const PERSONAL = words(
+  "ssn|social_security|dob|date_of_birth|birth_date|birthdate|birthday|iban|passport|passport_number|national_id|salary|income|" +
+    "diagnosis|medical_record|mrn|blood_type|religion|ethnicity|sexual_orientation|drivers_license|driver_license|license_number|" +
+    "card_number|credit_card|cvv|cvc|account_number|bank_account|patient_name|patient_id|maiden_name",
+);
+const TELLING = words(
+  "api_?keys?|apikey|secret|secrets|token|tokens|password|passwd|pwd|passphrase|access_key|private_key|secret_key|signing_key|" +
+    "encryption_key|client_secret|credential|credentials|auth|authorization|bearer|key",
+);
+/** Names of values that are random and open nothing. */
+const PUBLIC = words(
+  "page|cursor|next|continuation|sync|hash|digest|sha1|sha256|sha512|md5|checksum|fingerprint|integrity|etag|public|commit|uuid|guid|id|csrf|nonce",
+);
+const AWS = words("aws|amazon");
+
+const VALUE = /^[A-Za-z0-9+/=_.~-]{32,512}$/u;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu;
+const INTEGRITY = /^sha\d{3}-/u;
+
+/** Finds values by their names: in the text itself, and of the text if it stands under a name. */
+export function findByKey(text: string, key: string | undefined): readonly Hit[] {
+  const own = key === undefined ? [] : judge({ key, value: text, start: 0 });
+  return [...own, ...keyedValues(text).flatMap(judge)];
+}
+
+function judge({ key, value, start }: KeyedValue): readonly Hit[] {
+  const name = snakeCase(key);
+  const rule = secretRule(name, value) ?? personalRule(name, value);
+  return rule === undefined
+    ? []
+    : [{ rule, severity: rule === "pii.hint" ? "info" : "warn", start, end: start + value.length }];
+}
+
+function secretRule(name: string, value: string): "secret.aws-secret" | "secret.high-entropy" | undefined {
+  if (!TELLING.test(name) || PUBLIC.test(name) || !VALUE.test(value)) return undefined;
+  if (UUID.test(value) || INTEGRITY.test(value) || isPlaceholder(value)) return undefined;
+  const least = /^[0-9a-f]{32,512}$/iu.test(value) ? 3 : 4;
+  if (entropyBits(value) < least) return undefined;
+  return AWS.test(name) && /^[A-Za-z0-9+/]{40}$/u.test(value) ? "secret.aws-secret" : "secret.high-entropy";
+}
+
+function personalRule(name: string, value: string): "pii.us_ssn" | "pii.phone" | "pii.hint" | undefined {
+  if (SSN.test(name) && isBareUsSsn(value.trim())) return "pii.us_ssn";
+  if (PHONE.test(name) && looksLikePhone(value.trim()) && !value.startsWith("+")) return "pii.phone";
+  return PERSONAL.test(name) && value.trim() !== "" ? "pii.hint" : undefined;
+}
+
+/** True for a name that says its value is personal or secret. */
+export function isSensitiveName(key: string): boolean {
+  const name = snakeCase(key);
+  return PERSONAL.test(name) || PHONE.test(name) || (TELLING.test(name) && !PUBLIC.test(name));
+}
+
+/** `dateOfBirth`, `Date Of Birth` and `date-of-birth` are one name. */
+export function snakeCase(key: string): string {
+  return key
+    .replace(/([a-z0-9])([A-Z])/gu, "$1_$2")
+    .replace(/[^A-Za-z0-9]{1,64}/gu, "_")
+    .toLowerCase();
+}
+
+/** National numbers of a region, and international ones. */
+export function findPhonesOf(region: string | undefined): (text: string) => readonly Hit[] {
+  const known = region === undefined ? undefined : phoneRegion(region);
+  return (text) => findPhones(text, known);
+}
