@@ -48,6 +48,11 @@ export class Backlog {
     return this.#bytes;
   }
 
+  /** Share of the limits that they fill, 0 to 1. */
+  get share(): number {
+    return Math.max(this.#entries / this.#limits.entries, this.#bytes / this.#limits.bytes);
+  }
+
   /** @throws {StoreError} ERR_CHECK_BACKLOG above the limits */
   requireRoom(): void {
     if (this.#entries < this.#limits.entries && this.#bytes < this.#limits.bytes) return;

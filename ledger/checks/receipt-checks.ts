@@ -22,6 +22,7 @@ import type { EntryIndex } from "../sequence/entry-index.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Backlog } from "./backlog.ts";
 import { type CheckFinding, checkedRow, findingRow } from "./check-rows.ts";
+import type { CheckPace } from "./pace.ts";
 
 /** What the checks work with. */
 export interface CheckParts {
@@ -30,6 +31,8 @@ export interface CheckParts {
   readonly streams: StreamBook;
   readonly pool: CheckPool;
   readonly backlog: Backlog;
+  /** When the checks go on; without it, at once. */
+  readonly pace: CheckPace | undefined;
   /** Entries of one job: at most a bundle. */
   readonly jobEntries: number;
   readonly onFinding: (finding: CheckFinding) => void;
@@ -99,6 +102,7 @@ export class ReceiptChecks {
   /** Takes a run of new receipts in the turn that decides them. */
   expect({ firstIndex, count, bytes }: { firstIndex: bigint; count: number; bytes: number }): void {
     this.#parts.backlog.add(firstIndex, count, bytes);
+    this.#parts.pace?.admitted();
   }
 
   /** Goes on if something durable waits. */
@@ -149,13 +153,19 @@ export class ReceiptChecks {
   /** As many jobs as the pool works on at the same time; others get the thread first. */
   async #readJobs(): Promise<readonly Job[]> {
     await setImmediate();
+    const { backlog, pace, pool } = this.#parts;
+    await pace?.turn(
+      () => backlog.share,
+      () => this.#isStopped,
+    );
     const jobs: Job[] = [];
-    for (let from = 0n; jobs.length < this.#parts.pool.width; ) {
+    for (let from = 0n; jobs.length < pool.width; ) {
       const span = this.#next(from);
       if (span === undefined) break;
       jobs.push(await this.#readJob(span.first, span.end));
       from = span.end;
     }
+    if (jobs.length === 0) pace?.caughtUp();
     return jobs;
   }
 

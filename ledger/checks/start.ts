@@ -11,6 +11,7 @@ import type { IndexStore } from "../sequence/index-store.ts";
 import { Backlog } from "./backlog.ts";
 import { CHECKED_KEY, type CheckFinding } from "./check-rows.ts";
 import { FindingsBook } from "./findings.ts";
+import { CheckPace } from "./pace.ts";
 import { ReceiptChecks } from "./receipt-checks.ts";
 
 /** Threads that check; the others serve. */
@@ -55,6 +56,8 @@ export async function openChecks({ options, log, store, streams, halt }: Checkin
       streams,
       pool: makeCheckPool({ origin: config.origin }, workers, true),
       backlog: new Backlog(config.check_backlog ?? LEDGER_DEFAULTS.checkBacklog, recorded, log.tree.size),
+      // On the serving thread the checks are what it works on; there they take little at a time.
+      pace: workers === 0 ? undefined : new CheckPace(),
       jobEntries: workers === 0 ? INLINE_JOB : WORKER_JOB,
       onFinding,
       hasFinding: (stream) => findings.has(stream),
