@@ -5,6 +5,7 @@
 
 import { equalBytes } from "../../kernel/bytes.ts";
 import { StoreError } from "../../kernel/errors.ts";
+import { RecentMap } from "../tree/recent-map.ts";
 import { type Disk, folderOf } from "./disk.ts";
 
 /** One file to write. */
@@ -24,25 +25,58 @@ export async function replaceFile(disk: Disk, file: NewFile): Promise<void> {
  * Writes files that never change once they exist, all of them durable when it resolves; each folder is synced once.
  * A file that exists with the same bytes is what an earlier run left: it stays.
  *
+ * @param names  what the caller knows of the folders, where it writes to them again and again and nobody else does
  * @throws {StoreError} ERR_STORE_CONFLICT, fatal, if one exists with other bytes: published history would change
  */
-export async function writeOnce(disk: Disk, files: readonly NewFile[]): Promise<void> {
+export async function writeOnce(
+  disk: Disk,
+  files: readonly NewFile[],
+  names: Pick<FolderNames, "mayHold"> = UNKNOWN_NAMES,
+): Promise<void> {
   const folders = new Set(files.map((file) => folderOf(file.path)));
   for (const folder of folders) await disk.makeFolder(folder);
-  await Promise.all(files.map((file) => writeMissing(disk, file)));
+  await Promise.all(files.map((file) => writeMissing(disk, file, names)));
   for (const folder of folders) await disk.syncFolder(folder);
 }
 
-async function writeMissing(disk: Disk, file: NewFile): Promise<void> {
-  const present = await disk.read(file.path);
-  if (present === undefined) return stage(disk, file);
+const UNKNOWN_NAMES: Pick<FolderNames, "mayHold"> = { mayHold: () => Promise.resolve(true) };
+
+/** Folders whose names are kept: those of the edge of a log. */
+const KEPT_FOLDERS = 16;
+
+/** What folders held when they were first looked at: what earlier runs left. Each is listed once. */
+export class FolderNames {
+  readonly #disk: Disk;
+  readonly #names = new RecentMap<string, Promise<ReadonlySet<string>>>(KEPT_FOLDERS);
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  /** False if there was no such file. */
+  async mayHold(path: string): Promise<boolean> {
+    const folder = folderOf(path);
+    const names = this.#names.get(folder) ?? this.#list(folder);
+    return (await names).has(path.slice(folder.length + 1));
+  }
+
+  #list(folder: string): Promise<ReadonlySet<string>> {
+    const names = this.#disk.list(folder).then((list) => new Set(list));
+    this.#names.set(folder, names);
+    return names;
+  }
+}
+
+async function writeMissing(disk: Disk, file: NewFile, names: Pick<FolderNames, "mayHold">): Promise<void> {
+  const present = (await names.mayHold(file.path)) ? await disk.read(file.path) : undefined;
+  if (present === undefined) return stage(disk, file, await names.mayHold(temporaryOf(file)));
   if (equalBytes(present, file.bytes)) return;
   throw new StoreError("ERR_STORE_CONFLICT", `${file.path} exists with other bytes`, { fatal: true });
 }
 
-async function stage(disk: Disk, file: NewFile): Promise<void> {
-  const temporary = `${file.path}.tmp`;
-  await disk.remove(temporary);
+async function stage(disk: Disk, file: NewFile, mayBeLeft = true): Promise<void> {
+  const temporary = temporaryOf(file);
+  if (mayBeLeft) await disk.remove(temporary);
   const handle = await disk.open(temporary);
   try {
     await handle.write(file.bytes, 0);
@@ -51,4 +85,8 @@ async function stage(disk: Disk, file: NewFile): Promise<void> {
     await handle.close();
   }
   await disk.rename(temporary, file.path);
+}
+
+function temporaryOf({ path }: NewFile): string {
+  return `${path}.tmp`;
 }

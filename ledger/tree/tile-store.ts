@@ -6,7 +6,7 @@
 import { StoreError } from "../../kernel/errors.ts";
 import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
 import type { Disk } from "../storage/disk.ts";
-import { type NewFile, writeOnce } from "../storage/durable-file.ts";
+import { FolderNames, type NewFile, writeOnce } from "../storage/durable-file.ts";
 import { RecentMap } from "./recent-map.ts";
 import type { FullTile } from "./right-edge.ts";
 
@@ -24,6 +24,7 @@ export type OnFatal = (error: unknown) => void;
 export class TileStore {
   readonly #disk: Disk;
   readonly #onFatal: OnFatal;
+  readonly #names: FolderNames;
   readonly #waiting = new Map<string, Uint8Array>();
   readonly #recent = new RecentMap<string, Uint8Array>(CACHED_TILES);
   #waitingBytes = 0;
@@ -32,6 +33,7 @@ export class TileStore {
 
   constructor(disk: Disk, onFatal: OnFatal) {
     this.#disk = disk;
+    this.#names = new FolderNames(disk);
     this.#onFatal = onFatal;
   }
 
@@ -82,7 +84,7 @@ export class TileStore {
       files.push({ path, bytes });
       if (files.length === GROUP_FILES) break;
     }
-    await writeOnce(this.#disk, files);
+    await writeOnce(this.#disk, files, this.#names);
     for (const { path, bytes } of files) {
       this.#waiting.delete(path);
       this.#waitingBytes -= bytes.length;
