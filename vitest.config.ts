@@ -29,7 +29,15 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "shared",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/slow/**", "test/postgres-s3/**", ...LONG, BROWSER, "node_modules/**", "dist/**"],
+          exclude: [
+            "test/slow/**",
+            "test/postgres-s3/**",
+            "test/scenarios/**",
+            ...LONG,
+            BROWSER,
+            "node_modules/**",
+            "dist/**",
+          ],
           isolate: false,
         },
       },

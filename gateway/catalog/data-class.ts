@@ -28,8 +28,15 @@ const pointerShape: Shape<string> = mapped(string({ maxLength: 1024 }), (text) =
   throw new FormatError("ERR_SHAPE", "want a JSON Pointer");
 });
 
+/** Three characters shorter than a label, since it is one with `in-` in front. */
+const domainShape: Shape<Label> = string({
+  pattern: /^[a-z0-9][a-z0-9-]{0,28}$/u,
+  maxLength: 29,
+  description: "a domain: 1 to 29 of a-z, 0-9 and -",
+});
+
 const members = {
-  domain: optional(labelShape),
+  domain: optional(domainShape),
   labels: optional(array(labelShape, { max: 16 })),
   sensitivity: optional(integer({ max: 9 })),
   subjects: optional(array(pointerShape, { max: 32 })),

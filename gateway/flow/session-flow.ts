@@ -11,13 +11,11 @@ import { ValueMemory } from "./value-memory.ts";
 const MAX_LABELS = 32;
 const SENSITIVITY = /^sensitivity-([0-9])$/u;
 const DOMAIN = /^in-(.+)$/u;
-/** Longest domain that fits into a label with its mark. */
-const MAX_DOMAIN = 29;
 
 /** The labels that a result of this class brings: its own, its domain as `in-<domain>`, its sensitivity as `sensitivity-<n>`. */
 export function labelsOf({ labels = [], domain, sensitivity }: DataClass): readonly Label[] {
   const marks = [
-    ...(domain === undefined ? [] : [`in-${domain.slice(0, MAX_DOMAIN)}`]),
+    ...(domain === undefined ? [] : [`in-${domain}`]),
     ...(sensitivity === undefined ? [] : [`sensitivity-${sensitivity}`]),
   ];
   return [...new Set([...labels, ...marks])];

@@ -1,0 +1,73 @@
+/** An MCP server (2026-07-28, HTTP) that does what a scenario says, counts the calls that reach it and keeps their bytes. */
+
+import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
+import { type ScriptedMessage, type ScriptedServer, sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
+
+/** A tool and what a call of it answers. */
+export interface HostileTool {
+  readonly name: string;
+  readonly description?: string;
+  readonly inputSchema?: JsonObject;
+  readonly outputSchema?: JsonObject;
+  readonly annotations?: JsonObject;
+  /** Default: one text, `done`. */
+  readonly answer?: (argument: JsonObject) => JsonObject;
+}
+
+/** The server and its counters. */
+export interface HostileServer {
+  readonly id: string;
+  readonly url: string;
+  /** U: calls of a tool that arrived; of all tools without a name. */
+  readonly count: (tool?: string) => number;
+  /** What arrived, as text: a canary in here has left the gateway. */
+  readonly bytes: () => string;
+  /** Lists other definitions from now on. */
+  readonly setTools: (tools: readonly HostileTool[]) => void;
+  readonly close: () => Promise<void>;
+}
+
+/** A text result. */
+export function textResult(text: string): JsonObject {
+  return { content: [{ type: "text", text }] };
+}
+
+/** Starts one on the loopback. */
+export async function startHostileServer(id: string, given: readonly HostileTool[]): Promise<HostileServer> {
+  let tools = given;
+  const calls: string[] = [];
+  const seen: string[] = [];
+  const server: ScriptedServer = await startScriptedServer((message, response) => {
+    if (message.method === "tools/call") {
+      calls.push(String(message.params?.["name"]));
+      seen.push(JSON.stringify(message));
+    }
+    sendJson(response, { jsonrpc: "2.0", id: message.id, result: resultOf(message, tools) });
+  });
+  return {
+    id,
+    url: server.url,
+    count: (tool) => calls.filter((name) => tool === undefined || name === tool).length,
+    bytes: () => seen.join("\n"),
+    setTools: (changed) => {
+      tools = changed;
+    },
+    close: server.close,
+  };
+}
+
+function resultOf({ method, params }: ScriptedMessage, tools: readonly HostileTool[]): JsonObject {
+  const complete = { resultType: "complete" };
+  if (method === "server/discover") {
+    return { ...complete, supportedVersions: ["2026-07-28"], capabilities: { tools: { listChanged: true } } };
+  }
+  if (method === "tools/list") return { ...complete, tools: tools.map(definitionOf) };
+  const tool = tools.find(({ name }) => name === params?.["name"]);
+  const argument = (params?.["arguments"] ?? {}) as JsonObject;
+  return { ...complete, ...(tool?.answer?.(argument) ?? textResult("done")) };
+}
+
+function definitionOf({ answer: _, ...definition }: HostileTool): JsonValue {
+  const members = Object.entries({ inputSchema: { type: "object" }, ...definition });
+  return Object.fromEntries(members.filter(([, value]) => value !== undefined)) as JsonObject;
+}

@@ -1,0 +1,188 @@
+/**
+ * The rig of the acceptance scenarios (cosai.md §1): a real gateway over HTTP before hostile servers that count what
+ * reaches them, an agent, a ledger; receipts as they are in the ledger; verdicts by the offline verifier over a log with a
+ * quorum of witnesses.
+ */
+
+import { startGateway } from "../../gateway/start.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { ReceiptOf, StreamReceipt } from "../../kernel/receipt/receipt.ts";
+import type { Mode } from "../../kernel/receipt/vocabulary.ts";
+import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
+import {
+  AGENT_TOKEN,
+  type BenchOptions,
+  checkChain,
+  type GatewayBench,
+  makeGatewayBench,
+  OPERATOR_TOKEN,
+  ofKind,
+  readStream,
+} from "../support/gateway-run.ts";
+import { bundleFiles } from "../support/policy-request.ts";
+import { type HostileServer, type HostileTool, startHostileServer } from "./hostile-server.ts";
+
+/** A server of a scenario: its tools, and more members of its configuration. */
+export interface ScenarioServer {
+  readonly tools: readonly HostileTool[];
+  readonly config?: JsonObject;
+}
+
+/** What a scenario starts with. */
+export interface ScenarioOptions {
+  readonly servers: Readonly<Record<string, ScenarioServer>>;
+  /** The policy, in Cedar. */
+  readonly rules: string;
+  readonly mode?: Mode;
+  /** More members of the gateway's configuration. */
+  readonly config?: JsonObject;
+  readonly bench?: Partial<BenchOptions>;
+}
+
+/** What an agent is answered: a result or an error of JSON-RPC. */
+export interface Answer {
+  readonly result?: JsonObject;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: JsonObject };
+  /** The whole answer as text. */
+  readonly text: string;
+}
+
+/** A running scenario. */
+export interface Scenario {
+  readonly url: string;
+  readonly server: (id: string) => HostileServer;
+  /** Calls a tool as the agent; `meta` are members of `_meta`. */
+  readonly call: (tool: string, argument?: JsonObject, options?: CallOptions) => Promise<Answer>;
+  readonly request: (method: string, params: JsonObject, options?: CallOptions) => Promise<Answer>;
+  /** A request of an operator's route. */
+  readonly operate: (method: string, path: string, body?: JsonValue, token?: string) => Promise<OperatorAnswer>;
+  /** All receipts so far, each link and signature checked. */
+  readonly receipts: () => Promise<readonly StreamReceipt[]>;
+  readonly decisions: () => Promise<readonly ReceiptOf<"decision">[]>;
+  readonly outcomes: () => Promise<readonly ReceiptOf<"outcome">[]>;
+  /** Stops the gateway, in order. @returns the whole stream as the ledger has it */
+  readonly finish: () => Promise<readonly StreamReceipt[]>;
+  readonly close: () => Promise<void>;
+}
+
+/** How a call is made. */
+export interface CallOptions {
+  readonly meta?: JsonObject;
+  readonly token?: string;
+  /** Conversation key of the host: calls of one key are one session. */
+  readonly conversation?: string;
+}
+
+/** What an operator is answered. */
+export interface OperatorAnswer {
+  readonly status: number;
+  readonly body: JsonValue;
+}
+
+/** Everything that the catalog has may be called. */
+export const PERMIT_ALL = '@id("all") permit (principal, action in Mcp::Action::"call_tool", resource);';
+
+const VERSION = "2026-07-28";
+
+/** Starts one. */
+export async function startScenario(options: ScenarioOptions): Promise<Scenario> {
+  const { servers, rules, mode = "enforcing", config = {} } = options;
+  const ledger = await startFakeLedger();
+  const started = await Promise.all(Object.entries(servers).map(([id, { tools }]) => startHostileServer(id, tools)));
+  const bench: BenchOptions = {
+    mode,
+    policyFiles: bundleFiles(rules),
+    config: { servers: started.map(({ id, url }) => ({ id, url, ...servers[id]?.config })), ...config },
+    ...options.bench,
+  };
+  return runScenario(ledger, started, makeGatewayBench(ledger.url, bench));
+}
+
+async function runScenario(
+  ledger: FakeLedger,
+  servers: readonly HostileServer[],
+  bench: GatewayBench,
+): Promise<Scenario> {
+  const { world: _, ...gatewayOptions } = bench.gatewayOptions;
+  const gateway = await startGateway(gatewayOptions);
+  let isRunning = true;
+  let id = 0;
+  const stop = async (): Promise<void> => {
+    if (isRunning) await gateway.close();
+    isRunning = false;
+  };
+  const operate: Scenario["operate"] = async (method, path, body, token = OPERATOR_TOKEN) => {
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const answer = await fetch(`${gateway.operatorUrl}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: answer.status, body: parseJson(new Uint8Array(await answer.arrayBuffer())) };
+  };
+  const { body: status } = await operate("GET", "/status");
+  const stream = isJsonObject(status) ? String(status["stream"]) : "";
+  const request: Scenario["request"] = async (method, params, { meta = {}, token, conversation = "one" } = {}) => {
+    id += 1;
+    const claim = {
+      "io.modelcontextprotocol/protocolVersion": VERSION,
+      "vscode.conversationId": conversation,
+      ...meta,
+    };
+    const client = { "io.modelcontextprotocol/clientInfo": { name: "scenario", version: "1" } };
+    const capabilities = { "io.modelcontextprotocol/clientCapabilities": {} };
+    const whole = { ...params, _meta: { ...client, ...capabilities, ...claim } };
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params: whole });
+    const answer = await fetch(`${gateway.url}/mcp`, {
+      method: "POST",
+      headers: headersOf(method, params, token),
+      body,
+    });
+    return answerOf(await answer.text());
+  };
+  const receipts = async (): Promise<readonly StreamReceipt[]> => readStream(bench.folder, stream);
+  return {
+    url: gateway.url,
+    server: (name) => {
+      const found = servers.find((server) => server.id === name);
+      if (found === undefined) throw new Error(`no server ${name}`);
+      return found;
+    },
+    call: (tool, argument = {}, options = {}) => request("tools/call", { name: tool, arguments: argument }, options),
+    request,
+    operate,
+    receipts,
+    decisions: async () => ofKind(await receipts(), "decision"),
+    outcomes: async () => ofKind(await receipts(), "outcome"),
+    finish: async () => {
+      await stop();
+      return checkChain(ledger.receiptsOf(stream));
+    },
+    close: async () => {
+      await stop();
+      bench.remove();
+      for (const server of servers) await server.close();
+      await ledger.close();
+    },
+  };
+}
+
+function headersOf(method: string, params: JsonObject, token = AGENT_TOKEN): Record<string, string> {
+  const name = params["name"];
+  return {
+    authorization: `Bearer ${token}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": VERSION,
+    "mcp-method": method,
+    ...(typeof name === "string" ? { "mcp-name": name } : {}),
+  };
+}
+
+/** The last message of a body, which is JSON or an event stream. */
+function answerOf(body: string): Answer {
+  const events = [...body.matchAll(/^data: ?(.+)$/gmu)].map((match) => match[1] ?? "");
+  const text = events.at(-1) ?? body;
+  return { ...(JSON.parse(text) as Pick<Answer, "result" | "error">), text };
+}
