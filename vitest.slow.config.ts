@@ -22,6 +22,7 @@ export const SWEPT: readonly string[] = [
 
 /** Files about whole data folders and failing disks: each second of theirs is one of the two cores', so the quick suite leaves them out. */
 export const LONG: readonly string[] = [
+  "test/cli/init.test.ts",
   "test/cli/ledger-words.test.ts",
   "test/gateway/identity-keys.test.ts",
   "test/gateway/kill-switch.test.ts",

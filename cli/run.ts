@@ -13,6 +13,7 @@ import { fsckCommand } from "./commands/fsck.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { graphCommand } from "./commands/graph.ts";
 import { importCommand } from "./commands/import.ts";
+import { initCommand } from "./commands/init.ts";
 import { keygenCommand } from "./commands/keygen.ts";
 import { killSwitchCommand } from "./commands/kill-switch.ts";
 import { ledgerCommand } from "./commands/ledger.ts";
@@ -33,6 +34,7 @@ import { packageVersion } from "./version.ts";
 const COMMANDS: readonly Command[] = [
   upCommand,
   setupCommand,
+  initCommand,
   gatewayCommand,
   wrapCommand,
   catalogCommand,

@@ -65,6 +65,7 @@ export type GatewayConfig = {
   readonly mode?: Mode;
   /** How the receipt keys are protected. Default and only value today: `software`. */
   readonly key_protection?: "software";
+  /** At least one, unless only `countersign wrap` uses the configuration. */
   readonly servers: readonly UpstreamConfig[];
   /** Folder of the policy bundle. Without it a built-in rule allows what the catalog has; `enforcing` needs one. */
   readonly policy?: { readonly dir: string };
@@ -161,7 +162,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   data_dir: path,
   mode: optional(literal(...MODES)),
   key_protection: optional(literal("software")),
-  servers: array(upstreamConfigShape, { min: 1, max: MAX_SERVERS }),
+  servers: array(upstreamConfigShape, { max: MAX_SERVERS }),
   policy: optional(object<{ readonly dir: string }>({ dir: path })),
   catalog: optional(catalogShape),
   ledger: ledgerShape,

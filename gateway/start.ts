@@ -31,11 +31,14 @@ const CLOSE_MS = 8_000;
  * Opens a run, then the operator's listener, then the agents': a gateway that answers agents can be asked how it is.
  *
  * @throws as `openRun`
- * @throws {FormatError} ERR_CONFIG if an agent has the operator's token
+ * @throws {FormatError} ERR_CONFIG if an agent has the operator's token, or if there is no server
  * @throws {StoreError} ERR_SERVICE_START if an address cannot be listened on
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   checkTokens(options);
+  if (options.config.servers.length === 0) {
+    throw new FormatError("ERR_CONFIG", "config.servers: want at least one server");
+  }
   const run = await openRun(options);
   // Ready means that agents are answered, so not before their listener is open and not after it closes.
   const listening = { agents: false };

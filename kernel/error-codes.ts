@@ -197,6 +197,7 @@ export const ERROR_CODES = {
   ERR_WITNESS_STATE: "a witness's state that is damaged, or that could not be written durably",
   // the command and its files
   ERR_CONFIG: "a configuration whose members are well-formed and contradict each other",
+  ERR_FILE_CHANGED: "a file that somebody changed between reading and writing it",
   ERR_FILE_READ: "a file that cannot be read",
   ERR_FILE_WRITE: "a file that cannot be written, or that exists already",
   ERR_PROOF_LATE: "no witnessed log proof within the time that was given",

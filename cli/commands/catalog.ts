@@ -12,10 +12,11 @@ import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { pathInUse, readCatalogFile, readRevisedFile } from "../catalog/catalog-files.ts";
 import { listServers } from "../catalog/list-servers.ts";
 import { reloadCatalog } from "../catalog/reload.ts";
-import { makePaint, renderCatalog, renderDiff } from "../catalog/render.ts";
+import { renderCatalog, renderDiff } from "../catalog/render.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readEnvelopeKey, readJsonFile, replaceFile, writeNewFile } from "../files.ts";
 import type { Io } from "../io.ts";
+import { makePaint } from "../paint.ts";
 
 const HELP = `countersign catalog <pin | diff | show | approve | key | reload> …
 

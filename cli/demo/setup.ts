@@ -12,7 +12,7 @@ import { makeToken, writeNewFile } from "../files.ts";
 import { packageRoot } from "../package-root.ts";
 import { type Addresses, type Layout, urlOf, WITNESSES } from "./layout.ts";
 
-const TOKENS = ["submit", "read", "agent", "operator"] as const;
+const TOKENS = ["submit", "read", "agent", "operator", "ledger-operator"] as const;
 const HEARTBEAT_SECONDS = 60;
 const SESSION_TTL_SECONDS = 1_800;
 const MAX_OUTBOX_RECEIPTS = 100_000;
@@ -118,6 +118,7 @@ function ledgerConfig(layout: Layout, addresses: Addresses, policy: string, orig
     log_kind: "receipts",
     log_key_files: [layout.key("log"), layout.key("log-ml-dsa-44")],
     operator_key_file: layout.key("log-operator"),
+    operator_token_file: layout.token("ledger-operator"),
     witness_policy: policy,
     admission: { software_evidence: "allow" },
     submit_token_file: layout.token("submit"),

@@ -2,10 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { visible } from "../../cli/catalog/render.ts";
 import { catalogCommand } from "../../cli/commands/catalog.ts";
 import { keygenCommand } from "../../cli/commands/keygen.ts";
 import { readSecrets } from "../../cli/gateway-files.ts";
+import { visible } from "../../cli/paint.ts";
 import { parseGatewayConfig } from "../../gateway/config.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { parseJson } from "../../kernel/json/parse.ts";

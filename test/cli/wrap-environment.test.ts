@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readEnvironment } from "../../cli/commands/wrap.ts";
+import { readEnvironment, splitWords } from "../../cli/commands/wrap.ts";
 
 const HOST = { PATH: "/bin", GITHUB_TOKEN: "secret", OTHER: "x", EMPTY: "", GONE: undefined };
 
@@ -19,5 +19,20 @@ describe("the environment of a wrapped server", () => {
 
   it.each(["GONE", "NEVER", "", "A,,B", "A=B", "A B"])("is refused for the name %j", (names) => {
     expect(() => given(names)).toThrow("--env");
+  });
+});
+
+describe("a command in one text", () => {
+  it.each([
+    ["npx -y server@1.2.3", ["npx", "-y", "server@1.2.3"]],
+    ["  a  'b c' \"d \\\" e\" f\\ g ''  ", ["a", "b c", 'd " e', "f g", ""]],
+    [`x'y'"z"`, ["xyz"]],
+    ["", []],
+  ])("%j is these words", (line, words) => {
+    expect(splitWords(line)).toEqual(words);
+  });
+
+  it.each(["'open", '"open', "end\\", "a'b"])("%j is refused", (line) => {
+    expect(() => splitWords(line)).toThrow("not closed");
   });
 });

@@ -25,7 +25,6 @@ const FAULTS: readonly (readonly [string, JsonObject, string, string])[] = [
   ["a key protection that is not there", { key_protection: "tpm" }, "ERR_SHAPE", "config.key_protection"],
   ["a port above the range", { listen: { port: 65_536 } }, "ERR_SHAPE", "config.listen.port"],
   ["a host with a slash", { operator_listen: { host: "a/b" } }, "ERR_SHAPE", "config.operator_listen.host"],
-  ["no servers", { servers: [] }, "ERR_SHAPE", "config.servers"],
   [
     "a server id in capitals",
     { servers: [{ id: "S", url: "http://s.example/" }] },
