@@ -27,6 +27,9 @@ export interface HostileServer {
   readonly close: () => Promise<void>;
 }
 
+/** What every hostile server says that it can. */
+export const CAPABILITIES: JsonObject = { tools: { listChanged: true } };
+
 /** A text result. */
 export function textResult(text: string): JsonObject {
   return { content: [{ type: "text", text }] };
@@ -59,7 +62,7 @@ export async function startHostileServer(id: string, given: readonly HostileTool
 function resultOf({ method, params }: ScriptedMessage, tools: readonly HostileTool[]): JsonObject {
   const complete = { resultType: "complete" };
   if (method === "server/discover") {
-    return { ...complete, supportedVersions: ["2026-07-28"], capabilities: { tools: { listChanged: true } } };
+    return { ...complete, supportedVersions: ["2026-07-28"], capabilities: CAPABILITIES };
   }
   if (method === "tools/list") return { ...complete, tools: tools.map(definitionOf) };
   const tool = tools.find(({ name }) => name === params?.["name"]);
@@ -67,7 +70,8 @@ function resultOf({ method, params }: ScriptedMessage, tools: readonly HostileTo
   return { ...complete, ...(tool?.answer?.(argument) ?? textResult("done")) };
 }
 
-function definitionOf({ answer: _, ...definition }: HostileTool): JsonValue {
+/** The definition as the server lists it. */
+export function definitionOf({ answer: _, ...definition }: HostileTool): JsonValue {
   const members = Object.entries({ inputSchema: { type: "object" }, ...definition });
   return Object.fromEntries(members.filter(([, value]) => value !== undefined)) as JsonObject;
 }

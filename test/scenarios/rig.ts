@@ -4,11 +4,16 @@
  * quorum of witnesses.
  */
 
+import { type ListedServer, pinFirstUse } from "../../gateway/catalog/catalog-file.ts";
 import { startGateway } from "../../gateway/start.ts";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { observedValue } from "../../kernel/receipt/observed.ts";
 import type { ReceiptOf, StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
+import type { TrustPolicyJson } from "../../kernel/trust-policy.ts";
+import { makeEvidence, trustOf, verify, wordsOf } from "../support/evidence.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
 import {
   AGENT_TOKEN,
@@ -20,8 +25,15 @@ import {
   ofKind,
   readStream,
 } from "../support/gateway-run.ts";
+import { witnesses } from "../support/log-keys.ts";
 import { bundleFiles } from "../support/policy-request.ts";
-import { type HostileServer, type HostileTool, startHostileServer } from "./hostile-server.ts";
+import {
+  CAPABILITIES,
+  definitionOf,
+  type HostileServer,
+  type HostileTool,
+  startHostileServer,
+} from "./hostile-server.ts";
 
 /** A server of a scenario: its tools, and more members of its configuration. */
 export interface ScenarioServer {
@@ -37,6 +49,8 @@ export interface ScenarioOptions {
   readonly mode?: Mode;
   /** More members of the gateway's configuration. */
   readonly config?: JsonObject;
+  /** Ids of the servers that the approved catalog has. Default: those that are there at the first start. */
+  readonly pinned?: readonly string[];
   readonly bench?: Partial<BenchOptions>;
 }
 
@@ -63,6 +77,8 @@ export interface Scenario {
   readonly outcomes: () => Promise<readonly ReceiptOf<"outcome">[]>;
   /** Stops the gateway, in order. @returns the whole stream as the ledger has it */
   readonly finish: () => Promise<readonly StreamReceipt[]>;
+  /** Stops the gateway. @returns the stream as a bundle of a witnessed log, and a trust policy that pins all of it */
+  readonly evidence: (change?: EvidenceChange) => Promise<Judged>;
   readonly close: () => Promise<void>;
 }
 
@@ -72,6 +88,18 @@ export interface CallOptions {
   readonly token?: string;
   /** Conversation key of the host: calls of one key are one session. */
   readonly conversation?: string;
+}
+
+/** What an attacker does to the log's entries before they are bundled, and what the trust policy says otherwise. */
+export interface EvidenceChange {
+  readonly entries?: (honest: readonly Uint8Array[]) => readonly Uint8Array[];
+  readonly trust?: Partial<TrustPolicyJson>;
+}
+
+/** Verdicts of the offline verifier: what does not pass, by obligation, and its exit code. */
+export interface Judged {
+  readonly words: Readonly<Record<string, string>>;
+  readonly exit: number;
 }
 
 /** What an operator is answered. */
@@ -94,6 +122,7 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
     mode,
     policyFiles: bundleFiles(rules),
     config: { servers: started.map(({ id, url }) => ({ id, url, ...servers[id]?.config })), ...config },
+    ...(options.pinned === undefined ? {} : { catalogFile: catalogOf(started, options) }),
     ...options.bench,
   };
   return runScenario(ledger, started, makeGatewayBench(ledger.url, bench));
@@ -159,6 +188,10 @@ async function runScenario(
       await stop();
       return checkChain(ledger.receiptsOf(stream));
     },
+    evidence: async (change = {}) => {
+      await stop();
+      return judge(ledger.entries.slice(1), stream, checkChain(ledger.receiptsOf(stream)), change);
+    },
     close: async () => {
       await stop();
       bench.remove();
@@ -166,6 +199,47 @@ async function runScenario(
       await ledger.close();
     },
   };
+}
+
+/** The catalog of what the pinned servers list, as somebody has reviewed it. */
+function catalogOf(servers: readonly HostileServer[], { pinned = [], servers: given }: ScenarioOptions): Uint8Array {
+  const listed = servers
+    .filter(({ id }) => pinned.includes(id))
+    .map(({ id, url }): ListedServer => {
+      const tools = (given[id]?.tools ?? []).map((tool) => JSON.stringify(definitionOf(tool)));
+      const lists = { tools, prompts: [], resources: [], resourceTemplates: [] };
+      const surface = { serverInfo: {}, capabilities: CAPABILITIES, ...lists };
+      return { id, identity: { kind: "http", url }, attributes: {}, surface };
+    });
+  return canonicalBytes(pinFirstUse(listed));
+}
+
+/** Puts the entries into a log whose checkpoint two of three witnesses cosigned a second from now, and verifies. */
+async function judge(
+  entries: readonly Uint8Array[],
+  stream: string,
+  receipts: readonly StreamReceipt[],
+  { entries: changed = (honest) => honest, trust = {} }: EvidenceChange,
+): Promise<Judged> {
+  const at = BigInt(Math.ceil(Date.now() / 1000) + 1);
+  const decided = ofKind(receipts, "decision");
+  const policies = decided.flatMap(({ policy }) => observedValue(policy)?.digest ?? []);
+  const catalogs = decided.flatMap(({ catalog }) => observedValue(catalog)?.digest ?? []);
+  const evidence = await makeEvidence({
+    entries: () => changed(entries),
+    windows: [{ stream, first_seq: 0, last_seq: receipts.length - 1 }],
+    cosigned: witnesses.slice(0, 2).map((by) => ({ by, at })),
+    policies: [],
+    catalogs: [],
+    trust: {
+      ...trustOf(stream),
+      policies: [...new Set(policies)].sort(),
+      catalogs: [...new Set(catalogs)].sort(),
+      ...trust,
+    },
+  });
+  const result = verify(evidence);
+  return { words: wordsOf(result), exit: result.exit };
 }
 
 function headersOf(method: string, params: JsonObject, token = AGENT_TOKEN): Record<string, string> {
