@@ -6,7 +6,7 @@ const config: ViteUserConfig = defineConfig({
   resolve: { alias: { "#crypto": fileURLToPath(new URL("./kernel/crypto/node.ts", import.meta.url)) } },
   test: {
     testTimeout: 120_000,
-    hookTimeout: 60_000,
+    hookTimeout: 180_000,
     pool: "forks",
     include: ["test/postgres-s3/**/*.test.ts"],
     maxWorkers: 2,

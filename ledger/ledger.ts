@@ -42,6 +42,7 @@ import type { LedgerOptions } from "./options.ts";
 import { Periodic } from "./periodic.ts";
 import { PromiseDesk } from "./promise/promise-desk.ts";
 import { type StartReport, StartTimes } from "./recovery/start-times.ts";
+import { readInThread } from "./sequence/leaves-thread.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
 import type { Decision } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
@@ -58,6 +59,7 @@ const LIMITS: SequencerLimits = {
 };
 const WAL_FILE_BYTES = 16 * 1024 * 1024;
 const RETIRE_MS = 1000;
+const HALTED = "the ledger halted: it admits and signs nothing any more";
 /** What was checked since is checked again after a crash. */
 const RECORD_CHECKED_MS = 1000;
 const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
@@ -134,9 +136,7 @@ async function assemble(
   const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
   const [traces, book] = [new TraceBook(options.config.origin), new StatementBook()];
   const logKeys = (): readonly VerifierKey[] => [...ring.keys, ...book.keys];
-  halt.onTrip((fault) =>
-    options.logger.error({ err: fault }, "the ledger halted: it admits and signs nothing any more"),
-  );
+  halt.onTrip((err) => options.logger.error({ err }, HALTED));
   const times = new StartTimes();
   const store = wrapIndex(await openLevelIndex(options.config.data_dir));
   times.end("index_opened");
@@ -151,6 +151,7 @@ async function assemble(
     clock,
     halt,
     onBatch: (batch) => metrics.countBatch(batch),
+    readLeaves: options.signing === "inline" ? undefined : readInThread(options.config.data_dir),
   });
   closers.unshift(log.close);
   await askFirst(options, policy, log, logKeys());

@@ -11,10 +11,12 @@ import { CHECKPOINT_PATH, type PublishedCheckpoint, UNWITNESSED_PATH } from "./c
 import type { Halt } from "./halt.ts";
 import { catchUpIndex, type EntryReplay } from "./recovery/catch-up-index.ts";
 import { checkHead } from "./recovery/check-heads.ts";
+import { fillFilter } from "./recovery/fill-filter.ts";
 import { rebuildTree } from "./recovery/rebuild-tree.ts";
 import type { StartTimes } from "./recovery/start-times.ts";
 import { EntryIndex, type LeafIndex } from "./sequence/entry-index.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
+import type { LeavesReader } from "./sequence/log-leaves.ts";
 import type { Sequencer } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
 import { GroupSequencer, type SequencerParts } from "./sequence/sequencer.ts";
@@ -38,6 +40,8 @@ export interface LogParts {
   readonly clock: Clock;
   readonly halt: Halt;
   readonly onBatch?: NonNullable<SequencerParts["onBatch"]>;
+  /** Reads leaf hashes in bulk from the tiles on disk; default on the calling thread. */
+  readonly readLeaves?: LeavesReader | undefined;
   /** Takes the times of the phases. */
   readonly times?: StartTimes;
 }
@@ -103,8 +107,10 @@ export async function openLog(parts: LogParts): Promise<Log> {
   if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
   if (unwitnessed !== undefined) await checkHead(tree, unwitnessed, "the checkpoint published without a quorum");
   times?.end("heads_checked");
+  const closing = new AbortController();
+  const { readLeaves } = parts;
   // A filter that cannot be filled costs time at each look, nothing else.
-  const filling = index.fillFilter().catch(() => undefined);
+  const filling = fillFilter({ tree, tiles, index, readLeaves, signal: closing.signal }).catch(() => undefined);
   const retirement = { disk, wal, tiles, tree, index, store };
   const retire = inTurn(() =>
     halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve(),
@@ -126,7 +132,7 @@ export async function openLog(parts: LogParts): Promise<Log> {
     retire,
     close: async () => {
       await sequencer.stop();
-      index.stopFilling();
+      closing.abort();
       await filling;
       if (halt.fault === undefined) {
         await Promise.all([tiles.flush(), index.flush()]);

@@ -6,7 +6,7 @@
 import { StoreError } from "../../kernel/errors.ts";
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore } from "./index-store.ts";
-import { LeafFilter } from "./leaf-filter.ts";
+import { type FilterPart, LeafFilter } from "./leaf-filter.ts";
 import { LeafWindow } from "./leaf-window.ts";
 
 /** Entries that may wait for the index before admission has to wait too. */
@@ -49,9 +49,8 @@ export class EntryIndex implements LeafIndex {
   readonly #onFatal: (error: unknown) => void;
   readonly #window = new LeafWindow();
   readonly #filter = new LeafFilter();
-  /** True once the filter holds every leaf of the index: only then does it rule anything out. */
+  /** True once the filter holds every leaf of the log: only then does it rule anything out. */
   #isFilterWhole = false;
-  #isStopping = false;
   #queue: IndexedBatch[] = [];
   /** Batches that were queued, and those of them that the index has. */
   #recorded = 0;
@@ -84,20 +83,13 @@ export class EntryIndex implements LeafIndex {
   }
 
   /**
-   * Fills the filter from the index while the log is already at work; until it is done, every leaf is looked up. Call it once,
-   * after the index has caught up.
+   * Takes the filter of the leaves that the log had when it was opened; until then every leaf is looked up. Those that were placed
+   * since are in it too.
    */
-  async fillFilter(): Promise<void> {
-    for await (const leaves of this.#store.eachLeaf()) {
-      if (this.#isStopping) return;
-      for (const leaf of leaves) this.#filter.add(leaf);
-    }
+  takeFilter(part: FilterPart, rest: readonly LeafHash[]): void {
+    this.#filter.adopt(part);
+    for (const leaf of rest) this.#filter.add(leaf);
     this.#isFilterWhole = true;
-  }
-
-  /** Lets `fillFilter` end early. */
-  stopFilling(): void {
-    this.#isStopping = true;
   }
 
   /** Asks the index once for all leaves that are not in the window and that the filter does not rule out. */

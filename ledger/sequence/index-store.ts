@@ -34,8 +34,6 @@ export interface IndexStore extends RowReader {
   readonly durable: bigint;
   /** Index of each leaf's first entry, in order; undefined where it is unknown. */
   readonly findLeaves: (leaves: readonly LeafHash[]) => Promise<readonly (bigint | undefined)[]>;
-  /** Every leaf hash of the moment of the call, some at a time, in any order. */
-  readonly eachLeaf: () => AsyncIterable<readonly LeafHash[]>;
   /** Writes an update, all or nothing. */
   readonly write: (update: IndexUpdate) => Promise<void>;
   /** Makes everything written so far survive a power cut, and then records the size that it covers as `durable`. */

@@ -17,16 +17,34 @@ const FIRST_PROBE_BYTE = 4;
 const FIRST_BLOCKS = 1 << 10;
 const LAST_BLOCKS = 1 << 17;
 
-interface Generation {
+/** A generation; mutable. */
+export interface FilterPart {
+  /** Blocks; their number is a power of two. In memory that threads share. */
   readonly words: Uint32Array;
-  /** Number of blocks minus one; the number is a power of two. */
-  readonly blockMask: number;
+  /** Leaves that it has room for. */
   left: number;
+}
+
+/** A part for so many leaves, at 1.5 to 3 bytes each. */
+export function makePart(leaves: number): FilterPart {
+  const blocks = Math.max(1, Math.ceil(leaves / LEAVES_A_BLOCK));
+  return makeGeneration(2 ** Math.ceil(Math.log2(blocks)));
+}
+
+/** Adds a leaf to a part. */
+export function addToPart(part: FilterPart, leaf: LeafHash): void {
+  part.left -= 1;
+  const base = baseOf(leaf, part);
+  for (let i = 0; i < PROBES; i += 1) {
+    const bit = bitOf(leaf, i);
+    const at = base + (bit >>> 5);
+    part.words[at] = (part.words[at] ?? 0) | (1 << (bit & 31));
+  }
 }
 
 /** Grows without bound by 1.5 bytes a leaf; mutable. */
 export class LeafFilter {
-  readonly #generations: Generation[] = [makeGeneration(FIRST_BLOCKS)];
+  readonly #generations: FilterPart[] = [makeGeneration(FIRST_BLOCKS)];
 
   /** Bytes that it takes in memory. */
   get bytes(): number {
@@ -35,14 +53,12 @@ export class LeafFilter {
 
   /** Takes a leaf. */
   add(leaf: LeafHash): void {
-    const generation = this.#roomyGeneration();
-    generation.left -= 1;
-    const base = baseOf(leaf, generation);
-    for (let i = 0; i < PROBES; i += 1) {
-      const bit = bitOf(leaf, i);
-      const at = base + (bit >>> 5);
-      generation.words[at] = (generation.words[at] ?? 0) | (1 << (bit & 31));
-    }
+    addToPart(this.#roomyGeneration(), leaf);
+  }
+
+  /** Takes a part that was filled elsewhere; nothing is added to it any more. */
+  adopt(part: FilterPart): void {
+    this.#generations.unshift(part);
   }
 
   /** False if the leaf was certainly never added. */
@@ -50,21 +66,22 @@ export class LeafFilter {
     return this.#generations.some((generation) => holds(generation, leaf));
   }
 
-  #roomyGeneration(): Generation {
+  #roomyGeneration(): FilterPart {
     const newest = this.#generations[this.#generations.length - 1];
     if (newest !== undefined && newest.left > 0) return newest;
-    const blocks = newest === undefined ? FIRST_BLOCKS : Math.min(LAST_BLOCKS, (newest.blockMask + 1) * 4);
+    const blocks = newest === undefined ? FIRST_BLOCKS : Math.min(LAST_BLOCKS, (newest.words.length / BLOCK_WORDS) * 4);
     const next = makeGeneration(blocks);
     this.#generations.push(next);
     return next;
   }
 }
 
-function makeGeneration(blocks: number): Generation {
-  return { words: new Uint32Array(blocks * BLOCK_WORDS), blockMask: blocks - 1, left: blocks * LEAVES_A_BLOCK };
+function makeGeneration(blocks: number): FilterPart {
+  const memory = new SharedArrayBuffer(blocks * BLOCK_WORDS * Uint32Array.BYTES_PER_ELEMENT);
+  return { words: new Uint32Array(memory), left: blocks * LEAVES_A_BLOCK };
 }
 
-function holds(generation: Generation, leaf: LeafHash): boolean {
+function holds(generation: FilterPart, leaf: LeafHash): boolean {
   const base = baseOf(leaf, generation);
   for (let i = 0; i < PROBES; i += 1) {
     const bit = bitOf(leaf, i);
@@ -74,9 +91,9 @@ function holds(generation: Generation, leaf: LeafHash): boolean {
 }
 
 /** First word of the leaf's block. */
-function baseOf(leaf: LeafHash, { blockMask }: Generation): number {
+function baseOf(leaf: LeafHash, { words }: FilterPart): number {
   const number = ((leaf[0] ?? 0) << 24) | ((leaf[1] ?? 0) << 16) | ((leaf[2] ?? 0) << 8) | (leaf[3] ?? 0);
-  return (number & blockMask) * BLOCK_WORDS;
+  return (number * BLOCK_WORDS) & (words.length - 1);
 }
 
 /** The i-th bit in the block. */

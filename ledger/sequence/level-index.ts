@@ -15,7 +15,7 @@ import { rm } from "node:fs/promises";
 import { Level } from "level";
 import { concat, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { invariant } from "../../kernel/errors.ts";
-import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, type LeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore, IndexUpdate } from "./index-store.ts";
 
 const FORMAT = 1;
@@ -28,8 +28,6 @@ const WATERMARK_KEY = formatUtf8("w");
 const DURABLE_KEY = formatUtf8("d");
 const NO_ROW = formatUtf8("z");
 const BINARY = { keyEncoding: "view", valueEncoding: "view" } as const;
-/** Few enough that whoever asks for a proof while the filter is filled does not wait. */
-const LEAVES_A_READ = 128;
 const CACHE_BYTES = 32 * 1024 * 1024;
 
 type Database = Level<Uint8Array, Uint8Array>;
@@ -97,20 +95,6 @@ class LevelIndex implements IndexStore {
   async findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
     const values = await this.#database.getMany(leafKeys(leaves));
     return values.map((value) => (value === undefined ? undefined : readUint64(value)));
-  }
-
-  async *eachLeaf(): AsyncIterable<readonly LeafHash[]> {
-    const range = { gte: Uint8Array.of(LEAF_PREFIX), lt: Uint8Array.of(LEAF_PREFIX + 1), fillCache: false };
-    const keys = this.#database.keys(range);
-    try {
-      for (;;) {
-        const found = await keys.nextv(LEAVES_A_READ);
-        if (found.length === 0) return;
-        yield found.map((key) => parseLeafHash(key.subarray(1)));
-      }
-    } finally {
-      await keys.close();
-    }
   }
 
   async write(update: IndexUpdate): Promise<void> {

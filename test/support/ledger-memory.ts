@@ -1,6 +1,6 @@
 /** A disk and an index in memory, with power cuts and faults, for tests of the ledger's storage. */
 
-import { type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import type { LeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore, IndexUpdate } from "../../ledger/sequence/index-store.ts";
 import { type Disk, type DiskFile, folderOf } from "../../ledger/storage/disk.ts";
 
@@ -144,10 +144,6 @@ export class MemoryIndex implements IndexStore {
 
   findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
     return Promise.resolve(leaves.map((leaf) => this.leaves.get(Buffer.from(leaf).toString("hex"))));
-  }
-
-  async *eachLeaf(): AsyncIterable<readonly LeafHash[]> {
-    for (const leaf of [...this.leaves.keys()]) yield [parseLeafHash(new Uint8Array(Buffer.from(leaf, "hex")))];
   }
 
   write(update: IndexUpdate): Promise<void> {
