@@ -28,6 +28,7 @@ export const LONG: readonly string[] = [
   "test/gateway/kill-switch.test.ts",
   "test/gateway/limits.test.ts",
   "test/gateway/inspection-bounds.test.ts",
+  "test/gateway/fresh-listings.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/gateway/policy-respond.test.ts",
   "test/kernel/log-statement-damage.test.ts",

@@ -83,6 +83,7 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       catalog: facts.catalogDigest,
       toolModel: facts.definition?.model ?? "",
       definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
+      pinAge: 0,
       findings: [],
       argumentBytes: canonicalBytes(argument).length,
       round: call.round?.index ?? 0,
