@@ -6,6 +6,8 @@ import type { OperatorSwitches } from "./controls/switches.ts";
 import type { DecisionBasis } from "./decision-basis.ts";
 import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
+import { makeClaimsStage } from "./identity/claims-stage.ts";
+import { makeMandateStage } from "./identity/mandate-stage.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
 import { callLimitsOf } from "./limits/call-limits.ts";
 import type { GatewayOptions, World } from "./options.ts";
@@ -43,12 +45,14 @@ export async function openControls(
     principals,
     randomBytes: world.randomBytes,
   });
+  const { mandates, identity_claims: claims } = config.auth;
+  const rules = mandates === undefined ? undefined : { ...mandates, isRequired: mandates.required === true };
   const limits = callLimitsOf(config.limits ?? {});
   const limiter = makeCallLimiter({ limits: () => limits, monotonicMs: world.monotonicMs });
   return {
     stages: wrapStages({
       gates: [killSwitch.gate, limiter.gate],
-      request: [flow.request],
+      request: [makeClaimsStage(run.names, claims), makeMandateStage(run.names, rules), flow.request],
       obligations: [flow.obligation, limiter.obligation],
       response: [limiter.response],
       respond: [flow.respond],
