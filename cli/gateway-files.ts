@@ -16,7 +16,7 @@ export function readSecrets(config: GatewayConfig): GatewaySecrets {
     operators: (config.operators ?? []).map(({ name, roles = [], token_file }) => {
       return { name, roles, token: readToken(token_file) };
     }),
-    agentTokens: config.auth.tokens.map(({ principal, token_file }) => ({ principal, token: readToken(token_file) })),
+    agentTokens: config.auth.tokens.map(({ token_file, ...agent }) => ({ ...agent, token: readToken(token_file) })),
     bearerTokens: readBearerTokens(config),
   };
 }

@@ -47,12 +47,7 @@ interface Candidate extends Pick<ReloadedCatalog, "approvers"> {
  * {StoreError} ERR_STREAM_FAILED.
  */
 export function makeCatalogReload(options: CatalogReloadOptions): (bytes: Uint8Array) => Promise<ReloadedCatalog> {
-  let turn: Promise<unknown> = Promise.resolve();
-  return (bytes) => {
-    const done = turn.then(() => reload(options, bytes));
-    turn = done.catch(() => undefined);
-    return done;
-  };
+  return (bytes) => options.basis.inTurn(() => reload(options, bytes));
 }
 
 async function reload(options: CatalogReloadOptions, bytes: Uint8Array): Promise<ReloadedCatalog> {
@@ -97,6 +92,11 @@ async function examine({ config, basis }: CatalogReloadOptions, bytes: Uint8Arra
   }
   const { file, approvers } = await checkSignedCatalog(config.data_dir, bytes, rule);
   const { digest } = makeCatalog(file, []);
-  const evaluator = makeEvaluator(`${basis.bundle.digest}/${digest}`, basis.bundle, schemaSourcesOf(file));
+  const sealed = basis.artifact.current();
+  if (sealed !== undefined && sealed.artifact.catalog !== digest) {
+    throw new CheckError("ERR_ARTIFACT_MISMATCH", "the sealed policy artifact in force names another catalog");
+  }
+  const { bundle } = basis.policyNow();
+  const evaluator = makeEvaluator(`${bundle.digest}/${digest}`, bundle, schemaSourcesOf(file));
   return { file, approvers, evaluator };
 }

@@ -19,6 +19,7 @@ import {
 } from "../kernel/shape.ts";
 import { publicKeyShape } from "../kernel/signature/public-key.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
+import { type ArtifactConfig, artifactConfigShape } from "./artifact/artifact-config.ts";
 import type { ApprovalRule, Approver } from "./catalog/catalog-approval.ts";
 import { approverName } from "./catalog/catalog-file.ts";
 import { type AgentAuth, agentAuthShape, checkAgentAuth } from "./identity/auth-config.ts";
@@ -71,6 +72,8 @@ export type GatewayConfig = {
   readonly policy?: { readonly dir: string };
   /** Default: pin what the servers list at the first start; `enforcing` wants it said, or approvers. */
   readonly catalog?: { readonly pin: "first-use" } | CatalogSource;
+  /** A sealed policy artifact that binds the gateway. Default: none. */
+  readonly artifact?: ArtifactConfig;
   readonly ledger: LedgerTarget;
   readonly auth: AgentAuth;
   /** Longest silence of the stream. Default 60. */
@@ -79,8 +82,6 @@ export type GatewayConfig = {
   readonly session_ttl_seconds?: number;
   /** Time between listings of the servers' definitions. Default 300. */
   readonly relist_seconds?: number;
-  /** A call of a server whose last listing is older waits for another one. Default 900; 0: every call. */
-  readonly max_pin_age_seconds?: number;
   readonly outbox?: {
     /** Receipts that may wait for their proof; above it nothing is dispatched. Default 100,000. */
     readonly max_receipts?: number;
@@ -106,7 +107,6 @@ export const GATEWAY_DEFAULTS = {
   heartbeatSeconds: 60,
   sessionTtlSeconds: 3_600,
   relistSeconds: 300,
-  maxPinAgeSeconds: 900,
   maxReceipts: 100_000,
   durability: "durable",
 } as const;
@@ -168,12 +168,12 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   servers: array(upstreamConfigShape, { max: MAX_SERVERS }),
   policy: optional(object<{ readonly dir: string }>({ dir: path })),
   catalog: optional(catalogShape),
+  artifact: optional(artifactConfigShape),
   ledger: ledgerShape,
   auth: agentAuthShape,
   heartbeat_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   session_ttl_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   relist_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
-  max_pin_age_seconds: optional(integer({ min: 0, max: MAX_SECONDS })),
   outbox: optional(
     object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),
@@ -199,6 +199,12 @@ export function parseGatewayConfig(value: JsonValue): GatewayConfig {
   checkAgentAuth(config.listen, config.auth);
   if (config.mode === "enforcing" && config.policy === undefined) {
     throw contradiction("config.policy: enforcing mode needs a policy bundle; set policy.dir");
+  }
+  if (config.artifact !== undefined && config.policy === undefined) {
+    throw contradiction("config.artifact: a sealed artifact names a policy bundle; set policy.dir");
+  }
+  if (config.artifact === undefined && config.auth.tokens.some(({ workflow }) => workflow !== undefined)) {
+    throw contradiction("config.auth.tokens: the scope of a workflow is sealed by an artifact; set artifact");
   }
   const { port } = config.listen ?? {};
   if (port !== undefined && port !== 0 && port === config.operator_listen?.port) {

@@ -1,12 +1,15 @@
 /**
  * What a run decides on: the approved catalog, the policy bundle that was validated against it, the capture scope. No file
  * is read again while the gateway runs, and a fault in any of it refuses the start. Only an operator who brings a newer
- * signed catalog changes what is in force (catalog-reload.ts).
+ * signed catalog or a newer sealed policy changes what is in force (catalog-reload.ts, policy-reload.ts).
  */
 
 import type { JsonObject } from "../kernel/json/value.ts";
-import { ABSENT } from "../kernel/receipt/observed.ts";
+import type { PolicyRef } from "../kernel/receipt/fields.ts";
+import { ABSENT, present } from "../kernel/receipt/observed.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
+import { ArtifactInForce } from "./artifact/artifact-in-force.ts";
+import { openArtifact } from "./artifact/open-artifact.ts";
 import { readApprovedCatalog } from "./catalog/approved-catalog.ts";
 import { CatalogKeeper } from "./catalog/catalog-keeper.ts";
 import { digestOf } from "./catalog/digests.ts";
@@ -25,20 +28,34 @@ import type { ConnectedServers } from "./servers.ts";
 /** The basis of a run's decisions. */
 export interface DecisionBasis {
   readonly keeper: CatalogKeeper;
-  readonly bundle: PolicyBundle;
+  readonly policyNow: () => PolicyNow;
   readonly evaluator: EvaluatorInForce;
+  readonly artifact: ArtifactInForce;
   /** Names of those whose signatures approve the catalog of this start. */
   readonly approvers: readonly string[];
+  /** Of what is in force: read at each decision. */
   readonly run: RunFacts;
+  /** Puts another policy in force; the evaluator is replaced beside it. */
+  readonly replace: (next: PolicyNow) => void;
+  /** Runs one renewal at a time, of policy and catalog. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
   /** The capture-scope statement whose digest is `run.boundary`. */
   readonly boundary: JsonObject;
+}
+
+/** What a renewal of the policy changes. */
+export interface PolicyNow {
+  readonly bundle: PolicyBundle;
+  readonly policy: PolicyRef;
+  readonly mode: Mode;
 }
 
 /**
  * Loads and checks everything, and keeps each document under its digest.
  *
  * @throws {FormatError} ERR_CATALOG, ERR_POLICY_BUNDLE, ERR_SHAPE, ERR_JSON_*
- * @throws {CheckError} ERR_CATALOG_UNSIGNED, ERR_CATALOG_THRESHOLD, ERR_CATALOG_VERSION, ERR_CATALOG_PREVIOUS
+ * @throws {CheckError} ERR_CATALOG_UNSIGNED, ERR_CATALOG_THRESHOLD, ERR_CATALOG_VERSION, ERR_CATALOG_PREVIOUS,
+ *   ERR_ARTIFACT_*
  */
 export async function loadBasis(
   options: GatewayOptions,
@@ -57,8 +74,9 @@ export async function loadBasis(
   }
   const files = options.policyFiles ?? BUILT_IN_BUNDLE;
   const bundle = parseBundle(files);
-  const first = makeEvaluator(`${bundle.digest}/${catalog.digest}`, bundle, catalog.schemaSources);
-  const evaluator = new EvaluatorInForce(first);
+  const evaluator = new EvaluatorInForce(
+    makeEvaluator(`${bundle.digest}/${catalog.digest}`, bundle, catalog.schemaSources),
+  );
   const boundary = captureScope({
     agents: options.agents,
     servers: servers.upstreams.map((upstream) => ({
@@ -71,13 +89,58 @@ export async function loadBasis(
   await keepEvidence(config.data_dir, digestOf(boundary), boundary);
   await keepEvidence(config.data_dir, catalog.digest, file);
   await keepEvidence(config.data_dir, bundle.digest, bundleDocument(bundle, files));
-  const run: RunFacts = {
-    names: makeKeyedNames(await folder.callerKey()),
-    policy: { digest: bundle.digest, version: bundle.version, artifact: ABSENT },
-    boundary: digestOf(boundary),
-    mode: modeOf(options),
+  const sealed = await openArtifact({
+    config,
+    bytes: options.artifactFile,
+    measurements: options.measurements ?? {},
+    upstreams: servers.upstreams,
+    bundle,
+    catalog: catalog.digest,
+    nowMs: world.nowMs(),
+  });
+  const policy = {
+    digest: bundle.digest,
+    version: bundle.version,
+    artifact: sealed === undefined ? ABSENT : present(sealed.digest),
   };
-  return { keeper, bundle, evaluator, approvers, run, boundary };
+  const first: PolicyNow = { bundle, policy, mode: sealed?.artifact.mode ?? modeOf(options) };
+  const fixed = { names: makeKeyedNames(await folder.callerKey()), boundary: digestOf(boundary) };
+  const artifact = new ArtifactInForce(sealed, world.nowMs);
+  return { keeper, evaluator, artifact, approvers, boundary, ...inForce(first, fixed), inTurn: makeTurns() };
+}
+
+/** The policy of now behind constant names. */
+function inForce(
+  first: PolicyNow,
+  { names, boundary }: Pick<RunFacts, "names" | "boundary">,
+): { readonly policyNow: () => PolicyNow; readonly run: RunFacts; readonly replace: (next: PolicyNow) => void } {
+  let now = first;
+  const run: RunFacts = {
+    names,
+    boundary,
+    get policy() {
+      return now.policy;
+    },
+    get mode() {
+      return now.mode;
+    },
+  };
+  return {
+    policyNow: () => now,
+    run,
+    replace: (next) => {
+      now = next;
+    },
+  };
+}
+
+function makeTurns(): DecisionBasis["inTurn"] {
+  let turn: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined);
+    return done;
+  };
 }
 
 /** The configured mode, or the default. */

@@ -1,6 +1,7 @@
 /** What a gateway counts (Prometheus). One registry a gateway, so that several run in one process. Never names or values. */
 
 import { Counter, Gauge, Registry } from "prom-client";
+import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
 
 /** What is read when the metrics are asked for. */
@@ -18,6 +19,7 @@ export class GatewayMetrics {
   readonly #receipts: Counter<"kind">;
   readonly #decisions: Counter<"action" | "judgement" | "step">;
   readonly #outcomes: Counter<"status">;
+  readonly #safeStates: Counter<"reason">;
 
   constructor() {
     const registers = [this.#registry];
@@ -39,6 +41,17 @@ export class GatewayMetrics {
       labelNames: ["status"],
       registers,
     });
+    this.#safeStates = new Counter({
+      name: "gateway_safe_state_total",
+      help: "Times that the gateway stopped serving because of its sealed policy, by reason",
+      labelNames: ["reason"],
+      registers,
+    });
+  }
+
+  /** Counts that the run stopped serving. */
+  countSafeState(reason: ReasonCode): void {
+    this.#safeStates.inc({ reason });
   }
 
   /** Content type of `text`. */

@@ -2,8 +2,10 @@
 
 import type { Transport } from "../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../kernel/service/service.ts";
+import type { Measurements } from "./artifact/remeasure.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
+import type { AgentToken } from "./identity/auth-config.ts";
 import type { NamedOperator } from "./operator/operators.ts";
 import type { Stages } from "./pipeline/stage.ts";
 import type { Schedule } from "./pipeline/timekeeper.ts";
@@ -36,7 +38,7 @@ export interface GatewaySecrets {
   readonly operatorToken: string;
   /** Operators with tokens of their own. */
   readonly operators?: readonly NamedOperator[];
-  readonly agentTokens: readonly { readonly principal: string; readonly token: string }[];
+  readonly agentTokens: readonly (Omit<AgentToken, "token_file"> & { readonly token: string })[];
   /** By server id. */
   readonly bearerTokens: ReadonlyMap<string, string>;
 }
@@ -57,6 +59,10 @@ export interface GatewayOptions {
   readonly catalogFile: Uint8Array | undefined;
   /** Reads a file that `listen.tls` and `auth` name; not needed where they name none. */
   readonly readFile?: (path: string) => Uint8Array;
+  /** The content of `artifact.file`; undefined if no sealed artifact is configured. */
+  readonly artifactFile?: Uint8Array | undefined;
+  /** What a sealed artifact is compared with, at the start and on a cycle. */
+  readonly measurements?: Measurements;
   /** How agents reach this gateway; stands in the capture scope. */
   readonly agents: Transport;
   readonly software: GatewaySoftware;

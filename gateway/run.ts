@@ -5,10 +5,11 @@
 
 import { formatHex } from "../kernel/hex.ts";
 import type { JsonObject } from "../kernel/json/value.ts";
+import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
+import { makeSealedPolicy, type SealedPolicy } from "./artifact/sealed-policy.ts";
 import type { Catalog } from "./catalog/catalog.ts";
-import { withFreshListings } from "./catalog/fresh-listings.ts";
-import { type Relister, startRelisting } from "./catalog/relisting.ts";
+import { startRelisting } from "./catalog/relisting.ts";
 import { makeCatalogReload, type ReloadedCatalog } from "./catalog-reload.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
@@ -23,6 +24,7 @@ import { SessionDesk } from "./pipeline/session-desk.ts";
 import { carriedOutBy } from "./pipeline/stage.ts";
 import { startTimekeeper } from "./pipeline/timekeeper.ts";
 import { checkCarriedOut } from "./policy/obligations.ts";
+import type { ReloadedPolicy } from "./policy-reload.ts";
 import { realWorld } from "./real-world.ts";
 import { openReceiptPlane, type ReceiptPlane } from "./receipt-plane.ts";
 import type { OutboxStatus } from "./receipts/outbox.ts";
@@ -43,6 +45,10 @@ export interface GatewayStatus {
   readonly attestation: { readonly state: "not_available"; readonly reason: "attestation.software" };
   readonly policy: { readonly digest: string; readonly version: string };
   readonly catalog: { readonly digest: string };
+  /** The sealed artifact in force. */
+  readonly artifact?: { readonly digest: string; readonly version: number; readonly not_after: string };
+  /** Why every call is denied, if every call is. */
+  readonly safe_state?: ReasonCode;
   readonly boundary: string;
   readonly outbox: OutboxStatus;
   readonly sessions: number;
@@ -56,6 +62,8 @@ export interface GatewayRun {
   readonly catalog: () => Catalog;
   /** Loads the bytes of a signed catalog; docs/gateway.md says what refuses one. */
   readonly reloadCatalog: (bytes: Uint8Array) => Promise<ReloadedCatalog>;
+  /** Loads the body of `POST /policy`: another sealed artifact, with the bundle that it names. */
+  readonly reloadPolicy: (body: Uint8Array) => Promise<ReloadedPolicy>;
   /** By server id. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly switches: OperatorSwitches;
@@ -88,13 +96,13 @@ const REFUSALS_PER_WINDOW = 64;
  */
 export async function openRun(options: GatewayOptions): Promise<GatewayRun> {
   const world = { ...realWorld(), ...options.world };
-  announce(options);
   const folder = await openStreamFolder(options.config.data_dir, world.randomBytes);
   let servers: ConnectedServers | undefined;
   let plane: ReceiptPlane | undefined;
   try {
     servers = await connectServers(options, world);
     const basis = await loadBasis(options, world, folder, servers);
+    announce(options, basis.run.mode);
     const metrics = new GatewayMetrics();
     plane = await openReceiptPlane(options, world, folder, (body) => metrics.countReceipt(body));
     return await startRun({ options, world, folder, servers, basis, plane, metrics });
@@ -125,21 +133,22 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     opened,
     declaration,
     run: basis.run,
-    bundle: basis.bundle,
+    bundle: basis.policyNow().bundle,
     catalog: basis.keeper.current(),
     approvers: basis.approvers,
   };
   const { book } = opened;
   const switches = await openSwitches({ options, world, recorder, book, names: basis.run.names });
   const controls = await openControls(options, world, basis, switches);
-  const relister = relisterOf(parts);
-  const stages = withFreshListings(controls.stages, relister, basis.keeper, world.nowMs);
-  const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages });
+  const { pipeline, desk, tally } = pipelineOf(parts, declaration, controls);
   const recovered = await writeOpening(facts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   outbox.start();
   for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
-  const stopJobs = startJobs(parts, { desk, tally, relister }, declaration);
+  const carriedOut = carriedOutBy(controls.stages);
+  const { upstreams } = servers;
+  const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut });
+  const stopJobs = startJobs(parts, { desk, tally, sealed }, declaration);
   const status = (): GatewayStatus => statusOf(parts, declaration);
   metrics.watch(status);
   let closing: Promise<void> | undefined;
@@ -152,6 +161,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     catalogReader: basis.keeper.reader,
     catalog: basis.keeper.current,
     reloadCatalog: makeCatalogReload({ config: options.config, basis, recorder }),
+    reloadPolicy: sealed.reload,
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     switches,
     boundary: basis.boundary,
@@ -176,7 +186,7 @@ function pipelineOf(
   const { recorder, opened, outbox } = plane;
   const { nowMs, monotonicMs, randomBytes } = world;
   const { names } = basis.run;
-  checkCarriedOut(basis.bundle, carriedOutBy(stages));
+  checkCarriedOut(basis.policyNow().bundle, carriedOutBy(stages));
   const ttlMs = declaration.sessionTtlSeconds * 1000 * TTL_SHARE;
   const desk = new SessionDesk({
     recorder,
@@ -215,31 +225,13 @@ function pipelineOf(
   return { pipeline, desk, tally };
 }
 
-function relisterOf({ options, world, servers, basis, plane }: Parts): Relister {
-  const { schedule, nowMs, monotonicMs, sleep } = world;
-  const { relist_seconds, max_pin_age_seconds } = options.config;
-  return startRelisting({
-    keeper: basis.keeper,
-    recorder: plane.recorder,
-    mode: basis.run.mode,
-    upstreams: servers.upstreams,
-    everyMs: (relist_seconds ?? GATEWAY_DEFAULTS.relistSeconds) * 1000,
-    maxAgeMs: (max_pin_age_seconds ?? GATEWAY_DEFAULTS.maxPinAgeSeconds) * 1000,
-    schedule,
-    sleep,
-    monotonicMs,
-    nowMs,
-    onFault: (fields, message) => options.logger.warn(fields, message),
-  });
-}
-
-/** Starts what else runs by the clock. @returns the function that ends all of it */
+/** Starts what runs by the clock. @returns the function that ends all of it */
 function startJobs(
-  { options, world, folder, plane }: Parts,
-  { desk, tally, relister }: { readonly desk: SessionDesk; readonly tally: RefusalTally; readonly relister: Relister },
+  { options, world, folder, servers, basis, plane }: Parts,
+  { desk, tally, sealed }: { readonly desk: SessionDesk; readonly tally: RefusalTally; readonly sealed: SealedPolicy },
   declaration: StreamDeclaration,
 ): () => Promise<void> {
-  const { schedule } = world;
+  const { schedule, nowMs, monotonicMs } = world;
   const { recorder, opened, outbox } = plane;
   const onFault = (fields: object, message: string): void => options.logger.warn(fields, message);
   const stopTimekeeper = startTimekeeper({
@@ -252,12 +244,25 @@ function startJobs(
     schedule,
     onFault,
   });
+  const stopRelisting = startRelisting({
+    keeper: basis.keeper,
+    recorder,
+    run: basis.run,
+    upstreams: servers.upstreams,
+    everyMs: (options.config.relist_seconds ?? GATEWAY_DEFAULTS.relistSeconds) * 1000,
+    schedule,
+    monotonicMs,
+    nowMs,
+    onFault,
+  });
   const stopProven = schedule(PROVEN_MS, () => {
     folder.setProven(recorder.stream, outbox.status().proven).catch(() => undefined);
   });
+  const stopSealed = sealed.start();
   return async () => {
     stopProven();
-    await relister.stop();
+    await stopSealed();
+    await stopRelisting();
     await stopTimekeeper();
   };
 }
@@ -299,8 +304,10 @@ function closeOf(seq: number): {
 function statusOf({ basis, plane }: Parts, declaration: StreamDeclaration): GatewayStatus {
   const { recorder, outbox, opened } = plane;
   const { run, keeper } = basis;
+  const halted = basis.artifact.halted();
+  const sealed = basis.artifact.current();
   return {
-    ready: !recorder.isFailed() && !outbox.isFinal(),
+    ready: !recorder.isFailed() && !outbox.isFinal() && halted === undefined,
     stream: recorder.stream,
     next_seq: recorder.tip().nextSeq,
     log: declaration.origin,
@@ -309,6 +316,16 @@ function statusOf({ basis, plane }: Parts, declaration: StreamDeclaration): Gate
     attestation: { state: "not_available", reason: "attestation.software" },
     policy: { digest: run.policy.digest, version: run.policy.version },
     catalog: { digest: keeper.current().digest },
+    ...(sealed === undefined
+      ? {}
+      : {
+          artifact: {
+            digest: sealed.digest,
+            version: sealed.artifact.version,
+            not_after: sealed.artifact.not_after,
+          },
+        }),
+    ...(halted === undefined ? {} : { safe_state: halted }),
     boundary: run.boundary,
     outbox: outbox.status(),
     sessions: opened.book.openSessions().length,
@@ -328,9 +345,8 @@ function declarationOf({ config, software }: GatewayOptions): StreamDeclaration 
 }
 
 /** Said at every start, each on a line of its own. */
-function announce({ config, logger }: GatewayOptions): void {
-  const mode = config.mode ?? GATEWAY_DEFAULTS.mode;
-  const isDefault = config.mode === undefined;
+function announce({ config, logger }: GatewayOptions, mode: Mode): void {
+  const isDefault = config.mode === undefined && config.artifact === undefined;
   if (mode === "enforcing") logger.info({ mode }, "enforcing: what policy or catalog denies is refused");
   else {
     const what = "what policy or catalog denies is forwarded and recorded; mode enforcing refuses it";

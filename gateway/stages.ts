@@ -2,14 +2,13 @@
 
 import type { Label } from "../kernel/receipt/fields.ts";
 import type { SessionSource } from "../kernel/receipt/vocabulary.ts";
+import { safeStateGate, scopeStage } from "./artifact/artifact-stages.ts";
 import type { OperatorSwitches } from "./controls/switches.ts";
 import type { DecisionBasis } from "./decision-basis.ts";
 import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
-import { makeClaimsStage } from "./identity/claims-stage.ts";
-import { makeMandateStage } from "./identity/mandate-stage.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
-import { callLimitsOf } from "./limits/call-limits.ts";
+import { type CallLimits, callLimitsOf, narrowedBy } from "./limits/call-limits.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import type { Caller, SessionKey } from "./pipeline/call.ts";
 import type { Stages } from "./pipeline/stage.ts";
@@ -35,7 +34,7 @@ const FRESH: ReadonlySet<SessionSource> = new Set(["workflow-token", "token-clai
 export async function openControls(
   { config, wrapStages = (own) => own }: GatewayOptions,
   world: World,
-  { keeper, run }: DecisionBasis,
+  { keeper, run, artifact }: DecisionBasis,
   { killSwitch }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
@@ -45,14 +44,13 @@ export async function openControls(
     principals,
     randomBytes: world.randomBytes,
   });
-  const { mandates, identity_claims: claims } = config.auth;
-  const rules = mandates === undefined ? undefined : { ...mandates, isRequired: mandates.required === true };
-  const limits = callLimitsOf(config.limits ?? {});
-  const limiter = makeCallLimiter({ limits: () => limits, monotonicMs: world.monotonicMs });
+  const configured = callLimitsOf(config.limits ?? {});
+  const limits = (): CallLimits => narrowedBy(configured, artifact.current()?.artifact.limits);
+  const limiter = makeCallLimiter({ limits, monotonicMs: world.monotonicMs });
   return {
     stages: wrapStages({
-      gates: [killSwitch.gate, limiter.gate],
-      request: [makeClaimsStage(run.names, claims), makeMandateStage(run.names, rules), flow.request],
+      gates: [safeStateGate(artifact), killSwitch.gate, limiter.gate],
+      request: [scopeStage(artifact), flow.request],
       obligations: [flow.obligation, limiter.obligation],
       response: [limiter.response],
       respond: [flow.respond],

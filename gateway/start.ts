@@ -2,6 +2,7 @@
 
 import type { FastifyInstance } from "fastify";
 import { FormatError, StoreError } from "../kernel/errors.ts";
+import { workflowDigest } from "../kernel/policy-artifact.ts";
 import type { Listen } from "../kernel/service/listen.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
@@ -9,7 +10,8 @@ import { type HttpEdge, startHttpEdge } from "./edge/http-edge.ts";
 import { readAgentIdentity } from "./identity/agent-identity.ts";
 import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
-import type { GatewayOptions } from "./options.ts";
+import type { GatewayOptions, GatewaySecrets } from "./options.ts";
+import type { Caller } from "./pipeline/call.ts";
 import { type GatewayRun, openRun } from "./run.ts";
 
 /** A gateway that listens. */
@@ -96,6 +98,7 @@ function operatorOf(
     pipeline: run.pipeline,
     catalog: run.catalog,
     reloadCatalog: run.reloadCatalog,
+    reloadPolicy: run.reloadPolicy,
     boundary: run.boundary,
     resetLabels: run.resetLabels,
     status,
@@ -107,19 +110,12 @@ function operatorOf(
 function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeof startHttpEdge>[0] {
   const { config, secrets, logger, software, edgeLimits } = options;
   const { host = GATEWAY_DEFAULTS.host, port = GATEWAY_DEFAULTS.port } = config.listen ?? {};
-  const tokens = secrets.agentTokens.map(({ principal, token }): CallerToken => {
-    const caller = {
-      issuer: "local",
-      name: principal,
-      provenance: "connection-credential",
-      outcome: "verified",
-    } as const;
-    return { token, caller };
-  });
+  const tokens = secrets.agentTokens.map(
+    (agent): CallerToken => ({ token: agent.token, caller: configuredCaller(agent) }),
+  );
   const { fetch, nowMs, randomBytes } = run.world;
   return {
     ...readAgentIdentity(config, { readFile: options.readFile, fetch, nowMs, randomBytes, logger }),
-    claims: config.auth.identity_claims,
     pipeline: run.pipeline,
     catalog: run.catalogReader,
     upstreams: run.upstreams,
@@ -141,4 +137,20 @@ async function listen(server: FastifyInstance, { host, port }: Listen, defaultPo
   } catch (cause) {
     throw new StoreError("ERR_SERVICE_START", "the operator's address cannot be listened on", { cause });
   }
+}
+
+/** Whom a configured token stands for, with what the configuration says of it. */
+function configuredCaller({ principal, groups, roles, workflow }: GatewaySecrets["agentTokens"][number]): Caller {
+  const caller = {
+    issuer: "local",
+    name: principal,
+    provenance: "connection-credential",
+    outcome: "verified",
+  } as const;
+  if (groups === undefined && roles === undefined && workflow === undefined) return caller;
+  // A workflow that no artifact seals has the scope of nothing.
+  const scope = (id: string): string => workflowDigest({ id, tools: [], resources: [] });
+  const named = workflow === undefined ? {} : { workflow: { id: workflow, scope: scope(workflow) } };
+  const facts = { kind: "agent", groups: groups ?? [], roles: roles ?? [], scopes: [], actors: [] } as const;
+  return { ...caller, facts: { ...facts, ...named, binding: "connection" } };
 }

@@ -90,13 +90,6 @@ export const ERROR_CODES = {
   ERR_STREAM_KEY: "signed by other keys than those of its stream, or a stream that its keys do not name",
   ERR_STREAM_PREV: "a receipt that does not name the hash of the one before it",
   ERR_TRUST_POLICY: "a trust policy that contradicts itself",
-  // mandates
-  ERR_MANDATE: "not a mandate in its canonical form, or a chain with too many",
-  ERR_MANDATE_BROKEN: "a mandate that does not follow from the one before it: parent, key or signature",
-  ERR_MANDATE_EXPIRED: "a mandate that is not valid yet, or not any more",
-  ERR_MANDATE_HOLDER: "a chain of mandates that ends at somebody else",
-  ERR_MANDATE_UNTRUSTED: "a chain of mandates that begins at a key that nobody trusts for it",
-  ERR_MANDATE_WIDER: "a mandate that grants more than the one before it",
   // promises
   ERR_PROMISE_BROKEN: "another leaf is at the index that the log promised, under a checkpoint that the log signed",
   ERR_PROMISE_LATE: "after the deadline of a promise, a quorum cosigned a tree that ends before the promised index",
@@ -212,8 +205,12 @@ export const ERROR_CODES = {
   ERR_SERVICE_START: "a service that did not become ready",
   ERR_TOKEN_FILE: "a token file that does not hold one line of at least 32 characters",
   // gateway: policy, catalog, receipts
+  ERR_ARTIFACT_MISMATCH:
+    "a sealed policy artifact that names another policy, catalog, server, mode or code than there is",
   ERR_ARTIFACT_THRESHOLD: "a sealed policy artifact with fewer signatures than the configuration asks for",
+  ERR_ARTIFACT_TIME: "a sealed policy artifact that is not valid yet, or not any more",
   ERR_ARTIFACT_UNSIGNED: "a sealed policy artifact with a signature that is not a pinned key's or does not hold",
+  ERR_ARTIFACT_VERSION: "a sealed policy artifact that is not newer than the one in force",
   ERR_CATALOG: "a catalog that is malformed, or that does not hold what it is asked for",
   ERR_CATALOG_PREVIOUS: "a catalog that replaces another one than the one in force",
   ERR_CATALOG_THRESHOLD: "a catalog with fewer approvers' signatures than the configuration asks for",

@@ -5,6 +5,7 @@ import { startGateway } from "../../gateway/start.ts";
 import { type Command, readArguments } from "../command.ts";
 import { readBytes, readJsonFile } from "../files.ts";
 import { readBundle, readCatalog, readSecrets } from "../gateway-files.ts";
+import { measurementsOf } from "../gateway-measurements.ts";
 import type { Io } from "../io.ts";
 import { makeLogger, runService } from "../service.ts";
 import { packageVersion } from "../version.ts";
@@ -15,7 +16,7 @@ Runs a gateway: agents reach MCP servers through it and no other way; each call 
 decision receipt before it is sent and an outcome receipt before its answer goes back.
 
 Agents:    POST <listen>/mcp and <listen>/s/<server>/mcp (Streamable HTTP), with their own bearer token.
-Operators: <operator_listen>/status, /boundary, /catalog, /sessions/seal with the operator's token;
+Operators: <operator_listen>/status, /boundary, /catalog, /policy, /sessions/seal with the operator's token;
            /healthz, /readyz, /metrics without one.
 
 Modes: "enforcing" refuses what policy or catalog denies; "advisory" (the default) and "silent" forward it and record
@@ -25,7 +26,7 @@ that it would have been denied. docs/gateway.md explains the configuration, docs
 async function run(args: readonly string[], io: Io): Promise<number> {
   const path = readArguments(args, { config: { type: "string" } }).required("config");
   const config = readJsonFile(path, parseGatewayConfig);
-  if (config.mode === undefined) {
+  if (config.mode === undefined && config.artifact === undefined) {
     io.err(
       'countersign gateway: mode advisory: denied calls are forwarded and recorded; "mode": "enforcing" refuses them\n',
     );
@@ -36,6 +37,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       secrets: readSecrets(config),
       policyFiles: config.policy === undefined ? undefined : readBundle(config.policy.dir),
       catalogFile: readCatalog(config),
+      artifactFile: config.artifact === undefined ? undefined : readBytes(config.artifact.file),
+      measurements: measurementsOf(config),
       readFile: readBytes,
       agents: "http",
       software: { name: "countersign", version: packageVersion() },

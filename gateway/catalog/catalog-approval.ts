@@ -87,6 +87,7 @@ const REASONS: Partial<Record<ErrorCode, ReasonCode>> = {
   ERR_CATALOG_VERSION: "catalog.lower-version",
   ERR_CATALOG_PREVIOUS: "catalog.digest-mismatch",
   ERR_POLICY_BUNDLE: "policy.invalid",
+  ERR_ARTIFACT_MISMATCH: "artifact.mismatch",
 };
 
 /** The reason that a receipt gives for a catalog that was refused with `error`. */

@@ -1,10 +1,7 @@
 /** Whose requests a gateway takes: `auth` of its file (docs/gateway.md). */
 
 import { FormatError } from "../../kernel/errors.ts";
-import type { MandateRoot } from "../../kernel/mandate/mandate-chain.ts";
-import { issuerShape } from "../../kernel/receipt/identity.ts";
-import { array, boolean, object, optional, type Shape, string } from "../../kernel/shape.ts";
-import { publicKeyShape } from "../../kernel/signature/public-key.ts";
+import { array, object, optional, type Shape, string } from "../../kernel/shape.ts";
 import {
   type CertificatePrincipal,
   certificatesShape,
@@ -13,7 +10,6 @@ import {
   type SpiffeDomain,
   spiffeShape,
 } from "./oauth-config.ts";
-import type { ClaimMembers } from "./request-claims.ts";
 import type { AgentListen } from "./tls-config.ts";
 
 /** An agent's bearer token. */
@@ -21,6 +17,11 @@ export type AgentToken = {
   /** Name of the principal; policies see `Agent::"local|<principal>"`. */
   readonly principal: string;
   readonly token_file: string;
+  /** What policies may ask for by `principal in`. Default none. */
+  readonly groups?: readonly string[];
+  readonly roles?: readonly string[];
+  /** The workflow that the token is for; the sealed artifact has its scope. */
+  readonly workflow?: string;
 };
 
 /** Whose requests are taken. */
@@ -32,19 +33,13 @@ export type AgentAuth = {
   readonly certificates?: readonly CertificatePrincipal[];
   /** Client certificates that are SPIFFE SVIDs. */
   readonly spiffe?: readonly SpiffeDomain[];
-  /** Whose mandates are taken (docs/formats/mandate.md). */
-  readonly mandates?: MandateConfig;
-  /** Members of `_meta` in which a request names actor and subject. */
-  readonly identity_claims?: ClaimMembers;
 };
 
-/** Whose mandates are taken. */
-export type MandateConfig = {
-  /** Keys by which principals make first mandates. */
-  readonly roots: readonly MandateRoot[];
-  /** True: a call without a chain of mandates is denied. Default false. */
-  readonly required?: boolean;
-};
+const memberName: Shape<string> = string({
+  pattern: /^[^\p{Cc}\p{Cs}]{1,255}$/u,
+  maxLength: 255,
+  description: "a name",
+});
 
 const tokenShape: Shape<AgentToken> = object<AgentToken>({
   principal: string({
@@ -53,13 +48,9 @@ const tokenShape: Shape<AgentToken> = object<AgentToken>({
     description: "a principal: 1 to 64 of A-Z, a-z, 0-9, '.', '_', '@', '-'",
   }),
   token_file: string({ pattern: /^[^\0]+$/u, maxLength: 4096, description: "a path" }),
-});
-
-const partyName: Shape<string> = string({ maxLength: 255, description: "a name" });
-const metaMember: Shape<string> = string({
-  pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/u,
-  maxLength: 128,
-  description: "a member of _meta",
+  groups: optional(array(memberName, { max: 64 })),
+  roles: optional(array(memberName, { max: 64 })),
+  workflow: optional(string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u, maxLength: 64 })),
 });
 
 /** Shape of `auth`. */
@@ -68,16 +59,6 @@ export const agentAuthShape: Shape<AgentAuth> = object<AgentAuth>({
   oauth: optional(oauthShape),
   certificates: optional(certificatesShape),
   spiffe: optional(spiffeShape),
-  mandates: optional(
-    object<MandateConfig>({
-      roots: array(object<MandateRoot>({ issuer: issuerShape, name: partyName, key: publicKeyShape }), {
-        min: 1,
-        max: 256,
-      }),
-      required: optional(boolean()),
-    }),
-  ),
-  identity_claims: optional(object<ClaimMembers>({ subject: optional(metaMember), actor: optional(metaMember) })),
 });
 
 /**

@@ -1,5 +1,6 @@
 /** How many calls may be made and be under way: one object, from the configuration's `limits` and its defaults. */
 
+import type { SealedLimits } from "../../kernel/policy-artifact.ts";
 import { integer, object, optional, record, type Shape } from "../../kernel/shape.ts";
 import type { EdgeLimits } from "../edge/edge-options.ts";
 
@@ -77,6 +78,25 @@ export function callLimitsOf({
       principal: inFlight.principal ?? base.inFlight.principal,
       total: inFlight.total ?? base.inFlight.total,
       tools: new Map(Object.entries(inFlight.tools ?? {})),
+    },
+  };
+}
+
+/** The configured limits where a sealed artifact has none that is lower. */
+export function narrowedBy(limits: CallLimits, sealed: SealedLimits | undefined): CallLimits {
+  if (sealed === undefined) return limits;
+  const { calls_per_minute: rate = {}, calls_in_flight: inFlight = {} } = sealed;
+  const lower = (one: number, other: number | undefined): number => Math.min(one, other ?? one);
+  return {
+    perMinute: {
+      principal: lower(limits.perMinute.principal, rate.principal),
+      session: lower(limits.perMinute.session, rate.session),
+      tools: limits.perMinute.tools,
+    },
+    inFlight: {
+      principal: lower(limits.inFlight.principal, inFlight.principal),
+      total: lower(limits.inFlight.total, inFlight.total),
+      tools: limits.inFlight.tools,
     },
   };
 }

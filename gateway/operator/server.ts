@@ -15,6 +15,7 @@ import type { Operator } from "../controls/operator.ts";
 import type { OperatorSwitches } from "../controls/switches.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Pipeline } from "../pipeline/call.ts";
+import { MAX_RELOAD_BYTES, type ReloadedPolicy } from "../policy-reload.ts";
 import type { GatewayRun, GatewayStatus } from "../run.ts";
 import { controlRoutes } from "./control-routes.ts";
 import { faultOf, sendFault } from "./errors.ts";
@@ -29,6 +30,7 @@ export interface OperatorOptions {
   readonly pipeline: Pick<Pipeline, "refuse" | "sealAll">;
   readonly catalog: () => Catalog;
   readonly reloadCatalog: (bytes: Uint8Array) => Promise<ReloadedCatalog>;
+  readonly reloadPolicy: (bytes: Uint8Array) => Promise<ReloadedPolicy>;
   readonly boundary: JsonObject;
   readonly resetLabels: GatewayRun["resetLabels"];
   readonly status: () => GatewayStatus;
@@ -82,11 +84,11 @@ function bodyOf({ body }: FastifyRequest): JsonValue {
 function openRoutes(server: FastifyInstance, { status, metrics }: OperatorOptions): void {
   server.get("/healthz", (_request, reply) => reply.send({ status: "ok" }));
   server.get("/readyz", (_request, reply) => {
-    const { ready } = status();
+    const { ready, safe_state: reason } = status();
     return reply
       .code(ready ? 200 : 503)
       .header("cache-control", "no-store")
-      .send({ ready });
+      .send(reason === undefined ? { ready } : { ready, reason });
   });
   server.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
 }
@@ -118,7 +120,7 @@ function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
     const { digest, file, drifts } = catalog();
     return reply.send({ digest, file, drifts });
   });
-  catalogRoute(scope, options);
+  signedRoutes(scope, options);
   scope.post("/labels/reset", async (request, reply) => {
     const caller = readShape(callerShape, bodyOf(request), "body");
     return reply.send(await resetLabels(caller));
@@ -132,8 +134,11 @@ function guardedRoutes(scope: FastifyInstance, options: OperatorOptions): void {
 }
 
 /** The body is taken byte for byte: the one spelling that was signed. */
-function catalogRoute(scope: FastifyInstance, { reloadCatalog }: OperatorOptions): void {
+function signedRoutes(scope: FastifyInstance, { reloadCatalog, reloadPolicy }: OperatorOptions): void {
   scope.post<{ Body: Uint8Array | undefined }>("/catalog", { bodyLimit: MAX_CATALOG_BYTES }, async (request, reply) =>
     reply.send(await reloadCatalog(new Uint8Array(request.body ?? []))),
+  );
+  scope.post<{ Body: Uint8Array | undefined }>("/policy", { bodyLimit: MAX_RELOAD_BYTES }, async (request, reply) =>
+    reply.send(await reloadPolicy(new Uint8Array(request.body ?? []))),
   );
 }

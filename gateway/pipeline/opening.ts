@@ -6,6 +6,7 @@
 import type { CatalogLoadBody, CatalogServer } from "../../kernel/receipt/catalog-load.ts";
 import type { DriftBody } from "../../kernel/receipt/drift.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
+import type { PolicyLoadBody } from "../../kernel/receipt/policy-load.ts";
 import type { Software, StreamOpenBody } from "../../kernel/receipt/stream-open.ts";
 import type { DriftTrigger, Durability, KeyProtection, Mode } from "../../kernel/receipt/vocabulary.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
@@ -57,15 +58,7 @@ export async function writeOpening(
   const previous = { policy: book.policy, catalog: book.catalog };
   if (recorder.tip().nextSeq === 0) await recorder.append(() => streamOpenOf(facts));
   const recovered = await recover(recorder, book);
-  await recorder.append(() => ({
-    kind: "policy-load",
-    result: "loaded",
-    reasons: [],
-    policy: run.policy,
-    mode: run.mode,
-    files: [...bundle.files].sort((a, b) => (a.path < b.path ? -1 : 1)),
-    previous: previousOf(previous.policy),
-  }));
+  await recorder.append(() => policyLoadOf(run, bundle.files, previous.policy));
   const replaced = previousOf(previous.catalog);
   await recorder.append(() => catalogLoadOf(catalog, replaced, facts.approvers, run.names));
   for (const drift of catalog.drifts) await recorder.append(() => driftOf(drift, "start", run.mode));
@@ -91,6 +84,23 @@ export function catalogLoadOf(
     previous,
     servers: catalog.file.servers.map((entry) => catalogServerOf(entry, catalog)),
     approvers: approvers.map((name) => names.approver(name)),
+  };
+}
+
+/** Body of the receipt of a policy that took effect. */
+export function policyLoadOf(
+  { policy, mode }: Pick<RunFacts, "policy" | "mode">,
+  files: PolicyBundle["files"],
+  previous: string | undefined,
+): Extract<Unplaced<PolicyLoadBody>, { kind: "policy-load" }> {
+  return {
+    kind: "policy-load",
+    result: "loaded",
+    reasons: [],
+    policy,
+    mode,
+    files: [...files].sort((a, b) => (a.path < b.path ? -1 : 1)),
+    previous: previousOf(previous),
   };
 }
 

@@ -96,7 +96,6 @@ export function makePipeline(options: PipelineOptions): Pipeline {
 }
 
 class ReceiptPipeline implements Pipeline {
-  readonly mode: Mode;
   readonly #options: PipelineOptions;
   readonly #flights = new Map<string, Flight>();
   /** Receipts that calls in flight will still write. */
@@ -104,7 +103,10 @@ class ReceiptPipeline implements Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    this.mode = options.run.mode;
+  }
+
+  get mode(): Mode {
+    return this.#options.run.mode;
   }
 
   async decide(call: InboundCall): Promise<Decided> {

@@ -45,24 +45,20 @@ export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "t
 }
 
 /**
- * The principal of a caller: `LocalUser::"<name>"` for whoever started the gateway on standard input and output, else
- * `User::"<issuer>|<name>"` for a person and `Agent::"<issuer>|<name>"` for a program. Groups and roles have their
- * issuer's name in front, since two issuers may mean two things by one name.
+ * The principal of a caller: `LocalUser::"<name>"` for whoever started the gateway on standard input and output,
+ * `User::"<issuer>|<name>"` for a person whom a token names, `Agent::"<issuer>|<name>"` for everybody else who came over
+ * HTTP; in the groups, roles and workflow that the credential names.
  */
 export function principalOf(caller: Caller, transport: "http" | "stdio"): PolicyPrincipal {
-  const { issuer, name, provenance, outcome } = caller;
+  const { issuer, name, provenance, outcome, facts } = caller;
   const attributes = { issuer, name, provenance, outcome };
-  if (transport === "stdio" && issuer === "local") return { type: "LocalUser", id: name, parents: [], attributes };
-  const type = caller.facts?.kind === "user" ? "User" : "Agent";
-  return { type, id: `${issuer}|${name}`, parents: parentsOf(caller), attributes };
-}
-
-function parentsOf({ issuer, facts }: Caller): PolicyPrincipal["parents"] {
-  if (facts === undefined) return [];
-  const of = (type: "Group" | "Role", names: readonly string[]): PolicyPrincipal["parents"] =>
-    names.map((name) => ({ type, id: `${issuer}|${name}` }));
-  const workflow = facts.workflow === undefined ? [] : [{ type: "Workflow", id: facts.workflow.id } as const];
-  return [...of("Group", facts.groups), ...of("Role", facts.roles), ...workflow];
+  const parents = [
+    ...(facts?.groups ?? []).map((id) => ({ type: "Group", id }) as const),
+    ...(facts?.roles ?? []).map((id) => ({ type: "Role", id }) as const),
+    ...(facts?.workflow === undefined ? [] : [{ type: "Workflow", id: facts.workflow.id } as const]),
+  ];
+  if (transport === "stdio" && issuer === "local") return { type: "LocalUser", id: name, parents, attributes };
+  return { type: facts?.kind === "user" ? "User" : "Agent", id: `${issuer}|${name}`, parents, attributes };
 }
 
 /** The whole question about a call. */
@@ -88,12 +84,11 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
     system: {
       now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
       mode: facts.mode,
-      workflow: call.caller.facts?.workflow?.id ?? "",
+      workflow: "",
       era: call.wire.era ?? "unknown",
       catalog: facts.catalogDigest,
       toolModel: facts.definition?.model ?? "",
       definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
-      pinAge: 0,
       findings: [],
       argumentBytes: canonicalBytes(argument).length,
       round: call.round?.index ?? 0,

@@ -103,7 +103,6 @@ const SYSTEM_MEMBERS: Readonly<Record<string, CedarType>> = {
   catalog: STRING,
   toolModel: STRING,
   definition: STRING,
-  pinAge: LONG,
   schemaStatus: STRING,
   undeclared: STRINGS,
   truncated: STRINGS,

@@ -6,7 +6,6 @@
 import { FormatError } from "../errors.ts";
 import { array, hex, integer, literal, mapped, object, type Shape, tagged } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
-import { checkDelegation } from "./delegation.ts";
 import { checkEarlier, checkFactReferences, observedSeq } from "./earlier.ts";
 import {
   type Accounting,
@@ -122,7 +121,7 @@ export const decisionShape: Shape<Signed<DecisionBody>> = mapped(
       retry_of: observed(seqShape),
     }),
     principal: observed(principalShape),
-    delegation: observed(mapped(delegationShape, checkDelegation)),
+    delegation: observed(delegationShape),
     actor: observed(identityShape),
     subject: observed(identityShape),
     session: observed(sessionPlaceShape),

@@ -88,10 +88,8 @@ export type Approval = {
   readonly binding: Hex64;
 };
 
-/** Issuer of credentials, as it stands in receipts. */
-export const issuerShape: Shape<string> = string({ pattern: /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}$/u, maxLength: 200 });
-/** `<server id>/<tool>` or `<server id>/*`. */
-export const scopedToolShape: Shape<string> = string({
+const issuerShape: Shape<string> = string({ pattern: /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}$/u, maxLength: 200 });
+const scopedToolShape: Shape<string> = string({
   pattern: /^[a-z0-9][a-z0-9-]{0,23}\/(?:\*|[A-Za-z0-9_./-]{1,128})$/u,
   maxLength: 153,
 });

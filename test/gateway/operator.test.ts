@@ -40,6 +40,7 @@ beforeEach(async () => {
     pipeline: run.pipeline,
     catalog: run.catalog,
     reloadCatalog: run.reloadCatalog,
+    reloadPolicy: run.reloadPolicy,
     boundary: run.boundary,
     resetLabels: run.resetLabels,
     status: run.status,

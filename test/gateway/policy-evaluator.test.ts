@@ -55,6 +55,26 @@ describe("a decision", () => {
     ).toBe(false);
   });
 
+  it("knows the groups, roles and workflow that the principal is in, and its attributes", () => {
+    const cedar = `
+      @id("group") permit (principal in Mcp::Group::"support", action == Mcp::Action::"s/echo", resource);
+      @id("role") permit (principal in Mcp::Role::"dpo", action == Mcp::Action::"s/echo", resource);
+      @id("workflow") permit (principal in Mcp::Workflow::"triage", action == Mcp::Action::"s/echo", resource);
+      @id("person") permit (principal is Mcp::User, action == Mcp::Action::"s/echo", resource) when { principal.issuer == "token" };`;
+    const evaluator = evaluatorOf(cedar, sourceOf({ echo: ECHO }));
+    const policiesOf = (principal: ReturnType<typeof principalNamed>): readonly string[] =>
+      evaluator.evaluate({ ...requestOf("s/echo", { message: "hi" }), principal }).policies;
+    expect(policiesOf(principalNamed("Agent", "a"))).toEqual([]);
+    expect(policiesOf(principalNamed("Agent", "a", { type: "Group", id: "support" }))).toEqual(["group"]);
+    expect(policiesOf(principalNamed("Agent", "a", { type: "Group", id: "dpo" }))).toEqual([]);
+    const both = [
+      { type: "Role", id: "dpo" },
+      { type: "Workflow", id: "triage" },
+    ] as const;
+    expect(policiesOf(principalNamed("Agent", "a", ...both))).toEqual(["role", "workflow"]);
+    expect(policiesOf(principalNamed("User", "a"))).toEqual(["person"]);
+  });
+
   it("keeps tools apart whose names differ by one character that a schema generator would fold", () => {
     const tools = { read_file: ECHO, read__file: ECHO, "read-file": ECHO, "read.file": ECHO };
     const cedar = '@id("one") permit (principal, action == Mcp::Action::"s/read_file", resource);';

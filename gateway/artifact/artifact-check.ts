@@ -1,0 +1,110 @@
+/**
+ * Compares a sealed artifact with what there is: this gateway, the time, the policy, the catalog, the servers, the agents,
+ * the gateway's own code. What the artifact names and nobody can establish is a mismatch too. Pure.
+ */
+
+import { CheckError } from "../../kernel/errors.ts";
+import type { PolicyArtifact, SealedIdentity } from "../../kernel/policy-artifact.ts";
+import type { Mode } from "../../kernel/receipt/vocabulary.ts";
+import { timestampMs } from "../../kernel/time.ts";
+import type { ServerIdentity } from "../pipeline/call.ts";
+
+/** An agent as it was measured. */
+export interface AgentDigests {
+  readonly code: string;
+  readonly metadata: string | undefined;
+}
+
+/** What can be measured, and may change while a gateway runs. */
+export interface Measured {
+  /** Digest of the policy bundle: of its files where they lie, or of what is in force. */
+  readonly policy: string;
+  /** Of the gateway's own code; undefined if nobody measured it. */
+  readonly code: string | undefined;
+  /** By principal. */
+  readonly agents: ReadonlyMap<string, AgentDigests>;
+  /** By server id. */
+  readonly servers: ReadonlyMap<string, ServerIdentity>;
+}
+
+/** What there is. */
+export interface Present extends Measured {
+  readonly gateway: string;
+  readonly nowMs: number;
+  readonly catalog: string;
+  readonly policyVersion: string;
+  /** The configured mode, if the configuration says one. */
+  readonly mode: Mode | undefined;
+}
+
+/**
+ * Checks everything that an artifact names.
+ *
+ * @throws {CheckError} ERR_ARTIFACT_TIME, ERR_ARTIFACT_MISMATCH
+ */
+export function checkPresent(artifact: PolicyArtifact, present: Present): void {
+  if (isOver(artifact, present.nowMs) || present.nowMs < timestampMs(artifact.not_before)) {
+    const { not_before: from, not_after: to } = artifact;
+    throw new CheckError("ERR_ARTIFACT_TIME", `the artifact is valid from ${from} to ${to}`);
+  }
+  const [first] = [...statedDifferences(artifact, present), ...measuredDifferences(artifact, present)];
+  if (first !== undefined) throw new CheckError("ERR_ARTIFACT_MISMATCH", first);
+}
+
+/** True if the artifact is not valid any more. */
+export function isOver({ not_after: end }: Pick<PolicyArtifact, "not_after">, nowMs: number): boolean {
+  return nowMs >= timestampMs(end);
+}
+
+function statedDifferences(artifact: PolicyArtifact, present: Present): readonly string[] {
+  const pairs: readonly (readonly [string, string, string | undefined])[] = [
+    ["gateway", artifact.gateway, present.gateway],
+    ["policy.version", artifact.policy.version, present.policyVersion],
+    ["catalog", artifact.catalog, present.catalog],
+    ["mode", artifact.mode, present.mode ?? artifact.mode],
+  ];
+  const differences = pairs
+    .filter(([, want, got]) => want !== got)
+    .map(([name, want, got]) => `${name}: the artifact has ${want}, here is ${got}`);
+  if (artifact.baseline !== undefined) differences.push("baseline: nothing in this gateway watches one");
+  const extra = [...present.servers.keys()].find((id) => !artifact.upstreams.some(({ server }) => server === id));
+  return extra === undefined
+    ? differences
+    : [...differences, `upstreams: the artifact does not have the server ${extra}`];
+}
+
+/** What differs of that which is measured again on a cycle. */
+export function measuredDifferences(artifact: PolicyArtifact, measured: Measured): readonly string[] {
+  const differences: string[] = [];
+  if (artifact.policy.digest !== measured.policy) {
+    differences.push(`policy: the artifact has ${artifact.policy.digest}, here is ${measured.policy}`);
+  }
+  if (artifact.code !== undefined && artifact.code !== measured.code) {
+    differences.push(`code: the artifact has ${artifact.code}, here is ${measured.code ?? "none that was measured"}`);
+  }
+  for (const { server, identity } of artifact.upstreams) {
+    const why = identityDifference(identity, measured.servers.get(server));
+    if (why !== undefined) differences.push(`upstreams: ${server}: ${why}`);
+  }
+  for (const { principal, code, metadata } of artifact.subjects) {
+    const agent = measured.agents.get(principal);
+    if (code !== undefined && code !== agent?.code)
+      differences.push(`subjects: the agent of ${principal} is another one`);
+    if (metadata !== undefined && metadata !== agent?.metadata) {
+      differences.push(`subjects: the metadata of ${principal} is another one`);
+    }
+  }
+  return differences;
+}
+
+function identityDifference(sealed: SealedIdentity, present: ServerIdentity | undefined): string | undefined {
+  if (present === undefined) return "there is no such server";
+  if (sealed.kind === "stdio") {
+    if (present.kind !== "stdio") return "it is not started by the gateway";
+    return sealed.executable === present.executable ? undefined : `the executable is ${present.executable}`;
+  }
+  if (present.kind !== "http") return "it is not called over HTTP";
+  if (sealed.url !== present.url) return `its URL is ${present.url}`;
+  const isUnmet = sealed.spki !== undefined || sealed.spiffe_id !== undefined;
+  return isUnmet ? "this gateway does not establish the TLS key or SPIFFE id of servers" : undefined;
+}

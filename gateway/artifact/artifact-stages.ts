@@ -1,0 +1,120 @@
+/**
+ * What a sealed artifact denies: in safe state everything, in every mode; else what it does not cover, by mode. And the
+ * workflow of a call: the one that a token or a verified claim names, within the scope that the artifact seals for it.
+ */
+
+import { coversTool, type PolicyArtifact, type SealedWorkflow, workflowDigest } from "../../kernel/policy-artifact.ts";
+import type { Workflow } from "../../kernel/receipt/identity.ts";
+import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Caller, InboundCall } from "../pipeline/call.ts";
+import type { Denial } from "../pipeline/judge.ts";
+import { principalOf } from "../pipeline/policy-question.ts";
+import type { Contribution, Gate, RequestStage } from "../pipeline/stage.ts";
+import { metaOf } from "../wire/era.ts";
+import type { ArtifactInForce } from "./artifact-in-force.ts";
+
+const RPC_DENIED = -31_001;
+
+/** Members of `_meta` by which agents name a workflow of their own accord, whatever stands in front of the word. */
+const CLAIM = /(?:^|[./])workflow(?:[-_]?id)?$/iu;
+
+/** Refuses everything while the run is halted; a flood of it is counted in few receipts. */
+export function safeStateGate(inForce: ArtifactInForce): Gate {
+  return {
+    name: "safe-state",
+    admit: () => {
+      const reason = inForce.halted();
+      if (reason === undefined) return { type: "admitted" };
+      const message =
+        reason === "policy.expired"
+          ? "The gateway's policy is not valid any more; its operator has to renew it."
+          : "The gateway is in safe state; its operator has to look.";
+      return { type: "refused", denial: { step: "health", reason, rpcCode: RPC_DENIED, message, isFinal: true } };
+    },
+  };
+}
+
+/** Denies what the artifact in force does not cover, and names the workflow. */
+export function scopeStage(inForce: ArtifactInForce): RequestStage {
+  return {
+    name: "artifact",
+    begin: (call) => () => {
+      const artifact = inForce.current()?.artifact;
+      const workflow = workflowOf(artifact, call.caller);
+      const isClaimed = Object.keys(metaOf(call.params)).some((key) => CLAIM.test(key));
+      return contribution(artifact, call, workflow, isClaimed);
+    },
+  };
+}
+
+/** The workflow that the caller's credential names. */
+interface NamedWorkflow {
+  readonly id: string;
+  /** What the artifact seals for it; undefined if it does not know the workflow, or there is no artifact. */
+  readonly sealed: SealedWorkflow | undefined;
+  readonly field: Workflow;
+}
+
+function workflowOf(artifact: PolicyArtifact | undefined, { issuer, facts }: Caller): NamedWorkflow | undefined {
+  const claim = facts?.workflow;
+  if (claim === undefined) return undefined;
+  const sealed = artifact?.workflows.find(({ id }) => id === claim.id);
+  const provenance = issuer === "local" ? "workflow-token" : "token-claim";
+  const scope = sealed === undefined ? claim.scope : workflowDigest(sealed);
+  return { id: claim.id, sealed, field: { id: claim.id, provenance, scope } };
+}
+
+function contribution(
+  artifact: PolicyArtifact | undefined,
+  call: InboundCall,
+  workflow: NamedWorkflow | undefined,
+  isClaimed: boolean,
+): Contribution {
+  return {
+    denials: artifact === undefined ? [] : denialsOf(artifact, call, workflow),
+    system: { workflow: workflow?.id ?? "" },
+    fields: { workflow: fieldOf(workflow, isClaimed) },
+  };
+}
+
+/** A workflow of the agent's own word is no workflow: it widens nothing, and the receipt says that it was ignored. */
+function fieldOf(workflow: NamedWorkflow | undefined, isClaimed: boolean): Observed<Workflow> {
+  if (workflow !== undefined) return present(workflow.field);
+  return isClaimed ? notEstablished("workflow.claim-ignored") : ABSENT;
+}
+
+function denialsOf(
+  artifact: PolicyArtifact,
+  call: InboundCall,
+  workflow: NamedWorkflow | undefined,
+): readonly Denial[] {
+  const denials: Denial[] = [];
+  const { id } = principalOf(call.caller, call.wire.transport);
+  if (!artifact.subjects.some(({ principal }) => principal === id)) {
+    denials.push(denial("artifact.scope", "The gateway's sealed policy does not name this caller."));
+  }
+  if (!covers(artifact, call)) {
+    denials.push(denial("artifact.scope", "The gateway's sealed policy does not cover this call."));
+  }
+  if (workflow !== undefined && !isInWorkflow(workflow.sealed, call)) {
+    denials.push(denial("workflow.scope", "The workflow's scope does not cover this call."));
+  }
+  return denials;
+}
+
+function covers({ tools, upstreams }: PolicyArtifact, { serverId, target }: InboundCall): boolean {
+  if (target.kind === "tool") return coversTool(tools, `${serverId}/${target.name}`);
+  return upstreams.some(({ server }) => server === serverId);
+}
+
+/** Tools as listed, resources by their prefixes; what a workflow does not list it has not. */
+function isInWorkflow(sealed: SealedWorkflow | undefined, { serverId, target }: InboundCall): boolean {
+  if (sealed === undefined) return false;
+  if (target.kind === "tool") return coversTool(sealed.tools, `${serverId}/${target.name}`);
+  return target.kind === "resource" && sealed.resources.some((prefix) => target.name.startsWith(prefix));
+}
+
+function denial(reason: ReasonCode, message: string): Denial {
+  return { step: "policy", reason, rpcCode: RPC_DENIED, message };
+}

@@ -1,0 +1,70 @@
+/**
+ * Measures again what a sealed artifact names: the policy's files, the gateway's own code, the agents, the executables of
+ * the servers. What differs, or cannot be measured any more, halts the run.
+ */
+
+import { policyDigest } from "../../kernel/policy-manifest.ts";
+import type { Logger } from "../../kernel/service/service.ts";
+import type { ServerIdentity } from "../pipeline/call.ts";
+import { type BundleFile, parseBundle } from "../policy/bundle.ts";
+import { measureFile } from "../upstream/executable.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { type AgentDigests, type Measured, measuredDifferences } from "./artifact-check.ts";
+import type { ArtifactInForce } from "./artifact-in-force.ts";
+
+/** Reads what lies on disk now; each throws if it cannot be read. */
+export interface Measurements {
+  /** The files of the policy's folder. */
+  readonly policyFiles?: () => readonly BundleFile[];
+  /** Digest of the gateway's own code. */
+  readonly code?: () => string;
+  readonly agents?: () => ReadonlyMap<string, AgentDigests>;
+}
+
+/** What there is now. */
+export async function measure(
+  { policyFiles, code, agents }: Measurements,
+  upstreams: readonly Upstream[],
+  policy: string,
+): Promise<Measured> {
+  const servers = await Promise.all(
+    upstreams.map(async (upstream) => [upstream.id, await identityNow(upstream)] as const),
+  );
+  const bundle = policyFiles === undefined ? undefined : parseBundle(policyFiles());
+  return {
+    policy: bundle === undefined ? policy : policyDigest(bundle.version, bundle.files),
+    code: code?.(),
+    agents: agents?.() ?? new Map(),
+    servers: new Map(servers),
+  };
+}
+
+/** What one look at the world works with. */
+export interface RemeasureOptions {
+  readonly inForce: ArtifactInForce;
+  readonly measurements: Measurements;
+  readonly upstreams: readonly Upstream[];
+  readonly policy: () => string;
+  readonly logger: Logger;
+}
+
+/** Measures once; what differs halts the run. */
+export async function remeasure({ inForce, measurements, upstreams, policy, logger }: RemeasureOptions): Promise<void> {
+  const sealed = inForce.current();
+  if (sealed === undefined) return;
+  let differences: readonly string[];
+  try {
+    differences = measuredDifferences(sealed.artifact, await measure(measurements, upstreams, policy()));
+  } catch (error) {
+    differences = [`something cannot be measured any more: ${error instanceof Error ? error.message : "unknown"}`];
+  }
+  // A renewal that came meanwhile was measured itself.
+  if (differences.length === 0 || inForce.current() !== sealed) return;
+  logger.error({ differences }, "what runs is not what the sealed policy names");
+  inForce.halt();
+}
+
+/** The executable of a server that the gateway started is measured again. */
+async function identityNow({ identity }: Upstream): Promise<ServerIdentity> {
+  return identity.kind === "stdio" ? { ...identity, executable: await measureFile(identity.command) } : identity;
+}

@@ -1,0 +1,77 @@
+/** What of a run is about its sealed artifact: the renewal, the measurements on a cycle, the receipts of safe state. */
+
+import { isCodedError } from "../../kernel/errors.ts";
+import type { DecisionBasis } from "../decision-basis.ts";
+import type { GatewayMetrics } from "../metrics.ts";
+import type { GatewayOptions, World } from "../options.ts";
+import type { CarriedOut } from "../policy/obligations.ts";
+import { makePolicyReload, type ReloadedPolicy } from "../policy-reload.ts";
+import type { Recorder } from "../receipts/recorder.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { REMEASURE_SECONDS } from "./artifact-config.ts";
+import { remeasure } from "./remeasure.ts";
+import { makeSafeStateWatch } from "./safe-state.ts";
+
+/** The parts of a run that it works on. */
+export interface SealedPolicyParts {
+  readonly options: GatewayOptions;
+  readonly world: World;
+  readonly basis: DecisionBasis;
+  readonly recorder: Recorder;
+  readonly upstreams: readonly Upstream[];
+  readonly metrics: GatewayMetrics;
+  readonly carriedOut: readonly CarriedOut[];
+}
+
+/** The sealed policy of a run. */
+export interface SealedPolicy {
+  /** Loads the body of `POST /policy`. */
+  readonly reload: (body: Uint8Array) => Promise<ReloadedPolicy>;
+  /** Starts what runs by the clock. @returns the function that ends it and waits for what runs */
+  readonly start: () => () => Promise<void>;
+}
+
+/** How often the end of an artifact is looked at; calls are denied from the very moment on. */
+const WATCH_MS = 1_000;
+
+/** Makes it. Without an artifact nothing is measured, and every renewal is refused. */
+export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
+  const { options, world, basis, recorder, upstreams, metrics, carriedOut } = parts;
+  const { config, logger, measurements = {} } = options;
+  const watch = makeSafeStateWatch({ inForce: basis.artifact, recorder, metrics, logger });
+  const { nowMs, schedule } = world;
+  const reload = makePolicyReload({ config, basis, recorder, upstreams, measurements, carriedOut, nowMs, watch });
+  const measureAgain = async (): Promise<void> => {
+    await remeasure({
+      inForce: basis.artifact,
+      measurements,
+      upstreams,
+      policy: () => basis.policyNow().bundle.digest,
+      logger,
+    });
+    await watch();
+  };
+  const start = (): (() => Promise<void>) => {
+    const { artifact } = config;
+    if (artifact === undefined) return async () => undefined;
+    const running = new Set<Promise<void>>();
+    const run = (job: () => Promise<void>): void => {
+      if (recorder.isFailed()) return;
+      const done = job()
+        .catch((error: unknown) =>
+          logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a watch failed"),
+        )
+        .finally(() => running.delete(done));
+      running.add(done);
+    };
+    const stops = [
+      schedule(WATCH_MS, () => run(watch)),
+      schedule((artifact.remeasure_seconds ?? REMEASURE_SECONDS) * 1000, () => run(measureAgain)),
+    ];
+    return async () => {
+      for (const stop of stops) stop();
+      await Promise.all(running);
+    };
+  };
+  return { reload, start };
+}

@@ -1,0 +1,150 @@
+/**
+ * Renews the sealed policy while the gateway runs: another artifact, with the bundle that it names if that is another one.
+ * Its receipt and its effect come in one turn of the recorder; what is refused leaves a receipt and everything as it is.
+ * Files on disk decide nothing here: they are measured, and must be what the artifact names.
+ */
+
+import type { ErrorCode } from "../kernel/error-codes.ts";
+import { CheckError, isCodedError } from "../kernel/errors.ts";
+import { parseJson } from "../kernel/json/parse.ts";
+import { checkArtifact, MAX_ARTIFACT_BYTES, type SealedArtifact } from "../kernel/policy-artifact.ts";
+import { digestFile } from "../kernel/policy-manifest.ts";
+import { present } from "../kernel/receipt/observed.ts";
+import type { ReasonCode } from "../kernel/receipt/reasons.ts";
+import { array, base64Bytes, object, optional, readShape, type Shape, string } from "../kernel/shape.ts";
+import { checkPresent } from "./artifact/artifact-check.ts";
+import { checkFloor, rememberArtifact } from "./artifact/artifact-floor.ts";
+import { type Measurements, measure } from "./artifact/remeasure.ts";
+import type { GatewayConfig } from "./config.ts";
+import type { DecisionBasis } from "./decision-basis.ts";
+import { bundleDocument, keepEvidence } from "./evidence-files.ts";
+import { policyLoadOf } from "./pipeline/opening.ts";
+import { type BundleFile, type PolicyBundle, parseBundle } from "./policy/bundle.ts";
+import { makeEvaluator, type PolicyEvaluator } from "./policy/evaluator.ts";
+import { type CarriedOut, checkCarriedOut } from "./policy/obligations.ts";
+import type { Recorder } from "./receipts/recorder.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+
+/** What a reload did. */
+export interface ReloadedPolicy {
+  readonly artifact: string;
+  readonly version: number;
+  readonly policy: { readonly digest: string; readonly version: string };
+  /** Names of those who signed. */
+  readonly signers: readonly string[];
+}
+
+/** What a reload works with. */
+export interface PolicyReloadOptions {
+  readonly config: Pick<GatewayConfig, "artifact" | "data_dir" | "mode">;
+  readonly basis: DecisionBasis;
+  readonly recorder: Recorder;
+  readonly upstreams: readonly Upstream[];
+  readonly measurements: Measurements;
+  readonly carriedOut: readonly CarriedOut[];
+  readonly nowMs: () => number;
+  /** Records that safe state begins or ends. */
+  readonly watch: () => Promise<void>;
+}
+
+/** The body of `POST /policy`. */
+type ReloadRequest = { readonly artifact: Uint8Array; readonly files?: readonly BundleFile[] };
+
+/** An artifact that passed every check, and is not in force yet. */
+interface Candidate {
+  readonly sealed: SealedArtifact;
+  readonly bundle: PolicyBundle;
+  readonly evaluator: PolicyEvaluator;
+  /** The new bundle's files; undefined if the bundle stays. */
+  readonly files: readonly BundleFile[] | undefined;
+}
+
+/** Most bytes of the body: an artifact, and a bundle of 256 files. */
+export const MAX_RELOAD_BYTES: number = 16 * 1_048_576;
+
+const requestShape: Shape<ReloadRequest> = object<ReloadRequest>({
+  artifact: base64Bytes(),
+  files: optional(
+    array(object<BundleFile>({ path: string({ maxLength: 320 }), content: base64Bytes() }), { max: 256 }),
+  ),
+});
+
+/**
+ * Makes the function that loads the body of `POST /policy`; one at a time.
+ *
+ * The function throws {FormatError} ERR_SHAPE, ERR_JSON_*, ERR_POLICY_BUNDLE, {CheckError} ERR_ARTIFACT_*, {StoreError}
+ * ERR_STREAM_FAILED.
+ */
+export function makePolicyReload(options: PolicyReloadOptions): (body: Uint8Array) => Promise<ReloadedPolicy> {
+  return (body) => options.basis.inTurn(() => reload(options, body));
+}
+
+async function reload(options: PolicyReloadOptions, body: Uint8Array): Promise<ReloadedPolicy> {
+  const { basis, recorder, config } = options;
+  const request = readShape(requestShape, parseJson(body, { maxBytes: MAX_RELOAD_BYTES }), "policy");
+  const candidate = await examine(options, request).catch(async (error: unknown) => {
+    await recorder.append(() => ({
+      ...policyLoadOf(basis.run, [], basis.run.policy.digest),
+      result: "refused",
+      reasons: [refusalReason(error)],
+      policy: { ...basis.run.policy, artifact: present(digestFile(request.artifact)) },
+    }));
+    throw error;
+  });
+  const { sealed, bundle, evaluator, files } = candidate;
+  const { artifact, digest, signers } = sealed;
+  if (files !== undefined) await keepEvidence(config.data_dir, bundle.digest, bundleDocument(bundle, files));
+  await keepEvidence(config.data_dir, digest, artifact);
+  // Before it is in force: after a crash in between, a start with the old artifact is refused, not taken.
+  await rememberArtifact(config.data_dir, sealed);
+  const policy = { digest: bundle.digest, version: bundle.version, artifact: present(digest) };
+  await recorder.append(() => {
+    const previous = basis.run.policy.digest;
+    basis.replace({ bundle, policy, mode: artifact.mode });
+    basis.evaluator.replace(evaluator);
+    basis.artifact.replace(sealed);
+    return policyLoadOf(basis.run, bundle.files, previous);
+  });
+  await options.watch();
+  return { artifact: digest, version: artifact.version, policy: artifact.policy, signers };
+}
+
+/** Every check, as at a start. */
+async function examine(options: PolicyReloadOptions, { artifact: bytes, files }: ReloadRequest): Promise<Candidate> {
+  const { basis, config, upstreams, measurements, nowMs } = options;
+  if (config.artifact === undefined) {
+    throw new CheckError("ERR_ARTIFACT_UNSIGNED", "no signers are configured, so no policy can be loaded by signature");
+  }
+  if (bytes.length > MAX_ARTIFACT_BYTES) throw new CheckError("ERR_ARTIFACT_UNSIGNED", "the artifact is too large");
+  const sealed = checkArtifact(bytes, config.artifact);
+  await checkFloor(config.data_dir, sealed);
+  const bundle = files === undefined ? basis.policyNow().bundle : parseBundle(files);
+  const catalog = basis.keeper.current();
+  checkPresent(sealed.artifact, {
+    ...(await measure(measurements, upstreams, bundle.digest)),
+    gateway: config.artifact.gateway,
+    nowMs: nowMs(),
+    catalog: catalog.digest,
+    policyVersion: bundle.version,
+    mode: config.mode,
+  });
+  checkCarriedOut(bundle, options.carriedOut);
+  if (sealed.artifact.policy.digest !== bundle.digest) {
+    throw new CheckError("ERR_ARTIFACT_MISMATCH", "the bundle is not the one that the artifact names");
+  }
+  const evaluator = makeEvaluator(`${bundle.digest}/${catalog.digest}`, bundle, catalog.schemaSources);
+  return { sealed, bundle, evaluator, files };
+}
+
+const REASONS: Partial<Record<ErrorCode, ReasonCode>> = {
+  ERR_ARTIFACT_UNSIGNED: "policy.unsigned",
+  ERR_ARTIFACT_THRESHOLD: "policy.unsigned",
+  ERR_ARTIFACT_VERSION: "policy.lower-version",
+  ERR_ARTIFACT_TIME: "policy.expired",
+  ERR_ARTIFACT_MISMATCH: "artifact.mismatch",
+};
+
+/** The reason that a receipt gives for a policy that was refused with `error`. */
+function refusalReason(error: unknown): ReasonCode {
+  return (isCodedError(error) ? REASONS[error.code] : undefined) ?? "policy.invalid";
+}
