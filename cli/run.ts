@@ -18,6 +18,7 @@ import { keygenCommand } from "./commands/keygen.ts";
 import { killSwitchCommand } from "./commands/kill-switch.ts";
 import { ledgerCommand } from "./commands/ledger.ts";
 import { logStatusCommand } from "./commands/log-status.ts";
+import { mandateCommand } from "./commands/mandate.ts";
 import { mirrorCommand } from "./commands/mirror.ts";
 import { mirrorServerCommand } from "./commands/mirror-server.ts";
 import { pruneCommand } from "./commands/prune.ts";
@@ -49,6 +50,7 @@ const COMMANDS: readonly Command[] = [
   checkPromiseCommand,
   logStatusCommand,
   keygenCommand,
+  mandateCommand,
   fsckCommand,
   reindexCommand,
   pruneCommand,

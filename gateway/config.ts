@@ -82,6 +82,8 @@ export type GatewayConfig = {
   readonly session_ttl_seconds?: number;
   /** Time between listings of the servers' definitions. Default 300. */
   readonly relist_seconds?: number;
+  /** A call of a server whose last listing is older waits for another one. Default 900; 0: every call. */
+  readonly max_pin_age_seconds?: number;
   readonly outbox?: {
     /** Receipts that may wait for their proof; above it nothing is dispatched. Default 100,000. */
     readonly max_receipts?: number;
@@ -107,6 +109,7 @@ export const GATEWAY_DEFAULTS = {
   heartbeatSeconds: 60,
   sessionTtlSeconds: 3_600,
   relistSeconds: 300,
+  maxPinAgeSeconds: 900,
   maxReceipts: 100_000,
   durability: "durable",
 } as const;
@@ -174,6 +177,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   heartbeat_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   session_ttl_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
   relist_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
+  max_pin_age_seconds: optional(integer({ min: 0, max: MAX_SECONDS })),
   outbox: optional(
     object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),

@@ -9,7 +9,8 @@ import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
 import { makeSealedPolicy, type SealedPolicy } from "./artifact/sealed-policy.ts";
 import type { Catalog } from "./catalog/catalog.ts";
-import { startRelisting } from "./catalog/relisting.ts";
+import { withFreshListings } from "./catalog/fresh-listings.ts";
+import { type Relister, startRelisting } from "./catalog/relisting.ts";
 import { makeCatalogReload, type ReloadedCatalog } from "./catalog-reload.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
@@ -140,7 +141,9 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const { book } = opened;
   const switches = await openSwitches({ options, world, recorder, book, names: basis.run.names });
   const controls = await openControls(options, world, basis, switches);
-  const { pipeline, desk, tally } = pipelineOf(parts, declaration, controls);
+  const relister = relisterOf(parts);
+  const stages = withFreshListings(controls.stages, relister, basis.keeper, world.nowMs);
+  const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages });
   const recovered = await writeOpening(facts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   outbox.start();
@@ -148,7 +151,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const carriedOut = carriedOutBy(controls.stages);
   const { upstreams } = servers;
   const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut });
-  const stopJobs = startJobs(parts, { desk, tally, sealed }, declaration);
+  const stopJobs = startJobs(parts, { desk, tally, relister, sealed }, declaration);
   const status = (): GatewayStatus => statusOf(parts, declaration);
   metrics.watch(status);
   let closing: Promise<void> | undefined;
@@ -225,13 +228,39 @@ function pipelineOf(
   return { pipeline, desk, tally };
 }
 
-/** Starts what runs by the clock. @returns the function that ends all of it */
+function relisterOf({ options, world, servers, basis, plane }: Parts): Relister {
+  const { schedule, nowMs, monotonicMs, sleep } = world;
+  const { relist_seconds, max_pin_age_seconds } = options.config;
+  return startRelisting({
+    keeper: basis.keeper,
+    recorder: plane.recorder,
+    run: basis.run,
+    upstreams: servers.upstreams,
+    everyMs: (relist_seconds ?? GATEWAY_DEFAULTS.relistSeconds) * 1000,
+    maxAgeMs: (max_pin_age_seconds ?? GATEWAY_DEFAULTS.maxPinAgeSeconds) * 1000,
+    schedule,
+    sleep,
+    monotonicMs,
+    nowMs,
+    onFault: (fields, message) => options.logger.warn(fields, message),
+  });
+}
+
+/** What runs by the clock. */
+interface Jobs {
+  readonly desk: SessionDesk;
+  readonly tally: RefusalTally;
+  readonly relister: Relister;
+  readonly sealed: SealedPolicy;
+}
+
+/** Starts what else runs by the clock. @returns the function that ends all of it */
 function startJobs(
-  { options, world, folder, servers, basis, plane }: Parts,
-  { desk, tally, sealed }: { readonly desk: SessionDesk; readonly tally: RefusalTally; readonly sealed: SealedPolicy },
+  { options, world, folder, plane }: Parts,
+  { desk, tally, relister, sealed }: Jobs,
   declaration: StreamDeclaration,
 ): () => Promise<void> {
-  const { schedule, nowMs, monotonicMs } = world;
+  const { schedule } = world;
   const { recorder, opened, outbox } = plane;
   const onFault = (fields: object, message: string): void => options.logger.warn(fields, message);
   const stopTimekeeper = startTimekeeper({
@@ -244,17 +273,6 @@ function startJobs(
     schedule,
     onFault,
   });
-  const stopRelisting = startRelisting({
-    keeper: basis.keeper,
-    recorder,
-    run: basis.run,
-    upstreams: servers.upstreams,
-    everyMs: (options.config.relist_seconds ?? GATEWAY_DEFAULTS.relistSeconds) * 1000,
-    schedule,
-    monotonicMs,
-    nowMs,
-    onFault,
-  });
   const stopProven = schedule(PROVEN_MS, () => {
     folder.setProven(recorder.stream, outbox.status().proven).catch(() => undefined);
   });
@@ -262,7 +280,7 @@ function startJobs(
   return async () => {
     stopProven();
     await stopSealed();
-    await stopRelisting();
+    await relister.stop();
     await stopTimekeeper();
   };
 }

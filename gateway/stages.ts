@@ -7,6 +7,8 @@ import type { OperatorSwitches } from "./controls/switches.ts";
 import type { DecisionBasis } from "./decision-basis.ts";
 import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
+import { makeClaimsStage } from "./identity/claims-stage.ts";
+import { makeMandateStage } from "./identity/mandate-stage.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
 import { type CallLimits, callLimitsOf, narrowedBy } from "./limits/call-limits.ts";
 import type { GatewayOptions, World } from "./options.ts";
@@ -44,13 +46,20 @@ export async function openControls(
     principals,
     randomBytes: world.randomBytes,
   });
+  const { mandates, identity_claims: claims } = config.auth;
+  const rules = mandates === undefined ? undefined : { ...mandates, isRequired: mandates.required === true };
   const configured = callLimitsOf(config.limits ?? {});
   const limits = (): CallLimits => narrowedBy(configured, artifact.current()?.artifact.limits);
   const limiter = makeCallLimiter({ limits, monotonicMs: world.monotonicMs });
   return {
     stages: wrapStages({
       gates: [safeStateGate(artifact), killSwitch.gate, limiter.gate],
-      request: [scopeStage(artifact), flow.request],
+      request: [
+        makeClaimsStage(run.names, claims),
+        makeMandateStage(run.names, rules),
+        scopeStage(artifact),
+        flow.request,
+      ],
       obligations: [flow.obligation, limiter.obligation],
       response: [limiter.response],
       respond: [flow.respond],

@@ -116,6 +116,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeo
   const { fetch, nowMs, randomBytes } = run.world;
   return {
     ...readAgentIdentity(config, { readFile: options.readFile, fetch, nowMs, randomBytes, logger }),
+    claims: config.auth.identity_claims,
     pipeline: run.pipeline,
     catalog: run.catalogReader,
     upstreams: run.upstreams,

@@ -90,6 +90,13 @@ export const ERROR_CODES = {
   ERR_STREAM_KEY: "signed by other keys than those of its stream, or a stream that its keys do not name",
   ERR_STREAM_PREV: "a receipt that does not name the hash of the one before it",
   ERR_TRUST_POLICY: "a trust policy that contradicts itself",
+  // mandates
+  ERR_MANDATE: "not a mandate in its canonical form, or a chain with too many",
+  ERR_MANDATE_BROKEN: "a mandate that does not follow from the one before it: parent, key or signature",
+  ERR_MANDATE_EXPIRED: "a mandate that is not valid yet, or not any more",
+  ERR_MANDATE_HOLDER: "a chain of mandates that ends at somebody else",
+  ERR_MANDATE_UNTRUSTED: "a chain of mandates that begins at a key that nobody trusts for it",
+  ERR_MANDATE_WIDER: "a mandate that grants more than the one before it",
   // promises
   ERR_PROMISE_BROKEN: "another leaf is at the index that the log promised, under a checkpoint that the log signed",
   ERR_PROMISE_LATE: "after the deadline of a promise, a quorum cosigned a tree that ends before the promised index",

@@ -12,6 +12,8 @@ export interface CatalogSource {
   readonly current: () => Catalog;
   /** When the server's definitions were last compared with the approved ones; undefined if they never were. */
   readonly listedAtMs: (serverId: string) => number | undefined;
+  /** False while the server does not answer its lists: what it offers now is not known. */
+  readonly isAnswered: (serverId: string) => boolean;
 }
 
 /** Keeps the catalog of a run up to date. */
@@ -19,6 +21,7 @@ export class CatalogKeeper implements CatalogSource {
   #file: CatalogFile;
   readonly #listed = new Map<string, ListedServer>();
   readonly #listedAtMs = new Map<string, number>();
+  readonly #unanswered = new Set<string>();
   #catalog: Catalog;
   /** For the wire: reads what is current at each call. */
   readonly reader: CatalogReader;
@@ -42,6 +45,13 @@ export class CatalogKeeper implements CatalogSource {
   readonly current = (): Catalog => this.#catalog;
 
   readonly listedAtMs = (serverId: string): number | undefined => this.#listedAtMs.get(serverId);
+
+  readonly isAnswered = (serverId: string): boolean => !this.#unanswered.has(serverId);
+
+  /** The server did not answer its lists; its last listing stands, as one that nobody could check again. */
+  markUnanswered(serverId: string): void {
+    this.#unanswered.add(serverId);
+  }
 
   /**
    * Takes a new listing of one server.
@@ -68,6 +78,7 @@ export class CatalogKeeper implements CatalogSource {
   #take(server: ListedServer, nowMs: number): void {
     this.#listed.set(server.id, server);
     this.#listedAtMs.set(server.id, nowMs);
+    this.#unanswered.delete(server.id);
   }
 }
 

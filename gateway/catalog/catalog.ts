@@ -20,7 +20,7 @@ import {
   pinFirstUse,
 } from "./catalog-file.ts";
 import { definitionValue } from "./definition-value.ts";
-import { digestOf } from "./digests.ts";
+import { digestInstructions, digestOf } from "./digests.ts";
 
 /** A difference between the approved and the listed surface of a server. */
 export interface ServerDrift {
@@ -129,6 +129,8 @@ function driftOf(approved: CatalogEntry, now: CatalogEntry | undefined): readonl
   const items = (["tools", "prompts", "resourceTemplates"] as const).flatMap((kind) =>
     listDrift(kind, approved[LISTS[kind]], now[LISTS[kind]]),
   );
+  if (approved.instructions !== now.instructions) items.push(changedInstructions(approved, now));
+  if (!sameJson(approved.capabilities, now.capabilities)) items.push(changedCapabilities(approved, now));
   if (!sameJson(approved.identity, now.identity)) items.push(wholeServer(approved, now));
   if (items.length === 0 && approved.surface === now.surface) return [];
   return [{ server: approved.id, approved: approved.surface, listed: now.surface, items }];
@@ -211,6 +213,28 @@ function changedMembers(old: JsonObject, listed: JsonObject): DriftItem["members
 
 function isMember(name: string): name is DriftItem["members"][number] {
   return MEMBERS.has(name);
+}
+
+/** Agents get the approved text. */
+function changedInstructions(approved: CatalogEntry, now: CatalogEntry): DriftItem {
+  const digest = (text: string | null): DriftItem["before"] =>
+    text === null ? ABSENT : present(digestInstructions(text));
+  const [before, after] = [digest(approved.instructions), digest(now.instructions)];
+  const change = before.state === "absent" ? "added" : after.state === "absent" ? "removed" : "changed";
+  return { subject: "instructions", name: ABSENT, change, before, after, members: [], action: "hidden" };
+}
+
+/** Agents are told the approved ones. */
+function changedCapabilities(approved: CatalogEntry, now: CatalogEntry): DriftItem {
+  return {
+    subject: "capabilities",
+    name: ABSENT,
+    change: "capability",
+    before: present(digestOf(approved.capabilities)),
+    after: present(digestOf(now.capabilities)),
+    members: [],
+    action: "hidden",
+  };
 }
 
 function wholeServer(approved: CatalogEntry, now: CatalogEntry): DriftItem {

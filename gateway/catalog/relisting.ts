@@ -1,6 +1,7 @@
 /**
- * Lists servers again while the gateway runs: when one says that a list changed, when it was started anew, and after a
- * while in any case, because a definition can change without notice. Differences are receipts.
+ * Lists servers again while the gateway runs: when one says that a list changed, when it was started anew, after a while
+ * in any case, because a definition can change without notice, and before a call that would rest on an old listing.
+ * Differences are receipts.
  */
 
 import { isCodedError } from "../../kernel/errors.ts";
@@ -19,7 +20,11 @@ export interface RelistingOptions {
   readonly run: { readonly mode: Mode };
   readonly upstreams: readonly Pick<Upstream, "id" | "identity" | "attributes" | "listSurface" | "watch">[];
   readonly everyMs: number;
+  /** A listing that is older is made again before a call rests on it. */
+  readonly maxAgeMs: number;
   readonly schedule: Schedule;
+  /** Resolves after `ms`, or at once when `signal` is aborted. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** A clock that never goes back. */
   readonly monotonicMs: () => number;
   readonly nowMs: () => number;
@@ -33,10 +38,31 @@ export interface RelistingOptions {
 const FIRST_GAP_MS = 1_000;
 const LAST_GAP_MS = 256_000;
 
-/** Starts watching. @returns the function that ends it and waits for a listing that runs */
-export function startRelisting(options: RelistingOptions): () => Promise<void> {
+/** A call waits for a listing so long. */
+const WAIT_MS = 5_000;
+/** Least time between two listings because a server refused params. */
+const PARAMS_GAP_MS = 60_000;
+
+/** Listings while the gateway runs. */
+export interface Relister {
+  /**
+   * What a call of the server waits for: undefined if its listing is young enough and no change is announced, else a
+   * promise that resolves when it was listed again, or did not answer, or after 5 s.
+   */
+  readonly freshen: (serverId: string) => Promise<void> | undefined;
+  /** True if a call that came at `arrivedMs` would rest on a listing that is too old, or that an announced change followed. */
+  readonly isStale: (serverId: string, arrivedMs: number) => boolean;
+  /** The server refused params: perhaps its definitions are others now. */
+  readonly paramsRefused: (serverId: string) => void;
+  /** Ends it and waits for a listing that runs. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts watching. */
+export function startRelisting(options: RelistingOptions): Relister {
   const { upstreams, everyMs, schedule } = options;
   const listings = upstreams.map((upstream) => new Relisting(options, upstream));
+  const byId = new Map(upstreams.map(({ id }, index) => [id, listings[index]]));
   upstreams.forEach((upstream, index) => {
     upstream.watch({
       onRefusedRequest: () => undefined,
@@ -49,10 +75,15 @@ export function startRelisting(options: RelistingOptions): () => Promise<void> {
   const stopTicks = schedule(FIRST_GAP_MS, () => {
     for (const listing of listings) listing.tick();
   });
-  return async () => {
-    stop();
-    stopTicks();
-    for (const listing of listings) await listing.stop();
+  return {
+    freshen: (serverId) => byId.get(serverId)?.freshen(),
+    isStale: (serverId, arrivedMs) => byId.get(serverId)?.isStale(arrivedMs) ?? false,
+    paramsRefused: (serverId) => byId.get(serverId)?.paramsRefused(),
+    stop: async () => {
+      stop();
+      stopTicks();
+      for (const listing of listings) await listing.stop();
+    },
   };
 }
 
@@ -62,6 +93,8 @@ class Relisting {
   readonly #upstream: RelistingOptions["upstreams"][number];
   #running: Promise<void> | undefined;
   #next: DriftTrigger | undefined;
+  /** Receipts on their way. The recorder keeps their order; the next listing does not wait for them. */
+  #receipts: Promise<unknown> = Promise.resolve();
   /** True while the last attempt got no answer: one receipt says so, not one an attempt. */
   #isUnlisted = false;
   #isStopped = false;
@@ -70,6 +103,12 @@ class Relisting {
   #gapMs = FIRST_GAP_MS;
   #isDeferred = false;
   #hasAsked = false;
+  /** Changes that the server announced, and how many of them a listing that began later has answered. */
+  #announced = 0;
+  #seen = 0;
+  /** A server that did not answer is not asked again for each call. */
+  #retryAtMs = Number.NEGATIVE_INFINITY;
+  #paramsReadyAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RelistingOptions, upstream: RelistingOptions["upstreams"][number]) {
     this.#options = options;
@@ -78,8 +117,10 @@ class Relisting {
 
   request(trigger: DriftTrigger): void {
     if (this.#isStopped) return;
-    if (trigger === "list-changed") this.#requestInTime();
-    else {
+    if (trigger === "list-changed") {
+      this.#announced += 1;
+      this.#requestInTime();
+    } else {
       if (!this.#hasAsked) this.#gapMs = FIRST_GAP_MS;
       this.#hasAsked = false;
       this.#begin(trigger);
@@ -89,6 +130,54 @@ class Relisting {
   /** Begins what had to wait. */
   tick(): void {
     if (this.#isDeferred && !this.#isStopped) this.#requestInTime();
+  }
+
+  freshen(): Promise<void> | undefined {
+    const { monotonicMs, nowMs, sleep } = this.#options;
+    if (this.#isStopped) return undefined;
+    const mayAsk = monotonicMs() >= this.#retryAtMs;
+    if (!this.isStale(nowMs())) {
+      // Nobody waits for a server that did not answer; it is asked again, and its definitions are unchecked meanwhile.
+      if (this.#isUnlisted && mayAsk && this.#running === undefined) this.#begin("interval");
+      return undefined;
+    }
+    // An announced change that would be listed later is listed now: a call is about to rest on it.
+    if (mayAsk && (this.#isDeferred || this.#running === undefined)) {
+      this.#isDeferred = false;
+      this.#begin(this.#isAnnounced() ? "list-changed" : "pin-age");
+    }
+    if (this.#running === undefined) return undefined;
+    const stop = new AbortController();
+    return Promise.race([this.#settled(), sleep(WAIT_MS, stop.signal)]).finally(() => stop.abort());
+  }
+
+  isStale(arrivedMs: number): boolean {
+    const { keeper, maxAgeMs } = this.#options;
+    const listedAtMs = keeper.listedAtMs(this.#upstream.id);
+    return this.#isAnnounced() || listedAtMs === undefined || arrivedMs - listedAtMs > maxAgeMs;
+  }
+
+  paramsRefused(): void {
+    const now = this.#options.monotonicMs();
+    if (this.#isStopped || now < this.#paramsReadyAtMs) return;
+    this.#paramsReadyAtMs = now + PARAMS_GAP_MS;
+    this.#begin("params-refused");
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#running;
+    await this.#receipts;
+  }
+
+  #isAnnounced(): boolean {
+    return this.#announced > this.#seen;
+  }
+
+  /** The listing that runs, and the one that was asked for meanwhile. */
+  async #settled(): Promise<void> {
+    await this.#running;
+    await this.#running;
   }
 
   #requestInTime(): void {
@@ -117,32 +206,39 @@ class Relisting {
       });
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await this.#running;
-  }
-
   async #list(trigger: DriftTrigger): Promise<void> {
-    const { keeper, recorder, run, nowMs } = this.#options;
+    const { keeper, run, nowMs, monotonicMs } = this.#options;
     const { id, attributes } = this.#upstream;
-    let drift: ReturnType<CatalogKeeper["update"]>;
+    // What is announced while the answer is on its way is not in it.
+    const announced = this.#announced;
     try {
       const surface = await this.#upstream.listSurface();
-      drift = keeper.update({ id, attributes, identity: this.#upstream.identity, surface }, nowMs());
+      const drift = keeper.update({ id, attributes, identity: this.#upstream.identity, surface }, nowMs());
+      this.#isUnlisted = false;
+      if (drift !== undefined) this.#record(() => driftOf(drift, trigger, run.mode));
     } catch (error) {
-      if (!this.#isStopped) await this.#recordUnlisted(trigger);
+      keeper.markUnanswered(id);
+      this.#retryAtMs = monotonicMs() + FIRST_GAP_MS;
+      this.#recordUnlisted(trigger);
       throw error;
+    } finally {
+      this.#seen = announced;
     }
-    this.#isUnlisted = false;
-    if (drift !== undefined && !this.#isStopped) await recorder.append(() => driftOf(drift, trigger, run.mode));
   }
 
-  async #recordUnlisted(trigger: DriftTrigger): Promise<void> {
-    const { keeper, recorder, run } = this.#options;
+  #recordUnlisted(trigger: DriftTrigger): void {
+    const { keeper, run } = this.#options;
     const entry = keeper.current().entry(this.#upstream.id);
     if (this.#isUnlisted || entry === undefined) return;
     this.#isUnlisted = true;
-    await recorder.append(() => unlistedOf(entry, trigger, run.mode));
+    this.#record(() => unlistedOf(entry, trigger, run.mode));
+  }
+
+  /** The receipt gets its number in front of every decision that is made on the new listing. */
+  #record(make: () => ReturnType<typeof driftOf>): void {
+    if (this.#isStopped) return;
+    const written = this.#options.recorder.append(make).catch((error: unknown) => this.#report(error));
+    this.#receipts = Promise.all([this.#receipts, written]);
   }
 
   #report(error: unknown): void {

@@ -1,5 +1,7 @@
 /** One request of an agent by its row in the method table: answered here, forwarded, or refused with a receipt. */
 
+import { readRequestClaims } from "../identity/request-claims.ts";
+import { metaOf } from "../wire/era.ts";
 import { requestRule } from "../wire/methods.ts";
 import { RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
@@ -32,6 +34,8 @@ type Deps = EdgeOptions & ForwardDeps;
 
 async function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
   const { message, era, idText, mount } = request;
+  const claims = readRequestClaims(metaOf(message.params), request.caller, options.claims);
+  if (claims.type === "conflict") return refuseRequest(options, conflictRefusal(), request);
   const row = requestRule(message.method, era);
   switch (row.rule) {
     case "list":
@@ -92,6 +96,11 @@ function methodRefusal(
   const reason = rule === "unsupported" ? "bridge.unsupported" : "mcp.method-unknown";
   const text = rule === "unsupported" ? "the gateway does not carry this method" : "no such method";
   return refusal("classify", reason, RPC.methodNotFound, status, text);
+}
+
+function conflictRefusal(): WireRefusal {
+  const text = "who the request says to be, or to act for, is not whom its credential names";
+  return refusal("identity", "identity.conflict", RPC.invalidParams, 200, text);
 }
 
 function tasksRefusal(): WireRefusal {

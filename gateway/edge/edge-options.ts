@@ -1,6 +1,7 @@
 /** What both edges toward agents are made of: values only, no files, no environment. */
 
 import type { Logger } from "../../kernel/service/service.ts";
+import type { ClaimMembers } from "../identity/request-claims.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -50,6 +51,8 @@ export interface EdgeOptions {
   readonly logger: Logger;
   /** Scopes of access tokens; undefined if none are taken. */
   readonly scopes?: Pick<ResourceServer, "missingScopes" | "challenge"> | undefined;
+  /** Members of `_meta` in which a request names actor and subject; the defaults if undefined. */
+  readonly claims?: ClaimMembers | undefined;
   /** How the gateway names itself toward agents. */
   readonly software: { readonly name: string; readonly version: string };
 }

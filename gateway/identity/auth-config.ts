@@ -1,7 +1,10 @@
 /** Whose requests a gateway takes: `auth` of its file (docs/gateway.md). */
 
 import { FormatError } from "../../kernel/errors.ts";
-import { array, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import type { MandateRoot } from "../../kernel/mandate/mandate-chain.ts";
+import { issuerShape } from "../../kernel/receipt/identity.ts";
+import { array, boolean, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { publicKeyShape } from "../../kernel/signature/public-key.ts";
 import {
   type CertificatePrincipal,
   certificatesShape,
@@ -10,6 +13,7 @@ import {
   type SpiffeDomain,
   spiffeShape,
 } from "./oauth-config.ts";
+import type { ClaimMembers } from "./request-claims.ts";
 import type { AgentListen } from "./tls-config.ts";
 
 /** An agent's bearer token. */
@@ -33,6 +37,18 @@ export type AgentAuth = {
   readonly certificates?: readonly CertificatePrincipal[];
   /** Client certificates that are SPIFFE SVIDs. */
   readonly spiffe?: readonly SpiffeDomain[];
+  /** Whose mandates are taken (docs/formats/mandate.md). */
+  readonly mandates?: MandateConfig;
+  /** Members of `_meta` in which a request names actor and subject. */
+  readonly identity_claims?: ClaimMembers;
+};
+
+/** Whose mandates are taken. */
+export type MandateConfig = {
+  /** Keys by which principals make first mandates. */
+  readonly roots: readonly MandateRoot[];
+  /** True: a call without a chain of mandates is denied. Default false. */
+  readonly required?: boolean;
 };
 
 const memberName: Shape<string> = string({
@@ -53,12 +69,29 @@ const tokenShape: Shape<AgentToken> = object<AgentToken>({
   workflow: optional(string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u, maxLength: 64 })),
 });
 
+const partyName: Shape<string> = string({ maxLength: 255, description: "a name" });
+const metaMember: Shape<string> = string({
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/u,
+  maxLength: 128,
+  description: "a member of _meta",
+});
+
 /** Shape of `auth`. */
 export const agentAuthShape: Shape<AgentAuth> = object<AgentAuth>({
   tokens: array(tokenShape, { max: 1024 }),
   oauth: optional(oauthShape),
   certificates: optional(certificatesShape),
   spiffe: optional(spiffeShape),
+  mandates: optional(
+    object<MandateConfig>({
+      roots: array(object<MandateRoot>({ issuer: issuerShape, name: partyName, key: publicKeyShape }), {
+        min: 1,
+        max: 256,
+      }),
+      required: optional(boolean()),
+    }),
+  ),
+  identity_claims: optional(object<ClaimMembers>({ subject: optional(metaMember), actor: optional(metaMember) })),
 });
 
 /**

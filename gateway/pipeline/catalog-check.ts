@@ -36,7 +36,7 @@ export function checkCatalog(source: CatalogSource, call: InboundCall, nowMs: nu
     approvedName: isNamed && definition !== undefined ? definition.name : undefined,
     denials: [...identityDenials(catalog, serverId), ...definitionDenials(call, definition)],
     view: viewOf(catalog, serverId),
-    observed: observeDefinition(definition, target.kind, source.listedAtMs(serverId), nowMs),
+    observed: observeDefinition(definition, target.kind, checkedAtMs(source, serverId), nowMs),
     identityDigest: catalog.identityDigest(serverId),
   };
 }
@@ -117,6 +117,11 @@ function definitionDenials({ target }: InboundCall, definition: CatalogDefinitio
 
 /** What names no definition of the catalog. */
 const NAMELESS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["task", "sample", "elicit", "roots", "other"]);
+
+/** When the definitions were compared with the server's; undefined if the server does not answer its lists now. */
+function checkedAtMs(source: CatalogSource, serverId: string): number | undefined {
+  return source.isAnswered(serverId) ? source.listedAtMs(serverId) : undefined;
+}
 
 function observeDefinition(
   definition: CatalogDefinition | undefined,

@@ -45,20 +45,24 @@ export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "t
 }
 
 /**
- * The principal of a caller: `LocalUser::"<name>"` for whoever started the gateway on standard input and output,
- * `User::"<issuer>|<name>"` for a person whom a token names, `Agent::"<issuer>|<name>"` for everybody else who came over
- * HTTP; in the groups, roles and workflow that the credential names.
+ * The principal of a caller: `LocalUser::"<name>"` for whoever started the gateway on standard input and output, else
+ * `User::"<issuer>|<name>"` for a person and `Agent::"<issuer>|<name>"` for a program. Groups and roles have their
+ * issuer's name in front, since two issuers may mean two things by one name.
  */
 export function principalOf(caller: Caller, transport: "http" | "stdio"): PolicyPrincipal {
-  const { issuer, name, provenance, outcome, facts } = caller;
+  const { issuer, name, provenance, outcome } = caller;
   const attributes = { issuer, name, provenance, outcome };
-  const parents = [
-    ...(facts?.groups ?? []).map((id) => ({ type: "Group", id }) as const),
-    ...(facts?.roles ?? []).map((id) => ({ type: "Role", id }) as const),
-    ...(facts?.workflow === undefined ? [] : [{ type: "Workflow", id: facts.workflow.id } as const]),
-  ];
-  if (transport === "stdio" && issuer === "local") return { type: "LocalUser", id: name, parents, attributes };
-  return { type: facts?.kind === "user" ? "User" : "Agent", id: `${issuer}|${name}`, parents, attributes };
+  if (transport === "stdio" && issuer === "local") return { type: "LocalUser", id: name, parents: [], attributes };
+  const type = caller.facts?.kind === "user" ? "User" : "Agent";
+  return { type, id: `${issuer}|${name}`, parents: parentsOf(caller), attributes };
+}
+
+function parentsOf({ issuer, facts }: Caller): PolicyPrincipal["parents"] {
+  if (facts === undefined) return [];
+  const of = (type: "Group" | "Role", names: readonly string[]): PolicyPrincipal["parents"] =>
+    names.map((name) => ({ type, id: `${issuer}|${name}` }));
+  const workflow = facts.workflow === undefined ? [] : [{ type: "Workflow", id: facts.workflow.id } as const];
+  return [...of("Group", facts.groups), ...of("Role", facts.roles), ...workflow];
 }
 
 /** The whole question about a call. */
@@ -84,11 +88,12 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
     system: {
       now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
       mode: facts.mode,
-      workflow: "",
+      workflow: call.caller.facts?.workflow?.id ?? "",
       era: call.wire.era ?? "unknown",
       catalog: facts.catalogDigest,
       toolModel: facts.definition?.model ?? "",
       definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
+      pinAge: 0,
       findings: [],
       argumentBytes: canonicalBytes(argument).length,
       round: call.round?.index ?? 0,

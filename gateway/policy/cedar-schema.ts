@@ -103,6 +103,7 @@ const SYSTEM_MEMBERS: Readonly<Record<string, CedarType>> = {
   catalog: STRING,
   toolModel: STRING,
   definition: STRING,
+  pinAge: LONG,
   schemaStatus: STRING,
   undeclared: STRINGS,
   truncated: STRINGS,

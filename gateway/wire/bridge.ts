@@ -5,7 +5,7 @@
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
-import { META } from "./meta-keys.ts";
+import { META, OUR_META } from "./meta-keys.ts";
 import { MODERN_REVISION } from "./revisions.ts";
 import type { RpcRequest } from "./rpc.ts";
 import { RPC } from "./rpc-error.ts";
@@ -66,11 +66,13 @@ function editMeta(text: string, rewrite: RequestRewrite): Edit | undefined {
   const span = spanOf(text, ["params", "_meta"]);
   if (span === undefined) return era === "modern" ? insertMeta(text, rewrite) : undefined;
   const token = rawAt(text, ["params", "_meta", "progressToken"]) === undefined ? {} : { progressToken: String(id) };
+  // Mandates name people, and are for the gateway.
+  const isOurs = (key: string): boolean => key === OUR_META.mandates;
   if (era === "modern") {
-    const drop = (key: string): boolean => key === META.logLevel && rewrite.keepsLogLevel !== true;
+    const drop = (key: string): boolean => isOurs(key) || (key === META.logLevel && rewrite.keepsLogLevel !== true);
     return editMembers(text, span, { ...modernMeta(rewrite), ...token }, drop);
   }
-  return editMembers(text, span, token, (key) => key.startsWith(RESERVED));
+  return editMembers(text, span, token, (key) => isOurs(key) || key.startsWith(RESERVED));
 }
 
 /** The server's own state in the place of the sealed one. */

@@ -24,4 +24,6 @@ export const OUR_META = {
   reason: "countersign/reason",
   policies: "countersign/policies",
   receipt: "countersign/receipt",
+  /** In requests: the chain of mandates (docs/formats/mandate.md), which no server gets. */
+  mandates: "countersign/mandates",
 } as const;

@@ -6,6 +6,7 @@
 import { FormatError } from "../errors.ts";
 import { array, hex, integer, literal, mapped, object, type Shape, tagged } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
+import { checkDelegation } from "./delegation.ts";
 import { checkEarlier, checkFactReferences, observedSeq } from "./earlier.ts";
 import {
   type Accounting,
@@ -121,7 +122,7 @@ export const decisionShape: Shape<Signed<DecisionBody>> = mapped(
       retry_of: observed(seqShape),
     }),
     principal: observed(principalShape),
-    delegation: observed(delegationShape),
+    delegation: observed(mapped(delegationShape, checkDelegation)),
     actor: observed(identityShape),
     subject: observed(identityShape),
     session: observed(sessionPlaceShape),

@@ -88,8 +88,10 @@ export type Approval = {
   readonly binding: Hex64;
 };
 
-const issuerShape: Shape<string> = string({ pattern: /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}$/u, maxLength: 200 });
-const scopedToolShape: Shape<string> = string({
+/** Issuer of credentials, as it stands in receipts. */
+export const issuerShape: Shape<string> = string({ pattern: /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}$/u, maxLength: 200 });
+/** `<server id>/<tool>` or `<server id>/*`. */
+export const scopedToolShape: Shape<string> = string({
   pattern: /^[a-z0-9][a-z0-9-]{0,23}\/(?:\*|[A-Za-z0-9_./-]{1,128})$/u,
   maxLength: 153,
 });

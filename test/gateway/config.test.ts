@@ -123,6 +123,7 @@ describe("the configuration of a gateway", () => {
       heartbeatSeconds: 60,
       sessionTtlSeconds: 3_600,
       relistSeconds: 300,
+      maxPinAgeSeconds: 900,
       maxReceipts: 100_000,
       durability: "durable",
     });

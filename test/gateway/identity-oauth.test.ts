@@ -188,3 +188,37 @@ describe("a token", () => {
     for (const part of [token, ...token.split(".")]) expect(seen).not.toContain(part);
   });
 });
+
+describe("what a request says of itself", () => {
+  const claiming = async (member: string, value: string, token: string): Promise<RawAnswer> => {
+    const meta = `"${member}":${JSON.stringify(value)},`;
+    return callWith(gateway, bearer(token), "echo", meta);
+  };
+
+  it("is refused where it differs from the credential, with a receipt", async () => {
+    const token = await good({ act: { sub: "agent-9" } });
+    for (const [member, value, isGood] of [
+      ["countersign/subject", "user-1", true],
+      ["countersign/subject", `${rig.issuer.issuer}|user-1`, true],
+      ["countersign/actor", "agent-9", true],
+      ["countersign/subject", "user-2", false],
+      ["countersign/actor", "user-1", false],
+      ["countersign/actor", "agent-7", false],
+    ] as const) {
+      const answer = await claiming(member, value, token);
+      expect([member, value, answer.json?.error?.data.reason]).toEqual([
+        member,
+        value,
+        isGood ? undefined : "identity.conflict",
+      ]);
+      if (isGood) continue;
+      expect(answer.json?.error?.code).toBe(-32602);
+      expect(gateway.pipeline.refusals.at(-1)).toMatchObject({ step: "identity", reason: "identity.conflict" });
+    }
+  });
+
+  it("does not go to a server where it is a mandate", async () => {
+    await claiming("countersign/mandates", "canary-mandate", await good());
+    expect(new TextDecoder().decode(gateway.pipeline.calls.at(-1)?.toSend)).not.toContain("canary-mandate");
+  });
+});

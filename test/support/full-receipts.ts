@@ -1,5 +1,6 @@
 /** Contents of receipts with every place filled: no field that can be present is absent, no list that can have items is empty. */
 
+import { linkOf } from "../../kernel/receipt/delegation.ts";
 import type { DriftItem } from "../../kernel/receipt/drift.ts";
 import type { DataFacts } from "../../kernel/receipt/inspection.ts";
 import { ABSENT, notEstablished, present } from "../../kernel/receipt/observed.ts";
@@ -70,12 +71,13 @@ function fullDecision(body: BodyOf<"decision">): BodyOf<"decision"> {
     not_after: formatTimestamp(STREAM_START_MS + 3_600_000),
     depth: 1,
   };
+  const hop = { delegator: hex64(0x5a), delegate: hex64(0x5b), scope };
   return {
     ...body,
     ...FACTS,
     call: { ...body.call, round: 1, first_round: present(2), retry_of: present(3) },
     delegation: present({
-      hops: [{ delegator: hex64(0x5a), delegate: hex64(0x5b), scope, link: hex64(0x5c) }],
+      hops: [{ ...hop, link: linkOf(hop, null) }],
       correlation: hex64(0x5d),
     }),
     subject: present(IDENTITY),

@@ -66,9 +66,10 @@ export function callWith(
   { url }: Pick<TestGateway, "url">,
   headers: Readonly<Record<string, string | undefined>>,
   tool = "echo",
+  meta = "",
 ): Promise<RawAnswer> {
   const argument = tool === "echo" ? '{"message":"x"}' : "{}";
-  const params = `{"name":"${tool}","arguments":${argument},${META}}`;
+  const params = `{"name":"${tool}","arguments":${argument},${META.replace("{", `{${meta}`)}}`;
   const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`;
   const mirrored = { "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool };
   return sendRaw(url, { body, headers: { ...mirrored, ...headers } });

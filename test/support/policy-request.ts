@@ -74,6 +74,7 @@ export function requestOf(actionId: string, argument: JsonValue, serverId = "s")
       catalog: `sha256:${"0".repeat(64)}`,
       toolModel: `sha256:${"1".repeat(64)}`,
       definition: "approved",
+      pinAge: 0,
       findings: [],
       argumentBytes: 2,
       domain: "",

@@ -1,0 +1,132 @@
+/**
+ * Mandates that a call carries (docs/formats/mandate.md). A chain that does not hold is refused in every mode, as every
+ * other credential is; a call that a good chain does not cover is denied, as what a policy forbids is.
+ */
+
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { CheckError, isCodedError } from "../../kernel/errors.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
+import { MAX_CHAIN, MAX_MANDATE_BYTES } from "../../kernel/mandate/mandate.ts";
+import {
+  checkHolder,
+  checkMandateChain,
+  type MandateChain,
+  type MandateRoot,
+} from "../../kernel/mandate/mandate-chain.ts";
+import { covers, type MandateTarget } from "../../kernel/mandate/mandate-scope.ts";
+import { linkOf } from "../../kernel/receipt/delegation.ts";
+import type { Delegation, DelegationHop } from "../../kernel/receipt/identity.ts";
+import { notEstablished, present } from "../../kernel/receipt/observed.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Caller, InboundCall } from "../pipeline/call.ts";
+import type { Denial } from "../pipeline/judge.ts";
+import type { KeyedNames } from "../pipeline/keyed-names.ts";
+import { actorOf } from "../pipeline/parties.ts";
+import type { Contribution, RequestStage } from "../pipeline/stage.ts";
+import { metaOf } from "../wire/era.ts";
+import { OUR_META } from "../wire/meta-keys.ts";
+import { RPC } from "../wire/rpc-error.ts";
+
+/** Whose mandates are taken. */
+export interface MandateRules {
+  readonly roots: readonly MandateRoot[];
+  /** True: a call without a chain is denied. */
+  readonly isRequired: boolean;
+}
+
+const REASONS: Readonly<Record<string, ReasonCode>> = {
+  ERR_MANDATE_EXPIRED: "delegation.expired",
+  ERR_MANDATE_HOLDER: "delegation.holder",
+  ERR_MANDATE_UNTRUSTED: "delegation.untrusted",
+  ERR_MANDATE_WIDER: "delegation.wider",
+};
+
+/** Makes the stage; undefined rules: nobody's mandates are taken, and a chain is the caller's word. */
+export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefined): RequestStage {
+  return {
+    name: "mandates",
+    begin: (call) => {
+      const carried = metaOf(call.params)[OUR_META.mandates];
+      if (rules === undefined) {
+        const fields = { delegation: notEstablished("field.not-configured") };
+        return () => (carried === undefined ? {} : { fields });
+      }
+      if (carried === undefined) return () => (rules.isRequired ? { denials: [MISSING] } : {});
+      return ({ nowMs }) => look(names, rules, call, carried, nowMs);
+    },
+  };
+}
+
+function look(
+  names: KeyedNames,
+  { roots }: MandateRules,
+  call: InboundCall,
+  carried: JsonObject[string],
+  nowMs: number,
+): Contribution {
+  try {
+    const chain = checkMandateChain(readMandates(carried), roots, nowMs);
+    checkHeld(chain, call.caller);
+    const isCovered = chain.hops.every(({ scope }) => covers(scope, targetOf(call)));
+    const fields = { delegation: present(delegationOf(names, chain)) };
+    return isCovered ? { fields } : { fields, denials: [UNCOVERED] };
+  } catch (error) {
+    if (!isCodedError(error)) throw error;
+    const reason = REASONS[error.code] ?? "delegation.broken";
+    return { fields: { delegation: notEstablished(reason) }, denials: [refused(reason)] };
+  }
+}
+
+/** Canonical bytes of each mandate, from the list of their texts. */
+function readMandates(carried: JsonObject[string]): readonly Uint8Array[] {
+  const items: readonly unknown[] = Array.isArray(carried) && carried.length <= MAX_CHAIN ? carried : [];
+  return items.map((item) => {
+    if (typeof item === "string" && item.length <= MAX_MANDATE_BYTES) return formatUtf8(item);
+    throw new CheckError("ERR_MANDATE_BROKEN", "want the text of a mandate");
+  });
+}
+
+/** The last holder is the caller, or the party that acts for it. */
+function checkHeld(chain: MandateChain, caller: Caller): void {
+  const { issuer, name } = chain.last.holder;
+  const actor = actorOf(caller);
+  if (actor.issuer === issuer && actor.name === name) return;
+  checkHolder(chain, caller);
+}
+
+function targetOf({ serverId, target: { kind, name } }: InboundCall): MandateTarget {
+  return kind === "tool" || kind === "resource" ? { kind, serverId, name } : { kind: "other", serverId };
+}
+
+/** The chain as receipts have it: names and addresses as keyed hashes. */
+function delegationOf(names: KeyedNames, { root, hops, firstHash }: MandateChain): Delegation {
+  const made: DelegationHop[] = [];
+  let delegator = names.principal(root).id;
+  for (const { holder, scope, not_after, depth } of hops) {
+    const delegate = names.principal(holder).id;
+    const resources = scope.resources.map((resource) => names.correlation(`mandate ${resource}`)).sort();
+    const hop = { delegator, delegate, scope: { tools: scope.tools, resources, not_after, depth } };
+    made.push({ ...hop, link: linkOf(hop, made.at(-1)?.link ?? null) });
+    delegator = delegate;
+  }
+  return { hops: made, correlation: names.correlation(`mandate-chain ${firstHash}`) };
+}
+
+const MISSING: Denial = {
+  step: "identity",
+  reason: "delegation.missing",
+  rpcCode: RPC.denied,
+  message: "This gateway wants a mandate with each call.",
+};
+
+const UNCOVERED: Denial = {
+  step: "identity",
+  reason: "delegation.scope",
+  rpcCode: RPC.denied,
+  message: "The mandates do not cover this call.",
+};
+
+function refused(reason: ReasonCode): Denial {
+  const message = "The mandates do not hold.";
+  return { step: "identity", reason, rpcCode: RPC.denied, message, isFinal: true };
+}

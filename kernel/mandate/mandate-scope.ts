@@ -1,0 +1,81 @@
+/**
+ * What a mandate lets its holder do: tools, and resources by address or by what lies under one. A scope says yes to what it
+ * lists and to nothing else, and what lists less, or lies under, is narrower.
+ */
+
+import { FormatError } from "../errors.ts";
+import { MAX_NAMES } from "../receipt/fields.ts";
+import { scopedToolShape } from "../receipt/identity.ts";
+import { array, mapped, object, type Shape, string } from "../shape.ts";
+
+/** A scope; both lists sorted by UTF-16 code units, without repetition, at most 32 each. */
+export type MandateScope = {
+  /** `<server id>/<tool>`, or `<server id>/*` for every tool, prompt and completion of the server. */
+  readonly tools: readonly string[];
+  /** `<server id>/<URI>`; one that ends with a slash means all that lies under it. */
+  readonly resources: readonly string[];
+};
+
+/** What a call asks of a server. */
+export type MandateTarget =
+  | { readonly kind: "tool" | "resource"; readonly serverId: string; readonly name: string }
+  /** Prompts, completions and whatever else has no list of its own. */
+  | { readonly kind: "other"; readonly serverId: string };
+
+const resourceShape: Shape<string> = mapped(
+  string({ pattern: /^[a-z0-9][a-z0-9-]{0,23}\/[!-~]{1,480}$/u, maxLength: 505, description: "<server id>/<URI>" }),
+  (resource) => {
+    if (!hasDotSegment(resource)) return resource;
+    throw new FormatError("ERR_SHAPE", "want an address without dot segments");
+  },
+);
+
+export const mandateScopeShape: Shape<MandateScope> = object<MandateScope>({
+  tools: sortedList(scopedToolShape),
+  resources: sortedList(resourceShape),
+});
+
+/** True if the scope allows what a call asks. An address with dot segments is under nothing: it may lead anywhere. */
+export function covers({ tools, resources }: MandateScope, target: MandateTarget): boolean {
+  const whole = `${target.serverId}/*`;
+  switch (target.kind) {
+    case "tool":
+      return tools.includes(whole) || tools.includes(`${target.serverId}/${target.name}`);
+    case "resource": {
+      const address = `${target.serverId}/${target.name}`;
+      return !hasDotSegment(address) && resources.some((resource) => isUnder(resource, address));
+    }
+    case "other":
+      return tools.includes(whole);
+  }
+}
+
+/** True if `inner` allows nothing that `outer` does not. */
+export function isWithin(inner: MandateScope, outer: MandateScope): boolean {
+  return (
+    areToolsWithin(inner.tools, outer.tools) &&
+    inner.resources.every((item) => outer.resources.some((resource) => isUnder(resource, item)))
+  );
+}
+
+/** True if each of `inner` is in `outer`, by itself or by its server. */
+export function areToolsWithin(inner: readonly string[], outer: readonly string[]): boolean {
+  const allowed = new Set(outer);
+  return inner.every((tool) => allowed.has(tool) || allowed.has(`${tool.slice(0, tool.indexOf("/"))}/*`));
+}
+
+function isUnder(resource: string, address: string): boolean {
+  return address === resource || (resource.endsWith("/") && address.startsWith(resource));
+}
+
+/** `.` or `..` between slashes of either kind, spelled as it is or percent-encoded. */
+function hasDotSegment(address: string): boolean {
+  return /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#]|%2f|%5c|$)/iu.test(address);
+}
+
+function sortedList(shape: Shape<string>): Shape<readonly string[]> {
+  return mapped(array(shape, { max: MAX_NAMES }), (items) => {
+    if (items.every((item, index) => index === 0 || (items[index - 1] ?? "") < item)) return items;
+    throw new FormatError("ERR_SHAPE", "want a sorted list without repetition");
+  });
+}
