@@ -46,8 +46,8 @@ export class CompactRange {
     return this.#size;
   }
 
-  /** Adds one leaf at index `size`. */
-  append(leaf: LeafHash): void {
+  /** Adds one leaf at index `size`; in a tree over subtrees of one width, the root of one. */
+  append(leaf: LeafHash | NodeHash): void {
     let index = this.#size;
     let hash = asNodeHash(leaf);
     this.#onNode?.({ level: 0, index }, hash);

@@ -49,11 +49,25 @@ export function hashNode(left: NodeHash, right: NodeHash): NodeHash {
   return sha256(nodeInput) as NodeHash;
 }
 
+/**
+ * Hashes of the nodes above a row of hashes that lie one behind the other, in the same form.
+ *
+ * @param row  an even number of hashes
+ */
+export function hashRow(row: Uint8Array): Uint8Array {
+  const above = new Uint8Array(row.length / 2);
+  for (let at = 0; at < above.length; at += HASH_BYTES) {
+    nodeInput.set(row.subarray(2 * at, 2 * (at + HASH_BYTES)), 1);
+    above.set(sha256(nodeInput), at);
+  }
+  return above;
+}
+
 /** Root of the tree without leaves: SHA-256 of no bytes. */
 export const EMPTY_ROOT: RootHash = sha256(new Uint8Array(0)) as RootHash;
 
 /** The same 32 bytes as a node: a leaf is the node of width one, a root the node over all leaves. */
-export function asNodeHash(hash: LeafHash | RootHash): NodeHash {
+export function asNodeHash(hash: LeafHash | NodeHash | RootHash): NodeHash {
   const bytes: Uint8Array = hash;
   return bytes as NodeHash;
 }

@@ -7,7 +7,7 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { HASH_BYTES, hashNode, type NodeHash, parseNodeHash } from "../merkle/hash.ts";
+import { HASH_BYTES, hashRow, type NodeHash, parseNodeHash } from "../merkle/hash.ts";
 import type { NodeId } from "../merkle/node-id.ts";
 import { TILE_WIDTH, type TileRef } from "./path.ts";
 
@@ -82,9 +82,9 @@ export function rootOfTile(tile: Uint8Array): NodeHash {
 
 /** Root over `count` (a power of two) hashes of a tile from `first` on. */
 function foldTile(tile: Uint8Array, first: number, count: number): NodeHash {
-  if (count === 1) return parseNodeHash(tile.slice(first * HASH_BYTES, (first + 1) * HASH_BYTES));
-  const half = count / 2;
-  return hashNode(foldTile(tile, first, half), foldTile(tile, first + half, half));
+  let row: Uint8Array = tile.slice(first * HASH_BYTES, (first + count) * HASH_BYTES);
+  while (row.length > HASH_BYTES) row = hashRow(row);
+  return parseNodeHash(row);
 }
 
 function* rowOfTiles(

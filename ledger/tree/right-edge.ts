@@ -6,9 +6,16 @@
 
 import { invariant } from "../../kernel/errors.ts";
 import { CompactRange } from "../../kernel/merkle/compact-range.ts";
-import { HASH_BYTES, type LeafHash, type NodeHash, type RootHash } from "../../kernel/merkle/hash.ts";
-import type { NodeId } from "../../kernel/merkle/node-id.ts";
-import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
+import {
+  asRootHash,
+  EMPTY_ROOT,
+  HASH_BYTES,
+  type LeafHash,
+  type NodeHash,
+  type RootHash,
+} from "../../kernel/merkle/hash.ts";
+import { foldRange, type NodeId, nodesOfRange } from "../../kernel/merkle/node-id.ts";
+import { nodeFromTile, rootOfTile, TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import type { TileRef } from "../../kernel/tile/path.ts";
 
@@ -40,60 +47,83 @@ export interface EdgeStart {
 /** The empty tree. */
 export const EMPTY_EDGE: EdgeStart = { size: 0n, nodes: [], tiles: [] };
 
-/** Mutable: `append` changes it. */
+/**
+ * Mutable: `append` changes it. Leaves are gathered in their tile; nodes above them are hashed once it is full, and those of a
+ * part of it when somebody asks for the root.
+ */
 export class RightEdge {
   readonly #onFull: (tile: FullTile) => void;
+  /** Of the full tiles of leaves: its leaves are their roots. */
   readonly #range: CompactRange;
   readonly #tiles: EdgeTile[];
-  #bundleIndex: bigint;
+  /** Number of the tile of leaves, and of the bundle, that are not full yet. */
+  #index: bigint;
+  #leaves: Uint8Array = new Uint8Array(TILE_WIDTH * HASH_BYTES);
   #bundle: Uint8Array[] = [];
 
   constructor(start: EdgeStart, onFull: (tile: FullTile) => void) {
     invariant(start.size % BigInt(TILE_WIDTH) === 0n, "RightEdge: the start must be a multiple of the tile width");
     this.#onFull = onFull;
-    this.#range = CompactRange.fromNodes(start.size, start.nodes, (id, hash) => this.#place(id, hash));
+    this.#index = start.size / BigInt(TILE_WIDTH);
+    this.#range = CompactRange.fromNodes(this.#index, start.nodes, (id, hash) => this.#place(id, hash));
     this.#tiles = [...start.tiles];
-    this.#bundleIndex = start.size / BigInt(TILE_WIDTH);
   }
 
   /** Number of entries. */
   get size(): bigint {
-    return this.#range.size;
+    return this.#index * BigInt(TILE_WIDTH) + BigInt(this.#bundle.length);
   }
 
-  /** Root of the tree of `size` entries. */
+  /** Root of the tree of `size` entries; cost: up to one hash for each entry of the last tile. */
   root(): RootHash {
-    return this.#range.root();
+    const nodes = [...this.#range.nodes(), ...this.#partialNodes()];
+    return nodes.length === 0 ? EMPTY_ROOT : asRootHash(foldRange(nodes));
   }
 
   /** Adds one entry and its leaf hash at index `size`. */
   append(entry: Uint8Array, leaf: LeafHash): void {
+    this.#leaves.set(leaf, this.#bundle.length * HASH_BYTES);
     this.#bundle.push(entry);
-    if (this.#bundle.length === TILE_WIDTH) this.#finishBundle();
-    this.#range.append(leaf);
+    if (this.#bundle.length === TILE_WIDTH) this.#finish();
   }
 
   /** The rightmost tile of a level. */
   tile(level: number): EdgeTile | undefined {
-    return this.#tiles[level];
+    if (level > 0 || this.#bundle.length === 0) return this.#tiles[level];
+    return { index: this.#index, width: this.#bundle.length, bytes: this.#leaves };
   }
 
   /** Entries of the bundle that is not full yet. */
   bundle(): { readonly index: bigint; readonly entries: readonly Uint8Array[] } {
-    return { index: this.#bundleIndex, entries: this.#bundle };
+    return { index: this.#index, entries: this.#bundle };
   }
 
-  #finishBundle(): void {
-    const ref: TileRef = { kind: "entries", index: this.#bundleIndex, width: TILE_WIDTH };
-    this.#onFull({ ref, bytes: formatEntryBundle(this.#bundle) });
+  #finish(): void {
+    const [index, width, bytes] = [this.#index, TILE_WIDTH, this.#leaves];
+    this.#onFull({ ref: { kind: "entries", index, width }, bytes: formatEntryBundle(this.#bundle) });
+    this.#tiles[0] = { index, width, bytes };
+    this.#onFull({ ref: { kind: "hash", level: 0, index, width }, bytes });
     this.#bundle = [];
-    this.#bundleIndex += 1n;
+    this.#index += 1n;
+    this.#leaves = new Uint8Array(TILE_WIDTH * HASH_BYTES);
+    this.#range.append(rootOfTile(bytes));
   }
 
-  /** Nodes at multiples of the tile height are the hashes of tiles; those between are re-hashed by readers. */
+  /** Complete subtrees of the tile that is not full, widest first. */
+  #partialNodes(): readonly NodeHash[] {
+    const width = this.#bundle.length;
+    if (width === 0) return [];
+    return nodesOfRange(0n, BigInt(width)).map((id) => nodeFromTile(this.#leaves, 0, 0n, id));
+  }
+
+  /**
+   * Nodes at multiples of the tile height are the hashes of tiles; those between are re-hashed by readers.
+   *
+   * @param id  in the tree over tiles of leaves, which begins one tile above them
+   */
   #place(id: NodeId, hash: NodeHash): void {
     if (id.level % TILE_HEIGHT !== 0) return;
-    const level = id.level / TILE_HEIGHT;
+    const level = id.level / TILE_HEIGHT + 1;
     const index = id.index >> BigInt(TILE_HEIGHT);
     const old = this.#tiles[level];
     const bytes = old?.index === index ? old.bytes : new Uint8Array(TILE_WIDTH * HASH_BYTES);

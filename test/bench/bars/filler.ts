@@ -7,7 +7,6 @@
  * Prints one line of JSON, a `Filled`, once the log has so many entries.
  */
 
-import { formatUtf8 } from "../../../kernel/bytes.ts";
 import { hashLeaf } from "../../../kernel/merkle/hash.ts";
 import { openLedger } from "../../../ledger/ledger.ts";
 import type { Proposal } from "../../../ledger/sequence/proposal.ts";
@@ -56,9 +55,13 @@ function tell(): void {
   console.log(JSON.stringify(filled));
 }
 
+/** Entries are views of one buffer, as those of a body that was received. */
 function batchOf(from: number, count: number): Proposal<void> {
+  const body = Buffer.alloc(count * ENTRY_BYTES, "abcdefgh");
   const pending = Array.from({ length: count }, (_, i) => {
-    const bytes = formatUtf8(`${from + i} `.padEnd(ENTRY_BYTES, "abcdefgh"));
+    const at = i * ENTRY_BYTES;
+    body.write(`${from + i} `, at, "latin1");
+    const bytes = new Uint8Array(body.buffer, body.byteOffset + at, ENTRY_BYTES);
     return { bytes, leaf: hashLeaf(bytes) };
   });
   return { entries: pending, decide: () => ({ entries: pending, settle: () => undefined }) };
