@@ -21,6 +21,7 @@ export interface LoadJob {
   /**
    * `random`: unique bodies of this length, the same ones for the same seed, or new ones without. `files`: each connection
    * sends its own prepared bodies, in order; from the one with the number `first` on, and `count` of them, if that is given.
+   * `same`: one body again and again.
    */
   readonly bodies:
     | { readonly kind: "random"; readonly bytes: number; readonly seed?: number }
@@ -29,7 +30,8 @@ export interface LoadJob {
         readonly paths: readonly string[];
         readonly first?: number;
         readonly count?: number;
-      };
+      }
+    | { readonly kind: "same"; readonly text: string };
 }
 
 /** What came of it. */
@@ -67,9 +69,9 @@ async function run(job: LoadJob): Promise<LoadResult> {
   };
 }
 
-function requestHead({ path, headers }: LoadJob): string {
+function requestHead({ port, path, headers }: LoadJob): string {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${lines.join("")}content-length: `;
+  return `POST ${path} HTTP/1.1\r\nhost: localhost:${port}\r\n${lines.join("")}content-length: `;
 }
 
 /** Gives the next body, or undefined when there is none. */
@@ -86,6 +88,10 @@ function bodySource(job: LoadJob, connection: number): BodySource {
       counter += 1;
       return body;
     };
+  }
+  if (bodies.kind === "same") {
+    const body = Buffer.from(bodies.text);
+    return () => body;
   }
   const path = bodies.paths[connection];
   if (path === undefined) return () => undefined;

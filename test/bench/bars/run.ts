@@ -1,5 +1,6 @@
 /**
  * `npm run bench:ledger`: every row of DESIGN §10 that concerns ledger and witness, in one table, beside the peer.
+ * `npm run bench:gateway`: those of the gateway, beside a bare passthrough.
  *
  *     node dist/test/bench/bars/run.js [--quick] [<row> ...]
  */
@@ -8,7 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BarsContext, type Figure, formatMachine, formatTable, type Measure } from "./frame.ts";
-import { buildPeer } from "./peer.ts";
+import { buildPeer, type FoundPeer } from "./peer.ts";
 
 /** Name → file of the row, in the order of the table. */
 const ROWS: Readonly<Record<string, () => Promise<{ readonly measure: Measure }>>> = {
@@ -18,7 +19,14 @@ const ROWS: Readonly<Record<string, () => Promise<{ readonly measure: Measure }>
   "proof-check": () => import("./proof-check.ts"),
   witness: () => import("./witness.ts"),
   "whole-log": () => import("./whole-log.ts"),
+  gateway: () => import("./gateway.ts"),
 };
+
+/** The gateway is held against a bare passthrough. */
+const NO_PEER: FoundPeer = { absence: "none is asked for" };
+
+/** What is measured when nothing is named. */
+const LEDGER_ROWS = Object.keys(ROWS).filter((name) => name !== "gateway");
 
 const FULL = { loadMs: 2000, rounds: 3 };
 const QUICK = { loadMs: 800, rounds: 1 };
@@ -36,7 +44,8 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
   const work = await mkdtemp(join(tmpdir(), "countersign-bars-"));
   try {
     print(formatMachine());
-    const peer = await buildPeer(work);
+    const rows = named.length > 0 ? named : LEDGER_ROWS;
+    const peer = rows.some((name) => name !== "gateway") ? await buildPeer(work) : NO_PEER;
     print("absence" in peer ? `no peer: ${peer.absence}` : `peer: ${peer.name}`);
     if (isQuick) print("quick run: it shows that the benchmarks work; its numbers mean nothing");
     const context = {
@@ -46,7 +55,7 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
       say: (line: string) => console.error(line),
     };
     const figures: Figure[] = [];
-    for (const name of named.length > 0 ? named : Object.keys(ROWS)) figures.push(...(await row(name, work, context)));
+    for (const name of rows) figures.push(...(await row(name, work, context)));
     print(`\n${formatTable(figures)}\n`);
     print(`took ${((performance.now() - started) / 1000).toFixed(0)} s`);
     return 0;

@@ -1,0 +1,125 @@
+/**
+ * What a gateway adds to a call: policy, inspection, two signed and durable receipts. In the same run the same client calls
+ * the same server through a bare passthrough, so that a busy machine slows both alike.
+ */
+
+import { join } from "node:path";
+import { AGENT_TOKEN } from "../../support/gateway-run.ts";
+import type { LoadJob } from "../../support/ledger-load.ts";
+import { type Server, startServer } from "../load.ts";
+import { type Contender, contest, formatStanding, type Standing } from "./contest.ts";
+import type { BarsContext, Figure } from "./frame.ts";
+
+const BARE = "bare passthrough";
+/** Policies in the bundle, each of them about the tool that is called. */
+const POLICIES = [1, 20, 200] as const;
+const BAR_P50_MS = 1;
+const BAR_P99_MS = 4;
+const BAR_SHARE = 0.2;
+const CONNECTIONS = [1, 16] as const;
+
+/** The rows of DESIGN §10 that concern the gateway. */
+export async function measure(context: BarsContext): Promise<readonly Figure[]> {
+  const stops: Server[] = [];
+  const started = async (script: string, ...args: readonly string[]): Promise<Server> => {
+    const server = await startServer(script, args);
+    stops.unshift(server);
+    return server;
+  };
+  try {
+    const upstream = await started("mcp-echo-process.js");
+    const ledger = await started("fake-ledger-process.js");
+    const [serverUrl, ledgerUrl] = [`http://127.0.0.1:${upstream.port}/mcp`, `http://127.0.0.1:${ledger.port}`];
+    const contenders: Contender[] = [{ name: BARE, server: await started("mcp-passthrough-process.js", serverUrl) }];
+    for (const policies of POLICIES) {
+      const folder = join(context.folder, String(policies));
+      const server = await started("gateway-process.js", folder, serverUrl, ledgerUrl, String(policies));
+      contenders.push({ name: nameOf(policies), server });
+    }
+    for (const { server } of contenders) await checkAnswer(server);
+    const [narrow, wide] = [await callOver(context, contenders, 1), await callOver(context, contenders, 16)];
+    return POLICIES.flatMap((policies) => figuresOf(policies, narrow, wide));
+  } finally {
+    for (const server of stops) await server.stop();
+  }
+}
+
+function nameOf(policies: number): string {
+  return `gateway, ${policies} ${policies === 1 ? "policy" : "policies"}`;
+}
+
+function callOver(
+  context: BarsContext,
+  contenders: readonly Contender[],
+  connections: (typeof CONNECTIONS)[number],
+): Promise<ReadonlyMap<string, Standing>> {
+  return contest(context, contenders, ({ port }) => jobOf(port, connections, context.loadMs));
+}
+
+const BODY = JSON.stringify({
+  jsonrpc: "2.0",
+  id: 1,
+  method: "tools/call",
+  params: {
+    name: "echo",
+    arguments: { message: "Please order 12 chairs for the meeting room.", count: 12, urgent: false },
+    _meta: {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1" },
+      "io.modelcontextprotocol/clientCapabilities": {},
+    },
+  },
+});
+const HEADERS = {
+  authorization: `Bearer ${AGENT_TOKEN}`,
+  "content-type": "application/json",
+  accept: "application/json, text/event-stream",
+  "mcp-protocol-version": "2026-07-28",
+  "mcp-method": "tools/call",
+  "mcp-name": "echo",
+};
+
+function jobOf(port: number, connections: number, milliseconds: number): LoadJob {
+  return { port, path: "/mcp", headers: HEADERS, connections, milliseconds, bodies: { kind: "same", text: BODY } };
+}
+
+/** A figure of refusals would be none: the answer must be the server's. */
+async function checkAnswer({ port }: Server): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${port}/mcp`, { method: "POST", headers: HEADERS, body: BODY });
+  const text = await answer.text();
+  if (!answer.ok || !text.includes("three days")) throw new Error(`the call was not answered: ${text.slice(0, 500)}`);
+}
+
+function figuresOf(
+  policies: number,
+  narrow: ReadonlyMap<string, Standing>,
+  wide: ReadonlyMap<string, Standing>,
+): readonly Figure[] {
+  const [one, oneBare] = [standingOf(narrow, nameOf(policies)), standingOf(narrow, BARE)];
+  const [many, manyBare] = [standingOf(wide, nameOf(policies)), standingOf(wide, BARE)];
+  const beside = (here: Standing, bare: Standing): string =>
+    `${formatStanding(here)}; ${BARE}: ${formatStanding(bare)}`;
+  return [
+    {
+      what: `${nameOf(policies)}: added latency at one connection, p50`,
+      value: one.p50Ms - oneBare.p50Ms,
+      unit: "ms",
+      bar: BAR_P50_MS,
+      note: beside(one, oneBare),
+    },
+    { what: "the same, p99", value: one.p99Ms - oneBare.p99Ms, unit: "ms", bar: BAR_P99_MS },
+    {
+      what: "throughput at 16 connections; bar: a fifth of a bare passthrough's",
+      value: many.perSecond,
+      unit: "/s",
+      bar: manyBare.perSecond * BAR_SHARE,
+      note: beside(many, manyBare),
+    },
+  ];
+}
+
+function standingOf(standings: ReadonlyMap<string, Standing>, name: string): Standing {
+  const found = standings.get(name);
+  if (found === undefined) throw new Error(`${name} has no standing`);
+  return found;
+}
