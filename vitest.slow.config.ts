@@ -26,6 +26,8 @@ export const LONG: readonly string[] = [
   "test/cli/init.test.ts",
   "test/cli/ledger-words.test.ts",
   "test/gateway/identity-keys.test.ts",
+  "test/gateway/identity-mandates.test.ts",
+  "test/gateway/identity-tls.test.ts",
   "test/gateway/kill-switch.test.ts",
   "test/gateway/limits.test.ts",
   "test/gateway/inspection-bounds.test.ts",

@@ -18,8 +18,28 @@ const LEDGER: JsonObject = {
   submit_token_file: "submit",
 };
 
+/** `auth` with one issuer. */
+function oauth(issuer: JsonObject, more: JsonObject = {}): JsonObject {
+  return { auth: { tokens: [], oauth: { issuers: [issuer], ...more } } };
+}
+
 /** A change of the valid configuration, the code that refuses it, and what the message must name. */
 const FAULTS: readonly (readonly [string, JsonObject, string, string])[] = [
+  ["an issuer without keys", oauth({ issuer: "https://idp.example" }), "ERR_SHAPE", "config.auth.oauth.issuers[0]"],
+  ["an issuer called local", oauth({ issuer: "local", jwks_file: "k" }), "ERR_SHAPE", "config.auth.oauth.issuers[0]"],
+  ["keys by plain HTTP", oauth({ issuer: "i", jwks_url: "http://127.0.0.1/k" }), "ERR_SHAPE", "config.auth.oauth"],
+  [
+    "keys by plain HTTP from elsewhere",
+    oauth({ issuer: "i", jwks_url: "http://idp.example/k" }, { allow_loopback_http: true }),
+    "ERR_SHAPE",
+    "config.auth.oauth",
+  ],
+  [
+    "certificates that no handshake asks for",
+    { auth: { tokens: [], spiffe: [{ trust_domain: "a.example", bundle_file: "b" }] } },
+    "ERR_CONFIG",
+    "config.auth",
+  ],
   ["an unknown member", { surprise: 1 }, "ERR_SHAPE", 'config."surprise"'],
   ["an unknown mode", { mode: "monitor" }, "ERR_SHAPE", "config.mode"],
   ["a key protection that is not there", { key_protection: "tpm" }, "ERR_SHAPE", "config.key_protection"],
