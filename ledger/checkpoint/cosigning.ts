@@ -42,6 +42,7 @@ export interface CosigningParts extends WitnessClientParts {
 interface Collected {
   readonly target: SignedCheckpoint;
   readonly lines: VerifiedLine[];
+  readonly asked: Set<WitnessClient>;
   /** Lines of the last publication; undefined before the first. */
   published: number | undefined;
 }
@@ -52,6 +53,8 @@ export class Cosigning {
   readonly #clients: readonly WitnessClient[];
   readonly #claims: AheadClaims;
   readonly #late = new Set<Promise<void>>();
+  /** Of the newest round. */
+  #latest: Collected | undefined;
   #running: Promise<void> | undefined;
   #publishing: Promise<void> = Promise.resolve();
   #waitingSince: bigint | undefined;
@@ -97,19 +100,38 @@ export class Cosigning {
     const published = this.#parts.publisher.published;
     if (published === undefined || target.size > published.size) return true;
     if (this.#clients.length === 0) return false;
+    if (this.#missed(target).length > 0) return true;
     // By our own clock: a witness whose clock is wrong must not be asked again and again.
     const { metAtSeconds } = published;
     return metAtSeconds === undefined || this.#parts.nowSeconds() - metAtSeconds >= REFRESH_SECONDS;
   }
 
+  /** Witnesses that were busy, or left alone, when `target` met its quorum, and may be asked for it now. */
+  #missed(target: SignedCheckpoint): readonly WitnessClient[] {
+    const latest = this.#latest;
+    if (latest?.target !== target || latest.published === undefined) return [];
+    return this.#clients.filter((client) => client.isFree && !latest.asked.has(client));
+  }
+
   async #round(target: SignedCheckpoint): Promise<void> {
+    const missed = this.#missed(target);
+    if (missed.length > 0 && this.#latest !== undefined) return this.#collect(this.#latest, missed);
     this.#waitingSince ??= this.#parts.nowSeconds();
-    const collected: Collected = { target, lines: [], published: undefined };
+    const collected: Collected = { target, lines: [], asked: new Set(), published: undefined };
+    this.#latest = collected;
     await this.#publish(collected);
-    await new Promise<void>((resolve) => {
-      const asked = this.#clients
-        .filter((client) => client.isFree)
-        .map((client) => this.#ask(client, collected, resolve));
+    await this.#collect(
+      collected,
+      this.#clients.filter((client) => client.isFree),
+    );
+    await this.#publishDegraded(target);
+  }
+
+  /** Asks `clients`; resolves when the quorum is met or all have answered. */
+  #collect(collected: Collected, clients: readonly WitnessClient[]): Promise<void> {
+    return new Promise<void>((resolve) => {
+      for (const client of clients) collected.asked.add(client);
+      const asked = clients.map((client) => this.#ask(client, collected, resolve));
       // Slower witnesses add their lines in one more publication, whenever the last of them is done.
       const all = Promise.all(asked).then(() => this.#publish(collected));
       this.#late.add(all);
@@ -118,7 +140,6 @@ export class Cosigning {
         resolve();
       });
     });
-    await this.#publishDegraded(target);
   }
 
   /** Asks one witness; never rejects. */

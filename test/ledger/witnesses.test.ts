@@ -327,6 +327,30 @@ describe("a ledger and its witnesses", () => {
     await witnesses.pop()?.close();
   });
 
+  it("asks a witness that was busy when a checkpoint was published, though the log does not grow", async () => {
+    let answer: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const slow: Behaviour = async (submission, witness) => {
+      await held;
+      return honest(submission, witness);
+    };
+    const policy = await startWitnesses([honest, honest, slow], 2);
+    const ledger = await startWith(policy, { config: { witness_timeout_ms: 60_000 } });
+    await published(ledger, policy);
+    await ledger.post("/add", "entry", SUBMIT);
+    expect((await published(ledger, policy, 2)).cosignatures.length).toBe(2);
+    await eventually(async () => (witnesses[2]?.submissions.length === 1 ? true : undefined));
+    answer();
+    await eventually(async () => ((await published(ledger, policy, 2)).cosignatures.length === 3 ? true : undefined));
+    expect(witnesses.map(({ submissions }) => submissions.map(({ size }) => size))).toEqual([
+      [1n, 2n],
+      [1n, 2n],
+      [1n, 2n],
+    ]);
+  });
+
   it("asks again in the same round after a fault that may pass", async () => {
     const policy = await startWitnesses(
       [(submission, witness) => (witness.submissions.length < 3 ? { status: 503 } : honest(submission, witness))],

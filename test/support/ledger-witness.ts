@@ -22,8 +22,11 @@ export interface FakeReply {
   readonly body?: string;
 }
 
-/** Decides the answer; undefined leaves the request without one. */
-export type Behaviour = (submission: Submission, witness: FakeWitness) => FakeReply | undefined;
+/** Decides the answer, at once or later; undefined leaves the request without one. */
+export type Behaviour = (
+  submission: Submission,
+  witness: FakeWitness,
+) => FakeReply | undefined | Promise<FakeReply | undefined>;
 
 /** A witness under test. */
 export interface FakeWitness {
@@ -94,7 +97,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, witness
     size: parseCheckpoint(text).size,
   };
   witness.submissions.push(submission);
-  const reply = witness.behaviour(submission, witness);
+  const reply = await witness.behaviour(submission, witness);
   if (reply === undefined) return;
   response.writeHead(reply.status, reply.contentType === undefined ? {} : { "content-type": reply.contentType });
   response.end(reply.body ?? "");
