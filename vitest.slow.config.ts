@@ -23,6 +23,7 @@ export const SWEPT: readonly string[] = [
 
 /** Files about whole data folders and failing disks: each second of theirs is one of the two cores', so the quick suite leaves them out. */
 export const LONG: readonly string[] = [
+  "test/cli/catalog.test.ts",
   "test/cli/init.test.ts",
   "test/cli/ledger-words.test.ts",
   "test/gateway/identity-keys.test.ts",
@@ -31,6 +32,7 @@ export const LONG: readonly string[] = [
   "test/gateway/kill-switch.test.ts",
   "test/gateway/limits.test.ts",
   "test/gateway/inspection-bounds.test.ts",
+  "test/gateway/catalog-reload.test.ts",
   "test/gateway/fresh-listings.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/gateway/policy-respond.test.ts",

@@ -10,6 +10,7 @@ import { parseUtf8 } from "../../kernel/bytes.ts";
 import { CheckError } from "../../kernel/errors.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { pathInUse, readCatalogFile, readRevisedFile } from "../catalog/catalog-files.ts";
+import { checkFindings, readOverrides, renderFindings } from "../catalog/findings.ts";
 import { listServers } from "../catalog/list-servers.ts";
 import { reloadCatalog } from "../catalog/reload.ts";
 import { renderCatalog, renderDiff } from "../catalog/render.ts";
@@ -34,8 +35,10 @@ signed by enough approvers, and then loaded; nothing is trusted before that.
   show <file> [--config <gateway.json>]
       what is in a catalog, its digests, overrides and signatures
   approve <file> --key <file> [--digest <digest>] [--config <gateway.json>]
-      signs a proposed catalog, in place. With --digest it signs only the one that was reviewed. Exit 1 with --config if
-      more signatures are wanted
+          [--override <server>/<list>/<name>:<finding>]… [--name <approver> --reason <text>]
+      signs a proposed catalog, in place. With --digest it signs only the one that was reviewed. A finding of the scanner
+      that blocks is signed only with --override, by the first who signs; name and reason stand in the catalog. Exit 1
+      with --config if more signatures are wanted
   key --key <file> --name <approver>
       prints the member of "approvers" of a gateway's configuration for a key ("countersign keygen envelope" makes one)
   reload --config <gateway.json> [--catalog <file>]
@@ -54,6 +57,8 @@ const OPTIONS = {
   key: { type: "string" },
   name: { type: "string" },
   digest: { type: "string" },
+  override: { type: "string", multiple: true },
+  reason: { type: "string" },
 } as const;
 
 const ACTIONS: Readonly<Record<string, (given: Given, io: Io) => Promise<number>>> = {
@@ -87,6 +92,7 @@ async function pin(given: Given, io: Io): Promise<number> {
   const file = proposeCatalog(await listServers(config, given.words, io), base);
   writeNewFile(out, parseUtf8(formatStoredCatalog({ file, signatures: [] })), 0o644);
   io.out(renderDiff(diffServers(base?.servers ?? [], file.servers), makePaint(io.isColoured === true)));
+  io.out(renderFindings(file, makePaint(io.isColoured === true)));
   io.out(`\nproposed as version ${file.version}, ${digestOf(file)}\nin ${out}: not trusted until it is approved\n`);
   return EXIT.ok;
 }
@@ -122,7 +128,9 @@ async function show(given: Given, io: Io): Promise<number> {
   const config = given.text("config");
   const rule = config === undefined ? undefined : approvalRule(readJsonFile(config, parseGatewayConfig));
   const read = readCatalogFile(onlyWord(given, "the catalog's file"));
-  io.out(renderCatalog(read, rule?.approvers ?? [], makePaint(io.isColoured === true)));
+  const paint = makePaint(io.isColoured === true);
+  io.out(renderCatalog(read, rule?.approvers ?? [], paint));
+  io.out(renderFindings(read.file, paint));
   return Promise.resolve(EXIT.ok);
 }
 
@@ -133,9 +141,13 @@ async function approve(given: Given, io: Io): Promise<number> {
   if (wanted !== undefined && wanted !== found) {
     throw new CheckError("ERR_CATALOG_DIGEST", `${path} is ${found}, not the catalog that was reviewed`);
   }
-  const signed = signCatalog(stored, readEnvelopeKey(given.required("key")));
+  const overrides = readOverrides(given.texts("override"), given.text("name"), given.text("reason"));
+  io.out(renderFindings(stored.file, makePaint(io.isColoured === true)));
+  checkFindings(stored.file, overrides);
+  const signed = signCatalog(stored, readEnvelopeKey(given.required("key")), overrides);
   replaceFile(path, formatStoredCatalog(signed), 0o644);
-  io.out(`signed version ${signed.file.version}, ${found}: ${signed.signatures.length} signatures\n`);
+  const { version } = signed.file;
+  io.out(`signed version ${version}, ${digestOf(signed.file)}: ${signed.signatures.length} signatures\n`);
   const config = given.text("config");
   return Promise.resolve(config === undefined ? EXIT.ok : sayWhetherApproved(signed, config, io));
 }

@@ -9,7 +9,14 @@ import type { Io } from "../io.ts";
 import { changeFile, undoChanges } from "../onboard/changes.ts";
 import { type HostGateway, planHostGateway, writeHostGateway } from "../onboard/host-gateway.ts";
 import { HOSTS, hostFiles, type Surroundings } from "../onboard/hosts.ts";
-import { entryAfter, masked, type PlannedFile, type PlannedServer, planFiles } from "../onboard/plan.ts";
+import {
+  entryAfter,
+  masked,
+  type PlannedFile,
+  type PlannedServer,
+  planFiles,
+  unpinnedPackage,
+} from "../onboard/plan.ts";
 import { makeResolver } from "../onboard/resolve.ts";
 import { type RemoteServer, ServerIds } from "../onboard/rewrite.ts";
 import { makePaint, type Paint, visible } from "../paint.ts";
@@ -128,8 +135,11 @@ function describeServer(server: PlannedServer, paint: Paint): readonly string[] 
   const shown = visible(name);
   if (rewriting.kind === "governed") return [`  ${shown}: governed already`];
   if (rewriting.kind === "left") return [`  ${paint("yellow", `${shown}: left: ${rewriting.reason}`)}`];
+  const unpinned = unpinnedPackage(server);
+  const note = `    supply.unpinned: ${visible(unpinned ?? "")} has no exact version; what runs may change any day`;
   return [
     `  ${shown}: as ${rewriting.id}`,
+    ...(unpinned === undefined ? [] : [paint("yellow", note)]),
     `    ${paint("red", `- ${visible(JSON.stringify(masked(entry)))}`)}`,
     `    ${paint("green", `+ ${visible(JSON.stringify(masked(entryAfter(server))))}`)}`,
   ];

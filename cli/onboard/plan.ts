@@ -1,6 +1,7 @@
 /** What `init` would do: for each file of a host its servers, what becomes of each, and the text of the whole afterwards. */
 
 import { existsSync } from "node:fs";
+import { packageOf } from "../../gateway/inspection/package-of.ts";
 import { parseUtf8 } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
@@ -68,6 +69,16 @@ function applied(text: string, { place, rewriting }: PlannedServer): string {
     (changed, [member, value]) => (value === undefined ? changed : changeJsonc(changed, [...place, member], value)),
     text,
   );
+}
+
+/** The package that a command fetches without an exact version: another one may run tomorrow. Undefined if there is none. */
+export function unpinnedPackage({ entry }: PlannedServer): string | undefined {
+  if (!isJsonObject(entry)) return undefined;
+  const { command, args } = entry;
+  const words = Array.isArray(args) ? args.filter((word: JsonValue) => typeof word === "string") : [];
+  if (typeof command !== "string") return undefined;
+  const used = packageOf({ kind: "stdio", command, args: words, executable: "" });
+  return used === undefined || used.isPinned ? undefined : used.name;
 }
 
 /** The entry as it will be. */

@@ -8,7 +8,8 @@ export interface UsedPackage {
   readonly isPinned: boolean;
 }
 
-const RUNNERS = /^(?:npx|bunx|uvx|pipx|pnpx)(?:\.cmd|\.exe)?$/u;
+/** `npx-cli.js` is what the link `npx` leads to, and what a catalog therefore names. */
+const RUNNERS = /^(?:npx|bunx|uvx|pipx|pnpx)(?:\.cmd|\.exe|-cli\.js)?$/u;
 const VERSION = /^\d{1,6}(?:\.\d{1,6}){1,3}(?:[.+-][A-Za-z0-9.+-]{1,64})?$/u;
 
 /** The package that a stdio server is run from; undefined for other commands and for HTTP. */

@@ -139,6 +139,8 @@ describe("countersign init", () => {
     expect(out).toContain("nothing was changed");
     expect(out).toContain("GITHUB_PERSONAL_ACCESS_TOKEN");
     expect(out).not.toContain(TOKEN);
+    expect(out).toContain("supply.unpinned: @modelcontextprotocol/server-memory has");
+    expect(out).not.toContain("supply.unpinned: @modelcontextprotocol/server-github");
     for (const reason of ["is not found in PATH", "OAuth", "HTTP+SSE", "environment from a file", "not JSON"]) {
       expect(out).toContain(reason);
     }
