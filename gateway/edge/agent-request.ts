@@ -7,6 +7,7 @@ import type { Headers } from "../wire/mirrored-headers.ts";
 import { mirroredName } from "../wire/mirrored-headers.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
 import { rawAt } from "../wire/spans.ts";
+import type { AgentLegs } from "./agent-legs.ts";
 import type { Mount } from "./mount.ts";
 
 /** Client capabilities, and the text in which the agent declared them. */
@@ -39,6 +40,8 @@ export interface AgentRequest {
   readonly mount: Mount;
   /** What the agent declared: with this request, or at its handshake. */
   readonly capabilities: AgentCapabilities;
+  /** The agent's own sessions at legacy servers, if it has a session that could hold them. */
+  readonly legs: AgentLegs | undefined;
   /** Undefined on stdio. */
   readonly headers: Headers | undefined;
   /** Aborted when the agent cancels the request or, where that counts, goes away. */

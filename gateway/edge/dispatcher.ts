@@ -3,7 +3,7 @@
 import { readRequestClaims } from "../identity/request-claims.ts";
 import { metaOf } from "../wire/era.ts";
 import { requestRule } from "../wire/methods.ts";
-import { RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
+import { errorResponse, RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { type ForwardDeps, forwardCall } from "./forward.ts";
@@ -45,7 +45,7 @@ async function answer(options: Deps, inFlight: InFlight, request: AgentRequest):
     case "ping":
       return ok(idText, "{}");
     case "set-level":
-      if (hasCapability(options.catalog, mount, "logging")) return ok(idText, "{}");
+      if (hasCapability(options.catalog, mount, "logging")) return setLevel(options, request);
       return refuseRequest(options, methodRefusal(request, "unknown"), request);
     case "forward":
       return withPlace(options, inFlight, request, () => forwardCall(options, request, row));
@@ -58,6 +58,31 @@ async function answer(options: Deps, inFlight: InFlight, request: AgentRequest):
       return refuseRequest(options, methodRefusal(request, row.rule), request);
   }
 }
+
+/** Every server with a session of this agent is told, those that get one later with it. */
+async function setLevel({ upstreams }: Deps, { idText, legs, message, mount }: AgentRequest): Promise<AgentAnswer> {
+  const { level } = message.params;
+  if (typeof level !== "string" || !LOG_LEVELS.has(level)) {
+    const bytes = errorResponse(idText, RPC.invalidParams, "want a level of RFC 5424", { reason: "rpc.shape" });
+    return { httpStatus: 200, bytes };
+  }
+  await legs?.setLevel(
+    mount.serverIds.flatMap((id) => upstreams.get(id) ?? []),
+    level,
+  );
+  return ok(idText, "{}");
+}
+
+const LOG_LEVELS: ReadonlySet<string> = new Set([
+  "debug",
+  "info",
+  "notice",
+  "warning",
+  "error",
+  "critical",
+  "alert",
+  "emergency",
+]);
 
 async function withPlace(
   options: EdgeOptions,

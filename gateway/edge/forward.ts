@@ -26,7 +26,7 @@ import { type InputRound, inputOf, settleInput } from "./input-rounds.ts";
 import { outcomeOf } from "./outcome.ts";
 import { type RefuseDeps, refuseRequest } from "./refuse.ts";
 import type { RoundState, RoundStates } from "./round-state.ts";
-import { type Routed, routeCall } from "./route-call.ts";
+import { type Routed, type RouteRefusal, routeCall } from "./route-call.ts";
 
 /** What forwarding needs. */
 export interface ForwardDeps extends RefuseDeps {
@@ -36,11 +36,14 @@ export interface ForwardDeps extends RefuseDeps {
   readonly scopes?: EdgeOptions["scopes"];
 }
 
+/** A call with the way that it takes to its server. */
+type RoutedCall = Omit<Routed, "upstream"> & { readonly upstream: Pick<Upstream, "facts" | "nextId" | "request"> };
+
 type ForwardRule = Parameters<typeof routeCall>[3];
 
 /** Answers a request by the server that its target belongs to. */
 export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: ForwardRule): Promise<AgentAnswer> {
-  const routed = routeCall(deps.catalog, deps.upstreams, request, rule);
+  const routed = onOwnLeg(request, routeCall(deps.catalog, deps.upstreams, request, rule));
   if (routed.type === "refusal") {
     const { serverId } = routed;
     return refuseRequest(deps, routed, request, serverId === undefined ? {} : { serverId });
@@ -61,15 +64,25 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
   return dispatch(deps, { request, routed, call, id, state, decided });
 }
 
+/** A legacy agent has a session of its own at a server that opens one; else it shares the gateway's connection. */
+function onOwnLeg(request: AgentRequest, routed: Routed | RouteRefusal): RoutedCall | RouteRefusal {
+  if (routed.type === "refusal") return routed;
+  const leg = request.legs?.leg(routed.upstream);
+  return leg === undefined ? routed : { ...routed, upstream: leg };
+}
+
 /** The state that the agent carries, if it carries one. Legacy revisions have none. */
-function openState(rounds: RoundStates, request: AgentRequest, routed: Routed): RoundState | "invalid" | undefined {
+function openState(rounds: RoundStates, request: AgentRequest, routed: RoutedCall): RoundState | "invalid" | undefined {
   const { requestState } = request.message.params;
   if (requestState === undefined || request.era === "legacy") return undefined;
   const scope = scopeOf(request, routed);
   return (typeof requestState === "string" ? rounds.open(requestState, scope) : undefined) ?? "invalid";
 }
 
-function scopeOf({ caller, session, message }: AgentRequest, { route }: Routed): Parameters<RoundStates["open"]>[1] {
+function scopeOf(
+  { caller, session, message }: AgentRequest,
+  { route }: RoutedCall,
+): Parameters<RoundStates["open"]>[1] {
   return {
     caller,
     session,
@@ -84,7 +97,7 @@ function scopeOf({ caller, session, message }: AgentRequest, { route }: Routed):
 function scopeRefusal(
   { scopes }: ForwardDeps,
   { caller, mount }: AgentRequest,
-  { route }: Routed,
+  { route }: RoutedCall,
 ): WireRefusal | undefined {
   const missing = scopes?.missingScopes(caller, route.serverId, route.name);
   if (scopes === undefined || missing === undefined) return undefined;
@@ -94,7 +107,7 @@ function scopeRefusal(
 
 function inboundCall(
   request: AgentRequest,
-  { upstream, route, rename }: Routed,
+  { upstream, route, rename }: RoutedCall,
   id: number,
   kind: ForwardRule["kind"],
   state: RoundState | undefined,
@@ -126,7 +139,7 @@ function inboundCall(
 /** One round that is let through. */
 interface Round {
   readonly request: AgentRequest;
-  readonly routed: Routed;
+  readonly routed: RoutedCall;
   readonly call: InboundCall;
   readonly id: number;
   readonly state: RoundState | undefined;
@@ -143,7 +156,14 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
     input === undefined ? outcomeOf(reply, ...writers(round)) : await settleInput(deps, inputRound(deps, round, input));
   if (ended === "withheld") return withheld(request, decided.receipt);
   const kept = await finish(deps, decided, { ...ended.outcome, upstreamUs });
+  if (call.target.kind === "subscribe" && ended.outcome.status === "ok") noteSubscription(request, call);
   return kept === undefined ? withheld(request, decided.receipt) : recordedAnswer(request, decided.receipt, kept);
+}
+
+/** What a legacy agent is told of from now on, and no more. */
+function noteSubscription({ legs, message }: AgentRequest, { serverId, target }: InboundCall): void {
+  if (message.method === "resources/subscribe") legs?.subscribe(serverId, target.name);
+  else legs?.unsubscribe(serverId, target.name);
 }
 
 /** How the agent's answer is made: from the server's, or as an error of ours. */
@@ -182,7 +202,7 @@ function inputRound(
   };
 }
 
-async function send(request: AgentRequest, routed: Routed, call: InboundCall, id: number): Promise<UpstreamReply> {
+async function send(request: AgentRequest, routed: RoutedCall, call: InboundCall, id: number): Promise<UpstreamReply> {
   if (request.signal.aborted) {
     return { type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" };
   }
@@ -190,15 +210,17 @@ async function send(request: AgentRequest, routed: Routed, call: InboundCall, id
   const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
   const onProgress = (text: string): void => notify?.(progressToAgent(text, token ?? "null", isLine(request)));
   const onLog = (text: string): void => notify?.(messageToAgent(text, isLine(request)));
-  return routed.upstream.request({
-    id,
-    method: message.method,
-    headers: upstreamHeaders(request, call, routed.mirrored),
-    bytes: call.toSend,
-    signal: request.signal,
-    ...(notify === undefined || token === undefined ? {} : { onProgress }),
-    ...(notify === undefined || !wantsLog(request) ? {} : { onLog }),
-  });
+  const run = (): Promise<UpstreamReply> =>
+    routed.upstream.request({
+      id,
+      method: message.method,
+      headers: upstreamHeaders(request, call, routed.mirrored),
+      bytes: call.toSend,
+      signal: request.signal,
+      ...(notify === undefined || token === undefined ? {} : { onProgress }),
+      ...(notify === undefined || !wantsLog(request) ? {} : { onLog }),
+    });
+  return request.legs === undefined ? run() : request.legs.during(call.serverId, id, request, run);
 }
 
 /** A modern agent says with each request whether it wants log messages. */

@@ -62,6 +62,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   server.on("clientError", (error: { code?: string }, socket) => answerBroken(edge, error.code, socket));
   const close = async (): Promise<void> => {
     isClosing = true;
+    await edge.sessions.close();
     await closeServer(server, edge.dispatcher, answers, limits.closeMs);
   };
   return { url, close };
@@ -101,6 +102,8 @@ const NO_CERTIFICATES: CertificateRules = { authorities: [], principals: [], spi
 
 function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessions {
   return new LegacySessions({
+    pipeline: options.pipeline,
+    logger: options.logger,
     nowMs: options.nowMs,
     randomBytes: options.randomBytes,
     maxSessions: limits.maxSessions,

@@ -6,7 +6,7 @@ import { type EraOf, eraOf } from "../wire/era.ts";
 import { META } from "../wire/meta-keys.ts";
 import { notificationRule } from "../wire/methods.ts";
 import type { Headers } from "../wire/mirrored-headers.ts";
-import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
+import { type RpcMessage, type RpcNotification, type RpcRequest, type RpcResponse, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type AgentRequest, capabilitiesAt } from "./agent-request.ts";
@@ -43,12 +43,19 @@ export async function handlePost(deps: MessageDeps, post: Post): Promise<void> {
   const message = readMessage(post.body, "ingress", deps.maxBodyBytes);
   if (message.type === "fault") return answerRefusal(deps, post, undefined, scanRefusal(message.reason));
   if (message.type === "response") {
+    if (takeResponse(deps, post, message)) return post.reply.sendEmpty(202);
     const text = "no request was sent to this agent";
     return answerRefusal(deps, post, message, refusal("classify", "rpc.shape", RPC.invalidRequest, 400, text));
   }
   const era = eraOf(message, post.headers);
   if (era.type === "refusal") return answerRefusal(deps, post, message, era);
   return era.type === "modern" ? handleModern(deps, post, message, era) : handleLegacy(deps, post, message);
+}
+
+/** What an agent says to a question of a server; false if nobody asked. */
+function takeResponse({ sessions }: MessageDeps, post: Post, message: RpcResponse): boolean {
+  const found = findSession(sessions, post);
+  return found.type === "session" && found.session.asks.answer(message, post.body);
 }
 
 async function handleModern(
@@ -64,7 +71,8 @@ async function handleModern(
   // SPEC MCP 2026-07-28: closing the response stream cancels the request.
   post.response.once("close", onClose);
   const capabilities = capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]);
-  const leg = { era: "modern", revision, session, signal: controller.signal, capabilities } as const;
+  const { signal } = controller;
+  const leg = { era: "modern", revision, session, signal, capabilities, legs: undefined } as const;
   const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
   post.response.off("close", onClose);
   post.reply.send(answer);
@@ -75,11 +83,12 @@ async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest |
   const session = findSession(deps.sessions, post);
   if (session.type === "refusal") return answerRefusal(deps, post, message, session);
   if (message.type === "notification") return handleNotification(deps, post, message, session.session);
-  const { key, revision, calls, capabilities } = session.session;
+  const { key, revision, calls, capabilities, legs, streams } = session.session;
+  post.reply.keepIn(streams, revision);
   // A closed connection does not cancel a legacy request; notifications/cancelled does.
   const { signal, done } = calls.start(message.id);
   try {
-    const leg = { era: "legacy", revision, session: key, signal, capabilities } as const;
+    const leg = { era: "legacy", revision, session: key, signal, capabilities, legs } as const;
     post.reply.send(await deps.dispatcher.answer(agentRequest(post, message, leg)));
   } finally {
     done();
@@ -111,6 +120,7 @@ async function handleNotification(
     const { requestId } = message.params;
     if (typeof requestId === "string" || typeof requestId === "number") session?.calls.cancel(requestId);
   }
+  if (rule === "pass") await session?.legs.notifyAll(post.body);
   if (rule !== "refuse") return post.reply.sendEmpty(202);
   const text = "the gateway does not carry this notification";
   const refused = refusal("classify", "mcp.notification-refused", RPC.invalidRequest, 400, text);
@@ -139,7 +149,7 @@ export function findSession(
 function agentRequest(
   post: Post,
   message: RpcRequest,
-  leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal" | "capabilities">,
+  leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal" | "capabilities" | "legs">,
 ): AgentRequest {
   const { body, caller, mount, headers, reply } = post;
   const idText = idTextOf(message);

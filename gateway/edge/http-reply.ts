@@ -4,64 +4,121 @@
  */
 
 import type { ServerResponse } from "node:http";
-import type { AgentAnswer } from "./agent-request.ts";
-import { formatReceiptRef } from "./agent-request.ts";
-
-/** Writes one answer. */
-export interface HttpReply {
-  /** Sends a notification; the reply is an event stream from now on. */
-  readonly notify: (notification: Uint8Array) => void;
-  readonly send: (answer: AgentAnswer) => void;
-  /** An answer without a body. */
-  readonly sendEmpty: (status: number, headers?: Readonly<Record<string, string>>) => void;
-}
+import { type AgentAnswer, formatReceiptRef } from "./agent-request.ts";
+import { type EventSink, type EventStream, formatEvent, type SessionStreams } from "./event-stream.ts";
 
 /** Notifications are dropped, not queued, for an agent that does not read them. */
 const MAX_WAITING_BYTES = 1024 * 1024;
+/** What an agent is asked to wait before it takes a stream up again. */
+const RETRY_MS = 1_000;
 const NO_STORE = { "Cache-Control": "no-store" } as const;
 
-/** Makes the writer. `isLast` tells the agent that the connection ends with this answer. */
-export function makeHttpReply(response: ServerResponse, keepAliveMs: number, isLast: () => boolean): HttpReply {
-  let keepAlive: NodeJS.Timeout | undefined;
-  const close = (): Record<string, string> => (isLast() ? { Connection: "close" } : {});
-  response.once("close", () => clearInterval(keepAlive));
-  response.on("error", () => undefined);
-  const openStream = (): void => {
-    if (response.headersSent) return;
-    response.writeHead(200, {
+/** Writes one answer. */
+export class HttpReply {
+  readonly #response: ServerResponse;
+  readonly #keepAliveMs: number;
+  readonly #isLast: () => boolean;
+  readonly #sink: EventSink;
+  #keepAlive: NodeJS.Timeout | undefined;
+  #kept: { readonly streams: SessionStreams; readonly revision: string } | undefined;
+  #stream: EventStream | undefined;
+
+  /** @param isLast  true if the connection ends with this answer, which the agent is told */
+  constructor(response: ServerResponse, keepAliveMs: number, isLast: () => boolean) {
+    this.#response = response;
+    this.#keepAliveMs = keepAliveMs;
+    this.#isLast = isLast;
+    this.#sink = { write: (text) => this.#write(text), end: () => this.#end() };
+    response.once("close", () => clearInterval(this.#keepAlive));
+    response.on("error", () => undefined);
+  }
+
+  /** From now on events have ids and are kept in a session: an agent whose connection breaks may go on. */
+  keepIn(streams: SessionStreams, revision: string): void {
+    this.#kept = { streams, revision };
+  }
+
+  /** Answers a GET: everything of this stream behind `after`, and what follows. */
+  follow(stream: EventStream, after: number | undefined): void {
+    this.#writeHead();
+    this.#response.flushHeaders();
+    this.#attach(stream, after);
+  }
+
+  /** Sends a notification; the reply is an event stream from now on. */
+  readonly notify = (notification: Uint8Array): void => {
+    const response = this.#response;
+    if (this.#stream === undefined && (response.destroyed || response.writableLength > MAX_WAITING_BYTES)) return;
+    if (!response.headersSent) this.#openStream();
+    const stream = this.#stream;
+    if (stream === undefined) response.write(formatEvent(notification));
+    else stream.push(notification);
+  };
+
+  send(answer: AgentAnswer): void {
+    const response = this.#response;
+    if (this.#stream !== undefined) {
+      this.#stream.push(answer.bytes);
+      this.#stream.end();
+      return;
+    }
+    clearInterval(this.#keepAlive);
+    if (response.headersSent) {
+      response.end(formatEvent(answer.bytes));
+      return;
+    }
+    const receipt = answer.receipt === undefined ? {} : { "Countersign-Receipt": formatReceiptRef(answer.receipt) };
+    const type = { "Content-Type": "application/json", "Content-Length": String(answer.bytes.length) };
+    response.writeHead(answer.httpStatus, { ...NO_STORE, ...type, ...receipt, ...answer.headers, ...this.#close() });
+    response.end(answer.bytes);
+  }
+
+  /** An answer without a body. */
+  sendEmpty(status: number, headers: Readonly<Record<string, string>> = {}): void {
+    this.#response.writeHead(status, { ...NO_STORE, "Content-Length": "0", ...headers, ...this.#close() });
+    this.#response.end();
+  }
+
+  #openStream(): void {
+    this.#writeHead();
+    if (this.#kept === undefined) return;
+    const { streams, revision } = this.#kept;
+    const stream = streams.open();
+    this.#stream = stream;
+    this.#attach(stream, undefined);
+    // SPEC MCP 2025-11-25: an event with an id and no data; older clients would take it for a message.
+    if (revision >= "2025-11-25") this.#write(`retry: ${RETRY_MS}\nid: ${stream.lastId}\ndata: \n\n`);
+  }
+
+  #attach(stream: EventStream, after: number | undefined): void {
+    this.#response.once("close", () => stream.detach(this.#sink));
+    stream.attach(this.#sink, after);
+  }
+
+  #writeHead(): void {
+    this.#response.writeHead(200, {
       ...NO_STORE,
-      ...close(),
+      ...this.#close(),
       "Content-Type": "text/event-stream",
       "X-Accel-Buffering": "no",
     });
-    keepAlive = setInterval(() => response.write(": keep-alive\n\n"), keepAliveMs);
-  };
-  return {
-    notify: (notification) => {
-      if (response.destroyed || response.writableLength > MAX_WAITING_BYTES) return;
-      openStream();
-      response.write(formatEvent(notification));
-    },
-    send: (answer) => {
-      clearInterval(keepAlive);
-      if (response.headersSent) {
-        response.end(formatEvent(answer.bytes));
-        return;
-      }
-      const receipt = answer.receipt === undefined ? {} : { "Countersign-Receipt": formatReceiptRef(answer.receipt) };
-      const type = { "Content-Type": "application/json", "Content-Length": String(answer.bytes.length) };
-      response.writeHead(answer.httpStatus, { ...NO_STORE, ...type, ...receipt, ...answer.headers, ...close() });
-      response.end(answer.bytes);
-    },
-    sendEmpty: (status, headers = {}) => {
-      response.writeHead(status, { ...NO_STORE, "Content-Length": "0", ...headers, ...close() });
-      response.end();
-    },
-  };
-}
+    this.#keepAlive = setInterval(() => this.#write(": keep-alive\n\n"), this.#keepAliveMs);
+  }
 
-/** One server-sent event; a message with line ends in it becomes several data lines. */
-function formatEvent(message: Uint8Array): string {
-  const lines = new TextDecoder().decode(message).split(/\r\n|\r|\n/u);
-  return `event: message\n${lines.map((line) => `data: ${line}\n`).join("")}\n`;
+  /** An agent that does not read loses its connection, not the events: it may ask for them again. */
+  #write(text: string): void {
+    const response = this.#response;
+    if (response.destroyed) return;
+    if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
+    else response.write(text);
+  }
+
+  #end(): void {
+    clearInterval(this.#keepAlive);
+    this.#response.end();
+  }
+
+  #close(): Record<string, string> {
+    return this.#isLast() ? { Connection: "close" } : {};
+  }
 }

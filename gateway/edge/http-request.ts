@@ -8,15 +8,15 @@ import type { Authenticate, Authenticated } from "../identity/authenticator.ts";
 import { mountOfMetadata } from "../identity/resource-metadata.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller } from "../pipeline/call.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import { errorResponse, RPC, refusal, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
-import type { AgentAnswer } from "./agent-request.ts";
 import { clientCertificate } from "./client-socket.ts";
 import type { EdgeLimits } from "./edge-options.ts";
 import { discardBody, readBody } from "./http-body.ts";
 import { type Allowed, checkMedia, checkNames, refuse as transportRefusal } from "./http-checks.ts";
 import { readHeaders } from "./http-headers.ts";
 import { findSession, handlePost, type MessageDeps, type Post } from "./http-message.ts";
-import { type HttpReply, makeHttpReply } from "./http-reply.ts";
+import { HttpReply } from "./http-reply.ts";
 import { mountAt } from "./mount.ts";
 import { refuse } from "./refuse.ts";
 
@@ -32,7 +32,7 @@ export interface RequestDeps extends MessageDeps {
 
 /** Serves one request; never rejects. */
 export async function serve(edge: RequestDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const reply = makeHttpReply(response, edge.limits.keepAliveMs, () => edge.isClosing() || !request.complete);
+  const reply = new HttpReply(response, edge.limits.keepAliveMs, () => edge.isClosing() || !request.complete);
   try {
     await handle(edge, request, response, reply);
   } catch (error) {
@@ -58,8 +58,8 @@ async function handle(
   }
   if (admitted.type === "refusal") return turnAway(edge, request, reply, admitted);
   if (admitted.type === "preflight") return reply.sendEmpty(204, PREFLIGHT);
-  if (admitted.type === "no-stream") return reply.send(noStream());
   if (admitted.type === "metadata") return reply.send({ httpStatus: 200, bytes: admitted.bytes });
+  if (request.method === "GET") return openStream(edge, request, reply, admitted);
   if (request.method === "DELETE") return endSession(edge, request, reply, admitted);
   const body = await readBody(request, edge.limits.maxBodyBytes, edge.limits.bodyMs);
   if (body.type === "body") return handlePost(edge, { ...admitted, body: body.bytes, response, reply });
@@ -73,10 +73,7 @@ interface Admitted extends Pick<Post, "caller" | "headers" | "path" | "mount"> {
 }
 
 /** What is answered without a caller. */
-type Open =
-  | { readonly type: "preflight" }
-  | { readonly type: "no-stream" }
-  | { readonly type: "metadata"; readonly bytes: Uint8Array };
+type Open = { readonly type: "preflight" } | { readonly type: "metadata"; readonly bytes: Uint8Array };
 
 /** A refusal, and whom a refused credential names. */
 type Refused = WireRefusal & { readonly claimed?: Caller };
@@ -93,7 +90,7 @@ async function admit(edge: RequestDeps, request: IncomingMessage): Promise<Admit
   if (metadata !== undefined) return metadata;
   const mount = mountAt(edge.catalog, path);
   if (mount === undefined) return transportRefusal("http.path", 404, "no MCP endpoint at this path");
-  // An agent asks whether there is a stream, as legacy clients do behind each handshake.
+  // SPEC MCP 2025-11-25: 405 to a GET says that no stream is offered; only a legacy session has one.
   const isGet = request.method === "GET" && headers["mcp-session-id"] !== undefined;
   if (request.method !== "POST" && request.method !== "DELETE" && !isGet) return methodRefusal();
   const media = request.method === "POST" ? checkMedia(headers) : undefined;
@@ -106,7 +103,6 @@ async function admitCaller(
   where: Pick<Admitted, "headers" | "path" | "mount">,
 ): Promise<Admitted | Open | Refused> {
   const authenticated = await edge.authenticate(shownBy(request, where));
-  if (request.method === "GET") return authenticated.type === "caller" ? { type: "no-stream" } : methodRefusal();
   if (authenticated.type === "refused") return unauthorized(authenticated);
   if (edge.isClosing()) return transportRefusal("server.unavailable", 503, "the gateway is stopping");
   return { type: "admitted", caller: authenticated.caller, ...where };
@@ -132,15 +128,9 @@ function shownBy(
   };
 }
 
-/** SPEC MCP 2025-11-25: 405 says that no stream is offered. It answers a question, and refuses nothing: no receipt. */
-function noStream(): AgentAnswer {
-  const { httpStatus, message, rpcCode, reason, headers = {} } = methodRefusal();
-  return { httpStatus, bytes: errorResponse(undefined, rpcCode, message, { reason }), headers };
-}
-
 function methodRefusal(): WireRefusal {
-  const text = "want POST; a legacy session ends with DELETE; there is no GET stream";
-  return transportRefusal("http.method", 405, text, { Allow: "POST, DELETE" });
+  const text = "want POST; a legacy session has a GET stream, and ends with DELETE";
+  return transportRefusal("http.method", 405, text, { Allow: "POST, GET, DELETE" });
 }
 
 function unauthorized({ reason, httpStatus, headers, claimed }: Extract<Authenticated, { type: "refused" }>): Refused {
@@ -176,10 +166,35 @@ async function endSession(
   reply.sendEmpty(204);
 }
 
+/** The GET stream of a legacy session: what belongs to no request, or what an agent missed of a stream that broke. */
+async function openStream(
+  edge: RequestDeps,
+  request: IncomingMessage,
+  reply: HttpReply,
+  where: Parameters<typeof findSession>[1],
+): Promise<void> {
+  const found = findSession(edge.sessions, where);
+  if (found.type === "refusal") return turnAway(edge, request, reply, found, where.caller);
+  const { streams, legs, mount } = found.session;
+  const last = where.headers["last-event-id"];
+  const at = last === undefined ? { stream: streams.standing, seq: undefined } : streams.find(last);
+  if (at === undefined) {
+    const unknown = transportRefusal("http.header", 400, "Last-Event-ID is none of this session");
+    return turnAway(edge, request, reply, unknown, where.caller);
+  }
+  reply.follow(at.stream, at.seq);
+  if (at.stream === streams.standing) legs.listen(upstreamsOf(edge, mount));
+}
+
+function upstreamsOf({ catalog, upstreams }: RequestDeps, path: string): readonly Upstream[] {
+  return (mountAt(catalog, path)?.serverIds ?? []).flatMap((id) => upstreams.get(id) ?? []);
+}
+
 const PREFLIGHT = {
-  "Access-Control-Allow-Methods": "POST, DELETE",
+  "Access-Control-Allow-Methods": "POST, GET, DELETE",
   "Access-Control-Allow-Headers":
-    "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id",
+    "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, " +
+    "Last-Event-ID",
   "Access-Control-Max-Age": "600",
 } as const;
 

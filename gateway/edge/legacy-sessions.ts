@@ -7,7 +7,11 @@ import { formatBase64url } from "../../kernel/base64url.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
+import { AgentLegs } from "./agent-legs.ts";
 import type { AgentCapabilities } from "./agent-request.ts";
+import type { ReceiptDeps } from "./call-receipts.ts";
+import { type ReplayBudget, SessionStreams } from "./event-stream.ts";
+import { PendingAsks } from "./pending-asks.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 
 /** One session. */
@@ -20,9 +24,16 @@ export interface LegacySession {
   /** What the agent declared at its handshake. */
   readonly capabilities: AgentCapabilities;
   readonly calls: RunningCalls;
+  readonly streams: SessionStreams;
+  /** What the agent was asked. */
+  readonly asks: PendingAsks;
+  readonly legs: AgentLegs;
   readonly openedAtMs: number;
   lastUsedMs: number;
 }
+
+/** An agent that opens one. */
+export type NewSession = Pick<LegacySession, "caller" | "mount" | "revision" | "capabilities">;
 
 /** What a lookup finds. */
 export type Found =
@@ -30,7 +41,7 @@ export type Found =
   | { readonly type: "unknown" | "foreign" };
 
 /** What the table is made of. */
-export interface LegacySessionsOptions {
+export interface LegacySessionsOptions extends ReceiptDeps {
   readonly nowMs: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly maxSessions: number;
@@ -41,25 +52,31 @@ export interface LegacySessionsOptions {
 }
 
 const ID_BYTES = 16;
+/** Of events that all sessions keep for agents whose connection broke. */
+const MAX_REPLAY_BYTES = 64 * 1024 * 1024;
 
 /** The open sessions. */
 export class LegacySessions {
   readonly #options: LegacySessionsOptions;
   readonly #sessions = new Map<string, LegacySession>();
+  readonly #replay: ReplayBudget = { used: 0, max: MAX_REPLAY_BYTES };
 
   constructor(options: LegacySessionsOptions) {
     this.#options = options;
   }
 
   /** Opens one; undefined if as many are open as may be. */
-  open(agent: Pick<LegacySession, "caller" | "mount" | "revision" | "capabilities">): LegacySession | undefined {
+  open(agent: NewSession): LegacySession | undefined {
     if (this.#sessions.size >= this.#options.maxSessions) this.#sweep();
     if (this.#sessions.size >= this.#options.maxSessions) return undefined;
     const id = formatBase64url(this.#options.randomBytes(ID_BYTES));
     const now = this.#options.nowMs();
     const key = { key: id, source: "mcp-session-id", trust: "authenticated" } as const;
     const calls = makeRunningCalls();
-    const session = { ...agent, id, key, calls, openedAtMs: now, lastUsedMs: now };
+    const streams = new SessionStreams(this.#replay);
+    const asks = new PendingAsks();
+    const legs = this.#legsOf(agent, key, streams, asks);
+    const session = { ...agent, id, key, calls, streams, asks, legs, openedAtMs: now, lastUsedMs: now };
     this.#sessions.set(id, session);
     return session;
   }
@@ -79,16 +96,54 @@ export class LegacySessions {
   end(session: LegacySession, reason: SealReason): void {
     if (!this.#sessions.delete(session.id)) return;
     session.calls.cancelAll();
-    void session.calls.ended().then(() => this.#options.onEnd(session, reason));
+    session.streams.close();
+    void session.calls
+      .ended()
+      .then(() => session.legs.close())
+      .then(() => this.#options.onEnd(session, reason));
+  }
+
+  /** Lets go of every stream and every session at a server; what is open stays open for its seal. */
+  async close(): Promise<void> {
+    const sessions = [...this.#sessions.values()];
+    for (const { streams } of sessions) streams.close();
+    await Promise.all(sessions.map(({ legs }) => legs.close()));
+  }
+
+  /** Every open session. */
+  get all(): Iterable<LegacySession> {
+    return this.#sessions.values();
+  }
+
+  #legsOf(agent: NewSession, session: SessionKey, streams: SessionStreams, asks: PendingAsks): AgentLegs {
+    const { caller, revision, capabilities } = agent;
+    return new AgentLegs({
+      pipeline: this.#options.pipeline,
+      logger: this.#options.logger,
+      agent: { caller, session, transport: "http", revision, capabilities: capabilities.value, asks },
+      capabilities: capabilities.text,
+      tell: (message) => {
+        if (!streams.standing.isAttached) return false;
+        streams.standing.push(message);
+        return true;
+      },
+    });
   }
 
   #sweep(): void {
     for (const session of [...this.#sessions.values()]) this.#endIfOver(session);
   }
 
+  /** A session that is in use ends at its greatest age only. */
+  #endIfTooOld(session: LegacySession): boolean {
+    if (session.calls.size > 0 || this.#options.nowMs() - session.openedAtMs < this.#options.maxAgeMs) return false;
+    this.end(session, "max-age");
+    return true;
+  }
+
   #endIfOver(session: LegacySession): boolean {
     const now = this.#options.nowMs();
-    if (session.calls.size > 0) return false;
+    if (session.calls.size > 0 || session.streams.standing.isAttached) return this.#endIfTooOld(session);
     const isTooOld = now - session.openedAtMs >= this.#options.maxAgeMs;
     if (!isTooOld && now - session.lastUsedMs < this.#options.idleMs) return false;
     this.end(session, isTooOld ? "max-age" : "idle");

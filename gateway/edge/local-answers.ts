@@ -13,7 +13,7 @@ export interface LocalAnswers {
   readonly software: { readonly name: string; readonly version: string };
 }
 
-/** The capabilities of servers that the gateway carries, without what it does not: change notices and subscriptions. */
+/** The capabilities of servers that the gateway carries. */
 const CARRIED = ["tools", "prompts", "resources", "completions"] as const;
 
 /** `Cache-Control` of lists: they may be asked for again at once, and are for this caller alone. */
@@ -23,7 +23,7 @@ const CACHE = '"ttlMs":0,"cacheScope":"private"';
 export function initializeResult({ catalog, software }: LocalAnswers, mount: Mount, revision: LegacyRevision): string {
   const result = {
     protocolVersion: revision,
-    capabilities: capabilitiesOf(catalog, mount),
+    capabilities: legacyCapabilities(catalog, mount),
     serverInfo: software,
     ...instructionsOf(catalog, mount),
   };
@@ -59,6 +59,21 @@ export function hasCapability(catalog: CatalogReader, mount: Mount, name: string
 
 function capabilitiesOf(catalog: CatalogReader, mount: Mount): JsonObject {
   return Object.fromEntries(CARRIED.filter((name) => hasCapability(catalog, mount, name)).map((name) => [name, {}]));
+}
+
+/** What legacy sessions carry beside: log messages, and changes of single resources. */
+function legacyCapabilities(catalog: CatalogReader, mount: Mount): JsonObject {
+  const carried = capabilitiesOf(catalog, mount);
+  const logging: JsonObject = hasCapability(catalog, mount, "logging") ? { logging: {} } : {};
+  const { resources } = carried;
+  const isWatched = resources !== undefined && mount.serverIds.some((id) => isSubscribable(catalog, id));
+  return { ...carried, ...logging, ...(isWatched ? { resources: { subscribe: true } } : {}) };
+}
+
+function isSubscribable(catalog: CatalogReader, serverId: string): boolean {
+  const capabilities = catalog.capabilities(serverId);
+  const resources = isJsonObject(capabilities) ? capabilities["resources"] : undefined;
+  return isJsonObject(resources) && resources["subscribe"] === true;
 }
 
 /** The approved instructions; on an aggregated mount each behind a line with its server's id. */

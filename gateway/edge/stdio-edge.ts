@@ -162,6 +162,7 @@ async function answerRequest(
       session,
       mount,
       headers: undefined,
+      legs: undefined,
       signal,
       notify: (notification) => write(pipe, notification),
       ...leg,

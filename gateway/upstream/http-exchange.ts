@@ -7,6 +7,7 @@ import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect } from "../../kernel/receipt/vocabulary.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
+import { pause } from "./pause.ts";
 import { SseReader } from "./sse-reader.ts";
 import type { UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
@@ -16,9 +17,19 @@ export interface HttpSite {
   readonly url: string;
   readonly fetch: typeof fetch;
   readonly limits: UpstreamLimits;
-  /** A message on the stream that is not the response: a request or a notification of the server. */
-  readonly onMessage: (message: Exclude<RpcMessage, { type: "response" }>, received: Uint8Array) => void;
+  /**
+   * A message on a stream that is not the response: a request or a notification of the server.
+   *
+   * @param related  the request on whose stream it came
+   * @returns while it waits, for example for an agent, the request's stream may be silent
+   */
+  readonly onMessage: (message: ServerMessage, received: Uint8Array, related: number | undefined) => Promise<void>;
+  /** Headers for taking up a stream that ended too soon; undefined where no stream can be taken up. */
+  readonly resumeHeaders: () => Readonly<Record<string, string>> | undefined;
 }
+
+/** What a server sends that is no response. */
+export type ServerMessage = Exclude<RpcMessage, { type: "response" }>;
 
 /** A reply with what HTTP said beside it. */
 export interface HttpReplied {
@@ -27,6 +38,11 @@ export interface HttpReplied {
   readonly status: number;
   readonly sessionId: string | undefined;
 }
+
+/** Streams of one request: a server that closes each at once is not followed for ever. */
+const MAX_STREAMS = 32;
+const RETRY_MS = 1_000;
+const MAX_RETRY_MS = 10_000;
 
 type Failure = Extract<UpstreamReply, { type: "failed" }>;
 
@@ -63,7 +79,7 @@ async function readReply(
   const type = response.headers.get("content-type") ?? "";
   try {
     if (/^application\/json\b/iu.test(type)) return await readJson(site, request, response, clock);
-    if (response.ok && /^text\/event-stream\b/iu.test(type)) return await readStream(site, request, response, clock);
+    if (isEventStream(response)) return await readStreams(site, request, response, clock);
   } catch {
     return clock.failure() ?? failure("upstream.closed");
   }
@@ -91,27 +107,78 @@ async function readJson(
   return failure(message.type === "fault" ? message.reason : "upstream.id-unknown", bytes);
 }
 
+/** True for an answer that is a stream of events. */
+export function isEventStream(response: Response): boolean {
+  return response.ok && /^text\/event-stream\b/iu.test(response.headers.get("content-type") ?? "");
+}
+
+/** Reads the stream, and those with which a legacy server goes on when it closes one that has ids. */
+async function readStreams(
+  site: HttpSite,
+  request: UpstreamRequest,
+  first: Response,
+  clock: Clock,
+): Promise<UpstreamReply> {
+  const reader = new SseReader(site.limits.maxMessageBytes);
+  let response: Response | undefined = first;
+  for (let streams = 0; response !== undefined && streams < MAX_STREAMS; streams += 1) {
+    const reply = await readStream(site, request, response, reader, clock);
+    if (reply !== undefined) return reply;
+    response = await resume(site, reader, clock);
+  }
+  return clock.failure() ?? failure("upstream.closed");
+}
+
 async function readStream(
   site: HttpSite,
   request: UpstreamRequest,
   response: Response,
+  reader: SseReader,
   clock: Clock,
-): Promise<UpstreamReply> {
-  const reader = new SseReader(site.limits.maxMessageBytes);
+): Promise<UpstreamReply | undefined> {
+  reader.restart();
   for await (const chunk of chunksOf(response)) {
     clock.onByte();
     const events = reader.push(chunk);
     if (events === undefined) return failure("json.size");
     for (const event of events) {
-      const reply = takeEvent(site, request, formatUtf8(event));
+      const reply = takeEvent(site, request, formatUtf8(event), clock);
       if (reply !== undefined) return reply;
     }
   }
-  return failure("upstream.closed");
+  return undefined;
+}
+
+/** SPEC MCP 2025-11-25: a stream whose events have ids may be closed by the server, and is taken up by a GET. */
+async function resume(
+  { url, fetch, resumeHeaders }: HttpSite,
+  reader: SseReader,
+  clock: Clock,
+): Promise<Response | undefined> {
+  const headers = resumeHeaders();
+  const { lastEventId, retryMs } = reader;
+  if (headers === undefined || lastEventId === undefined) return undefined;
+  await clock.wait(Math.min(retryMs ?? RETRY_MS, MAX_RETRY_MS));
+  if (clock.signal.aborted) return undefined;
+  const init = {
+    headers: { ...headers, "Last-Event-ID": lastEventId },
+    redirect: "manual",
+    signal: clock.signal,
+  } as const;
+  const response = await fetch(url, { method: "GET", ...init });
+  clock.onByte();
+  if (isEventStream(response)) return response;
+  await response.body?.cancel();
+  return undefined;
 }
 
 /** The reply, if this event ends the request. */
-function takeEvent(site: HttpSite, request: UpstreamRequest, bytes: Uint8Array): UpstreamReply | undefined {
+function takeEvent(
+  site: HttpSite,
+  request: UpstreamRequest,
+  bytes: Uint8Array,
+  clock: Clock,
+): UpstreamReply | undefined {
   const message = readMessage(bytes, "egress", site.limits.maxMessageBytes);
   if (message.type === "fault") return failure(message.reason, bytes);
   if (message.type === "response") {
@@ -120,14 +187,14 @@ function takeEvent(site: HttpSite, request: UpstreamRequest, bytes: Uint8Array):
   const isProgress = message.type === "notification" && message.method === "notifications/progress";
   if (isProgress) {
     if (message.params["progressToken"] === request.id) request.onProgress?.(message.text);
-  } else if (message.type === "notification" && message.method === "notifications/message") {
-    request.onLog?.(message.text);
-  } else site.onMessage(message, bytes);
+  } else if (request.onLog !== undefined && message.method === "notifications/message") {
+    request.onLog(message.text);
+  } else void clock.during(site.onMessage(message, bytes, request.id));
   return undefined;
 }
 
 /** The chunks of the body, as the bytes that they are. */
-async function* chunksOf(response: Response): AsyncGenerator<Uint8Array, void> {
+export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array, void> {
   const reader = response.body?.getReader();
   for (;;) {
     const step: { done: boolean; value?: unknown } | undefined = await reader?.read();
@@ -172,6 +239,9 @@ function connectFailure(error: unknown): Failure {
 interface Clock {
   readonly signal: AbortSignal;
   readonly onByte: () => void;
+  /** Silence does not count while somebody else is waited for. */
+  readonly during: (waiting: Promise<void>) => Promise<void>;
+  readonly wait: (ms: number) => Promise<void>;
   /** Why the request was aborted, if it was. */
   readonly failure: () => Failure | undefined;
   readonly stop: () => void;
@@ -180,6 +250,7 @@ interface Clock {
 function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, cancelled: AbortSignal): Clock {
   const controller = new AbortController();
   let why: Failure | undefined;
+  let isStopped = false;
   const abort = (failed: Failure): void => {
     why ??= failed;
     controller.abort();
@@ -188,17 +259,28 @@ function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, cancelled:
   const cancel = (): void =>
     abort({ type: "failed", status: "cancelled", effect: "unknown", reason: "client.cancelled" });
   let silence = setTimeout(late, firstByteMs);
+  let holds = 0;
+  const onByte = (): void => {
+    clearTimeout(silence);
+    if (holds === 0) silence = setTimeout(late, idleMs);
+  };
   const total = setTimeout(late, totalMs);
   if (cancelled.aborted) cancel();
   else cancelled.addEventListener("abort", cancel, { once: true });
   return {
     signal: controller.signal,
-    onByte: () => {
+    onByte,
+    during: async (waiting) => {
+      holds += 1;
       clearTimeout(silence);
-      silence = setTimeout(late, idleMs);
+      await waiting;
+      holds -= 1;
+      if (!isStopped) onByte();
     },
+    wait: (ms) => pause(ms, controller.signal),
     failure: () => why,
     stop: () => {
+      isStopped = true;
       clearTimeout(silence);
       clearTimeout(total);
       cancelled.removeEventListener("abort", cancel);

@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import { META } from "../wire/meta-keys.ts";
 import { LEGACY_REVISIONS, MODERN_REVISION } from "../wire/revisions.ts";
-import type { UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import type { LegAgent, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
 
 type Software = UpstreamDeps["software"];
 
@@ -37,10 +37,23 @@ export function discoverRequest(id: number, software: Software): UpstreamRequest
   return ownRequest(id, "server/discover", {}, "modern", software);
 }
 
-/** The legacy handshake's first message. */
-export function initializeRequest(id: number, software: Software): UpstreamRequest {
-  const params = { protocolVersion: LEGACY_REVISIONS[0], capabilities: {}, clientInfo: { ...software } };
-  return ownRequest(id, "initialize", params, "legacy", software);
+const OWN: Pick<LegAgent, "revision" | "capabilities"> = { revision: LEGACY_REVISIONS[0], capabilities: "{}" };
+
+/**
+ * The legacy handshake's first message.
+ *
+ * @param agent  what the agent of this session speaks and declared; without one the gateway's own newest, and nothing
+ */
+export function initializeRequest(
+  id: number,
+  software: Software,
+  agent: Pick<LegAgent, "revision" | "capabilities"> = OWN,
+): UpstreamRequest {
+  const { revision, capabilities } = agent;
+  const params = { protocolVersion: revision, capabilities: {}, clientInfo: { ...software } };
+  const request = ownRequest(id, "initialize", params, "legacy", software);
+  const text = new TextDecoder().decode(request.bytes);
+  return { ...request, bytes: formatUtf8(text.replace('"capabilities":{}', () => `"capabilities":${capabilities}`)) };
 }
 
 /** The legacy handshake's last message. */

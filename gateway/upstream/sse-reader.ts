@@ -1,11 +1,16 @@
-/** Server-sent events (WHATWG HTML §9.2), the part that MCP uses: the data of each event, within a bound. */
+/** Server-sent events (WHATWG HTML §9.2), the part that MCP uses: data, ids and the wait before a stream is taken up. */
 
-const DATA = /^data(?:: ?(.*))?$/su;
+const FIELD = /^(data|id|retry)(?:: ?(.*))?$/su;
+const DIGITS = /^\d{1,9}$/u;
+/** An id is sent back in a header. */
+const ID = /^[\x21-\x7e]{1,1024}$/u;
 
 /** Takes the chunks of a stream and gives the data of each whole event. */
 export class SseReader {
   readonly #maxBytes: number;
-  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
+  #decoder = new TextDecoder("utf-8", { fatal: true });
+  #lastEventId: string | undefined;
+  #retryMs: number | undefined;
   /** Text of the line that has not ended, in the pieces that came. */
   #rest: string[] = [];
   #restLength = 0;
@@ -14,6 +19,25 @@ export class SseReader {
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+  }
+
+  /** Id of the last whole event that had one. */
+  get lastEventId(): string | undefined {
+    return this.#lastEventId;
+  }
+
+  /** What the server asks to wait before its stream is taken up. */
+  get retryMs(): number | undefined {
+    return this.#retryMs;
+  }
+
+  /** Begins another stream that goes on where the last one ended. */
+  restart(): void {
+    this.#decoder = new TextDecoder("utf-8", { fatal: true });
+    this.#rest = [];
+    this.#restLength = 0;
+    this.#data = [];
+    this.#dataLength = 0;
   }
 
   /**
@@ -47,11 +71,12 @@ export class SseReader {
   /** The data of the event that an empty line ends. */
   #takeLine(line: string): string | undefined {
     if (line !== "") {
-      const found = DATA.exec(line);
-      if (found !== null) {
-        this.#data.push(found[1] ?? "");
+      const [, name, value = ""] = FIELD.exec(line) ?? [];
+      if (name === "data") {
+        this.#data.push(value);
         this.#dataLength += line.length;
-      }
+      } else if (name === "id" && ID.test(value)) this.#lastEventId = value;
+      else if (name === "retry" && DIGITS.test(value)) this.#retryMs = Number(value);
       return undefined;
     }
     const data = this.#data;

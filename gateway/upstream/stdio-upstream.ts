@@ -68,6 +68,7 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
     nextId,
     watch: notices.watch,
     request: (request) => keeper.request(request),
+    openLeg: undefined,
     listSurface: async () => {
       const { channel, leg } = await keeper.rediscovered();
       const ask = (method: string, params: Parameters<typeof ownRequest>[2]): Promise<UpstreamReply> =>

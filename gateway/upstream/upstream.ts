@@ -5,9 +5,10 @@
 
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { Effect, Status } from "../../kernel/receipt/vocabulary.ts";
+import type { Effect, Revision, Status } from "../../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import type { ListedSurface, ServerIdentity, UpstreamFacts } from "../pipeline/call.ts";
+import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
 import { connectHttp } from "./http-upstream.ts";
 import { connectStdio } from "./stdio-upstream.ts";
 import type { UpstreamConfig } from "./upstream-config.ts";
@@ -57,6 +58,33 @@ export type UpstreamReply =
       readonly bytes?: Uint8Array;
     };
 
+/** What a server says to one agent on a session that is this agent's alone. */
+export interface LegAgent {
+  /** What is asked for at the handshake. */
+  readonly revision: Revision;
+  /** JSON text of the client capabilities that the session is opened with. */
+  readonly capabilities: string;
+  /**
+   * The server asks the agent something.
+   *
+   * @param related  our id of the request on whose stream it came
+   * @returns the response, under the server's id
+   */
+  readonly onRequest: (message: RpcRequest, received: Uint8Array, related: number | undefined) => Promise<Uint8Array>;
+  /** A notification other than progress. */
+  readonly onNotification: (message: RpcNotification, related: number | undefined) => void;
+}
+
+/** A legacy session at a server that one session of an agent has for itself. It is opened by its first request. */
+export interface UpstreamLeg extends Pick<Upstream, "facts" | "nextId" | "request"> {
+  /** Sends a message that has no response. */
+  readonly notify: (message: Uint8Array) => Promise<void>;
+  /** Takes what the server says outside of requests, from now on until the end. */
+  readonly listen: () => void;
+  /** Ends the session; requests in flight fail. */
+  readonly close: () => Promise<void>;
+}
+
 /** Told of what a server does unasked. */
 export interface UpstreamListener {
   /** The server asked something of an agent; it was answered with an error. */
@@ -82,6 +110,8 @@ export interface Upstream {
   readonly nextId: () => number;
   readonly request: (request: UpstreamRequest) => Promise<UpstreamReply>;
   readonly watch: (listener: UpstreamListener) => void;
+  /** Makes a session for one agent; undefined if every agent shares what the server has. */
+  readonly openLeg: ((agent: LegAgent) => UpstreamLeg) | undefined;
   /** Ends the child and its process group, or the session; requests in flight fail. */
   readonly close: () => Promise<void>;
 }

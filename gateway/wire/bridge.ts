@@ -149,6 +149,12 @@ export function messageToAgent(text: string, isLine: boolean): Uint8Array {
   return formatMessage(text, isLine);
 }
 
+/** A message under another id. */
+export function withId(text: string, idText: string, isLine: boolean): Uint8Array {
+  const edit = replaceAt(text, ["id"], idText);
+  return formatMessage(edit === undefined ? text : applyEdits(text, [edit]), isLine);
+}
+
 function replaceAt(text: string, path: readonly string[], value: string): Edit | undefined {
   const span = spanOf(text, path);
   return span === undefined ? undefined : { ...span, text: value };

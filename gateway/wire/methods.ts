@@ -19,14 +19,16 @@ export type RequestRule =
   /** Removed in this era, or of no era at all. */
   | { readonly rule: "removed" | "unknown" };
 
-/** What becomes of a notification: `ignore` needs no receipt, `refuse` leaves one. */
-export type NotificationRule = "cancel" | "ignore" | "refuse";
+/** What becomes of a notification: `ignore` and `pass` (to the servers) need no receipt, `refuse` leaves one. */
+export type NotificationRule = "cancel" | "ignore" | "pass" | "refuse";
 
 type Row = Readonly<Record<Era, RequestRule>>;
 
 const REMOVED: RequestRule = { rule: "removed" };
 const UNKNOWN: RequestRule = { rule: "unknown" };
 const UNSUPPORTED: RequestRule = { rule: "unsupported" };
+
+const SUBSCRIBE: RequestRule = { rule: "forward", kind: "subscribe", names: "uri" };
 
 function both(rule: RequestRule): Row {
   return { modern: rule, legacy: rule };
@@ -54,8 +56,8 @@ const REQUESTS: ReadonlyMap<string, Row> = new Map([
   ["resources/read", forward("resource", "uri")],
   ["completion/complete", forward("completion", "ref")],
   ["subscriptions/listen", { modern: UNSUPPORTED, legacy: UNKNOWN }],
-  ["resources/subscribe", { modern: REMOVED, legacy: UNSUPPORTED }],
-  ["resources/unsubscribe", { modern: REMOVED, legacy: UNSUPPORTED }],
+  ["resources/subscribe", { modern: REMOVED, legacy: SUBSCRIBE }],
+  ["resources/unsubscribe", { modern: REMOVED, legacy: SUBSCRIBE }],
   ["tasks/get", { modern: { rule: "tasks" }, legacy: UNSUPPORTED }],
   ["tasks/update", { modern: { rule: "tasks" }, legacy: UNKNOWN }],
   ["tasks/cancel", { modern: { rule: "tasks" }, legacy: UNSUPPORTED }],
@@ -72,6 +74,7 @@ export function requestRule(method: string, era: Era): RequestRule {
 export function notificationRule(method: string, era: Era, transport: "http" | "stdio"): NotificationRule {
   if (method === "notifications/cancelled") return era === "modern" && transport === "http" ? "ignore" : "cancel";
   if (method === "notifications/initialized") return era === "legacy" ? "ignore" : "refuse";
+  if (method === "notifications/roots/list_changed" && era === "legacy") return "pass";
   return "refuse";
 }
 

@@ -20,7 +20,7 @@ export async function startTokenRelay(token: string): Promise<TokenRelay> {
     const { method = "GET", url = "/", headers } = incoming;
     const onward = send(
       new URL(url, target.url),
-      { method, headers: { ...headers, authorization: `Bearer ${token}` } },
+      { method, agent: false, headers: { ...headers, authorization: `Bearer ${token}` } },
       (answer) => {
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
         outgoing.flushHeaders();
@@ -28,7 +28,10 @@ export async function startTokenRelay(token: string): Promise<TokenRelay> {
       },
     );
     onward.on("error", () => outgoing.destroy());
-    outgoing.on("close", () => onward.destroy());
+    // Only one that is cut: a connection whose answer is whole may carry another request already.
+    outgoing.on("close", () => {
+      if (!outgoing.writableFinished) onward.destroy();
+    });
     incoming.pipe(onward);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -10,7 +10,8 @@ const text = readFileSync(join(ROOT, "docs", "gateway.md"), "utf8");
 function wordOf({ rule }: RequestRule): string {
   if (rule === "removed" || rule === "forward") return rule === "forward" ? "forwarded" : "removed";
   if (rule === "tasks") return "refused, -32021";
-  if (rule === "set-level") return "answered if a server has `logging`; no log message is passed on";
+  if (rule === "set-level")
+    return "answered if a server has `logging`, and passed to each with a session of this agent";
   return rule === "unknown" || rule === "unsupported" ? "refused" : "answered";
 }
 

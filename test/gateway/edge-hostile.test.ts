@@ -75,25 +75,13 @@ describe("the checks in front of a body", () => {
     await expectRefusal({ path: "/", body: LIST }, 404, "http.path");
     await expectRefusal({ path: "/s/other/mcp", body: LIST }, 404, "http.path");
     const answer = await expectRefusal({ method: "GET" }, 405, "http.method");
-    expect(answer.headers["allow"]).toBe("POST, DELETE");
+    expect(answer.headers["allow"]).toBe("POST, GET, DELETE");
     await expectRefusal({ method: "PUT", body: LIST }, 405, "http.method");
     await expectRefusal(
       { method: "GET", headers: { Authorization: undefined, "Mcp-Session-Id": "x" } },
-      405,
-      "http.method",
+      401,
+      "auth.missing",
     );
-  });
-
-  it("tell an agent of a session that there is no stream, without a receipt", async () => {
-    const before = gateway.pipeline.refusals.length;
-    const headers = { Accept: "text/event-stream", "Mcp-Session-Id": "x" };
-    const answer = await sendRaw(gateway.url, { method: "GET", headers });
-    expect([answer.status, answer.headers["allow"], answer.json?.error?.data.reason]).toEqual([
-      405,
-      "POST, DELETE",
-      "http.method",
-    ]);
-    expect(gateway.pipeline.refusals).toHaveLength(before);
   });
 
   it.each([undefined, "text/plain", "application/json; charset=latin1", "application/jsonp"])(
@@ -305,12 +293,26 @@ describe("legacy sessions", () => {
     await expectRefusal({ method: "DELETE", headers }, 404, "session.unknown");
   });
 
+  it("refuse a stream of a session that is not there, and of an event that is none of the session's", async () => {
+    const accept = { Accept: "text/event-stream" };
+    await expectRefusal({ method: "GET", headers: { ...accept, "Mcp-Session-Id": "x" } }, 404, "session.unknown");
+    const session = { ...accept, "Mcp-Session-Id": await initialize() };
+    for (const last of ["7-1", "x", "1", ""]) {
+      const headers = { ...session, "Last-Event-ID": last };
+      await expectRefusal({ method: "GET", headers }, 400, "http.header");
+    }
+  });
+
   it("answer ping, refuse what is not carried, and take notifications", async () => {
     const headers = { "Mcp-Session-Id": await initialize(), "MCP-Protocol-Version": "2025-11-25" };
     const send = (method: string): Promise<RawAnswer> =>
       sendRaw(gateway.url, { body: `{"jsonrpc":"2.0","id":1,"method":"${method}"}`, headers });
     expect((await send("ping")).body).toBe('{"jsonrpc":"2.0","id":1,"result":{}}');
     expect((await send("resources/subscribe")).json?.error).toMatchObject({
+      code: -32602,
+      data: { reason: "rpc.shape" },
+    });
+    expect((await send("tasks/get")).json?.error).toMatchObject({
       code: -32601,
       data: { reason: "bridge.unsupported" },
     });
@@ -320,6 +322,7 @@ describe("legacy sessions", () => {
     expect((await notify("notifications/initialized")).status).toBe(202);
     const before = gateway.pipeline.refusals.length;
     expect((await notify("notifications/roots/list_changed")).status).toBe(202);
+    expect((await notify("notifications/message")).status).toBe(202);
     expect(gateway.pipeline.refusals.slice(before)).toMatchObject([{ reason: "mcp.notification-refused" }]);
   });
 });

@@ -121,7 +121,7 @@ describe("the edge over stdio", () => {
     expect(await pipe.next()).toMatchObject({ id: 0, error: { code: -32602 } });
     pipe.send(INITIALIZE);
     expect(await pipe.next()).toMatchObject({ id: 0, result: {} });
-    pipe.send('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}');
+    pipe.send('{"jsonrpc":"2.0","method":"notifications/message"}');
     pipe.send('{"jsonrpc":"2.0","id":9,"method":"ping"}');
     expect(await pipe.next()).toEqual({ jsonrpc: "2.0", id: 9, result: {} });
     await pipe.end();

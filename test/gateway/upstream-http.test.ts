@@ -139,7 +139,7 @@ describe("a request over HTTP", () => {
         accept: "application/json, text/event-stream",
       },
     });
-    expect(server.messages.at(-1)).toEqual({ jsonrpc: "2.0", id: 2, method: "tools/call", params: { name: "t" } });
+    expect(server.messages.at(-1)).toEqual({ jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "t" } });
   });
 
   it("is answered on an event stream, after its progress, whatever the chunks", async () => {
@@ -215,7 +215,8 @@ describe("a request over HTTP", () => {
         url: server.url,
         fetch,
         limits: { ...DEFAULT_UPSTREAM_LIMITS, ...limits },
-        onMessage: () => undefined,
+        onMessage: () => Promise.resolve(),
+        resumeHeaders: () => undefined,
       };
       const request = {
         id,

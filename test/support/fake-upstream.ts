@@ -48,6 +48,7 @@ export function makeFakeUpstream(
   let nextId = 0;
   const listeners: UpstreamListener[] = [];
   return {
+    openLeg: undefined,
     id,
     identity,
     attributes,

@@ -55,6 +55,11 @@ export function answerAsModern({ id, method }: ScriptedMessage, response: Server
     "tools/list": { tools: [{ name: "t", inputSchema: { type: "object" } }] },
   };
   const result = method === undefined ? undefined : results[method];
+  // It has no legacy sessions, and says so to whoever asks for one.
+  if (method === "initialize") {
+    sendJson(response, { jsonrpc: "2.0", id, error: { code: -32601, message: "no such method" } }, 404);
+    return true;
+  }
   if (result !== undefined) sendJson(response, { jsonrpc: "2.0", id, result: { resultType: "complete", ...result } });
   return result !== undefined;
 }

@@ -1,0 +1,138 @@
+/**
+ * A request of a legacy server to its agent: sampling, elicitation, roots. It is decided like a call, with what the server
+ * sent as received and what the agent gets as sent; the agent's answer goes back when its outcome is kept.
+ */
+
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
+import type { Caller, CallOutcome, InboundCall, InputKind, SessionKey, UpstreamFacts } from "../pipeline/call.ts";
+import { withId } from "../wire/bridge.ts";
+import type { RpcRequest } from "../wire/rpc.ts";
+import { errorResponse, RPC } from "../wire/rpc-error.ts";
+import { rawAt } from "../wire/spans.ts";
+import { decide, type Forwarded, finish, type ReceiptDeps, refusalResponse } from "./call-receipts.ts";
+import { inputKind, isDeclared } from "./input-required.ts";
+import type { AskReply, PendingAsks } from "./pending-asks.ts";
+
+/** The agent that is asked. */
+export interface AskedAgent {
+  readonly caller: Caller;
+  readonly session: SessionKey;
+  readonly transport: Transport;
+  readonly revision: Revision;
+  readonly capabilities: JsonObject;
+  readonly asks: PendingAsks;
+}
+
+/** What a server asks, and the way to the agent. */
+export interface Asking {
+  readonly serverId: string;
+  readonly upstream: UpstreamFacts;
+  readonly message: RpcRequest;
+  readonly received: Uint8Array;
+  /** False if the agent cannot be reached now. */
+  readonly send: (bytes: Uint8Array) => boolean;
+  /** Aborted when the call inside which it is asked ends, or the session. */
+  readonly signal: AbortSignal;
+}
+
+/** People answer slowly; the server's own limit is usually shorter. */
+const LIMIT_MS = 600_000;
+
+/** @returns the response for the server, under its id; never rejects */
+export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Asking): Promise<Uint8Array> {
+  const { message, signal } = asking;
+  const idText = rawAt(message.text, ["id"]) ?? "null";
+  const kind = inputKind(message.method);
+  if (kind === undefined) return refused(deps, agent, asking, idText, "bridge.unsupported");
+  if (!isDeclared(message.method, message.params, agent.capabilities)) {
+    return refused(deps, agent, asking, idText, "upstream.undeclared-input");
+  }
+  const pending = agent.asks.open(signal, LIMIT_MS);
+  if (pending === undefined) return refused(deps, agent, asking, idText, "limit.in-flight");
+  const decided = await decide(deps, askCall(agent, asking, kind, pending.id));
+  if (decided === undefined) return internal(idText, "receipt.unavailable");
+  if (decided.action === "refuse") return refusalResponse(idText, decided.refusal, decided.receipt);
+  const started = performance.now();
+  const isSent = asking.send(decided.toSend);
+  const reply = isSent ? await pending.reply : undefined;
+  const upstreamUs = Math.round((performance.now() - started) * 1000);
+  return answerOf(deps, decided, reply, idText, upstreamUs);
+}
+
+function askCall(
+  { caller, session, transport, revision }: AskedAgent,
+  { serverId, upstream, message, received }: Asking,
+  kind: InputKind,
+  id: number,
+): InboundCall {
+  return {
+    wire: { transport, era: "legacy", revision, method: message.method, id },
+    caller,
+    session,
+    serverId,
+    target: { kind, name: message.method },
+    params: message.params,
+    received,
+    toSend: withId(message.text, String(id), transport === "stdio"),
+    upstream,
+  };
+}
+
+/** @param reply  undefined if the question did not go out */
+async function answerOf(
+  deps: ReceiptDeps,
+  decided: Forwarded,
+  reply: AskReply | undefined,
+  idText: string,
+  upstreamUs: number,
+): Promise<Uint8Array> {
+  const outcome = reply?.type === "answered" ? answered(reply, idText) : unanswered(reply, idText);
+  const kept = await finish(deps, decided, { ...outcome, upstreamUs, uninspectedBytes: 0 });
+  return kept?.returned ?? internal(idText, "receipt.unavailable");
+}
+
+type Ended = Omit<CallOutcome, "upstreamUs" | "uninspectedBytes">;
+
+function answered({ message, bytes }: Extract<AskReply, { type: "answered" }>, idText: string): Ended {
+  const { error } = message.value;
+  const code = isJsonObject(error) ? error["code"] : undefined;
+  return {
+    status: error === undefined ? "ok" : "rpc_error",
+    effect: "done",
+    received: bytes,
+    returned: withId(message.text, idText, false),
+    ...(typeof code === "number" && (code | 0) === code ? { rpcCode: code } : {}),
+  };
+}
+
+function unanswered(reply: AskReply | undefined, idText: string): Ended {
+  if (reply === undefined) {
+    return { status: "cancelled", effect: "none", returned: internal(idText, "client.disconnected") };
+  }
+  const isLate = reply.type === "timeout";
+  const returned = internal(idText, isLate ? "upstream.timeout" : "client.cancelled");
+  return { status: isLate ? "timeout" : "cancelled", effect: "unknown", returned };
+}
+
+/** Not one that this agent can be asked: a receipt, and the error that a client without the capability gives. */
+async function refused(
+  { pipeline, logger }: ReceiptDeps,
+  { caller, session, transport, revision }: AskedAgent,
+  { serverId, message, received }: Asking,
+  idText: string,
+  reason: ReasonCode,
+): Promise<Uint8Array> {
+  const wire = { transport, era: "legacy", revision, method: message.method } as const;
+  try {
+    await pipeline.refuse({ step: "classify", reason, wire, caller, session, serverId, received });
+  } catch {
+    logger.error({ server: serverId, reason }, "no receipt of a server's request could be kept");
+  }
+  return errorResponse(idText, RPC.methodNotFound, "this agent cannot be asked that", { reason });
+}
+
+function internal(idText: string, reason: ReasonCode): Uint8Array {
+  return errorResponse(idText, RPC.internal, "the agent did not answer", { reason });
+}

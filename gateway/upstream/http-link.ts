@@ -1,0 +1,273 @@
+/**
+ * The way to one server over Streamable HTTP: modern, or one legacy session, the gateway's own or one agent's. A session
+ * that the server has forgotten (404) is opened anew, once; no other request is ever repeated.
+ */
+
+import { StoreError } from "../../kernel/errors.ts";
+import { MODERN_REVISION } from "../wire/revisions.ts";
+import { rawAt } from "../wire/spans.ts";
+import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
+import { followStream } from "./http-stream.ts";
+import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
+import { answerPing, type Notices } from "./notices.ts";
+import {
+  cancelledNotification,
+  discoverRequest,
+  INITIALIZED,
+  initializeRequest,
+  refusedRequest,
+  resultOf,
+} from "./own-request.ts";
+import type { LegAgent, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import type { HttpUpstreamConfig } from "./upstream-config.ts";
+import type { UpstreamLimits } from "./upstream-limits.ts";
+
+/** A handshake that is done. */
+interface Session {
+  readonly leg: Leg;
+  readonly id: string | undefined;
+}
+
+/** What a link is made of. */
+export interface LinkOptions {
+  readonly config: HttpUpstreamConfig;
+  readonly deps: UpstreamDeps;
+  readonly limits: UpstreamLimits;
+  readonly notices: Notices;
+  /** Our ids, for all links to one server. */
+  readonly nextId: () => number;
+  /** The agent whose session it is; undefined for the gateway's own. */
+  readonly agent?: LegAgent;
+}
+
+/** Statuses that say nothing about the era. */
+const INCONCLUSIVE: ReadonlySet<number> = new Set([0, 401, 403, 407, 408, 429]);
+const CLOSE_MS = 2_000;
+
+/** The way to one server. */
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #site: HttpSite;
+  readonly #abort = new AbortController();
+  #session: Session | undefined;
+  /** The legacy side of a server that is modern, too. */
+  #legacy: Leg | undefined;
+  #opening: Promise<void> | undefined;
+  #isListening = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#site = {
+      url: options.config.url,
+      fetch: options.deps.fetch,
+      limits: options.limits,
+      onMessage: (message, received, related) => this.#receive(message, received, related),
+      resumeHeaders: () => this.#streamHeaders(),
+    };
+  }
+
+  get isOpen(): boolean {
+    return this.#session !== undefined;
+  }
+
+  get leg(): Leg {
+    if (this.#session === undefined) throw new StoreError("ERR_UPSTREAM", `${this.#options.config.id}: not connected`);
+    return this.#session.leg;
+  }
+
+  /** True if the server opens legacy sessions. */
+  get servesLegacy(): boolean {
+    return this.leg.era === "legacy" || this.#legacy !== undefined;
+  }
+
+  /** What the server said at the start of a legacy session. */
+  get legacy(): { readonly leg: Leg } {
+    return { leg: this.#legacy ?? this.leg };
+  }
+
+  /** @throws {StoreError} ERR_UPSTREAM */
+  async connect(): Promise<void> {
+    const { nextId, deps } = this.#options;
+    const probe = await this.#post(discoverRequest(nextId(), deps.software), MODERN_HEADERS);
+    const isOpen = !INCONCLUSIVE.has(probe.status) && probe.status < 500;
+    if (!isOpen) throw this.#unreachable(probe);
+    const leg = modernLeg(resultOf(probe.reply) ?? {});
+    if (leg === undefined) await this.#openSession();
+    else {
+      this.#legacy = await this.#probeLegacy();
+      this.#session = { leg, id: undefined };
+    }
+    this.listen();
+  }
+
+  /** Whether a modern server opens legacy sessions as well: one is opened, and ended at once. */
+  async #probeLegacy(): Promise<Leg | undefined> {
+    const { nextId, deps, limits } = this.#options;
+    const request = initializeRequest(nextId(), deps.software);
+    const opened = await this.#post({ ...request, signal: AbortSignal.timeout(limits.probeMs) }, {});
+    const leg = legacyLeg(resultOf(opened.reply) ?? {});
+    if (opened.sessionId !== undefined) await this.#end(opened.sessionId, leg?.revision);
+    return leg;
+  }
+
+  /** Takes what a legacy server says outside of requests, from now on. */
+  listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    const { notices } = this.#options;
+    const headers = (): Record<string, string> | undefined => this.#streamHeaders();
+    void this.#ready().then(
+      () => followStream(this.#site, headers, notices.changed, this.#abort.signal),
+      () => undefined,
+    );
+  }
+
+  /** Headers of a GET; a modern server has none. */
+  #streamHeaders(): Record<string, string> | undefined {
+    if (this.#session?.leg.era !== "legacy") return undefined;
+    return { ...this.#baseHeaders(), Accept: "text/event-stream", ...this.#legHeaders() };
+  }
+
+  async #receive(message: ServerMessage, received: Uint8Array, related: number | undefined): Promise<void> {
+    const { notices, agent } = this.#options;
+    if (message.type === "notification") {
+      notices.notification(message.method);
+      return agent?.onNotification(message, related);
+    }
+    const idText = rawAt(message.text, ["id"]) ?? "null";
+    if (message.method === "ping") return this.notify(answerPing(idText));
+    if (agent !== undefined) return this.notify(await agent.onRequest(message, received, related));
+    notices.refusedRequest(message.method, received);
+    return this.notify(refusedRequest(idText));
+  }
+
+  /** Asks a modern server again what it is: capabilities and instructions may have changed. A legacy one said it once. */
+  async rediscover(): Promise<void> {
+    if (this.leg.era === "legacy") return;
+    const { nextId, deps } = this.#options;
+    const found = await this.#post(discoverRequest(nextId(), deps.software), MODERN_HEADERS);
+    const leg = modernLeg(resultOf(found.reply) ?? {});
+    if (leg === undefined) throw this.#unreachable(found);
+    this.#session = { leg, id: undefined };
+  }
+
+  async request(request: UpstreamRequest): Promise<UpstreamReply> {
+    try {
+      await this.#ready();
+    } catch {
+      return NOT_OPENED;
+    }
+    const session = this.#session;
+    const first = await this.#post(request, this.#legHeaders());
+    const isForgotten = first.status === 404 && session?.id !== undefined && first.reply.type === "failed";
+    if (!isForgotten) return this.#tell(request, first.reply);
+    // SPEC MCP 2025-11-25: 404 to a request with a session id means that the session is gone; nothing was executed.
+    try {
+      if (this.#session === session) await this.#open();
+    } catch {
+      return first.reply;
+    }
+    return this.#tell(request, (await this.#post(request, this.#legHeaders())).reply);
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await this.#opening?.catch(() => undefined);
+    const session = this.#session;
+    if (session?.id !== undefined) await this.#end(session.id, session.leg.revision);
+  }
+
+  async #end(id: string, revision: string | undefined): Promise<void> {
+    const headers = { ...this.#baseHeaders(), ...versionHeader(revision), "Mcp-Session-Id": id };
+    const signal = AbortSignal.timeout(CLOSE_MS);
+    const { fetch, url } = this.#site;
+    const ended = await fetch(url, { method: "DELETE", headers, redirect: "manual", signal }).catch(() => undefined);
+    await ended?.body?.cancel();
+  }
+
+  /** A legacy server is told when nobody waits any more; a modern one sees the stream close. */
+  #tell(request: UpstreamRequest, reply: UpstreamReply): UpstreamReply {
+    const isAbandoned = reply.type === "failed" && (reply.status === "cancelled" || reply.status === "timeout");
+    if (isAbandoned && this.#session?.leg.era === "legacy") void this.notify(cancelledNotification(request.id));
+    return reply;
+  }
+
+  async #openSession(): Promise<void> {
+    const { nextId, deps, agent } = this.#options;
+    const opened = await this.#post(initializeRequest(nextId(), deps.software, agent), {});
+    const leg = legacyLeg(resultOf(opened.reply) ?? {});
+    if (leg === undefined) throw this.#unreachable(opened);
+    this.#session = { leg, id: opened.sessionId };
+    await this.notify(INITIALIZED);
+  }
+
+  /** Resolves when there is a session. @throws {StoreError} ERR_UPSTREAM */
+  #ready(): Promise<void> {
+    // Not before `notifications/initialized` has arrived: a server may hold back what it asks until then.
+    if (this.#opening !== undefined) return this.#opening;
+    return this.#session === undefined && !this.#abort.signal.aborted ? this.#open() : Promise.resolve();
+  }
+
+  /** Requests that find no session at once share one opening. */
+  #open(): Promise<void> {
+    this.#opening ??= this.#openSession().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  #post(request: UpstreamRequest, headers: Readonly<Record<string, string>>): Promise<HttpReplied> {
+    const signal = AbortSignal.any([request.signal, this.#abort.signal]);
+    return postRequest(this.#site, { ...request, signal }, { ...this.#baseHeaders(), ...headers, ...request.headers });
+  }
+
+  /** Sends a message that has no response; whether it arrives is the server's loss. */
+  async notify(message: Uint8Array): Promise<void> {
+    const headers = { ...this.#baseHeaders(), ...this.#legHeaders() };
+    const { fetch, url, limits } = this.#site;
+    const signal = AbortSignal.timeout(limits.firstByteMs);
+    const init = { method: "POST", headers, body: message, redirect: "manual", signal } as const;
+    const response = await fetch(url, init).catch(() => undefined);
+    await response?.body?.cancel();
+  }
+
+  #baseHeaders(): Record<string, string> {
+    const { software, bearerTokens } = this.#options.deps;
+    const token = bearerTokens.get(this.#options.config.id);
+    return {
+      "Content-Type": "application/json",
+      Accept: "application/json, text/event-stream",
+      "Accept-Encoding": "identity",
+      "User-Agent": `${software.name}/${software.version}`,
+      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    };
+  }
+
+  #legHeaders(): Record<string, string> {
+    const session = this.#session;
+    if (session === undefined) return {};
+    const { era, revision } = session.leg;
+    if (era === "modern") return MODERN_HEADERS;
+    const version = versionHeader(revision);
+    return session.id === undefined ? version : { ...version, "Mcp-Session-Id": session.id };
+  }
+
+  #unreachable({ reply, status }: HttpReplied): StoreError {
+    const why = reply.type === "failed" ? reply.reason : `HTTP ${status}`;
+    return new StoreError("ERR_UPSTREAM", `${this.#options.config.id}: no MCP server answers (${why}, HTTP ${status})`);
+  }
+}
+
+/** Revisions before 2025-06-18 have no such header. */
+function versionHeader(revision: string | undefined): Record<string, string> {
+  return revision === undefined || revision < "2025-06-18" ? {} : { "MCP-Protocol-Version": revision };
+}
+
+const NOT_OPENED: UpstreamReply = {
+  type: "failed",
+  status: "upstream_error",
+  effect: "none",
+  reason: "server.unavailable",
+};
+
+const MODERN_HEADERS: Record<string, string> = { "MCP-Protocol-Version": MODERN_REVISION };
