@@ -47,7 +47,7 @@ export type CollectOptions = WindowWish & {
   /** C2SP tlog-policy text that names the log; the checkpoint must pass under it. */
   readonly witnessPolicy: string;
   readonly stream: Hex64;
-  /** Folder of the policy to disclose: `policy.json` and `*.cedar` files. */
+  /** Folder of the policy to disclose: `policy.json`, `*.cedar` and `*.rules.json` files. */
   readonly policyFolder?: string;
   /** Catalog file to disclose. */
   readonly catalogFile?: string;
@@ -272,13 +272,13 @@ function readPolicy(folder: string, receipts: readonly ScannedReceipt[]): Bundle
   throw new CheckError("ERR_POLICY_DIGEST", `${folder} holds ${digest}, the receipts name ${[...named].join(", ")}`);
 }
 
-/** Paths of `policy.json` and of every `*.cedar` file below the folder, with forward slashes, sorted. */
+/** Paths of `policy.json` and of every `*.cedar` and `*.rules.json` file below the folder, with forward slashes, sorted. */
 function policyFiles(folder: string): readonly string[] {
   try {
     return readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"))
-      .filter((path) => path === "policy.json" || path.endsWith(".cedar"))
+      .filter((path) => path === "policy.json" || path.endsWith(".cedar") || path.endsWith(".rules.json"))
       .sort();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

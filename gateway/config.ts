@@ -90,6 +90,8 @@ export type GatewayConfig = {
   };
   /** Bounds of calls. Defaults: 600 a minute of a principal and 300 of a session; under way 256 of a principal, 1,024 in all. */
   readonly limits?: CallLimitsConfig;
+  /** Country whose national telephone numbers are looked for, ISO 3166. */
+  readonly inspection?: { readonly phone_region: string };
   /** When a receipt counts as written. Default `durable`. */
   readonly durability?: Durability;
   /** True: a stop ends the stream with a receipt, and the next start begins a new one. Default false. */
@@ -182,6 +184,11 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
     object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),
   limits: optional(callLimitsShape),
+  inspection: optional(
+    object<{ readonly phone_region: string }>({
+      phone_region: string({ pattern: /^[A-Z]{2}$/u, maxLength: 2, description: "a country code of two letters" }),
+    }),
+  ),
   durability: optional(literal(...DURABILITIES)),
   close_stream: optional(boolean()),
   allowed_hosts: optional(array(hostText, { max: 64 })),

@@ -9,6 +9,7 @@ import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
 import { makeClaimsStage } from "./identity/claims-stage.ts";
 import { makeMandateStage } from "./identity/mandate-stage.ts";
+import { InspectionStages } from "./inspection/inspection-stages.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
 import { type CallLimits, callLimitsOf, narrowedBy } from "./limits/call-limits.ts";
 import type { GatewayOptions, World } from "./options.ts";
@@ -36,7 +37,7 @@ const FRESH: ReadonlySet<SessionSource> = new Set(["workflow-token", "token-clai
 export async function openControls(
   { config, wrapStages = (own) => own }: GatewayOptions,
   world: World,
-  { keeper, run, artifact }: DecisionBasis,
+  { keeper, run, policyNow, artifact }: DecisionBasis,
   { killSwitch }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
@@ -48,6 +49,12 @@ export async function openControls(
   });
   const { mandates, identity_claims: claims } = config.auth;
   const rules = mandates === undefined ? undefined : { ...mandates, isRequired: mandates.required === true };
+  const inspection = new InspectionStages({
+    catalog: keeper.current,
+    mode: () => run.mode,
+    ownRules: (text) => policyNow().bundle.ownRules(text),
+    phoneRegion: config.inspection?.phone_region,
+  });
   const configured = callLimitsOf(config.limits ?? {});
   const limits = (): CallLimits => narrowedBy(configured, artifact.current()?.artifact.limits);
   const limiter = makeCallLimiter({ limits, monotonicMs: world.monotonicMs });
@@ -59,10 +66,11 @@ export async function openControls(
         makeMandateStage(run.names, rules),
         scopeStage(artifact),
         flow.request,
+        inspection.request,
       ],
       obligations: [flow.obligation, limiter.obligation],
-      response: [limiter.response],
-      respond: [flow.respond],
+      response: [limiter.response, inspection.response],
+      respond: [inspection.respond, flow.respond],
     }),
     startLabels: (caller, { source }) => (FRESH.has(source) ? [] : principals.of(run.names.principal(caller).id)),
     onSealed: (sessionId) => flow.forget(sessionId),

@@ -109,14 +109,20 @@ const SEARCH = new WordSearch(PATTERNS.map(({ pattern }) => pattern));
 function countWordings(folded: string, context: InjectionContext): readonly Count[] {
   const found = new Counts(context.surface);
   const side = context.surface === "definition" ? "definition" : "result";
-  SEARCH.each(folded, (index, _start, end) => {
+  const ends = new Map<FindingCode, number>();
+  SEARCH.each(folded, (index, start, end) => {
     const weighted = PATTERNS[index]?.of;
-    const severity = weighted?.rule === ROLE_TAGS ? tagWeight(folded, end) : weighted?.[side];
-    if (weighted !== undefined && severity !== undefined) found.add({ rule: weighted.rule.rule, severity, count: 1 });
+    if (weighted === undefined) return;
+    const { rule } = weighted.rule;
+    const severity = weighted.rule === ROLE_TAGS ? tagWeight(folded, end) : weighted[side];
+    if (severity === undefined) return;
+    // Two wordings of one rule at one place are one occurrence, of the greater weight.
+    found.add({ rule, severity, count: start < (ends.get(rule) ?? 0) ? 0 : 1 });
+    ends.set(rule, Math.max(end, ends.get(rule) ?? 0));
   });
   if (context.steering !== undefined) {
     const count = [...folded.matchAll(context.steering)].length;
-    found.add({ rule: "inj.tool", severity: "block", count });
+    if (count > 0) found.add({ rule: "inj.tool", severity: "block", count });
   }
   addMarkup(found, folded, context);
   return found.list().map((count) => (isAloud(count, found) ? { ...count, severity: "block" } : count));
@@ -139,10 +145,10 @@ const COMMAND_RANGE = 2000;
 /** What hides text is a finding by what it hides; hiding alone is one in elements of a definition. */
 function addMarkup(found: Counts, folded: string, { surface }: InjectionContext): void {
   const { active, comments, hidden } = readMarkup(folded);
-  found.add({ rule: "inj.markup", severity: "block", count: active });
   const bad = [...comments, ...hidden].filter(holdsBlocked).length;
-  found.add({ rule: "inj.markup", severity: "block", count: bad });
-  if (surface === "definition") found.add({ rule: "inj.markup", severity: "warn", count: hidden.length });
+  if (active + bad > 0) found.add({ rule: "inj.markup", severity: "block", count: active + bad });
+  if (surface === "definition" && hidden.length > 0)
+    found.add({ rule: "inj.markup", severity: "warn", count: hidden.length });
 }
 
 function holdsBlocked(text: string): boolean {
@@ -164,8 +170,8 @@ class Counts {
 
   add(...counts: readonly Count[]): void {
     for (const { rule, severity, count } of counts) {
-      if (count === 0) continue;
       const known = this.#counts.get(rule);
+      if (count === 0 && known === undefined) continue;
       const weight = this.#surface === "argument" && severity === "block" ? "warn" : severity;
       this.#counts.set(rule, {
         rule,

@@ -11,9 +11,6 @@ import { SEVERITIES, type Severity } from "../../kernel/receipt/vocabulary.ts";
 import { array, literal, object, readShape, type Shape, string } from "../../kernel/shape.ts";
 import type { Hit } from "./hit.ts";
 
-/** What the name of a file of rules ends with. */
-export const RULES_SUFFIX = ".rules.json";
-
 interface WrittenRule {
   readonly id: string;
   readonly pattern: string;
@@ -53,11 +50,9 @@ const fileShape: Shape<{ readonly rules: readonly WrittenRule[] }> = object<{ re
 export function readOwnRules(
   files: readonly { readonly path: string; readonly content: Uint8Array }[],
 ): (text: string) => readonly Hit[] {
-  const rules = files
-    .filter(({ path }) => path.endsWith(RULES_SUFFIX))
-    .flatMap(({ path, content }) =>
-      readShape(fileShape, parseJson(content), path).rules.map((rule) => compile(path, rule)),
-    );
+  const rules = files.flatMap(({ path, content }) =>
+    readShape(fileShape, parseJson(content), path).rules.map((rule) => compile(path, rule)),
+  );
   const twice = rules.find(({ rule }, index) => rules.findIndex((other) => other.rule === rule) !== index);
   if (twice !== undefined) throw refused(`the rule ${twice.rule} stands twice`);
   if (rules.length > MAX_RULES) throw refused(`want at most ${MAX_RULES} rules`);

@@ -1,5 +1,5 @@
 /**
- * A policy bundle: `policy.json` with its version, and `*.cedar` files. What is read here is what the digest covers and
+ * A policy bundle: `policy.json` with its version, `*.cedar` files, and `*.rules.json` with rules of inspection. What is read here is what the digest covers and
  * what decides: the files on disk are not looked at again.
  */
 
@@ -8,6 +8,8 @@ import { FormatError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { digestFile, type ManifestFile, policyDigest } from "../../kernel/policy-manifest.ts";
 import { object, readShape, type Shape, string } from "../../kernel/shape.ts";
+import { readOwnRules } from "../inspection/operator-rules.ts";
+import type { OwnRules } from "../inspection/text-findings.ts";
 import { type PolicyNotes, readAnnotations } from "./annotations.ts";
 import { describePolicy, type PolicyJson, splitPolicies } from "./cedar.ts";
 
@@ -32,9 +34,13 @@ export interface PolicyBundle {
   readonly files: readonly ManifestFile[];
   /** By id. */
   readonly policies: ReadonlyMap<string, BundlePolicy>;
+  /** Finds by the bundle's own rules of inspection. */
+  readonly ownRules: OwnRules;
 }
 
 const DESCRIPTION = "policy.json";
+/** What the name of a file of inspection rules ends with. */
+const RULES_SUFFIX = ".rules.json";
 const PATH = /^[A-Za-z0-9._-]{1,64}(?:\/[A-Za-z0-9._-]{1,64}){0,3}$/;
 const VERSION = /^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/;
 const MAX_FILES = 256;
@@ -83,7 +89,8 @@ export function parseBundle(files: readonly BundleFile[]): PolicyBundle {
     }
   }
   if (policies.size === 0) throw refused("it holds no policy; everything would be denied");
-  return { digest: policyDigest(version, manifest), version, files: manifest, policies };
+  const ownRules = readOwnRules(files.filter(({ path }) => path.endsWith(RULES_SUFFIX)));
+  return { digest: policyDigest(version, manifest), version, files: manifest, policies, ownRules };
 }
 
 function parseFile(path: string, text: string): readonly BundlePolicy[] {
@@ -98,8 +105,8 @@ function checkFiles(files: readonly BundleFile[]): void {
   for (const { path } of files) {
     if (!PATH.test(path) || path.split("/").includes(".."))
       throw refused(`the path ${JSON.stringify(path)} is not allowed`);
-    if (path !== DESCRIPTION && !path.endsWith(".cedar"))
-      throw refused(`${path}: want ${DESCRIPTION} and *.cedar files only`);
+    if (path !== DESCRIPTION && !path.endsWith(".cedar") && !path.endsWith(RULES_SUFFIX))
+      throw refused(`${path}: want ${DESCRIPTION}, *.cedar and *${RULES_SUFFIX} files only`);
   }
 }
 

@@ -140,11 +140,13 @@ describe("a call", () => {
   });
 
   it("with an argument of another type than declared is denied: policy would not see what the server sees", async () => {
-    const { run } = await start();
+    const { bench, run } = await start();
     expect(await run.pipeline.decide(callOf("echo", { message: ["hi"] }))).toMatchObject({
       action: "refuse",
-      refusal: { reason: "policy.request-unmappable" },
+      refusal: { reason: "args.schema" },
     });
+    const last = (await receiptsOf(bench, run)).at(-1);
+    expect(last).toMatchObject({ ruling: { reasons: ["args.schema", "policy.request-unmappable"] } });
   });
 
   it("of a name that the catalog does not have is refused, and the name stays out of the receipt", async () => {
