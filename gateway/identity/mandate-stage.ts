@@ -3,15 +3,18 @@
  * other credential is; a call that a good chain does not cover is denied, as what a policy forbids is.
  */
 
-import { formatUtf8 } from "../../kernel/bytes.ts";
+import { sha256 } from "#crypto";
+import { concat, formatUtf8, lengthPrefixed } from "../../kernel/bytes.ts";
 import { CheckError, isCodedError } from "../../kernel/errors.ts";
+import { formatHex } from "../../kernel/hex.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { MAX_CHAIN, MAX_MANDATE_BYTES } from "../../kernel/mandate/mandate.ts";
 import {
+  checkChainTime,
   checkHolder,
-  checkMandateChain,
   type MandateChain,
   type MandateRoot,
+  readMandateChain,
 } from "../../kernel/mandate/mandate-chain.ts";
 import { covers, type MandateTarget } from "../../kernel/mandate/mandate-scope.ts";
 import { linkOf } from "../../kernel/receipt/delegation.ts";
@@ -43,6 +46,7 @@ const REASONS: Readonly<Record<string, ReasonCode>> = {
 
 /** Makes the stage; undefined rules: nobody's mandates are taken, and a chain is the caller's word. */
 export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefined): RequestStage {
+  const chains = new KnownChains(rules?.roots ?? []);
   return {
     name: "mandates",
     begin: (call) => {
@@ -52,29 +56,64 @@ export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefi
         return () => (carried === undefined ? {} : { fields });
       }
       if (carried === undefined) return () => (rules.isRequired ? { denials: [MISSING] } : {});
-      return ({ nowMs }) => look(names, rules, call, carried, nowMs);
+      // Signatures are checked here, so that nobody waits in the turn for somebody else's.
+      const chain = readChain(chains, carried);
+      return ({ nowMs }) => (typeof chain === "string" ? refusedBy(chain) : look(names, chain, call, nowMs));
     },
   };
 }
 
-function look(
-  names: KeyedNames,
-  { roots }: MandateRules,
-  call: InboundCall,
-  carried: JsonObject[string],
-  nowMs: number,
-): Contribution {
+/** Most chains that are remembered. An agent sends the same one with each of its calls. */
+const MAX_KNOWN = 1_024;
+
+/** Chains that hold but for the time, by the hash of their bytes. */
+class KnownChains {
+  readonly #roots: readonly MandateRoot[];
+  readonly #known = new Map<string, MandateChain>();
+
+  constructor(roots: readonly MandateRoot[]) {
+    this.#roots = roots;
+  }
+
+  /** @throws as `readMandateChain` */
+  read(mandates: readonly Uint8Array[]): MandateChain {
+    const key = formatHex(sha256(concat(...mandates.map(lengthPrefixed))));
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const chain = readMandateChain(mandates, this.#roots);
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(key, chain);
+    return chain;
+  }
+}
+
+function readChain(chains: KnownChains, carried: JsonObject[string]): MandateChain | ReasonCode {
   try {
-    const chain = checkMandateChain(readMandates(carried), roots, nowMs);
+    return chains.read(readMandates(carried));
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+function look(names: KeyedNames, chain: MandateChain, call: InboundCall, nowMs: number): Contribution {
+  try {
+    checkChainTime(chain, nowMs);
     checkHeld(chain, call.caller);
     const isCovered = chain.hops.every(({ scope }) => covers(scope, targetOf(call)));
     const fields = { delegation: present(delegationOf(names, chain)) };
     return isCovered ? { fields } : { fields, denials: [UNCOVERED] };
   } catch (error) {
-    if (!isCodedError(error)) throw error;
-    const reason = REASONS[error.code] ?? "delegation.broken";
-    return { fields: { delegation: notEstablished(reason) }, denials: [refused(reason)] };
+    return refusedBy(reasonOf(error));
   }
+}
+
+function reasonOf(error: unknown): ReasonCode {
+  if (!isCodedError(error)) throw error;
+  return REASONS[error.code] ?? "delegation.broken";
+}
+
+function refusedBy(reason: ReasonCode): Contribution {
+  return { fields: { delegation: notEstablished(reason) }, denials: [refused(reason)] };
 }
 
 /** Canonical bytes of each mandate, from the list of their texts. */

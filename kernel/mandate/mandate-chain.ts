@@ -9,6 +9,10 @@ import { formatTimestamp } from "../time.ts";
 import { type CheckedMandate, MAX_CHAIN, type Mandate, type MandateParty, parseMandate } from "./mandate.ts";
 import { isWithin } from "./mandate-scope.ts";
 
+/** Most characters of all tools of a chain, with 64 for each resource. */
+export const MAX_SCOPE_CHARACTERS = 16_384;
+const HASH_CHARACTERS = 64;
+
 /** A key by which a principal makes first mandates. */
 export interface MandateRoot extends MandateParty {
   readonly key: PublicKey;
@@ -38,6 +42,13 @@ export function checkMandateChain(
   roots: readonly MandateRoot[],
   nowMs: number,
 ): MandateChain {
+  const chain = readMandateChain(mandates, roots);
+  checkChainTime(chain, nowMs);
+  return chain;
+}
+
+/** Everything of `checkMandateChain` that does not change with time. */
+export function readMandateChain(mandates: readonly Uint8Array[], roots: readonly MandateRoot[]): MandateChain {
   if (mandates.length < 1 || mandates.length > MAX_CHAIN) {
     throw new FormatError("ERR_MANDATE", `want 1 to ${MAX_CHAIN} mandates, got ${mandates.length}`);
   }
@@ -45,19 +56,33 @@ export function checkMandateChain(
   const [first] = checked;
   const last = checked.at(-1);
   if (first === undefined || last === undefined) throw new FormatError("ERR_MANDATE", "want a mandate");
+  checkRoom(checked);
   const root = checkRoot(first, roots);
   for (const [index, mandate] of checked.entries()) {
     const before = checked[index - 1];
     if (before !== undefined) checkHop(before, mandate);
   }
-  for (const { mandate } of checked) checkTime(mandate, nowMs);
   return { root, hops: checked.map(({ mandate }) => mandate), firstHash: first.hash, last: last.mandate };
+}
+
+/** Checks that it is the time of every hop. @throws {CheckError} ERR_MANDATE_EXPIRED */
+export function checkChainTime({ hops }: MandateChain, nowMs: number): void {
+  for (const mandate of hops) checkTime(mandate, nowMs);
 }
 
 /** Checks that the chain ends at this party. @throws {CheckError} ERR_MANDATE_HOLDER */
 export function checkHolder({ last }: MandateChain, { issuer, name }: MandateParty): void {
   if (last.holder.issuer === issuer && last.holder.name === name) return;
   throw new CheckError("ERR_MANDATE_HOLDER", "the last mandate is somebody else's");
+}
+
+/** A receipt must hold the chain: what it needs for tools, and a keyed hash for each resource. */
+function checkRoom(checked: readonly CheckedMandate[]): void {
+  const lengths = checked.map(({ mandate: { scope } }) => {
+    return scope.tools.reduce((sum, tool) => sum + tool.length, 0) + scope.resources.length * HASH_CHARACTERS;
+  });
+  if (lengths.reduce((sum, length) => sum + length, 0) <= MAX_SCOPE_CHARACTERS) return;
+  throw new FormatError("ERR_MANDATE", `want scopes of at most ${MAX_SCOPE_CHARACTERS} characters in all`);
 }
 
 function checkRoot({ mandate, issuerKey }: CheckedMandate, roots: readonly MandateRoot[]): MandateParty {

@@ -86,6 +86,18 @@ describe("a chain of mandates", () => {
     expect(codeOf(() => check([FIRST, nextMandate(FIRST, changes)]))).toBe("ERR_MANDATE_WIDER");
   });
 
+  it("does not hold if no receipt could hold it", () => {
+    const tools = (count: number): readonly string[] =>
+      Array.from({ length: count }, (_, i) => `s/${String(i).padStart(2, "0")}${"x".repeat(126)}`);
+    const wide = { scope: { tools: tools(32), resources: [] }, depth: 8 };
+    const first = firstMandate(wide);
+    const second = nextMandate(first, { ...wide, depth: 7 });
+    const third = nextMandate(second, { ...wide, depth: 6 }, mandateSigner(0x63));
+    expect(check([first, second, third]).hops).toHaveLength(3);
+    const fourth = nextMandate(third, { ...wide, depth: 5 }, mandateSigner(0x63));
+    expect(codeOf(() => check([first, second, third, fourth]))).toBe("ERR_MANDATE");
+  });
+
   it("holds in its time and no longer, hop by hop", () => {
     expect(codeOf(() => check(CHAIN, MANDATE_START_MS - 1))).toBe("ERR_MANDATE_EXPIRED");
     expect(check(CHAIN, MANDATE_START_MS + 1_799_999).hops).toHaveLength(2);
