@@ -215,7 +215,11 @@ function factsOf(
 }
 
 function write({ options }: Pipe, message: Uint8Array): void {
-  if (options.output.writable) options.output.write(concat(message, LINE_FEED));
+  const { input, output } = options;
+  if (!output.writable || output.write(concat(message, LINE_FEED)) || input.isPaused()) return;
+  // An agent that does not read is not read either: what it is owed stays bounded by what it has asked.
+  input.pause();
+  output.once("drain", () => input.resume());
 }
 
 function idTextOf(message: RpcRequest): string {

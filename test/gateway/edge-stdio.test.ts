@@ -134,6 +134,31 @@ describe("the edge over stdio", () => {
     ]);
   });
 
+  it("reads no more from an agent that does not read, and loses nothing when it reads again", async () => {
+    const wire = await makeWire([scriptedChild("s", ECHO)], []);
+    open.push(wire.close);
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    const caller = localCaller("1000");
+    const running = runStdioEdge({ ...wire.options, input, output, caller, signal: new AbortController().signal });
+    input.write(`${INITIALIZE}\n`);
+    const count = 2_000;
+    const padding = "x".repeat(200);
+    for (let i = 0; i < count; i += 1) input.write(`{"jsonrpc":"2.0","id":"${padding}${i}","method":"ping"}\n`);
+    await expect.poll(() => input.isPaused()).toBe(true);
+    let text = "";
+    output.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+    });
+    await expect.poll(() => text.split("\n").length, { timeout: 30_000 }).toBe(count + 2);
+    const ids = text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).id);
+    expect(new Set(ids).size).toBe(count + 1);
+    input.end();
+    await running;
+  });
+
   it("denies as HTTP does, and passes progress of the reference server in order", async () => {
     const pipe = await pipeBefore([everythingServer()]);
     pipe.send(INITIALIZE);
