@@ -21,6 +21,7 @@ import { logStatusCommand } from "./commands/log-status.ts";
 import { mandateCommand } from "./commands/mandate.ts";
 import { mirrorCommand } from "./commands/mirror.ts";
 import { mirrorServerCommand } from "./commands/mirror-server.ts";
+import { policyCommand } from "./commands/policy.ts";
 import { pruneCommand } from "./commands/prune.ts";
 import { reindexCommand } from "./commands/reindex.ts";
 import { restoreCommand } from "./commands/restore.ts";
@@ -39,6 +40,7 @@ const COMMANDS: readonly Command[] = [
   gatewayCommand,
   wrapCommand,
   catalogCommand,
+  policyCommand,
   killSwitchCommand,
   ledgerCommand,
   witnessCommand,

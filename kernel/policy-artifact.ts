@@ -10,6 +10,7 @@
 
 import { CheckError, FormatError } from "./errors.ts";
 import { canonicalBytes, parseCanonical } from "./json/canonical.ts";
+import type { JsonObject, JsonValue } from "./json/value.ts";
 import { digestFile } from "./policy-manifest.ts";
 import {
   type Digest,
@@ -30,6 +31,7 @@ import {
   mapped,
   object,
   optional,
+  readShape,
   type Shape,
   string,
   tagged,
@@ -272,6 +274,19 @@ export function workflowDigest(workflow: SealedWorkflow): Digest {
 export function sealArtifact(body: PolicyArtifactBody, signers: readonly EnvelopeSigner[]): Uint8Array {
   const signed = signEnvelope(body, signers);
   return canonicalBytes(artifactShape.read(signed, "artifact"));
+}
+
+/**
+ * Adds one signature to an artifact, or to a body that nobody has signed.
+ *
+ * @throws {FormatError} ERR_SHAPE if it is none, or the key has signed already
+ */
+export function addSeal(value: JsonObject, signer: EnvelopeSigner): Uint8Array {
+  const { signatures, ...body } = value;
+  const before: readonly JsonValue[] = Array.isArray(signatures) ? signatures : [];
+  const { signatures: own } = signEnvelope({ ...body, kind: "policy-artifact" }, [signer]);
+  const signed = { ...body, kind: "policy-artifact", signatures: [...before, ...own] };
+  return canonicalBytes(readShape(artifactShape, signed, "artifact"));
 }
 
 /**

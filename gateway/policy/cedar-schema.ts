@@ -4,7 +4,7 @@
  */
 
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import type { SchemaJson } from "./cedar.ts";
+import type { CedarValueJson, SchemaJson } from "./cedar.ts";
 import type { CedarType } from "./value-mapping.ts";
 import { compileMapping, OpaqueSchema, startCompilation, type ValueMapping } from "./value-mapping.ts";
 
@@ -83,7 +83,7 @@ const PRINCIPAL: CedarType & { type: "Record" } = recordOf({
 });
 
 /** `context.session`: what is known of the session. */
-const SESSION: CedarType = recordOf({
+const SESSION_MEMBERS: Readonly<Record<string, CedarType>> = {
   trust: STRING,
   source: STRING,
   calls: LONG,
@@ -93,7 +93,9 @@ const SESSION: CedarType = recordOf({
   servers: STRINGS,
   matches: STRINGS,
   ageSeconds: LONG,
-});
+};
+
+const SESSION: CedarType = recordOf(SESSION_MEMBERS);
 
 const SYSTEM_MEMBERS: Readonly<Record<string, CedarType>> = {
   now: DATETIME,
@@ -265,3 +267,19 @@ function attributeType(value: JsonValue): CedarType {
 function recordOf(attributes: Readonly<Record<string, CedarType>>): CedarType & { type: "Record" } {
   return { type: "Record", attributes: { ...attributes } };
 }
+
+/** `context.session` and `context.system` in which every text is empty, every number 0 and every set empty, but for `now`. */
+export function emptyContext(): Readonly<Record<"session" | "system", Readonly<Record<string, CedarValueJson>>>> {
+  return { session: emptyRecord(SESSION_MEMBERS), system: emptyRecord(SYSTEM_MEMBERS) };
+}
+
+function emptyRecord(members: Readonly<Record<string, CedarType>>): Readonly<Record<string, CedarValueJson>> {
+  return Object.fromEntries(
+    Object.entries(members).flatMap(([name, { type }]) => {
+      const value = EMPTY[type];
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+}
+
+const EMPTY: Readonly<Record<string, CedarValueJson>> = { String: "", Long: 0, Boolean: false, Set: [] };
