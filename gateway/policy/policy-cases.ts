@@ -243,7 +243,9 @@ function textOf(value: JsonValue | undefined): string {
 }
 
 function sorted(value: unknown): unknown {
-  return Array.isArray(value) ? [...value].sort() : value;
+  if (!Array.isArray(value)) return value;
+  const items: readonly unknown[] = value;
+  return items.map(String).sort();
 }
 
 function serverOf(action: string): string {
