@@ -34,6 +34,7 @@ export const LONG: readonly string[] = [
   "test/gateway/inspection-bounds.test.ts",
   "test/gateway/catalog-reload.test.ts",
   "test/gateway/fresh-listings.test.ts",
+  "test/gateway/quarantine.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/gateway/policy-respond.test.ts",
   "test/gateway/sealed-artifact.test.ts",

@@ -23,6 +23,7 @@ import { mirrorCommand } from "./commands/mirror.ts";
 import { mirrorServerCommand } from "./commands/mirror-server.ts";
 import { policyCommand } from "./commands/policy.ts";
 import { pruneCommand } from "./commands/prune.ts";
+import { quarantineCommand } from "./commands/quarantine.ts";
 import { reindexCommand } from "./commands/reindex.ts";
 import { restoreCommand } from "./commands/restore.ts";
 import { setupCommand } from "./commands/setup.ts";
@@ -42,6 +43,7 @@ const COMMANDS: readonly Command[] = [
   catalogCommand,
   policyCommand,
   killSwitchCommand,
+  quarantineCommand,
   ledgerCommand,
   witnessCommand,
   apiCommand,

@@ -25,6 +25,7 @@ import { approverName } from "./catalog/catalog-file.ts";
 import { type AgentAuth, agentAuthShape, checkAgentAuth } from "./identity/auth-config.ts";
 import { type AgentListen, agentListenShape } from "./identity/tls-config.ts";
 import { type CallLimitsConfig, callLimitsShape } from "./limits/call-limits.ts";
+import { type QuarantineConfig, quarantineShape } from "./quarantine/quarantine.ts";
 import { type UpstreamConfig, upstreamConfigShape } from "./upstream/upstream-config.ts";
 
 /** The ledger that takes this gateway's receipts. */
@@ -88,6 +89,8 @@ export type GatewayConfig = {
     /** Receipts that may wait for their proof; above it nothing is dispatched. Default 100,000. */
     readonly max_receipts?: number;
   };
+  /** Allows phantom execution of quarantined principals and sessions. Default: none. */
+  readonly quarantine?: QuarantineConfig;
   /** Bounds of calls. Defaults: 600 a minute of a principal and 300 of a session; under way 256 of a principal, 1,024 in all. */
   readonly limits?: CallLimitsConfig;
   /** Country whose national telephone numbers are looked for, ISO 3166. */
@@ -183,6 +186,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   outbox: optional(
     object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),
+  quarantine: optional(quarantineShape),
   limits: optional(callLimitsShape),
   inspection: optional(
     object<{ readonly phone_region: string }>({

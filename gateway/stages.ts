@@ -38,7 +38,7 @@ export async function openControls(
   { config, wrapStages = (own) => own }: GatewayOptions,
   world: World,
   { keeper, run, policyNow, artifact }: DecisionBasis,
-  { killSwitch }: OperatorSwitches,
+  { killSwitch, quarantine }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
   const flow = new FlowStages({
@@ -68,12 +68,15 @@ export async function openControls(
         flow.request,
         inspection.request,
       ],
-      obligations: [flow.obligation, limiter.obligation],
-      response: [limiter.response, inspection.response],
+      obligations: [flow.obligation, quarantine.obligation, limiter.obligation],
+      response: [limiter.response, quarantine.response, inspection.response],
       respond: [inspection.respond, flow.respond],
     }),
     startLabels: (caller, { source }) => (FRESH.has(source) ? [] : principals.of(run.names.principal(caller).id)),
-    onSealed: (sessionId) => flow.forget(sessionId),
+    onSealed: (sessionId) => {
+      flow.forget(sessionId);
+      quarantine.forget(sessionId);
+    },
     forgetLabels: (principal) => principals.forget(principal),
   };
 }

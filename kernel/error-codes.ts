@@ -234,6 +234,7 @@ export const ERROR_CODES = {
   ERR_OUTBOX_FULL:
     "the outbox holds as many unproven receipts as it may; nothing is dispatched until the ledger takes some",
   ERR_POLICY_BUNDLE: "a policy bundle that does not load: syntax, annotations, or a rule that does not fit the schema",
+  ERR_QUARANTINE: "a target that cannot be quarantined, or a configuration that allows no quarantine",
   ERR_STREAM_FAILED: "the receipt stream cannot be written; nothing is dispatched until a restart",
   ERR_STREAM_FILE: "a gateway's receipt file that is damaged",
   ERR_UPSTREAM: "an MCP server that cannot be started or reached, or that answers something else than MCP says",

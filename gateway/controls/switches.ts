@@ -2,6 +2,7 @@
 
 import type { GatewayOptions, World } from "../options.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
+import { Quarantine } from "../quarantine/quarantine.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
 import { ControlList } from "./control-list.ts";
@@ -12,14 +13,15 @@ import { ActionBook } from "./operator.ts";
 /** The controls of a run. */
 export interface OperatorSwitches {
   readonly killSwitch: KillSwitch;
+  readonly quarantine: Quarantine;
   /** The target that an operator's text names. @throws {FormatError} ERR_CONTROL_TARGET */
   readonly parseTarget: (text: string) => ControlTarget;
 }
 
 /** What the controls work with. */
 export interface SwitchParts {
-  readonly options: Pick<GatewayOptions, "config">;
-  readonly world: Pick<World, "nowMs">;
+  readonly options: Pick<GatewayOptions, "config" | "logger">;
+  readonly world: Pick<World, "nowMs" | "sleep" | "random">;
   readonly recorder: Recorder;
   readonly book: StreamBook;
   readonly names: KeyedNames;
@@ -36,6 +38,15 @@ export async function openSwitches({ options, world, recorder, book, names }: Sw
     names,
     nowMs,
   });
+  const quarantine = new Quarantine({
+    config: options.config.quarantine,
+    list: await ControlList.open(folder, "quarantine.json"),
+    actions,
+    names,
+    world,
+    onFault: (error) =>
+      options.logger.error({ err: error }, "a quarantine holds, and is not durable or has no receipt"),
+  });
   const sessionKey = (id: string): string | undefined => book.session(id)?.open.session.key;
-  return { killSwitch, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
+  return { killSwitch, quarantine, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
 }

@@ -29,7 +29,7 @@ export async function decide({ pipeline, logger }: ReceiptDeps, call: InboundCal
 /** @returns what was recorded; undefined if the outcome could not be kept: then the answer is withheld */
 export async function finish(
   { pipeline, logger }: ReceiptDeps,
-  { ticket }: Forwarded,
+  { ticket }: Pick<Forwarded, "ticket">,
   outcome: CallOutcome,
 ): Promise<CallOutcome | undefined> {
   try {

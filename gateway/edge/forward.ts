@@ -24,6 +24,7 @@ import { decide, denied, type Forwarded, finish, recordedAnswer, withheld } from
 import type { EdgeOptions } from "./edge-options.ts";
 import { type InputRound, inputOf, settleInput } from "./input-rounds.ts";
 import { outcomeOf } from "./outcome.ts";
+import { phantomAnswer } from "./phantom.ts";
 import { type RefuseDeps, refuseRequest } from "./refuse.ts";
 import type { RoundState, RoundStates } from "./round-state.ts";
 import { type Routed, type RouteRefusal, routeCall } from "./route-call.ts";
@@ -61,6 +62,7 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
   const decided = await decide(deps, call);
   if (decided === undefined) return withheld(request, undefined);
   if (decided.action === "refuse") return denied(request, decided.refusal, decided.receipt);
+  if (decided.action === "phantom") return phantomAnswer(deps, request, decided);
   return dispatch(deps, { request, routed, call, id, state, decided });
 }
 

@@ -114,7 +114,7 @@ export async function decideQuestions(
   for (const question of questions) {
     const asked = questionCall(call, question);
     const decided = await deps.decide(asked);
-    if (decided === undefined) return "withheld";
+    if (decided === undefined || decided.action === "phantom") return "withheld";
     if (decided.action === "refuse") return decided.refusal;
     if (!(await deps.finish(decided, asked.toSend))) return "withheld";
   }

@@ -36,6 +36,9 @@ interface Held {
   readonly settle: (isSent: boolean) => void;
 }
 
+/** What a server asks of an agent is no call of the agent's. */
+const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots"]);
+
 const RPC_LIMIT = -31_006;
 
 /** Makes the limiter of a run. */
@@ -43,6 +46,7 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
   const counters = new CounterSet(monotonicMs);
   const held = new WeakMap<InboundCall, Held>();
   const admit = (call: InboundCall): Admission => {
+    if (QUESTIONS.has(call.target.kind)) return { type: "admitted" };
     const own = counters.of(call, limits());
     const full = own.find((counter) => counter.room() <= 0);
     if (full !== undefined) return refusedBy(full);

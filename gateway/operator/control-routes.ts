@@ -1,4 +1,4 @@
-/** Operators' routes for kill switch: `GET`, `PUT` and `DELETE`, each change with a receipt before the answer. */
+/** Operators' routes for kill switch and quarantine: `GET`, `PUT` and `DELETE`, each change with a receipt before the answer. */
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { JsonValue } from "../../kernel/json/value.ts";
@@ -34,6 +34,7 @@ export function controlRoutes(
     return { target: switches.parseTarget(target), reason, operator: operatorOf(request) };
   };
   switchRoutes(scope, "/kill-switch", switches.killSwitch, change);
+  switchRoutes(scope, "/quarantine", switches.quarantine, change);
 }
 
 function switchRoutes(

@@ -152,6 +152,14 @@ export interface DecisionTicket {
   readonly receipt: ReceiptRef;
 }
 
+/** An answer that no server gave. */
+export interface PhantomAnswer {
+  /** The result; on a modern leg the wire adds `resultType`. */
+  readonly result: JsonObject;
+  /** Resolves when a real answer could be there. */
+  readonly wait: () => Promise<void>;
+}
+
 /** What was decided; its receipt is durable. */
 export type Decided =
   | {
@@ -161,6 +169,13 @@ export type Decided =
       readonly wouldDeny: boolean;
       /** What goes to the server: the call's own bytes, or what an obligation made of them. */
       readonly toSend: Uint8Array;
+    }
+  | {
+      /** Nothing is sent; the agent is answered as if something had been. */
+      readonly action: "phantom";
+      readonly receipt: ReceiptRef;
+      readonly ticket: DecisionTicket;
+      readonly answer: PhantomAnswer;
     }
   | {
       readonly action: "refuse";

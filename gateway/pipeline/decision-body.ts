@@ -147,8 +147,10 @@ export function outcomeOf(
 /** Outcome of a call that a crash cut off: nobody knows what the server did. */
 export function lostOutcomeOf({ decision, hash }: OpenCall): Outcome {
   const lost = notEstablished("recovery.crash");
+  // Nothing was sent for a phantom, so nothing is unknown about it.
+  const isPhantom = decision.ruling.action === "phantom";
   return {
-    ...outcomeBase(decision, hash, "unknown", "unknown"),
+    ...(isPhantom ? outcomeBase(decision, hash, "phantom", "none") : outcomeBase(decision, hash, "unknown", "unknown")),
     response_received: lost,
     response_returned: lost,
     latency: lost,
@@ -214,7 +216,7 @@ function commonDecision(
     boundary: present(run.boundary),
     ruling: rulingOf(run.mode, facts),
     approval: ABSENT,
-    outcome: facts.action === "forward" ? PENDING : ABSENT,
+    outcome: facts.action === "forward" || facts.action === "phantom" ? PENDING : ABSENT,
     accounting: notEstablished("field.not-configured"),
   };
 }

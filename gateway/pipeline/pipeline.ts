@@ -31,7 +31,7 @@ import { passGates } from "./gates.ts";
 import { judge, judgeResult, refusalFor } from "./judge.ts";
 import { actionOf, type QuestionFacts, questionOf, respondActionOf, respondQuestionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
-import { type AskRespond, endCall, type RespondDecision } from "./response-stages.ts";
+import { type AskRespond, endCall, endPhantom, type RespondDecision } from "./response-stages.ts";
 import type { LiveSession, SessionDesk } from "./session-desk.ts";
 import {
   type Admission,
@@ -120,8 +120,8 @@ class ReceiptPipeline implements Pipeline {
       const callId = this.#options.newCallId();
       const { written, turn } = await this.#record(call, callId);
       const decided = this.#answer(callId, call, written, turn, startedMs);
-      // A forwarded call still owes its outcome.
-      if (decided.action === "forward") owed = 1;
+      // A call that is answered still owes its outcome.
+      if (decided.action !== "refuse") owed = 1;
       return decided;
     } catch (error) {
       admission.abandon?.();
@@ -157,7 +157,9 @@ class ReceiptPipeline implements Pipeline {
       const open = this.#openCall(callId);
       const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
       const startedMs = monotonicMs();
-      const ended = await endCall(stages, { call, open, labels, outcome: whole }, ask);
+      const given = { call, open, labels, outcome: whole };
+      const isPhantom = open.decision.ruling.action === "phantom";
+      const ended = isPhantom ? await endPhantom(stages, given) : await endCall(stages, given, ask);
       const isLooked = stages.response.length + stages.respond.length > 0;
       const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
       await recorder.append((secret, seq) => {
@@ -336,11 +338,13 @@ class ReceiptPipeline implements Pipeline {
     startedMs: number,
   ): Decided {
     const receipt = { stream: this.#options.recorder.stream, seq };
-    const { judged, toSend, labels } = settlement;
+    const { judged, toSend, labels, phantom } = settlement;
     if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
     this.#flights.set(callId, { call, labels, facts, startedMs, policyUs });
+    const ticket = { callId, receipt };
+    if (phantom !== undefined) return { action: "phantom", receipt, ticket, answer: phantom };
     const wouldDeny = judged.ruling.judgement !== "allow";
-    return { action: "forward", receipt, ticket: { callId, receipt }, wouldDeny, toSend };
+    return { action: "forward", receipt, ticket, wouldDeny, toSend };
   }
 }
 

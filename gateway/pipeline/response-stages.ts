@@ -65,6 +65,13 @@ export async function endCall(
   }
 }
 
+/** An invented answer: stages may count it, and change nothing, since no server gave it and the receipt says so. */
+export async function endPhantom({ response }: Pick<Stages, "response">, given: EndedCall): Promise<Ended> {
+  const looks: EndedStep["look"][] = [];
+  for (const stage of response) looks.push((await stage.end(given)).look);
+  return { outcome: given.outcome, look: (turn) => merged<OutcomeFields>(looks.map((look) => look?.(turn))) };
+}
+
 /** The answer under the decision about it: taken away, or with the labels that it brings. */
 function decidedOn(ended: EndedCall, { answer, refusal }: RespondDecision): EndedCall {
   if (refusal !== undefined) return { ...ended, outcome: blocked(ended.outcome, refusal) };

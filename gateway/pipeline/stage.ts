@@ -16,7 +16,7 @@ import type { CedarValueJson } from "../policy/cedar.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import type { CarriedOut } from "../policy/obligations.ts";
 import type { OpenCall, OpenSession } from "../receipts/stream-book.ts";
-import type { CallOutcome, InboundCall } from "./call.ts";
+import type { CallOutcome, InboundCall, PhantomAnswer } from "./call.ts";
 import type { CatalogFinding } from "./catalog-check.ts";
 import type { Denial, Judged } from "./judge.ts";
 import type { LiveSession } from "./session-desk.ts";
@@ -90,6 +90,8 @@ export interface Settlement {
   readonly fields: DecisionFields;
   /** Labels that the call's answer will bring into its session. */
   readonly labels: readonly Label[];
+  /** Set exactly if the ruling's action is `phantom`. */
+  readonly phantom?: PhantomAnswer;
 }
 
 /**

@@ -214,13 +214,16 @@ export class StreamBook {
 
   /** The counts that a seal of this session states now. */
   countCalls({ open, total, allowed, denied, faulted }: OpenSession): SessionCalls {
-    const pending = this.openDecisions(open.session.id).length;
-    return { total, allowed, denied, faulted, open: pending };
+    const pending = this.openCalls().filter(({ decision }) => {
+      return sessionOf(decision) === open.session.id && decision.ruling.action === "forward";
+    });
+    return { total, allowed, denied, faulted, open: pending.length };
   }
 
   #applyDecision(decision: DecisionBody, hash: string): void {
     const isForwarded = decision.ruling.action === "forward";
-    if (isForwarded) this.#calls.set(decision.call.id, { decision, hash });
+    // A phantom has an outcome too, and counts as denied.
+    if (isForwarded || decision.ruling.action === "phantom") this.#calls.set(decision.call.id, { decision, hash });
     const id = sessionOf(decision);
     const session = id === undefined ? undefined : this.#sessions.get(id);
     if (id === undefined || session === undefined) return;

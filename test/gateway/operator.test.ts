@@ -63,6 +63,9 @@ const GUARDED = [
   ["GET", "/kill-switch"],
   ["PUT", "/kill-switch"],
   ["DELETE", "/kill-switch"],
+  ["GET", "/quarantine"],
+  ["PUT", "/quarantine"],
+  ["DELETE", "/quarantine"],
   ["POST", "/catalog"],
   ["POST", "/labels/reset"],
 ] as const;

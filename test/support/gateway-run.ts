@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type GatewayConfig, parseGatewayConfig } from "../../gateway/config.ts";
 import type { GatewayOptions } from "../../gateway/options.ts";
-import type { Caller, CallOutcome, InboundCall, SessionKey } from "../../gateway/pipeline/call.ts";
+import type { Caller, CallOutcome, Decided, InboundCall, SessionKey } from "../../gateway/pipeline/call.ts";
 import type { BundleFile } from "../../gateway/policy/bundle.ts";
 import { scanFrames } from "../../gateway/receipts/frame-log.ts";
 import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
@@ -182,7 +182,7 @@ export function outcomeWith(text: string): CallOutcome {
 }
 
 /** Decides, and finishes what is forwarded. @returns what was decided */
-export async function runCall(run: GatewayRun, call: InboundCall): Promise<"forward" | "refuse"> {
+export async function runCall(run: GatewayRun, call: InboundCall): Promise<Decided["action"]> {
   const decided = await run.pipeline.decide(call);
   if (decided.action === "forward") await run.pipeline.finish(decided.ticket, outcomeWith("done"));
   return decided.action;
