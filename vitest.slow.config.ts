@@ -30,6 +30,7 @@ export const LONG: readonly string[] = [
   "test/gateway/identity-mandates.test.ts",
   "test/gateway/identity-tls.test.ts",
   "test/gateway/kill-switch.test.ts",
+  "test/gateway/approvals.test.ts",
   "test/gateway/limits.test.ts",
   "test/gateway/inspection-bounds.test.ts",
   "test/gateway/catalog-reload.test.ts",

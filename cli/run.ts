@@ -3,6 +3,7 @@
 import { isCodedError } from "../kernel/errors.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { apiCommand } from "./commands/api.ts";
+import { approvalsCommand } from "./commands/approvals.ts";
 import { backupCommand } from "./commands/backup.ts";
 import { bundleCommand } from "./commands/bundle.ts";
 import { catalogCommand } from "./commands/catalog.ts";
@@ -42,6 +43,7 @@ const COMMANDS: readonly Command[] = [
   wrapCommand,
   catalogCommand,
   policyCommand,
+  approvalsCommand,
   killSwitchCommand,
   quarantineCommand,
   ledgerCommand,

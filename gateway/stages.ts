@@ -38,7 +38,7 @@ export async function openControls(
   { config, wrapStages = (own) => own }: GatewayOptions,
   world: World,
   { keeper, run, policyNow, artifact }: DecisionBasis,
-  { killSwitch, quarantine }: OperatorSwitches,
+  { killSwitch, quarantine, approvals }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
   const flow = new FlowStages({
@@ -68,7 +68,7 @@ export async function openControls(
         flow.request,
         inspection.request,
       ],
-      obligations: [flow.obligation, quarantine.obligation, limiter.obligation],
+      obligations: [approvals.obligation, flow.obligation, quarantine.obligation, limiter.obligation],
       response: [limiter.response, quarantine.response, inspection.response],
       respond: [inspection.respond, flow.respond],
     }),

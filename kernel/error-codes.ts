@@ -212,6 +212,8 @@ export const ERROR_CODES = {
   ERR_SERVICE_START: "a service that did not become ready",
   ERR_TOKEN_FILE: "a token file that does not hold one line of at least 32 characters",
   // gateway: policy, catalog, receipts
+  ERR_APPROVAL_STATE: "an approval that is not waiting for a decision any more",
+  ERR_APPROVER: "an operator who may not decide this approval",
   ERR_ARTIFACT_MISMATCH:
     "a sealed policy artifact that names another policy, catalog, server, mode or code than there is",
   ERR_ARTIFACT_THRESHOLD: "a sealed policy artifact with fewer signatures than the configuration asks for",

@@ -1,5 +1,7 @@
 /** What operators can move while a gateway runs, opened from its data folder before anything is decided. */
 
+import { ApprovalDesk } from "../approval/approval-desk.ts";
+import { ApprovalStore } from "../approval/approval-store.ts";
 import type { GatewayOptions, World } from "../options.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { Quarantine } from "../quarantine/quarantine.ts";
@@ -14,6 +16,7 @@ import { ActionBook } from "./operator.ts";
 export interface OperatorSwitches {
   readonly killSwitch: KillSwitch;
   readonly quarantine: Quarantine;
+  readonly approvals: ApprovalDesk;
   /** The target that an operator's text names. @throws {FormatError} ERR_CONTROL_TARGET */
   readonly parseTarget: (text: string) => ControlTarget;
 }
@@ -21,7 +24,7 @@ export interface OperatorSwitches {
 /** What the controls work with. */
 export interface SwitchParts {
   readonly options: Pick<GatewayOptions, "config" | "logger">;
-  readonly world: Pick<World, "nowMs" | "sleep" | "random">;
+  readonly world: Pick<World, "nowMs" | "sleep" | "random" | "randomBytes">;
   readonly recorder: Recorder;
   readonly book: StreamBook;
   readonly names: KeyedNames;
@@ -47,6 +50,14 @@ export async function openSwitches({ options, world, recorder, book, names }: Sw
     onFault: (error) =>
       options.logger.error({ err: error }, "a quarantine holds, and is not durable or has no receipt"),
   });
+  const approvals = new ApprovalDesk({
+    store: await ApprovalStore.open(folder),
+    actions,
+    names,
+    policy: () => book.policy ?? "",
+    world,
+    onFault: (error) => options.logger.error({ err: error }, "an approval could not be kept"),
+  });
   const sessionKey = (id: string): string | undefined => book.session(id)?.open.session.key;
-  return { killSwitch, quarantine, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
+  return { killSwitch, quarantine, approvals, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
 }

@@ -52,7 +52,8 @@ export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Ask
   const pending = agent.asks.open(signal, LIMIT_MS);
   if (pending === undefined) return refused(deps, agent, asking, idText, "limit.in-flight");
   const decided = await decide(deps, askCall(agent, asking, kind, pending.id));
-  if (decided === undefined) return internal(idText, "receipt.unavailable");
+  // A question is never a phantom: it belongs to a call that was let through.
+  if (decided === undefined || decided.action === "phantom") return internal(idText, "receipt.unavailable");
   if (decided.action === "refuse") return refusalResponse(idText, decided.refusal, decided.receipt);
   const started = performance.now();
   const isSent = asking.send(decided.toSend);

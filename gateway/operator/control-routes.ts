@@ -1,4 +1,4 @@
-/** Operators' routes for kill switch and quarantine: `GET`, `PUT` and `DELETE`, each change with a receipt before the answer. */
+/** Operators' routes for kill switch, quarantine and approvals: `GET`, `PUT` and `DELETE`, each change with a receipt before the answer. */
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { JsonValue } from "../../kernel/json/value.ts";
@@ -35,6 +35,18 @@ export function controlRoutes(
   };
   switchRoutes(scope, "/kill-switch", switches.killSwitch, change);
   switchRoutes(scope, "/quarantine", switches.quarantine, change);
+  approvalRoutes(scope, switches.approvals, operatorOf);
+}
+
+function approvalRoutes(scope: FastifyInstance, desk: OperatorSwitches["approvals"], operatorOf: OperatorOf): void {
+  type OfOne = { readonly Params: { readonly id: string } };
+  scope.get("/approvals", (request, reply) => reply.send({ approvals: desk.list(operatorOf(request)) }));
+  scope.get<OfOne>("/approvals/:id", (request, reply) => reply.send(desk.show(request.params.id, operatorOf(request))));
+  for (const event of ["grant", "refuse"] as const) {
+    scope.post<OfOne>(`/approvals/:id/${event}`, async (request, reply) =>
+      reply.send(await desk.decide(request.params.id, event, operatorOf(request))),
+    );
+  }
 }
 
 function switchRoutes(

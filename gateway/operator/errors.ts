@@ -8,6 +8,7 @@ import { CheckError, FormatError, isCodedError } from "../../kernel/errors.ts";
 const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_TOKEN: 401,
   ERR_NOT_FOUND: 404,
+  ERR_APPROVAL_STATE: 409,
   ERR_CONTROL_FULL: 409,
   ERR_QUARANTINE: 409,
   ERR_BODY_SIZE: 413,

@@ -119,6 +119,7 @@ class ReceiptPipeline implements Pipeline {
     try {
       const callId = this.#options.newCallId();
       const { written, turn } = await this.#record(call, callId);
+      await turn.settlement.durable;
       const decided = this.#answer(callId, call, written, turn, startedMs);
       // A call that is answered still owes its outcome.
       if (decided.action !== "refuse") owed = 1;

@@ -92,6 +92,8 @@ export interface Settlement {
   readonly labels: readonly Label[];
   /** Set exactly if the ruling's action is `phantom`. */
   readonly phantom?: PhantomAnswer;
+  /** What has to be durable beside the receipt before the call goes on. */
+  readonly durable?: Promise<void>;
 }
 
 /**

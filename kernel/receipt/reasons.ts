@@ -9,6 +9,7 @@ import { mapped, type Shape, string } from "../shape.ts";
 /** Every reason code that a receipt may carry, with what it says. Dotted lower case, sorted. */
 export const REASON_CODES = {
   "approval.expired": "the approval, or the time to give it, had run out",
+  "approval.granted": "an approval that fits this call lifted the denial",
   "approval.mismatch": "the call differs from the one that was approved",
   "approval.not-requested": "the call needs an approval, and nobody was there to ask",
   "approval.refused": "the approver said no",

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Decided } from "../../gateway/pipeline/call.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
@@ -32,7 +33,7 @@ async function start(
   run = await bench.open();
 }
 
-async function call(): Promise<"forward" | "refuse"> {
+async function call(): Promise<Decided["action"]> {
   return runCall(run, callOf("echo", { message: "x" }));
 }
 

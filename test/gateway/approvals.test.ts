@@ -1,0 +1,306 @@
+/** Approvals: a call is held until somebody entitled grants it; it lifts exactly that call, once. */
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { approvalsCommand } from "../../cli/commands/approvals.ts";
+import { isEntitled } from "../../gateway/approval/approval-desk.ts";
+import { APPROVAL_STATES, next } from "../../gateway/approval/approval-state.ts";
+import type { Operator } from "../../gateway/controls/operator.ts";
+import type { Decided, InboundCall } from "../../gateway/pipeline/call.ts";
+import type { GatewayRun } from "../../gateway/run.ts";
+import { startGateway } from "../../gateway/start.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
+import { runInProcess } from "../support/command-io.ts";
+import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
+import {
+  AGENT_TOKEN,
+  CALLER,
+  callOf,
+  configOf,
+  type GatewayBench,
+  makeGatewayBench,
+  OPERATOR_TOKEN,
+  ofKind,
+  outcomeWith,
+  readStream,
+  SESSION,
+} from "../support/gateway-run.ts";
+import { makeManualWorld } from "../support/manual-world.ts";
+import { bundleFiles } from "../support/policy-request.ts";
+
+let ledger: FakeLedger;
+const benches: GatewayBench[] = [];
+const closers: (() => Promise<void>)[] = [];
+let made = 0;
+
+beforeAll(async () => {
+  ledger = await startFakeLedger();
+});
+afterAll(() => ledger.close());
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+  for (const bench of benches.splice(0)) bench.remove();
+});
+
+const RULES = `
+@id("all") permit (principal, action, resource);
+@id("ask") @decision("require-approval") @approvers("role:risk,local-user") @ttl("10m")
+forbid (principal, action == Mcp::Action::"s/wipe", resource);
+@id("never") forbid (principal, action == Mcp::Action::"s/wipe", resource) when { context.input has path && context.input.path == "/" };
+`;
+
+function bench(mode: "enforcing" | "advisory" = "enforcing", policyFiles = bundleFiles(RULES)): GatewayBench {
+  made += 1;
+  const world = makeManualWorld(undefined, `approvals ${made}`);
+  const one = makeGatewayBench(ledger.url, { mode, world, policyFiles });
+  benches.push(one);
+  return one;
+}
+
+async function open(from: GatewayBench): Promise<GatewayRun> {
+  const run = await from.open();
+  closers.push(run.close);
+  return run;
+}
+
+const RISK: Operator = { issuer: "operator", name: "rita", evidence: "authenticated", roles: ["risk"] };
+const wipe = (path = "/tmp", changes: Partial<InboundCall> = {}) => callOf("wipe", { path }, changes);
+
+function idOf(decided: Decided): string {
+  if (decided.action !== "refuse") throw new Error(decided.action);
+  const { data = {} } = decided.refusal;
+  return String((data as JsonObject)["approvalId"]);
+}
+
+describe("a call that needs an approval", () => {
+  it("is held with nothing sent; granted, the same call passes once; the receipts say who and with what evidence", async () => {
+    const at = bench();
+    const run = await open(at);
+    const held = await run.pipeline.decide(wipe());
+    expect(held).toMatchObject({
+      action: "refuse",
+      refusal: {
+        rpcCode: -31_002,
+        reason: "approval.required",
+        policies: ["ask"],
+        data: { url: `/approvals/${idOf(held)}` },
+      },
+    });
+    const id = idOf(held);
+    expect(idOf(await run.pipeline.decide(wipe()))).toBe(id);
+    expect(await run.switches.approvals.decide(id, "grant", RISK)).toMatchObject({ state: "granted" });
+    const passed = await run.pipeline.decide(wipe());
+    if (passed.action !== "forward") throw new Error("not lifted");
+    await run.pipeline.finish(passed.ticket, outcomeWith("done"));
+    const again = await run.pipeline.decide(wipe());
+    expect(idOf(again)).not.toBe(id);
+    const stream = await readStream(at.folder, run.status().stream);
+    const decisions = ofKind(stream, "decision");
+    expect(decisions.map(({ ruling }) => [ruling.action, ruling.judgement, ruling.step, ruling.reasons[0]])).toEqual([
+      ["hold", "hold", "approval", "approval.required"],
+      ["hold", "hold", "approval", "approval.required"],
+      ["forward", "allow", "approval", "approval.granted"],
+      ["hold", "hold", "approval", "approval.required"],
+    ]);
+    expect(decisions[0]).toMatchObject({
+      request_sent: { state: "absent" },
+      approval: { value: { id, approver: { state: "absent" } } },
+    });
+    expect(decisions[2]).toMatchObject({
+      approval: { value: { id, evidence: "authenticated", approver: { value: { issuer: "operator" } } } },
+      ruling: { obligations: [{ policy: "ask", kind: "require-approval", applied: true }] },
+    });
+    expect(ofKind(stream, "operator-action")).toMatchObject([
+      {
+        action: "approval-granted",
+        target: { type: "approval", id },
+        evidence: { value: "authenticated" },
+        cause: { value: decisions[0]?.seq },
+      },
+    ]);
+  });
+
+  it("with other arguments, another principal or another tool is not the one that was granted", async () => {
+    const run = await open(bench());
+    const id = idOf(await run.pipeline.decide(wipe()));
+    await run.switches.approvals.decide(id, "grant", RISK);
+    for (const other of [wipe("/tmp2"), wipe("/tmp", { caller: { ...CALLER, name: "somebody-else" } })]) {
+      expect(idOf(await run.pipeline.decide(other))).not.toBe(id);
+    }
+    expect((await run.pipeline.decide(wipe())).action).toBe("forward");
+  });
+
+  it("in another session than the one it is bound to is refused, and the approval is spent", async () => {
+    const at = bench();
+    const run = await open(at);
+    const id = idOf(await run.pipeline.decide(wipe()));
+    await run.switches.approvals.decide(id, "grant", RISK);
+    const elsewhere = wipe("/tmp", { session: { ...SESSION, key: "another" } });
+    expect(await run.pipeline.decide(elsewhere)).toMatchObject({ refusal: { reason: "approval.mismatch" } });
+    expect(idOf(await run.pipeline.decide(wipe()))).not.toBe(id);
+    expect(run.switches.approvals.show(id, RISK)).toMatchObject({ state: "mismatched" });
+  });
+
+  it("that another policy denies too is denied, whoever approves; advisory mode asks nobody", async () => {
+    const run = await open(bench());
+    expect(await run.pipeline.decide(wipe("/"))).toMatchObject({ refusal: { reason: "policy.forbid" } });
+    const advisory = await open(bench("advisory"));
+    expect(await advisory.pipeline.decide(wipe())).toMatchObject({ action: "forward", wouldDeny: true });
+  });
+
+  it("passes once over a restart, and not a second time", async () => {
+    const at = bench();
+    const first = await at.open();
+    const id = idOf(await first.pipeline.decide(wipe()));
+    await first.switches.approvals.decide(id, "grant", RISK);
+    await first.close();
+    const second = await at.open();
+    expect((await second.pipeline.decide(wipe("/tmp", {}))).action).toBe("forward");
+    await second.close();
+    const third = await open(at);
+    expect(idOf(await third.pipeline.decide(wipe()))).not.toBe(id);
+  });
+
+  it("expires, asked for or granted, with a receipt", async () => {
+    const at = bench();
+    const run = await open(at);
+    const id = idOf(await run.pipeline.decide(wipe()));
+    await at.world.advance(600_000, 60_000);
+    await expect(run.switches.approvals.decide(id, "grant", RISK)).rejects.toMatchObject({
+      code: "ERR_APPROVAL_STATE",
+    });
+    const other = idOf(await run.pipeline.decide(wipe()));
+    await run.switches.approvals.decide(other, "grant", RISK);
+    await at.world.advance(600_000, 60_000);
+    expect(idOf(await run.pipeline.decide(wipe()))).not.toBe(other);
+    const actions = ofKind(await readStream(at.folder, run.status().stream), "operator-action");
+    expect(actions.map(({ action }) => action)).toEqual(["approval-expired", "approval-granted", "approval-expired"]);
+    expect(actions[0]).toMatchObject({ by: { state: "absent" }, reason: "approval.expired" });
+  });
+
+  it("is decided by nobody who is not entitled, nor by who asks, nor twice", async () => {
+    const run = await open(bench());
+    const { approvals } = run.switches;
+    const id = idOf(await run.pipeline.decide(wipe()));
+    const stranger: Operator = { ...RISK, name: "sam", roles: [] };
+    await expect(approvals.decide(id, "grant", stranger)).rejects.toMatchObject({ code: "ERR_APPROVER" });
+    await expect(approvals.decide(id, "grant", { ...RISK, name: "example-agent" })).rejects.toMatchObject({
+      code: "ERR_APPROVER",
+    });
+    expect(approvals.show(id, stranger)).not.toHaveProperty("arguments");
+    expect(approvals.show(id, RISK)).toMatchObject({ arguments: { path: "/tmp" } });
+    await approvals.decide(id, "refuse", RISK);
+    await expect(approvals.decide(id, "grant", RISK)).rejects.toMatchObject({ code: "ERR_APPROVAL_STATE" });
+    await expect(approvals.decide("ab".repeat(16), "grant", RISK)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+    expect((await run.pipeline.decide(wipe())).action).toBe("refuse");
+  });
+
+  it("stops the start if its file cannot be read; the file holds no argument", async () => {
+    const at = bench();
+    await writeFile(join(at.folder, "approvals.json"), "{}");
+    await expect(at.open()).rejects.toMatchObject({ code: "ERR_CONTROL_FILE" });
+  });
+});
+
+describe("over the operator's routes", () => {
+  it("an operator lists, shows and grants", async () => {
+    const at = bench();
+    const gateway = await startGateway({
+      ...at.gatewayOptions,
+      secrets: { ...at.gatewayOptions.secrets, operators: [{ name: "rita", roles: ["risk"], token: "r".repeat(40) }] },
+    });
+    closers.push(gateway.close);
+    const ask = async (method: string, path: string, token = "r".repeat(40)) => {
+      const answer = await fetch(`${gateway.operatorUrl}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}` },
+      });
+      return { status: answer.status, body: (await answer.json()) as JsonObject };
+    };
+    const config = join(at.folder, "gateway.json");
+    const token = join(at.folder, "rita.token");
+    await writeFile(token, `${"r".repeat(40)}\n`);
+    const port = Number(new URL(gateway.operatorUrl).port);
+    await writeFile(
+      config,
+      JSON.stringify({ ...configOf(at.folder, ledger.url, at.upstreams), operator_listen: { port } }),
+    );
+    const command = async (...args: readonly string[]) => {
+      const { exit, fault, out } = await runInProcess(approvalsCommand, [
+        ...args,
+        "--config",
+        config,
+        "--token-file",
+        token,
+      ]);
+      return `${exit ?? fault} ${out}`;
+    };
+    expect(await command("list")).toBe("0 nothing\n");
+    expect(await command("grant", "ab".repeat(16))).toBe("ERR_SERVICE_ANSWER ");
+    expect(await command("grant")).toBe("usage ");
+    const held = await fetch(`${gateway.url}/mcp`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${AGENT_TOKEN}`,
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "wipe",
+      },
+      body: JSON.stringify({
+        jsonrpc: "2.0",
+        id: 1,
+        method: "tools/call",
+        params: {
+          name: "wipe",
+          arguments: { path: "/tmp" },
+          _meta: {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+          },
+        },
+      }),
+    });
+    const { error } = (await held.json()) as { readonly error: { readonly code: number; readonly data: JsonObject } };
+    expect(error.code).toBe(-31_002);
+    const id = String(error.data["approvalId"]);
+    expect(await command("show", id)).toMatch(/^0 [0-9a-f]{32} {2}requested {2}s\/wipe .*\n\{"path":"\/tmp"\}\n$/u);
+    expect(await command("grant", id)).toMatch(/^0 [0-9a-f]{32} {2}granted/u);
+    expect((await ask("GET", "/approvals")).body).toMatchObject({ approvals: [{ id, state: "granted" }] });
+    expect((await ask("POST", `/approvals/${id}/refuse`)).status).toBe(409);
+    expect((await ask("POST", `/approvals/${"ab".repeat(16)}/grant`, OPERATOR_TOKEN)).status).toBe(404);
+    expect((await ask("GET", "/approvals", "a".repeat(40))).status).toBe(401);
+  });
+});
+
+describe("the rules", () => {
+  it("let an approval move along one path only", () => {
+    const moves = APPROVAL_STATES.flatMap((state) =>
+      (["grant", "refuse", "consume", "expire", "mismatch"] as const).flatMap((event) => {
+        const to = next(state, event);
+        return to === undefined ? [] : [`${state} ${event} ${to}`];
+      }),
+    );
+    expect(moves).toEqual([
+      "requested grant granted",
+      "requested refuse refused",
+      "requested expire expired",
+      "granted consume consumed",
+      "granted expire expired",
+      "granted mismatch mismatched",
+    ]);
+  });
+
+  it("want every demand satisfied, a person by default, and the machine's account only where it is named", () => {
+    const demand = (approvers: readonly string[]) => ({ policy: "p", approvers, ttlSeconds: 1 });
+    const local: Operator = { issuer: "operator", name: "local", evidence: "local-user", roles: [] };
+    expect(isEntitled([demand([])], RISK)).toBe(true);
+    expect(isEntitled([demand([])], local)).toBe(false);
+    expect(isEntitled([demand(["local-user"])], local)).toBe(true);
+    expect(isEntitled([demand(["user:rita"])], RISK)).toBe(true);
+    expect(isEntitled([demand(["role:risk"]), demand(["role:other"])], RISK)).toBe(false);
+    expect(isEntitled([demand(["host"])], RISK)).toBe(false);
+  });
+});
