@@ -4,7 +4,8 @@
  * path for each of them.
  */
 
-import { isJsonObject } from "../../kernel/json/value.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
 import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
 import {
@@ -238,11 +239,18 @@ function isLine({ transport }: AgentRequest): boolean {
 /** The mirrored headers of a modern leg, made anew from what is sent. */
 function upstreamHeaders(
   { message }: AgentRequest,
-  { target, upstream }: InboundCall,
+  { target, upstream, toSend }: InboundCall,
   mirrored: readonly ParamHeader[],
 ): Readonly<Record<string, string>> {
   if (upstream.era === "legacy" || upstream.transport === "stdio") return {};
   const hasName = mirroredName(message.method, message.params) !== undefined;
   const name = hasName ? { "Mcp-Name": encodeHeader(target.name) } : {};
-  return { "Mcp-Method": message.method, ...name, ...paramHeadersOf(mirrored, message.params) };
+  return { "Mcp-Method": message.method, ...name, ...paramHeadersOf(mirrored, paramsIn(toSend, mirrored)) };
+}
+
+/** What is mirrored is what is sent: an obligation may have taken something out. */
+function paramsIn(sent: Uint8Array, mirrored: readonly ParamHeader[]): JsonObject {
+  if (mirrored.length === 0) return {};
+  const message = parseJson(sent, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+  return isJsonObject(message) && isJsonObject(message["params"]) ? message["params"] : {};
 }

@@ -5,26 +5,32 @@
 
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
-import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { ABSENT, present } from "../../kernel/receipt/observed.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
 import type { CallOutcome, CatalogDefinition, InboundCall } from "../pipeline/call.ts";
-import type { Denial } from "../pipeline/judge.ts";
+import { carriedOut, type Denial, type Judged } from "../pipeline/judge.ts";
 import type {
+  CallTurn,
   Contribution,
   EndedCall,
   EndedStep,
+  ObligationStage,
   RequestStage,
   RespondStage,
   ResponseStage,
+  Settlement,
   TurnLook,
 } from "../pipeline/stage.ts";
+import type { PolicyAnswer } from "../policy/evaluator.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import { type CheckSchema, compileSchema, type SchemaAnswer } from "./json-schema.ts";
-import { findInMessage, type MessageContext, type MessageFindings } from "./message-findings.ts";
+import { findInMessage, type MessageContext, type MessageFindings, type MessagePart } from "./message-findings.ts";
 import { partsOfAnswer, partsOfCall, type ToolSchemas } from "./message-parts.ts";
+import { NEUTRALISED } from "./neutralise.ts";
+import { isOrdered, redactionsOf, redactMessage } from "./redact.ts";
 import type { OwnRules } from "./text-findings.ts";
 
 /** What the stages work with. */
@@ -39,25 +45,44 @@ export interface InspectionOptions {
 /** What is read once from a definition. */
 interface ToolFacts extends ToolSchemas {
   readonly checkInput: CheckSchema | undefined;
+  readonly checkOutput: CheckSchema | undefined;
 }
 
-const NO_SCHEMAS: ToolFacts = { input: undefined, output: undefined, checkInput: undefined };
+const NO_SCHEMAS: ToolFacts = { input: undefined, output: undefined, checkInput: undefined, checkOutput: undefined };
+
+/** A message that was looked at. */
+interface Looked {
+  readonly facts: ToolFacts;
+  readonly parts: readonly MessagePart[];
+  readonly found: MessageFindings;
+}
 
 /** The stages that look at data. */
 export class InspectionStages {
   readonly #options: InspectionOptions;
   readonly #facts = new WeakMap<CatalogDefinition, ToolFacts>();
   /** Findings of answers between the two looks at them. */
-  readonly #answers = new WeakMap<InboundCall, MessageFindings>();
+  readonly #answers = new WeakMap<InboundCall, Looked>();
+  readonly #calls = new WeakMap<InboundCall, Looked>();
   readonly request: RequestStage;
   readonly response: ResponseStage;
+  readonly obligation: ObligationStage;
   readonly respond: RespondStage;
 
   constructor(options: InspectionOptions) {
     this.#options = options;
     this.request = { name: "inspection", begin: (call) => this.#begin(call) };
     this.response = { name: "inspection", end: (ended) => this.#look(ended) };
-    this.respond = { name: "inspection", settle: (ended) => this.#settle(ended) };
+    this.obligation = {
+      name: "redaction",
+      carriesOut: ["redact", "neutralise"],
+      settle: (turn, answer, settlement) => this.#settleCall(turn, answer, settlement),
+    };
+    this.respond = {
+      name: "inspection",
+      carriesOut: ["redact", "neutralise"],
+      settle: (ended, answer) => this.#settleAnswer(ended, answer),
+    };
   }
 
   #begin(call: InboundCall): TurnLook {
@@ -69,7 +94,10 @@ export class InspectionStages {
 
   #lookAtCall(call: InboundCall, definition: CatalogDefinition | undefined): Contribution {
     const facts = this.#factsOf(definition);
-    const { inspection, rules, blocking } = findInMessage(partsOfCall(call, facts), this.#context("argument"), 0);
+    const parts = partsOfCall(call, facts);
+    const found = findInMessage(parts, this.#context("argument"), 0);
+    this.#calls.set(call, { facts, parts, found });
+    const { inspection, rules, blocking } = found;
     const denials = [...schemaDenials(facts, call), ...blockDenials(blocking)];
     return { denials, system: { findings: [...rules] }, fields: { inspection: present(inspection) } };
   }
@@ -78,17 +106,54 @@ export class InspectionStages {
     const answer = readAnswer(outcome);
     if (answer === undefined) return { outcome, look: () => ({ inspection: ABSENT }) };
     const facts = this.#factsOf(this.#definitionOf(call));
-    const found = findInMessage(partsOfAnswer(answer, facts), this.#context("result"), outcome.uninspectedBytes);
-    this.#answers.set(call, found);
+    const parts = partsOfAnswer(answer, facts);
+    const found = findInMessage(parts, this.#context("result"), outcome.uninspectedBytes);
+    this.#answers.set(call, { facts, parts, found });
     return { outcome, system: { findings: [...found.rules] }, look: () => ({ inspection: present(found.inspection) }) };
   }
 
-  /** What blocks and was not taken out blocks the answer. */
-  #settle({ call, outcome }: EndedCall): EndedStep {
-    const blocking = this.#answers.get(call)?.blocking ?? [];
-    if (this.#options.mode() !== "enforcing" || blocking.length === 0 || outcome.returned === undefined)
-      return { outcome };
-    return { outcome: blockedBy(outcome, blocking) };
+  /** Takes out of what is sent what the permits want out of it; what cannot be taken out is not sent. */
+  #settleCall({ call, secret }: CallTurn, answer: PolicyAnswer, settlement: Settlement): Settlement {
+    const looked = this.#calls.get(call);
+    const isDue = settlement.judged.ruling.action === "forward" && this.#options.mode() === "enforcing";
+    if (!isDue || looked === undefined || !isOrder(answer)) return settlement;
+    const { facts, parts, found } = looked;
+    const done = redactMessage(settlement.toSend, parts, found.places, answer, ({ params }) => {
+      const given = isJsonObject(params) ? params["arguments"] : undefined;
+      return facts.checkInput === undefined || facts.checkInput(given ?? {}) === "valid";
+    });
+    if (done.kind === "failed") return { ...settlement, judged: refusedFor(settlement.judged) };
+    const judged = kindsOf(answer).reduce(carriedOut, settlement.judged);
+    const fields = { ...settlement.fields, redactions: redactionsOf(secret, done.removals, parts) };
+    return { ...settlement, judged, toSend: done.bytes, fields };
+  }
+
+  /** Takes out of an answer what the permits want out of it. What blocks and was not taken out blocks the answer. */
+  #settleAnswer({ call, outcome }: EndedCall, answer: PolicyAnswer | undefined): EndedStep {
+    const looked = this.#answers.get(call);
+    const { returned } = outcome;
+    if (this.#options.mode() !== "enforcing" || looked === undefined || returned === undefined) return { outcome };
+    const { facts, parts, found } = looked;
+    if (answer === undefined || !answer.allowed || !isOrder(answer)) {
+      return { outcome: found.blocking.length === 0 ? outcome : blockedBy(outcome, found.blocking) };
+    }
+    const done = redactMessage(returned, parts, found.places, answer, ({ result }) => {
+      const content = isJsonObject(result) ? result["structuredContent"] : undefined;
+      return content === undefined || facts.checkOutput === undefined || facts.checkOutput(content) === "valid";
+    });
+    if (done.kind === "failed") return { outcome: blockedBy(outcome, found.blocking, "inspect.redact-failed") };
+    const left = found.blocking.filter(
+      (rule) => !isOrdered(answer, rule) && !(answer.neutralise && NEUTRALISED.has(rule)),
+    );
+    const isChanged = done.bytes !== returned;
+    const now: CallOutcome = isChanged
+      ? { ...outcome, returned: done.bytes, status: redactedStatus(outcome) }
+      : outcome;
+    return {
+      outcome: left.length === 0 ? now : blockedBy(outcome, left),
+      carriedOut: kindsOf(answer),
+      look: ({ secret }) => ({ redactions: redactionsOf(secret, done.removals, parts) }),
+    };
   }
 
   #context(surface: MessageContext["surface"]): MessageContext {
@@ -105,8 +170,10 @@ export class InspectionStages {
     const known = this.#facts.get(definition);
     if (known !== undefined) return known;
     const { inputSchema, outputSchema } = definitionValue(definition.text);
-    const checkInput = inputSchema === undefined ? undefined : compileSchema(inputSchema);
-    const facts = { input: inputSchema, output: outputSchema, checkInput };
+    const compiled = (schema: JsonValue | undefined): CheckSchema | undefined =>
+      schema === undefined ? undefined : compileSchema(schema);
+    const checks = { checkInput: compiled(inputSchema), checkOutput: compiled(outputSchema) };
+    const facts = { input: inputSchema, output: outputSchema, ...checks };
     this.#facts.set(definition, facts);
     return facts;
   }
@@ -130,14 +197,39 @@ function blockDenials(rules: readonly string[]): readonly Denial[] {
   return [{ step: "inspect", reason: "inspect.block", rpcCode: RPC.blocked, message, data: { rules: [...rules] } }];
 }
 
+function isOrder({ redact, neutralise }: PolicyAnswer): boolean {
+  return redact.length > 0 || neutralise;
+}
+
+function kindsOf({ redact, neutralise }: PolicyAnswer): readonly ("redact" | "neutralise")[] {
+  return [...(redact.length > 0 ? (["redact"] as const) : []), ...(neutralise ? (["neutralise"] as const) : [])];
+}
+
+/** An error of a tool stays one. */
+function redactedStatus({ status }: CallOutcome): CallOutcome["status"] {
+  return status === "ok" ? "redacted" : status;
+}
+
+function refusedFor({ ruling }: Judged): Judged {
+  const message = "The policy wants something taken out of the arguments that cannot be taken out.";
+  return {
+    ruling: { ...ruling, action: "refuse", judgement: "deny", step: "inspect", reasons: ["inspect.redact-failed"] },
+    refusal: { rpcCode: RPC.blocked, reason: "inspect.redact-failed", policies: ruling.policies ?? [], message },
+  };
+}
+
 /** The outcome of an answer that the agent does not get. A server that answered has acted. */
-export function blockedBy({ returned: _, ...outcome }: CallOutcome, rules: readonly string[]): CallOutcome {
+function blockedBy(
+  { returned: _, ...outcome }: CallOutcome,
+  rules: readonly string[],
+  reason: "inspect.block" | "inspect.redact-failed" = "inspect.block",
+): CallOutcome {
   const message = "Inspection found something in the server's answer that a rule blocks.";
   return {
     ...outcome,
     status: "blocked",
     effect: outcome.effect === "none" ? "unknown" : outcome.effect,
-    refusal: { rpcCode: RPC.blocked, reason: "inspect.block", policies: [], message, data: { rules: [...rules] } },
+    refusal: { rpcCode: RPC.blocked, reason, policies: [], message, data: { rules: [...rules] } },
   };
 }
 

@@ -5,6 +5,7 @@
 
 import type { JsonValue } from "../../kernel/json/value.ts";
 import type { DeclaredPointer } from "../../kernel/receipt/fields.ts";
+import type { FindingCode } from "../../kernel/receipt/findings.ts";
 import type { Finding, Inspection } from "../../kernel/receipt/inspection.ts";
 import { type Hit, worse } from "./hit.ts";
 import type { Count, Surface } from "./injection.ts";
@@ -21,6 +22,8 @@ const MAX_FINDINGS = 64;
 
 /** One part of a message. */
 export interface MessagePart {
+  /** Where the part stands in the message, if it can be changed there. */
+  readonly at?: readonly string[];
   readonly value: JsonValue | undefined;
   /** The place of a path below the part, as a receipt may name it. */
   readonly pointer: (path: readonly string[]) => DeclaredPointer;
@@ -44,7 +47,7 @@ export interface MessageFindings {
   /** Rules that are more than a note, sorted: for policy. */
   readonly rules: readonly string[];
   /** Rules that block, sorted. */
-  readonly blocking: readonly string[];
+  readonly blocking: readonly FindingCode[];
   readonly places: readonly Place[];
 }
 
@@ -79,7 +82,7 @@ export function findInMessage(
   };
 }
 
-function rulesOf(rows: readonly Finding[]): readonly string[] {
+function rulesOf(rows: readonly Finding[]): readonly FindingCode[] {
   return [...new Set(rows.map(({ rule }) => rule))].sort();
 }
 

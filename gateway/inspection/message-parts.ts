@@ -33,6 +33,7 @@ export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: 
   const own = Object.fromEntries(Object.entries(meta).filter(([key]) => !RESERVED.test(key)));
   return [
     {
+      at: ["params", "arguments"],
       value: given,
       pointer: (path) => declaredPointer(["params", "arguments"], input, path),
       surplus: surplusPaths(given, input),
@@ -44,15 +45,16 @@ export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: 
 
 /** The parts of an answer: the structured content, and all the rest of result or error. */
 export function partsOfAnswer({ result, error }: JsonObject, { output }: ToolSchemas): readonly MessagePart[] {
-  if (!isJsonObject(result)) return [{ value: error, pointer: ownNames("error"), surplus: [] }];
+  if (!isJsonObject(result)) return [{ at: ["error"], value: error, pointer: ownNames("error"), surplus: [] }];
   const { structuredContent, ...rest } = result;
   return [
     {
+      at: ["result", "structuredContent"],
       value: structuredContent,
       pointer: (path) => declaredPointer(["result", "structuredContent"], output, path),
       surplus: surplusPaths(structuredContent, output),
     },
-    { value: rest, pointer: ownNames("result"), surplus: [], isMedia: (path) => isMediaAt(rest, path) },
+    { at: ["result"], value: rest, pointer: ownNames("result"), surplus: [], isMedia: (path) => isMediaAt(rest, path) },
   ];
 }
 

@@ -212,6 +212,76 @@ describe("answers", () => {
   });
 });
 
+describe("redaction", () => {
+  const cedar = `@id("call") @redact("pii.*, surplus.*") permit (principal, action == Mcp::Action::"s/contact", resource);
+    @id("back") @redact("pii.*") @neutralise("on") permit (principal, action == Mcp::Action::"respond:s/contact", resource);`;
+
+  it("takes what the permit names out of what is sent, and the receipt commits to it", async () => {
+    const { run, receipts } = await start({ cedar });
+    const given = { name: `Ann ${SSN}`, ssn: SSN, address: { city: "x", canary: 1 } };
+    const decided = await run.pipeline.decide(callOf("contact", given));
+    if (decided.action !== "forward") throw new Error("refused");
+    const sent = JSON.parse(parseUtf8(decided.toSend));
+    expect(sent.params.arguments).toEqual({
+      name: "Ann [redacted:pii.us_ssn]",
+      ssn: "[redacted:pii.us_ssn]",
+      address: { city: "x" },
+    });
+    expect((await receipts()).at(-1)).toMatchObject({
+      ruling: { obligations: [{ policy: "call", kind: "redact", applied: true }] },
+      redactions: {
+        value: {
+          places: [
+            { rule: "surplus.undeclared", pointer: "/params/arguments/address/*", count: 1 },
+            { rule: "pii.us_ssn", pointer: "/params/arguments/name", count: 1 },
+            { rule: "pii.us_ssn", pointer: "/params/arguments/ssn", count: 1 },
+          ],
+          removed: { scheme: "countersign/bytes/v1" },
+        },
+      },
+    });
+  });
+
+  it("refuses what the schema then does not admit", async () => {
+    const tool = { name: "contact", inputSchema: { properties: { ssn: { type: "string", maxLength: 11 } } } };
+    const { run } = await start({ cedar, tool });
+    expect(await run.pipeline.decide(callOf("contact", { ssn: SSN }))).toMatchObject({
+      action: "refuse",
+      refusal: { reason: "inspect.redact-failed" },
+    });
+  });
+
+  it("takes a value out of every copy in an answer, strips sequences, and keeps the JSON valid", async () => {
+    const { run, receipts } = await start({ cedar });
+    const decided = await run.pipeline.decide(callOf("contact", { name: "Ann" }));
+    if (decided.action !== "forward") throw new Error("refused");
+    const mail = "ann@example.org";
+    const structuredContent = { rows: [{ id: 7, mail }] };
+    const text = `\u001b[2J{"rows":[{"mail":"${mail}"}]} x${mail}`;
+    const ended = await run.pipeline.finish(
+      decided.ticket,
+      resultOf({ content: [{ type: "text", text }], structuredContent }),
+    );
+    expect(ended.status).toBe("redacted");
+    const back = JSON.parse(parseUtf8(ended.returned ?? new Uint8Array()));
+    expect(back.result.structuredContent.rows[0].mail).toBe("[redacted:pii.email]");
+    expect(back.result.content[0].text).not.toContain("ann@");
+    expect(back.result.content[0].text).not.toContain("\u001b");
+    expect((await receipts()).at(-1)).toMatchObject({
+      outcome: { status: "redacted" },
+      respond: {
+        value: {
+          obligations: [
+            { kind: "neutralise", applied: true },
+            { kind: "redact", applied: true },
+          ],
+        },
+      },
+      redactions: { state: "present" },
+    });
+  });
+});
+
 describe("what was found", () => {
   it("is in no file and no log line", async () => {
     const canaries = ["4787789328792170", "ann.canary@example.org", "sk_live_buVsyWPbs2UFlpPQgBNZuinh", "canarymember"];

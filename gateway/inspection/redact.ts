@@ -1,0 +1,239 @@
+/**
+ * Takes out of a message what rules found (mcp-gateway §15.3): texts become `[redacted:<rule>]` wherever the same value stands,
+ * numbers and undeclared members go with their names. The JSON stays valid, and what is not touched keeps its bytes.
+ */
+
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { commitBytes } from "../../kernel/commitment.ts";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { FindingCode } from "../../kernel/receipt/findings.ts";
+import type { RedactedPlace, Redactions } from "../../kernel/receipt/inspection.ts";
+import { ABSENT, type Observed, present } from "../../kernel/receipt/observed.ts";
+import { itemSpans, memberSpans, type Span, spanOf } from "../wire/spans.ts";
+import type { MessagePart, Place } from "./message-findings.ts";
+import { neutraliseText } from "./neutralise.ts";
+
+/** What is asked for. */
+export interface RedactionOrder {
+  /** Finding codes and `<family>.*`. */
+  readonly redact: readonly string[];
+  readonly neutralise: boolean;
+}
+
+/** What was taken out at one place. */
+export interface Removal {
+  readonly rule: FindingCode;
+  readonly part: number;
+  readonly path: readonly string[];
+  readonly count: number;
+  readonly values: readonly JsonValue[];
+}
+
+/** The message after it, and what is gone. */
+interface Redacted {
+  readonly text: string;
+  readonly removals: readonly Removal[];
+}
+
+/** Shorter values stand in other texts by chance. */
+const MIN_COPY = 6;
+
+/** True if an order covers a rule. */
+export function isOrdered({ redact: rules }: RedactionOrder, rule: FindingCode): boolean {
+  return rules.some((pattern) => pattern === rule || (pattern.endsWith(".*") && rule.startsWith(pattern.slice(0, -1))));
+}
+
+/** Carries an order out on the message's parts that have a place in it (`at`). */
+function carryOut(
+  text: string,
+  parts: readonly MessagePart[],
+  places: readonly Place[],
+  order: RedactionOrder,
+): Redacted {
+  const removals: Removal[] = [];
+  const plan: Plan = { dropped: new Set(), texts: new Map(), copies: new Map(), neutralise: order.neutralise };
+  for (const place of places) planPlace(plan, parts, place, order, removals, text);
+  let result = text;
+  for (const at of rootsOf(parts)) {
+    const span = spanOf(result, at);
+    if (span !== undefined)
+      result = `${result.slice(0, span.start)}${rewrite(result, span, at, plan)}${result.slice(span.end)}`;
+  }
+  return { text: result, removals };
+}
+
+/** Places of parts, without those inside another one. */
+function rootsOf(parts: readonly MessagePart[]): readonly (readonly string[])[] {
+  const all = parts.flatMap(({ at }) => (at === undefined ? [] : [at]));
+  return all.filter((at) => !all.some((other) => other.length < at.length && other.every((step, i) => step === at[i])));
+}
+
+interface Plan {
+  /** Members that go, and texts that become others, by path in the message. */
+  readonly dropped: Set<string>;
+  readonly texts: Map<string, string>;
+  /** Values that are taken out wherever they stand, and what they become. */
+  readonly copies: Map<string, string>;
+  readonly neutralise: boolean;
+}
+
+function planPlace(
+  plan: Plan,
+  parts: readonly MessagePart[],
+  place: Place,
+  order: RedactionOrder,
+  removals: Removal[],
+  text: string,
+): void {
+  const path = [...(parts[place.part]?.at ?? []), ...place.path];
+  const span = spanOf(text, path) ?? itemSpanOf(text, path);
+  if (span === undefined) return;
+  const raw = text.slice(span.start, span.end);
+  const hits = place.hits.filter(({ rule }) => isOrdered(order, rule));
+  const [whole] = place.counts.filter(({ rule }) => isOrdered(order, rule));
+  const first = hits[0]?.rule ?? whole?.rule;
+  if (first === undefined) return;
+  const value = readValue(raw);
+  const remove = (rule: FindingCode, values: readonly JsonValue[]): void => {
+    removals.push({ rule, part: place.part, path: place.path, count: values.length, values });
+  };
+  if (typeof value !== "string" || whole?.rule === "surplus.undeclared") {
+    plan.dropped.add(keyOf(path));
+    remove(first, [value]);
+  } else if (whole !== undefined) {
+    plan.texts.set(keyOf(path), `[redacted:${whole.rule}]`);
+    remove(whole.rule, [value]);
+  } else {
+    for (const { rule, start, end } of hits) {
+      const found = value.slice(start, end);
+      if (found.length >= MIN_COPY) plan.copies.set(found, `[redacted:${rule}]`);
+      remove(rule, [found]);
+    }
+    plan.texts.set(keyOf(path), replaceSpans(value, hits));
+  }
+}
+
+function replaceSpans(
+  text: string,
+  hits: readonly { readonly rule: string; readonly start: number; readonly end: number }[],
+): string {
+  let result = "";
+  let at = 0;
+  for (const { rule, start, end } of hits.toSorted((a, b) => a.start - b.start)) {
+    if (start < at) continue;
+    result += `${text.slice(at, start)}[redacted:${rule}]`;
+    at = end;
+  }
+  return result + text.slice(at);
+}
+
+/** The text of a value with the plan carried out in it. */
+function rewrite(text: string, { start, end }: Span, path: readonly string[], plan: Plan): string {
+  if (text[start] === "{") {
+    const members = memberSpans(text, start).filter(({ key }) => !plan.dropped.has(keyOf([...path, key])));
+    return `{${members.map((member) => `${text.slice(member.keyStart, member.start)}${rewrite(text, member, [...path, member.key], plan)}`).join(",")}}`;
+  }
+  if (text[start] === "[") {
+    const kept = itemSpans(text, start).flatMap((item, index) => {
+      const here = [...path, String(index)];
+      return plan.dropped.has(keyOf(here)) ? [] : [rewrite(text, item, here, plan)];
+    });
+    return `[${kept.join(",")}]`;
+  }
+  const raw = text.slice(start, end);
+  return raw.startsWith('"') ? rewriteText(raw, path, plan) : raw;
+}
+
+function rewriteText(raw: string, path: readonly string[], plan: Plan): string {
+  const value = readValue(raw);
+  if (typeof value !== "string") return raw;
+  let now = plan.texts.get(keyOf(path)) ?? value;
+  for (const [copy, put] of plan.copies) now = now.replaceAll(copy, put);
+  if (plan.neutralise) now = neutraliseText(now);
+  return now === value ? raw : JSON.stringify(now);
+}
+
+/** The value at a path with array indexes in it. */
+function itemSpanOf(text: string, path: readonly string[]): Span | undefined {
+  let span: Span | undefined = spanOf(text, []);
+  for (const step of path) {
+    if (span === undefined) return undefined;
+    const opening = text[span.start];
+    if (opening === "[") span = itemSpans(text, span.start)[Number(step)];
+    else if (opening === "{") span = memberSpans(text, span.start).find(({ key }) => key === step);
+    else return undefined;
+  }
+  return span;
+}
+
+function keyOf(path: readonly string[]): string {
+  return JSON.stringify(path);
+}
+
+const readJson: (text: string) => JsonValue = JSON.parse;
+
+function readValue(raw: string): JsonValue {
+  return readJson(raw);
+}
+
+/** The bytes that a commitment to what is gone covers: places and values, in their order. */
+function removedBytes(removals: readonly Removal[]): Uint8Array {
+  return canonicalBytes(removals.map(({ rule, path, values }) => ({ rule, path: [...path], values: [...values] })));
+}
+
+/** How an order was carried out on a message. */
+export type RedactionResult =
+  | { readonly kind: "done"; readonly bytes: Uint8Array; readonly removals: readonly Removal[] }
+  /** The message cannot be what the order wants: a place that cannot change, or a value that its schema does not admit. */
+  | { readonly kind: "failed" };
+
+/**
+ * Carries an order out on the bytes of a message.
+ *
+ * @param isAdmitted  judges the message afterwards
+ */
+export function redactMessage(
+  bytes: Uint8Array,
+  parts: readonly MessagePart[],
+  places: readonly Place[],
+  order: RedactionOrder,
+  isAdmitted: (message: JsonObject) => boolean,
+): RedactionResult {
+  const isFixed = places.some(
+    ({ part, hits, counts }) =>
+      parts[part]?.at === undefined && [...hits, ...counts].some(({ rule }) => isOrdered(order, rule)),
+  );
+  if (isFixed) return { kind: "failed" };
+  const text = parseUtf8(bytes);
+  const redacted = carryOut(text, parts, places, order);
+  if (redacted.text === text) return { kind: "done", bytes, removals: redacted.removals };
+  const changed = formatUtf8(redacted.text);
+  const message = parseJson(changed, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+  if (!isJsonObject(message) || !isAdmitted(message)) return { kind: "failed" };
+  return { kind: "done", bytes: changed, removals: redacted.removals };
+}
+
+/** What a receipt says of removals. */
+export function redactionsOf(
+  secret: Uint8Array,
+  removals: readonly Removal[],
+  parts: readonly MessagePart[],
+): Observed<Redactions> {
+  if (removals.length === 0) return ABSENT;
+  const rows = new Map<string, RedactedPlace>();
+  for (const { rule, part, path, count } of removals) {
+    const pointer = parts[part]?.pointer(path) ?? "";
+    const known = rows.get(`${rule} ${pointer}`)?.count ?? 0;
+    rows.set(`${rule} ${pointer}`, { rule, pointer, count: count + known });
+  }
+  const removed = {
+    scheme: "countersign/bytes/v1",
+    root: commitBytes(secret, "removed", removedBytes(removals)),
+  } as const;
+  return present({ places: [...rows.values()].slice(0, MAX_PLACES), removed });
+}
+
+/** Places of one receipt (kernel/receipt/inspection.ts). */
+const MAX_PLACES = 64;
