@@ -6,7 +6,15 @@
 import { parseGatewayConfig } from "../../gateway/config.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { makeFakeUpstream } from "../support/fake-upstream.ts";
-import { AGENT_TOKEN, callOf, configOf, OPERATOR_TOKEN, outcomeWith, RULES } from "../support/gateway-run.ts";
+import {
+  AGENT_TOKEN,
+  callOf,
+  configOf,
+  OPERATOR_TOKEN,
+  outcomeWith,
+  RULES,
+  UNLIMITED,
+} from "../support/gateway-run.ts";
 import { LEDGER_ORIGIN, SUBMIT_TOKEN } from "../support/ledger-service.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import { logger, makeStall, report, startOptions } from "./child-side.ts";
@@ -33,7 +41,9 @@ const stall = makeStall(undefined);
 const upstream = makeFakeUpstream("s");
 const ledger = { url: ledgerUrl, origin: LEDGER_ORIGIN, witness_policy: policy, submit_token_file: "unused" };
 const run = await openRun({
-  config: parseGatewayConfig(configOf(dataDir, ledgerUrl, [upstream], { config: { ledger, durability: "durable" } })),
+  config: parseGatewayConfig(
+    configOf(dataDir, ledgerUrl, [upstream], { config: { ledger, durability: "durable", limits: UNLIMITED } }),
+  ),
   secrets: {
     submitToken: SUBMIT_TOKEN,
     operatorToken: OPERATOR_TOKEN,

@@ -63,7 +63,7 @@ describe("the closed lists", () => {
   it("of reason codes is this", () => {
     expect(Object.keys(REASON_CODES)).toEqual(
       words(`
-      approval.expired approval.mismatch approval.not-requested approval.refused approval.required
+      approval.expired approval.granted approval.mismatch approval.not-requested approval.refused approval.required
       args.case-alias args.schema artifact.mismatch artifact.scope attestation.collection-failed
       attestation.expired attestation.no-device attestation.software attestation.unverified auth.audience
       auth.binding auth.certificate auth.dpop auth.expired auth.invalid auth.issuer auth.keys-unavailable

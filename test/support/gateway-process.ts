@@ -7,7 +7,7 @@
 import { parseGatewayConfig } from "../../gateway/config.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { SUBMIT_TOKEN } from "./fake-ledger.ts";
-import { AGENT_TOKEN, configOf, OPERATOR_TOKEN } from "./gateway-run.ts";
+import { AGENT_TOKEN, configOf, OPERATOR_TOKEN, UNLIMITED } from "./gateway-run.ts";
 import { bundleFiles } from "./policy-request.ts";
 
 const [folder = "", serverUrl = "", ledgerUrl = "", policies = "1"] = process.argv.slice(2);
@@ -22,12 +22,11 @@ function rulesOf(count: number): string {
   return ['@id("all") permit (principal, action in Mcp::Action::"call_tool", resource);', ...forbids].join("\n");
 }
 
-const unbounded = { calls_per_minute: { principal: 10_000_000, session: 10_000_000 } };
 const gateway = await startGateway({
   config: parseGatewayConfig(
     configOf(folder, ledgerUrl, [{ id: "s" }], {
       mode: "enforcing",
-      config: { servers: [{ id: "s", url: serverUrl }], durability: "durable", limits: unbounded },
+      config: { servers: [{ id: "s", url: serverUrl }], durability: "durable", limits: UNLIMITED },
     }),
   ),
   secrets: {

@@ -33,6 +33,11 @@ export const RULES = `
 forbid (principal, action == Mcp::Action::"s/wipe", resource);
 `;
 
+/** Limits that no load of a test or benchmark reaches. */
+export const UNLIMITED: JsonObject = {
+  calls_per_minute: { principal: 10_000_000, session: 10_000_000 },
+};
+
 /** What a bench can vary. */
 export interface BenchOptions {
   readonly mode?: Mode;

@@ -205,13 +205,13 @@ describe("the runner", () => {
   test("names each case of a kind that is not built yet, with its reason, and nothing else of that folder", async () => {
     const folder = folderWith({
       "manifest.json": [
-        { id: "one", kind: "mcp/headers" },
+        { id: "one", kind: "aga/bundle" },
         { id: "two", kind: "sev-snp/roots" },
       ],
-      "headers.json": { cases: [] },
+      "bundle.json": { cases: [] },
     });
     const results = await run(folder);
     expect(verdicts(results)).toEqual(["skipped", "skipped"]);
-    expect(results[0]?.reason).toMatch(/^kind mcp\/headers is not built yet/u);
+    expect(results[0]?.reason).toMatch(/^kind aga\/bundle is not built yet/u);
   });
 });
