@@ -14,6 +14,7 @@ import { ABSENT, type Observed, present } from "../../kernel/receipt/observed.ts
 import { itemSpans, memberSpans, type Span, spanOf } from "../wire/spans.ts";
 import type { MessagePart, Place } from "./message-findings.ts";
 import { neutraliseText } from "./neutralise.ts";
+import { renewTextCopies } from "./text-copies.ts";
 
 /** What is asked for. */
 export interface RedactionOrder {
@@ -209,7 +210,7 @@ export function redactMessage(
   const text = parseUtf8(bytes);
   const redacted = carryOut(text, parts, places, order);
   if (redacted.text === text) return { kind: "done", bytes, removals: redacted.removals };
-  const changed = formatUtf8(redacted.text);
+  const changed = formatUtf8(renewTextCopies(text, redacted.text));
   const message = parseJson(changed, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
   if (!isJsonObject(message) || !isAdmitted(message)) return { kind: "failed" };
   return { kind: "done", bytes: changed, removals: redacted.removals };
