@@ -1,0 +1,166 @@
+/** The rows of the acceptance page (cosai.md §2, §5, §6), and what is shown of each today: docs/coverage.md is this table. */
+
+/**
+ * How far a row goes today. `held`: a control holds it. `partly`: what the words leave out is not shown. `recorded`: no
+ * control, and the receipts say `not_established`. `open`: no scenario yet.
+ */
+export type Coverage = "held" | "partly" | "recorded" | "open";
+
+/** One row. */
+export interface Row {
+  readonly id: string;
+  readonly title: string;
+  readonly coverage: Coverage;
+  /** What holds it; what does not. */
+  readonly words: string;
+}
+
+const row = (id: string, title: string, coverage: Coverage, words: string): Row => ({ id, title, coverage, words });
+
+/** The thirteen shapes of the seed. */
+export const SHAPES: readonly Row[] = [
+  row(
+    "P1.1",
+    "over-sharing",
+    "held",
+    "undeclared members and recognised values are policy context, denied or taken out",
+  ),
+  row(
+    "P1.2",
+    "chatty response",
+    "partly",
+    "undeclared members and recognised values leave structured content and its text copy, and the answer marks the session; the number of rows is not bounded",
+  ),
+  row(
+    "P1.3",
+    "boundary crossing",
+    "held",
+    "domains and repeated values are policy context; the receipt names the earlier call",
+  ),
+  row(
+    "P1.4",
+    "transitive trust",
+    "recorded",
+    "what a server calls on its own is `not_established` (`attestation.no-device`)",
+  ),
+  row("P1.5", "session bleed", "held", "labels that only an operator's reset takes away, kept for the principal"),
+  row(
+    "P2.1",
+    "poisoned description",
+    "open",
+    "the scanner refuses an approval (test/cli/catalog.test.ts); a pin at first use offers what it pinned",
+  ),
+  row(
+    "P2.2",
+    "drive-by server",
+    "held",
+    "what the approved catalog does not have is neither offered nor called, in any mode",
+  ),
+  row("P2.3", "name collision", "held", "qualified names; a bare name of two servers is nobody's"),
+  row(
+    "P2.4",
+    "coarse scope",
+    "open",
+    "scopes of workflows are sealed and enforced (test/gateway/sealed-artifact.test.ts)",
+  ),
+  row("P3.1", "regulator's question", "open", "bundles answer offline; openings of fields are not built"),
+  row("P3.2", "questionnaire", "open", "data subjects stand in receipts as keyed hashes; there is no report about one"),
+  row(
+    "P4.1",
+    "typosquat",
+    "open",
+    "look-alike names are findings at approval (test/gateway/inspection-definitions.test.ts)",
+  ),
+  row(
+    "P4.2",
+    "rug pull",
+    "held",
+    "definitions are compared on notice, on a cycle and before use; a changed one is denied until approved again",
+  ),
+];
+
+/** The four threats of the seed. */
+export const THREATS: readonly Row[] = [
+  row(
+    "S-T1",
+    "insider edits policy or log",
+    "held",
+    "digests in receipts, signatures, continuity; fsck finds a changed byte (test/ledger/fsck.test.ts)",
+  ),
+  row(
+    "S-T2",
+    "host flips the evaluator",
+    "open",
+    "hardware evidence is not appraised; own code is measured against the sealed artifact",
+  ),
+  row(
+    "S-T3",
+    "history rebuilt after an incident",
+    "open",
+    "kept checkpoints and the quorum catch it (test/ledger, test/api, test/verifier)",
+  ),
+  row(
+    "S-T4",
+    "policy swapped at enforcement",
+    "open",
+    "reload by signature with rising versions, re-measurement (test/gateway/sealed-artifact.test.ts)",
+  ),
+];
+
+/** The twelve categories. */
+export const CATEGORIES: readonly Row[] = [
+  row(
+    "T1",
+    "authentication and identity",
+    "open",
+    "credentials checked on every call (test/gateway/identity-*.test.ts)",
+  ),
+  row(
+    "T2",
+    "access control",
+    "held",
+    "deny by default, forbids in nested values, digests of policies, approvals bound to their arguments",
+  ),
+  row("T3", "input validation", "open", "strict scan and pinned schemas (test/gateway/wire-scan, inspection-bounds)"),
+  row(
+    "T4",
+    "data and control boundary",
+    "open",
+    "what was offered is in receipts; injection itself is never established",
+  ),
+  row("T5", "data protection", "open", "keyed commitments; disclosure and crypto-erasure are not built"),
+  row(
+    "T6",
+    "integrity and verification",
+    "partly",
+    "kill switch and quarantine; measured images wait for hardware evidence",
+  ),
+  row(
+    "T7",
+    "session and transport",
+    "held",
+    "headers and bodies agree, each call has receipts of its own, foreign hosts and origins are refused",
+  ),
+  row("T8", "network binding", "open", "loopback by default; default-deny egress is not built"),
+  row("T9", "trust boundaries and privileges", "open", "mandates hop by hop (test/gateway/identity-mandates.test.ts)"),
+  row("T10", "resource management", "held", "limits named in denials, floods counted exactly, 200 calls at once"),
+  row(
+    "T11",
+    "supply chain and lifecycle",
+    "open",
+    "rotation, revocation and decommissioning are log entries (test/ledger)",
+  ),
+  row(
+    "T12",
+    "logging and auditability",
+    "open",
+    "stream, seals, heartbeats, log, witnesses (test/ledger, test/verifier)",
+  ),
+];
+
+/** Name of the file that shows a row, without its title; undefined for an open one. */
+export function filePrefix({ id, coverage }: Row): string | undefined {
+  if (coverage === "open") return undefined;
+  const short = id.toLowerCase().replace(".", "-");
+  return /^t\d$/u.test(short) ? `t-0${short.slice(1)}-` : /^t\d\d$/u.test(short) ? `t-${short.slice(1)}-` : `${short}-`;
+}
