@@ -11,10 +11,12 @@ import type { Mode } from "../kernel/receipt/vocabulary.ts";
 import { ArtifactInForce } from "./artifact/artifact-in-force.ts";
 import { openArtifact } from "./artifact/open-artifact.ts";
 import { readApprovedCatalog } from "./catalog/approved-catalog.ts";
+import type { CatalogFile } from "./catalog/catalog-file.ts";
 import { CatalogKeeper } from "./catalog/catalog-keeper.ts";
 import { digestOf } from "./catalog/digests.ts";
 import { approvalRule, GATEWAY_DEFAULTS } from "./config.ts";
 import { bundleDocument, keepEvidence } from "./evidence-files.ts";
+import { screenFirstUse } from "./inspection/first-use.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import { captureScope } from "./pipeline/capture-scope.ts";
 import type { RunFacts } from "./pipeline/decision-body.ts";
@@ -64,7 +66,17 @@ export async function loadBasis(
   servers: ConnectedServers,
 ): Promise<DecisionBasis> {
   const { config, logger } = options;
-  const origin = { dataDir: config.data_dir, configured: options.catalogFile, rule: approvalRule(config) };
+  const screen = (unreviewed: CatalogFile): CatalogFile => {
+    const { file: kept, blocked } = screenFirstUse(unreviewed);
+    for (const { server, subject, name, rule } of blocked) {
+      logger.warn(
+        { server, subject, name, rule },
+        "the scanner blocks this; it is not offered before somebody approves it",
+      );
+    }
+    return kept;
+  };
+  const origin = { dataDir: config.data_dir, configured: options.catalogFile, rule: approvalRule(config), screen };
   const { file, approvers, isNew } = await readApprovedCatalog(origin, servers.listed);
   const keeper = new CatalogKeeper(file, servers.listed, world.nowMs());
   const catalog = keeper.current();

@@ -3,13 +3,13 @@
  * that the first start pinned in the data folder. A pinned one is never replaced: what changes afterwards is drift.
  */
 
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckError, StoreError } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject } from "../../kernel/json/value.ts";
 import { integer, literal, object, readShape, type Shape, string } from "../../kernel/shape.ts";
+import { readIfThere } from "../receipts/read-if-there.ts";
 import { writeDurably } from "../receipts/write-durably.ts";
 import { type ApprovalRule, type CatalogFloor, checkApproval, checkSuccession } from "./catalog-approval.ts";
 import {
@@ -35,6 +35,8 @@ export interface CatalogOrigin {
   /** Bytes of the configured file; undefined if the first use is pinned. */
   readonly configured: Uint8Array | undefined;
   readonly rule: ApprovalRule | undefined;
+  /** What of the servers' lists may be pinned without a review. */
+  readonly screen: (file: CatalogFile) => CatalogFile;
 }
 
 /** The catalog, who approved it, and whether it was pinned just now. */
@@ -52,10 +54,10 @@ export interface ApprovedCatalog {
  * @throws {StoreError} ERR_FILE_READ
  */
 export async function readApprovedCatalog(
-  { dataDir, configured, rule }: CatalogOrigin,
+  { dataDir, configured, rule, screen }: CatalogOrigin,
   listed: readonly ListedServer[],
 ): Promise<ApprovedCatalog> {
-  if (configured === undefined) return pinned(dataDir, listed);
+  if (configured === undefined) return pinned(dataDir, listed, screen);
   if (rule === undefined) return { file: parseReviewed(configured), approvers: [], isNew: false };
   const signed = await checkSignedCatalog(dataDir, configured, rule);
   await rememberCatalog(dataDir, signed.file);
@@ -92,14 +94,18 @@ export async function rememberCatalog(dataDir: string, file: RevisedCatalog): Pr
   await writeDurably(dataDir, FLOOR, canonicalBytes({ v: 1, version: file.version, digest: digestOf(file) }));
 }
 
-async function pinned(dataDir: string, listed: readonly ListedServer[]): Promise<ApprovedCatalog> {
-  const bytes = await readIfThere(join(dataDir, PINNED_CATALOG));
+async function pinned(
+  dataDir: string,
+  listed: readonly ListedServer[],
+  screen: CatalogOrigin["screen"],
+): Promise<ApprovedCatalog> {
+  const bytes = await readFileIfThere(join(dataDir, PINNED_CATALOG));
   if (bytes !== undefined) {
     const file = parseCatalog(parseJson(bytes, { maxBytes: MAX_CATALOG_BYTES }));
     return { file, approvers: [], isNew: false };
   }
   // What was pinned is read back as any catalog is, so that a start that would refuse it refuses it now.
-  const file = parseCatalog(pinFirstUse(listed));
+  const file = parseCatalog(screen(pinFirstUse(listed)));
   await writeDurably(dataDir, PINNED_CATALOG, canonicalBytes(file));
   return { file, approvers: [], isNew: true };
 }
@@ -113,15 +119,14 @@ const floorShape: Shape<FloorFile> = object<FloorFile>({
 });
 
 async function readFloor(dataDir: string): Promise<CatalogFloor | undefined> {
-  const bytes = await readIfThere(join(dataDir, FLOOR));
+  const bytes = await readFileIfThere(join(dataDir, FLOOR));
   return bytes === undefined ? undefined : readShape(floorShape, parseJson(bytes), FLOOR);
 }
 
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+async function readFileIfThere(path: string): Promise<Uint8Array | undefined> {
   try {
-    return new Uint8Array(await readFile(path));
+    return await readIfThere(path);
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw new StoreError("ERR_FILE_READ", `cannot read ${path}`, { cause });
   }
 }

@@ -47,8 +47,8 @@ export const SHAPES: readonly Row[] = [
   row(
     "P2.1",
     "poisoned description",
-    "open",
-    "the scanner refuses an approval (test/cli/catalog.test.ts); a pin at first use offers what it pinned",
+    "held",
+    "what the scanner blocks is not pinned at first use, and signed only with an override that names approver and reason",
   ),
   row(
     "P2.2",
