@@ -76,6 +76,8 @@ const MAX_SEGMENT_RECEIPTS = 256;
 const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
 /** Receipts that are proven at a time: a ledger that goes away in between costs the proofs of one such part, not of all. */
 const MAX_PROVEN_RECEIPTS = 256;
+/** What comes within this time goes in one segment, and is proven by one log proof: a request for each call costs more than the call. */
+const GATHER_MS = 50;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
 const POLL_MS = 20;
@@ -239,7 +241,7 @@ class SegmentOutbox implements Outbox {
         for (const [i, { seq }] of batch.entries()) this.#indexes.set(seq, answer.firstIndex + BigInt(i));
         this.#acknowledged = (batch.at(-1)?.seq ?? -1) + 1;
         this.#takePromises(batch, answer.promises);
-        return 0;
+        return this.#held.length - (this.#acknowledged - this.#first) < MAX_SEGMENT_RECEIPTS ? GATHER_MS : 0;
       case "gap":
         this.#moveTo(answer.tip);
         // A gap in front of what continues the very tip that it names: not an answer, and nothing to hurry for.
@@ -324,7 +326,8 @@ class SegmentOutbox implements Outbox {
         const isProven = await this.#options.checkInLog(admitted);
         this.#faults.prove = undefined;
         if (isProven) this.#release(goal);
-        else await this.#pause(FIRST_RETRY_MS);
+        if (!isProven) await this.#pause(FIRST_RETRY_MS);
+        else if (this.#acknowledged - this.#first < MAX_PROVEN_RECEIPTS) await this.#pause(GATHER_MS);
       } catch (error) {
         this.#report("prove", error);
         await this.#pause(FIRST_RETRY_MS);
