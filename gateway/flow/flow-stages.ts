@@ -62,9 +62,7 @@ export class FlowStages {
       name: "taint",
       carriesOut: ["taint"],
       settle: (_turn, answer, before) =>
-        answer.taint.length === 0
-          ? before
-          : { ...before, labels: [...before.labels, ...answer.taint], judged: carriedOut(before.judged, "taint") },
+        answer.taint.length === 0 ? before : { ...before, judged: carriedOut(before.judged, "taint") },
     };
     this.respond = { name: "flow", carriesOut: ["taint"], settle: (ended) => this.#end(ended) };
   }
@@ -115,7 +113,8 @@ export class FlowStages {
 
   /** Keyed hashes of the values at the declared places, sorted. */
   #subjectsOf({ subjects = [] }: DataClass, leaves: readonly Leaf[]): readonly Hex64[] {
-    const named = leaves.filter(({ path }) => subjects.some((pointer) => pointer === formatPointer(path)));
+    if (subjects.length === 0) return [];
+    const named = leaves.filter(({ path }) => subjects.includes(formatPointer(path)));
     const hashes = named.map(({ text }) => this.#options.names.dataSubject(text));
     return [...new Set(hashes)].sort().slice(0, MAX_SUBJECTS);
   }
@@ -181,6 +180,7 @@ function serversOf(flow: SessionFlow, matches: readonly Match[]): string[] {
 
 /** Matches by source, declared place and kind; of several kinds for one source and place the strongest. */
 function reported({ finding }: CallTurn, matches: readonly Match[], bounded: boolean): ValueMatches {
+  if (matches.length === 0) return { items: [], bounded };
   const schema = finding.definition === undefined ? undefined : definitionValue(finding.definition.text)["inputSchema"];
   const rows = new Map<string, { source: number; pointer: string; kind: MatchKind; count: number }>();
   for (const { source, path, kind } of matches) {
