@@ -3,14 +3,10 @@
  * not in it: only their keyed hashes.
  */
 
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
 import { hex64Shape, serverIdShape } from "../../kernel/receipt/fields.ts";
 import { APPROVAL_EVIDENCES, type ApprovalEvidence } from "../../kernel/receipt/vocabulary.ts";
-import { array, hex, integer, literal, object, optional, readShape, type Shape, string } from "../../kernel/shape.ts";
-import { writeDurably } from "../receipts/write-durably.ts";
+import { array, hex, integer, literal, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { ControlFile } from "../controls/control-file.ts";
 import { APPROVAL_STATES, type ApprovalState, isOpen } from "./approval-state.ts";
 
 /** What one determining forbid wants. */
@@ -72,18 +68,18 @@ const fileShape: Shape<ApprovalFile> = object<ApprovalFile>({
 
 /** The approvals of a gateway. */
 export class ApprovalStore {
-  readonly #folder: string;
+  readonly #file: ControlFile<ApprovalFile>;
   readonly #approvals: Map<string, Approval>;
-  #written: Promise<void> = Promise.resolve();
 
-  private constructor(folder: string, approvals: readonly Approval[]) {
-    this.#folder = folder;
+  private constructor(file: ControlFile<ApprovalFile>, approvals: readonly Approval[]) {
+    this.#file = file;
     this.#approvals = new Map(approvals.map((one) => [one.id, one]));
   }
 
   /** @throws {StoreError} ERR_CONTROL_FILE: it is there and cannot be read */
   static async open(folder: string): Promise<ApprovalStore> {
-    return new ApprovalStore(folder, await readApprovals(join(folder, NAME)));
+    const file = new ControlFile<ApprovalFile>(folder, NAME);
+    return new ApprovalStore(file, (await file.read(fileShape, MAX_FILE_BYTES))?.approvals ?? []);
   }
 
   all(): readonly Approval[] {
@@ -108,24 +104,6 @@ export class ApprovalStore {
     this.#approvals.set(approval.id, approval);
     const ended = this.all().filter(({ state }) => !isOpen(state));
     for (const { id } of ended.slice(0, Math.max(0, ended.length - MAX_ENDED))) this.#approvals.delete(id);
-    const written = this.#written.then(async () => {
-      const content: ApprovalFile = { v: 1, approvals: this.all() };
-      await writeDurably(this.#folder, NAME, `${JSON.stringify(content)}\n`).catch((cause: unknown) => {
-        throw new StoreError("ERR_CONTROL_FILE", `${NAME} cannot be written`, { cause });
-      });
-    });
-    this.#written = written.catch(() => undefined);
-    return written;
-  }
-}
-
-async function readApprovals(path: string): Promise<readonly Approval[]> {
-  try {
-    const bytes = await readFile(path);
-    return readShape(fileShape, parseJson(new Uint8Array(bytes), { maxBytes: MAX_FILE_BYTES }), "file").approvals;
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-    const why = isCodedError(cause) ? `: ${cause.message}` : "";
-    throw new StoreError("ERR_CONTROL_FILE", `${path} cannot be read, and nothing runs without it${why}`, { cause });
+    return this.#file.write(() => ({ v: 1, approvals: this.all() }));
   }
 }

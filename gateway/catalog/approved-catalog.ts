@@ -8,10 +8,10 @@ import { CheckError, StoreError } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject } from "../../kernel/json/value.ts";
-import { integer, literal, object, readShape, type Shape, string } from "../../kernel/shape.ts";
 import { readIfThere } from "../receipts/read-if-there.ts";
 import { writeDurably } from "../receipts/write-durably.ts";
-import { type ApprovalRule, type CatalogFloor, checkApproval, checkSuccession } from "./catalog-approval.ts";
+import { readFloor, rememberFloor } from "../version-floor.ts";
+import { type ApprovalRule, checkApproval, checkSuccession } from "./catalog-approval.ts";
 import {
   type CatalogFile,
   type ListedServer,
@@ -85,13 +85,13 @@ export async function checkSignedCatalog(
 ): Promise<{ readonly file: RevisedCatalog; readonly approvers: readonly string[] }> {
   const stored = parseRevisedCatalog(bytes);
   const approvers = checkApproval(stored, rule);
-  checkSuccession(stored, await readFloor(dataDir));
+  checkSuccession(stored, await readFloor(dataDir, FLOOR));
   return { file: stored.file, approvers };
 }
 
 /** From now on no older catalog is taken; durable when it resolves. */
 export async function rememberCatalog(dataDir: string, file: RevisedCatalog): Promise<void> {
-  await writeDurably(dataDir, FLOOR, canonicalBytes({ v: 1, version: file.version, digest: digestOf(file) }));
+  await rememberFloor(dataDir, FLOOR, { version: file.version, digest: digestOf(file) });
 }
 
 async function pinned(
@@ -108,19 +108,6 @@ async function pinned(
   const file = parseCatalog(screen(pinFirstUse(listed)));
   await writeDurably(dataDir, PINNED_CATALOG, canonicalBytes(file));
   return { file, approvers: [], isNew: true };
-}
-
-type FloorFile = CatalogFloor & { readonly v: 1 };
-
-const floorShape: Shape<FloorFile> = object<FloorFile>({
-  v: literal(1),
-  version: integer({ min: 1 }),
-  digest: string({ pattern: /^sha256:[0-9a-f]{64}$/u, maxLength: 71, description: "a digest" }),
-});
-
-async function readFloor(dataDir: string): Promise<CatalogFloor | undefined> {
-  const bytes = await readFileIfThere(join(dataDir, FLOOR));
-  return bytes === undefined ? undefined : readShape(floorShape, parseJson(bytes), FLOOR);
 }
 
 async function readFileIfThere(path: string): Promise<Uint8Array | undefined> {

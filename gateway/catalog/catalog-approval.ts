@@ -8,6 +8,7 @@ import { CheckError, isCodedError } from "../../kernel/errors.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { checkSignedBy } from "../../kernel/signature/envelope.ts";
 import type { PublicKey } from "../../kernel/signature/public-key.ts";
+import type { VersionFloor } from "../version-floor.ts";
 import type { StoredCatalog } from "./catalog-file.ts";
 import { digestOf } from "./digests.ts";
 
@@ -21,9 +22,6 @@ export interface ApprovalRule {
   /** 1 to 4. */
   readonly threshold: number;
 }
-
-/** The catalog that was in force last: none that is older comes after it. */
-export type CatalogFloor = { readonly version: number; readonly digest: string };
 
 /**
  * Checks the signatures of a catalog: each is of a pinned key and holds, and there are enough. One that does not hold
@@ -65,7 +63,7 @@ function checkSignature({ file, signatures }: StoredCatalog, { name, key }: Appr
  * @throws {CheckError} ERR_CATALOG_VERSION (a lower version, or the same one with other content), ERR_CATALOG_PREVIOUS (the
  *   next version names another catalog as the one that it replaces)
  */
-export function checkSuccession({ file }: Pick<StoredCatalog, "file">, floor: CatalogFloor | undefined): void {
+export function checkSuccession({ file }: Pick<StoredCatalog, "file">, floor: VersionFloor | undefined): void {
   if (floor === undefined) return;
   const isSame = file.version === floor.version && digestOf(file) === floor.digest;
   if (isSame) return;

@@ -7,25 +7,12 @@
  * before it is on disk; a removal is on disk before it holds.
  */
 
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
+import { StoreError } from "../../kernel/errors.ts";
 import { hex64Shape } from "../../kernel/receipt/fields.ts";
 import { type ReasonCode, reasonShape } from "../../kernel/receipt/reasons.ts";
-import {
-  array,
-  literal,
-  mapped,
-  nullable,
-  object,
-  readShape,
-  type Shape,
-  string,
-  timestamp,
-} from "../../kernel/shape.ts";
+import { array, literal, mapped, nullable, object, type Shape, string, timestamp } from "../../kernel/shape.ts";
 import type { Timestamp } from "../../kernel/time.ts";
-import { writeDurably } from "../receipts/write-durably.ts";
+import { ControlFile } from "./control-file.ts";
 import { type ControlTarget, readTarget } from "./control-target.ts";
 
 /** One entry. */
@@ -37,12 +24,12 @@ export type ControlEntry = {
   readonly by: string | null;
 };
 
-type ControlFile = { readonly v: 1; readonly entries: readonly ControlEntry[] };
+type ListFile = { readonly v: 1; readonly entries: readonly ControlEntry[] };
 
 const MAX_ENTRIES = 10_000;
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 
-const fileShape: Shape<ControlFile> = object<ControlFile>({
+const fileShape: Shape<ListFile> = object<ListFile>({
   v: literal(1),
   entries: array(
     object<ControlEntry>({
@@ -57,20 +44,18 @@ const fileShape: Shape<ControlFile> = object<ControlFile>({
 
 /** The list; one process has it. */
 export class ControlList {
-  readonly #folder: string;
-  readonly #name: string;
+  readonly #file: ControlFile<ListFile>;
   readonly #entries: Map<ControlTarget, ControlEntry>;
-  #written: Promise<void> = Promise.resolve();
 
-  private constructor(folder: string, name: string, entries: readonly ControlEntry[]) {
-    this.#folder = folder;
-    this.#name = name;
+  private constructor(file: ControlFile<ListFile>, entries: readonly ControlEntry[]) {
+    this.#file = file;
     this.#entries = new Map(entries.map((entry) => [entry.target, entry]));
   }
 
   /** @throws {StoreError} ERR_CONTROL_FILE: it is there and cannot be read */
   static async open(folder: string, name: string): Promise<ControlList> {
-    return new ControlList(folder, name, await readEntries(join(folder, name)));
+    const file = new ControlFile<ListFile>(folder, name);
+    return new ControlList(file, (await file.read(fileShape, MAX_FILE_BYTES))?.entries ?? []);
   }
 
   get isEmpty(): boolean {
@@ -93,7 +78,7 @@ export class ControlList {
    * @throws {StoreError} ERR_CONTROL_FULL; ERR_CONTROL_FILE: it holds, and does not survive the process
    */
   async add(entry: ControlEntry): Promise<void> {
-    if (this.#entries.has(entry.target)) return this.#written;
+    if (this.#entries.has(entry.target)) return this.#file.written;
     if (this.#entries.size >= MAX_ENTRIES) throw new StoreError("ERR_CONTROL_FULL", "the list of targets is full");
     this.#entries.set(entry.target, entry);
     await this.#write(() => this.entries());
@@ -105,26 +90,7 @@ export class ControlList {
     this.#entries.delete(target);
   }
 
-  /** Writes stand in a row; each writes what holds when its turn comes. */
   #write(entries: () => readonly ControlEntry[]): Promise<void> {
-    const written = this.#written.then(async () => {
-      const content: ControlFile = { v: 1, entries: entries() };
-      await writeDurably(this.#folder, this.#name, `${JSON.stringify(content)}\n`).catch((cause: unknown) => {
-        throw new StoreError("ERR_CONTROL_FILE", `${this.#name} cannot be written`, { cause });
-      });
-    });
-    this.#written = written.catch(() => undefined);
-    return written;
-  }
-}
-
-async function readEntries(path: string): Promise<readonly ControlEntry[]> {
-  try {
-    const bytes = await readFile(path);
-    return readShape(fileShape, parseJson(new Uint8Array(bytes), { maxBytes: MAX_FILE_BYTES }), "file").entries;
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-    const why = isCodedError(cause) ? `: ${cause.message}` : "";
-    throw new StoreError("ERR_CONTROL_FILE", `${path} cannot be read, and nothing runs without it${why}`, { cause });
+    return this.#file.write(() => ({ v: 1, entries: entries() }));
   }
 }
