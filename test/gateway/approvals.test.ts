@@ -2,46 +2,31 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { approvalsCommand } from "../../cli/commands/approvals.ts";
 import { isEntitled } from "../../gateway/approval/approval-desk.ts";
 import { APPROVAL_STATES, next } from "../../gateway/approval/approval-state.ts";
 import type { Operator } from "../../gateway/controls/operator.ts";
 import type { Decided, InboundCall } from "../../gateway/pipeline/call.ts";
-import type { GatewayRun } from "../../gateway/run.ts";
 import { startGateway } from "../../gateway/start.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { runInProcess } from "../support/command-io.ts";
-import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
+import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
   AGENT_TOKEN,
   CALLER,
   callOf,
   configOf,
   type GatewayBench,
-  makeGatewayBench,
   OPERATOR_TOKEN,
   ofKind,
   outcomeWith,
   readStream,
   SESSION,
 } from "../support/gateway-run.ts";
-import { makeManualWorld } from "../support/manual-world.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
-let ledger: FakeLedger;
-const benches: GatewayBench[] = [];
-const closers: (() => Promise<void>)[] = [];
-let made = 0;
-
-beforeAll(async () => {
-  ledger = await startFakeLedger();
-});
-afterAll(() => ledger.close());
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-  for (const bench of benches.splice(0)) bench.remove();
-});
+const benches = gatewayBenches("approvals");
 
 const RULES = `
 @id("all") permit (principal, action, resource);
@@ -51,18 +36,10 @@ forbid (principal, action == Mcp::Action::"s/wipe", resource);
 `;
 
 function bench(mode: "enforcing" | "advisory" = "enforcing", policyFiles = bundleFiles(RULES)): GatewayBench {
-  made += 1;
-  const world = makeManualWorld(undefined, `approvals ${made}`);
-  const one = makeGatewayBench(ledger.url, { mode, world, policyFiles });
-  benches.push(one);
-  return one;
+  return benches.make({ mode, policyFiles });
 }
 
-async function open(from: GatewayBench): Promise<GatewayRun> {
-  const run = await from.open();
-  closers.push(run.close);
-  return run;
-}
+const { open } = benches;
 
 const RISK: Operator = { issuer: "operator", name: "rita", evidence: "authenticated", roles: ["risk"] };
 const wipe = (path = "/tmp", changes: Partial<InboundCall> = {}) => callOf("wipe", { path }, changes);
@@ -210,7 +187,7 @@ describe("over the operator's routes", () => {
       ...at.gatewayOptions,
       secrets: { ...at.gatewayOptions.secrets, operators: [{ name: "rita", roles: ["risk"], token: "r".repeat(40) }] },
     });
-    closers.push(gateway.close);
+    benches.later(gateway.close);
     const ask = async (method: string, path: string, token = "r".repeat(40)) => {
       const answer = await fetch(`${gateway.operatorUrl}${path}`, {
         method,
@@ -224,7 +201,7 @@ describe("over the operator's routes", () => {
     const port = Number(new URL(gateway.operatorUrl).port);
     await writeFile(
       config,
-      JSON.stringify({ ...configOf(at.folder, ledger.url, at.upstreams), operator_listen: { port } }),
+      JSON.stringify({ ...configOf(at.folder, benches.ledgerUrl(), at.upstreams), operator_listen: { port } }),
     );
     const command = async (...args: readonly string[]) => {
       const { exit, fault, out } = await runInProcess(approvalsCommand, [

@@ -2,53 +2,31 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { killSwitchCommand } from "../../cli/commands/kill-switch.ts";
-import type { GatewayRun } from "../../gateway/run.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import { runInProcess } from "../support/command-io.ts";
-import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
+import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
   CALLER,
   callOf,
   configOf,
   type GatewayBench,
-  makeGatewayBench,
   OPERATOR_TOKEN,
   ofKind,
   readStream,
   runCall,
   SESSION,
 } from "../support/gateway-run.ts";
-import { makeManualWorld } from "../support/manual-world.ts";
 
-let ledger: FakeLedger;
-const benches: GatewayBench[] = [];
-const closers: (() => Promise<void>)[] = [];
-let made = 0;
-
-beforeAll(async () => {
-  ledger = await startFakeLedger();
-});
-afterAll(() => ledger.close());
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-  for (const bench of benches.splice(0)) bench.remove();
-});
+const benches = gatewayBenches("kill");
 
 function bench(mode: "enforcing" | "advisory" | "silent" = "enforcing"): GatewayBench {
-  made += 1;
-  const one = makeGatewayBench(ledger.url, { mode, world: makeManualWorld(undefined, `kill ${made}`) });
-  benches.push(one);
-  return one;
+  return benches.make({ mode });
 }
 
-async function open(from: GatewayBench): Promise<GatewayRun> {
-  const run = await from.open();
-  closers.push(run.close);
-  return run;
-}
+const { open } = benches;
 
 const OPERATOR = { issuer: "operator", name: "local", evidence: "local-user", roles: [] } as const;
 const echo = (changes = {}) => callOf("echo", { message: "x" }, changes);
@@ -72,7 +50,7 @@ describe("a kill switch", () => {
     const run = await open(bench());
     const { killSwitch, parseTarget } = run.switches;
     await runCall(run, echo());
-    const [session] = ofKind(await readStream(benches[0]?.folder ?? "", run.status().stream), "session-open");
+    const [session] = ofKind(await readStream(benches.all[0]?.folder ?? "", run.status().stream), "session-open");
     const cases = [
       ["principal:local|example-agent", echo(other)],
       [`session:${session?.session.id}`, echo({ session: { ...SESSION, key: "another" } })],
@@ -126,7 +104,7 @@ describe("a kill switch", () => {
     await expect(killSwitch.off("tool:s/echo", OPERATOR, "operator.request")).rejects.toMatchObject({
       code: "ERR_NOT_FOUND",
     });
-    const stream = await readStream(benches[0]?.folder ?? "", run.status().stream);
+    const stream = await readStream(benches.all[0]?.folder ?? "", run.status().stream);
     const target = { type: "tool", server: "s", name: { form: "name", name: "echo" } };
     expect(ofKind(stream, "operator-action")).toMatchObject([
       { action: "kill-switch-on", target, reason: "operator.incident", evidence: { value: "local-user" } },
@@ -158,7 +136,7 @@ describe("countersign kill-switch", () => {
   it("switches, lists and refuses what is no target, over the operator's routes", async () => {
     const at = bench();
     const gateway = await startGateway(at.gatewayOptions);
-    closers.push(gateway.close);
+    benches.later(gateway.close);
     const token = join(at.folder, "operator.token");
     await writeFile(token, `${OPERATOR_TOKEN}\n`);
     const config = join(at.folder, "gateway.json");
@@ -166,7 +144,7 @@ describe("countersign kill-switch", () => {
     await writeFile(
       config,
       JSON.stringify({
-        ...configOf(at.folder, ledger.url, at.upstreams),
+        ...configOf(at.folder, benches.ledgerUrl(), at.upstreams),
         operator_listen: { port },
         operator_token_file: token,
       }),

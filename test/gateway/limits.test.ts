@@ -1,48 +1,20 @@
 /** Limits of calls: named in the denial, counted in the receipt, refused in every mode, and a flood in few receipts. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { callLimitsOf } from "../../gateway/limits/call-limits.ts";
 import { CounterSet } from "../../gateway/limits/counters.ts";
 import { RateWindow } from "../../gateway/limits/rate-window.ts";
 import type { CallOutcome, Decided, InboundCall } from "../../gateway/pipeline/call.ts";
-import type { GatewayRun } from "../../gateway/run.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
-import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
-import {
-  CALLER,
-  callOf,
-  type GatewayBench,
-  makeGatewayBench,
-  ofKind,
-  outcomeWith,
-  readStream,
-  runCall,
-} from "../support/gateway-run.ts";
-import { makeManualWorld } from "../support/manual-world.ts";
+import { gatewayBenches } from "../support/gateway-benches.ts";
+import { CALLER, callOf, type GatewayBench, ofKind, outcomeWith, readStream, runCall } from "../support/gateway-run.ts";
 
-let ledger: FakeLedger;
-const benches: GatewayBench[] = [];
-const runs: GatewayRun[] = [];
-let runsMade = 0;
-
-beforeAll(async () => {
-  ledger = await startFakeLedger();
-});
-afterAll(() => ledger.close());
-afterEach(async () => {
-  for (const run of runs.splice(0)) await run.close();
-  for (const bench of benches.splice(0)) bench.remove();
-});
+const benches = gatewayBenches("limits");
 
 async function start(limits: JsonObject, mode: "enforcing" | "advisory" | "silent" = "enforcing") {
-  // Each run has a stream of its own at the one ledger.
-  runsMade += 1;
-  const world = makeManualWorld(undefined, `limits ${runsMade}`);
-  const bench = makeGatewayBench(ledger.url, { mode, config: { limits }, world });
-  benches.push(bench);
-  const run = await bench.open();
-  runs.push(run);
+  const bench = benches.make({ mode, config: { limits } });
+  const run = await benches.open(bench);
   return { bench, run, receipts: async () => readStream(bench.folder, run.status().stream) };
 }
 

@@ -3,43 +3,29 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { InboundCall } from "../../gateway/pipeline/call.ts";
 import { phantomResult } from "../../gateway/quarantine/phantom-answer.ts";
 import { sampleOf } from "../../gateway/quarantine/schema-sample.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
 import { startGateway } from "../../gateway/start.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
-import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
 import { ECHO, makeFakeUpstream, WIPE } from "../support/fake-upstream.ts";
+import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
   AGENT_TOKEN,
   type BenchOptions,
   CALLER,
   callOf,
   type GatewayBench,
-  makeGatewayBench,
   ofKind,
   outcomeWith,
   readStream,
   runCall,
   SESSION,
 } from "../support/gateway-run.ts";
-import { makeManualWorld } from "../support/manual-world.ts";
 
-let ledger: FakeLedger;
-const benches: GatewayBench[] = [];
-const closers: (() => Promise<void>)[] = [];
-let made = 0;
-
-beforeAll(async () => {
-  ledger = await startFakeLedger();
-});
-afterAll(() => ledger.close());
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-  for (const bench of benches.splice(0)) bench.remove();
-});
+const benches = gatewayBenches("quarantine");
 
 const WEATHER: JsonObject = {
   name: "echo",
@@ -53,18 +39,10 @@ const WEATHER: JsonObject = {
 };
 
 function benchWith(config: JsonObject, given: BenchOptions = {}): GatewayBench {
-  made += 1;
-  const world = makeManualWorld(undefined, `quarantine ${made}`);
-  const bench = makeGatewayBench(ledger.url, { world, ...given, config });
-  benches.push(bench);
-  return bench;
+  return benches.make({ ...given, config });
 }
 
-async function open(bench: GatewayBench): Promise<GatewayRun> {
-  const run = await bench.open();
-  closers.push(run.close);
-  return run;
-}
+const { open } = benches;
 
 const OPERATOR = { issuer: "operator", name: "local", evidence: "local-user", roles: [] } as const;
 const echo = (changes: Partial<InboundCall> = {}) => callOf("echo", { message: "x" }, changes);
@@ -216,7 +194,7 @@ describe("on the wire", () => {
     const upstream = makeFakeUpstream("s", [WEATHER, WIPE]);
     const bench = benchWith({ quarantine: {} }, { upstreams: [upstream] });
     const gateway = await startGateway(bench.gatewayOptions);
-    closers.push(gateway.close);
+    benches.later(gateway.close);
     const call = () => ask(gateway.url, 1, "tools/call", { name: "echo", arguments: { message: "x" } });
     const lists = () => ask(gateway.url, 2, "tools/list", {});
     const [before, listBefore] = [await call(), await lists()];

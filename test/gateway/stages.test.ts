@@ -2,37 +2,24 @@
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { carriedOut } from "../../gateway/pipeline/judge.ts";
 import type { ObligationStage, RequestStage, Stages } from "../../gateway/pipeline/stage.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { present } from "../../kernel/receipt/observed.ts";
-import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
-import { callOf, type GatewayBench, makeGatewayBench, outcomeWith, readStream } from "../support/gateway-run.ts";
+import { gatewayBenches } from "../support/gateway-benches.ts";
+import { callOf, outcomeWith, readStream } from "../support/gateway-run.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
-let ledger: FakeLedger;
-const benches: GatewayBench[] = [];
-const closers: (() => Promise<void>)[] = [];
-
-beforeAll(async () => {
-  ledger = await startFakeLedger();
-});
-afterAll(() => ledger.close());
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-  for (const bench of benches.splice(0)) bench.remove();
-});
+const benches = gatewayBenches("stages");
 
 async function start(stages: Partial<Stages>, cedar?: string, mode: "enforcing" | "advisory" = "enforcing") {
-  const bench = makeGatewayBench(ledger.url, {
+  const bench = benches.make({
     mode,
     ...(cedar === undefined ? {} : { policyFiles: bundleFiles(cedar) }),
     options: { wrapStages: (own) => ({ ...own, ...stages }) },
   });
-  benches.push(bench);
-  const run = await bench.open();
-  closers.push(run.close);
+  const run = await benches.open(bench);
   return { bench, run, receipts: async () => readStream(bench.folder, run.status().stream) };
 }
 
@@ -103,7 +90,7 @@ describe("a bundle that asks for more than allow or deny", () => {
     for (const carriesOut of [[], ["redact"]] as const) {
       const stage = { name: "redact", carriesOut, settle };
       await expect(start({ obligations: [stage] }, cedar)).rejects.toMatchObject({ code: "ERR_POLICY_BUNDLE" });
-      const folder = join(benches.at(-1)?.folder ?? "", "streams");
+      const folder = join(benches.all.at(-1)?.folder ?? "", "streams");
       for (const stream of readdirSync(folder)) expect(await readStream(join(folder, ".."), stream)).toEqual([]);
     }
   });
