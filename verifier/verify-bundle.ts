@@ -11,6 +11,7 @@ import type { TrustPolicy } from "../kernel/trust-policy.ts";
 import { judgeAttestation } from "./attestation.ts";
 import { judgeCalls } from "./calls.ts";
 import { judgeContinuity } from "./continuity.ts";
+import { judgeCoverage } from "./coverage.ts";
 import { judgeDecisions, pickDecisions } from "./decisions.ts";
 import { judgeLogs, type LogJudgement } from "./logs.ts";
 import { type ReadEntries, readEntries } from "./read-entries.ts";
@@ -151,6 +152,7 @@ function judgeAll(parts: Parts, at: JudgedTime): Readonly<Record<ObligationId, J
     "receipt.signature": streams.signature,
     "receipt.issuer": streams.issuer,
     "stream.continuity": authenticated(parts, judgeContinuity(streams.streams)),
+    "stream.coverage": authenticated(parts, judgeCoverage(streams.streams)),
     "call.outcome": authenticated(parts, judgeCalls(streams.streams)),
     "policy.allowed": authenticated(parts, decisions["policy.allowed"]),
     "policy.files": authenticated(parts, decisions["policy.files"]),

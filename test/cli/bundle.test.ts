@@ -285,7 +285,7 @@ describe("countersign bundle, then countersign verify", () => {
     const trust = file("trust.json", JSON.stringify(trustJson()));
     const verified = await run(verifyCommand, [join(folder, "one.json"), "--trust", trust]);
     expect(verified.exit).toBe(0);
-    expect(verified.out).toContain("Verified: all 15 required obligations pass");
+    expect(verified.out).toContain("Verified: all 16 required obligations pass");
     const json = await run(verifyCommand, [join(folder, "one.json"), "--trust", trust, "--json"]);
     expect(JSON.parse(json.out)).toMatchObject({ kind: "verification-result", exit: 0, verified: true });
   });

@@ -37,7 +37,7 @@ describe("countersign verify", () => {
   it("exits 0 and says why", async () => {
     const { exit, out } = await run(bundle, "--trust", trust);
     expect(exit).toBe(0);
-    expect(out).toContain("Verified: all 15 required obligations pass");
+    expect(out).toContain("Verified: all 16 required obligations pass");
   });
 
   it("exits 1 for a fault and 2 for what is not established", async () => {

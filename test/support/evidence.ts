@@ -45,6 +45,8 @@ export interface EvidenceOptions {
   readonly steps?: readonly Step[];
   /** Milliseconds of the first receipt. */
   readonly startMs?: number;
+  /** Milliseconds from one receipt to the next; default a second. */
+  readonly stepMs?: number;
   /** Log entry bytes of the stream, given the honest ones; default as they are. */
   readonly entries?: (honest: readonly Uint8Array[]) => readonly Uint8Array[];
   /** Which entries the bundle shows, by their bytes' place in the list that `entries` gave; default all. */
@@ -192,7 +194,7 @@ export const STORY: readonly Step[] = [
 export function signStream(
   keys: GatewayKeys,
   steps: readonly Step[],
-  options: { readonly home?: string; readonly startMs?: number } = {},
+  options: { readonly home?: string; readonly startMs?: number; readonly stepMs?: number } = {},
 ): readonly SignedReceipt[] {
   const made: SignedReceipt[] = [];
   const open = say(receiptContents(keys, options.home ?? ORIGIN)["stream-open"]);
@@ -202,7 +204,7 @@ export function signStream(
       v: 1,
       stream: keys.instance.publicKey.kid,
       seq: made.length,
-      time: formatTimestamp((options.startMs ?? START_MS) + made.length * 1000),
+      time: formatTimestamp((options.startMs ?? START_MS) + made.length * (options.stepMs ?? 1000)),
       attestation: { state: "not_available", reason: "attestation.software" },
       ...(last === undefined ? {} : { prev: formatHex(last.hash) }),
       ...step(made),
@@ -221,7 +223,7 @@ export function registrationOf(keys: GatewayKeys, origin: string = ORIGIN): Uint
 /** Makes evidence. */
 export async function makeEvidence(options: EvidenceOptions = {}): Promise<Evidence> {
   const { keys = gatewayKeys(), steps = STORY, home = ORIGIN } = options;
-  const receipts = signStream(keys, steps, { home, ...pick(options, "startMs") });
+  const receipts = signStream(keys, steps, { home, ...pick(options, "startMs"), ...pick(options, "stepMs") });
   const honest = [registrationOf(keys, home), ...receipts.map(({ bytes }) => bytes)];
   const logged = options.entries?.(honest) ?? honest;
   const stream = keys.instance.publicKey.kid;

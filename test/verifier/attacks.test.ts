@@ -191,6 +191,7 @@ describe("the keys", () => {
       ...Object.fromEntries(
         [
           "stream.continuity",
+          "stream.coverage",
           "session.sealed",
           "call.outcome",
           "policy.allowed",
@@ -380,6 +381,7 @@ describe("the stream", () => {
     expect(result.exit).toBe(2);
     expect(wordsOf(result)).toEqual({
       "stream.continuity": "window.none",
+      "stream.coverage": "window.none",
       "session.sealed": "window.none",
       "call.outcome": "window.none",
     });
@@ -390,6 +392,7 @@ describe("the stream", () => {
     const result = await made({ windows: [], shown });
     expect(wordsOf(result)).toEqual({
       "stream.continuity": "window.none",
+      "stream.coverage": "window.none",
       "session.sealed": "window.none",
       "call.outcome": "window.none",
     });
@@ -407,7 +410,10 @@ describe("the stream", () => {
     const context = new Set([0, 1, 2, 3, 10, 11, 12, 13]);
     expect(wordsOf(await made({ steps, windows, shown: (place) => context.has(place) }))).toEqual({});
     const noOpen = await made({ steps, windows, shown: (place) => context.has(place) && place !== 1 });
-    expect([noOpen.exit, wordsOf(noOpen)]).toEqual([2, { "stream.continuity": "stream.open-absent" }]);
+    expect([noOpen.exit, wordsOf(noOpen)]).toEqual([
+      2,
+      { "stream.continuity": "stream.open-absent", "stream.coverage": "stream.heartbeat-unknown" },
+    ]);
     const early = await made({ steps, windows, shown: (place) => context.has(place) || place === 8 });
     expect(wordOf(early, "stream.continuity")).toBe("ERR_STREAM_STRAY");
     const hole = await made({ steps, windows, shown: (place) => context.has(place) && place !== 10 });
@@ -425,7 +431,7 @@ describe("the stream", () => {
   it("an empty bundle, and one with a registration alone, establish nothing", async () => {
     const empty = changed(honest, { logs: [], streams: [], policies: [], catalogs: [] });
     expect(empty.exit).toBe(2);
-    expect(Object.keys(wordsOf(empty))).toHaveLength(14);
+    expect(Object.keys(wordsOf(empty))).toHaveLength(15);
     const bare = await made({ shown: (place) => place === 0, windows: [] });
     expect([bare.exit, wordOf(bare, "receipt.signature")]).toEqual([2, "receipts.none"]);
     const noEntries = changed(honest, { logs: log(honest, { entries: [] }), streams: [] });
@@ -624,6 +630,21 @@ describe("what was decided under what", () => {
         "mode.enforcing": "decisions.none",
       },
     ]);
+  });
+});
+
+describe("silence", () => {
+  const every = (stepMs: number): EvidenceOptions => ({ stepMs, startMs: START_MS - 3_600_000 });
+
+  it("of exactly the declared heartbeat is covered, and a millisecond more is not established", async () => {
+    expect(wordsOf(await made(every(60_000)))).toEqual({});
+    const result = await made(every(60_001));
+    expect([result.exit, wordsOf(result)]).toEqual([2, { "stream.coverage": "stream.silent" }]);
+    expect(result.obligations.find(({ id }) => id === "stream.coverage")).toMatchObject({ count: 8 });
+  });
+
+  it("cannot be hidden by a clock that is set back", async () => {
+    expect(wordOf(await made(every(-60_001)), "stream.coverage")).toBe("stream.silent");
   });
 });
 

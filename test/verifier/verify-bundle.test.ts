@@ -98,7 +98,7 @@ describe("verdicts as text", () => {
   it("say that everything passed, under whose keys, and what software keys are worth", () => {
     const text = renderVerdicts(verify(honest));
     expectReadable(text);
-    expect(text).toContain("Verified: all 15 required obligations pass under the keys that the trust policy pins.");
+    expect(text).toContain("Verified: all 16 required obligations pass under the keys that the trust policy pins.");
     expect(text).toContain("software keys");
     expect(text).toMatch(/^ {2}attestation\.hardware +not_established +attestation\.software/mu);
     expect(text.indexOf("Required by the trust policy")).toBeLessThan(text.indexOf("Not required"));
@@ -130,7 +130,7 @@ describe("verdicts as text", () => {
     const text = renderVerdicts(await makeEvidence({ shown: (place) => place !== 9 }).then((it) => verify(it)));
     expectReadable(text);
     expect(text).toMatch(/stream\.continuity +fail +ERR_STREAM_TAIL: [0-9a-f]{12}…\/8/u);
-    expect(text).toContain("FAILED: 1 of 15 required obligations fail.");
+    expect(text).toContain("FAILED: 1 of 16 required obligations fail.");
     const silent = renderVerdicts(under({ policies: [`sha256:${"0".repeat(64)}`] }));
     expect(silent).toContain("(and 1 more)");
   });
