@@ -5,15 +5,13 @@
  */
 
 import { type ListedServer, pinFirstUse } from "../../gateway/catalog/catalog-file.ts";
+import type { World } from "../../gateway/options.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import { observedValue } from "../../kernel/receipt/observed.ts";
 import type { ReceiptOf, StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
-import type { TrustPolicyJson } from "../../kernel/trust-policy.ts";
-import { makeEvidence, trustOf, verify, wordsOf } from "../support/evidence.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
 import {
   AGENT_TOKEN,
@@ -25,7 +23,6 @@ import {
   ofKind,
   readStream,
 } from "../support/gateway-run.ts";
-import { witnesses } from "../support/log-keys.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import {
   CAPABILITIES,
@@ -34,6 +31,7 @@ import {
   type HostileTool,
   startHostileServer,
 } from "./hostile-server.ts";
+import { type EvidenceChange, type Judged, judgeStream } from "./judged-stream.ts";
 
 /** A server of a scenario: its tools, and more members of its configuration. */
 export interface ScenarioServer {
@@ -51,7 +49,10 @@ export interface ScenarioOptions {
   readonly config?: JsonObject;
   /** Ids of the servers that the approved catalog has. Default: those that are there at the first start. */
   readonly pinned?: readonly string[];
-  readonly bench?: Partial<BenchOptions>;
+  /** The gateway's clock instead of the real one. */
+  readonly nowMs?: () => number;
+  /** More of what the gateway is started with, from the servers that listen and the pinned catalog, if there is one. */
+  readonly bench?: (servers: readonly HostileServer[], catalog: Uint8Array | undefined) => Partial<BenchOptions>;
 }
 
 /** What an agent is answered: a result or an error of JSON-RPC. */
@@ -65,6 +66,13 @@ export interface Answer {
 /** A running scenario. */
 export interface Scenario {
   readonly url: string;
+  readonly operatorUrl: string;
+  /** The data folder of the gateway. */
+  readonly folder: string;
+  /** Id of the gateway's stream. */
+  readonly stream: string;
+  /** Log lines of the gateway. */
+  readonly log: readonly string[];
   readonly server: (id: string) => HostileServer;
   /** Calls a tool as the agent; `meta` are members of `_meta`. */
   readonly call: (tool: string, argument?: JsonObject, options?: CallOptions) => Promise<Answer>;
@@ -85,21 +93,10 @@ export interface Scenario {
 /** How a call is made. */
 export interface CallOptions {
   readonly meta?: JsonObject;
+  /** Empty: no credential at all. */
   readonly token?: string;
   /** Conversation key of the host: calls of one key are one session. */
   readonly conversation?: string;
-}
-
-/** What an attacker does to the log's entries before they are bundled, and what the trust policy says otherwise. */
-export interface EvidenceChange {
-  readonly entries?: (honest: readonly Uint8Array[]) => readonly Uint8Array[];
-  readonly trust?: Partial<TrustPolicyJson>;
-}
-
-/** Verdicts of the offline verifier: what does not pass, by obligation, and its exit code. */
-export interface Judged {
-  readonly words: Readonly<Record<string, string>>;
-  readonly exit: number;
 }
 
 /** What an operator is answered. */
@@ -118,23 +115,27 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
   const { servers, rules, mode = "enforcing", config = {} } = options;
   const ledger = await startFakeLedger();
   const started = await Promise.all(Object.entries(servers).map(([id, { tools }]) => startHostileServer(id, tools)));
+  const catalogFile = options.pinned === undefined ? undefined : catalogOf(started, options);
+  const more = options.bench?.(started, catalogFile) ?? {};
+  const listed = started.map(({ id, url }) => ({ id, url, ...servers[id]?.config }));
   const bench: BenchOptions = {
     mode,
     policyFiles: bundleFiles(rules),
-    config: { servers: started.map(({ id, url }) => ({ id, url, ...servers[id]?.config })), ...config },
-    ...(options.pinned === undefined ? {} : { catalogFile: catalogOf(started, options) }),
-    ...options.bench,
+    ...(catalogFile === undefined ? {} : { catalogFile }),
+    ...more,
+    config: { servers: listed, ...config, ...more.config },
   };
-  return runScenario(ledger, started, makeGatewayBench(ledger.url, bench));
+  const world = options.nowMs === undefined ? {} : { nowMs: options.nowMs };
+  return runScenario(ledger, started, makeGatewayBench(ledger.url, bench), world);
 }
 
 async function runScenario(
   ledger: FakeLedger,
   servers: readonly HostileServer[],
   bench: GatewayBench,
+  world: Partial<World>,
 ): Promise<Scenario> {
-  const { world: _, ...gatewayOptions } = bench.gatewayOptions;
-  const gateway = await startGateway(gatewayOptions);
+  const gateway = await startGateway({ ...bench.gatewayOptions, world });
   let isRunning = true;
   let id = 0;
   const stop = async (): Promise<void> => {
@@ -173,6 +174,10 @@ async function runScenario(
   const receipts = async (): Promise<readonly StreamReceipt[]> => readStream(bench.folder, stream);
   return {
     url: gateway.url,
+    operatorUrl: gateway.operatorUrl,
+    folder: bench.folder,
+    stream,
+    log: bench.log,
     server: (name) => {
       const found = servers.find((server) => server.id === name);
       if (found === undefined) throw new Error(`no server ${name}`);
@@ -190,7 +195,7 @@ async function runScenario(
     },
     evidence: async (change = {}) => {
       await stop();
-      return judge(ledger.entries.slice(1), stream, checkChain(ledger.receiptsOf(stream)), change);
+      return judgeStream(ledger.entries.slice(1), checkChain(ledger.receiptsOf(stream)), bench.folder, change);
     },
     close: async () => {
       await stop();
@@ -214,38 +219,10 @@ function catalogOf(servers: readonly HostileServer[], { pinned = [], servers: gi
   return canonicalBytes(pinFirstUse(listed));
 }
 
-/** Puts the entries into a log whose checkpoint two of three witnesses cosigned a second from now, and verifies. */
-async function judge(
-  entries: readonly Uint8Array[],
-  stream: string,
-  receipts: readonly StreamReceipt[],
-  { entries: changed = (honest) => honest, trust = {} }: EvidenceChange,
-): Promise<Judged> {
-  const at = BigInt(Math.ceil(Date.now() / 1000) + 1);
-  const decided = ofKind(receipts, "decision");
-  const policies = decided.flatMap(({ policy }) => observedValue(policy)?.digest ?? []);
-  const catalogs = decided.flatMap(({ catalog }) => observedValue(catalog)?.digest ?? []);
-  const evidence = await makeEvidence({
-    entries: () => changed(entries),
-    windows: [{ stream, first_seq: 0, last_seq: receipts.length - 1 }],
-    cosigned: witnesses.slice(0, 2).map((by) => ({ by, at })),
-    policies: [],
-    catalogs: [],
-    trust: {
-      ...trustOf(stream),
-      policies: [...new Set(policies)].sort(),
-      catalogs: [...new Set(catalogs)].sort(),
-      ...trust,
-    },
-  });
-  const result = verify(evidence);
-  return { words: wordsOf(result), exit: result.exit };
-}
-
 function headersOf(method: string, params: JsonObject, token = AGENT_TOKEN): Record<string, string> {
   const name = params["name"];
   return {
-    authorization: `Bearer ${token}`,
+    ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
     "content-type": "application/json",
     accept: "application/json, text/event-stream",
     "mcp-protocol-version": VERSION,

@@ -60,8 +60,8 @@ export const SHAPES: readonly Row[] = [
   row(
     "P2.4",
     "coarse scope",
-    "open",
-    "scopes of workflows are sealed and enforced (test/gateway/sealed-artifact.test.ts)",
+    "held",
+    "a workflow is its token's, and may do what its sealed scope has; a workflow of the agent's own word widens nothing",
   ),
   row("P3.1", "regulator's question", "open", "bundles answer offline; openings of fields are not built"),
   row("P3.2", "questionnaire", "open", "data subjects stand in receipts as keyed hashes; there is no report about one"),
@@ -102,8 +102,8 @@ export const THREATS: readonly Row[] = [
   row(
     "S-T4",
     "policy swapped at enforcement",
-    "open",
-    "reload by signature with rising versions, re-measurement (test/gateway/sealed-artifact.test.ts)",
+    "partly",
+    "unsigned and older policies are refused with a receipt, a signed one is a logged change, files on disk decide nothing; no hardware measures what is loaded (`attestation.software`)",
   ),
 ];
 
@@ -112,8 +112,8 @@ export const CATEGORIES: readonly Row[] = [
   row(
     "T1",
     "authentication and identity",
-    "open",
-    "credentials checked on every call (test/gateway/identity-*.test.ts)",
+    "held",
+    "credentials are checked at every call, actor and subject apart; what a request says of itself is recorded as such",
   ),
   row(
     "T2",
@@ -121,12 +121,17 @@ export const CATEGORIES: readonly Row[] = [
     "held",
     "deny by default, forbids in nested values, digests of policies, approvals bound to their arguments",
   ),
-  row("T3", "input validation", "open", "strict scan and pinned schemas (test/gateway/wire-scan, inspection-bounds)"),
+  row(
+    "T3",
+    "input validation",
+    "held",
+    "arguments that the pinned schema does not admit are denied; its evaluation is bounded and fetches nothing",
+  ),
   row(
     "T4",
     "data and control boundary",
-    "open",
-    "what was offered is in receipts; injection itself is never established",
+    "held",
+    "what was offered and what was answered is in receipts; that an injection did not happen is never claimed",
   ),
   row("T5", "data protection", "open", "keyed commitments; disclosure and crypto-erasure are not built"),
   row(

@@ -1,0 +1,136 @@
+/** T1: credentials that are missing, over, somebody else's or good; and what a request says of itself. */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { observedValue } from "../../kernel/receipt/observed.ts";
+import { makeKey, startTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
+import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
+import { withScenarios } from "./with-scenarios.ts";
+
+const open = withScenarios();
+const RESOURCE = "https://gateway.example";
+const NOBODY = "x".repeat(40);
+
+let issuer: TokenIssuer;
+beforeAll(async () => {
+  issuer = await startTokenIssuer();
+});
+afterAll(() => issuer.close());
+
+const start = async (rules = PERMIT_ALL, nowMs: () => number = Date.now): Promise<Scenario> =>
+  open(
+    startScenario({
+      rules,
+      nowMs,
+      servers: { crm: { tools: [{ name: "find" }] } },
+      config: {
+        auth: {
+          tokens: [],
+          oauth: {
+            resource: RESOURCE,
+            issuers: [{ issuer: issuer.issuer, jwks_url: issuer.jwksUrl }],
+            allow_loopback_http: true,
+            jwks_floor_seconds: 0,
+          },
+        },
+      },
+    }),
+  );
+
+const good = (claims: Readonly<Record<string, unknown>> = {}): Promise<string> =>
+  issuer.token({ aud: `${RESOURCE}/mcp`, client_id: "agent-7", ...claims });
+
+describe("T1 authentication and identity", () => {
+  it("no, an expired, a foreign and a good credential: four receipts, U is 0, 0, 0, 1", async () => {
+    const scenario = await start();
+    const counts: number[] = [];
+    for (const token of ["", await good({ exp: 1 }), await good({ aud: "https://other.example/mcp" }), await good()]) {
+      await scenario.call("find", {}, { token });
+      counts.push(scenario.server("crm").count());
+    }
+    expect(counts).toEqual([0, 0, 0, 1]);
+    const decisions = await scenario.decisions();
+    expect(decisions.map(({ ruling }) => ruling.reasons[0])).toEqual([
+      "auth.missing",
+      "auth.expired",
+      "auth.audience",
+      "policy.permit",
+    ]);
+    expect(decisions.map(({ principal }) => principal.state === "present")).toEqual([false, false, false, true]);
+    const [actor, subject] = [decisions[3]?.actor, decisions[3]?.subject].map((who) => who && observedValue(who));
+    expect(actor).toMatchObject({ provenance: "connection-credential", outcome: "verified" });
+    expect(subject).toMatchObject({ provenance: "connection-credential", outcome: "verified" });
+    expect(actor).not.toEqual(subject);
+    const judged = await scenario.evidence();
+    expect(judged.words).toEqual({ "policy.files": "policy.not-disclosed" });
+    expect(judged.hardware).toBe("attestation.software");
+  });
+
+  it("a key that nobody knows and a signature that does not hold have reasons of their own", async () => {
+    const scenario = await start();
+    const stranger = await makeKey("ES256", "key-9");
+    const forger = await makeKey("ES256", "key-1");
+    const claims = { aud: `${RESOURCE}/mcp` };
+    await scenario.call("find", {}, { token: await issuer.token(claims, { key: stranger }) });
+    await scenario.call("find", {}, { token: await issuer.token(claims, { key: forger }) });
+    await scenario.call("find", {}, { token: NOBODY });
+    expect(scenario.server("crm").count()).toBe(0);
+    expect((await scenario.decisions()).map(({ ruling }) => ruling.reasons[0])).toEqual([
+      "identity.unknown-key",
+      "identity.bad-signature",
+      "auth.invalid",
+    ]);
+  });
+
+  it("a _meta identity that differs from the credential is refused with a receipt: U is 0", async () => {
+    const scenario = await start();
+    const answer = await scenario.call(
+      "find",
+      {},
+      { token: await good(), meta: { "countersign/subject": `${issuer.issuer}|somebody-else` } },
+    );
+    expect(answer.error).toMatchObject({ code: -32_602, data: { reason: "identity.conflict" } });
+    expect(scenario.server("crm").count()).toBe(0);
+    expect((await scenario.decisions())[0]?.ruling).toMatchObject({
+      action: "refuse",
+      step: "identity",
+      reasons: ["identity.conflict"],
+    });
+  });
+
+  it("a subject of the caller's own word decides nothing, and its receipt says that nobody vouches for it", async () => {
+    const rules = `@id("carol") permit (principal == Mcp::User::"${"carol"}", action, resource);
+      @id("agents") permit (principal, action == Mcp::Action::"crm/find", resource) when { principal.name == "agent-7" };`;
+    const scenario = await start(rules);
+    const machine = { sub: "agent-7", client_id: "agent-7" };
+    const claims: readonly Readonly<Record<string, string>>[] = [{}, { "countersign/subject": "carol" }];
+    for (const meta of claims) await scenario.call("find", {}, { token: await good(machine), meta });
+    await scenario.call(
+      "find",
+      {},
+      { token: await good({ sub: "agent-8", client_id: "agent-8" }), meta: { "countersign/subject": "carol" } },
+    );
+    expect(scenario.server("crm").count()).toBe(2);
+    const decisions = await scenario.decisions();
+    expect(decisions.map(({ ruling }) => ruling.reasons[0])).toEqual([
+      "policy.permit",
+      "policy.permit",
+      "policy.default-deny",
+    ]);
+    expect(decisions.map(({ subject }) => observedValue(subject))).toMatchObject([
+      undefined,
+      { provenance: "unsigned-request-claim", outcome: "unverified", binding: "none" },
+      { provenance: "unsigned-request-claim", outcome: "unverified", binding: "none" },
+    ]);
+  });
+
+  it("a credential that ends in the middle of a session ends with the next call", async () => {
+    let later = 0;
+    const scenario = await start(PERMIT_ALL, () => Date.now() + later);
+    const token = await good();
+    await scenario.call("find", {}, { token });
+    later = 600_000;
+    await scenario.call("find", {}, { token });
+    expect(scenario.server("crm").count()).toBe(1);
+    expect((await scenario.decisions()).at(-1)?.ruling.reasons).toEqual(["auth.expired"]);
+  });
+});
