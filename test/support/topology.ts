@@ -21,6 +21,8 @@ export interface RunningTopology {
   readonly operatorUrl: string;
   readonly token: (name: "submit" | "read" | "agent" | "operator") => string;
   readonly start: (service: ServiceName) => Promise<void>;
+  /** Of the running service; undefined if it does not run. */
+  readonly pid: (service: ServiceName) => number | undefined;
   /** Ends one service; SIGKILL is a crash. */
   readonly end: (service: ServiceName, signal: NodeJS.Signals) => Promise<number | null>;
   /** Ends everything and removes the folder. */
@@ -66,6 +68,7 @@ export function makeTopology(): RunningTopology {
         return isReady(ready);
       });
     },
+    pid: (service) => children.get(service)?.pid,
     end: async (service, signal) => {
       const child = children.get(service);
       children.delete(service);
