@@ -47,7 +47,21 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 
 /** UTF-8 bytes of `text`, which must be well-formed (our own constants and parsed strings are). */
 export function formatUtf8(text: string): Uint8Array {
-  return encoder.encode(text);
+  return (text.length <= SHORT_TEXT ? formatAscii(text) : undefined) ?? encoder.encode(text);
+}
+
+/** An array of at most so many bytes is memory of the engine's own heap, and filled sooner than the encoder is called. */
+const SHORT_TEXT = 64;
+
+/** The bytes of a text that is ASCII, else undefined. */
+function formatAscii(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return undefined;
+    bytes[i] = code;
+  }
+  return bytes;
 }
 
 /**

@@ -96,28 +96,42 @@ function deriveSalt(secret: Uint8Array, name: string, pointer: string): Uint8Arr
   return hmacSha256(secret, joinPrefixed(formatUtf8(name), formatUtf8(pointer)));
 }
 
-/** lp(part) ‖ lp(part) ‖ …, in one piece of memory: this runs twice for every field of every payload. */
+/**
+ * lp(part) ‖ lp(part) ‖ …, for one hash: the next call may write over it. This runs twice for every field of every payload,
+ * and new memory of more than 64 bytes costs more than the hash.
+ */
 function joinPrefixed(...parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((total, part) => total + 4 + part.length, 0));
-  const view = new DataView(joined.buffer);
+  let length = 0;
+  for (const part of parts) length += 4 + part.length;
+  const joined = length <= hashInput.length ? hashInput : new Uint8Array(length);
   let offset = 0;
   for (const part of parts) {
-    view.setUint32(offset, part.length);
+    joined[offset] = part.length >>> 24;
+    joined[offset + 1] = part.length >>> 16;
+    joined[offset + 2] = part.length >>> 8;
+    joined[offset + 3] = part.length;
     joined.set(part, offset + 4);
     offset += 4 + part.length;
   }
-  return joined;
+  return joined.subarray(0, length);
 }
+
+const hashInput = new Uint8Array(8192);
 
 function fieldLeaf(secret: Uint8Array, name: string, { pointer, value }: JsonField): CommittedLeaf {
   return { pointer, salt: deriveSalt(secret, name, pointer), value: canonicalBytes(value) };
 }
 
-/** By the bytes of the pointers, which is not the order of their UTF-16 code units. */
+/** By the bytes of the pointers, which is the order of their UTF-16 code units only where none is of a surrogate's or above. */
 function sortByPointer(fields: readonly JsonField[]): readonly JsonField[] {
+  if (fields.every(({ pointer }) => BELOW_SURROGATES.test(pointer))) {
+    return [...fields].sort((a, b) => (a.pointer < b.pointer ? -1 : 1));
+  }
   const keyed = fields.map((field) => ({ field, key: formatUtf8(field.pointer) }));
   return keyed.sort((a, b) => compareBytes(a.key, b.key)).map(({ field }) => field);
 }
+
+const BELOW_SURROGATES = /^[^\ud800-\uffff]*$/;
 
 function rootOf(leaves: readonly CommittedLeaf[]): string {
   const range = CompactRange.empty();

@@ -2,13 +2,14 @@
 
 import { FormatError } from "./errors.ts";
 
-const DIGITS = "0123456789abcdef";
+/** `00` to `ff`. */
+const PAIRS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const PATTERN = /^(?:[0-9a-f]{2})*$/;
 
 /** Lower-case hexadecimal of `bytes`. */
 export function formatHex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += DIGITS.charAt(byte >>> 4) + DIGITS.charAt(byte & 15);
+  for (let i = 0; i < bytes.length; i += 1) text += PAIRS[bytes[i] ?? 0] ?? "";
   return text;
 }
 

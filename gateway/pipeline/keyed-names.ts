@@ -21,16 +21,30 @@ export interface KeyedNames {
   readonly dataSubject: (value: string) => string;
 }
 
+/** Hashes that are kept; above it they are made again. */
+const MAX_KNOWN = 4096;
+
 /** @param key  32 bytes */
 export function makeKeyedNames(key: Uint8Array): KeyedNames {
   const hash = (...parts: readonly string[]): string =>
     formatHex(hmacSha256(key, concat(...parts.map((part) => lengthPrefixed(formatUtf8(part))))));
-  const principal = ({ issuer, name }: Party): Principal => ({ issuer, id: hash("principal", issuer, name) });
+  const known = new Map<string, string>();
+  /** Callers and sessions come back with each of their calls. */
+  const recall = (...parts: readonly string[]): string => {
+    const text = JSON.stringify(parts);
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    const made = hash(...parts);
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(text, made);
+    return made;
+  };
+  const principal = ({ issuer, name }: Party): Principal => ({ issuer, id: recall("principal", issuer, name) });
   return {
     principal,
     approver: (name) => principal({ issuer: "local", name }),
-    operator: ({ issuer, name }) => ({ issuer, id: hash("operator", issuer, name) }),
-    session: (caller, { source, key: sessionKey }) => hash("session", caller.issuer, caller.name, source, sessionKey),
+    operator: ({ issuer, name }) => ({ issuer, id: recall("operator", issuer, name) }),
+    session: (caller, { source, key: sessionKey }) => recall("session", caller.issuer, caller.name, source, sessionKey),
     correlation: (text) => hash("correlation", text),
     dataSubject: (value) => hash("data-subject", value),
   };

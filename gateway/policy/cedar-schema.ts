@@ -5,6 +5,7 @@
 
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { CedarValueJson, SchemaJson } from "./cedar.ts";
+import { cutContext, pick, type WantedContext, WHOLE_CONTEXT } from "./context-use.ts";
 import type { CedarType } from "./value-mapping.ts";
 import { compileMapping, OpaqueSchema, startCompilation, type ValueMapping } from "./value-mapping.ts";
 
@@ -191,13 +192,21 @@ const PER_SERVER: readonly { readonly prefix: string; readonly group: ServerGrou
   { prefix: "roots", group: "roots", input: NO_INPUT },
 ];
 
-/** The schema in Cedar's JSON form. */
-export function buildSchema(sources: readonly SchemaSource[], actions: Iterable<PolicyAction>): SchemaJson<string> {
+/**
+ * The schema in Cedar's JSON form.
+ *
+ * @param use  members of the actions' contexts that are wanted; default: all
+ */
+export function buildSchema(
+  sources: readonly SchemaSource[],
+  actions: Iterable<PolicyAction>,
+  use: WantedContext = WHOLE_CONTEXT,
+): SchemaJson<string> {
   const servers = [...new Set(sources.map(({ serverId }) => serverId))];
   const entries = [
     ...GROUPS.map((group) => [group, {}] as const),
     ...servers.map((serverId) => [`server:${serverId}`, {}] as const),
-    ...[...actions].map((action) => [action.id, actionType(action)] as const),
+    ...[...actions].map((action) => [action.id, actionType(action, use)] as const),
   ];
   return {
     [NAMESPACE]: {
@@ -213,13 +222,16 @@ export function buildSchema(sources: readonly SchemaSource[], actions: Iterable<
   };
 }
 
-function actionType(action: PolicyAction): NonNullable<SchemaJson<string>[string]["actions"][string]> {
+function actionType(
+  action: PolicyAction,
+  use: WantedContext,
+): NonNullable<SchemaJson<string>[string]["actions"][string]> {
   return {
     memberOf: groupsOf(action).map((id) => ({ id })),
     appliesTo: {
       principalTypes: [...PRINCIPAL_TYPES],
       resourceTypes: ["Server"],
-      context: recordOf(contextOf(action)),
+      context: recordOf(cutContext(contextOf(action), use, cutType)),
     },
   };
 }
@@ -228,6 +240,10 @@ function contextOf({ group, input, output }: PolicyAction): Readonly<Record<stri
   const common = { input: input?.type ?? recordOf({}), session: SESSION };
   if (group !== "respond") return { ...common, system: SYSTEM };
   return { ...common, output: output?.type ?? recordOf({}), system: RESULT_SYSTEM };
+}
+
+function cutType(group: CedarType, members: ReadonlySet<string>): CedarType {
+  return "attributes" in group ? { type: "Record", attributes: pick(group.attributes, members) } : group;
 }
 
 /** The groups of an action: a rule about a server's calls is not one about their results. */

@@ -1,6 +1,7 @@
 /**
- * Decides requests by a bundle over a catalog's schema. One prepared policy set an action (a slice by action scope), one
- * prepared schema; advisory forbids in sets of their own, evaluated for the record.
+ * Decides requests by a bundle over a catalog's schema. For each action a prepared policy set (a slice by action scope) and a
+ * prepared schema, which has of the context what these policies name; advisory forbids in sets of their own, evaluated for the
+ * record. The bundle is validated against the whole schema; each request is against its action's.
  *
  * Any error of the engine denies: Cedar skips a policy that errs, so a `forbid` that reads a missing attribute would
  * drop out and the answer would be allow.
@@ -9,7 +10,8 @@
 import { FormatError } from "../../kernel/errors.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { PolicyBundle } from "./bundle.ts";
+import { AnswerMemory } from "./answer-memory.ts";
+import type { BundlePolicy, PolicyBundle } from "./bundle.ts";
 import {
   authorize,
   type CedarAnswer,
@@ -31,6 +33,7 @@ import {
   type PrincipalType,
   type SchemaSource,
 } from "./cedar-schema.ts";
+import { contextUseOf, cutContext, pick, type WantedContext } from "./context-use.ts";
 import { NO_OBLIGATIONS, type Obligations, obligationsOf } from "./obligations.ts";
 import type { MappingReport } from "./value-mapping.ts";
 
@@ -92,10 +95,20 @@ export function deniedBy(reason: ReasonCode): PolicyAnswer {
 /** The prepared sets of one action. */
 interface ActionSlice {
   readonly action: PolicyAction;
+  /** What the policies of both sets read of the context; nothing else is handed to the engine. */
+  readonly use: WantedContext;
+  /** Name of the prepared schema, which has this action alone and of its context what is used. */
+  readonly schema: string;
   /** Undefined if only advisory policies speak of a result: then nothing denies it. */
-  readonly deciding: string | undefined;
+  readonly deciding: PreparedSet | undefined;
   /** Undefined if no advisory policy can match. */
-  readonly advisory: string | undefined;
+  readonly advisory: PreparedSet | undefined;
+}
+
+/** A prepared set, and what it answered. */
+interface PreparedSet {
+  readonly id: string;
+  readonly memory: AnswerMemory;
 }
 
 /**
@@ -107,15 +120,10 @@ interface ActionSlice {
  */
 export function makeEvaluator(name: string, bundle: PolicyBundle, sources: readonly SchemaSource[]): PolicyEvaluator {
   const actions = listActions(sources);
-  const schema = buildSchema(sources, actions.values());
-  validatePolicies(
-    schema,
-    textsOf(bundle, () => true),
-  );
-  prepareSchema(name, schema);
+  validatePolicies(buildSchema(sources, actions.values()), textsOf(bundle.policies));
   const slices = new Map<string, ActionSlice>();
   for (const action of actions.values()) {
-    if (isSpokenOf(bundle, action)) slices.set(action.id, prepareSlice(name, bundle, action));
+    if (isSpokenOf(bundle, action)) slices.set(action.id, prepareSlice(name, bundle, sources, action));
   }
   const entities = new Map(sources.map((source) => [source.serverId, serverEntity(source)]));
   return {
@@ -124,7 +132,7 @@ export function makeEvaluator(name: string, bundle: PolicyBundle, sources: reado
       const slice = slices.get(request.actionId);
       const server = entities.get(request.serverId);
       if (slice === undefined || server === undefined) return deniedBy("policy.request-unmappable");
-      return decide(name, bundle, slice, server, request);
+      return decide(bundle, slice, server, request);
     },
   };
 }
@@ -149,28 +157,46 @@ function checkPermitted(action: PolicyAction, permits: boolean): void {
   );
 }
 
-function prepareSlice(name: string, bundle: PolicyBundle, action: PolicyAction): ActionSlice {
-  const matching = (advisory: boolean): Readonly<Record<string, string>> =>
-    textsOf(bundle, (id) => {
-      const policy = bundle.policies.get(id);
-      return policy !== undefined && policy.notes.advisory === advisory && canMatch(policy.json, action);
-    });
-  // The id comes last: a tool may be called anything, and must not name the set of another.
-  const deciding = isSpokenOf(bundle, action, true) ? `${name}/deciding/${action.id}` : undefined;
-  const texts = matching(false);
-  if (deciding !== undefined) preparePolicies(deciding, texts);
-  if (deciding !== undefined && action.group === "respond") {
+function prepareSlice(
+  name: string,
+  bundle: PolicyBundle,
+  sources: readonly SchemaSource[],
+  action: PolicyAction,
+): ActionSlice {
+  const [deciding, advisory] = [matching(bundle, action, false), matching(bundle, action, true)];
+  const isDecided = isSpokenOf(bundle, action, true);
+  if (isDecided && action.group === "respond") {
     checkPermitted(
       action,
-      Object.keys(texts).some((id) => bundle.policies.get(id)?.notes.effect === "permit"),
+      deciding.some(([, { notes }]) => notes.effect === "permit"),
     );
   }
-  const advisoryTexts = matching(true);
-  if (Object.keys(advisoryTexts).length === 0) return { action, deciding, advisory: undefined };
-  const advisory = `${name}/advisory/${action.id}`;
-  // Without a permit everything is denied; what matters is which forbids match.
-  preparePolicies(advisory, advisoryTexts);
-  return { action, deciding, advisory };
+  const use = contextUseOf([...deciding, ...advisory].map(([, { json }]) => readJson(JSON.stringify(json))));
+  const schema = `${name}/schema/${action.id}`;
+  prepareSchema(schema, buildSchema(sources, [action], use));
+  return {
+    action,
+    use,
+    schema,
+    deciding: isDecided ? prepareSet(`${name}/deciding/${action.id}`, deciding) : undefined,
+    // Without a permit everything is denied; what matters is which forbids match.
+    advisory: advisory.length === 0 ? undefined : prepareSet(`${name}/advisory/${action.id}`, advisory),
+  };
+}
+
+/** The engine's own types are not those of JSON. */
+const readJson: (text: string) => JsonValue = JSON.parse;
+
+type IdentifiedPolicy = readonly [id: string, policy: BundlePolicy];
+
+function matching(bundle: PolicyBundle, action: PolicyAction, advisory: boolean): readonly IdentifiedPolicy[] {
+  return [...bundle.policies].filter(([, { notes, json }]) => notes.advisory === advisory && canMatch(json, action));
+}
+
+/** @param id  ends in the action's: a tool may be called anything, and must not name the set of another */
+function prepareSet(id: string, policies: readonly IdentifiedPolicy[]): PreparedSet {
+  preparePolicies(id, textsOf(policies));
+  return { id, memory: new AnswerMemory() };
 }
 
 /** True unless the policy's action scope excludes the action. */
@@ -180,8 +206,8 @@ function canMatch({ action: scope }: PolicyJson, action: PolicyAction): boolean 
   return scopeEntities(scope).some(({ id }) => names.has(id));
 }
 
-function textsOf(bundle: PolicyBundle, keep: (id: string) => boolean): Readonly<Record<string, string>> {
-  return Object.fromEntries([...bundle.policies].filter(([id]) => keep(id)).map(([id, { text }]) => [id, text]));
+function textsOf(policies: Iterable<IdentifiedPolicy>): Readonly<Record<string, string>> {
+  return Object.fromEntries([...policies].map(([id, { text }]) => [id, text]));
 }
 
 function serverEntity({ serverId, attributes }: SchemaSource): EntityJson {
@@ -195,28 +221,33 @@ function attributeValue(value: JsonValue): CedarValueJson {
 }
 
 function decide(
-  schemaName: string,
   bundle: PolicyBundle,
-  { action, deciding, advisory }: ActionSlice,
+  { action, use, schema, deciding, advisory }: ActionSlice,
   server: EntityJson,
   request: PolicyRequest,
 ): PolicyAnswer {
-  const context = contextOf(action, request);
-  if (context === undefined) return deniedBy("policy.request-unmappable");
+  const whole = contextOf(action, request);
+  if (whole === undefined) return deniedBy("policy.request-unmappable");
   const principal = principalEntity(request.principal);
-  const call = (setId: string): CedarAnswer =>
-    authorize({
-      principal: { type: principal.uid.type, id: principal.uid.id },
-      action: { type: `${NAMESPACE}::Action`, id: action.id },
-      resource: { type: `${NAMESPACE}::Server`, id: request.serverId },
-      context,
-      entities: [server, principal],
-      preparsedPolicySetId: setId,
-      preparsedSchemaName: schemaName,
-      validateRequest: true,
-    });
-  const observed = advisory === undefined ? undefined : call(advisory);
-  return readAnswer(bundle, deciding === undefined ? NOTHING_DENIES : call(deciding), observed);
+  const question = {
+    principal: { type: principal.uid.type, id: principal.uid.id },
+    action: { type: `${NAMESPACE}::Action`, id: action.id },
+    resource: { type: `${NAMESPACE}::Server`, id: request.serverId },
+    context: { ...cutContext(whole, use, cutValue) },
+    entities: [server, principal],
+    preparsedSchemaName: schema,
+    validateRequest: true,
+  };
+  const text = JSON.stringify(question);
+  const ask = ({ id, memory }: PreparedSet): CedarAnswer =>
+    memory.answer(text, () => authorize({ ...question, preparsedPolicySetId: id }));
+  const observed = advisory === undefined ? undefined : ask(advisory);
+  return readAnswer(bundle, deciding === undefined ? NOTHING_DENIES : ask(deciding), observed);
+}
+
+function cutValue(group: CedarValueJson, members: ReadonlySet<string>): CedarValueJson {
+  const isRecord = typeof group === "object" && group !== null && !Array.isArray(group);
+  return isRecord && !("__entity" in group || "__extn" in group) ? pick(group, members) : group;
 }
 
 /** What the engine would say of a result that only advisory policies speak of. */

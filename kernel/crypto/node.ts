@@ -67,9 +67,34 @@ const P256_ENCODING = "ieee-p1363";
  */
 export const sha256: CryptoPrimitives["sha256"] = (data) => fromLatin1(hash("sha256", data, "binary"));
 
-/** HMAC-SHA-256. */
-export const hmacSha256: CryptoPrimitives["hmacSha256"] = (key, data) =>
-  fromLatin1(createHmac("sha256", key).update(data).digest("binary"));
+/**
+ * HMAC-SHA-256 (RFC 2104), of two hashes in one call each: an Hmac object costs several times as much. The key is wiped from
+ * the buffer that both are put together in; nothing keeps a view of it, and hashing never yields.
+ */
+export const hmacSha256: CryptoPrimitives["hmacSha256"] = (key, data) => {
+  if (data.length > MAX_SHORT_DATA || key.length > HMAC_BLOCK_BYTES) {
+    return fromLatin1(createHmac("sha256", key).update(data).digest("binary"));
+  }
+  padKey(key, INNER_PAD);
+  hmacInput.set(data, HMAC_BLOCK_BYTES);
+  const inner = hash("sha256", hmacInput.subarray(0, HMAC_BLOCK_BYTES + data.length), "binary");
+  padKey(key, OUTER_PAD);
+  for (let i = 0; i < inner.length; i += 1) hmacInput[HMAC_BLOCK_BYTES + i] = inner.charCodeAt(i);
+  const outer = hash("sha256", hmacInput.subarray(0, HMAC_BLOCK_BYTES + inner.length), "binary");
+  hmacInput.fill(0, 0, HMAC_BLOCK_BYTES);
+  return fromLatin1(outer);
+};
+
+const HMAC_BLOCK_BYTES = 64;
+const MAX_SHORT_DATA = 4096;
+const INNER_PAD = 0x36;
+const OUTER_PAD = 0x5c;
+const hmacInput = new Uint8Array(HMAC_BLOCK_BYTES + MAX_SHORT_DATA);
+
+/** Writes the key, padded with zeros to a block, under a pad. */
+function padKey(key: Uint8Array, pad: number): void {
+  for (let i = 0; i < HMAC_BLOCK_BYTES; i += 1) hmacInput[i] = (key[i] ?? 0) ^ pad;
+}
 
 function fromLatin1(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);

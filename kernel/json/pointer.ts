@@ -1,7 +1,7 @@
 /** JSON Pointers (RFC 6901): the leaves of a JSON value, each under its path. */
 
 import { FormatError } from "../errors.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "./value.ts";
+import { isJsonObject, type JsonValue } from "./value.ts";
 
 /** A scalar or an empty container, and where it is. */
 export interface JsonField {
@@ -19,15 +19,27 @@ export interface JsonField {
  */
 export function listFields(value: JsonValue, maxFields: number): readonly JsonField[] {
   const fields: JsonField[] = [];
-  const visit = (item: JsonValue, pointer: string): void => {
-    const children = isField(item) ? [] : childrenOf(item);
-    for (const [step, child] of children) visit(child, `${pointer}/${escapeStep(step)}`);
-    if (children.length > 0) return;
+  const add = (pointer: string, item: JsonValue): void => {
     if (fields.length === maxFields) throw new FormatError("ERR_JSON_SIZE", `want at most ${maxFields} fields`);
-    fields.push({ pointer, value: isField(item) ? item : {} });
+    fields.push({ pointer, value: item });
   };
-  visit(value, "");
+  visitFields(value, "", add);
   return fields;
+}
+
+function visitFields(item: JsonValue, pointer: string, add: (pointer: string, item: JsonValue) => void): void {
+  if (isField(item)) add(pointer, item);
+  else if (isList(item)) for (const [index, child] of item.entries()) visitFields(child, `${pointer}/${index}`, add);
+  else if (isJsonObject(item)) {
+    let isEmpty = true;
+    for (const key of Object.keys(item)) {
+      const child = item[key];
+      if (child === undefined) continue;
+      isEmpty = false;
+      visitFields(child, `${pointer}/${escapeStep(key)}`, add);
+    }
+    if (isEmpty) add(pointer, {});
+  }
 }
 
 /** True for scalars and empty containers: what has no fields below it. */
@@ -46,15 +58,11 @@ export function isJsonPointer(text: string): boolean {
   return (text === "" || text.startsWith("/")) && !/~(?![01])/u.test(text);
 }
 
-function childrenOf(value: JsonValue): readonly (readonly [string, JsonValue])[] {
-  if (isJsonObject(value)) return membersOf(value);
-  return Array.isArray(value) ? value.map((item: JsonValue, index) => [String(index), item]) : [];
-}
-
-function membersOf(object: JsonObject): readonly (readonly [string, JsonValue])[] {
-  return Object.entries(object).flatMap(([key, item]) => (item === undefined ? [] : [[key, item]]));
+function isList(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
 }
 
 function escapeStep(step: string): string {
+  if (!step.includes("~") && !step.includes("/")) return step;
   return step.replaceAll("~", "~0").replaceAll("/", "~1");
 }

@@ -9,7 +9,7 @@ import { FormatError } from "../errors.ts";
 import { canonicalBytes, parseCanonical } from "../json/canonical.ts";
 import type { JsonValue } from "../json/value.ts";
 import { readShape, type Shape, tagged } from "../shape.ts";
-import { type Signed, signEnvelope } from "../signature/envelope.ts";
+import { type Signed, signEnvelopeBytes } from "../signature/envelope.ts";
 import type { EnvelopeSigner } from "../signature/signer.ts";
 import { type CatalogLoadBody, catalogLoadShape } from "./catalog-load.ts";
 import { type DecisionBody, decisionShape } from "./decision.ts";
@@ -141,9 +141,8 @@ export function signReceipt<B extends ReceiptBody>(
   body: B,
   signers: readonly EnvelopeSigner[],
 ): SignedReceipt<Signed<B>> {
-  const receipt = signEnvelope(body, signers);
+  const { envelope: receipt, bytes } = signEnvelopeBytes(body, signers);
   readReceipt(receipt);
-  const bytes = canonicalBytes(receipt);
   checkLength(bytes);
   return { receipt, bytes, hash: receiptHash(bytes) };
 }

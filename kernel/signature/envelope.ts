@@ -10,7 +10,7 @@ import { formatBase64, parseBase64 } from "../base64.ts";
 import { concat, formatUtf8 } from "../bytes.ts";
 import type { Verifier } from "../crypto/primitives.ts";
 import { CheckError, FormatError, invariant } from "../errors.ts";
-import { canonicalBytes } from "../json/canonical.ts";
+import { canonicalBytes, formatCanonical, formatMembers } from "../json/canonical.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { array, base64, literal, mapped, object, type Shape, tagged } from "../shape.ts";
 import { COMPOSITE_SIGNATURE } from "./composite.ts";
@@ -90,13 +90,34 @@ export function signEnvelope<T extends JsonObject & { readonly kind: string }>(
   body: T,
   signers: readonly EnvelopeSigner[],
 ): Signed<T> {
+  return { ...body, signatures: signDigest(body.kind, bodyDigest(body), signers) };
+}
+
+/**
+ * As `signEnvelope`, with the canonical bytes of the envelope: the body is written once for both.
+ *
+ * @throws {FormatError} as canonicalBytes
+ */
+export function signEnvelopeBytes<T extends JsonObject & { readonly kind: string }>(
+  body: T,
+  signers: readonly EnvelopeSigner[],
+): { readonly envelope: Signed<T>; readonly bytes: Uint8Array } {
+  const members = [...formatMembers(body)].filter(([key]) => key !== SIGNATURES);
+  const behind = members.findIndex(([key]) => key > SIGNATURES);
+  const texts = members.map(([, text]) => text);
+  const signatures = signDigest(body.kind, sha256(formatUtf8(`{${texts.join(",")}}`)), signers);
+  texts.splice(behind < 0 ? texts.length : behind, 0, `"${SIGNATURES}":${formatCanonical(signatures)}`);
+  return { envelope: { ...body, signatures }, bytes: formatUtf8(`{${texts.join(",")}}`) };
+}
+
+const SIGNATURES = "signatures";
+
+function signDigest(kind: string, digest: Uint8Array, signers: readonly EnvelopeSigner[]): readonly Signature[] {
   const kids = new Set(signers.map(({ publicKey }) => publicKey.kid));
   invariant(kids.size === signers.length && kids.size >= 1 && kids.size <= MAX_SIGNATURES, "signEnvelope: signers");
-  const digest = bodyDigest(body);
-  const signatures = signers.map(({ publicKey: { alg, kid }, sign }): Signature => {
-    return { alg, kid, sig: formatBase64(sign(signedInput(body.kind, alg, digest))) };
+  return signers.map(({ publicKey: { alg, kid }, sign }): Signature => {
+    return { alg, kid, sig: formatBase64(sign(signedInput(kind, alg, digest))) };
   });
-  return { ...body, signatures };
 }
 
 /**

@@ -135,8 +135,9 @@ describe("an error of the engine", () => {
     expect(answerTo(cedar, SCHEMA, { count: 2 })).toMatchObject({ allowed: false, erring: ["second"] });
   });
 
-  it("denies when the context lacks a member that the schema requires, and the evaluator answers the next request", () => {
-    const evaluator = evaluatorOf(PERMIT, sourceOf({ echo: ECHO }));
+  it("denies when the context lacks a member that policies read, and the evaluator answers the next request", () => {
+    const reading = `${PERMIT.slice(0, -1)} when { context.session.source != "" };`;
+    const evaluator = evaluatorOf(reading, sourceOf({ echo: ECHO }));
     const request = requestOf("s/echo", { message: "hi" });
     expect(evaluator.evaluate({ ...request, session: {} })).toMatchObject({
       allowed: false,

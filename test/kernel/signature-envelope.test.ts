@@ -10,6 +10,7 @@ import {
   makeEnvelopeChecker,
   signaturesShape,
   signEnvelope,
+  signEnvelopeBytes,
   signingInput,
 } from "../../kernel/signature/envelope.ts";
 import { ALGS } from "../../kernel/signature/public-key.ts";
@@ -26,6 +27,24 @@ function reread(envelope: JsonObject): JsonObject {
   if (!isJsonObject(value)) throw new Error("not an object");
   return value;
 }
+
+describe("the bytes of an envelope that is signed", () => {
+  const signers = [createSigner("ed25519", secretOf("ed25519", 1)), createSigner("ed25519", secretOf("ed25519", 2))];
+
+  it.each([
+    body,
+    { kind: "a" },
+    { ...body, prev: "x", signaturea: 1, signatures0: 2, time: undefined },
+    { ...body, signatures: [] },
+  ])("are its canonical form, wherever the signatures stand in it: %j", (each) => {
+    const { envelope, bytes } = signEnvelopeBytes(each, signers);
+    expect(envelope).toEqual(signEnvelope(each, signers));
+    expect(bytes).toEqual(canonicalBytes(envelope));
+    for (const { publicKey } of signers) {
+      expect(codeOf(() => checkSignedBy(reread(envelope), publicKey))).toBe("accepted");
+    }
+  });
+});
 
 describe.each(ALGS)("an envelope signed with %s", (alg) => {
   const signer = createSigner(alg, secretOf(alg, 1));
