@@ -1,5 +1,6 @@
 /**
- * Renews the sealed policy while the gateway runs: another artifact, with the bundle that it names if that is another one.
+ * Renews the sealed policy while the gateway runs: another artifact, with the bundle and the signed catalog that it names if
+ * those are others.
  * Its receipt and its effect come in one turn of the recorder; what is refused leaves a receipt and everything as it is.
  * Files on disk decide nothing here: they are measured, and must be what the artifact names.
  */
@@ -15,10 +16,15 @@ import { array, base64Bytes, object, optional, readShape, type Shape, string } f
 import { checkPresent } from "./artifact/artifact-check.ts";
 import { checkFloor, rememberArtifact } from "./artifact/artifact-floor.ts";
 import { type Measurements, measure } from "./artifact/remeasure.ts";
-import type { GatewayConfig } from "./config.ts";
+import { type BoundConfig, statedBy } from "./artifact/stated.ts";
+import { checkSignedCatalog, rememberCatalog } from "./catalog/approved-catalog.ts";
+import { makeCatalog } from "./catalog/catalog.ts";
+import { refusalReason as catalogReason } from "./catalog/catalog-approval.ts";
+import type { RevisedCatalog } from "./catalog/catalog-file.ts";
+import { approvalRule } from "./config.ts";
 import type { DecisionBasis } from "./decision-basis.ts";
 import { bundleDocument, keepEvidence } from "./evidence-files.ts";
-import { policyLoadOf } from "./pipeline/opening.ts";
+import { catalogLoadOf, driftOf, policyLoadOf } from "./pipeline/opening.ts";
 import { type BundleFile, type PolicyBundle, parseBundle } from "./policy/bundle.ts";
 import { makeEvaluator, type PolicyEvaluator } from "./policy/evaluator.ts";
 import { type CarriedOut, checkCarriedOut } from "./policy/obligations.ts";
@@ -36,19 +42,25 @@ export interface ReloadedPolicy {
 
 /** What a reload works with. */
 export interface PolicyReloadOptions {
-  readonly config: Pick<GatewayConfig, "artifact" | "data_dir" | "mode">;
+  readonly config: BoundConfig;
   readonly basis: DecisionBasis;
   readonly recorder: Recorder;
   readonly upstreams: readonly Upstream[];
   readonly measurements: Measurements;
   readonly carriedOut: readonly CarriedOut[];
   readonly nowMs: () => number;
+  /** Holds the servers' connections to the artifact in force. */
+  readonly bindServers: () => void;
   /** Records that safe state begins or ends. */
   readonly watch: () => Promise<void>;
 }
 
 /** The body of `POST /policy`. */
-type ReloadRequest = { readonly artifact: Uint8Array; readonly files?: readonly BundleFile[] };
+type ReloadRequest = {
+  readonly artifact: Uint8Array;
+  readonly files?: readonly BundleFile[];
+  readonly catalog?: Uint8Array;
+};
 
 /** An artifact that passed every check, and is not in force yet. */
 interface Candidate {
@@ -57,6 +69,8 @@ interface Candidate {
   readonly evaluator: PolicyEvaluator;
   /** The new bundle's files; undefined if the bundle stays. */
   readonly files: readonly BundleFile[] | undefined;
+  /** The new catalog; undefined if the catalog stays. */
+  readonly catalog: { readonly file: RevisedCatalog; readonly approvers: readonly string[] } | undefined;
 }
 
 /** Most bytes of the body: an artifact, and a bundle of 256 files. */
@@ -64,6 +78,7 @@ export const MAX_RELOAD_BYTES: number = 16 * 1_048_576;
 
 const requestShape: Shape<ReloadRequest> = object<ReloadRequest>({
   artifact: base64Bytes(),
+  catalog: optional(base64Bytes()),
   files: optional(
     array(object<BundleFile>({ path: string({ maxLength: 320 }), content: base64Bytes() }), { max: 256 }),
   ),
@@ -73,7 +88,7 @@ const requestShape: Shape<ReloadRequest> = object<ReloadRequest>({
  * Makes the function that loads the body of `POST /policy`; one at a time.
  *
  * The function throws {FormatError} ERR_SHAPE, ERR_JSON_*, ERR_POLICY_BUNDLE, {CheckError} ERR_ARTIFACT_*, {StoreError}
- * ERR_STREAM_FAILED.
+ * ERR_STREAM_FAILED; for a catalog as `makeCatalogReload`.
  */
 export function makePolicyReload(options: PolicyReloadOptions): (body: Uint8Array) => Promise<ReloadedPolicy> {
   return (body) => options.basis.inTurn(() => reload(options, body));
@@ -91,26 +106,50 @@ async function reload(options: PolicyReloadOptions, body: Uint8Array): Promise<R
     }));
     throw error;
   });
-  const { sealed, bundle, evaluator, files } = candidate;
+  const { sealed, bundle, files, catalog } = candidate;
   const { artifact, digest, signers } = sealed;
   if (files !== undefined) await keepEvidence(config.data_dir, bundle.digest, bundleDocument(bundle, files));
   await keepEvidence(config.data_dir, digest, artifact);
   // Before it is in force: after a crash in between, a start with the old artifact is refused, not taken.
+  if (catalog !== undefined) {
+    await keepEvidence(config.data_dir, artifact.catalog, catalog.file);
+    await rememberCatalog(config.data_dir, catalog.file);
+  }
   await rememberArtifact(config.data_dir, sealed);
-  const policy = { digest: bundle.digest, version: bundle.version, artifact: present(digest) };
-  await recorder.append(() => {
-    const previous = basis.run.policy.digest;
-    basis.replace({ bundle, policy, mode: artifact.mode });
-    basis.evaluator.replace(evaluator);
-    basis.artifact.replace(sealed);
-    return policyLoadOf(basis.run, bundle.files, previous);
-  });
+  await takeEffect(options, candidate);
   await options.watch();
   return { artifact: digest, version: artifact.version, policy: artifact.policy, signers };
 }
 
+/** All of it in one turn of the recorder; the receipts of policy and catalog stand next to each other. */
+async function takeEffect(options: PolicyReloadOptions, candidate: Candidate): Promise<void> {
+  const { basis, recorder } = options;
+  const { sealed, bundle, evaluator, catalog } = candidate;
+  const policy = { digest: bundle.digest, version: bundle.version, artifact: present(sealed.digest) };
+  const policyLoaded = recorder.append(() => {
+    const previous = basis.run.policy.digest;
+    if (catalog !== undefined) basis.keeper.replace(catalog.file);
+    basis.replace({ bundle, policy, mode: sealed.artifact.mode });
+    basis.evaluator.replace(evaluator);
+    basis.artifact.replace(sealed);
+    options.bindServers();
+    return policyLoadOf(basis.run, bundle.files, previous);
+  });
+  if (catalog === undefined) return void (await policyLoaded);
+  // Asked for at once: the recorder keeps the order, and no decision comes in between.
+  const previous = present(basis.keeper.current().digest);
+  const catalogLoaded = recorder.append(() =>
+    catalogLoadOf(basis.keeper.current(), previous, catalog.approvers, basis.run.names),
+  );
+  await Promise.all([policyLoaded, catalogLoaded]);
+  for (const drift of basis.keeper.current().drifts) {
+    await recorder.append(() => driftOf(drift, "catalog-load", basis.run.mode));
+  }
+}
+
 /** Every check, as at a start. */
-async function examine(options: PolicyReloadOptions, { artifact: bytes, files }: ReloadRequest): Promise<Candidate> {
+async function examine(options: PolicyReloadOptions, request: ReloadRequest): Promise<Candidate> {
+  const { artifact: bytes, files } = request;
   const { basis, config, upstreams, measurements, nowMs } = options;
   if (config.artifact === undefined) {
     throw new CheckError("ERR_ARTIFACT_UNSIGNED", "no signers are configured, so no policy can be loaded by signature");
@@ -119,21 +158,30 @@ async function examine(options: PolicyReloadOptions, { artifact: bytes, files }:
   const sealed = checkArtifact(bytes, config.artifact);
   await checkFloor(config.data_dir, sealed);
   const bundle = files === undefined ? basis.policyNow().bundle : parseBundle(files);
-  const catalog = basis.keeper.current();
+  const catalog = request.catalog === undefined ? undefined : await examineCatalog(config, request.catalog);
+  const { digest, schemaSources } = catalog === undefined ? basis.keeper.current() : makeCatalog(catalog.file, []);
   checkPresent(sealed.artifact, {
-    ...(await measure(measurements, upstreams, bundle.digest)),
-    gateway: config.artifact.gateway,
+    ...(await measure(measurements, upstreams, bundle.digest, sealed.artifact)),
+    ...statedBy(config),
     nowMs: nowMs(),
-    catalog: catalog.digest,
+    catalog: digest,
     policyVersion: bundle.version,
-    mode: config.mode,
   });
   checkCarriedOut(bundle, options.carriedOut);
   if (sealed.artifact.policy.digest !== bundle.digest) {
     throw new CheckError("ERR_ARTIFACT_MISMATCH", "the bundle is not the one that the artifact names");
   }
-  const evaluator = makeEvaluator(`${bundle.digest}/${catalog.digest}`, bundle, catalog.schemaSources);
-  return { sealed, bundle, evaluator, files };
+  const evaluator = makeEvaluator(`${bundle.digest}/${digest}`, bundle, schemaSources);
+  return { sealed, bundle, evaluator, files, catalog };
+}
+
+async function examineCatalog(
+  config: PolicyReloadOptions["config"],
+  bytes: Uint8Array,
+): Promise<NonNullable<Candidate["catalog"]>> {
+  const rule = approvalRule(config);
+  if (rule !== undefined) return checkSignedCatalog(config.data_dir, bytes, rule);
+  throw new CheckError("ERR_CATALOG_UNSIGNED", "no approvers are configured, so no catalog can be loaded by signature");
 }
 
 const REASONS: Partial<Record<ErrorCode, ReasonCode>> = {
@@ -146,5 +194,6 @@ const REASONS: Partial<Record<ErrorCode, ReasonCode>> = {
 
 /** The reason that a receipt gives for a policy that was refused with `error`. */
 function refusalReason(error: unknown): ReasonCode {
-  return (isCodedError(error) ? REASONS[error.code] : undefined) ?? "policy.invalid";
+  if (!isCodedError(error)) return "policy.invalid";
+  return REASONS[error.code] ?? (error.code.startsWith("ERR_CATALOG") ? catalogReason(error) : "policy.invalid");
 }

@@ -139,7 +139,14 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     approvers: basis.approvers,
   };
   const { book } = opened;
-  const switches = await openSwitches({ options, world, recorder, book, names: basis.run.names });
+  const switches = await openSwitches({
+    options,
+    world,
+    recorder,
+    book,
+    names: basis.run.names,
+    artifact: basis.artifact,
+  });
   const controls = await openControls(options, world, basis, switches);
   const relister = relisterOf(parts);
   const stages = withFreshListings(controls.stages, relister, basis.keeper, world.nowMs);

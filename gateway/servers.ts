@@ -13,7 +13,7 @@ export interface ConnectedServers {
 }
 
 /** What connecting needs of a gateway's options. */
-export interface ServerOptions extends Pick<GatewayOptions, "environment" | "logger" | "software"> {
+export interface ServerOptions extends Pick<GatewayOptions, "environment" | "logger" | "software" | "readFile"> {
   readonly config: Pick<GatewayOptions["config"], "servers">;
   readonly secrets: Pick<GatewayOptions["secrets"], "bearerTokens">;
 }
@@ -62,11 +62,12 @@ function unanswered(id: string | undefined, cause: unknown): StoreError {
   return new StoreError("ERR_SERVICE_START", `the server ${id ?? "?"} cannot be used: ${why}`, { cause });
 }
 
-function depsOf({ secrets, environment, logger, software }: ServerOptions, world: World): UpstreamDeps {
+function depsOf({ secrets, environment, logger, software, readFile }: ServerOptions, world: World): UpstreamDeps {
   return {
     bearerTokens: secrets.bearerTokens,
     environment,
     fetch: world.fetch,
+    readFile,
     logger,
     nowMs: world.nowMs,
     software,

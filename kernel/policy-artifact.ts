@@ -89,6 +89,21 @@ export type SealedBaseline = {
   readonly denials?: number;
 };
 
+/** Somebody who may move what operators move, by the name and with roles of the configuration. `local` has no roles. */
+export type SealedOperator = {
+  readonly name: string;
+  /** Sorted. */
+  readonly roles: readonly string[];
+};
+
+/** Whose signatures approve a catalog. */
+export type SealedApprovers = {
+  /** Key ids, sorted. */
+  readonly kids: readonly Hex64[];
+  /** At least so many of them. */
+  readonly threshold: number;
+};
+
 /** Body of an artifact. */
 export type PolicyArtifactBody = {
   readonly kind: "policy-artifact";
@@ -118,6 +133,9 @@ export type PolicyArtifactBody = {
   /** True if subjects in quarantine may be answered by phantoms. */
   readonly phantom: boolean;
   readonly baseline?: SealedBaseline;
+  /** Sorted by name; there are no others. */
+  readonly operators?: readonly SealedOperator[];
+  readonly approvers?: SealedApprovers;
 };
 
 /** An artifact with the signatures of those who sealed it. */
@@ -150,6 +168,11 @@ const nameShape: Shape<string> = string({
   maxLength: 64,
   description: "a name: 1 to 64 of A-Z, a-z, 0-9, '.', '_', '-'",
 });
+const operatorName: Shape<string> = string({
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u,
+  maxLength: 64,
+  description: "the name of an operator or role",
+});
 const toolShape: Shape<string> = string({
   pattern: /^[a-z0-9][a-z0-9-]{0,23}\/[^\p{Cc}\p{Cs}]{1,128}$/u,
   maxLength: 153,
@@ -167,7 +190,9 @@ function sorted<T>(shape: Shape<readonly T[]>, keyOf: (item: T) => string): Shap
   });
 }
 
-const toolsShape: Shape<readonly string[]> = sorted(array(toolShape, { max: MAX_TOOLS }), (tool) => tool);
+const same = (text: string): string => text;
+
+const toolsShape: Shape<readonly string[]> = sorted(array(toolShape, { max: MAX_TOOLS }), same);
 
 const identityShape: Shape<SealedIdentity> = tagged("kind", {
   stdio: object<Extract<SealedIdentity, { kind: "stdio" }>>({ kind: literal("stdio"), executable: digestShape }),
@@ -240,6 +265,21 @@ const artifactShape: Shape<PolicyArtifact> = mapped(
         calls: optional(boundShape),
         servers: optional(boundShape),
         denials: optional(boundShape),
+      }),
+    ),
+    operators: optional(
+      sorted(
+        array(object<SealedOperator>({ name: operatorName, roles: sorted(array(operatorName, { max: 32 }), same) }), {
+          min: 1,
+          max: 257,
+        }),
+        ({ name }) => name,
+      ),
+    ),
+    approvers: optional(
+      object<SealedApprovers>({
+        kids: sorted(array(hex64Shape, { min: 1, max: 16 }), same),
+        threshold: integer({ min: 1, max: 4 }),
       }),
     ),
     signatures: signaturesShape,

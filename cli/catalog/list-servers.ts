@@ -5,6 +5,7 @@ import type { GatewayConfig } from "../../gateway/config.ts";
 import { realWorld } from "../../gateway/real-world.ts";
 import { closeServers, connectServers } from "../../gateway/servers.ts";
 import { UsageError } from "../command.ts";
+import { readBytes } from "../files.ts";
 import { readBearerTokens } from "../gateway-files.ts";
 import type { Io } from "../io.ts";
 import { makeLogger } from "../service.ts";
@@ -30,6 +31,7 @@ export async function listServers(
       config: { servers },
       secrets: { bearerTokens: readBearerTokens({ servers }) },
       environment: io.env,
+      readFile: readBytes,
       logger: makeLogger("catalog", io),
       software: { name: "countersign", version: packageVersion() },
     },

@@ -38,8 +38,9 @@ Works on a policy bundle (docs/policy.md) before it goes live, and on the sealed
       writes an unsigned artifact of what the configuration has now: bundle, catalog, servers, principals, mode, limits
   seal <file> --key <file>
       adds a signature, in place ("countersign keygen envelope" makes a key)
-  reload --config <gateway.json> [--artifact <file>]
-      brings an artifact, the configured file if it is not given, and the policy's folder to the running gateway
+  reload --config <gateway.json> [--artifact <file>] [--catalog <file>]
+      brings an artifact, the configured file if it is not given, and the policy's folder to the running gateway; with a
+      signed catalog, if the artifact names another one: both take effect in one step
 
 Exit: 0 done; 1 an answer differs from what a case wants; 3 unusable, or refused.
 `;
@@ -149,7 +150,9 @@ async function reload(given: Given, io: Io): Promise<number> {
     throw new UsageError("the configuration names no artifact and policy; give --artifact");
   }
   const files = readBundle(config.policy.dir).map((file) => ({ path: file.path, content: formatBase64(file.content) }));
-  const body = { artifact: formatBase64(readBytes(path)), files };
+  const catalog = given.text("catalog");
+  const other = catalog === undefined ? {} : { catalog: formatBase64(readBytes(catalog)) };
+  const body = { artifact: formatBase64(readBytes(path)), files, ...other };
   const answer = await operatorClient(config, undefined)("POST", "/policy", body);
   io.out(`in force: version ${String(answer["version"])}, ${String(answer["artifact"])}\n`);
   return EXIT.ok;

@@ -4,15 +4,22 @@
  */
 
 import { CheckError } from "../../kernel/errors.ts";
-import type { PolicyArtifact, SealedIdentity } from "../../kernel/policy-artifact.ts";
+import type { PolicyArtifact, SealedApprovers, SealedIdentity, SealedOperator } from "../../kernel/policy-artifact.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import { timestampMs } from "../../kernel/time.ts";
 import type { ServerIdentity } from "../pipeline/call.ts";
+import { differenceOf, type PeerLook, type ServerTlsRule } from "../upstream/server-tls.ts";
 
 /** An agent as it was measured. */
 export interface AgentDigests {
   readonly code: string;
   readonly metadata: string | undefined;
+}
+
+/** A server, and what it showed of itself if the artifact wants to know. */
+export interface MeasuredServer {
+  readonly identity: ServerIdentity;
+  readonly look?: PeerLook;
 }
 
 /** What can be measured, and may change while a gateway runs. */
@@ -24,7 +31,7 @@ export interface Measured {
   /** By principal. */
   readonly agents: ReadonlyMap<string, AgentDigests>;
   /** By server id. */
-  readonly servers: ReadonlyMap<string, ServerIdentity>;
+  readonly servers: ReadonlyMap<string, MeasuredServer>;
 }
 
 /** What there is. */
@@ -33,6 +40,9 @@ export interface Present extends Measured {
   readonly nowMs: number;
   readonly catalog: string;
   readonly policyVersion: string;
+  readonly operators: readonly SealedOperator[];
+  /** Undefined if catalogs need no signatures. */
+  readonly approvers: SealedApprovers | undefined;
   /** The configured mode, if the configuration says one. */
   readonly mode: Mode | undefined;
 }
@@ -63,14 +73,32 @@ function statedDifferences(artifact: PolicyArtifact, present: Present): readonly
     ["catalog", artifact.catalog, present.catalog],
     ["mode", artifact.mode, present.mode ?? artifact.mode],
   ];
-  const differences = pairs
+  const differences: string[] = pairs
     .filter(([, want, got]) => want !== got)
     .map(([name, want, got]) => `${name}: the artifact has ${want}, here is ${got}`);
-  if (artifact.baseline !== undefined) differences.push("baseline: nothing in this gateway watches one");
+  differences.push(...operatorDifferences(artifact, present), ...approverDifferences(artifact, present));
   const extra = [...present.servers.keys()].find((id) => !artifact.upstreams.some(({ server }) => server === id));
   return extra === undefined
     ? differences
     : [...differences, `upstreams: the artifact does not have the server ${extra}`];
+}
+
+/** An operator whom the artifact does not have, or who has a role that it does not give. */
+function operatorDifferences({ operators }: PolicyArtifact, present: Present): readonly string[] {
+  if (operators === undefined) return [];
+  const isSealed = ({ name, roles }: SealedOperator): boolean =>
+    operators.some((sealed) => sealed.name === name && roles.every((role) => sealed.roles.includes(role)));
+  return present.operators
+    .filter((operator) => !isSealed(operator))
+    .map(({ name }) => `operators: the artifact does not have ${name} with these roles`);
+}
+
+/** The configuration may want more signatures, of fewer people, and not the other way round. */
+function approverDifferences({ approvers }: PolicyArtifact, { approvers: own }: Present): readonly string[] {
+  if (approvers === undefined) return [];
+  if (own === undefined) return ["approvers: the artifact wants signatures on catalogs, and none are asked for here"];
+  const isNarrower = own.kids.every((kid) => approvers.kids.includes(kid)) && own.threshold >= approvers.threshold;
+  return isNarrower ? [] : ["approvers: others than the artifact's may approve a catalog here"];
 }
 
 /** What differs of that which is measured again on a cycle. */
@@ -97,14 +125,26 @@ export function measuredDifferences(artifact: PolicyArtifact, measured: Measured
   return differences;
 }
 
-function identityDifference(sealed: SealedIdentity, present: ServerIdentity | undefined): string | undefined {
-  if (present === undefined) return "there is no such server";
+function identityDifference(sealed: SealedIdentity, measured: MeasuredServer | undefined): string | undefined {
+  if (measured === undefined) return "there is no such server";
+  const { identity: present, look } = measured;
   if (sealed.kind === "stdio") {
     if (present.kind !== "stdio") return "it is not started by the gateway";
     return sealed.executable === present.executable ? undefined : `the executable is ${present.executable}`;
   }
   if (present.kind !== "http") return "it is not called over HTTP";
   if (sealed.url !== present.url) return `its URL is ${present.url}`;
-  const isUnmet = sealed.spki !== undefined || sealed.spiffe_id !== undefined;
-  return isUnmet ? "this gateway does not establish the TLS key or SPIFFE id of servers" : undefined;
+  return namesPeer(sealed) ? lookDifference(sealed, look) : undefined;
+}
+
+/** True if a server must have a TLS key or a SPIFFE id. */
+export function namesPeer(sealed: SealedIdentity): boolean {
+  return sealed.kind === "http" && (sealed.spki !== undefined || sealed.spiffe_id !== undefined);
+}
+
+/** A server that is down now shows itself on its next connection, and each of them is held to the artifact. */
+function lookDifference(sealed: ServerTlsRule, look: PeerLook | undefined): string | undefined {
+  if (look === undefined) return "it is not called over TLS";
+  if (look.type === "unreachable") return undefined;
+  return look.type === "refused" ? look.why : differenceOf(sealed, look.peer);
 }

@@ -2,17 +2,17 @@
 
 import { FormatError } from "../../kernel/errors.ts";
 import { checkArtifact, type SealedArtifact } from "../../kernel/policy-artifact.ts";
-import type { GatewayConfig } from "../config.ts";
 import { keepEvidence } from "../evidence-files.ts";
 import type { PolicyBundle } from "../policy/bundle.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { checkPresent } from "./artifact-check.ts";
 import { checkFloor, rememberArtifact } from "./artifact-floor.ts";
 import { type Measurements, measure } from "./remeasure.ts";
+import { type BoundConfig, statedBy } from "./stated.ts";
 
 /** What a start has when it comes to the artifact. */
 export interface ArtifactFacts {
-  readonly config: Pick<GatewayConfig, "artifact" | "data_dir" | "mode">;
+  readonly config: BoundConfig;
   /** Content of `artifact.file`. */
   readonly bytes: Uint8Array | undefined;
   readonly measurements: Measurements;
@@ -31,18 +31,17 @@ export interface ArtifactFacts {
  */
 export async function openArtifact(facts: ArtifactFacts): Promise<SealedArtifact | undefined> {
   const { config, bytes, bundle } = facts;
-  const { artifact: rule, data_dir: dataDir, mode } = config;
+  const { artifact: rule, data_dir: dataDir } = config;
   if (rule === undefined) return undefined;
   if (bytes === undefined) throw new FormatError("ERR_CONFIG", "config.artifact: its file cannot be read here");
   const sealed = checkArtifact(bytes, rule);
   await checkFloor(dataDir, sealed);
   checkPresent(sealed.artifact, {
-    ...(await measure(facts.measurements, facts.upstreams, bundle.digest)),
-    gateway: rule.gateway,
+    ...(await measure(facts.measurements, facts.upstreams, bundle.digest, sealed.artifact)),
+    ...statedBy(config),
     nowMs: facts.nowMs,
     catalog: facts.catalog,
     policyVersion: bundle.version,
-    mode,
   });
   await rememberArtifact(dataDir, sealed);
   await keepEvidence(dataDir, sealed.digest, sealed.artifact);

@@ -3,13 +3,19 @@
  * the servers. What differs, or cannot be measured any more, halts the run.
  */
 
+import type { PolicyArtifact } from "../../kernel/policy-artifact.ts";
 import { policyDigest } from "../../kernel/policy-manifest.ts";
 import type { Logger } from "../../kernel/service/service.ts";
-import type { ServerIdentity } from "../pipeline/call.ts";
 import { type BundleFile, parseBundle } from "../policy/bundle.ts";
 import { measureFile } from "../upstream/executable.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { type AgentDigests, type Measured, measuredDifferences } from "./artifact-check.ts";
+import {
+  type AgentDigests,
+  type Measured,
+  type MeasuredServer,
+  measuredDifferences,
+  namesPeer,
+} from "./artifact-check.ts";
 import type { ArtifactInForce } from "./artifact-in-force.ts";
 
 /** Reads what lies on disk now; each throws if it cannot be read. */
@@ -26,9 +32,13 @@ export async function measure(
   { policyFiles, code, agents }: Measurements,
   upstreams: readonly Upstream[],
   policy: string,
+  { upstreams: sealed }: Pick<PolicyArtifact, "upstreams">,
 ): Promise<Measured> {
   const servers = await Promise.all(
-    upstreams.map(async (upstream) => [upstream.id, await identityNow(upstream)] as const),
+    upstreams.map(async (upstream) => {
+      const isLookedAt = sealed.some(({ server, identity }) => server === upstream.id && namesPeer(identity));
+      return [upstream.id, await serverNow(upstream, isLookedAt)] as const;
+    }),
   );
   const bundle = policyFiles === undefined ? undefined : parseBundle(policyFiles());
   return {
@@ -54,7 +64,10 @@ export async function remeasure({ inForce, measurements, upstreams, policy, logg
   if (sealed === undefined) return;
   let differences: readonly string[];
   try {
-    differences = measuredDifferences(sealed.artifact, await measure(measurements, upstreams, policy()));
+    differences = measuredDifferences(
+      sealed.artifact,
+      await measure(measurements, upstreams, policy(), sealed.artifact),
+    );
   } catch (error) {
     differences = [`something cannot be measured any more: ${error instanceof Error ? error.message : "unknown"}`];
   }
@@ -64,7 +77,12 @@ export async function remeasure({ inForce, measurements, upstreams, policy, logg
   inForce.halt();
 }
 
-/** The executable of a server that the gateway started is measured again. */
-async function identityNow({ identity }: Upstream): Promise<ServerIdentity> {
-  return identity.kind === "stdio" ? { ...identity, executable: await measureFile(identity.command) } : identity;
+/** The executable of a server that the gateway started is measured again; one over TLS is asked to show itself anew. */
+async function serverNow({ identity, tls }: Upstream, isLookedAt: boolean): Promise<MeasuredServer> {
+  if (identity.kind === "stdio") return { identity: { ...identity, executable: await measureFile(identity.command) } };
+  if (!isLookedAt || tls === undefined) return { identity };
+  return { identity, look: await tls.look(identity.url, LOOK_MS) };
 }
+
+/** Bound of one look at a server's certificate. */
+const LOOK_MS = 5_000;

@@ -31,6 +31,22 @@ export interface SealedPolicy {
   readonly start: () => () => Promise<void>;
 }
 
+/** From now on each connection to a server is held to what the artifact in force says of it; another one halts the run. */
+function bindAll({ basis: { artifact }, upstreams, options }: SealedPolicyParts, watch: () => Promise<void>): void {
+  const sealed = artifact.current();
+  if (sealed === undefined) return;
+  for (const { id, tls } of upstreams) {
+    const identity = sealed.artifact.upstreams.find(({ server }) => server === id)?.identity;
+    tls?.bind(identity?.kind === "http" ? identity : {}, (why) => {
+      // A renewal binds anew: what an older rule said of a connection is over.
+      if (artifact.current() !== sealed) return;
+      options.logger.error({ server: id, why }, "a server is not the one that the sealed policy names");
+      artifact.halt();
+      watch().catch((error: unknown) => options.logger.error({ err: error }, "safe state has no receipt"));
+    });
+  }
+}
+
 /** How often the end of an artifact is looked at; calls are denied from the very moment on. */
 const WATCH_MS = 1_000;
 
@@ -40,7 +56,19 @@ export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
   const { config, logger, measurements = {} } = options;
   const watch = makeSafeStateWatch({ inForce: basis.artifact, recorder, metrics, logger });
   const { nowMs, schedule } = world;
-  const reload = makePolicyReload({ config, basis, recorder, upstreams, measurements, carriedOut, nowMs, watch });
+  const bindServers = (): void => bindAll(parts, watch);
+  bindServers();
+  const reload = makePolicyReload({
+    config,
+    basis,
+    recorder,
+    upstreams,
+    measurements,
+    carriedOut,
+    nowMs,
+    bindServers,
+    watch,
+  });
   const measureAgain = async (): Promise<void> => {
     await remeasure({
       inForce: basis.artifact,

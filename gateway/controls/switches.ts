@@ -2,6 +2,7 @@
 
 import { ApprovalDesk } from "../approval/approval-desk.ts";
 import { ApprovalStore } from "../approval/approval-store.ts";
+import type { ArtifactInForce } from "../artifact/artifact-in-force.ts";
 import type { GatewayOptions, World } from "../options.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { Quarantine } from "../quarantine/quarantine.ts";
@@ -28,10 +29,18 @@ export interface SwitchParts {
   readonly recorder: Recorder;
   readonly book: StreamBook;
   readonly names: KeyedNames;
+  readonly artifact: ArtifactInForce;
 }
 
 /** @throws {StoreError} ERR_CONTROL_FILE: a file of theirs is there and cannot be read */
-export async function openSwitches({ options, world, recorder, book, names }: SwitchParts): Promise<OperatorSwitches> {
+export async function openSwitches({
+  options,
+  world,
+  recorder,
+  book,
+  names,
+  artifact,
+}: SwitchParts): Promise<OperatorSwitches> {
   const { data_dir: folder } = options.config;
   const { nowMs } = world;
   const actions = new ActionBook(recorder, names);
@@ -46,6 +55,7 @@ export async function openSwitches({ options, world, recorder, book, names }: Sw
     list: await ControlList.open(folder, "quarantine.json"),
     actions,
     names,
+    sealed: () => artifact.current()?.artifact,
     world,
     onFault: (error) =>
       options.logger.error({ err: error }, "a quarantine holds, and is not durable or has no receipt"),

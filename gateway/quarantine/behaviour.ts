@@ -1,5 +1,6 @@
 /** What sessions do, in counts, and the bounds of a baseline that they may not leave. Nothing of a call's content is kept. */
 
+import type { SealedBaseline } from "../../kernel/policy-artifact.ts";
 import { array, integer, object, optional, type Shape, string } from "../../kernel/shape.ts";
 import type { InboundCall } from "../pipeline/call.ts";
 
@@ -36,6 +37,8 @@ export const baselineShape: Shape<Baseline> = object<Baseline>({
 interface Doings {
   readonly perTool: Map<string, number>;
   readonly newPairs: Set<string>;
+  readonly servers: Set<string>;
+  calls: number;
   denials: number;
   bytes: number;
   last: string | undefined;
@@ -44,11 +47,14 @@ interface Doings {
 /** Watches sessions against one baseline. */
 export class Behaviour {
   readonly #baseline: Baseline;
+  readonly #sealed: () => SealedBaseline | undefined;
   readonly #pairs: ReadonlySet<string>;
   readonly #sessions = new Map<string, Doings>();
 
-  constructor(baseline: Baseline) {
+  /** @param sealed  bounds of the artifact in force; a session has to keep both */
+  constructor(baseline: Baseline, sealed: () => SealedBaseline | undefined) {
     this.#baseline = baseline;
+    this.#sealed = sealed;
     this.#pairs = new Set((baseline.pairs ?? []).map((pair) => JSON.stringify(pair)));
   }
 
@@ -56,6 +62,8 @@ export class Behaviour {
   count(sessionId: string, call: InboundCall, isDenied: boolean): boolean {
     const doings: Doings = this.#sessions.get(sessionId) ?? {
       perTool: new Map<string, number>(),
+      servers: new Set<string>(),
+      calls: 0,
       newPairs: new Set<string>(),
       denials: 0,
       bytes: 0,
@@ -64,10 +72,13 @@ export class Behaviour {
     this.#sessions.set(sessionId, doings);
     if (isDenied) doings.denials += 1;
     doings.bytes += call.received.length;
+    doings.calls += 1;
+    doings.servers.add(call.serverId);
     const isForeign = this.#countTool(doings, call);
     const { denials, bytes, calls_per_tool: perTool, new_pairs: newPairs = 0 } = this.#baseline;
     return (
       isForeign ||
+      isOutside(doings, this.#sealed()) ||
       isAbove(doings.denials, denials) ||
       isAbove(doings.bytes, bytes) ||
       isAbove(doings.perTool.get(toolOf(call)) ?? 0, perTool) ||
@@ -91,6 +102,11 @@ export class Behaviour {
     doings.last = tool;
     return isForeignServer || (tools !== undefined && !tools.includes(tool));
   }
+}
+
+function isOutside({ calls, servers, denials }: Doings, sealed: SealedBaseline | undefined): boolean {
+  if (sealed === undefined) return false;
+  return isAbove(calls, sealed.calls) || isAbove(servers.size, sealed.servers) || isAbove(denials, sealed.denials);
 }
 
 function toolOf({ serverId, target }: InboundCall): string {

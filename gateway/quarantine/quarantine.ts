@@ -4,6 +4,8 @@
  */
 
 import { CheckError } from "../../kernel/errors.ts";
+import type { PolicyArtifact } from "../../kernel/policy-artifact.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { jsonObject, literal, object, optional, record, type Shape } from "../../kernel/shape.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { ControlEntry, ControlList } from "../controls/control-list.ts";
@@ -11,6 +13,7 @@ import { actionTargetOf, type ControlTarget, subjectsOf } from "../controls/cont
 import type { ActionBook, Operator, OperatorReason } from "../controls/operator.ts";
 import type { World } from "../options.ts";
 import type { InboundCall } from "../pipeline/call.ts";
+import { type Denial, refusalFor } from "../pipeline/judge.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import type { CallTurn, ObligationStage, ResponseStage, Settlement } from "../pipeline/stage.ts";
 import { AnswerTimes } from "./answer-times.ts";
@@ -40,6 +43,8 @@ export interface QuarantineOptions {
   readonly list: ControlList;
   readonly actions: ActionBook;
   readonly names: KeyedNames;
+  /** Of the sealed artifact in force; undefined if there is none. */
+  readonly sealed: () => Pick<PolicyArtifact, "baseline" | "phantom"> | undefined;
   readonly world: Pick<World, "nowMs" | "sleep" | "random">;
   /** Told what went wrong with a move that the gateway made of itself. */
   readonly onFault: (error: unknown) => void;
@@ -49,7 +54,7 @@ export interface QuarantineOptions {
 export class Quarantine {
   readonly #options: QuarantineOptions;
   readonly #times = new AnswerTimes();
-  readonly #behaviour: Behaviour | undefined;
+  readonly #behaviour: Behaviour;
   /** Moves of the gateway's own that are not durable yet. */
   #entering: Promise<unknown> = Promise.resolve();
   /** Turns what would be forwarded into a phantom: behind all others that look at the ruling but the limits. */
@@ -60,8 +65,7 @@ export class Quarantine {
 
   constructor(options: QuarantineOptions) {
     this.#options = options;
-    const { baseline } = options.config ?? {};
-    this.#behaviour = baseline === undefined ? undefined : new Behaviour(baseline);
+    this.#behaviour = new Behaviour(options.config?.baseline ?? {}, () => options.sealed()?.baseline);
   }
 
   /** Learns how long real answers take. */
@@ -96,17 +100,29 @@ export class Quarantine {
   }
 
   forget(sessionId: string): void {
-    this.#behaviour?.forget(sessionId);
+    this.#behaviour.forget(sessionId);
   }
 
   #settle(turn: CallTurn, settlement: Settlement): Settlement {
     const { call, session } = turn;
     const isForwarded = settlement.judged.ruling.action === "forward";
     if (QUESTIONS.has(call.target.kind)) return settlement;
-    const hasDrifted = this.#behaviour?.count(session.place.id, call, !isForwarded) === true;
+    const hasDrifted = this.#watches && this.#behaviour.count(session.place.id, call, !isForwarded);
     const known = this.#find(call);
     if (hasDrifted && known === undefined) this.#enterByDrift(call, turn.seq);
-    return isForwarded && (hasDrifted || known !== undefined) ? this.#phantom(turn, settlement) : settlement;
+    if (!isForwarded || (!hasDrifted && known === undefined)) return settlement;
+    if (this.#mayInvent) return this.#phantom(turn, settlement);
+    return { ...refused(settlement, hasDrifted), durable: Promise.all([settlement.durable, this.#entering]).then(() => undefined) };
+  }
+
+  /** Sessions are counted where something bounds them. */
+  get #watches(): boolean {
+    return this.#options.config?.baseline !== undefined || this.#options.sealed()?.baseline !== undefined;
+  }
+
+  /** A sealed artifact has the last word on phantoms: without its leave a subject in quarantine is denied. */
+  get #mayInvent(): boolean {
+    return this.#options.sealed()?.phantom !== false;
   }
 
   #find(call: InboundCall): ControlEntry | undefined {
@@ -156,7 +172,19 @@ export class Quarantine {
   }
 }
 
+/** No mode forwards the calls of a subject that has left its bounds. */
+function refused(settlement: Settlement, hasDrifted: boolean): Settlement {
+  const { judged } = settlement;
+  const reason: ReasonCode = hasDrifted ? "subject.drift" : "subject.quarantined";
+  const reasons = [reason, ...judged.ruling.reasons.slice(0, MAX_REASONS)];
+  const ruling = { ...judged.ruling, action: "refuse", judgement: "deny", step: "quarantine", reasons } as const;
+  const message = "The calls of this subject are stopped; an operator has to look.";
+  const denial: Denial = { step: "quarantine", reason, rpcCode: RPC_DENIED, message, isFinal: true };
+  return { ...settlement, judged: { ruling, refusal: refusalFor(denial, ruling.policies ?? []) }, labels: [] };
+}
+
 /** What a server asks of an agent is part of a call that was let through before. */
 const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots"]);
+const RPC_DENIED = -31_001;
 const MAX_REASONS = 31;
 const NEVER = new AbortController().signal;

@@ -7,7 +7,9 @@ import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect } from "../../kernel/receipt/vocabulary.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
+import type { SiteFetch } from "./https-fetch.ts";
 import { pause } from "./pause.ts";
+import { SERVER_IDENTITY } from "./server-tls.ts";
 import { SseReader } from "./sse-reader.ts";
 import type { UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
@@ -15,7 +17,7 @@ import type { UpstreamLimits } from "./upstream-limits.ts";
 /** Where requests go. */
 export interface HttpSite {
   readonly url: string;
-  readonly fetch: typeof fetch;
+  readonly fetch: SiteFetch;
   readonly limits: UpstreamLimits;
   /**
    * A message on a stream that is not the response: a request or a notification of the server.
@@ -226,12 +228,16 @@ const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
   "CERT_HAS_EXPIRED",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "ERR_TLS_CERT_ALTNAME_INVALID",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
 /** Nothing was sent if there was no connection; else nobody knows. */
 function connectFailure(error: unknown): Failure {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
+  if (code === SERVER_IDENTITY) return failure("server.identity-changed", undefined, "none");
   return NOT_CONNECTED.has(code) ? failure("upstream.connect", undefined, "none") : failure("upstream.closed");
 }
 

@@ -8,6 +8,7 @@ import { MODERN_REVISION } from "../wire/revisions.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
 import { followStream } from "./http-stream.ts";
+import type { SiteFetch } from "./https-fetch.ts";
 import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
 import { answerPing, type Notices } from "./notices.ts";
 import {
@@ -32,6 +33,7 @@ interface Session {
 export interface LinkOptions {
   readonly config: HttpUpstreamConfig;
   readonly deps: UpstreamDeps;
+  readonly fetch: SiteFetch;
   readonly limits: UpstreamLimits;
   readonly notices: Notices;
   /** Our ids, for all links to one server. */
@@ -59,7 +61,7 @@ export class Link {
     this.#options = options;
     this.#site = {
       url: options.config.url,
-      fetch: options.deps.fetch,
+      fetch: options.fetch,
       limits: options.limits,
       onMessage: (message, received, related) => this.#receive(message, received, related),
       resumeHeaders: () => this.#streamHeaders(),

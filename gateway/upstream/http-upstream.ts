@@ -4,6 +4,7 @@ import type { UpstreamFacts } from "../pipeline/call.ts";
 import { Link, type LinkOptions } from "./http-link.ts";
 import { makeNotices } from "./notices.ts";
 import { ownRequest } from "./own-request.ts";
+import { ServerTls } from "./server-tls.ts";
 import { listSurface } from "./surface.ts";
 import type { LegAgent, Upstream, UpstreamDeps, UpstreamLeg } from "./upstream.ts";
 import type { HttpUpstreamConfig } from "./upstream-config.ts";
@@ -22,9 +23,15 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     lastId += 1;
     return lastId;
   };
-  const options: LinkOptions = { config, deps, limits, notices, nextId };
+  const tls = config.url.startsWith("https:") ? new ServerTls(config.tls ?? {}, deps.readFile) : undefined;
+  const options: LinkOptions = { config, deps, fetch: tls?.fetch ?? deps.fetch, limits, notices, nextId };
   const link = new Link(options);
-  await link.connect();
+  try {
+    await link.connect();
+  } catch (error) {
+    tls?.close();
+    throw error;
+  }
   const { id } = config;
   const facts = (): UpstreamFacts => factsOf(link, deps, id);
   return {
@@ -32,6 +39,7 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     identity: { kind: "http", url: config.url },
     attributes: config.attributes,
     facts,
+    ...(tls === undefined ? {} : { tls }),
     nextId,
     watch: notices.watch,
     request: (request) => link.request(request),
@@ -46,7 +54,10 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
         limits,
       );
     },
-    close: () => link.close(),
+    close: async () => {
+      await link.close();
+      tls?.close();
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { FormatError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { array, json, mapped, object, optional, record, type Shape, string } from "../../kernel/shape.ts";
 import { type ServerDataClass, serverDataClassShape } from "../catalog/data-class.ts";
+import { type ServerTlsConfig, serverTlsShape } from "./server-tls.ts";
 
 /** A server that the gateway starts and speaks to over its standard streams. */
 export type StdioUpstreamConfig = {
@@ -32,6 +33,8 @@ export type HttpUpstreamConfig = {
   readonly url: string;
   /** File with the bearer token that every call to this server carries; read by the caller. */
   readonly bearer_token_file?: string;
+  /** Whose certificates it may show, and who it must be; for `https` only. */
+  readonly tls?: ServerTlsConfig;
   /** What policies may read as attributes of the server. */
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** What holds for the data behind its tools. */
@@ -73,6 +76,7 @@ const httpShape: Shape<HttpMembers> = object<HttpMembers>({
   id: idShape,
   url: mapped(string({ maxLength: 2048, description: "a URL" }), checkUrl),
   bearer_token_file: optional(string({ maxLength: 4096 })),
+  tls: optional(serverTlsShape),
   attributes: optional(attributesShape),
   data: optional(serverDataClassShape),
 });
@@ -86,6 +90,9 @@ export const upstreamConfigShape: Shape<UpstreamConfig> = {
     }
     if (!members.includes("url")) return stdioConfig(stdioShape.read(value, path));
     const http = httpShape.read(value, path);
+    if (http.tls !== undefined && !http.url.startsWith("https:")) {
+      throw new FormatError("ERR_SHAPE", `${path}.tls: want an https URL`);
+    }
     return { ...http, transport: "http", attributes: http.attributes ?? {} };
   },
 };

@@ -10,6 +10,7 @@ import type { Logger } from "../../kernel/service/service.ts";
 import type { ListedSurface, ServerIdentity, UpstreamFacts } from "../pipeline/call.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
 import { connectHttp } from "./http-upstream.ts";
+import type { ServerTls } from "./server-tls.ts";
 import { connectStdio } from "./stdio-upstream.ts";
 import type { UpstreamConfig } from "./upstream-config.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
@@ -21,6 +22,8 @@ export interface UpstreamDeps {
   /** The environment from which a child gets the few variables that every server gets. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly fetch: typeof fetch;
+  /** Reads a file that a server's `tls` names; not needed where none does. */
+  readonly readFile?: ((path: string) => Uint8Array) | undefined;
   readonly logger: Logger;
   readonly nowMs: () => number;
   readonly limits?: Partial<UpstreamLimits>;
@@ -99,6 +102,8 @@ export interface Upstream {
   readonly identity: ServerIdentity;
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly facts: () => UpstreamFacts;
+  /** Its connections, if they are TLS: what a sealed artifact says of its key is held to there. */
+  readonly tls?: Pick<ServerTls, "bind" | "look">;
   /**
    * Everything that the server advertises, all pages.
    *

@@ -25,6 +25,7 @@ import {
   RULES,
   readStream,
   runCall,
+  SESSION,
 } from "../support/gateway-run.ts";
 import { artifactBody, SEAL_RULE, SEALERS } from "../support/policy-artifact.ts";
 import { bundleFiles } from "../support/policy-request.ts";
@@ -143,7 +144,7 @@ describe("a start", () => {
       "ERR_ARTIFACT_MISMATCH",
     ],
     [
-      "a TLS key that nobody establishes",
+      "a TLS key of a server without TLS",
       () =>
         seal(
           bodyOf({
@@ -159,7 +160,16 @@ describe("a start", () => {
       () => seal(bodyOf({ upstreams: [{ server: "t", identity: { kind: "stdio", executable: digestFile("t") } }] })),
       "ERR_ARTIFACT_MISMATCH",
     ],
-    ["a baseline that nothing watches", () => seal(bodyOf({ baseline: { calls: 9 } })), "ERR_ARTIFACT_MISMATCH"],
+    [
+      "operators that it does not have",
+      () => seal(bodyOf({ operators: [{ name: "somebody", roles: [] }] })),
+      "ERR_ARTIFACT_MISMATCH",
+    ],
+    [
+      "approvers, where nobody has to approve a catalog",
+      () => seal(bodyOf({ approvers: { kids: ["ab".repeat(32)], threshold: 1 } })),
+      "ERR_ARTIFACT_MISMATCH",
+    ],
     ["one that is over", () => seal(bodyOf({ not_after: formatTimestamp(START_MS) })), "ERR_ARTIFACT_TIME"],
     [
       "one that is not valid yet",
@@ -209,6 +219,69 @@ describe("what the artifact does not cover", () => {
     const { run } = await open(seal(bodyOf({ mode: "silent", limits })), { mode: "silent" });
     const done = [await runCall(run, echo()), await runCall(run, echo()), await runCall(run, echo())];
     expect(done).toEqual(["forward", "forward", "refuse"]);
+  });
+});
+
+describe("a sealed baseline", () => {
+  const baseline = { calls: 2, denials: 1 };
+
+  it("denies a session that leaves it in every mode, and its principal from then on, where phantoms are not allowed", async () => {
+    const { bench, run } = await open(seal(bodyOf({ mode: "silent", baseline })), { mode: "silent" });
+    const other = { session: { ...SESSION, key: "another" } };
+    const done = [
+      await runCall(run, echo()),
+      await runCall(run, echo()),
+      await runCall(run, echo()),
+      await runCall(run, echo(other)),
+    ];
+    expect(done).toEqual(["forward", "forward", "refuse", "refuse"]);
+    expect(await runCall(run, echo({ caller: { ...CALLER, name: "stranger" } }))).toBe("forward");
+    await run.close();
+    const receipts = await readStream(bench.folder, run.status().stream);
+    const refused = ofKind(receipts, "decision").filter(({ ruling }) => ruling.action === "refuse");
+    expect(refused.map(({ ruling }) => [ruling.step, ruling.reasons[0]])).toEqual([
+      ["quarantine", "subject.drift"],
+      ["quarantine", "subject.quarantined"],
+    ]);
+    expect(ofKind(receipts, "operator-action")).toMatchObject([{ action: "quarantine-on", reason: "subject.drift" }]);
+    expect(upstream.requests).toEqual([]);
+  });
+
+  it("answers it with phantoms where the artifact allows them", async () => {
+    const { run } = await open(seal(bodyOf({ baseline, phantom: true })), { config: { quarantine: {} } });
+    const done = [await runCall(run, echo()), await runCall(run, echo()), await runCall(run, echo())];
+    expect(done).toEqual(["forward", "forward", "phantom"]);
+  });
+
+  it("bounds a session's servers and denials; a renewal changes the bounds under it", async () => {
+    const { run } = await open(seal(bodyOf({ baseline: { denials: 1 } })));
+    expect(await runCall(run, callOf("wipe", {}))).toBe("refuse");
+    expect(await runCall(run, echo())).toBe("forward");
+    expect(await runCall(run, callOf("wipe", {}))).toBe("refuse");
+    expect(await runCall(run, echo())).toBe("refuse");
+    const { quarantine, parseTarget } = run.switches;
+    const operator = { issuer: "operator", name: "local", evidence: "local-user", roles: [] } as const;
+    await quarantine.off(parseTarget("principal:local|example-agent"), operator, "operator.incident");
+    await run.reloadPolicy(renewal(seal(bodyOf({ version: 2, baseline: { denials: 9 } }))));
+    expect(await runCall(run, echo())).toBe("forward");
+  });
+});
+
+describe("operators and approvers in an artifact", () => {
+  const operator = { name: "olga", token_file: "unused", roles: ["privacy"] };
+  const local = { name: "local", roles: [] };
+
+  it("are those of the configuration, or more", async () => {
+    const operators = [local, { name: "olga", roles: ["incident", "privacy"] }];
+    await open(seal(bodyOf({ operators })), { config: { operators: [operator] } });
+  });
+
+  it.each<readonly [string, NonNullable<PolicyArtifactBody["operators"]>]>([
+    ["is missing", [local]],
+    ["has a role that the artifact does not give", [local, { name: "olga", roles: ["incident"] }]],
+  ])("refuse the start if one %s", async (_, operators) => {
+    const bench = benchOf(seal(bodyOf({ operators })), { config: { operators: [operator] } });
+    expect(await codeFrom(bench.open())).toBe("ERR_ARTIFACT_MISMATCH");
   });
 });
 

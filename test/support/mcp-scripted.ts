@@ -1,6 +1,7 @@
 /** Servers that do exactly what a test says, right or wrong: over HTTP, and as a child process. */
 
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { UpstreamConfig } from "../../gateway/upstream/upstream-config.ts";
 
 /** A message that a scripted server got. */
@@ -19,13 +20,20 @@ export interface ScriptedServer {
   readonly url: string;
   /** Everything it got, in order. */
   readonly messages: readonly ScriptedMessage[];
+  /** Connections that are open now. */
+  readonly connections: () => Promise<number>;
+  /** Shows another certificate on connections from now on. */
+  readonly show: (certificate: ServerCertificate) => void;
   readonly close: () => Promise<void>;
 }
 
-/** Starts one; `script` answers what the defaults of a modern server (discovery, one tool `t`) do not. */
-export async function startScriptedServer(script: Script): Promise<ScriptedServer> {
+/** A certificate of a server and its key, PEM. */
+export type ServerCertificate = { readonly cert: string; readonly key: string };
+
+/** Starts one, over TLS if it has a certificate; `script` answers what the defaults of a modern server (discovery, one tool `t`) do not. */
+export async function startScriptedServer(script: Script, tls?: ServerCertificate): Promise<ScriptedServer> {
   const messages: ScriptedMessage[] = [];
-  const server = createServer((request, response) => {
+  const onRequest: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
@@ -34,13 +42,20 @@ export async function startScriptedServer(script: Script): Promise<ScriptedServe
       messages.push(message);
       script(message, response, request);
     });
-  });
+  };
+  const secure = tls === undefined ? undefined : createTlsServer(tls, onRequest);
+  const server = secure ?? createServer(onRequest);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   return {
-    url: `http://127.0.0.1:${port}/mcp`,
+    url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}/mcp`,
     messages,
+    connections: () =>
+      new Promise((resolve, reject) => {
+        server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+      }),
+    show: (certificate) => secure?.setSecureContext(certificate),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
