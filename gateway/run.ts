@@ -10,11 +10,13 @@ import type { Mode } from "../kernel/receipt/vocabulary.ts";
 import { makeSealedPolicy, type SealedPolicy } from "./artifact/sealed-policy.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { withFreshListings } from "./catalog/fresh-listings.ts";
+import { offeredChanges } from "./catalog/offered-changes.ts";
 import { type Relister, startRelisting } from "./catalog/relisting.ts";
 import { makeCatalogReload, type ReloadedCatalog } from "./catalog-reload.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
+import { ChangeFeed } from "./edge/change-feed.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import type { Caller, CatalogReader, Pipeline } from "./pipeline/call.ts";
@@ -67,6 +69,8 @@ export interface GatewayRun {
   readonly reloadPolicy: (body: Uint8Array) => Promise<ReloadedPolicy>;
   /** By server id. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Changes of what servers offer. */
+  readonly changes: ChangeFeed;
   readonly switches: OperatorSwitches;
   readonly boundary: JsonObject;
   /** Forgets the labels of a principal and seals its sessions, so that its next call starts without any. */
@@ -148,7 +152,8 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     artifact: basis.artifact,
   });
   const controls = await openControls(options, world, basis, switches);
-  const relister = relisterOf(parts);
+  const changes = new ChangeFeed();
+  const relister = relisterOf(parts, changes);
   const stages = withFreshListings(controls.stages, relister, basis.keeper, world.nowMs);
   const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages });
   const recovered = await writeOpening(facts);
@@ -161,6 +166,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const stopJobs = startJobs(parts, { desk, tally, relister, sealed }, declaration);
   const status = (): GatewayStatus => statusOf(parts, declaration);
   metrics.watch(status);
+  const reloadCatalog = makeCatalogReload({ config: options.config, basis, recorder });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= closeRun(parts, { pipeline, tally }, stopJobs);
@@ -170,7 +176,14 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     pipeline,
     catalogReader: basis.keeper.reader,
     catalog: basis.keeper.current,
-    reloadCatalog: makeCatalogReload({ config: options.config, basis, recorder }),
+    reloadCatalog: async (bytes) => {
+      const before = basis.keeper.current();
+      const loaded = await reloadCatalog(bytes);
+      const after = basis.keeper.current();
+      for (const id of after.serverIds) changes.tell(id, offeredChanges(before, after, id));
+      return loaded;
+    },
+    changes,
     reloadPolicy: sealed.reload,
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     switches,
@@ -235,7 +248,7 @@ function pipelineOf(
   return { pipeline, desk, tally };
 }
 
-function relisterOf({ options, world, servers, basis, plane }: Parts): Relister {
+function relisterOf({ options, world, servers, basis, plane }: Parts, changes: ChangeFeed): Relister {
   const { schedule, nowMs, monotonicMs, sleep } = world;
   const { relist_seconds, max_pin_age_seconds } = options.config;
   return startRelisting({
@@ -249,6 +262,7 @@ function relisterOf({ options, world, servers, basis, plane }: Parts): Relister 
     sleep,
     monotonicMs,
     nowMs,
+    onChanged: (serverId, lists) => changes.tell(serverId, lists),
     onFault: (fields, message) => options.logger.warn(fields, message),
   });
 }

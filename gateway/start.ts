@@ -120,6 +120,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeo
     pipeline: run.pipeline,
     catalog: run.catalogReader,
     upstreams: run.upstreams,
+    changes: run.changes,
     limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
     nowMs,
     randomBytes,

@@ -9,8 +9,9 @@ import type { DriftTrigger, Mode } from "../../kernel/receipt/vocabulary.ts";
 import { driftOf, unlistedOf } from "../pipeline/opening.ts";
 import type { Schedule } from "../pipeline/timekeeper.ts";
 import type { Recorder } from "../receipts/recorder.ts";
-import type { Upstream } from "../upstream/upstream.ts";
+import { CHANGED_LISTS, type ChangedList, type Upstream } from "../upstream/upstream.ts";
 import type { CatalogKeeper } from "./catalog-keeper.ts";
+import { offeredChanges } from "./offered-changes.ts";
 
 /** What re-listing works with. */
 export interface RelistingOptions {
@@ -28,6 +29,11 @@ export interface RelistingOptions {
   /** A clock that never goes back. */
   readonly monotonicMs: () => number;
   readonly nowMs: () => number;
+  /**
+   * Told when agents may want to ask for lists again: when a server announced it and was listed again, or is not listed
+   * again for a while because it announces too often; and when another surface is offered than before.
+   */
+  readonly onChanged: (serverId: string, lists: readonly ChangedList[]) => void;
   readonly onFault: (fields: { readonly code: string; readonly server: string }, message: string) => void;
 }
 
@@ -66,7 +72,7 @@ export function startRelisting(options: RelistingOptions): Relister {
   upstreams.forEach((upstream, index) => {
     upstream.watch({
       onRefusedRequest: () => undefined,
-      onChanged: () => listings[index]?.request("list-changed"),
+      onChanged: (list) => listings[index]?.announce(list === undefined ? CHANGED_LISTS : [list]),
     });
   });
   const stop = schedule(everyMs, () => {
@@ -109,6 +115,8 @@ class Relisting {
   /** A server that did not answer is not asked again for each call. */
   #retryAtMs = Number.NEGATIVE_INFINITY;
   #paramsReadyAtMs = Number.NEGATIVE_INFINITY;
+  /** Lists that the last listing found changed. */
+  #found: readonly ChangedList[] = [];
 
   constructor(options: RelistingOptions, upstream: RelistingOptions["upstreams"][number]) {
     this.#options = options;
@@ -125,6 +133,22 @@ class Relisting {
       this.#hasAsked = false;
       this.#begin(trigger);
     }
+  }
+
+  /** The server says that lists changed: it is listed again, then agents are told. */
+  announce(lists: readonly ChangedList[]): void {
+    this.#found = [];
+    this.request("list-changed");
+    const { onChanged } = this.#options;
+    const { id } = this.#upstream;
+    if (this.#running === undefined || this.#isDeferred) {
+      onChanged(id, lists);
+      return;
+    }
+    void this.#settled().then(() => {
+      const others = lists.filter((list) => !this.#found.includes(list));
+      if (!this.#isStopped && others.length > 0) onChanged(id, others);
+    });
   }
 
   /** Begins what had to wait. */
@@ -213,9 +237,12 @@ class Relisting {
     const announced = this.#announced;
     try {
       const surface = await this.#upstream.listSurface();
+      const before = keeper.current();
       const drift = keeper.update({ id, attributes, identity: this.#upstream.identity, surface }, nowMs());
       this.#isUnlisted = false;
       if (drift !== undefined) this.#record(() => driftOf(drift, trigger, run.mode));
+      this.#found = offeredChanges(before, keeper.current(), id);
+      if (this.#found.length > 0) this.#options.onChanged(id, this.#found);
     } catch (error) {
       keeper.markUnanswered(id);
       this.#retryAtMs = monotonicMs() + FIRST_GAP_MS;

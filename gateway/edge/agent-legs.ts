@@ -4,12 +4,13 @@
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { isJsonObject } from "../../kernel/json/value.ts";
-import type { LegAgent, Upstream, UpstreamLeg } from "../upstream/upstream.ts";
+import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
 import { type AskedAgent, askAgent } from "./ask-agent.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
+import { NoticePacer } from "./notice-pacer.ts";
 
 /** A call that runs on a leg: where what belongs to it goes. */
 export interface LegCall {
@@ -31,17 +32,38 @@ const PASSED: ReadonlySet<string> = new Set(["notifications/message", "notificat
 /** Subscriptions of one session. */
 const MAX_SUBSCRIPTIONS = 1_000;
 
+/** What the acknowledgement of a modern server is to a legacy agent. */
+function acknowledged(id: number): { readonly text: string; readonly body: JsonObject } {
+  const body = { jsonrpc: "2.0", id, result: {} };
+  return { text: JSON.stringify(body), body };
+}
+
+/** A change of a list, in our words. */
+export function listChangedNotice(list: string): Uint8Array {
+  return formatUtf8(JSON.stringify({ jsonrpc: "2.0", method: `notifications/${list}/list_changed` }));
+}
+
+/** A change of a resource, in our words. */
+export function updatedNotice(uri: string): Uint8Array {
+  return formatUtf8(JSON.stringify({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } }));
+}
+
 /** The legs of one session. */
 export class AgentLegs {
   readonly #options: AgentLegsOptions;
   readonly #legs = new Map<string, UpstreamLeg>();
   readonly #calls = new Map<string, LegCall>();
   readonly #subscribed = new Set<string>();
+  /** Subscriptions at servers where this agent has no session of its own. */
+  readonly #watches = new Map<string, AbortController>();
+  readonly #updates: NoticePacer;
   readonly #ended = new AbortController();
   #isListening = false;
 
   constructor(options: AgentLegsOptions) {
     this.#options = options;
+    this.#updates = new NoticePacer((uri) => void options.tell(updatedNotice(uri)));
+    this.#updates.start();
   }
 
   /** The leg to this server; undefined if all agents share what it has. */
@@ -52,6 +74,11 @@ export class AgentLegs {
     this.#legs.set(upstream.id, leg);
     if (this.#isListening) leg.listen();
     return leg;
+  }
+
+  /** True if this agent has a session of its own at the server. */
+  has(serverId: string): boolean {
+    return this.#legs.has(serverId);
   }
 
   /** Runs a call on a leg; what the server says meanwhile on its stream is the call's. */
@@ -79,7 +106,40 @@ export class AgentLegs {
   }
 
   unsubscribe(serverId: string, uri: string): void {
-    this.#subscribed.delete(`${serverId} ${uri}`);
+    const key = `${serverId} ${uri}`;
+    this.#subscribed.delete(key);
+    this.#watches.get(key)?.abort();
+    this.#watches.delete(key);
+  }
+
+  /**
+   * Subscribes at a server where this agent has no session of its own, until it unsubscribes or its session ends.
+   *
+   * @param uri  at the server
+   * @returns the server's answer, as one to `resources/subscribe`
+   */
+  async watch(upstream: Upstream, request: UpstreamRequest, uri: string): Promise<UpstreamReply> {
+    const key = `${upstream.id} ${uri}`;
+    const stop = new AbortController();
+    const cancel = (): void => stop.abort();
+    request.signal.addEventListener("abort", cancel, { once: true });
+    const reply = await upstream.watchResource({ ...request, signal: stop.signal }, uri, () => this.#updates.push(uri));
+    request.signal.removeEventListener("abort", cancel);
+    const isTaken = reply.type === "answered" && reply.body["error"] === undefined;
+    if (!isTaken || this.#ended.signal.aborted) stop.abort();
+    else this.#keepWatch(key, stop);
+    return isTaken ? { ...reply, ...acknowledged(request.id) } : reply;
+  }
+
+  /** One for each resource; the oldest of many is given up. */
+  #keepWatch(key: string, stop: AbortController): void {
+    this.#watches.get(key)?.abort();
+    this.#watches.delete(key);
+    this.#watches.set(key, stop);
+    const [oldest] = this.#watches;
+    if (this.#watches.size <= MAX_SUBSCRIPTIONS || oldest === undefined) return;
+    oldest[1].abort();
+    this.#watches.delete(oldest[0]);
   }
 
   /** Sets the least level of log messages at every server that has this agent's session. */
@@ -107,6 +167,9 @@ export class AgentLegs {
 
   async close(): Promise<void> {
     this.#ended.abort();
+    this.#updates.stop();
+    for (const stop of this.#watches.values()) stop.abort();
+    this.#watches.clear();
     this.#options.agent.asks.cancelAll();
     await Promise.all([...this.#legs.values()].map((leg) => leg.close()));
   }
@@ -118,6 +181,7 @@ export class AgentLegs {
       capabilities: mirroredCapabilities(capabilities),
       onRequest: (message, received, related) => this.#ask(upstream, message, received, related),
       onNotification: (message, related) => this.#pass(upstream.id, message, related),
+      onGap: () => this.#tellAll(upstream.id),
     };
   }
 
@@ -137,6 +201,14 @@ export class AgentLegs {
     };
     const facts = this.#legs.get(upstream.id)?.facts() ?? upstream.facts();
     return askAgent(this.#options, agent, { serverId: upstream.id, upstream: facts, message, received, send, signal });
+  }
+
+  /** Something may have been missed of whatever the agent subscribed to at this server. */
+  #tellAll(serverId: string): void {
+    for (const key of this.#subscribed) {
+      const uri = key.slice(serverId.length + 1);
+      if (key.startsWith(`${serverId} `)) this.#options.tell(updatedNotice(uri));
+    }
   }
 
   #pass(serverId: string, message: RpcNotification, related: number | undefined): void {

@@ -1,5 +1,6 @@
 /** One request of an agent by its row in the method table: answered here, forwarded, or refused with a receipt. */
 
+import { setMaxListeners } from "node:events";
 import { readRequestClaims } from "../identity/request-claims.ts";
 import { metaOf } from "../wire/era.ts";
 import { requestRule } from "../wire/methods.ts";
@@ -7,7 +8,8 @@ import { errorResponse, RPC, refusal, resultResponse, type WireRefusal } from ".
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { type ForwardDeps, forwardCall } from "./forward.ts";
-import { type InFlight, makeInFlight } from "./in-flight.ts";
+import { type InFlight, type InFlightNames, makeInFlight } from "./in-flight.ts";
+import { type ListenDeps, listen } from "./listen.ts";
 import { discoverResult, hasCapability, listResult } from "./local-answers.ts";
 import { refuseRequest } from "./refuse.ts";
 import { makeRoundStates } from "./round-state.ts";
@@ -18,19 +20,38 @@ const RETRY_AFTER_MS = 250;
 export interface Dispatcher {
   /** Never rejects for what an agent or a server did. `initialize` is the edge's own, as it opens a session. */
   readonly answer: (request: AgentRequest) => Promise<AgentAnswer>;
-  /** Resolves when no call is in flight. */
+  /** Resolves when no call is in flight; ends the streams of those who listen. */
   readonly drained: () => Promise<void>;
 }
 
 /** Makes the dispatcher of an edge. */
 export function makeDispatcher(options: EdgeOptions): Dispatcher {
-  const { maxInFlight, maxInFlightPerCaller } = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
+  const { maxInFlight, maxInFlightPerCaller, maxListens, maxListensPerCaller } = {
+    ...DEFAULT_EDGE_LIMITS,
+    ...options.limits,
+  };
   const inFlight = makeInFlight(maxInFlight, maxInFlightPerCaller);
-  const deps = { ...options, rounds: makeRoundStates(options.randomBytes, options.nowMs) };
-  return { answer: (request) => answer(deps, inFlight, request), drained: inFlight.drained };
+  const listens = makeInFlight(maxListens, maxListensPerCaller, LISTENS);
+  const closing = new AbortController();
+  // Each stream waits for the end of the edge.
+  setMaxListeners(0, closing.signal);
+  const rounds = makeRoundStates(options.randomBytes, options.nowMs);
+  const deps = { ...options, rounds, closing: closing.signal, listens };
+  return {
+    answer: (request) => answer(deps, inFlight, request),
+    drained: async () => {
+      closing.abort();
+      await Promise.all([inFlight.drained(), listens.drained()]);
+    },
+  };
 }
 
-type Deps = EdgeOptions & ForwardDeps;
+const LISTENS: InFlightNames = {
+  total: { reason: "limit.listen-streams", limit: "listen-streams-principal" },
+  own: { reason: "limit.listen-streams", limit: "listen-streams-principal" },
+};
+
+type Deps = EdgeOptions & ForwardDeps & ListenDeps & { readonly listens: InFlight };
 
 async function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
   const { message, era, idText, mount } = request;
@@ -47,6 +68,8 @@ async function answer(options: Deps, inFlight: InFlight, request: AgentRequest):
     case "set-level":
       if (hasCapability(options.catalog, mount, "logging")) return setLevel(options, request);
       return refuseRequest(options, methodRefusal(request, "unknown"), request);
+    case "listen":
+      return withPlace(options, options.listens, request, () => listen(options, request));
     case "forward":
       return withPlace(options, inFlight, request, () => forwardCall(options, request, row));
     case "tasks":

@@ -5,6 +5,7 @@ import type { ClaimMembers } from "../identity/request-claims.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { ChangeFeed } from "./change-feed.ts";
 
 /** Bounds of the agents' leg. */
 export interface EdgeLimits {
@@ -14,6 +15,9 @@ export interface EdgeLimits {
   readonly maxHeaderBytes: number;
   readonly maxInFlight: number;
   readonly maxInFlightPerCaller: number;
+  /** Streams of `subscriptions/listen`, in all and of one caller. */
+  readonly maxListens: number;
+  readonly maxListensPerCaller: number;
   /** Legacy sessions at a time. */
   readonly maxSessions: number;
   readonly sessionIdleMs: number;
@@ -31,6 +35,8 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = {
   maxHeaderBytes: 16 * 1024,
   maxInFlight: 1_024,
   maxInFlightPerCaller: 256,
+  maxListens: 4_096,
+  maxListensPerCaller: 16,
   maxSessions: 10_000,
   sessionIdleMs: 30 * 60_000,
   sessionMaxAgeMs: 24 * 3_600_000,
@@ -44,6 +50,8 @@ export interface EdgeOptions {
   readonly catalog: CatalogReader;
   /** By server id. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** Changes of servers' lists, for the agents. */
+  readonly changes: ChangeFeed;
   readonly limits?: Partial<EdgeLimits>;
   readonly nowMs: () => number;
   /** At least 16 bytes from the system's generator are asked for at a time. */

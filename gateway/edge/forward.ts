@@ -7,6 +7,7 @@
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
+import { listenMessage } from "../upstream/own-request.ts";
 import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
 import {
   messageToAgent,
@@ -36,6 +37,7 @@ export interface ForwardDeps extends RefuseDeps {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly rounds: RoundStates;
   readonly scopes?: EdgeOptions["scopes"];
+  readonly software: EdgeOptions["software"];
 }
 
 /** A call with the way that it takes to its server. */
@@ -59,7 +61,7 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
     return refuseRequest(deps, refused, request, { serverId: routed.route.serverId });
   }
   const id = routed.upstream.nextId();
-  const call = inboundCall(request, routed, id, rule.kind, state);
+  const call = sharedSubscription(deps, inboundCall(request, routed, id, rule.kind, state), request, id);
   const decided = await decide(deps, call);
   if (decided === undefined) return withheld(request, undefined);
   if (decided.action === "refuse") return denied(request, decided.refusal, decided.receipt);
@@ -139,6 +141,22 @@ function inboundCall(
   };
 }
 
+/**
+ * A subscription of a legacy agent that has no session of its own at the server. A modern one takes it in its own way, and is
+ * told of its end by the stream's; a child that agents share is told when nobody listens any more.
+ */
+function sharedSubscription(
+  deps: ForwardDeps,
+  call: InboundCall,
+  { legs, message }: AgentRequest,
+  id: number,
+): InboundCall {
+  if (call.target.kind !== "subscribe" || legs === undefined || legs.has(call.serverId)) return call;
+  if (message.method === "resources/unsubscribe") return { ...call, isAnsweredHere: true };
+  if (call.upstream.era === "legacy") return call;
+  return { ...call, toSend: listenMessage(id, call.target.name, deps.software).bytes };
+}
+
 /** One round that is let through. */
 interface Round {
   readonly request: AgentRequest;
@@ -152,7 +170,7 @@ interface Round {
 async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   const { request, routed, call, id, decided } = round;
   const started = performance.now();
-  const reply = await send(request, routed, { ...call, toSend: decided.toSend }, id);
+  const reply = await send(deps, request, routed, { ...call, toSend: decided.toSend }, id);
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   const input = inputOf(reply, call.upstream.era, request);
   const ended =
@@ -205,11 +223,24 @@ function inputRound(
   };
 }
 
-async function send(request: AgentRequest, routed: RoutedCall, call: InboundCall, id: number): Promise<UpstreamReply> {
+async function send(
+  deps: ForwardDeps,
+  request: AgentRequest,
+  routed: RoutedCall,
+  call: InboundCall,
+  id: number,
+): Promise<UpstreamReply> {
   if (request.signal.aborted) {
     return { type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" };
   }
-  const { message, notify } = request;
+  const { message, notify, legs } = request;
+  if (call.isAnsweredHere === true) return NOTHING_SENT;
+  if (call.target.kind === "subscribe" && legs?.has(call.serverId) === false) {
+    const upstream = deps.upstreams.get(call.serverId);
+    const headers = call.upstream.era === "modern" ? { "Mcp-Method": "subscriptions/listen" } : {};
+    const toSend = { id, method: message.method, headers, bytes: call.toSend, signal: request.signal };
+    if (upstream !== undefined) return legs.watch(upstream, toSend, call.target.name);
+  }
   const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
   const onProgress = (text: string): void => notify?.(progressToAgent(text, token ?? "null", isLine(request)));
   const onLog = (text: string): void => notify?.(messageToAgent(text, isLine(request)));
@@ -225,6 +256,14 @@ async function send(request: AgentRequest, routed: RoutedCall, call: InboundCall
     });
   return request.legs === undefined ? run() : request.legs.during(call.serverId, id, request, run);
 }
+
+/** What the end of a subscription is answered with, of which a server is told by other means or not at all. */
+const NOTHING_SENT: UpstreamReply = {
+  type: "answered",
+  bytes: new Uint8Array(),
+  text: '{"jsonrpc":"2.0","id":0,"result":{}}',
+  body: { jsonrpc: "2.0", id: 0, result: {} },
+};
 
 /** A modern agent says with each request whether it wants log messages. */
 function wantsLog({ era, message }: AgentRequest): boolean {

@@ -16,6 +16,7 @@ import { type CallerToken, DEFAULT_EDGE_LIMITS, type EdgeLimits, type EdgeOption
 import { allowedNames } from "./http-checks.ts";
 import { answerBroken, type RequestDeps, serve } from "./http-request.ts";
 import { LegacySessions } from "./legacy-sessions.ts";
+import { mountAt } from "./mount.ts";
 import { countAnswers, type OpenAnswers } from "./open-answers.ts";
 
 /** An edge over HTTP. */
@@ -109,6 +110,8 @@ function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessi
     maxSessions: limits.maxSessions,
     idleMs: limits.sessionIdleMs,
     maxAgeMs: limits.sessionMaxAgeMs,
+    changes: options.changes,
+    serversOf: (path) => mountAt(options.catalog, path)?.serverIds ?? [],
     onEnd: ({ caller, key }, reason) => {
       options.pipeline.sealSession(caller, key, reason).catch((error: unknown) => {
         options.logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a session could not be sealed");

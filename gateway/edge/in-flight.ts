@@ -17,8 +17,19 @@ export interface InFlight {
   readonly drained: () => Promise<void>;
 }
 
+/** What a full counter is called: in all, and by caller. */
+export interface InFlightNames {
+  readonly total: { readonly reason: ReasonCode; readonly limit: LimitId };
+  readonly own: { readonly reason: ReasonCode; readonly limit: LimitId };
+}
+
+const CALLS: InFlightNames = {
+  total: { reason: "limit.total", limit: "calls-in-flight-total" },
+  own: { reason: "limit.in-flight", limit: "calls-in-flight-principal" },
+};
+
 /** Makes the counter. */
-export function makeInFlight(maxTotal: number, maxPerCaller: number): InFlight {
+export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFlightNames = CALLS): InFlight {
   const byCaller = new Map<string, number>();
   const waiting: (() => void)[] = [];
   let total = 0;
@@ -33,8 +44,8 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number): InFlight {
     enter: ({ issuer, name }) => {
       const key = JSON.stringify([issuer, name]);
       const own = byCaller.get(key) ?? 0;
-      if (total >= maxTotal) return full("limit.total", "calls-in-flight-total", maxTotal);
-      if (own >= maxPerCaller) return full("limit.in-flight", "calls-in-flight-principal", maxPerCaller);
+      if (total >= maxTotal) return full(names.total, maxTotal);
+      if (own >= maxPerCaller) return full(names.own, maxPerCaller);
       total += 1;
       byCaller.set(key, own + 1);
       return { type: "taken", leave: once(() => leave(key)) };
@@ -44,7 +55,7 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number): InFlight {
 }
 
 /** Every place is taken by a call that is under way. */
-function full(reason: ReasonCode, limit: LimitId, budget: number): Place {
+function full({ reason, limit }: InFlightNames["own"], budget: number): Place {
   const accounting = { limit, charge: "refused", budget, consumed: 0, reserved: budget, remaining: 0 } as const;
   return { type: "full", reason, accounting };
 }

@@ -7,10 +7,12 @@ import { formatBase64url } from "../../kernel/base64url.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
-import { AgentLegs } from "./agent-legs.ts";
+import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
 import type { AgentCapabilities } from "./agent-request.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
+import type { ChangeFeed } from "./change-feed.ts";
 import { type ReplayBudget, SessionStreams } from "./event-stream.ts";
+import { NoticePacer } from "./notice-pacer.ts";
 import { PendingAsks } from "./pending-asks.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 
@@ -28,6 +30,8 @@ export interface LegacySession {
   /** What the agent was asked. */
   readonly asks: PendingAsks;
   readonly legs: AgentLegs;
+  /** Changes of lists. */
+  readonly notices: NoticePacer;
   readonly openedAtMs: number;
   lastUsedMs: number;
 }
@@ -47,6 +51,9 @@ export interface LegacySessionsOptions extends ReceiptDeps {
   readonly maxSessions: number;
   readonly idleMs: number;
   readonly maxAgeMs: number;
+  readonly changes: ChangeFeed;
+  /** The servers that a mount offers. */
+  readonly serversOf: (mount: string) => readonly string[];
   /** Told of each session that ended here, when its last call is answered. */
   readonly onEnd: (session: LegacySession, reason: SealReason) => void;
 }
@@ -61,8 +68,16 @@ export class LegacySessions {
   readonly #sessions = new Map<string, LegacySession>();
   readonly #replay: ReplayBudget = { used: 0, max: MAX_REPLAY_BYTES };
 
+  readonly #unwatch: () => void;
+
   constructor(options: LegacySessionsOptions) {
     this.#options = options;
+    this.#unwatch = options.changes.watch((serverId, list) => {
+      for (const { streams, mount, notices } of this.#sessions.values()) {
+        const isListening = streams.standing.isAttached && options.serversOf(mount).includes(serverId);
+        if (isListening) notices.push(list);
+      }
+    });
   }
 
   /** Opens one; undefined if as many are open as may be. */
@@ -76,7 +91,9 @@ export class LegacySessions {
     const streams = new SessionStreams(this.#replay);
     const asks = new PendingAsks();
     const legs = this.#legsOf(agent, key, streams, asks);
-    const session = { ...agent, id, key, calls, streams, asks, legs, openedAtMs: now, lastUsedMs: now };
+    const notices = new NoticePacer((list) => streams.standing.push(listChangedNotice(list)));
+    notices.start();
+    const session = { ...agent, id, key, calls, streams, asks, legs, notices, openedAtMs: now, lastUsedMs: now };
     this.#sessions.set(id, session);
     return session;
   }
@@ -97,6 +114,7 @@ export class LegacySessions {
     if (!this.#sessions.delete(session.id)) return;
     session.calls.cancelAll();
     session.streams.close();
+    session.notices.stop();
     void session.calls
       .ended()
       .then(() => session.legs.close())
@@ -105,8 +123,12 @@ export class LegacySessions {
 
   /** Lets go of every stream and every session at a server; what is open stays open for its seal. */
   async close(): Promise<void> {
+    this.#unwatch();
     const sessions = [...this.#sessions.values()];
-    for (const { streams } of sessions) streams.close();
+    for (const { streams, notices } of sessions) {
+      notices.stop();
+      streams.close();
+    }
     await Promise.all(sessions.map(({ legs }) => legs.close()));
   }
 

@@ -3,6 +3,7 @@
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogReader, ListKind } from "../pipeline/call.ts";
+import { announces } from "../upstream/own-request.ts";
 import { META } from "../wire/meta-keys.ts";
 import { type LegacyRevision, MODERN_REVISIONS } from "../wire/revisions.ts";
 import { type Mount, offeredTexts } from "./mount.ts";
@@ -57,20 +58,26 @@ export function hasCapability(catalog: CatalogReader, mount: Mount, name: string
   });
 }
 
+/** With what is announced: changes of lists, and of single resources. */
 function capabilitiesOf(catalog: CatalogReader, mount: Mount): JsonObject {
-  return Object.fromEntries(CARRIED.filter((name) => hasCapability(catalog, mount, name)).map((name) => [name, {}]));
+  const carried = CARRIED.filter((name) => hasCapability(catalog, mount, name));
+  return Object.fromEntries(carried.map((name) => [name, announced(catalog, mount, name)]));
 }
 
-/** What legacy sessions carry beside: log messages, and changes of single resources. */
+function announced(catalog: CatalogReader, mount: Mount, name: (typeof CARRIED)[number]): JsonObject {
+  const isChanging = name !== "completions" && mount.serverIds.some((id) => announces(catalog.capabilities(id), name));
+  const isWatched = name === "resources" && mount.serverIds.some((id) => isSubscribable(catalog, id));
+  return { ...(isChanging ? { listChanged: true } : {}), ...(isWatched ? { subscribe: true } : {}) };
+}
+
+/** Legacy sessions carry log messages beside. */
 function legacyCapabilities(catalog: CatalogReader, mount: Mount): JsonObject {
-  const carried = capabilitiesOf(catalog, mount);
   const logging: JsonObject = hasCapability(catalog, mount, "logging") ? { logging: {} } : {};
-  const { resources } = carried;
-  const isWatched = resources !== undefined && mount.serverIds.some((id) => isSubscribable(catalog, id));
-  return { ...carried, ...logging, ...(isWatched ? { resources: { subscribe: true } } : {}) };
+  return { ...capabilitiesOf(catalog, mount), ...logging };
 }
 
-function isSubscribable(catalog: CatalogReader, serverId: string): boolean {
+/** True if the server lets its resources be subscribed to. */
+export function isSubscribable(catalog: CatalogReader, serverId: string): boolean {
   const capabilities = catalog.capabilities(serverId);
   const resources = isJsonObject(capabilities) ? capabilities["resources"] : undefined;
   return isJsonObject(resources) && resources["subscribe"] === true;

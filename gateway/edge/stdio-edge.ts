@@ -15,12 +15,15 @@ import type { LegacyRevision } from "../wire/revisions.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
+import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
 import { type AgentCapabilities, type AgentRequest, capabilitiesAt, NO_CAPABILITIES } from "./agent-request.ts";
 import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
 import { initializeResult } from "./local-answers.ts";
 import { aggregatedMount, type Mount } from "./mount.ts";
+import { NoticePacer } from "./notice-pacer.ts";
+import { PendingAsks } from "./pending-asks.ts";
 import { refuse } from "./refuse.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 
@@ -47,6 +50,9 @@ interface Pipe {
   revision: LegacyRevision | undefined;
   /** Declared by `initialize`. */
   capabilities: AgentCapabilities;
+  /** Of the agent that has shaken hands. */
+  legs: AgentLegs | undefined;
+  readonly asks: PendingAsks;
 }
 
 const KEY_BYTES = 16;
@@ -67,7 +73,14 @@ export async function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
     maxBytes: limits.maxBodyBytes,
     revision: undefined,
     capabilities: NO_CAPABILITIES,
+    legs: undefined,
+    asks: new PendingAsks(),
   };
+  const notices = new NoticePacer((list) => write(pipe, listChangedNotice(list)));
+  notices.start();
+  const unwatch = options.changes.watch((serverId, list) => {
+    if (pipe.legs !== undefined && catalog.serverIds.includes(serverId)) notices.push(list);
+  });
   const lines = new LineReader(limits.maxBodyBytes, {
     onLine: (line) => track(pipe, receive(pipe, line)),
     onOversize: () => track(pipe, answerRefusal(pipe, undefined, undefined, scanRefusal("json.size"))),
@@ -76,7 +89,10 @@ export async function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
   await ended(input, output, options.signal);
   input.removeAllListeners("data");
   input.destroy();
+  unwatch();
+  notices.stop();
   await drain(pipe, limits.closeMs);
+  await pipe.legs?.close();
   await pipeline.sealSession(caller, pipe.session, "exit");
 }
 
@@ -93,7 +109,8 @@ function ended(input: Readable, output: Writable, signal: AbortSignal): Promise<
 }
 
 /** Lets calls in flight end; what is late is cancelled, and its outcome kept. */
-async function drain({ tasks, calls }: Pipe, limitMs: number): Promise<void> {
+async function drain({ tasks, calls, dispatcher }: Pipe, limitMs: number): Promise<void> {
+  void dispatcher.drained();
   const timer = setTimeout(calls.cancelAll, limitMs);
   await Promise.all(tasks);
   clearTimeout(timer);
@@ -117,6 +134,7 @@ async function receive(pipe: Pipe, line: Uint8Array): Promise<void> {
 
 async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promise<void> {
   if (message.type === "response") {
+    if (pipe.asks.answer(message, line)) return;
     const text = "no request was sent to this agent";
     return answerRefusal(pipe, message, line, refusal("classify", "rpc.shape", RPC.invalidRequest, 400, text));
   }
@@ -125,12 +143,12 @@ async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promis
   if (message.type === "notification") return handleNotification(pipe, message, line, era.type);
   if (era.type === "modern") {
     const capabilities = capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]);
-    return answerRequest(pipe, message, line, { era: "modern", revision: era.revision, capabilities });
+    return answerRequest(pipe, message, line, { era: "modern", revision: era.revision, capabilities, legs: undefined });
   }
   if (message.method === "initialize") return initialize(pipe, message, line);
   if (pipe.revision !== undefined) {
-    const { revision, capabilities } = pipe;
-    return answerRequest(pipe, message, line, { era: "legacy", revision, capabilities });
+    const { revision, capabilities, legs } = pipe;
+    return answerRequest(pipe, message, line, { era: "legacy", revision, capabilities, legs });
   }
   const text = "want initialize first, or a modern request with its version in _meta";
   return answerRefusal(pipe, message, line, refusal("session", "session.required", RPC.invalidRequest, 400, text));
@@ -141,14 +159,33 @@ async function initialize(pipe: Pipe, message: RpcRequest, line: Uint8Array): Pr
   if (typeof agreed !== "string") return answerRefusal(pipe, message, line, agreed);
   pipe.revision = agreed;
   pipe.capabilities = capabilitiesAt(message, ["params", "capabilities"]);
+  await pipe.legs?.close();
+  pipe.legs = legsOf(pipe, agreed);
   write(pipe, resultResponse(idTextOf(message), initializeResult(pipe.options, pipe.mount, agreed)));
+}
+
+/** What servers say to this agent alone; it always listens. */
+function legsOf(pipe: Pipe, revision: LegacyRevision): AgentLegs {
+  const { options, session, capabilities, asks, mount } = pipe;
+  const legs = new AgentLegs({
+    pipeline: options.pipeline,
+    logger: options.logger,
+    agent: { caller: options.caller, session, transport: "stdio", revision, capabilities: capabilities.value, asks },
+    capabilities: capabilities.text,
+    tell: (message) => {
+      write(pipe, message);
+      return true;
+    },
+  });
+  legs.listen(mount.serverIds.flatMap((id) => options.upstreams.get(id) ?? []));
+  return legs;
 }
 
 async function answerRequest(
   pipe: Pipe,
   message: RpcRequest,
   received: Uint8Array,
-  leg: Pick<AgentRequest, "era" | "revision" | "capabilities">,
+  leg: Pick<AgentRequest, "era" | "revision" | "capabilities" | "legs">,
 ): Promise<void> {
   const { calls, dispatcher, mount, session, options } = pipe;
   const { signal, done } = calls.start(message.id);
@@ -162,7 +199,6 @@ async function answerRequest(
       session,
       mount,
       headers: undefined,
-      legs: undefined,
       signal,
       notify: (notification) => write(pipe, notification),
       ...leg,

@@ -123,6 +123,8 @@ export interface InboundCall {
   readonly received: Uint8Array;
   readonly toSend: Uint8Array;
   readonly upstream: UpstreamFacts;
+  /** Set if nothing is sent to the server for this call. */
+  readonly isAnsweredHere?: true;
   /** Absent for the first round, which most calls only have. */
   readonly round?: CallRound;
 }

@@ -36,7 +36,7 @@ const EXCLUDED = [
   { path: "telemetry", statement: "Telemetry and logs that agents, hosts or servers send elsewhere." },
   {
     path: "unasked-server-messages",
-    statement: "Log and progress notifications of servers: passed on without receipts.",
+    statement: "Log, progress and change notifications of servers: passed on without receipts.",
   },
 ] as const;
 

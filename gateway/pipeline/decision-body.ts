@@ -73,7 +73,7 @@ export function decisionOf(
   context: CallContext,
   { judged: { ruling }, toSend, fields }: Settlement,
 ): Decision {
-  const isSent = ruling.action === "forward";
+  const isSent = ruling.action === "forward" && call.isAnsweredHere !== true;
   return {
     ...commonDecision(run, call.caller, ruling),
     ...fields,

@@ -10,12 +10,15 @@ import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from
 import { followStream } from "./http-stream.ts";
 import type { SiteFetch } from "./https-fetch.ts";
 import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
+import { followListen } from "./listen-stream.ts";
 import { answerPing, type Notices } from "./notices.ts";
 import {
   cancelledNotification,
   discoverRequest,
   INITIALIZED,
   initializeRequest,
+  listenMessage,
+  listenToLists,
   refusedRequest,
   resultOf,
 } from "./own-request.ts";
@@ -116,12 +119,50 @@ export class Link {
   listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;
-    const { notices } = this.#options;
-    const headers = (): Record<string, string> | undefined => this.#streamHeaders();
     void this.#ready().then(
-      () => followStream(this.#site, headers, notices.changed, this.#abort.signal),
+      () => (this.leg.era === "modern" ? this.#listenToLists() : this.#followStream()),
       () => undefined,
     );
+  }
+
+  #followStream(): Promise<void> {
+    const { notices, agent } = this.#options;
+    const onGap = agent?.onGap ?? ((): void => notices.changed(undefined));
+    return followStream(this.#site, () => this.#streamHeaders(), onGap, this.#abort.signal);
+  }
+
+  /** A modern server tells of changes of its lists to those who listen: the gateway does, for all its agents. */
+  async #listenToLists(): Promise<void> {
+    const { notices, nextId, deps } = this.#options;
+    const { capabilities } = this.leg;
+    const first = listenToLists(nextId, capabilities, deps.software);
+    if (first === undefined) return;
+    await followListen(this.#site, {
+      request: requestsOf(first, () => listenToLists(nextId, capabilities, deps.software) ?? first),
+      headers: () => ({ ...this.#baseHeaders(), ...MODERN_HEADERS }),
+      onStarted: () => undefined,
+      onNotice: notices.notification,
+      onGap: () => notices.changed(undefined),
+      signal: this.#abort.signal,
+    });
+  }
+
+  /** Subscribes to a resource at a modern server. */
+  watchResource(request: UpstreamRequest, uri: string, onUpdated: () => void): Promise<UpstreamReply> {
+    const { nextId, deps } = this.#options;
+    const signal = AbortSignal.any([request.signal, this.#abort.signal]);
+    return new Promise((resolve) => {
+      void followListen(this.#site, {
+        request: requestsOf(request, () => listenMessage(nextId(), uri, deps.software)),
+        headers: () => ({ ...this.#baseHeaders(), ...MODERN_HEADERS }),
+        onStarted: resolve,
+        onNotice: ({ method, params }) => {
+          if (method === "notifications/resources/updated" && params["uri"] === uri) onUpdated();
+        },
+        onGap: onUpdated,
+        signal,
+      }).then(() => resolve({ type: "failed", status: "cancelled", effect: "unknown", reason: "client.cancelled" }));
+    });
   }
 
   /** Headers of a GET; a modern server has none. */
@@ -133,7 +174,7 @@ export class Link {
   async #receive(message: ServerMessage, received: Uint8Array, related: number | undefined): Promise<void> {
     const { notices, agent } = this.#options;
     if (message.type === "notification") {
-      notices.notification(message.method);
+      notices.notification(message);
       return agent?.onNotification(message, related);
     }
     const idText = rawAt(message.text, ["id"]) ?? "null";
@@ -258,6 +299,15 @@ export class Link {
     const why = reply.type === "failed" ? reply.reason : `HTTP ${status}`;
     return new StoreError("ERR_UPSTREAM", `${this.#options.config.id}: no MCP server answers (${why}, HTTP ${status})`);
   }
+}
+
+/** The first request, then new ones: an id is used once. */
+function requestsOf(first: UpstreamRequest, next: () => UpstreamRequest): () => UpstreamRequest {
+  let given = 0;
+  return () => {
+    given += 1;
+    return given === 1 ? first : next();
+  };
 }
 
 /** Revisions before 2025-06-18 have no such header. */

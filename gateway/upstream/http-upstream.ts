@@ -1,12 +1,14 @@
 /** A server over Streamable HTTP: modern if `server/discover` says so, else a legacy session; some serve both. */
 
 import type { UpstreamFacts } from "../pipeline/call.ts";
+import { LEGACY_REVISIONS } from "../wire/revisions.ts";
+import { rawAt } from "../wire/spans.ts";
 import { Link, type LinkOptions } from "./http-link.ts";
 import { makeNotices } from "./notices.ts";
-import { ownRequest } from "./own-request.ts";
+import { ownRequest, refusedRequest, resultOf } from "./own-request.ts";
 import { ServerTls } from "./server-tls.ts";
 import { listSurface } from "./surface.ts";
-import type { LegAgent, Upstream, UpstreamDeps, UpstreamLeg } from "./upstream.ts";
+import type { LegAgent, Upstream, UpstreamDeps, UpstreamLeg, UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { HttpUpstreamConfig } from "./upstream-config.ts";
 import { DEFAULT_UPSTREAM_LIMITS } from "./upstream-limits.ts";
 
@@ -43,6 +45,10 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     nextId,
     watch: notices.watch,
     request: (request) => link.request(request),
+    watchResource: (request, uri, onUpdated) => {
+      if (link.leg.era === "modern") return link.watchResource(request, uri, onUpdated);
+      return watchBySession(options, request, uri, onUpdated);
+    },
     openLeg: link.servesLegacy ? (agent) => makeLeg({ ...options, agent }, link) : undefined,
     listSurface: async () => {
       await link.rediscover();
@@ -59,6 +65,34 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
       tls?.close();
     },
   };
+}
+
+/**
+ * A legacy server knows whom to tell by the session: each subscription of an agent that has none there gets one, which ends
+ * with it.
+ */
+async function watchBySession(
+  options: LinkOptions,
+  request: UpstreamRequest,
+  uri: string,
+  onUpdated: () => void,
+): Promise<UpstreamReply> {
+  const agent: LegAgent = {
+    revision: LEGACY_REVISIONS[0],
+    capabilities: "{}",
+    onRequest: (message) => Promise.resolve(refusedRequest(rawAt(message.text, ["id"]) ?? "null")),
+    onNotification: ({ method, params }) => {
+      if (method === "notifications/resources/updated" && params["uri"] === uri) onUpdated();
+    },
+    onGap: onUpdated,
+  };
+  const link = new Link({ ...options, agent });
+  const close = (): void => void link.close();
+  request.signal.addEventListener("abort", close, { once: true });
+  const reply = await link.request(request);
+  if (resultOf(reply) === undefined || request.signal.aborted) close();
+  else link.listen();
+  return reply;
 }
 
 /** A session for one agent: what the server said of its legacy side at the start stands until the session is open. */

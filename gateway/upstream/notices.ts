@@ -1,38 +1,76 @@
 /** What a server does unasked, told to those who watch it. */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import type { UpstreamListener } from "./upstream.ts";
+import { metaOf } from "../wire/era.ts";
+import { META } from "../wire/meta-keys.ts";
+import type { RpcNotification } from "../wire/rpc.ts";
+import type { ChangedList, UpstreamListener } from "./upstream.ts";
 
 /** The watchers of one server. */
 export interface Notices {
   readonly watch: (listener: UpstreamListener) => void;
   readonly refusedRequest: (method: string, received: Uint8Array) => void;
-  /** A notification other than progress: changes of lists are told, everything else is dropped. */
-  readonly notification: (method: string) => void;
-  readonly changed: () => void;
+  /** A notification other than progress: changes of lists and of watched resources are told, everything else is dropped. */
+  readonly notification: (notification: RpcNotification) => void;
+  readonly changed: (list: ChangedList | undefined) => void;
+  /** Tells of changes of one resource. @returns the function that ends it */
+  readonly watchUri: (uri: string, onUpdated: () => void) => () => void;
+  /** Told of the acknowledgement of the subscription with this id. @returns the function that ends it */
+  readonly watchAcknowledgement: (id: number, onAcknowledged: (notification: RpcNotification) => void) => () => void;
 }
 
-const CHANGES: ReadonlySet<string> = new Set([
-  "notifications/tools/list_changed",
-  "notifications/prompts/list_changed",
-  "notifications/resources/list_changed",
-]);
+const CHANGES: ReadonlyMap<string, ChangedList> = new Map([
+  ["notifications/tools/list_changed", "tools"],
+  ["notifications/prompts/list_changed", "prompts"],
+  ["notifications/resources/list_changed", "resources"],
+] as const);
+const UPDATED = "notifications/resources/updated";
+/** The first message on a subscription. */
+export const ACKNOWLEDGED = "notifications/subscriptions/acknowledged";
 
 /** Makes an empty list of watchers. */
 export function makeNotices(): Notices {
   const listeners: UpstreamListener[] = [];
-  const changed = (): void => {
-    for (const listener of listeners) listener.onChanged();
+  const byUri = new Map<string, Set<() => void>>();
+  const byId = new Map<number, (notification: RpcNotification) => void>();
+  const changed = (list: ChangedList | undefined): void => {
+    for (const listener of listeners) listener.onChanged(list);
+  };
+  const tell = (uri: string): void => {
+    for (const onUpdated of [...(byUri.get(uri) ?? [])]) onUpdated();
   };
   return {
     watch: (listener) => void listeners.push(listener),
     refusedRequest: (method, received) => {
       for (const listener of listeners) listener.onRefusedRequest(method, received);
     },
-    notification: (method) => {
-      if (CHANGES.has(method)) changed();
+    notification: (notification) => {
+      const { method, params } = notification;
+      const list = CHANGES.get(method);
+      const { uri } = params;
+      if (list !== undefined) changed(list);
+      else if (method === UPDATED && typeof uri === "string") tell(uri);
+      else if (method === ACKNOWLEDGED) {
+        const id = metaOf(params)[META.subscriptionId];
+        if (typeof id === "number") byId.get(id)?.(notification);
+      }
     },
-    changed,
+    changed: (list) => {
+      changed(list);
+      if (list === undefined) for (const uri of [...byUri.keys()]) tell(uri);
+    },
+    watchUri: (uri, onUpdated) => {
+      const watchers = byUri.get(uri) ?? new Set();
+      byUri.set(uri, watchers.add(onUpdated));
+      return () => {
+        watchers.delete(onUpdated);
+        if (watchers.size === 0 && byUri.get(uri) === watchers) byUri.delete(uri);
+      };
+    },
+    watchAcknowledgement: (id, onAcknowledged) => {
+      byId.set(id, onAcknowledged);
+      return () => void byId.delete(id);
+    },
   };
 }
 

@@ -1,11 +1,18 @@
 /** Requests that the gateway makes itself toward a server: discovery, handshake, lists. */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import { META } from "../wire/meta-keys.ts";
 import { LEGACY_REVISIONS, MODERN_REVISION } from "../wire/revisions.ts";
-import type { LegAgent, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import {
+  CHANGED_LISTS,
+  type ChangedList,
+  type LegAgent,
+  type UpstreamDeps,
+  type UpstreamReply,
+  type UpstreamRequest,
+} from "./upstream.ts";
 
 type Software = UpstreamDeps["software"];
 
@@ -30,6 +37,31 @@ export function ownRequest(
     bytes: formatUtf8(JSON.stringify({ jsonrpc: "2.0", id, method, params: whole })),
     signal: new AbortController().signal,
   };
+}
+
+/** The subscription to one resource at a modern server. */
+export function listenMessage(id: number, uri: string, software: Software): UpstreamRequest {
+  return ownRequest(id, LISTEN, { notifications: { resourceSubscriptions: [uri] } }, "modern", software);
+}
+
+/** The subscription to those lists whose changes the server says that it announces; undefined if there are none. */
+export function listenToLists(
+  nextId: () => number,
+  capabilities: JsonObject,
+  software: Software,
+): UpstreamRequest | undefined {
+  const announced = CHANGED_LISTS.filter((list) => announces(capabilities, list));
+  if (announced.length === 0) return undefined;
+  const notifications = Object.fromEntries(announced.map((list) => [`${list}ListChanged`, true]));
+  return { ...ownRequest(nextId(), LISTEN, { notifications }, "modern", software), isOpenEnded: true };
+}
+
+const LISTEN = "subscriptions/listen";
+
+/** True if these capabilities of a server say that it tells of changes of the list. */
+export function announces(capabilities: JsonValue, list: ChangedList): boolean {
+  const offered = isJsonObject(capabilities) ? capabilities[list] : undefined;
+  return isJsonObject(offered) && offered["listChanged"] === true;
 }
 
 /** The probe for the modern era. */

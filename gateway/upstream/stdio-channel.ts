@@ -93,7 +93,7 @@ function take(
   } else if (message.method === "notifications/progress") {
     waiting.progress(message.params["progressToken"], message.text);
   } else {
-    notices.notification(message.method);
+    notices.notification(message);
   }
 }
 

@@ -11,8 +11,9 @@ import { childEnvironment } from "./child.ts";
 import { findExecutable, measureFile } from "./executable.ts";
 import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
 import { makeNotices } from "./notices.ts";
-import { discoverRequest, INITIALIZED, initializeRequest, ownRequest, resultOf } from "./own-request.ts";
+import { discoverRequest, INITIALIZED, initializeRequest, listenToLists, ownRequest, resultOf } from "./own-request.ts";
 import { type Channel, openChannel } from "./stdio-channel.ts";
+import { ChildWatches } from "./stdio-watch.ts";
 import { listSurface } from "./surface.ts";
 import type { Upstream, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { StdioUpstreamConfig } from "./upstream-config.ts";
@@ -58,7 +59,14 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
   const open = (): Channel =>
     openChannel({ id, executable, args, env, cwd: config.cwd, limits, logger: deps.logger, notices });
   const site: Site = { config, deps, limits, executable, digest, nextId, open };
-  const keeper = new Keeper(site, await start(site, undefined), notices.changed);
+  const keeper = new Keeper(site, await start(site, undefined), () => notices.changed(undefined));
+  const watches = new ChildWatches({
+    notices,
+    nextId,
+    software: deps.software,
+    era: () => keeper.leg.era,
+    request: (request) => keeper.request(request),
+  });
   const identity: ServerIdentity = { kind: "stdio", command: executable, args, executable: digest };
   return {
     id,
@@ -68,6 +76,7 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
     nextId,
     watch: notices.watch,
     request: (request) => keeper.request(request),
+    watchResource: (request, uri, onUpdated) => watches.watch(request, uri, onUpdated),
     openLeg: undefined,
     listSurface: async () => {
       const { channel, leg } = await keeper.rediscovered();
@@ -158,7 +167,11 @@ async function start(site: Site, known: Leg | undefined): Promise<Running> {
   if (known?.era !== "legacy") {
     const probe = await within(site.limits.probeMs, discoverRequest(site.nextId(), site.deps.software), channel);
     const leg = modernLeg(resultOf(probe) ?? {});
-    if (leg !== undefined) return { channel, leg };
+    if (leg !== undefined) {
+      const listen = listenToLists(site.nextId, leg.capabilities, site.deps.software);
+      if (listen !== undefined) void channel.exchange(listen);
+      return { channel, leg };
+    }
     if (probe.type === "failed") {
       await channel.stop();
       channel = site.open();

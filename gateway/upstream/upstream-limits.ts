@@ -11,6 +11,8 @@ export interface UpstreamLimits {
   readonly totalMs: number;
   /** Wait for `server/discover` of a server that may hang on it. */
   readonly probeMs: number;
+  /** Wait before a subscription that broke is made again; doubled each time, up to 60 times as long. */
+  readonly relistenMs: number;
   readonly maxPages: number;
   readonly maxDefinitions: number;
   readonly maxDefinitionBytes: number;
@@ -30,6 +32,7 @@ export const DEFAULT_UPSTREAM_LIMITS: UpstreamLimits = {
   idleMs: 60_000,
   totalMs: 600_000,
   probeMs: 5_000,
+  relistenMs: 1_000,
   maxPages: 100,
   maxDefinitions: 2_000,
   maxDefinitionBytes: 256 * 1024,

@@ -46,6 +46,8 @@ export interface UpstreamRequest {
   readonly onLog?: (notification: string) => void;
   /** Aborted when the agent cancels or goes away. */
   readonly signal: AbortSignal;
+  /** The answer is the end of a subscription: it comes when it comes. */
+  readonly isOpenEnded?: true;
 }
 
 /** What came of a request. */
@@ -76,6 +78,8 @@ export interface LegAgent {
   readonly onRequest: (message: RpcRequest, received: Uint8Array, related: number | undefined) => Promise<Uint8Array>;
   /** A notification other than progress. */
   readonly onNotification: (message: RpcNotification, related: number | undefined) => void;
+  /** The stream of what belongs to no request is there again after a break: something may have been missed. */
+  readonly onGap: () => void;
 }
 
 /** A legacy session at a server that one session of an agent has for itself. It is opened by its first request. */
@@ -92,9 +96,17 @@ export interface UpstreamLeg extends Pick<Upstream, "facts" | "nextId" | "reques
 export interface UpstreamListener {
   /** The server asked something of an agent; it was answered with an error. */
   readonly onRefusedRequest: (method: string, received: Uint8Array) => void;
-  /** The server says that a list changed, or it was started anew. */
-  readonly onChanged: () => void;
+  /**
+   * The server says that a list changed.
+   *
+   * @param list  undefined if it may be any: the server was started anew, or its stream is there again after a break
+   */
+  readonly onChanged: (list: ChangedList | undefined) => void;
 }
+
+/** A list of a server of which a notice says that it changed. */
+export const CHANGED_LISTS = ["tools", "prompts", "resources"] as const;
+export type ChangedList = (typeof CHANGED_LISTS)[number];
 
 /** One connected server. */
 export interface Upstream {
@@ -115,6 +127,13 @@ export interface Upstream {
   readonly nextId: () => number;
   readonly request: (request: UpstreamRequest) => Promise<UpstreamReply>;
   readonly watch: (listener: UpstreamListener) => void;
+  /**
+   * Subscribes to a resource: `subscriptions/listen` for it alone at a modern server, `resources/subscribe` at a legacy one.
+   * Resolves with the acknowledgement; the subscription lasts until the request's signal is aborted.
+   *
+   * @param onUpdated  told of each change, and when one may have been missed
+   */
+  readonly watchResource: (request: UpstreamRequest, uri: string, onUpdated: () => void) => Promise<UpstreamReply>;
   /** Makes a session for one agent; undefined if every agent shares what the server has. */
   readonly openLeg: ((agent: LegAgent) => UpstreamLeg) | undefined;
   /** Ends the child and its process group, or the session; requests in flight fail. */

@@ -39,10 +39,12 @@ export class WaitingRequests {
       };
       const late = (): void => abandon("timeout", "upstream.timeout");
       const cancel = (): void => abandon("cancelled", "client.cancelled");
-      const total = setTimeout(late, this.#limits.totalMs);
-      const idle = setTimeout(late, this.#limits.idleMs);
+      const after = (ms: number): NodeJS.Timeout | undefined =>
+        request.isOpenEnded === true ? undefined : setTimeout(late, ms);
+      const total = after(this.#limits.totalMs);
+      const idle = after(this.#limits.idleMs);
       const progress = (text: string): void => {
-        idle.refresh();
+        idle?.refresh();
         onProgress?.(text);
       };
       this.#waiting.set(id, { settle: give, progress });

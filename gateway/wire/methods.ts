@@ -9,7 +9,7 @@ import type { ListKind, TargetKind } from "../pipeline/call.ts";
 /** What becomes of a request. */
 export type RequestRule =
   /** Answered by the gateway itself. */
-  | { readonly rule: "initialize" | "discover" | "ping" | "set-level" }
+  | { readonly rule: "initialize" | "discover" | "ping" | "set-level" | "listen" }
   | { readonly rule: "list"; readonly list: ListKind }
   /** Decided, then forwarded. `names` is the member of params that names the target. */
   | { readonly rule: "forward"; readonly kind: TargetKind; readonly names: "name" | "uri" | "ref" }
@@ -55,7 +55,7 @@ const REQUESTS: ReadonlyMap<string, Row> = new Map([
   ["prompts/get", forward("prompt", "name")],
   ["resources/read", forward("resource", "uri")],
   ["completion/complete", forward("completion", "ref")],
-  ["subscriptions/listen", { modern: UNSUPPORTED, legacy: UNKNOWN }],
+  ["subscriptions/listen", { modern: { rule: "listen" }, legacy: UNKNOWN }],
   ["resources/subscribe", { modern: REMOVED, legacy: SUBSCRIBE }],
   ["resources/unsubscribe", { modern: REMOVED, legacy: SUBSCRIBE }],
   ["tasks/get", { modern: { rule: "tasks" }, legacy: UNSUPPORTED }],

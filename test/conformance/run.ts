@@ -23,17 +23,6 @@ import { startTokenRelay } from "./token-relay.ts";
  * the agent's stays open.
  */
 const OF_THE_TRANSPORT = "server-sse-polling";
-/**
- * What the gateway does not carry yet, and therefore does not advertise: the suite skips these. The list is held both ways: one
- * that passes must leave it.
- */
-const NOT_CARRIED: ReadonlySet<string> = new Set([
-  "sep-2575-server-sends-subscription-ack",
-  "sep-2575-server-tags-subscription-id",
-  "sep-2575-server-honors-notification-filter",
-  "sep-2575-server-sends-prompts-list-changed-on-subscription",
-  "sep-2575-server-sends-tools-list-changed-on-subscription",
-]);
 const PERMIT_ALL = '@id("conformance") permit (principal, action, resource);';
 const work = await mkdtemp(join(tmpdir(), "countersign-conformance-"));
 let [passed, failed] = [0, 0];
@@ -83,20 +72,14 @@ function compare(revision: SuiteRevision, direct: SuiteReport, through: SuiteRep
   console.log(`\n${revision.padEnd(52)} ${"direct".padStart(8)} ${"through".padStart(8)}`);
   for (const [scenario, checks] of [...direct.scenarios].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const others = through.scenarios.get(scenario) ?? [];
-    const worse = scenario === OF_THE_TRANSPORT ? [] : worseThan(checks, others).filter((check) => !isKnown(check));
-    const stale = others.filter(({ id, status }) => NOT_CARRIED.has(id) && status === "SUCCESS");
-    const isGood = worse.length + stale.length === 0;
+    const worse = scenario === OF_THE_TRANSPORT ? [] : worseThan(checks, others);
+    const isGood = worse.length === 0;
     console.log(`${isGood ? "ok" : "NO"}  ${scenario.padEnd(48)} ${share(checks)} ${share(others)}`);
     for (const { id, status, why } of worse) console.log(`      ${id}: ${status} ${why}`);
-    for (const { id } of stale) console.log(`      ${id}: passes, and must leave the list of what is not carried`);
     count(isGood);
   }
   report(`${revision}: the suite's own verdict on the server`, direct);
   report(`${revision}: the suite's own verdict on the gateway`, through);
-}
-
-function isKnown({ id, status }: ScenarioChecks[number]): boolean {
-  return NOT_CARRIED.has(id) && status === "SKIPPED";
 }
 
 /** Scenarios that count for the revision decide it; a run that reported nothing has failed. */

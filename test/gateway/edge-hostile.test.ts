@@ -197,8 +197,8 @@ describe("modern requests", () => {
     await expectRefusal({ body: modern("vendor/x"), headers: mirrored("vendor/x") }, 404, "mcp.method-unknown");
     await expectRefusal(
       { body: modern("subscriptions/listen"), headers: mirrored("subscriptions/listen") },
-      404,
-      "bridge.unsupported",
+      200,
+      "rpc.shape",
     );
     const body = modern("tasks/get", '"taskId":"t"');
     const answer = await expectRefusal({ body, headers: mirrored("tasks/get", "t") }, 400, "mcp.capability-missing");

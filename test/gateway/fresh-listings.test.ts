@@ -55,6 +55,34 @@ afterEach(async () => {
   await ledger.close();
 });
 
+describe("agents", () => {
+  it("are told of a change when the server was listed again, once, and of one that nobody announced", async () => {
+    await start();
+    const told: [string, readonly string[]][] = [];
+    const offered = (): readonly string[] => run.catalogReader.definitions("s", "tools").map(({ name }) => name);
+    run.changes.watch((_server, list) => void told.push([list, offered()]));
+    upstream.setTools([WIPE]);
+    upstream.notify();
+    await expect.poll(() => told).toEqual([["tools", ["wipe"]]]);
+    upstream.setTools([ECHO, WIPE]);
+    await bench.world.advance(300_000);
+    await expect.poll(() => told.at(-1)).toEqual(["tools", ["echo", "wipe"]]);
+    expect(told).toHaveLength(2);
+  });
+
+  it("are told of announcements at once while the server is not listed again, because it announces too often", async () => {
+    await start();
+    let told = 0;
+    run.changes.watch(() => {
+      told += 1;
+    });
+    upstream.notify();
+    await expect.poll(() => told).toBe(1);
+    for (let storm = 0; storm < 8; storm += 1) upstream.notify();
+    expect(told).toBe(9);
+  });
+});
+
 describe("a call whose server", () => {
   it.each([
     ["the description", ALTERED],

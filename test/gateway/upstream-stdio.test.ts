@@ -114,7 +114,7 @@ describe("a server over stdio", () => {
   it("ends calls in flight as unknown when it dies, and is started anew for the next", async () => {
     const upstream = await connected(scriptedChild("s", `if (message.params.name === "die") process.exit(3); ${ECHO}`));
     const changed = new Promise<void>((resolve) =>
-      upstream.watch({ onChanged: resolve, onRefusedRequest: () => undefined }),
+      upstream.watch({ onChanged: () => resolve(), onRefusedRequest: () => undefined }),
     );
     const both = await Promise.all([resultOf(call(upstream, "die")), resultOf(call(upstream, "die"))]);
     expect(both).toEqual([

@@ -66,6 +66,7 @@ export function makeFakeUpstream(
       requests.push(request);
       return replyTo(request);
     },
+    watchResource: async (request) => replyTo(request),
     watch: (listener) => void listeners.push(listener),
     close: async () => {
       isClosed = true;
@@ -77,7 +78,7 @@ export function makeFakeUpstream(
       isBroken = true;
     },
     notify: () => {
-      for (const listener of listeners) listener.onChanged();
+      for (const listener of listeners) listener.onChanged("tools");
     },
     ask: (method, received) => {
       for (const listener of listeners) listener.onRefusedRequest(method, received);

@@ -3,11 +3,12 @@
 import { randomBytes } from "node:crypto";
 import { makeCatalog } from "../../gateway/catalog/catalog.ts";
 import { pinFirstUse } from "../../gateway/catalog/catalog-file.ts";
+import { ChangeFeed } from "../../gateway/edge/change-feed.ts";
 import type { EdgeOptions } from "../../gateway/edge/edge-options.ts";
 import { type HttpEdgeOptions, startHttpEdge } from "../../gateway/edge/http-edge.ts";
 import type { Caller, CatalogReader } from "../../gateway/pipeline/call.ts";
 import { refuseServerRequests } from "../../gateway/server-requests.ts";
-import { connectUpstream, type Upstream, type UpstreamDeps } from "../../gateway/upstream/upstream.ts";
+import { CHANGED_LISTS, connectUpstream, type Upstream, type UpstreamDeps } from "../../gateway/upstream/upstream.ts";
 import type { UpstreamConfig } from "../../gateway/upstream/upstream-config.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { type FakePipeline, makeFakePipeline } from "./mcp-pipeline.ts";
@@ -101,7 +102,15 @@ export async function makeWire(
   const upstreams = new Map(connected.map((upstream) => [upstream.id, upstream]));
   const pipeline = makeFakePipeline();
   for (const upstream of connected) refuseServerRequests(upstream, pipeline, deps.logger);
+  const changes = new ChangeFeed();
+  for (const { id, watch } of connected) {
+    watch({
+      onRefusedRequest: () => undefined,
+      onChanged: (list) => changes.tell(id, list === undefined ? CHANGED_LISTS : [list]),
+    });
+  }
   const options: EdgeOptions = {
+    changes,
     pipeline,
     catalog,
     upstreams,

@@ -1,0 +1,249 @@
+/**
+ * `subscriptions/listen` of a modern agent (SEP-2575), answered by the gateway: what was asked for, narrowed to what servers
+ * announce and policy permits, each server and each resource with a decision of its own whose outcome is the stream's end.
+ */
+
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { CallOutcome, CatalogReader, Decided, InboundCall } from "../pipeline/call.ts";
+import { announces, listenMessage, ownRequest } from "../upstream/own-request.ts";
+import { CHANGED_LISTS, type ChangedList, type Upstream, type UpstreamReply } from "../upstream/upstream.ts";
+import { META } from "../wire/meta-keys.ts";
+import { RPC, refusal, resultResponse } from "../wire/rpc-error.ts";
+import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
+import { decide, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
+import type { ChangeFeed } from "./change-feed.ts";
+import { isSubscribable } from "./local-answers.ts";
+import { type Route, routeUri } from "./mount.ts";
+import { NoticePacer } from "./notice-pacer.ts";
+import { refuseRequest } from "./refuse.ts";
+
+/** What listening needs. */
+export interface ListenDeps extends ReceiptDeps {
+  readonly catalog: CatalogReader;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly software: { readonly name: string; readonly version: string };
+  readonly changes: ChangeFeed;
+  readonly nowMs: () => number;
+  /** Aborted when the edge closes: streams end with their result. */
+  readonly closing: AbortSignal;
+}
+
+/** Resources of one stream. Each is a subscription of its own at its server. */
+const MAX_URIS = 32;
+/** A stream ends then, and is decided anew if the agent listens again: policies and credentials do not stay as they were. */
+const MAX_LIFE_MS = 3_600_000;
+
+/** What an agent asks for. */
+interface Asked {
+  readonly lists: readonly ChangedList[];
+  readonly uris: readonly string[];
+}
+
+/** Something that the agent is told of, with its receipt; `uri` as the agent wrote it. */
+interface Granted {
+  readonly decided: Exclude<Decided, { action: "refuse" }>;
+  readonly serverId: string;
+  readonly lists: readonly ChangedList[];
+  readonly uri?: string;
+  readonly reply?: UpstreamReply;
+}
+
+/** Keeps the stream open until it ends, and answers with its result. */
+export async function listen(deps: ListenDeps, request: AgentRequest): Promise<AgentAnswer> {
+  const asked = readAsked(request.message.params["notifications"]);
+  if (asked === undefined) {
+    const text = `params.notifications is missing or malformed, or names more than ${MAX_URIS} resources`;
+    return refuseRequest(deps, refusal("classify", "rpc.shape", RPC.invalidParams, 200, text), request);
+  }
+  const stop = new AbortController();
+  const updated = new NoticePacer((key) => tell(request, key));
+  const found = await Promise.all([
+    ...listServers(deps, request, asked).map((one) => grantLists(deps, request, one)),
+    ...asked.uris.map((uri) => grantResource(deps, request, uri, stop.signal, () => updated.push(uri))),
+  ]);
+  const granted = found.filter((one) => typeof one === "object");
+  const isLost = found.includes("withheld");
+  if (!isLost) await serveStream(deps, request, granted, updated);
+  stop.abort();
+  updated.stop();
+  const bytes = resultOfListen(deps, request);
+  const kept = await endAll(deps, granted, request.signal.aborted || isLost ? undefined : bytes);
+  return kept && !isLost ? { httpStatus: 200, bytes } : withheld(request, undefined);
+}
+
+function readAsked(value: JsonValue | undefined): Asked | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const { resourceSubscriptions: uris = [] } = value;
+  const flags = CHANGED_LISTS.map((list) => value[`${list}ListChanged`] ?? false);
+  if (!Array.isArray(uris) || uris.length > MAX_URIS || !flags.every((flag) => typeof flag === "boolean"))
+    return undefined;
+  const texts = uris.filter((uri): uri is string => typeof uri === "string" && uri !== "");
+  if (texts.length < uris.length) return undefined;
+  return { lists: CHANGED_LISTS.filter((_, at) => flags[at] === true), uris: [...new Set(texts)] };
+}
+
+/** The servers of the mount that announce changes of lists that were asked for. */
+function listServers(
+  { catalog, upstreams }: ListenDeps,
+  { mount }: AgentRequest,
+  { lists }: Asked,
+): readonly { readonly upstream: Upstream; readonly lists: readonly ChangedList[] }[] {
+  return mount.serverIds.flatMap((id) => {
+    const upstream = upstreams.get(id);
+    const announced = lists.filter((list) => announces(catalog.capabilities(id), list));
+    return upstream === undefined || announced.length === 0 ? [] : [{ upstream, lists: announced }];
+  });
+}
+
+type Grant = Granted | "denied" | "withheld";
+
+/** Lists are announced to the gateway once for all agents: nothing is sent for this one. */
+async function grantLists(
+  deps: ListenDeps,
+  request: AgentRequest,
+  { upstream, lists }: { readonly upstream: Upstream; readonly lists: readonly ChangedList[] },
+): Promise<Grant> {
+  const call = subscribeCall(request, { serverId: upstream.id, name: "" }, upstream);
+  const decided = await decide(deps, { ...call, isAnsweredHere: true });
+  if (decided === undefined) return "withheld";
+  return decided.action === "refuse" ? "denied" : { decided, serverId: upstream.id, lists };
+}
+
+async function grantResource(
+  deps: ListenDeps,
+  request: AgentRequest,
+  uri: string,
+  signal: AbortSignal,
+  onUpdated: () => void,
+): Promise<Grant> {
+  const route = routeUri(deps.catalog, request.mount, uri);
+  const upstream = typeof route === "object" ? deps.upstreams.get(route.serverId) : undefined;
+  if (typeof route === "string" || upstream === undefined || !isSubscribable(deps.catalog, upstream.id)) {
+    const reason = route === "ambiguous" ? "resource.ambiguous" : "resource.unknown";
+    await refuseRequest(deps, refusal("route", reason, RPC.invalidParams, 200, "no such resource is offered"), request);
+    return "denied";
+  }
+  const watched = watchMessage(deps, upstream, route);
+  const decided = await decide(deps, { ...subscribeCall(request, route, upstream), toSend: watched.bytes });
+  if (decided === undefined) return "withheld";
+  if (decided.action === "refuse") return "denied";
+  const granted = { decided, serverId: upstream.id, lists: [], uri };
+  if (decided.action === "phantom") return granted;
+  const toSend = { ...watched, bytes: decided.toSend, signal };
+  return { ...granted, reply: await upstream.watchResource(toSend, route.name, onUpdated) };
+}
+
+/** The subscription as it is sent to the server. */
+function watchMessage({ software }: ListenDeps, upstream: Upstream, { name }: Route): ReturnType<typeof ownRequest> {
+  const id = upstream.nextId();
+  if (upstream.facts().era === "modern") return listenMessage(id, name, software);
+  return ownRequest(id, "resources/subscribe", { uri: name }, "legacy", software);
+}
+
+function subscribeCall(request: AgentRequest, { serverId, name }: Route, upstream: Upstream): InboundCall {
+  const { caller, session, message, received } = request;
+  return {
+    wire: { ...wireFacts(request), ...(name === "" ? {} : { name }) },
+    caller,
+    session,
+    serverId,
+    target: { kind: "subscribe", name },
+    params: message.params,
+    received,
+    toSend: received,
+    upstream: upstream.facts(),
+  };
+}
+
+/** True if the server took the subscription; a phantom is taken as any other would be. */
+function isTaken({ decided, reply, uri }: Granted): boolean {
+  if (decided.action === "phantom" || uri === undefined) return true;
+  return reply?.type === "answered" && reply.body["error"] === undefined;
+}
+
+/** Acknowledges, then tells of changes until the stream ends. */
+async function serveStream(
+  deps: ListenDeps,
+  request: AgentRequest,
+  granted: readonly Granted[],
+  updated: NoticePacer,
+): Promise<void> {
+  const taken = granted.filter(isTaken);
+  const uris = taken.flatMap(({ uri }) => uri ?? []);
+  const lists = new Set(taken.flatMap((one) => one.lists));
+  const notifications = {
+    ...Object.fromEntries([...lists].map((list) => [`${list}ListChanged`, true])),
+    ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
+  };
+  notify(request, "notifications/subscriptions/acknowledged", { notifications });
+  if (taken.length === 0) return;
+  updated.start();
+  const real = taken.filter(({ decided }) => decided.action === "forward");
+  const unwatch = deps.changes.watch((serverId, list) => {
+    if (!deps.catalog.serverIds.includes(serverId)) return;
+    if (real.some((one) => one.serverId === serverId && one.lists.includes(list))) updated.push(` ${list}`);
+  });
+  await ended(deps, request);
+  unwatch();
+}
+
+/** A key is the name of a list behind a space, which no URI begins with, or the URI of a resource. */
+function tell(request: AgentRequest, key: string): void {
+  if (key.startsWith(" ")) notify(request, `notifications/${key.slice(1)}/list_changed`, {});
+  else notify(request, "notifications/resources/updated", { uri: key });
+}
+
+/** Nothing of the server's own words: which list, or which resource, and for which subscription. */
+function notify({ notify: send, idText }: AgentRequest, method: string, params: Record<string, JsonValue>): void {
+  const text = JSON.stringify({ jsonrpc: "2.0", method, params });
+  const tag = `"_meta":{"${META.subscriptionId}":${idText}}`;
+  const at = text.lastIndexOf("}}");
+  const comma = Object.keys(params).length === 0 ? "" : ",";
+  send?.(formatUtf8(`${text.slice(0, at)}${comma}${tag}${text.slice(at)}`));
+}
+
+/** Until the agent goes, the edge closes, the credential ends, or the stream is too old. */
+function ended({ closing, nowMs }: ListenDeps, { signal, caller }: AgentRequest): Promise<void> {
+  const expiresMs = (caller.facts?.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      closing.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, Math.max(0, Math.min(MAX_LIFE_MS, expiresMs)));
+    signal.addEventListener("abort", end, { once: true });
+    closing.addEventListener("abort", end, { once: true });
+    if (signal.aborted || closing.aborted) end();
+  });
+}
+
+function resultOfListen({ software }: ListenDeps, { idText }: AgentRequest): Uint8Array {
+  const info = `"${META.serverInfo}":${JSON.stringify(software)}`;
+  const meta = `{"${META.subscriptionId}":${idText},${info}}`;
+  return resultResponse(idText, `{"resultType":"complete","_meta":${meta}}`);
+}
+
+/** @returns false if an outcome could not be kept */
+async function endAll(
+  deps: ListenDeps,
+  granted: readonly Granted[],
+  returned: Uint8Array | undefined,
+): Promise<boolean> {
+  const kept = await Promise.all(granted.map((one) => finish(deps, one.decided, outcomeOf(one, returned))));
+  return kept.every((outcome) => outcome !== undefined);
+}
+
+/** Closing the stream is how an agent ends it, and no fault. */
+function outcomeOf(granted: Granted, bytes: Uint8Array | undefined): CallOutcome {
+  const { decided, reply } = granted;
+  const received = reply?.bytes === undefined ? {} : { received: reply.bytes };
+  const returned = bytes === undefined ? {} : { returned: bytes };
+  const common = { upstreamUs: 0, uninspectedBytes: 0, ...received, ...returned };
+  if (decided.action === "phantom") return { status: "phantom", effect: "none", ...common };
+  if (isTaken(granted)) return { status: "ok", effect: "done", ...common };
+  if (reply?.type === "failed") return { status: reply.status, effect: reply.effect, ...common };
+  return { status: "upstream_error", effect: "unknown", ...common };
+}

@@ -1,0 +1,203 @@
+import { Client, type McpSubscription, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { afterEach, describe, expect, it } from "vitest";
+import type { HttpEdgeOptions } from "../../gateway/edge/http-edge.ts";
+import { type FixtureEras, type FixtureServer, startFixtureServer } from "../conformance/fixture-server.ts";
+import { ALICE, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { DENIED } from "../support/mcp-pipeline.ts";
+import { sendRaw } from "../support/mcp-raw.ts";
+
+const WATCHED = "test://watched-resource";
+const headers = { Authorization: `Bearer ${ALICE}` };
+const open: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function start(
+  eras: FixtureEras,
+  more: Partial<HttpEdgeOptions> = {},
+): Promise<{ server: FixtureServer; gateway: TestGateway }> {
+  const server = await startFixtureServer(eras);
+  open.push(server.close);
+  const gateway = await startTestGateway([httpServer("s", server.url)], more);
+  open.push(gateway.close);
+  return { server, gateway };
+}
+
+/** An agent that notes what it is told. */
+async function agent(url: string, era: "modern" | "legacy"): Promise<{ client: Client; told: string[] }> {
+  const modern = { versionNegotiation: { mode: "auto" } } as const;
+  const client = new Client({ name: "agent", version: "1" }, era === "modern" ? modern : {});
+  const told: string[] = [];
+  client.setNotificationHandler("notifications/tools/list_changed", () => void told.push("tools"));
+  client.setNotificationHandler("notifications/prompts/list_changed", () => void told.push("prompts"));
+  client.setNotificationHandler("notifications/resources/updated", ({ params }) => void told.push(params.uri));
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit: { headers } }));
+  open.push(() => client.close());
+  return { client, told };
+}
+
+function listen(client: Client, filter: Parameters<Client["listen"]>[0]): Promise<McpSubscription> {
+  return client.listen(filter);
+}
+
+describe.each(["modern", "legacy"] as const)("a modern agent of a %s server", (era) => {
+  it("is told what it listens for and nothing else, each under a decision whose outcome is the stream's end", async () => {
+    const { server, gateway } = await start(era);
+    const { client, told } = await agent(gateway.url, "modern");
+    expect(client.getServerCapabilities()).toMatchObject({
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
+    });
+    const filter = { toolsListChanged: true, resourceSubscriptions: [WATCHED] };
+    const subscription = await listen(client, filter);
+    expect(subscription.honoredFilter).toEqual(filter);
+    // The gateway's own stream at the server is there some time behind its start.
+    await expect
+      .poll(async () => {
+        await client.callTool({ name: "test_trigger_prompt_change", arguments: {} });
+        await client.callTool({ name: "test_trigger_tool_change", arguments: {} });
+        server.touchWatched();
+        return [...new Set(told)].sort();
+      })
+      .toEqual([WATCHED, "tools"]);
+    const { calls, outcomes } = gateway.pipeline;
+    const subscribed = calls.filter(({ target }) => target.kind === "subscribe");
+    expect(subscribed.map(({ target, isAnsweredHere }) => [target.name, isAnsweredHere]).sort()).toEqual([
+      ["", true],
+      [WATCHED, undefined],
+    ]);
+    const before = outcomes.length;
+    await subscription.close();
+    await expect.poll(() => outcomes.length).toBe(before + 2);
+    expect(outcomes.slice(before).map(({ status, effect }) => [status, effect])).toEqual([
+      ["ok", "done"],
+      ["ok", "done"],
+    ]);
+    await expect.poll(server.sessions).toBe(era === "legacy" ? 1 : 0);
+  });
+
+  it("is acknowledged only what exists, is announced and is permitted", async () => {
+    const { gateway } = await start(era);
+    gateway.pipeline.policy = ({ target }) => (target.name === WATCHED ? DENIED : undefined);
+    const { client } = await agent(gateway.url, "modern");
+    const subscription = await listen(client, {
+      promptsListChanged: true,
+      resourceSubscriptions: [WATCHED, "countersign://other/test"],
+    });
+    expect(subscription.honoredFilter).toEqual({ promptsListChanged: true });
+    expect(gateway.pipeline.refusals.map(({ step, reason }) => [step, reason])).toEqual([
+      ["route", "resource.unknown"],
+    ]);
+    gateway.pipeline.policy = () => DENIED;
+    expect((await listen(client, { toolsListChanged: true })).honoredFilter).toEqual({});
+  });
+});
+
+describe("a stream of one who listens", () => {
+  it("ends with its result when the gateway stops", async () => {
+    const { gateway } = await start("modern");
+    const { client } = await agent(gateway.url, "modern");
+    const subscription = await listen(client, { toolsListChanged: true });
+    await gateway.close();
+    expect(await subscription.closed).toBe("graceful");
+    const [outcome] = gateway.pipeline.outcomes;
+    expect(JSON.parse(Buffer.from(outcome?.returned ?? []).toString("utf8")).result.resultType).toBe("complete");
+  });
+
+  it("ends when the credential does", async () => {
+    const facts = { kind: "agent", groups: [], roles: [], scopes: [], actors: [], binding: "none" } as const;
+    const caller = { issuer: "local", name: "c", provenance: "connection-credential", outcome: "verified" } as const;
+    const token = "c-token-0123456789-0123456789abcd";
+    const ending = { ...caller, facts: { ...facts, expiresAtMs: Date.now() + 300 } };
+    const { gateway } = await start("modern", { tokens: [{ token, caller: ending }] });
+    const body = listenBody('{"toolsListChanged":true}');
+    const answer = await sendRaw(gateway.url, { body, headers: { ...LISTEN, Authorization: `Bearer ${token}` } });
+    expect(answer.body).toContain("notifications/subscriptions/acknowledged");
+    expect(answer.body).toContain('"resultType":"complete"');
+  });
+
+  it("is bounded for each caller, and is told its fault", async () => {
+    const { gateway } = await start("modern", { limits: { maxListensPerCaller: 2 } });
+    const { client } = await agent(gateway.url, "modern");
+    await listen(client, { toolsListChanged: true });
+    await listen(client, { toolsListChanged: true });
+    await expect(listen(client, { toolsListChanged: true })).rejects.toThrow();
+    expect(gateway.pipeline.refusals.at(-1)).toMatchObject({
+      reason: "limit.listen-streams",
+      accounting: { limit: "listen-streams-principal", budget: 2 },
+    });
+    const wrong = ["[]", '{"toolsListChanged":1}', '{"resourceSubscriptions":[1]}', tooMany(), "null"];
+    for (const filter of wrong) {
+      const answer = await sendRaw(gateway.url, { body: listenBody(filter), headers: LISTEN });
+      expect([answer.json?.error?.code, answer.json?.error?.data.reason]).toEqual([-31006, "limit.listen-streams"]);
+    }
+    await client.close();
+    await expect
+      .poll(async () => {
+        const answers = wrong.map((filter) => sendRaw(gateway.url, { body: listenBody(filter), headers: LISTEN }));
+        return (await Promise.all(answers)).map(({ json }) => json?.error?.code);
+      })
+      .toContain(-32602);
+    for (const filter of wrong) {
+      const answer = await sendRaw(gateway.url, { body: listenBody(filter), headers: LISTEN });
+      expect([answer.json?.error?.code, answer.json?.error?.data.reason]).toEqual([-32602, "rpc.shape"]);
+    }
+  });
+
+  it("is not flooded: what is said a thousand times at once is told twice", async () => {
+    const { server, gateway } = await start("modern");
+    const { client, told } = await agent(gateway.url, "modern");
+    await listen(client, { resourceSubscriptions: [WATCHED] });
+    for (let i = 0; i < 1000; i += 1) server.touchWatched();
+    await expect.poll(() => told.length).toBe(2);
+    await client.callTool({ name: "test_simple_text", arguments: {} });
+    expect(told).toEqual([WATCHED, WATCHED]);
+  });
+});
+
+describe("a legacy agent", () => {
+  it("of a modern server subscribes by a stream at the server, which ends with its unsubscription", async () => {
+    const { server, gateway } = await start("modern");
+    const { client, told } = await agent(gateway.url, "legacy");
+    await client.subscribeResource({ uri: WATCHED });
+    server.touchWatched();
+    await expect.poll(() => told).toContain(WATCHED);
+    const sent = gateway.pipeline.calls.map(({ toSend, isAnsweredHere }) => [
+      JSON.parse(Buffer.from(toSend).toString("utf8")).method,
+      isAnsweredHere,
+    ]);
+    expect(sent).toEqual([["subscriptions/listen", undefined]]);
+    await client.unsubscribeResource({ uri: WATCHED });
+    expect(gateway.pipeline.calls.at(-1)?.isAnsweredHere).toBe(true);
+    const before = told.length;
+    server.touchWatched();
+    await client.callTool({ name: "test_simple_text", arguments: {} });
+    expect(told).toHaveLength(before);
+  });
+
+  it.each(["modern", "legacy"] as const)("of a %s server is told of changes of lists", async (era) => {
+    const { gateway } = await start(era);
+    const { client, told } = await agent(gateway.url, "legacy");
+    await expect
+      .poll(async () => {
+        await client.callTool({ name: "test_trigger_prompt_change", arguments: {} });
+        return told;
+      })
+      .toContain("prompts");
+    expect(told).not.toContain("tools");
+  });
+});
+
+const LISTEN = { "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen" };
+
+function listenBody(filter: string): string {
+  const claims =
+    '"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}';
+  return `{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"_meta":{${claims}},"notifications":${filter}}}`;
+}
+
+function tooMany(): string {
+  return JSON.stringify({ resourceSubscriptions: Array.from({ length: 33 }, (_, i) => `test://${i}`) });
+}
