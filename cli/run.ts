@@ -9,6 +9,8 @@ import { bundleCommand } from "./commands/bundle.ts";
 import { catalogCommand } from "./commands/catalog.ts";
 import { checkForkCommand } from "./commands/check-fork.ts";
 import { checkPromiseCommand } from "./commands/check-promise.ts";
+import { discloseCommand } from "./commands/disclose.ts";
+import { eraseCommand } from "./commands/erase.ts";
 import { exportCommand } from "./commands/export.ts";
 import { fsckCommand } from "./commands/fsck.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
@@ -44,6 +46,8 @@ const COMMANDS: readonly Command[] = [
   catalogCommand,
   policyCommand,
   approvalsCommand,
+  discloseCommand,
+  eraseCommand,
   killSwitchCommand,
   quarantineCommand,
   ledgerCommand,

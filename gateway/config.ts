@@ -53,6 +53,14 @@ export type OperatorConfig = {
   readonly roles?: readonly string[];
 };
 
+/** What the vault keeps. */
+export type VaultConfig = {
+  /** True: the messages of calls, each encrypted under the secret of its receipt. Default false. */
+  readonly keep_payloads?: boolean;
+  /** Secrets and messages of receipts that are older are erased. Default: never. */
+  readonly erase_after_days?: number;
+};
+
 /** The configuration file of a gateway. `*_file` and `dir` are paths, read by the command line. */
 export type GatewayConfig = {
   /** Default 127.0.0.1:4100. */
@@ -93,6 +101,8 @@ export type GatewayConfig = {
   readonly quarantine?: QuarantineConfig;
   /** Bounds of calls. Defaults: 600 a minute of a principal and 300 of a session; under way 256 of a principal, 1,024 in all. */
   readonly limits?: CallLimitsConfig;
+  /** What is kept beside receipts, and for how long. Default: secrets, without messages, without an end. */
+  readonly vault?: VaultConfig;
   /** Country whose national telephone numbers are looked for, ISO 3166. */
   readonly inspection?: { readonly phone_region: string };
   /** When a receipt counts as written. Default `durable`. */
@@ -188,6 +198,12 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   ),
   quarantine: optional(quarantineShape),
   limits: optional(callLimitsShape),
+  vault: optional(
+    object<VaultConfig>({
+      keep_payloads: optional(boolean()),
+      erase_after_days: optional(integer({ min: 1, max: 36_500 })),
+    }),
+  ),
   inspection: optional(
     object<{ readonly phone_region: string }>({
       phone_region: string({ pattern: /^[A-Z]{2}$/u, maxLength: 2, description: "a country code of two letters" }),

@@ -18,8 +18,9 @@ import { makeOutbox, type Outbox } from "./receipts/outbox.ts";
 import { PromiseBook } from "./receipts/promise-book.ts";
 import { makeRecorder, type Recorder } from "./receipts/recorder.ts";
 import type { StreamFolder, StreamPlace } from "./receipts/stream-folder.ts";
-import { openVault } from "./receipts/vault.ts";
+import { openVault, type Vault } from "./receipts/vault.ts";
 import type { WrittenReceipt } from "./receipts/written-receipt.ts";
+import { openPayloadStore, type PayloadStore } from "./vault/payload-store.ts";
 
 /** The receipt side of a run. */
 export interface ReceiptPlane {
@@ -27,6 +28,9 @@ export interface ReceiptPlane {
   readonly opened: Pick<OpenedStream, "place" | "book">;
   readonly recorder: Recorder;
   readonly outbox: Outbox;
+  readonly vault: Vault;
+  /** Undefined if messages are not kept. */
+  readonly payloads: PayloadStore | undefined;
 }
 
 /** A stream's file that is larger is followed by another one. */
@@ -85,7 +89,16 @@ export async function openReceiptPlane(
     },
     onWritten: outbox.add.bind(outbox),
   });
-  return { opened: { place, book }, recorder, outbox };
+  return { opened: { place, book }, recorder, outbox, vault, payloads: payloadsOf(options, world, place) };
+}
+
+function payloadsOf({ config, logger }: GatewayOptions, world: World, place: StreamPlace): PayloadStore | undefined {
+  if (config.vault?.keep_payloads !== true) return undefined;
+  return openPayloadStore({
+    folder: join(place.folder, "payloads"),
+    randomBytes: world.randomBytes,
+    onLost: (error) => logger.warn({ err: error }, "messages are not kept any more; calls go on"),
+  });
 }
 
 function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, client: LedgerClient): Outbox {

@@ -143,14 +143,8 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     approvers: basis.approvers,
   };
   const { book } = opened;
-  const switches = await openSwitches({
-    options,
-    world,
-    recorder,
-    book,
-    names: basis.run.names,
-    artifact: basis.artifact,
-  });
+  const { names } = basis.run;
+  const switches = await openSwitches({ options, world, plane, book, names, artifact: basis.artifact });
   const controls = await openControls(options, world, basis, switches);
   const changes = new ChangeFeed();
   const relister = relisterOf(parts, changes);
@@ -158,12 +152,13 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages });
   const recovered = await writeOpening(facts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
+  await switches.vault.start();
   outbox.start();
   for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
   const carriedOut = carriedOutBy(controls.stages);
   const { upstreams } = servers;
   const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut });
-  const stopJobs = startJobs(parts, { desk, tally, relister, sealed }, declaration);
+  const stopJobs = startJobs(parts, { desk, tally, relister, sealed, vault: switches.vault }, declaration);
   const status = (): GatewayStatus => statusOf(parts, declaration);
   metrics.watch(status);
   const reloadCatalog = makeCatalogReload({ config: options.config, basis, recorder });
@@ -241,6 +236,7 @@ function pipelineOf(
     desk,
     tally,
     stages,
+    keepPayload: plane.payloads?.keep,
     nowMs,
     monotonicMs,
     newCallId: () => formatHex(randomBytes(16)),
@@ -273,12 +269,13 @@ interface Jobs {
   readonly tally: RefusalTally;
   readonly relister: Relister;
   readonly sealed: SealedPolicy;
+  readonly vault: OperatorSwitches["vault"];
 }
 
 /** Starts what else runs by the clock. @returns the function that ends all of it */
 function startJobs(
   { options, world, folder, plane }: Parts,
-  { desk, tally, relister, sealed }: Jobs,
+  { desk, tally, relister, sealed, vault }: Jobs,
   declaration: StreamDeclaration,
 ): () => Promise<void> {
   const { schedule } = world;
@@ -300,6 +297,7 @@ function startJobs(
   const stopSealed = sealed.start();
   return async () => {
     stopProven();
+    await vault.stop();
     await stopSealed();
     await relister.stop();
     await stopTimekeeper();
@@ -328,6 +326,7 @@ async function closeRun(
   await outbox.drain(options.drainMs ?? DRAIN_MS);
   await outbox.stop();
   await recorder.close();
+  await plane.payloads?.close();
   await folder.setProven(recorder.stream, outbox.status().proven).catch(() => undefined);
   await folder.release();
 }

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   // commitments
   ERR_OPENING_FIELD: "an opening names a field that the committed value cannot have",
   ERR_OPENING_MISMATCH: "an opening or payload is not what the commitment holds",
+  ERR_OPENING_RECEIPT: "an opening names a receipt, or a commitment of it, that is not what it says",
   // Merkle tree and tiles
   ERR_BUNDLE_LENGTH: "an entry bundle does not hold exactly the entries that its width promises",
   ERR_COMPACT_RANGE: "a right edge does not have one node for each one bit of its size",

@@ -1,6 +1,8 @@
 /** Verdicts for people: plain text, at most 100 columns, no colour. The word "verified" stands only where it is true. */
 
+import { parseBase64 } from "../kernel/base64.ts";
 import { OBLIGATIONS } from "../kernel/obligation.ts";
+import type { OpeningVerdict } from "./openings.ts";
 import type { ObligationVerdict, VerificationResult } from "./verify-bundle.ts";
 
 const WIDTH = 100;
@@ -19,6 +21,7 @@ export function renderVerdicts(result: VerificationResult): string {
     ...renderHead(result),
     ...group("Required by the trust policy", true),
     ...group("Not required", false),
+    ...renderOpenings(result),
     "",
     ...renderNow(result, width),
     ...renderConclusion(result).flatMap((text) => wrap(text, "")),
@@ -81,6 +84,28 @@ function renderRow(row: ObligationVerdict, width: number): readonly string[] {
   return [`${lead}${first}`.trimEnd(), ...more.map((line) => `${" ".repeat(lead.length)}${line}`)];
 }
 
+function renderOpenings({ openings = [] }: VerificationResult): readonly string[] {
+  if (openings.length === 0) return [];
+  return ["", "Openings", ...openings.flatMap((row) => wrap(printable(explainOpening(row)), INDENT))];
+}
+
+function explainOpening(row: OpeningVerdict): string {
+  const { member, part, verdict } = row;
+  const lead = `${shorten(row.receipt)} ${member}${part === undefined ? "" : ` ${part}`}: ${verdict}`;
+  switch (row.verdict) {
+    case "pass":
+      return part === "bytes" ? `${lead}, ${bytesOf(row)} bytes` : `${lead}, ${row.value ?? ""}`;
+    case "fail":
+      return `${lead}, ${row.code}: ${row.detail}`;
+    case "not_established":
+      return `${lead}, ${row.reason}: ${row.detail}`;
+  }
+}
+
+function bytesOf({ value = "" }: OpeningVerdict): number {
+  return parseBase64(value).length;
+}
+
 function explain(row: ObligationVerdict): string {
   switch (row.verdict) {
     case "pass":
@@ -122,17 +147,16 @@ function renderConclusion(result: VerificationResult): readonly string[] {
   return [...conclusion(result), ...aboutKeys(result)];
 }
 
-function conclusion({ exit, verified, obligations }: VerificationResult): readonly string[] {
-  const required = obligations.filter((row) => row.required);
+function conclusion({ exit, verified, obligations, openings = [] }: VerificationResult): readonly string[] {
+  const required = [...obligations.filter((row) => row.required), ...openings];
+  const what = openings.length === 0 ? "required obligations" : "required obligations and openings";
   const open = required.filter(({ verdict }) => verdict === "not_established").length;
   const failed = required.filter(({ verdict }) => verdict === "fail").length;
-  if (exit === 1) return [`FAILED: ${failed} of ${required.length} required obligations fail.`];
-  if (exit === 2)
-    return [`NOT ESTABLISHED: ${open} of ${required.length} required obligations could not be established.`];
-  if (verified)
-    return [`Verified: all ${required.length} required obligations pass under the keys that the trust policy pins.`];
+  if (exit === 1) return [`FAILED: ${failed} of ${required.length} ${what} fail.`];
+  if (exit === 2) return [`NOT ESTABLISHED: ${open} of ${required.length} ${what} could not be established.`];
+  if (verified) return [`Verified: all ${required.length} ${what} pass under the keys that the trust policy pins.`];
   return [
-    `All ${required.length} required obligations pass, but not all of log key, witnesses and gateway were pinned and ` +
+    `All ${required.length} ${what} pass, but not all of log key, witnesses and gateway were pinned and ` +
       "checked: nobody stands for this evidence.",
   ];
 }

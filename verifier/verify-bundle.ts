@@ -4,6 +4,7 @@
  */
 
 import { type EvidenceBundle, parseBundle, type StreamWindow } from "../kernel/bundle.ts";
+import { parseDisclosure } from "../kernel/disclosure.ts";
 import type { LogEnd } from "../kernel/lifecycle/statement.ts";
 import { OBLIGATION_IDS, type ObligationId } from "../kernel/obligation.ts";
 import { type Timestamp, timestampMs } from "../kernel/time.ts";
@@ -14,6 +15,7 @@ import { judgeContinuity } from "./continuity.ts";
 import { judgeCoverage } from "./coverage.ts";
 import { judgeDecisions, pickDecisions } from "./decisions.ts";
 import { judgeLogs, type LogJudgement } from "./logs.ts";
+import { judgeOpenings, type OpeningVerdict } from "./openings.ts";
 import { type ReadEntries, readEntries } from "./read-entries.ts";
 import { countSealed, judgeSessions } from "./sessions.ts";
 import { judgeStreams, type StreamJudgement } from "./streams.ts";
@@ -24,6 +26,8 @@ import { fault, type Judgement, resting } from "./verdict.ts";
 export interface VerifyInput {
   /** The bytes of the bundle file. */
   readonly bundle: Uint8Array;
+  /** The bytes of a disclosure file: openings of the bundle's receipts. */
+  readonly disclosure?: Uint8Array;
   /** The verifier's own; never out of the bundle. */
   readonly trust: TrustPolicy;
   /** Judge as of this time; the default is when a quorum of witnesses had seen the entries. */
@@ -82,6 +86,8 @@ export type VerificationResult = {
   readonly at: JudgedTime;
   readonly obligations: readonly ObligationVerdict[];
   readonly summary: BundleSummary;
+  /** One verdict for each item of the disclosure, in its order; present if there is one. All of them are required. */
+  readonly openings?: readonly OpeningVerdict[];
   /** Present if the caller gave its clock. */
   readonly status_now?: StatusNow;
 };
@@ -101,9 +107,9 @@ const PINNED: readonly ObligationId[] = [
 /**
  * Verifies a bundle.
  *
- * @throws {FormatError} as `parseBundle`: the file cannot be read as a bundle at all. Everything else is a verdict.
+ * @throws {FormatError} as `parseBundle` and `parseDisclosure`: a file cannot be read at all. Everything else is a verdict.
  */
-export function verifyBundle({ bundle: bytes, trust, at: given, now }: VerifyInput): VerificationResult {
+export function verifyBundle({ bundle: bytes, disclosure, trust, at: given, now }: VerifyInput): VerificationResult {
   const bundle = parseBundle(bytes);
   const parts = readParts(bundle, trust);
   const at = judgedTime(
@@ -113,7 +119,12 @@ export function verifyBundle({ bundle: bytes, trust, at: given, now }: VerifyInp
   );
   const judgements = judgeAll(parts, at);
   const obligations = OBLIGATION_IDS.map((id) => verdictOf(id, judgements[id], trust));
-  const exit = exitOf(obligations);
+  const { signature, issuer } = parts.streams;
+  const openings =
+    disclosure === undefined
+      ? []
+      : judgeOpenings(parseDisclosure(disclosure), parts.read.receipts, [signature, issuer]);
+  const exit = exitOf(obligations, openings);
   return {
     kind: "verification-result",
     v: 1,
@@ -122,6 +133,7 @@ export function verifyBundle({ bundle: bytes, trust, at: given, now }: VerifyInp
     at,
     obligations,
     summary: summarize(parts),
+    ...(disclosure === undefined ? {} : { openings }),
     ...(now === undefined ? {} : { status_now: statusNow(parts, now) }),
   };
 }
@@ -188,10 +200,12 @@ function verdictOf(id: ObligationId, judgement: Judgement, trust: TrustPolicy): 
   return { id, required: trust.require.has(id), ...judgement };
 }
 
-function exitOf(obligations: readonly ObligationVerdict[]): 0 | 1 | 2 {
+/** Whoever hands a disclosure in asks about all of it. */
+function exitOf(obligations: readonly ObligationVerdict[], openings: readonly OpeningVerdict[]): 0 | 1 | 2 {
   const required = obligations.filter((obligation) => obligation.required);
-  if (required.some(({ verdict }) => verdict === "fail")) return 1;
-  return required.length > 0 && required.every(({ verdict }) => verdict === "pass") ? 0 : 2;
+  const asked = [...required, ...openings];
+  if (asked.some(({ verdict }) => verdict === "fail")) return 1;
+  return required.length > 0 && asked.every(({ verdict }) => verdict === "pass") ? 0 : 2;
 }
 
 function statusNow(parts: Parts, now: Timestamp): StatusNow {

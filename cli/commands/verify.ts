@@ -8,12 +8,13 @@ import { type Command, readArguments, UsageError } from "../command.ts";
 import { readBytes, readJsonFile } from "../files.ts";
 import type { Io } from "../io.ts";
 
-const HELP = `countersign verify <bundle> --trust <policy> [--at <time>] [--json]
+const HELP = `countersign verify <bundle> --trust <policy> [--disclosure <file>] [--at <time>] [--json]
 
 Verifies an evidence bundle offline under a trust policy and prints one verdict per obligation:
 pass, fail, or not_established with its reason.
 
   --trust <file>  the trust policy: log keys, witness quorum, gateways, allowed policies and modes, required obligations
+  --disclosure <file>  openings of the bundle's receipts (countersign disclose): one verdict for each; all count
   --at <time>     judge as of this time, YYYY-MM-DDTHH:MM:SS.mmmZ; the default is the earliest witness timestamp
                   by which a quorum covers the entries, so that the verdict is the same whenever it is run
   --json          print the verdicts as JSON, with every id and digest whole
@@ -24,15 +25,22 @@ Exit: 0 every required obligation passes; 1 one fails; 2 none fails, but one is 
 `;
 
 async function run(args: readonly string[], io: Io): Promise<number> {
-  const options = { trust: { type: "string" }, at: { type: "string" }, json: { type: "boolean" } } as const;
+  const options = {
+    trust: { type: "string" },
+    disclosure: { type: "string" },
+    at: { type: "string" },
+    json: { type: "boolean" },
+  } as const;
   const given = readArguments(args, options, 1);
   const [path] = given.positionals;
   if (path === undefined) throw new UsageError("name the bundle file");
   const trust = readJsonFile(given.required("trust"), parseTrustPolicy);
   const at = given.text("at");
   const time = at === undefined ? {} : { at: parseTimestamp(at) };
+  const opened = given.text("disclosure");
+  const disclosure = opened === undefined ? {} : { disclosure: readBytes(opened) };
   const now = formatTimestamp(Date.now());
-  const result = verifyBundle({ bundle: readBytes(path), trust, now, ...time });
+  const result = verifyBundle({ bundle: readBytes(path), trust, now, ...time, ...disclosure });
   io.out(given.flag("json") ? `${JSON.stringify(result, null, 2)}\n` : renderVerdicts(result));
   return result.exit;
 }

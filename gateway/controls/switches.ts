@@ -6,8 +6,9 @@ import type { ArtifactInForce } from "../artifact/artifact-in-force.ts";
 import type { GatewayOptions, World } from "../options.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { Quarantine } from "../quarantine/quarantine.ts";
-import type { Recorder } from "../receipts/recorder.ts";
+import type { ReceiptPlane } from "../receipt-plane.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
+import { VaultDesk } from "../vault/vault-desk.ts";
 import { ControlList } from "./control-list.ts";
 import { type ControlTarget, parseTarget } from "./control-target.ts";
 import { KillSwitch } from "./kill-switch.ts";
@@ -18,6 +19,7 @@ export interface OperatorSwitches {
   readonly killSwitch: KillSwitch;
   readonly quarantine: Quarantine;
   readonly approvals: ApprovalDesk;
+  readonly vault: VaultDesk;
   /** The target that an operator's text names. @throws {FormatError} ERR_CONTROL_TARGET */
   readonly parseTarget: (text: string) => ControlTarget;
 }
@@ -25,8 +27,8 @@ export interface OperatorSwitches {
 /** What the controls work with. */
 export interface SwitchParts {
   readonly options: Pick<GatewayOptions, "config" | "logger">;
-  readonly world: Pick<World, "nowMs" | "sleep" | "random" | "randomBytes">;
-  readonly recorder: Recorder;
+  readonly world: Pick<World, "nowMs" | "sleep" | "random" | "randomBytes" | "schedule">;
+  readonly plane: Pick<ReceiptPlane, "recorder" | "vault" | "payloads">;
   readonly book: StreamBook;
   readonly names: KeyedNames;
   readonly artifact: ArtifactInForce;
@@ -36,13 +38,14 @@ export interface SwitchParts {
 export async function openSwitches({
   options,
   world,
-  recorder,
+  plane,
   book,
   names,
   artifact,
 }: SwitchParts): Promise<OperatorSwitches> {
   const { data_dir: folder } = options.config;
   const { nowMs } = world;
+  const { recorder } = plane;
   const actions = new ActionBook(recorder, names);
   const killSwitch = new KillSwitch({
     list: await ControlList.open(folder, "kill-switch.json"),
@@ -68,6 +71,16 @@ export async function openSwitches({
     world,
     onFault: (error) => options.logger.error({ err: error }, "an approval could not be kept"),
   });
+  const vault = new VaultDesk({
+    ...plane,
+    dataDir: folder,
+    actions,
+    nowMs,
+    dataSubject: names.dataSubject,
+    eraseAfterDays: options.config.vault?.erase_after_days,
+    schedule: world.schedule,
+    onFault: (fields, message) => options.logger.warn(fields, message),
+  });
   const sessionKey = (id: string): string | undefined => book.session(id)?.open.session.key;
-  return { killSwitch, quarantine, approvals, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
+  return { killSwitch, quarantine, approvals, vault, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
 }

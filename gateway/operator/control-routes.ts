@@ -1,10 +1,11 @@
-/** Operators' routes for kill switch, quarantine and approvals: `GET`, `PUT` and `DELETE`, each change with a receipt before the answer. */
+/** Operators' routes for kill switch, quarantine, approvals and the vault: `GET`, `PUT` and `DELETE`, each change with a receipt before the answer. */
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { JsonValue } from "../../kernel/json/value.ts";
-import { literal, object, optional, readShape, type Shape, string } from "../../kernel/shape.ts";
+import { boolean, literal, object, optional, readShape, type Shape, string } from "../../kernel/shape.ts";
 import { OPERATOR_REASONS, type Operator, type OperatorReason } from "../controls/operator.ts";
 import type { OperatorSwitches } from "../controls/switches.ts";
+import { disclosureRequestShape, MAX_REQUEST_BYTES } from "../vault/discloser.ts";
 
 /** The strict JSON of a request. @throws {FormatError} ERR_JSON_* */
 export type BodyOf = (request: FastifyRequest) => JsonValue;
@@ -36,6 +37,29 @@ export function controlRoutes(
   switchRoutes(scope, "/kill-switch", switches.killSwitch, change);
   switchRoutes(scope, "/quarantine", switches.quarantine, change);
   approvalRoutes(scope, switches.approvals, operatorOf);
+  vaultRoutes(scope, switches.vault, bodyOf, operatorOf);
+}
+
+type EraseRequest = { readonly target: string; readonly dry_run?: boolean };
+
+const eraseShape: Shape<EraseRequest> = object<EraseRequest>({
+  target: string({ maxLength: 2_048 }),
+  dry_run: optional(boolean()),
+});
+
+function vaultRoutes(
+  scope: FastifyInstance,
+  desk: OperatorSwitches["vault"],
+  bodyOf: BodyOf,
+  operatorOf: OperatorOf,
+): void {
+  scope.post("/vault/disclose", { bodyLimit: MAX_REQUEST_BYTES }, async (request, reply) =>
+    reply.send(await desk.disclose(readShape(disclosureRequestShape, bodyOf(request), "body"), operatorOf(request))),
+  );
+  scope.post("/vault/erase", async (request, reply) => {
+    const { target, dry_run: isDryRun = false } = readShape(eraseShape, bodyOf(request), "body");
+    return reply.send(await desk.erase(target, operatorOf(request), isDryRun));
+  });
 }
 
 function approvalRoutes(scope: FastifyInstance, desk: OperatorSwitches["approvals"], operatorOf: OperatorOf): void {

@@ -7,13 +7,14 @@
 import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
-import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
+import { type Mode, OPENED_MEMBERS, type OpenedMember, type SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { deniedBy, type PolicyAnswer, type PolicyEvaluator, type PolicyRequest } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
 import type { WrittenReceipt } from "../receipts/written-receipt.ts";
+import type { KeepPayload } from "../vault/payload-store.ts";
 import type {
   Caller,
   CallOutcome,
@@ -56,6 +57,8 @@ export interface PipelineOptions {
   readonly desk: SessionDesk;
   readonly tally: RefusalTally;
   readonly stages: Stages;
+  /** Keeps messages for later disclosure; undefined: none are kept. */
+  readonly keepPayload: KeepPayload | undefined;
   readonly nowMs: () => number;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;
@@ -164,6 +167,10 @@ class ReceiptPipeline implements Pipeline {
       const isLooked = stages.response.length + stages.respond.length > 0;
       const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
       await recorder.append((secret, seq) => {
+        this.#keep(secret, seq, {
+          response_received: ended.outcome.received,
+          response_returned: ended.outcome.returned,
+        });
         const fields = ended.look({ secret, seq, nowMs: this.#options.nowMs() });
         const totalUs = microseconds(monotonicMs() - flight.startedMs);
         return outcomeOf(secret, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
@@ -228,6 +235,9 @@ class ReceiptPipeline implements Pipeline {
         const written = await recorder.append((secret, seq) => {
           const facts = this.#turnOf({ secret, seq, callId, call, session });
           turn = this.#settle(facts, looks);
+          const { judged, toSend } = turn.settlement;
+          const sent = judged.ruling.action === "forward" ? toSend : undefined;
+          this.#keep(secret, seq, { request_received: call.received, request_sent: sent });
           return this.#bodyOf(facts, turn.settlement);
         });
         invariant(turn !== undefined, "a decision was recorded without having been made");
@@ -313,6 +323,19 @@ class ReceiptPipeline implements Pipeline {
     if (answer.allowed && answer.policies.length + answer.advisory.length === 0) return undefined;
     const { ruling, refusal } = judgeResult(run.mode, answer);
     return { answer, ruling: rulingOf(run.mode, ruling), ...(refusal === undefined ? {} : { refusal }) };
+  }
+
+  #keep(
+    secret: Uint8Array,
+    seq: number,
+    messages: Readonly<Partial<Record<OpenedMember, Uint8Array | undefined>>>,
+  ): void {
+    const { keepPayload } = this.#options;
+    if (keepPayload === undefined) return;
+    for (const member of OPENED_MEMBERS) {
+      const bytes = messages[member];
+      if (bytes !== undefined) keepPayload(seq, member, secret, bytes);
+    }
   }
 
   #bodyOf(

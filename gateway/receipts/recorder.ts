@@ -49,7 +49,7 @@ export interface RecorderOptions {
   readonly stream: string;
   readonly tip: StreamTip;
   readonly commit: GroupCommit;
-  readonly vault: Vault;
+  readonly vault: Pick<Vault, "prepare" | "secret">;
   /** Signs every receipt but the first. */
   readonly receiptSigner: EnvelopeSigner;
   /** Signs the first receipt too. */

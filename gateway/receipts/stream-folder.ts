@@ -9,6 +9,7 @@
  *     streams/<id>/receipts*.log   the stream, frames (stream-log.ts)
  *     streams/<id>/proven          receipts below this number have a checked, witnessed log proof
  *     streams/<id>/vault/          secrets of commitments
+ *     streams/<id>/payloads/       messages of calls, if they are kept (vault/payload-store.ts)
  *     lock/                        held by the one process that may use the folder
  */
 

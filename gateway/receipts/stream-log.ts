@@ -11,6 +11,7 @@
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { sha256 } from "#crypto";
 import { StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
@@ -50,6 +51,8 @@ export interface StreamLogOptions {
   readonly from: number;
 }
 
+const WALK_TURN = 256;
+const READ_TRIES = 3;
 const NAME = /^receipts(?:-(\d{16}))?\.log$/u;
 
 /** Opens or creates the files. @throws {StoreError} ERR_STREAM_FILE */
@@ -192,6 +195,37 @@ class StreamFiles {
       throw new StoreError("ERR_STREAM_FILE", `${path} is damaged; remove it and the file before is read`, { cause });
     }
     throw new StoreError("ERR_STREAM_FILE", `${path} is the state of another file; remove it`);
+  }
+}
+
+/**
+ * Reads a stream's receipts from `from` on, file by file, beside whoever writes it. Turns are given up in between: a stream
+ * can be long.
+ *
+ * @throws {StoreError} ERR_STREAM_FILE
+ */
+export async function* walkStream(folder: string, from: number): AsyncGenerator<Omit<WrittenReceipt, "hash">> {
+  const firsts = await firstsIn(folder);
+  const start = firsts.findLast((first) => first <= from) ?? 0;
+  for (const first of firsts.filter((each) => each >= start)) {
+    const payloads = await readBeside(join(folder, `${nameOf(first)}.log`));
+    for (const [i, bytes] of payloads.entries()) {
+      if (i % WALK_TURN === 0) await setImmediate();
+      if (first + i >= from) yield { seq: first + i, bytes };
+    }
+  }
+}
+
+/** A frame that is being written while it is read looks like damage, once. */
+async function readBeside(path: string): Promise<readonly Uint8Array[]> {
+  for (let tries = 1; ; tries += 1) {
+    const content = await readIfThere(path);
+    if (content === undefined) return [];
+    try {
+      return scanFrames(new Uint8Array(content), path).payloads;
+    } catch (error) {
+      if (tries === READ_TRIES) throw error;
+    }
   }
 }
 

@@ -1,19 +1,26 @@
 /**
  * Operator-action receipt: a control was moved outside of any call, by an operator or by a rule of an operator's: kill
- * switch, quarantine of a subject, a decision about an approval.
+ * switch, quarantine of a subject, a decision about an approval, a disclosure, an erasure.
  */
 
 import { FormatError } from "../errors.ts";
-import { hex, literal, mapped, object, type Shape, tagged } from "../shape.ts";
+import { array, hex, literal, mapped, object, type Shape, tagged } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
 import { checkEarlier, observedSeq } from "./earlier.ts";
-import { type Hex64, hex64Shape, type ServerId, seqShape, serverIdShape } from "./fields.ts";
+import { type Digest, digestShape, type Hex64, hex64Shape, type ServerId, seqShape, serverIdShape } from "./fields.ts";
 import { headerMembers, type StreamHeader } from "./header.ts";
 import { type Principal, principalShape } from "./identity.ts";
 import { type Observed, observed } from "./observed.ts";
 import { type ReasonCode, reasonShape } from "./reasons.ts";
 import { type CalledName, calledNameShape } from "./target.ts";
-import { APPROVAL_EVIDENCES, type ApprovalEvidence, OPERATOR_ACTIONS, type OperatorAction } from "./vocabulary.ts";
+import {
+  APPROVAL_EVIDENCES,
+  type ApprovalEvidence,
+  ERASURE_SCOPES,
+  type ErasureScope,
+  OPERATOR_ACTIONS,
+  type OperatorAction,
+} from "./vocabulary.ts";
 
 /** What the action is about; principals and sessions by their keyed hashes. */
 export type ActionTarget =
@@ -23,7 +30,34 @@ export type ActionTarget =
   | { readonly type: "server"; readonly server: ServerId }
   | { readonly type: "tool"; readonly server: ServerId; readonly name: CalledName }
   /** `binding`: digest of everything that the approval is bound to. */
-  | { readonly type: "approval"; readonly id: string; readonly binding: Hex64 };
+  | { readonly type: "approval"; readonly id: string; readonly binding: Hex64 }
+  | DisclosureTarget
+  | ErasureTarget;
+
+/** Receipts of one stream from the first to the last, both included. */
+export type SeqRange = { readonly first: number; readonly last: number };
+
+/** What was opened for somebody: tier 2 are fields, tier 3 whole payloads. `file`: SHA-256 of the disclosure file. */
+export type DisclosureTarget = {
+  readonly type: "disclosure";
+  readonly tier: 2 | 3;
+  readonly file: Digest;
+  readonly stream: Hex64;
+  /** Ascending, apart from each other. */
+  readonly receipts: readonly SeqRange[];
+};
+
+/** Receipts whose secrets were destroyed. */
+export type ErasureTarget = {
+  readonly type: "erasure";
+  readonly scope: ErasureScope;
+  readonly stream: Hex64;
+  /** Ascending, apart from each other. */
+  readonly receipts: readonly SeqRange[];
+};
+
+/** Most ranges of one receipt; more are told by another one. */
+export const MAX_SEQ_RANGES = 1024;
 
 /** Body of an operator-action receipt. */
 export type OperatorActionBody = StreamHeader & {
@@ -38,6 +72,11 @@ export type OperatorActionBody = StreamHeader & {
   /** The receipt that led to it. */
   readonly cause: Observed<number>;
 };
+
+const rangesShape: Shape<readonly SeqRange[]> = mapped(
+  array(object<SeqRange>({ first: seqShape, last: seqShape }), { min: 1, max: MAX_SEQ_RANGES }),
+  checkRanges,
+);
 
 const targetShape: Shape<ActionTarget> = tagged("type", {
   all: object<{ readonly type: "all" }>({ type: literal("all") }),
@@ -57,6 +96,19 @@ const targetShape: Shape<ActionTarget> = tagged("type", {
     id: hex(16),
     binding: hex64Shape,
   }),
+  disclosure: object<DisclosureTarget>({
+    type: literal("disclosure"),
+    tier: literal(2, 3),
+    file: digestShape,
+    stream: hex64Shape,
+    receipts: rangesShape,
+  }),
+  erasure: object<ErasureTarget>({
+    type: literal("erasure"),
+    scope: literal(...ERASURE_SCOPES),
+    stream: hex64Shape,
+    receipts: rangesShape,
+  }),
 });
 
 export const operatorActionShape: Shape<Signed<OperatorActionBody>> = mapped(
@@ -74,15 +126,42 @@ export const operatorActionShape: Shape<Signed<OperatorActionBody>> = mapped(
   checkAction,
 );
 
-/** Whoever acts was authenticated somehow; its cause lies before it. */
+/** The target that an action is about; every other target goes with the other actions. */
+const OWN_TARGETS: Readonly<Partial<Record<OperatorAction, ActionTarget["type"]>>> = {
+  "approval-granted": "approval",
+  "approval-refused": "approval",
+  "approval-expired": "approval",
+  disclosed: "disclosure",
+  erased: "erasure",
+};
+
+/** Whoever acts was authenticated somehow; its cause lies before it, and so does what was opened or erased. */
 function checkAction(receipt: Signed<OperatorActionBody>): Signed<OperatorActionBody> {
-  const { by, evidence, action, target, cause, seq } = receipt;
+  const { by, evidence, action, target, cause, seq, stream } = receipt;
   if ((by.state === "present") !== (evidence.state === "present")) {
     throw new FormatError("ERR_SHAPE", "operator-action: want evidence exactly if somebody acted");
   }
-  if (action.startsWith("approval-") !== (target.type === "approval")) {
-    throw new FormatError("ERR_SHAPE", "operator-action: want an approval as the target of a decision about one");
+  const isOwned = Object.values(OWN_TARGETS).includes(target.type);
+  if (OWN_TARGETS[action] !== (isOwned ? target.type : undefined)) {
+    throw new FormatError("ERR_SHAPE", "operator-action: want the target that this action is about");
   }
   checkEarlier(seq, observedSeq(cause));
+  if ((target.type === "disclosure" || target.type === "erasure") && target.stream === stream) {
+    checkEarlier(
+      seq,
+      target.receipts.map(({ last }) => last),
+    );
+  }
   return receipt;
+}
+
+function checkRanges(ranges: readonly SeqRange[]): readonly SeqRange[] {
+  let next = 0;
+  for (const { first, last } of ranges) {
+    if (first < next || last < first) {
+      throw new FormatError("ERR_SHAPE", "want ranges in ascending order, each with a receipt between it and the next");
+    }
+    next = last + 2;
+  }
+  return ranges;
 }

@@ -217,8 +217,18 @@ export const OPERATOR_ACTIONS = [
   "approval-granted",
   "approval-refused",
   "approval-expired",
+  "disclosed",
+  "erased",
 ] as const;
 export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
+
+/** By what receipts were picked whose secrets were destroyed. */
+export const ERASURE_SCOPES = ["call", "session", "data-subject", "age"] as const;
+export type ErasureScope = (typeof ERASURE_SCOPES)[number];
+
+/** Members of receipts that hold commitments to whole messages, and so can be opened. */
+export const OPENED_MEMBERS = ["request_received", "request_sent", "response_received", "response_returned"] as const;
+export type OpenedMember = (typeof OPENED_MEMBERS)[number];
 
 /** What made the gateway list a surface again. */
 export const DRIFT_TRIGGERS = [

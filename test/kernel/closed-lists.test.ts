@@ -42,7 +42,9 @@ describe("the closed lists", () => {
       MODES: "enforcing advisory silent",
       OBLIGATIONS: "redact neutralise taint require-approval advisory",
       OPERATOR_ACTIONS:
-        "kill-switch-on kill-switch-off quarantine-on quarantine-off safe-state-on safe-state-off approval-granted approval-refused approval-expired",
+        "kill-switch-on kill-switch-off quarantine-on quarantine-off safe-state-on safe-state-off approval-granted approval-refused approval-expired disclosed erased",
+      ERASURE_SCOPES: "call session data-subject age",
+      OPENED_MEMBERS: "request_received request_sent response_received response_returned",
       PROVENANCES: "connection-credential signed-request-claim unsigned-request-claim",
       REVISIONS: "2024-11-05 2025-03-26 2025-06-18 2025-11-25 2026-07-28",
       SEAL_REASONS: "ended exit idle max-age operator shutdown recovery",
@@ -91,8 +93,8 @@ describe("the closed lists", () => {
       session.ended session.expired session.foreign session.required session.unknown state.invalid
       state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
       upstream.closed upstream.connect upstream.id-unknown upstream.invalid upstream.protocol
-      upstream.redirect upstream.status upstream.timeout upstream.undeclared-input workflow.claim-ignored
-      workflow.scope
+      upstream.redirect upstream.status upstream.timeout upstream.undeclared-input vault.retention
+      workflow.claim-ignored workflow.scope
     `),
     );
   });

@@ -47,6 +47,43 @@ describe("an operator's action", () => {
     refused({ ...action, target: approval });
   });
 
+  it("about a disclosure or an erasure names receipts before it, in ranges that stand apart", () => {
+    const { stream, seq } = action;
+    const file = `sha256:${hex64(8)}` as const;
+    const receipts = [
+      { first: 1, last: 2 },
+      { first: 4, last: 4 },
+    ];
+    const disclosure = { type: "disclosure", tier: 2, file, stream, receipts } as const;
+    const erasure = { type: "erasure", scope: "session", stream, receipts } as const;
+    for (const [word, target, other] of [
+      ["disclosed", disclosure, erasure],
+      ["erased", erasure, disclosure],
+    ] as const) {
+      accepted({ ...action, action: word, target });
+      refused({ ...action, action: word, target: other });
+      refused({ ...action, action: word });
+      refused({ ...action, target });
+      accepted({
+        ...action,
+        action: word,
+        target: { ...target, stream: hex64(9), receipts: [{ first: 0, last: 10_000 }] },
+      });
+      for (const wrong of [
+        [],
+        [{ first: 2, last: 1 }],
+        [{ first: 1, last: seq }],
+        [receipts[1], receipts[0]],
+        [
+          { first: 1, last: 2 },
+          { first: 3, last: 4 },
+        ],
+      ]) {
+        refused({ ...action, action: word, target: { ...target, receipts: wrong.flatMap((range) => range ?? []) } });
+      }
+    }
+  });
+
   it("takes every target of the closed list, and a cause that lies before it", () => {
     for (const target of [
       { type: "all" },

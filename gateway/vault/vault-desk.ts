@@ -1,0 +1,117 @@
+/** What an operator can do with secrets and kept messages, and what the configuration does with them by the clock. */
+
+import { join } from "node:path";
+import { isCodedError } from "../../kernel/errors.ts";
+import type { Operator } from "../controls/operator.ts";
+import type { Schedule } from "../pipeline/timekeeper.ts";
+import { withSecrets } from "../receipts/vault.ts";
+import { type DiscloserOptions, type DisclosureRequest, disclose, type MadeDisclosure } from "./discloser.ts";
+import { Eraser, type EraserOptions } from "./eraser.ts";
+import {
+  type FoundReceipts,
+  findReceipts,
+  parseVaultTarget,
+  rangesOf,
+  seqsOf,
+  streamFolder,
+  type VaultTarget,
+} from "./stream-search.ts";
+
+/** What the desk works with. */
+export interface VaultDeskOptions extends EraserOptions, DiscloserOptions {
+  readonly dataSubject: (value: string) => string;
+  /** Secrets of older receipts are erased; undefined: none by the clock. */
+  readonly eraseAfterDays: number | undefined;
+  readonly schedule: Schedule;
+  readonly onFault: (fields: object, message: string) => void;
+}
+
+/** What an erasure found, and did. */
+export type ErasureAnswer = {
+  readonly receipts: number;
+  /** Calls among them that have not ended: what their outcomes will commit to is not erased with them. */
+  readonly open_calls: number;
+  /** Numbers of the receipts of it; none if nothing was erased. */
+  readonly recorded: readonly number[];
+};
+
+const DAY_MS = 86_400_000;
+const RETENTION_MS = 3_600_000;
+
+/** Discloses and erases. */
+export class VaultDesk {
+  readonly #options: VaultDeskOptions;
+  readonly #eraser: Eraser;
+  #stop: () => void = () => undefined;
+  /** Where the clock's search goes on, by stream. */
+  readonly #looked = new Map<string, number>();
+  #retaining: Promise<void> | undefined;
+
+  constructor(options: VaultDeskOptions) {
+    this.#options = options;
+    this.#eraser = new Eraser(options);
+  }
+
+  /** Ends an erasure that a crash cut off, and begins to keep the clock. @throws {StoreError} ERR_CONTROL_FILE */
+  async start(): Promise<void> {
+    const { eraseAfterDays, schedule, onFault } = this.#options;
+    if (await this.#eraser.recover()) onFault({}, "an erasure that the last run did not end was carried out");
+    if (eraseAfterDays === undefined) return;
+    this.#stop = schedule(RETENTION_MS, () => {
+      this.#retaining ??= this.#retain(eraseAfterDays).finally(() => {
+        this.#retaining = undefined;
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stop();
+    await this.#retaining;
+  }
+
+  /** @throws as `disclose` */
+  disclose(request: DisclosureRequest, operator: Operator): Promise<MadeDisclosure> {
+    return disclose(this.#options, request, operator);
+  }
+
+  /**
+   * Erases what `text` names; `isDryRun`: only counts it.
+   *
+   * @throws {FormatError} ERR_CONTROL_TARGET
+   */
+  async erase(text: string, operator: Operator, isDryRun: boolean): Promise<ErasureAnswer> {
+    const target = parseVaultTarget(text, this.#options.dataSubject);
+    const found = await this.#unerased(await findReceipts(this.#options.dataDir, target));
+    const answer = { receipts: sum(found, ({ count }) => count), open_calls: sum(found, ({ open }) => open) };
+    if (isDryRun) return { ...answer, recorded: [] };
+    return { ...answer, recorded: await this.#eraser.erase({ scope: target.scope, operator, found }) };
+  }
+
+  async #retain(days: number): Promise<void> {
+    const { dataDir, nowMs, onFault } = this.#options;
+    const target: VaultTarget = { scope: "age", beforeMs: nowMs() - days * DAY_MS };
+    try {
+      const aged = await findReceipts(dataDir, target, (stream) => this.#looked.get(stream) ?? 0);
+      const found = await this.#unerased(aged);
+      await this.#eraser.erase({ scope: "age", operator: undefined, found });
+      for (const { stream, ranges } of aged) this.#looked.set(stream, (ranges.at(-1)?.last ?? 0) + 1);
+    } catch (error) {
+      onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "what is too old could not be erased");
+    }
+  }
+
+  /** Without what was erased before: a second erasure of the same has nothing to say. */
+  async #unerased(found: readonly FoundReceipts[]): Promise<readonly FoundReceipts[]> {
+    const left: FoundReceipts[] = [];
+    for (const one of found) {
+      const vault = join(streamFolder(this.#options.dataDir, one.stream), "vault");
+      const seqs = await withSecrets(vault, seqsOf(one.ranges));
+      if (seqs.length > 0) left.push({ ...one, ranges: rangesOf(seqs), count: seqs.length });
+    }
+    return left;
+  }
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
