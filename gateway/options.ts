@@ -11,6 +11,7 @@ import type { Stages } from "./pipeline/stage.ts";
 import type { Schedule } from "./pipeline/timekeeper.ts";
 import type { BundleFile } from "./policy/bundle.ts";
 import type { StreamLog } from "./receipts/stream-log.ts";
+import type { SiteFetch } from "./upstream/http-client.ts";
 import type { Upstream, UpstreamDeps } from "./upstream/upstream.ts";
 import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 
@@ -26,7 +27,10 @@ export interface World {
   readonly randomBytes: (length: number) => Uint8Array;
   /** Between 0 and 1, for spreading retries. */
   readonly random: () => number;
+  /** To the ledger and to issuers of tokens. */
   readonly fetch: typeof fetch;
+  /** To servers. */
+  readonly httpFetch: SiteFetch;
   readonly connect: (config: UpstreamConfig, deps: UpstreamDeps) => Promise<Upstream>;
   /** The file of the stream, as it is; tests hold back and fail writes here. */
   readonly wrapLog: (log: StreamLog) => StreamLog;

@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import type { World } from "./options.ts";
+import { httpFetch } from "./upstream/http-client.ts";
 import { pause } from "./upstream/pause.ts";
 import { connectUpstream } from "./upstream/upstream.ts";
 
@@ -19,6 +20,7 @@ export function realWorld(): World {
     randomBytes: (length) => new Uint8Array(randomBytes(length)),
     random: Math.random,
     fetch,
+    httpFetch,
     connect: connectUpstream,
     wrapLog: (log) => log,
   };

@@ -66,7 +66,7 @@ function depsOf({ secrets, environment, logger, software, readFile }: ServerOpti
   return {
     bearerTokens: secrets.bearerTokens,
     environment,
-    fetch: world.fetch,
+    fetch: world.httpFetch,
     readFile,
     logger,
     nowMs: world.nowMs,

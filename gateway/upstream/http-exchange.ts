@@ -7,7 +7,7 @@ import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect } from "../../kernel/receipt/vocabulary.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
-import type { SiteFetch } from "./https-fetch.ts";
+import type { HttpAnswer, SiteFetch } from "./http-client.ts";
 import { pause } from "./pause.ts";
 import { SERVER_IDENTITY } from "./server-tls.ts";
 import { SseReader } from "./sse-reader.ts";
@@ -19,6 +19,8 @@ export interface HttpSite {
   readonly url: string;
   readonly fetch: SiteFetch;
   readonly limits: UpstreamLimits;
+  /** Aborted when the gateway lets go of the server: whatever is under way then ends. */
+  readonly closing: AbortSignal;
   /**
    * A message on a stream that is not the response: a request or a notification of the server.
    *
@@ -54,7 +56,7 @@ export async function postRequest(
   request: UpstreamRequest,
   headers: Readonly<Record<string, string>>,
 ): Promise<HttpReplied> {
-  const clock = startClock(site.limits, request.signal);
+  const clock = startClock(site.limits, [request.signal, site.closing]);
   try {
     const { url, fetch } = site;
     const body = request.bytes;
@@ -74,7 +76,7 @@ export async function postRequest(
 async function readReply(
   site: HttpSite,
   request: UpstreamRequest,
-  response: Response,
+  response: HttpAnswer,
   clock: Clock,
 ): Promise<UpstreamReply> {
   if (response.status >= 300 && response.status < 400) return drop(response, "upstream.redirect");
@@ -91,7 +93,7 @@ async function readReply(
 async function readJson(
   { limits }: HttpSite,
   request: UpstreamRequest,
-  response: Response,
+  response: HttpAnswer,
   clock: Clock,
 ): Promise<UpstreamReply> {
   const chunks: Uint8Array[] = [];
@@ -102,7 +104,9 @@ async function readJson(
     if (length > limits.maxMessageBytes) return failure("json.size");
     chunks.push(chunk);
   }
-  const bytes = concatAll(chunks);
+  clock.onEnd();
+  const [only] = chunks;
+  const bytes = only !== undefined && chunks.length === 1 ? only : concatAll(chunks);
   const message = readMessage(bytes, "egress", limits.maxMessageBytes);
   if (message.type === "response" && message.id === request.id) return answered(message, bytes);
   if (!response.ok) return failure("upstream.status", bytes);
@@ -110,7 +114,7 @@ async function readJson(
 }
 
 /** True for an answer that is a stream of events. */
-export function isEventStream(response: Response): boolean {
+export function isEventStream(response: HttpAnswer): boolean {
   return response.ok && /^text\/event-stream\b/iu.test(response.headers.get("content-type") ?? "");
 }
 
@@ -118,11 +122,11 @@ export function isEventStream(response: Response): boolean {
 async function readStreams(
   site: HttpSite,
   request: UpstreamRequest,
-  first: Response,
+  first: HttpAnswer,
   clock: Clock,
 ): Promise<UpstreamReply> {
   const reader = new SseReader(site.limits.maxMessageBytes);
-  let response: Response | undefined = first;
+  let response: HttpAnswer | undefined = first;
   for (let streams = 0; response !== undefined && streams < MAX_STREAMS; streams += 1) {
     const reply = await readStream(site, request, response, reader, clock);
     if (reply !== undefined) return reply;
@@ -134,7 +138,7 @@ async function readStreams(
 async function readStream(
   site: HttpSite,
   request: UpstreamRequest,
-  response: Response,
+  response: HttpAnswer,
   reader: SseReader,
   clock: Clock,
 ): Promise<UpstreamReply | undefined> {
@@ -156,7 +160,7 @@ async function resume(
   { url, fetch, resumeHeaders }: HttpSite,
   reader: SseReader,
   clock: Clock,
-): Promise<Response | undefined> {
+): Promise<HttpAnswer | undefined> {
   const headers = resumeHeaders();
   const { lastEventId, retryMs } = reader;
   if (headers === undefined || lastEventId === undefined) return undefined;
@@ -196,7 +200,7 @@ function takeEvent(
 }
 
 /** The chunks of the body, as the bytes that they are. */
-export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array, void> {
+export async function* chunksOf(response: HttpAnswer): AsyncGenerator<Uint8Array, void> {
   const reader = response.body?.getReader();
   for (;;) {
     const step: { done: boolean; value?: unknown } | undefined = await reader?.read();
@@ -209,7 +213,7 @@ function answered({ text, value }: Extract<RpcMessage, { type: "response" }>, by
   return { type: "answered", bytes, text, body: value };
 }
 
-async function drop(response: Response, reason: ReasonCode): Promise<UpstreamReply> {
+async function drop(response: HttpAnswer, reason: ReasonCode): Promise<UpstreamReply> {
   await response.body?.cancel();
   return failure(reason);
 }
@@ -224,6 +228,7 @@ const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
   "EAI_AGAIN",
   "EHOSTUNREACH",
   "ENETUNREACH",
+  "ERR_CONNECT_TIMEOUT",
   "UND_ERR_CONNECT_TIMEOUT",
   "CERT_HAS_EXPIRED",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
@@ -235,16 +240,21 @@ const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
 
 /** Nothing was sent if there was no connection; else nobody knows. */
 function connectFailure(error: unknown): Failure {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
+  const code = codeOf(error) ?? (error instanceof Error ? codeOf(error.cause) : undefined);
   if (code === SERVER_IDENTITY) return failure("server.identity-changed", undefined, "none");
   return NOT_CONNECTED.has(code) ? failure("upstream.connect", undefined, "none") : failure("upstream.closed");
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
 }
 
 /** The time limits of one request: to the first byte, of silence, in all; and its cancellation. */
 interface Clock {
   readonly signal: AbortSignal;
   readonly onByte: () => void;
+  /** The answer has been read to its end. */
+  readonly onEnd: () => void;
   /** Silence does not count while somebody else is waited for. */
   readonly during: (waiting: Promise<void>) => Promise<void>;
   readonly wait: (ms: number) => Promise<void>;
@@ -253,13 +263,17 @@ interface Clock {
   readonly stop: () => void;
 }
 
-function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, cancelled: AbortSignal): Clock {
+/** Reason of aborts, made once: the one that is made without a reason has a stack. */
+const ENDED = new Error("the request has ended");
+
+function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, ends: readonly AbortSignal[]): Clock {
   const controller = new AbortController();
   let why: Failure | undefined;
   let isStopped = false;
+  let isWhole = false;
   const abort = (failed: Failure): void => {
     why ??= failed;
-    controller.abort();
+    controller.abort(ENDED);
   };
   const late = (): void => abort({ type: "failed", status: "timeout", effect: "unknown", reason: "upstream.timeout" });
   const cancel = (): void =>
@@ -271,11 +285,14 @@ function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, cancelled:
     if (holds === 0) silence = setTimeout(late, idleMs);
   };
   const total = setTimeout(late, totalMs);
-  if (cancelled.aborted) cancel();
-  else cancelled.addEventListener("abort", cancel, { once: true });
+  if (ends.some(({ aborted }) => aborted)) cancel();
+  for (const end of ends) end.addEventListener("abort", cancel, { once: true });
   return {
     signal: controller.signal,
     onByte,
+    onEnd: () => {
+      isWhole = true;
+    },
     during: async (waiting) => {
       holds += 1;
       clearTimeout(silence);
@@ -289,8 +306,8 @@ function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, cancelled:
       isStopped = true;
       clearTimeout(silence);
       clearTimeout(total);
-      cancelled.removeEventListener("abort", cancel);
-      controller.abort();
+      for (const end of ends) end.removeEventListener("abort", cancel);
+      if (!isWhole) controller.abort(ENDED);
     },
   };
 }

@@ -3,12 +3,13 @@
  * that the server has forgotten (404) is opened anew, once; no other request is ever repeated.
  */
 
+import { setMaxListeners } from "node:events";
 import { StoreError } from "../../kernel/errors.ts";
 import { MODERN_REVISION } from "../wire/revisions.ts";
 import { rawAt } from "../wire/spans.ts";
+import type { SiteFetch } from "./http-client.ts";
 import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
 import { followStream } from "./http-stream.ts";
-import type { SiteFetch } from "./https-fetch.ts";
 import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
 import { followListen } from "./listen-stream.ts";
 import { answerPing, type Notices } from "./notices.ts";
@@ -62,10 +63,13 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    // Each request that is under way listens.
+    setMaxListeners(0, this.#abort.signal);
     this.#site = {
       url: options.config.url,
       fetch: options.fetch,
       limits: options.limits,
+      closing: this.#abort.signal,
       onMessage: (message, received, related) => this.#receive(message, received, related),
       resumeHeaders: () => this.#streamHeaders(),
     };
@@ -260,8 +264,7 @@ export class Link {
   }
 
   #post(request: UpstreamRequest, headers: Readonly<Record<string, string>>): Promise<HttpReplied> {
-    const signal = AbortSignal.any([request.signal, this.#abort.signal]);
-    return postRequest(this.#site, { ...request, signal }, { ...this.#baseHeaders(), ...headers, ...request.headers });
+    return postRequest(this.#site, request, { ...this.#baseHeaders(), ...headers, ...request.headers });
   }
 
   /** Sends a message that has no response; whether it arrives is the server's loss. */

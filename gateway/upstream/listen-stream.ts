@@ -10,6 +10,7 @@ import { metaOf } from "../wire/era.ts";
 import { META } from "../wire/meta-keys.ts";
 import { type RpcMessage, type RpcNotification, readMessage } from "../wire/rpc.ts";
 import type { ScanFault } from "../wire/scan.ts";
+import type { HttpAnswer } from "./http-client.ts";
 import { chunksOf, type HttpSite, isEventStream } from "./http-exchange.ts";
 import { ACKNOWLEDGED } from "./notices.ts";
 import { pause } from "./pause.ts";
@@ -93,7 +94,7 @@ interface StreamEar extends Pick<Listening, "onStarted" | "onNotice"> {
 }
 
 /** @returns "refused" if the server ended it before it began, or takes nothing of what was asked */
-async function readStream({ limits }: HttpSite, response: Response, ear: StreamEar): Promise<"refused" | "ended"> {
+async function readStream({ limits }: HttpSite, response: HttpAnswer, ear: StreamEar): Promise<"refused" | "ended"> {
   const reader = new SseReader(limits.maxMessageBytes);
   for await (const chunk of chunksOf(response)) {
     const events = reader.push(chunk);

@@ -17,7 +17,7 @@ import { hex64Shape } from "../../kernel/receipt/fields.ts";
 import { array, mapped, object, optional, type Shape, string } from "../../kernel/shape.ts";
 import { parseAuthorities } from "../identity/client-certificate.ts";
 import { parseSpiffeId, spiffeIdOf } from "../identity/spiffe-id.ts";
-import { makeHttpsFetch, type SiteFetch } from "./https-fetch.ts";
+import { makeHttpsFetch, type SiteFetch } from "./http-client.ts";
 
 /** What the certificate of a server must be. */
 export interface ServerTlsRule {

@@ -9,6 +9,7 @@ import type { Effect, Revision, Status } from "../../kernel/receipt/vocabulary.t
 import type { Logger } from "../../kernel/service/service.ts";
 import type { ListedSurface, ServerIdentity, UpstreamFacts } from "../pipeline/call.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
+import type { SiteFetch } from "./http-client.ts";
 import { connectHttp } from "./http-upstream.ts";
 import type { ServerTls } from "./server-tls.ts";
 import { connectStdio } from "./stdio-upstream.ts";
@@ -21,7 +22,7 @@ export interface UpstreamDeps {
   readonly bearerTokens: ReadonlyMap<string, string>;
   /** The environment from which a child gets the few variables that every server gets. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly fetch: typeof fetch;
+  readonly fetch: SiteFetch;
   /** Reads a file that a server's `tls` names; not needed where none does. */
   readonly readFile?: ((path: string) => Uint8Array) | undefined;
   readonly logger: Logger;

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { httpFetch } from "../../gateway/upstream/http-client.ts";
 import { postRequest } from "../../gateway/upstream/http-exchange.ts";
 import {
   connectUpstream,
@@ -213,8 +214,9 @@ describe("a request over HTTP", () => {
     const post = async (id: number, limits: Partial<UpstreamLimits>): Promise<unknown> => {
       const site = {
         url: server.url,
-        fetch,
+        fetch: httpFetch,
         limits: { ...DEFAULT_UPSTREAM_LIMITS, ...limits },
+        closing: new AbortController().signal,
         onMessage: () => Promise.resolve(),
         resumeHeaders: () => undefined,
       };

@@ -7,7 +7,7 @@ import type { World } from "../../gateway/options.ts";
 
 /** The world, and the hand that moves it. */
 export interface ManualWorld {
-  readonly world: Omit<World, "connect" | "fetch" | "wrapLog">;
+  readonly world: Omit<World, "connect" | "fetch" | "httpFetch" | "wrapLog">;
   readonly nowMs: () => number;
   /**
    * Moves the clock in steps of at most `stepMs` (default 5,000). After each step every timer that is due fires once,

@@ -8,6 +8,7 @@ import type { EdgeOptions } from "../../gateway/edge/edge-options.ts";
 import { type HttpEdgeOptions, startHttpEdge } from "../../gateway/edge/http-edge.ts";
 import type { Caller, CatalogReader } from "../../gateway/pipeline/call.ts";
 import { refuseServerRequests } from "../../gateway/server-requests.ts";
+import { httpFetch } from "../../gateway/upstream/http-client.ts";
 import { CHANGED_LISTS, connectUpstream, type Upstream, type UpstreamDeps } from "../../gateway/upstream/upstream.ts";
 import type { UpstreamConfig } from "../../gateway/upstream/upstream-config.ts";
 import type { Logger } from "../../kernel/service/service.ts";
@@ -38,7 +39,7 @@ export function upstreamDeps(logged: object[], limits: UpstreamDeps["limits"] = 
   return {
     bearerTokens: new Map([["counting", "upstream-token"]]),
     environment: process.env,
-    fetch,
+    fetch: httpFetch,
     logger: memoryLogger(logged),
     nowMs: Date.now,
     limits,
