@@ -9,7 +9,7 @@ import { ROOT } from "../support/source-files.ts";
 /** What each subpath exports at run time. A name that changes breaks whoever uses the package. */
 const PUBLIC: Readonly<Record<string, string>> = {
   // begin
-  "canonical-json": "canonicalBytes formatCanonical parseCanonical",
+  "canonical-json": "canonicalBytes formatCanonical formatMembers parseCanonical",
   checkpoint: "formatCheckpoint parseCheckpoint",
   commitment:
     "BYTES_POINTER MAX_COMMITTED_FIELDS RECEIPT_SECRET_BYTES SALT_BYTES bytesLeaf commitBytes commitJson hashCommittedLeaf jsonLeaves",
