@@ -51,6 +51,7 @@ export const LONG: readonly string[] = [
   "test/ledger/contract/files.test.ts",
   "test/ledger/fsck-forms.test.ts",
   "test/ledger/fsck.test.ts",
+  "test/ledger/leaf-tables.test.ts",
   "test/ledger/lifecycle-receipts.test.ts",
   "test/ledger/lifecycle.test.ts",
   "test/ledger/log-faults.test.ts",

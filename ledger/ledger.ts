@@ -31,6 +31,7 @@ import { checkGenesis, type LogIdentity } from "./genesis.ts";
 import { Halt } from "./halt.ts";
 import type { LedgerStatus } from "./http/operations-routes.ts";
 import type { BeforeRequest } from "./http/server.ts";
+import { openLeaves } from "./leaves/start.ts";
 import { KeyRing } from "./lifecycle/key-ring.ts";
 import { type Management, openManagement } from "./lifecycle/management.ts";
 import { shardOf } from "./lifecycle/shard.ts";
@@ -133,16 +134,16 @@ async function assemble(
   const clock = options.clock ?? SYSTEM_CLOCK;
   const { wrapDisk = (disk) => disk, wrapIndex = (store) => store } = options;
   const disk = wrapDisk(makeNodeDisk(options.config.data_dir));
-  const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
+  const [halt, metrics, times, streams] = [new Halt(), new Metrics(), new StartTimes(), new StreamBook()];
   const [traces, book] = [new TraceBook(options.config.origin), new StatementBook()];
   const logKeys = (): readonly VerifierKey[] => [...ring.keys, ...book.keys];
   halt.onTrip((err) => options.logger.error({ err }, HALTED));
-  const times = new StartTimes();
   const store = wrapIndex(await openLevelIndex(options.config.data_dir));
   times.end("index_opened");
   const log = await openLog({
     disk,
     store,
+    leaves: openLeaves(options),
     times,
     replay: options.config.log_kind === "receipts" ? replayAll([replayBoth(streams, traces), book]) : book,
     logKeys,

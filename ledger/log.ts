@@ -9,7 +9,8 @@ import type { Clock } from "../kernel/service/service.ts";
 import { openLogCheckpoint } from "../kernel/witness-policy.ts";
 import { CHECKPOINT_PATH, type PublishedCheckpoint, UNWITNESSED_PATH } from "./checkpoint/publisher.ts";
 import type { Halt } from "./halt.ts";
-import { catchUpIndex, type EntryReplay } from "./recovery/catch-up-index.ts";
+import type { LeafStore } from "./leaves/leaf-store.ts";
+import { catchUpIndex, type EntryReplay, leafSourceOf, placeNewestLeaves } from "./recovery/catch-up-index.ts";
 import { checkHead } from "./recovery/check-heads.ts";
 import { fillFilter } from "./recovery/fill-filter.ts";
 import { rebuildTree } from "./recovery/rebuild-tree.ts";
@@ -32,6 +33,7 @@ import type { GrowingTree, Tree } from "./tree/tree.ts";
 export interface LogParts {
   readonly disk: Disk;
   readonly store: IndexStore;
+  readonly leaves: LeafStore;
   readonly replay: EntryReplay;
   /** Keys of the log, to open the published checkpoint with; asked once the entries were replayed. */
   readonly logKeys: () => readonly VerifierKey[];
@@ -87,7 +89,7 @@ export interface Log extends ServedLog {
  *   ERR_LOG_FORKED: it must not run
  */
 export async function openLog(parts: LogParts): Promise<Log> {
-  const { disk, store, halt, times } = parts;
+  const { disk, store, leaves, halt, times } = parts;
   const onFatal = (error: unknown): void => halt.trip(error);
   const tiles = new TileStore(disk, onFatal);
   const { wal, tree, oldestInWal, conflicts } = await rebuildTree(disk, tiles, parts.wal);
@@ -95,7 +97,10 @@ export async function openLog(parts: LogParts): Promise<Log> {
   times?.end("wal_replayed");
   const heads = await openHeadStore(disk);
   if (heads.head !== undefined) await checkHead(tree, heads.head, "the recorded head");
-  const index = new EntryIndex(store, onFatal);
+  await leaves.bind(leafSourceOf(tree));
+  const index = new EntryIndex(store, leaves, onFatal);
+  await placeNewestLeaves(tree, index);
+  times?.end("leaves_read");
   const retention = await readRetention(disk);
   const minimumIndex = BigInt(retention?.minimum_index ?? 0);
   const replay = parts.replay;
@@ -138,7 +143,7 @@ export async function openLog(parts: LogParts): Promise<Log> {
         await Promise.all([tiles.flush(), index.flush()]);
         await store.sync();
       }
-      await Promise.all([wal.close(), heads.close(), store.close()]);
+      await Promise.all([wal.close(), heads.close(), store.close(), leaves.close()]);
     },
   };
 }
@@ -175,7 +180,7 @@ function makeRoom({ wal, tiles, index, retire }: WrittenParts): () => Promise<vo
   };
   return async () => {
     if (!tiles.hasRoom) await tiles.flush();
-    if (!index.hasRoom) await index.flush();
+    if (!index.hasRoom) await index.waitForLeaves();
     const newest = wal.files.at(-1);
     if (!wal.hasRoom) await retire();
     else if (wal.isFilling && !isRetiring && newest !== retiredFor) retireBehind(newest);

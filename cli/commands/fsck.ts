@@ -63,7 +63,7 @@ function readThreads(text: string | undefined): number {
 }
 
 function isOfIndexAlone({ findings }: FsckReport): boolean {
-  return findings.count > 0 && findings.faults.every(({ path }) => path === "index");
+  return findings.count > 0 && findings.faults.every(({ path }) => path === "index" || path.startsWith("leaves/"));
 }
 
 function jsonOf({ findings, ...report }: FsckReport): object {

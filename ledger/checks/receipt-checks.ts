@@ -120,7 +120,7 @@ export class ReceiptChecks {
     const size = this.checkedSize;
     if (size === this.#recorded) return;
     this.#recorded = size;
-    this.#parts.index.record({ leaves: [], rows: [checkedRow(size)], size: this.#parts.tree.size });
+    this.#parts.index.record({ rows: [checkedRow(size)], size: this.#parts.tree.size });
   }
 
   /** Resolves when nothing is being checked any more; what waits is left to the next run. */
@@ -229,7 +229,7 @@ export class ReceiptChecks {
   #report(findings: readonly CheckFinding[]): void {
     if (findings.length === 0) return;
     const { index, tree, onFinding } = this.#parts;
-    index.record({ leaves: [], rows: findings.map(findingRow), size: tree.size });
+    index.record({ rows: findings.map(findingRow), size: tree.size });
     for (const finding of findings) onFinding(finding);
   }
 }

@@ -19,6 +19,7 @@ import { Findings } from "./finding.ts";
 import { findFirstEntry } from "./genesis-of.ts";
 import { readHeadClaims } from "./head-audit.ts";
 import { IndexAudit } from "./index-audit.ts";
+import { LeavesAudit } from "./leaves-audit.ts";
 import { countBundles, type Group, LogWalk } from "./log-walk.ts";
 import { checkSideRecord, readArchive, type SideRecord } from "./side-audit.ts";
 import { StatementAudit } from "./statement-audit.ts";
@@ -131,7 +132,8 @@ class Fsck {
     const streams = genesis?.log_kind === "receipts" ? new StreamAudit(findings, pool, endedAt) : undefined;
     const tiles = await folder.list("tile");
     const bundles = countBundles(tiles);
-    const held = await this.#walk({ tree, streams, statements }, pool.width, { bundles, signedSize });
+    const leaves = await LeavesAudit.open(this.#options.dataDir, findings);
+    const held = await this.#walk({ tree, streams, statements, leaves }, pool.width, { bundles, signedSize });
     tree.finish();
     streams?.finish();
     statements.finish();
@@ -139,7 +141,8 @@ class Fsck {
     findStrays(folder, tiles, tree.size, findings);
     const entries = new EntryReader(folder, held, (stream, seq) => streams?.places.find(stream, seq));
     await this.#index?.takeStatements(statements);
-    await this.#index?.finish(tree.size, streams?.streams ?? new Map(), (index) => entries.leaf(index));
+    await this.#index?.finish(tree.size, streams?.streams ?? new Map());
+    leaves.finish(tree.size);
     await this.#checkBeside(genesis, streams, entries);
     this.#index?.report();
     const counts = { tiles: tree.tiles, bundles: Number(bundles), receipts: streams?.receipts ?? 0 };
@@ -152,11 +155,12 @@ class Fsck {
       readonly tree: TreeAudit;
       readonly streams: StreamAudit | undefined;
       readonly statements: StatementAudit;
+      readonly leaves: LeavesAudit;
     },
     width: number,
     { bundles, signedSize }: { readonly bundles: bigint; readonly signedSize: bigint },
   ): Promise<readonly Group[]> {
-    const { tree, streams, statements } = audits;
+    const { tree, streams, statements, leaves } = audits;
     const wal = new WalAudit(this.#folder, this.#findings);
     const walk = new LogWalk(this.#folder, this.#findings, wal, (part) => this.#keepBeside(part));
     const total = Number(bundles * WIDTH > signedSize ? bundles * WIDTH : signedSize);
@@ -166,6 +170,7 @@ class Fsck {
     for await (const group of walk.groups(bundles, signedSize, minimumIndex)) {
       await tree.take(group);
       statements.take(group);
+      for (const [i, entry] of group.entries.entries()) await leaves.take(Number(group.index * WIDTH) + i, entry?.leaf);
       if (!group.isStored) held.push(group);
       for (const [start, end] of this.#parts(group)) await this.#takePart(streams, queue, group, start, end);
       this.#options.onProgress?.(Number(tree.size), Math.max(total, Number(tree.size)));
@@ -203,7 +208,6 @@ class Fsck {
     end: number,
   ): Promise<void> {
     const join = streams?.begin(group, start, end);
-    await this.#index?.takeLeaves(group, start, end);
     if (streams === undefined || join === undefined) return;
     await queue.add(async () => {
       const part = await join();

@@ -5,7 +5,6 @@
 
 import { equalBytes, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { formatHex } from "../../kernel/hex.ts";
-import { parseLeafHash } from "../../kernel/merkle/hash.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatRunKey } from "../admission/stream-book.ts";
 import { isCheckRow } from "../checks/check-rows.ts";
@@ -13,23 +12,18 @@ import type { IndexRow } from "../sequence/index-store.ts";
 import type { IndexReader } from "../sequence/level-index.ts";
 import { TraceBook } from "../trace/trace-book.ts";
 import type { Fault, Findings } from "./finding.ts";
-import type { Group } from "./log-walk.ts";
 import type { StatementAudit } from "./statement-audit.ts";
 import type { AuditedStream, CheckedPart } from "./stream-audit.ts";
 
 const PATH = "index";
-const FORMAT = 1;
-const LEAF_KEY_BYTES = 33;
-const [LEAF, ROW] = ["l", "r"].map((prefix) => formatUtf8(prefix)[0] ?? 0);
+const FORMAT = 2;
+const [ROW] = formatUtf8("r");
 /** Keys of the two rows that hold sizes: the watermark, and what was synced. */
 const SIZE_KEYS = new Set(formatUtf8("wd"));
 
 /** Second bytes of the keys of names and revocations (trace-book.ts), and of statements (statement-book.ts). */
 const OTHER_ROWS = new Set(formatUtf8("nmxrl"));
 const SLASH = 0x2f;
-
-/** Reads the leaf hash at an index of the log; undefined if there is none. */
-export type ReadLeaf = (index: bigint) => Promise<Uint8Array | undefined>;
 
 /** Follows the walk over the log; mutable. */
 export class IndexAudit {
@@ -39,7 +33,6 @@ export class IndexAudit {
   readonly #findings: Findings;
   readonly #complaints: Fault[] = [];
   readonly #traces: TraceBook;
-  #leafRows = 0;
   #runRows = 0;
   #otherRows = 0;
   #isReadable = true;
@@ -64,21 +57,6 @@ export class IndexAudit {
   /** True while every row could be read. */
   get isReadable(): boolean {
     return this.#isReadable;
-  }
-
-  /** Checks the leaf rows of a group's places [start, end). */
-  takeLeaves(group: Group, start: number, end: number): Promise<void> {
-    return this.#guarded(async () => {
-      const entries = group.entries.slice(start, end).flatMap((entry) => (entry === undefined ? [] : [entry]));
-      const first = group.index * BigInt(TILE_WIDTH) + BigInt(start);
-      const values = await this.#reader.leaves(entries.map(({ leaf }) => leaf));
-      let at = -1;
-      for (const [i, entry] of group.entries.slice(start, end).entries()) {
-        if (entry === undefined) continue;
-        at += 1;
-        this.#judgeLeaf(first + BigInt(i), entry.leaf, values[at]);
-      }
-    });
   }
 
   /** Checks the rows that say where a stream's receipts are. */
@@ -132,14 +110,13 @@ export class IndexAudit {
   }
 
   /** Looks at every row once, and finds those that no entry derives. */
-  finish(size: bigint, streams: ReadonlyMap<string, AuditedStream>, readLeaf: ReadLeaf): Promise<void> {
+  finish(size: bigint, streams: ReadonlyMap<string, AuditedStream>): Promise<void> {
     return this.#guarded(async () => {
       if (this.watermark > size) {
         const message = `it covers ${this.watermark} entries, the log has ${size}: it is of another log, or entries are lost`;
         this.#findings.add({ path: PATH, code: "ERR_LOG_BEHIND", message });
       }
-      const { leafRows, runRows, otherRows } = await this.#countRows(streams);
-      if (leafRows !== this.#leafRows) await this.#findStrayLeaves(size, readLeaf);
+      const { runRows, otherRows } = await this.#countRows(streams);
       if (runRows !== this.#runRows) this.#add(`${runRows - this.#runRows} rows u/… are of no receipt of the log`);
       if (otherRows !== this.#otherRows) {
         this.#add(`${otherRows - this.#otherRows} rows n/…, m/…, x/…, r/… or l/… are of no entry of the log`);
@@ -149,27 +126,15 @@ export class IndexAudit {
 
   async #countRows(
     streams: ReadonlyMap<string, AuditedStream>,
-  ): Promise<{ readonly leafRows: number; readonly runRows: number; readonly otherRows: number }> {
-    let [leafRows, runRows, otherRows] = [0, 0, 0];
+  ): Promise<{ readonly runRows: number; readonly otherRows: number }> {
+    let [runRows, otherRows] = [0, 0];
     for await (const [key] of this.#reader.all()) {
       const kind = key[0];
-      if (kind === LEAF && key.length === LEAF_KEY_BYTES) leafRows += 1;
-      else if (kind === ROW && OTHER_ROWS.has(key[1] ?? 0) && key[2] === SLASH) otherRows += 1;
+      if (kind === ROW && OTHER_ROWS.has(key[1] ?? 0) && key[2] === SLASH) otherRows += 1;
       else if (kind === ROW) runRows += this.#countRow(key, streams);
       else if (!SIZE_KEYS.has(kind ?? 0) || key.length !== 1) this.#add(`a row with the unknown key ${shorten(key)}`);
     }
-    return { leafRows, runRows, otherRows };
-  }
-
-  #judgeLeaf(index: bigint, leaf: Uint8Array, value: Uint8Array | undefined): void {
-    if (value === undefined) {
-      if (index < this.watermark) this.#add(`no row of leaf ${formatHex(leaf)}`, index);
-      return;
-    }
-    // A second entry with the same leaf leaves the row of the first.
-    const isFirst = value.length === 8 && readUint64(value) === index;
-    if (isFirst) this.#leafRows += 1;
-    else this.#add(`the row of leaf ${formatHex(leaf)} names another entry`, index);
+    return { runRows, otherRows };
   }
 
   #judgeRun(index: bigint, key: string, value: Uint8Array | undefined, isNeeded: boolean): void {
@@ -217,17 +182,6 @@ export class IndexAudit {
     if ((kind === "s" || kind === "t") && isKnown && rest.length === 0) return 0;
     this.#add(`a row with the unknown key ${shorten(key)}`);
     return 0;
-  }
-
-  async #findStrayLeaves(size: bigint, readLeaf: ReadLeaf): Promise<void> {
-    for await (const [key, value] of this.#reader.all()) {
-      if (key[0] !== LEAF || key.length !== LEAF_KEY_BYTES) continue;
-      const leaf = parseLeafHash(key.slice(1));
-      const index = value.length === 8 ? readUint64(value) : size;
-      const stored = index < size ? await readLeaf(index) : undefined;
-      if (stored !== undefined && equalBytes(stored, leaf)) continue;
-      this.#add(`the row of leaf ${formatHex(leaf)} is of no entry of the log`);
-    }
   }
 
   /** LevelDB refuses what its checksums cover only when it meets it; then nothing more can be said of the index. */

@@ -14,6 +14,7 @@ const KNOWN = new Set([
   "checkpoint",
   "checkpoint-unwitnessed",
   "index",
+  "leaves",
   "lock",
   "retention",
 ]);

@@ -1,13 +1,12 @@
 /**
- * Brings the index up to the log. What it may have lost, or all of it, is read again from bundles and the right edge;
- * writing a row again changes nothing. What is read again is known at once, and goes to the index in the background, as new
- * entries do.
+ * Brings the index up to the log: rows that it may have lost, or all of them, from bundles and the right edge, where writing one
+ * again changes nothing; and leaves from the hash tiles.
  */
 
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
-import { HASH_BYTES, hashLeaf, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
-import type { EntryIndex, IndexedBatch } from "../sequence/entry-index.ts";
+import type { LeafSource } from "../leaves/leaf-store.ts";
+import type { EntryIndex } from "../sequence/entry-index.ts";
 import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
 import type { Tree } from "../tree/tree.ts";
 
@@ -31,8 +30,9 @@ export interface CatchUp {
 }
 
 /**
- * @returns the number of entries that were read again. `EntryIndex.flush` waits until the index has their leaves; it has
- *   their rows, which are read from nowhere else
+ * Brings the rows up to the log.
+ *
+ * @returns the number of entries that were read again; the index has their rows, which are read from nowhere else
  */
 export async function catchUpIndex({
   tree,
@@ -53,10 +53,38 @@ export async function catchUpIndex({
     const isPruned = (bundle + 1n) * BigInt(TILE_WIDTH) <= minimumIndex;
     const rows = await (isPruned ? indexPruned(tree, bundle, index, replay) : indexBundle(tree, bundle, index, replay));
     hasRows ||= rows > 0;
-    if (!index.hasRoom) await index.flush();
   }
   if (hasRows) await index.flush();
   return tree.size - from;
+}
+
+/** What a leaf store is bound to. */
+export function leafSourceOf(tree: Tree): LeafSource {
+  return {
+    size: Number(tree.size),
+    rootOf: async ({ first, count }) => {
+      const id = { level: Math.log2(count), index: BigInt(first / count) };
+      const [root] = await tree.reader(tree.size).readNodes([id]);
+      invariant(root !== undefined, "a range of leaves has a root");
+      return root;
+    },
+    readTile: (index) => readLeafTile(tree, index, TILE_WIDTH),
+  };
+}
+
+/** Places the leaves that the leaf store does not have, from the tiles. @throws {StoreError} ERR_TILE_MISSING */
+export async function placeNewestLeaves(tree: Tree, index: EntryIndex): Promise<void> {
+  const size = Number(tree.size);
+  while (index.size < size) {
+    const width = Math.min(TILE_WIDTH, size - index.size);
+    index.placeTile(await readLeafTile(tree, index.size / TILE_WIDTH, width));
+  }
+}
+
+async function readLeafTile(tree: Tree, index: number, width: number): Promise<Uint8Array> {
+  const tile = await tree.readTile({ kind: "hash", level: 0, index: BigInt(index), width });
+  if (tile === undefined) throw new StoreError("ERR_TILE_MISSING", `tile 0/${index} is missing`, { fatal: true });
+  return tile;
 }
 
 /** Two bounds that both hold: what was synced, and of what was written all that is no longer in the write-ahead log. */
@@ -76,32 +104,23 @@ async function canLoad(replay: EntryReplay, store: IndexStore): Promise<boolean>
   }
 }
 
-/** A bundle that may be gone: its leaf hashes are in the level-0 tile of the same number. */
+/** A bundle that may be gone: then nothing but raw entries was in it, which add no rows. */
 async function indexPruned(tree: Tree, bundle: bigint, index: EntryIndex, replay: EntryReplay): Promise<number> {
   if ((await tree.readTile({ kind: "entries", index: bundle, width: TILE_WIDTH })) !== undefined) {
     return indexBundle(tree, bundle, index, replay);
   }
-  const tile = await tree.readTile({ kind: "hash", level: 0, index: bundle, width: TILE_WIDTH });
-  if (tile === undefined) throw new StoreError("ERR_TILE_MISSING", `tile 0/${bundle} is missing`, { fatal: true });
-  const first = bundle * BigInt(TILE_WIDTH);
-  const leaves = Array.from({ length: TILE_WIDTH }, (_, i) => ({
-    leaf: parseLeafHash(tile.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES)),
-    index: first + BigInt(i),
-  }));
-  return record(index, leaves, [], first + BigInt(TILE_WIDTH));
+  return record(index, [], (bundle + 1n) * BigInt(TILE_WIDTH));
 }
 
-/** @returns the number of rows beside the leaves */
+/** @returns the number of rows */
 async function indexBundle(tree: Tree, bundle: bigint, index: EntryIndex, replay: EntryReplay): Promise<number> {
   const entries = await tree.readBundle(bundle);
   const first = bundle * BigInt(TILE_WIDTH);
-  const leaves = entries.map((entry, i) => ({ leaf: hashLeaf(entry), index: first + BigInt(i) }));
   const rows = entries.flatMap((entry, i) => replay.replay(entry, first + BigInt(i)));
-  return record(index, leaves, rows, first + BigInt(entries.length));
+  return record(index, rows, first + BigInt(entries.length));
 }
 
-function record(index: EntryIndex, leaves: IndexedBatch["leaves"], rows: readonly IndexRow[], size: bigint): number {
-  const firsts = leaves.filter((each) => index.placeRecovered(each.leaf, each.index));
-  index.record({ leaves: firsts, rows, size, isRecovered: true });
+function record(index: EntryIndex, rows: readonly IndexRow[], size: bigint): number {
+  index.record({ rows, size });
   return rows.length;
 }

@@ -10,6 +10,8 @@ import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
 import { StreamBook } from "../admission/stream-book.ts";
 import { openDataFolder } from "../fsck/data-folder.ts";
 import { Findings } from "../fsck/finding.ts";
+import { LEAVES_FOLDER, LeafTables } from "../leaves/leaf-tables.ts";
+import { makeInlineTableMaker } from "../leaves/table-thread.ts";
 import { replayAll, StatementBook } from "../lifecycle/statement-book.ts";
 import { EntryIndex } from "../sequence/entry-index.ts";
 import { openLevelIndex } from "../sequence/level-index.ts";
@@ -18,7 +20,7 @@ import { makeNodeDisk } from "../storage/node-disk.ts";
 import { readRetention } from "../storage/retention.ts";
 import { replayBoth, TraceBook } from "../trace/trace-book.ts";
 import { TileStore } from "../tree/tile-store.ts";
-import { catchUpIndex, type EntryReplay } from "./catch-up-index.ts";
+import { catchUpIndex, type EntryReplay, leafSourceOf } from "./catch-up-index.ts";
 import { rebuildTree } from "./rebuild-tree.ts";
 
 /** What is rebuilt. */
@@ -48,16 +50,19 @@ export async function rebuildIndex({ dataDir, isDryRun, onProgress }: RebuildOpt
     if (tree.size === 0n) throw new StoreError("ERR_LOG_BEHIND", "the folder holds no entry");
     if (isDryRun) return tree.size;
     const genesis = parseGenesis(await tree.readEntry(0n));
-    await rm(join(dataDir, "index"), { recursive: true, force: true });
+    for (const folder of ["index", LEAVES_FOLDER]) await rm(join(dataDir, folder), { recursive: true, force: true });
     const store = await openLevelIndex(dataDir);
+    const leaves = new LeafTables({ dataDir, maker: makeInlineTableMaker() });
     try {
       const replay = counting(replayAll([...booksOf(genesis), new StatementBook()]), tree.size, onProgress);
       const minimumIndex = BigInt((await readRetention(disk))?.minimum_index ?? 0);
-      const index = new EntryIndex(store, fail);
+      await leaves.bind(leafSourceOf(tree));
+      const index = new EntryIndex(store, leaves, fail);
       await catchUpIndex({ tree, store, index, oldestInWal, replay, minimumIndex });
       await index.flush();
       await store.sync();
     } finally {
+      await leaves.close();
       await store.close();
     }
     return tree.size;

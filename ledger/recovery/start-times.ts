@@ -7,6 +7,7 @@
 export const START_PHASES = [
   "index_opened",
   "wal_replayed",
+  "leaves_read",
   "index_caught_up",
   "heads_checked",
   "witnesses_asked",
@@ -51,6 +52,7 @@ export class StartTimes {
     return {
       index_opened: of("index_opened"),
       wal_replayed: of("wal_replayed"),
+      leaves_read: of("leaves_read"),
       index_caught_up: of("index_caught_up"),
       heads_checked: of("heads_checked"),
       witnesses_asked: of("witnesses_asked"),

@@ -1,27 +1,26 @@
 /**
- * Which leaf hashes the log holds: a window in memory of what the index has not taken yet, then the index. The window
- * changes inside the sequencer's turn, so that two equal entries can never both be new.
+ * Which leaf hashes the log holds: the newest in memory, the others in the leaf store; and the rows of the admission on their way
+ * to the index. A leaf is known from inside the sequencer's turn on, so that two equal entries can never both be new.
  */
 
-import { StoreError } from "../../kernel/errors.ts";
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import { invariant, StoreError } from "../../kernel/errors.ts";
+import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import type { LeafStore } from "../leaves/leaf-store.ts";
 import type { IndexRow, IndexStore } from "./index-store.ts";
 import { type FilterPart, LeafFilter } from "./leaf-filter.ts";
 import { LeafWindow } from "./leaf-window.ts";
+import { RecentLeaves } from "./recent-leaves.ts";
 
-/** Entries that may wait for the index before admission has to wait too. */
-const MAX_LAG = 262_144;
-/** Entries of one write to the index. */
-const GROUP_ENTRIES = 16_384;
+/** Runs of leaves that may wait for the leaf store before admission has to wait too. */
+const MAX_RUNS = 4;
+/** Rows of one write to the index: to hand over one costs the serving thread a microsecond, and nothing comes between. */
+const GROUP_ROWS = 1024;
 
 /** What one durable batch adds to the index. */
 export interface IndexedBatch {
-  readonly leaves: readonly { readonly leaf: LeafHash; readonly index: bigint }[];
   readonly rows: readonly IndexRow[];
   /** Size of the log after the batch. */
   readonly size: bigint;
-  /** True for what a start read again: a leaf that the index has already keeps its row, which is of an earlier entry. */
-  readonly isRecovered?: boolean;
 }
 
 /** Looks up one of the leaves that were asked for; sees what was placed meanwhile. */
@@ -29,11 +28,11 @@ export type Known = (leaf: LeafHash) => bigint | undefined;
 
 /** What the rest of the ledger asks an index. */
 export interface LeafIndex {
-  /** Size of the log that the index covers. */
+  /** Size of the log that the rows of the index cover. */
   readonly watermark: bigint;
   /** Looks up all leaves at once. */
   readonly find: (leaves: readonly LeafHash[]) => Promise<Known>;
-  /** Resolves when everything that is durable before the call can be looked up. @throws {StoreError} ERR_STORE_WRITE */
+  /** Resolves when the rows of everything that is durable before the call can be read. @throws {StoreError} ERR_STORE_WRITE */
   readonly flush: () => Promise<void>;
 }
 
@@ -43,11 +42,16 @@ interface Waiter {
   readonly wake: () => void;
 }
 
-/** The window and the index behind it. */
+/** The leaves in memory, and what is behind them. */
 export class EntryIndex implements LeafIndex {
   readonly #store: IndexStore;
+  readonly #leaves: LeafStore;
   readonly #onFatal: (error: unknown) => void;
-  readonly #window = new LeafWindow();
+  /** Oldest first, without gaps, from where the leaf store ends; only the last one is not full. */
+  #runs: RecentLeaves[];
+  /** Runs that were handed to the leaf store, and the end of it. */
+  #handedOver = 0;
+  #storing: Promise<void> = Promise.resolve();
   readonly #filter = new LeafFilter();
   /** True once the filter holds every leaf of the log: only then does it rule anything out. */
   #isFilterWhole = false;
@@ -61,20 +65,26 @@ export class EntryIndex implements LeafIndex {
   #failed = false;
   #watermark: bigint;
 
-  constructor(store: IndexStore, onFatal: (error: unknown) => void) {
-    this.#store = store;
-    this.#onFatal = onFatal;
+  /** @param leaves  bound to the log; what the log has beyond it is placed next */
+  constructor(store: IndexStore, leaves: LeafStore, onFatal: (error: unknown) => void) {
+    [this.#store, this.#leaves, this.#onFatal] = [store, leaves, onFatal];
     this.#watermark = store.watermark;
+    this.#runs = [new RecentLeaves(leaves.size, leaves.runEntries)];
   }
 
-  /** False while too many entries wait for the index. */
+  /** False while too many leaves wait for the leaf store. */
   get hasRoom(): boolean {
-    return this.#window.size < MAX_LAG;
+    return this.#runs.length <= MAX_RUNS;
   }
 
-  /** Size of the log that the index covers. */
+  /** Size of the log that the rows of the index cover. */
   get watermark(): bigint {
     return this.#watermark;
+  }
+
+  /** Number of leaves that were placed, with those of the leaf store. */
+  get size(): number {
+    return this.#newest.end;
   }
 
   /** Bytes that the filter takes in memory. */
@@ -92,46 +102,95 @@ export class EntryIndex implements LeafIndex {
     this.#isFilterWhole = true;
   }
 
-  /** Asks the index once for all leaves that are not in the window and that the filter does not rule out. */
+  /** Asks the leaf store once for all leaves that are not in memory and that the filter does not rule out. */
   async find(leaves: readonly LeafHash[]): Promise<Known> {
-    // What the window answers now is kept: its leaves may move to the index while the others are looked up.
+    const suspects = leaves.filter((leaf) => this.#mayHold(leaf));
+    if (suspects.length === 0) return (leaf) => this.#findRecent(leaf);
+    // What the runs answer now is kept: they may move to the store while others are looked up.
     const answers = new LeafWindow();
     const missing: LeafHash[] = [];
-    for (const leaf of leaves) {
-      const index = this.#window.get(leaf);
-      if (index !== undefined) answers.add(leaf, index);
-      else if (!this.#isFilterWhole || this.#filter.mayHold(leaf)) missing.push(leaf);
+    for (const leaf of suspects) {
+      const index = this.#findRecent(leaf);
+      if (index === undefined) missing.push(leaf);
+      else answers.add(leaf, index);
     }
-    const found = missing.length === 0 ? [] : await this.#store.findLeaves(missing);
+    const found = missing.length === 0 ? [] : await this.#leaves.find(missing);
+    // An earlier entry is in the store, if there is one: what is placed meanwhile is new.
     for (const [i, leaf] of missing.entries()) {
       const index = found[i];
-      if (index !== undefined) answers.add(leaf, index);
+      if (index !== undefined) answers.add(leaf, BigInt(index));
     }
-    return (leaf) => this.#window.get(leaf) ?? answers.get(leaf);
+    return (leaf) => answers.get(leaf) ?? this.#findRecent(leaf);
   }
 
-  /** Takes a new leaf at once; only inside the sequencer's turn. */
-  place(leaf: LeafHash, index: bigint): void {
-    this.#window.add(leaf, index);
+  /** Takes the leaf of the next entry at once; only inside the sequencer's turn. */
+  place(leaf: LeafHash): void {
+    this.#newest.add(leaf);
     this.#filter.add(leaf);
+    if (this.#newest.isFull) this.#runs.push(new RecentLeaves(this.#newest.end, this.#leaves.runEntries));
+  }
+
+  /** Takes the leaves of a tile of the log that a start read again, from where the leaves placed so far end. */
+  placeTile(tile: Uint8Array): void {
+    for (let at = 0; at < tile.length; at += HASH_BYTES) this.place(parseLeafHash(tile.slice(at, at + HASH_BYTES)));
   }
 
   /**
-   * Takes a leaf that a start read again; nothing else is placed meanwhile.
+   * Hands runs that are full and durable in the log to the leaf store; they stay in memory until it has them.
    *
-   * @returns false if an earlier entry that was placed has it
+   * @param size  number of entries that are durable
    */
-  placeRecovered(leaf: LeafHash, index: bigint): boolean {
-    const { size } = this.#window;
-    this.place(leaf, index);
-    return this.#window.size > size;
+  storeBelow(size: bigint): void {
+    for (;;) {
+      const run = this.#runs[this.#handedOver];
+      if (run === undefined || !run.isFull || BigInt(run.end) > size || this.#failed) return;
+      this.#handedOver += 1;
+      this.#storing = this.#storing.then(() => this.#storeRun(run));
+      this.#storing.catch(this.#onFatal);
+    }
+  }
+
+  /** Resolves once the leaf store has what it was handed. @throws {StoreError} ERR_STORE_WRITE */
+  async waitForLeaves(): Promise<void> {
+    await this.#storing;
+  }
+
+  get #newest(): RecentLeaves {
+    const newest = this.#runs.at(-1);
+    invariant(newest !== undefined, "there is always a run that takes leaves");
+    return newest;
+  }
+
+  async #storeRun(run: RecentLeaves): Promise<void> {
+    try {
+      await this.#leaves.add({ first: run.first, leaves: run.bytes });
+    } catch (cause) {
+      if (cause instanceof StoreError) throw cause;
+      throw new StoreError("ERR_STORE_WRITE", "a leaf table could not be written", { cause, fatal: true });
+    }
+    this.#runs = this.#runs.slice(1);
+    this.#handedOver -= 1;
+  }
+
+  #mayHold(leaf: LeafHash): boolean {
+    return !this.#isFilterWhole || this.#filter.mayHold(leaf);
+  }
+
+  #findRecent(leaf: LeafHash): bigint | undefined {
+    if (!this.#mayHold(leaf)) return undefined;
+    for (const run of this.#runs) {
+      const index = run.find(leaf);
+      if (index !== undefined) return BigInt(index);
+    }
+    return undefined;
   }
 
   /**
-   * Queues what is now durable in the log; its leaves stay in the window until the index has them. After a failed write
-   * nothing more is written: a watermark above the lost rows would hide them from the next start.
+   * Queues the rows of what is now durable in the log. After a failed write nothing more is written: a watermark above the lost
+   * rows would hide them from the next start.
    */
   record(batch: IndexedBatch): void {
+    this.storeBelow(batch.size);
     this.#queue.push(batch);
     this.#recorded += 1;
     if (this.#writing !== undefined || this.#failed) return;
@@ -169,22 +228,10 @@ export class EntryIndex implements LeafIndex {
 
   async #writeGroup(group: readonly IndexedBatch[]): Promise<void> {
     const watermark = group.at(-1)?.size ?? this.#watermark;
-    const isAgain = group.some(({ isRecovered }) => isRecovered);
-    const leaves = isAgain ? await this.#leavesToWrite(group) : group.flatMap((batch) => batch.leaves);
-    await this.#store.write({ leaves, rows: group.flatMap((batch) => batch.rows), watermark });
-    for (const batch of group) for (const { leaf } of batch.leaves) this.#window.delete(leaf);
+    await this.#store.write({ rows: group.flatMap((batch) => batch.rows), watermark });
     this.#watermark = watermark;
     this.#written += group.length;
     this.#wake(this.#written);
-  }
-
-  /** The index is asked only about what was read again: what was admitted in this run is known to be new. */
-  async #leavesToWrite(group: readonly IndexedBatch[]): Promise<IndexedBatch["leaves"]> {
-    const leaves = group.flatMap((batch) => batch.leaves);
-    const again = group.flatMap((batch) => (batch.isRecovered === true ? batch.leaves : []));
-    const found = await this.#store.findLeaves(again.map(({ leaf }) => leaf));
-    const older = new Set(again.filter(({ index }, i) => (found[i] ?? index) < index));
-    return leaves.filter((each) => !older.has(each));
   }
 
   /** Lets those go who wait for at most `batches`. */
@@ -195,10 +242,10 @@ export class EntryIndex implements LeafIndex {
   }
 
   #takeGroup(): readonly IndexedBatch[] {
-    let entries = 0;
+    let rows = 0;
     const count = this.#queue.findIndex((batch) => {
-      entries += batch.leaves.length;
-      return entries > GROUP_ENTRIES;
+      rows += batch.rows.length;
+      return rows > GROUP_ROWS;
     });
     return this.#queue.splice(0, count === -1 ? this.#queue.length : Math.max(1, count));
   }

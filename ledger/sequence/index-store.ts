@@ -1,11 +1,9 @@
 /**
- * The index: what can be rebuilt from write-ahead log and bundles, and nothing else. It answers by leaf hash in which
- * entry it was first seen, and keeps rows of the admission (stream tips, registrations, runs of receipts).
+ * The index: rows of the admission (stream tips, registrations, runs of receipts) that can be rebuilt from write-ahead log and
+ * bundles, and nothing else. Leaf hashes are in a store of their own (leaves/leaf-store.ts).
  */
 
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
-
-/** One row beside the leaf hashes. */
+/** One row. */
 export interface IndexRow {
   readonly key: string;
   readonly value: Uint8Array;
@@ -13,7 +11,6 @@ export interface IndexRow {
 
 /** Rows that become visible together, and the size of the log that the index then covers. */
 export interface IndexUpdate {
-  readonly leaves: readonly { readonly leaf: LeafHash; readonly index: bigint }[];
   readonly rows: readonly IndexRow[];
   readonly watermark: bigint;
 }
@@ -32,8 +29,6 @@ export interface IndexStore extends RowReader {
   readonly watermark: bigint;
   /** Size of the log below which no row is missing, whatever happened: what `sync` covered last; 0 when new. */
   readonly durable: bigint;
-  /** Index of each leaf's first entry, in order; undefined where it is unknown. */
-  readonly findLeaves: (leaves: readonly LeafHash[]) => Promise<readonly (bigint | undefined)[]>;
   /** Writes an update, all or nothing. */
   readonly write: (update: IndexUpdate) => Promise<void>;
   /** Makes everything written so far survive a power cut, and then records the size that it covers as `durable`. */

@@ -2,33 +2,32 @@
  * The index in `level`, folder `index`. It may be deleted while the ledger is stopped; one that cannot be opened, or
  * of another format, is removed and rebuilt. Damage to it never keeps the ledger from starting.
  *
- *     'l' ‖ leaf hash       → u64 index of the first entry with this leaf
  *     'r' ‖ key of a row    → value
  *     'w'                   → u64 watermark ‖ u8 format
  *     'd'                   → u64 durable ‖ u8 format, written only after a sync of what it covers
  *
  * Writes are not synced one by one. After a power cut the newest may be missing, or some between others; none that stands
  * below the size in `d`, whether or not that row itself is the newest.
+ *
+ * Format 1 had rows 'l' ‖ leaf hash → u64 index beside them. Whoever opens such an index removes these and keeps the others.
  */
 
 import { rm } from "node:fs/promises";
 import { Level } from "level";
 import { concat, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { invariant } from "../../kernel/errors.ts";
-import { HASH_BYTES, type LeafHash } from "../../kernel/merkle/hash.ts";
 import type { IndexRow, IndexStore, IndexUpdate } from "./index-store.ts";
 
-const FORMAT = 1;
-const LEAF_PREFIX = 0x6c;
-const LEAF_KEY_BYTES = 1 + HASH_BYTES;
-const INDEX_BYTES = 8;
-const LEAF_ROW_BYTES = LEAF_KEY_BYTES + INDEX_BYTES;
+const FORMAT = 2;
+const FORMAT_WITH_LEAVES = 1;
+const SIZE_ROW_BYTES = 9;
+const LEAF_KEYS = { gte: formatUtf8("l"), lt: formatUtf8("m") } as const;
 const ROW_PREFIX = formatUtf8("r");
 const WATERMARK_KEY = formatUtf8("w");
 const DURABLE_KEY = formatUtf8("d");
 const NO_ROW = formatUtf8("z");
 const BINARY = { keyEncoding: "view", valueEncoding: "view" } as const;
-const CACHE_BYTES = 32 * 1024 * 1024;
+const CACHE_BYTES = 8 * 1024 * 1024;
 
 type Database = Level<Uint8Array, Uint8Array>;
 
@@ -45,6 +44,7 @@ async function tryOpen(path: string): Promise<LevelIndex | undefined> {
   let database: Database | undefined;
   try {
     database = await openDatabase(path);
+    await removeLeaves(database);
     const [watermark, durable] = (await database.getMany([WATERMARK_KEY, DURABLE_KEY])).map(parseSizeRow);
     if (watermark !== undefined && durable !== undefined) return new LevelIndex(database, watermark, durable);
   } catch {
@@ -52,6 +52,18 @@ async function tryOpen(path: string): Promise<LevelIndex | undefined> {
   }
   await database?.close().catch(() => undefined);
   return undefined;
+}
+
+/** Takes an index of format 1 to this one; cut off in the middle, it is of format 1 still. */
+async function removeLeaves(database: Database): Promise<void> {
+  const sizes = await database.getMany([WATERMARK_KEY, DURABLE_KEY]);
+  if (!sizes.some((row) => row?.length === SIZE_ROW_BYTES && row[8] === FORMAT_WITH_LEAVES)) return;
+  await database.clear(LEAF_KEYS);
+  const rows = [WATERMARK_KEY, DURABLE_KEY].flatMap((key, i) => {
+    const row = sizes[i];
+    return row === undefined ? [] : [{ type: "put" as const, key, value: formatSizeRow(readUint64(row)) }];
+  });
+  await database.batch(rows, { sync: true });
 }
 
 /** Uncompressed: almost all of it is hashes. */
@@ -68,7 +80,7 @@ async function openDatabase(path: string): Promise<Database> {
 /** The size that a row holds, 0 if there is none; undefined if it is of another format. */
 function parseSizeRow(value: Uint8Array | undefined): bigint | undefined {
   if (value === undefined) return 0n;
-  return value.length === 9 && value[8] === FORMAT ? readUint64(value) : undefined;
+  return value.length === SIZE_ROW_BYTES && value[8] === FORMAT ? readUint64(value) : undefined;
 }
 
 function formatSizeRow(size: bigint): Uint8Array {
@@ -92,14 +104,8 @@ class LevelIndex implements IndexStore {
     return this.#durable;
   }
 
-  async findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
-    const values = await this.#database.getMany(leafKeys(leaves));
-    return values.map((value) => (value === undefined ? undefined : readUint64(value)));
-  }
-
   async write(update: IndexUpdate): Promise<void> {
     const batch = this.#database.batch();
-    for (const [key, value] of leafRows(update.leaves)) batch.put(key, value);
     for (const { key, value } of update.rows) batch.put(rowKey(key), value);
     batch.put(WATERMARK_KEY, formatSizeRow(update.watermark));
     await batch.write();
@@ -158,31 +164,6 @@ function canCompact(database: object): database is Compacting {
   return "compactRange" in database && typeof database.compactRange === "function";
 }
 
-/** Views of one buffer: to hand each small array to LevelDB would copy it into memory of the C library first. */
-function leafKeys(leaves: readonly LeafHash[]): Uint8Array[] {
-  const keys = new Uint8Array(LEAF_KEY_BYTES * leaves.length);
-  return leaves.map((leaf, i) => putLeafKey(keys, i * LEAF_KEY_BYTES, leaf));
-}
-
-/** Keys and values as views of one buffer. */
-function* leafRows(leaves: IndexUpdate["leaves"]): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
-  const rows = new Uint8Array(LEAF_ROW_BYTES * leaves.length);
-  const view = new DataView(rows.buffer);
-  let at = 0;
-  for (const { leaf, index } of leaves) {
-    const valueAt = at + LEAF_KEY_BYTES;
-    view.setBigUint64(valueAt, index);
-    yield [putLeafKey(rows, at, leaf), rows.subarray(valueAt, valueAt + INDEX_BYTES)];
-    at += LEAF_ROW_BYTES;
-  }
-}
-
-function putLeafKey(to: Uint8Array, at: number, leaf: LeafHash): Uint8Array {
-  to[at] = LEAF_PREFIX;
-  to.set(leaf, at + 1);
-  return to.subarray(at, at + LEAF_KEY_BYTES);
-}
-
 function rowKey(key: string): Uint8Array {
   return concat(ROW_PREFIX, formatUtf8(key));
 }
@@ -197,8 +178,6 @@ export interface IndexReader {
   readonly watermark: Uint8Array | undefined;
   /** The same of the row of the durable size. */
   readonly durable: Uint8Array | undefined;
-  /** Values of leaf rows, in order. */
-  readonly leaves: (leaves: readonly LeafHash[]) => Promise<readonly (Uint8Array | undefined)[]>;
   /** Values of other rows by key, in order. */
   readonly rows: (keys: readonly string[]) => Promise<readonly (Uint8Array | undefined)[]>;
   /** Every row of the store, in the order of the stored keys. */
@@ -214,7 +193,6 @@ export async function openIndexReader(dataDir: string): Promise<IndexReader> {
   return {
     watermark: await database.get(WATERMARK_KEY),
     durable: await database.get(DURABLE_KEY),
-    leaves: (leaves) => database.getMany(leafKeys(leaves)),
     rows: (keys) => database.getMany(keys.map(rowKey)),
     all: () => database.iterator(),
     close: () => database.close(),

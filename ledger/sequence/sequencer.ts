@@ -128,7 +128,7 @@ export class GroupSequencer implements Sequencer {
       try {
         const decision = queued.proposal.decide(known, next);
         for (const { leaf } of decision.entries) {
-          this.#parts.index.place(leaf, next);
+          this.#parts.index.place(leaf);
           next += 1n;
         }
         decided.push({ decision, reject: queued.reject });
@@ -146,28 +146,24 @@ export class GroupSequencer implements Sequencer {
     ]);
     if (records.length === 0) return;
     const written = await this.#parts.log.append(records);
-    const leaves = this.#integrate(written, entries);
+    this.#integrate(written, entries);
     const rows = decided.flatMap(({ decision }) => decision.rows ?? []);
-    this.#parts.index.record({ leaves, rows, size: this.#parts.tree.size });
+    this.#parts.index.record({ rows, size: this.#parts.tree.size });
   }
 
   /** Appends to the tree what was written, hashed again from those bytes. */
-  #integrate(
-    written: readonly WalRecord[],
-    entries: readonly PendingEntry[],
-  ): readonly { leaf: LeafHash; index: bigint }[] {
+  #integrate(written: readonly WalRecord[], entries: readonly PendingEntry[]): void {
     const { tree } = this.#parts;
-    const placed: { leaf: LeafHash; index: bigint }[] = [];
+    let count = 0;
     for (const { kind, bytes } of written) {
       if (kind !== "entry") continue;
       const leaf = hashLeaf(bytes);
-      const want = entries[placed.length]?.leaf;
+      const want = entries[count]?.leaf;
       invariant(want !== undefined && equalBytes(leaf, want), "the bytes written are not the bytes admitted");
-      placed.push({ leaf, index: tree.size });
       tree.append(bytes, leaf);
+      count += 1;
     }
-    invariant(placed.length === entries.length, "the log wrote another number of entries");
-    return placed;
+    invariant(count === entries.length, "the log wrote another number of entries");
   }
 }
 

@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { formatUint64 } from "../../kernel/bytes.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import type { LeafRun } from "../../ledger/leaves/leaf-store.ts";
 import { EntryIndex } from "../../ledger/sequence/entry-index.ts";
 import type { IndexUpdate } from "../../ledger/sequence/index-store.ts";
-import { MemoryIndex } from "../support/ledger-memory.ts";
+import { MemoryIndex, MemoryLeaves } from "../support/ledger-memory.ts";
 
 const leafOf = (value: number): LeafHash => hashLeaf(formatUint64(BigInt(value)));
 
-/** An index whose writes and lookups wait until the test lets them go, or fail. */
+/** An index whose writes wait until the test lets them go, or fail. */
 class StalledIndex extends MemoryIndex {
   readonly writes: { readonly update: IndexUpdate; readonly go: () => void; readonly fail: () => void }[] = [];
-  lookup: Promise<void> = Promise.resolve();
 
   override write(update: IndexUpdate): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -18,17 +18,37 @@ class StalledIndex extends MemoryIndex {
       this.writes.push({ update, go, fail: () => reject(new Error("injected")) });
     });
   }
+}
 
-  override async findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
-    const found = await super.findLeaves(leaves);
+/** A leaf store whose answers and runs wait until the test lets them go. */
+class StalledLeaves extends MemoryLeaves {
+  lookup: Promise<void> = Promise.resolve();
+  gate: Promise<void> = Promise.resolve();
+
+  override async find(leaves: readonly LeafHash[]): Promise<readonly (number | undefined)[]> {
+    const found = await super.find(leaves);
     await this.lookup;
     return found;
   }
+
+  override async add(run: LeafRun): Promise<void> {
+    await this.gate;
+    await super.add(run);
+  }
 }
 
+function makeGate(): { readonly gate: Promise<void>; readonly open: () => void } {
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { gate, open: () => open() };
+}
+
+/** Places and records the next leaf. */
 function record(index: EntryIndex, value: number): void {
-  index.place(leafOf(value), BigInt(value));
-  index.record({ leaves: [{ leaf: leafOf(value), index: BigInt(value) }], rows: [], size: BigInt(value) + 1n });
+  index.place(leafOf(value));
+  index.record({ rows: [], size: BigInt(value) + 1n });
 }
 
 const never = (error: unknown): never => {
@@ -38,42 +58,86 @@ const never = (error: unknown): never => {
 /** Lets everything run that is ready to. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe("the window of leaf hashes in front of the index", () => {
-  it("knows a leaf that moves to the index while others are looked up", async () => {
-    const store = new StalledIndex();
-    const index = new EntryIndex(store, never);
-    record(index, 1);
-    let open: () => void = () => undefined;
-    store.lookup = new Promise((resolve) => {
-      open = resolve;
-    });
-    const finding = index.find([leafOf(1), leafOf(2)]);
+describe("the leaves in memory and the rows on their way to the index", () => {
+  it("knows a leaf that moves to the leaf store while others are looked up", async () => {
+    const leaves = new StalledLeaves(256);
+    const [lookup, moving] = [makeGate(), makeGate()];
+    [leaves.lookup, leaves.gate] = [lookup.gate, moving.gate];
+    const index = new EntryIndex(new MemoryIndex(), leaves, never);
+    for (let i = 0; i < 256; i += 1) record(index, i);
+    const finding = index.find([leafOf(1), leafOf(256)]);
     await settle();
-    store.writes[0]?.go();
-    await index.flush();
-    open();
+    moving.open();
+    await index.waitForLeaves();
+    expect(leaves.size).toBe(256);
+    lookup.open();
     const known = await finding;
-    expect([known(leafOf(1)), known(leafOf(2))]).toEqual([1n, undefined]);
-    index.place(leafOf(2), 2n);
-    expect(known(leafOf(2))).toBe(2n);
+    expect([known(leafOf(1)), known(leafOf(256))]).toEqual([1n, undefined]);
+    index.place(leafOf(256));
+    expect(known(leafOf(256))).toBe(256n);
+  });
+
+  it("finds every leaf in memory and in the leaf store, and has room again when runs have moved", async () => {
+    const leaves = new StalledLeaves(256);
+    const moving = makeGate();
+    leaves.gate = moving.gate;
+    const index = new EntryIndex(new MemoryIndex(), leaves, never);
+    for (let i = 0; i < 1300; i += 1) record(index, i);
+    expect([index.hasRoom, index.size]).toEqual([false, 1300]);
+    const asked = Array.from({ length: 1400 }, (_, i) => leafOf(i));
+    const before = await index.find(asked);
+    moving.open();
+    await index.waitForLeaves();
+    expect([index.hasRoom, leaves.size]).toEqual([true, 1280]);
+    const after = await index.find(asked);
+    for (let i = 0; i < 1400; i += 1) {
+      const want = i < 1300 ? BigInt(i) : undefined;
+      expect([before(leafOf(i)), after(leafOf(i))]).toEqual([want, want]);
+    }
+  });
+
+  it("hands a run over only when all of it is durable in the log", async () => {
+    const leaves = new MemoryLeaves(256);
+    const index = new EntryIndex(new MemoryIndex(), leaves, never);
+    for (let i = 0; i < 300; i += 1) index.place(leafOf(i));
+    index.record({ rows: [], size: 255n });
+    await index.waitForLeaves();
+    expect(leaves.size).toBe(0);
+    index.record({ rows: [], size: 300n });
+    await index.waitForLeaves();
+    expect(leaves.size).toBe(256);
+  });
+
+  it("stops with a fault when a run cannot be stored, and keeps what it knew", async () => {
+    class FailingLeaves extends MemoryLeaves {
+      override add(): Promise<void> {
+        return Promise.reject(new Error("injected"));
+      }
+    }
+    const faults: unknown[] = [];
+    const index = new EntryIndex(new MemoryIndex(), new FailingLeaves(256), (error) => void faults.push(error));
+    for (let i = 0; i < 256; i += 1) record(index, i);
+    await expect(index.waitForLeaves()).rejects.toMatchObject({ code: "ERR_STORE_WRITE", fatal: true });
+    expect(faults).toMatchObject([{ code: "ERR_STORE_WRITE" }]);
+    expect((await index.find([leafOf(3)]))(leafOf(3))).toBe(3n);
   });
 
   it("leaves no batch behind that comes when the writer is about to end", async () => {
     // The writer ends some steps after its last write; the second batch comes at each of them.
     for (let steps = 0; steps < 20; steps += 1) {
       const store = new MemoryIndex();
-      const index = new EntryIndex(store, never);
+      const index = new EntryIndex(store, new MemoryLeaves(), never);
       record(index, 0);
       for (let step = 0; step < steps; step += 1) await Promise.resolve();
       record(index, 1);
       await index.flush();
-      expect([steps, store.leaves.size, store.watermark, index.watermark]).toEqual([steps, 2, 2n, 2n]);
+      expect([steps, store.watermark, index.watermark]).toEqual([steps, 2n, 2n]);
     }
   });
 
   it("waits for what was recorded before, however much comes meanwhile", async () => {
     const store = new StalledIndex();
-    const index = new EntryIndex(store, never);
+    const index = new EntryIndex(store, new MemoryLeaves(), never);
     record(index, 0);
     record(index, 1);
     let isFlushed = false;
@@ -95,7 +159,7 @@ describe("the window of leaf hashes in front of the index", () => {
 
   it("lets those go who wait when a write fails, and refuses everybody after", async () => {
     const store = new StalledIndex();
-    const index = new EntryIndex(store, () => undefined);
+    const index = new EntryIndex(store, new MemoryLeaves(), () => undefined);
     record(index, 0);
     const waiting = [index.flush(), index.flush()];
     await settle();
@@ -107,7 +171,7 @@ describe("the window of leaf hashes in front of the index", () => {
   it("writes nothing more after a failed write, and keeps what it knew", async () => {
     const store = new StalledIndex();
     const faults: unknown[] = [];
-    const index = new EntryIndex(store, (error) => void faults.push(error));
+    const index = new EntryIndex(store, new MemoryLeaves(), (error) => void faults.push(error));
     record(index, 0);
     await settle();
     record(index, 1);

@@ -137,7 +137,7 @@ describe("a log that holds entries of all forms", () => {
       const copy = await copyFolder(dataDir);
       folders.push(copy);
       const store = await openLevelIndex(copy);
-      await store.write({ leaves: [], rows: [row], watermark: store.watermark });
+      await store.write({ rows: [row], watermark: store.watermark });
       await store.close();
       expect(await faultsOf(copy)).toEqual([expect.stringContaining("index ERR_INDEX_ROW")]);
     }

@@ -7,7 +7,7 @@ import { EntryIndex } from "../../ledger/sequence/entry-index.ts";
 import { type LeavesReader, PartFiller, readInPlace } from "../../ledger/sequence/log-leaves.ts";
 import { EMPTY_EDGE, type FullTile } from "../../ledger/tree/right-edge.ts";
 import { GrowingTree } from "../../ledger/tree/tree.ts";
-import { MemoryIndex } from "../support/ledger-memory.ts";
+import { MemoryIndex, MemoryLeaves } from "../support/ledger-memory.ts";
 
 const entryOf = (i: number): Uint8Array => formatUint64(BigInt(i));
 const leafOf = (i: number): LeafHash => hashLeaf(entryOf(i));
@@ -30,18 +30,18 @@ function makeTree(size: number): { readonly tree: GrowingTree; readonly tiles: M
   return { tree, tiles };
 }
 
-/** An index that has every leaf of a log of `size`, and counts what it is asked for. */
+/** An index over a leaf store that has every leaf of a log of `size`, and counts what it is asked for. */
 function makeIndex(size: number): { readonly index: EntryIndex; readonly asked: () => number } {
   let asked = 0;
-  class CountingIndex extends MemoryIndex {
-    override findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
+  class CountingLeaves extends MemoryLeaves {
+    override find(leaves: readonly LeafHash[]): Promise<readonly (number | undefined)[]> {
       asked += leaves.length;
-      return super.findLeaves(leaves);
+      return super.find(leaves);
     }
   }
-  const store = new CountingIndex();
-  for (let i = 0; i < size; i += 1) store.leaves.set(Buffer.from(leafOf(i)).toString("hex"), BigInt(i));
-  return { index: new EntryIndex(store, never), asked: () => asked };
+  const store = new CountingLeaves(65_536);
+  store.put(Array.from({ length: size }, (_, i) => leafOf(i)));
+  return { index: new EntryIndex(new MemoryIndex(), store, never), asked: () => asked };
 }
 
 const flushed = { flush: () => Promise.resolve() };
@@ -70,8 +70,8 @@ describe("the filter of a log that is opened", () => {
     const { index } = makeIndex(600);
     const filling = fillFilter({ tree, tiles: flushed, index, signal: open });
     tree.append(entryOf(600), leafOf(600));
-    index.place(leafOf(600), 600n);
-    index.record({ leaves: [{ leaf: leafOf(600), index: 600n }], rows: [], size: 601n });
+    index.place(leafOf(600));
+    index.record({ rows: [], size: 601n });
     await index.flush();
     await filling;
     expect(await missing(index, 601)).toBe(0);

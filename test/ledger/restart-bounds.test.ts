@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Level } from "level";
 import { describe, expect, it } from "vitest";
-import { formatUtf8 } from "../../kernel/bytes.ts";
-import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
-import { EntryIndex } from "../../ledger/sequence/entry-index.ts";
+import { concat, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { openLevelIndex } from "../../ledger/sequence/level-index.ts";
 import { Wal } from "../../ledger/storage/wal.ts";
 import { openTestLog, rawProposal } from "../support/ledger-log.ts";
@@ -16,19 +15,9 @@ function texts(from: number, count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => `entry ${from + i}`);
 }
 
-function leafOf(text: string): LeafHash {
-  return hashLeaf(formatUtf8(text));
-}
-
-/** An index that counts what it is asked, and whose syncs wait to be let go. */
-class CountingIndex extends MemoryIndex {
-  looked = 0;
+/** An index whose syncs wait to be let go. */
+class GatedIndex extends MemoryIndex {
   gate: Promise<void> = Promise.resolve();
-
-  override findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
-    this.looked += leaves.length;
-    return super.findLeaves(leaves);
-  }
 
   override async sync(): Promise<void> {
     await this.gate;
@@ -53,7 +42,7 @@ describe("the write-ahead log's room", () => {
   });
 
   it("makes admission wait for the index's sync, so that no start has more to read", async () => {
-    const store = new CountingIndex();
+    const store = new GatedIndex();
     let open: () => void = () => undefined;
     store.gate = new Promise((resolve) => {
       open = resolve;
@@ -78,7 +67,7 @@ describe("the write-ahead log's room", () => {
 describe("a start", () => {
   it("tells the index again only what no sync has covered", async () => {
     const disk = new MemoryDisk();
-    const store = new CountingIndex();
+    const store = new GatedIndex();
     const log = await openTestLog(disk, { store, ...BOUNDS });
     await log.sequencer.submit(rawProposal(texts(0, 300)));
     await log.index.flush();
@@ -86,13 +75,11 @@ describe("a start", () => {
     await log.sequencer.submit(rawProposal(texts(300, 100)));
     await log.index.flush();
     expect([store.durable, store.watermark]).toEqual([300n, 400n]);
-    // What a power cut may leave of it: the watermark, and not all rows below.
-    for (const text of texts(300, 50)) store.leaves.delete(Buffer.from(leafOf(text)).toString("hex"));
     const again = await openTestLog(disk.crash("lose"), { store, ...BOUNDS });
     expect(again.recovered).toEqual({ walEntries: 400, indexedEntries: 100 });
     expect(await again.sequencer.submit(rawProposal(["entry 310", "entry 7", "new"]))).toEqual([310n, 7n, 400n]);
     await again.index.flush();
-    expect([store.leaves.size, store.watermark]).toEqual([401, 401n]);
+    expect(store.watermark).toBe(401n);
   });
 
   it("behind a file that was begun and holds no batch yet retires none, and ends doing so", async () => {
@@ -114,30 +101,12 @@ describe("a start", () => {
 
   it("reads nothing again after an orderly end", async () => {
     const disk = new MemoryDisk();
-    const store = new CountingIndex();
+    const store = new GatedIndex();
     const log = await openTestLog(disk, { store, ...BOUNDS });
     await log.sequencer.submit(rawProposal(texts(0, 300)));
     await log.close();
     const again = await openTestLog(disk.crash("lose"), { store, ...BOUNDS });
     expect(again.recovered.indexedEntries).toBe(0);
-  });
-
-  it("leaves the row of an entry's first place alone when a later one is read again", async () => {
-    const store = new MemoryIndex();
-    await store.write({ leaves: [{ leaf: leafOf("a"), index: 3n }], rows: [], watermark: 4n });
-    const index = new EntryIndex(store, (error) => {
-      throw error;
-    });
-    const recovered = [
-      { leaf: leafOf("a"), index: 7n },
-      { leaf: leafOf("b"), index: 8n },
-      { leaf: leafOf("b"), index: 9n },
-    ];
-    const leaves = recovered.filter((each) => index.placeRecovered(each.leaf, each.index));
-    expect(leaves.map(({ index: at }) => at)).toEqual([7n, 8n]);
-    index.record({ leaves, rows: [], size: 10n, isRecovered: true });
-    await index.flush();
-    expect(await store.findLeaves([leafOf("a"), leafOf("b")])).toEqual([3n, 8n]);
   });
 });
 
@@ -146,11 +115,11 @@ describe("the index on disk", () => {
     const folder = await mkdtemp(join(tmpdir(), "countersign-index-"));
     try {
       const store = await openLevelIndex(folder);
-      await store.write({ leaves: [{ leaf: leafOf("a"), index: 0n }], rows: [], watermark: 1n });
+      await store.write({ rows: [], watermark: 1n });
       expect(store.durable).toBe(0n);
       await store.sync();
       expect(store.durable).toBe(1n);
-      await store.write({ leaves: [{ leaf: leafOf("b"), index: 1n }], rows: [], watermark: 2n });
+      await store.write({ rows: [], watermark: 2n });
       await store.close();
       const again = await openLevelIndex(folder);
       expect([again.watermark, again.durable]).toEqual([2n, 1n]);
@@ -160,6 +129,31 @@ describe("the index on disk", () => {
       const cleared = await openLevelIndex(folder);
       expect([cleared.watermark, cleared.durable]).toEqual([0n, 0n]);
       await cleared.close();
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("of the format before loses its leaf hashes and keeps its rows and sizes", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "countersign-index-"));
+    try {
+      const binary = { keyEncoding: "view", valueEncoding: "view" } as const;
+      const old = new Level<Uint8Array, Uint8Array>(join(folder, "index"), binary);
+      const sizeRow = (size: bigint): Uint8Array => concat(formatUint64(size), Uint8Array.of(1));
+      await old.put(concat(formatUtf8("l"), new Uint8Array(32)), formatUint64(7n));
+      await old.put(formatUtf8("rkey"), formatUtf8("value"));
+      await old.put(formatUtf8("w"), sizeRow(9n));
+      await old.put(formatUtf8("d"), sizeRow(8n));
+      await old.close();
+      for (let i = 0; i < 2; i += 1) {
+        const store = await openLevelIndex(folder);
+        expect([store.watermark, store.durable]).toEqual([9n, 8n]);
+        expect(parseUtf8((await store.lastRow("key", "key"))?.value ?? new Uint8Array(0))).toBe("value");
+        await store.close();
+      }
+      const raw = new Level<Uint8Array, Uint8Array>(join(folder, "index"), binary);
+      expect((await raw.keys().all()).map((key) => key.length)).toEqual([1, 4, 1]);
+      await raw.close();
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -24,9 +24,9 @@ describe("the revocations of a log", () => {
     const [store, book] = [new SnapshotIndex(), new TraceBook("log.example/test")];
     await book.load(store);
     for (const index of [3n, 5n]) book.remember([revocation(index)], index, 0n);
-    await store.write({ leaves: [], rows: [revocation(3n)], watermark: 4n });
+    await store.write({ rows: [revocation(3n)], watermark: 4n });
     store.onRead = (): void => {
-      void store.write({ leaves: [], rows: [revocation(5n)], watermark: 6n });
+      void store.write({ rows: [revocation(5n)], watermark: 6n });
       book.remember([revocation(8n)], 8n, 6n);
     };
     expect(await book.revocations(0n, 10)).toEqual([3n, 5n]);

@@ -19,6 +19,8 @@ import { Checkpointer } from "../../ledger/checkpoint/checkpointer.ts";
 import { Publisher } from "../../ledger/checkpoint/publisher.ts";
 import { makeInlineSigner } from "../../ledger/checkpoint/signing.ts";
 import { Halt } from "../../ledger/halt.ts";
+import { LeafTables } from "../../ledger/leaves/leaf-tables.ts";
+import { makeInlineTableMaker } from "../../ledger/leaves/table-thread.ts";
 import { replayAll, StatementBook } from "../../ledger/lifecycle/statement-book.ts";
 import { type Log, openLog } from "../../ledger/log.ts";
 import { makeInlineReader } from "../../ledger/reading/reader.ts";
@@ -65,6 +67,7 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
   const log = await openLog({
     disk,
     store,
+    leaves: new LeafTables({ dataDir, maker: makeInlineTableMaker(), runEntries: 256 }),
     replay: replayAll(kind === "receipts" ? [streams, book] : [book]),
     logKeys: () => signer.keys,
     wal: { fileBytes },

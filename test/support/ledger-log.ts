@@ -6,13 +6,14 @@ import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { Checkpointer } from "../../ledger/checkpoint/checkpointer.ts";
 import type { CheckpointSigner } from "../../ledger/checkpoint/signing.ts";
 import { Halt } from "../../ledger/halt.ts";
+import type { LeafStore } from "../../ledger/leaves/leaf-store.ts";
 import { type Log, openLog } from "../../ledger/log.ts";
 import type { EntryReplay } from "../../ledger/recovery/catch-up-index.ts";
 import type { IndexStore } from "../../ledger/sequence/index-store.ts";
 import type { Proposal } from "../../ledger/sequence/proposal.ts";
 import type { Disk } from "../../ledger/storage/disk.ts";
 import type { WalOptions } from "../../ledger/storage/wal.ts";
-import { MemoryIndex } from "./ledger-memory.ts";
+import { MemoryIndex, MemoryLeaves } from "./ledger-memory.ts";
 
 export const ORIGIN: string = "log.example/test";
 
@@ -33,15 +34,20 @@ export function quickSigner(): CheckpointSigner {
 
 export async function openTestLog(
   disk: Disk,
-  options: Partial<WalOptions> & { readonly store?: IndexStore; readonly replay?: EntryReplay } = {},
+  options: Partial<WalOptions> & {
+    readonly store?: IndexStore;
+    readonly leaves?: LeafStore;
+    readonly replay?: EntryReplay;
+  } = {},
 ): Promise<OpenTestLog> {
-  const { store = new MemoryIndex(), replay = NO_REPLAY, ...wal } = options;
+  const { store = new MemoryIndex(), leaves = new MemoryLeaves(), replay = NO_REPLAY, ...wal } = options;
   const halt = new Halt();
   const signer = quickSigner();
   const clock = { nowMs: () => 1_700_000_000_000 };
   const log = await openLog({
     disk,
     store,
+    leaves,
     replay,
     logKeys: () => signer.keys,
     wal: { fileBytes: 4096, ...wal },

@@ -1,6 +1,7 @@
 /** A disk and an index in memory, with power cuts and faults, for tests of the ledger's storage. */
 
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import type { LeafRun, LeafSource, LeafStore } from "../../ledger/leaves/leaf-store.ts";
 import type { IndexRow, IndexStore, IndexUpdate } from "../../ledger/sequence/index-store.ts";
 import { type Disk, type DiskFile, folderOf } from "../../ledger/storage/disk.ts";
 
@@ -139,15 +140,9 @@ function writeAt(file: File, bytes: Uint8Array, offset: number): void {
 export class MemoryIndex implements IndexStore {
   watermark: bigint = 0n;
   durable: bigint = 0n;
-  readonly leaves: Map<string, bigint> = new Map();
   readonly table: Map<string, Uint8Array> = new Map();
 
-  findLeaves(leaves: readonly LeafHash[]): Promise<readonly (bigint | undefined)[]> {
-    return Promise.resolve(leaves.map((leaf) => this.leaves.get(Buffer.from(leaf).toString("hex"))));
-  }
-
   write(update: IndexUpdate): Promise<void> {
-    for (const { leaf, index } of update.leaves) this.leaves.set(Buffer.from(leaf).toString("hex"), index);
     for (const { key, value } of update.rows) this.table.set(key, value);
     this.watermark = update.watermark;
     return Promise.resolve();
@@ -167,7 +162,6 @@ export class MemoryIndex implements IndexStore {
   }
 
   clear(): Promise<void> {
-    this.leaves.clear();
     this.table.clear();
     [this.watermark, this.durable] = [0n, 0n];
     return Promise.resolve();
@@ -180,5 +174,49 @@ export class MemoryIndex implements IndexStore {
   #between(from: string, to: string): readonly IndexRow[] {
     const rows = [...this.table].map(([key, value]) => ({ key, value }));
     return rows.filter(({ key }) => key >= from && key <= to).toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  }
+}
+
+/** Leaves in memory: the tiles of the log are asked for nothing but what it lacks when it is bound. */
+export class MemoryLeaves implements LeafStore {
+  readonly runEntries: number;
+  size = 0;
+  readonly #found = new Map<string, number>();
+
+  constructor(runEntries = 256) {
+    this.runEntries = runEntries;
+  }
+
+  async bind(source: LeafSource): Promise<void> {
+    for (; this.size + this.runEntries <= source.size; ) {
+      const run = new Uint8Array(this.runEntries * HASH_BYTES);
+      for (let at = 0; at < this.runEntries; at += 256) {
+        run.set(await source.readTile((this.size + at) / 256), at * HASH_BYTES);
+      }
+      await this.add({ first: this.size, leaves: run });
+    }
+  }
+
+  /** Takes leaves behind those that it has, whole runs or not. */
+  put(leaves: readonly LeafHash[]): void {
+    for (const leaf of leaves) {
+      const key = Buffer.from(leaf).toString("hex");
+      if (!this.#found.has(key)) this.#found.set(key, this.size);
+      this.size += 1;
+    }
+  }
+
+  find(leaves: readonly LeafHash[]): Promise<readonly (number | undefined)[]> {
+    return Promise.resolve(leaves.map((leaf) => this.#found.get(Buffer.from(leaf).toString("hex"))));
+  }
+
+  add({ leaves }: LeafRun): Promise<void> {
+    const at = (i: number): LeafHash => parseLeafHash(leaves.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES));
+    this.put(Array.from({ length: this.runEntries }, (_, i) => at(i)));
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }

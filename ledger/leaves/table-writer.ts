@@ -1,0 +1,260 @@
+/**
+ * Writes leaf tables, in one synchronous run: from leaf hashes, or from tables that lie side by side. The place for it is a
+ * thread of its own. A crash leaves the table, or a temporary file beside it that nothing reads.
+ */
+
+import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { FormatError, invariant } from "../../kernel/errors.ts";
+import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
+import {
+  countPages,
+  type Fences,
+  formatTail,
+  type LeafRange,
+  openPage,
+  PAGE_BYTES,
+  PAGE_RECORDS,
+  pageRange,
+  parseTail,
+  RECORD_BYTES,
+  type RootedRange,
+  sealPage,
+  tailRange,
+} from "./leaf-table.ts";
+
+const BUFFERED_PAGES = 64;
+const DIGIT_BITS = 16;
+const DIGITS = 1 << DIGIT_BITS;
+const DIGIT_MASK = DIGITS - 1;
+
+/** A table to write from the leaf hashes of its range, one behind the other. */
+export interface BuildJob extends RootedRange {
+  readonly path: string;
+  readonly leaves: Uint8Array;
+}
+
+/** A table to write from those of its parts, which are in the order of the log and fill the range. */
+export interface MergeJob extends RootedRange {
+  readonly path: string;
+  readonly parts: readonly (LeafRange & { readonly path: string })[];
+}
+
+/** Writes the table of a run; durable when it returns. */
+export function buildTable(job: BuildJob): void {
+  invariant(job.leaves.length === job.count * HASH_BYTES, "a leaf table is made of as many leaves as it covers");
+  writeTable(job, (file) => {
+    const view = new DataView(job.leaves.buffer, job.leaves.byteOffset, job.leaves.byteLength);
+    const highs = new Uint32Array(job.count);
+    const lows = new Uint32Array(job.count);
+    for (let i = 0; i < job.count; i += 1) {
+      highs[i] = view.getUint32(i * HASH_BYTES);
+      lows[i] = view.getUint32(i * HASH_BYTES + 4);
+    }
+    for (const offset of sorted(highs, lows)) file.put(highs[offset] ?? 0, lows[offset] ?? 0, offset);
+  });
+}
+
+/**
+ * Writes one table for several; durable when it returns.
+ *
+ * @throws {FormatError} ERR_INDEX_ROW if one of them is damaged
+ */
+export function mergeTables(job: MergeJob): void {
+  const cursors = job.parts.map((part) => new Cursor(part, part.first - job.first));
+  try {
+    writeTable(job, (file) => {
+      for (let least = leastOf(cursors); least !== undefined; least = leastOf(cursors)) {
+        file.put(least.high, least.low, least.offset);
+        least.next();
+      }
+    });
+  } finally {
+    for (const cursor of cursors) cursor.close();
+  }
+}
+
+/**
+ * Order of the prefixes, equal ones in the order of the log. By digits, least first: no choice of leaves makes it slower.
+ */
+function sorted(highs: Uint32Array, lows: Uint32Array): Uint32Array {
+  let from = new Uint32Array(highs.length);
+  let to = new Uint32Array(highs.length);
+  for (let i = 0; i < from.length; i += 1) from[i] = i;
+  for (const [words, shift] of [
+    [lows, 0],
+    [lows, DIGIT_BITS],
+    [highs, 0],
+    [highs, DIGIT_BITS],
+  ] as const) {
+    const starts = new Uint32Array(DIGITS + 1);
+    for (const word of words) {
+      const digit = ((word >>> shift) & DIGIT_MASK) + 1;
+      starts[digit] = (starts[digit] ?? 0) + 1;
+    }
+    for (let digit = 1; digit <= DIGITS; digit += 1) starts[digit] = (starts[digit] ?? 0) + (starts[digit - 1] ?? 0);
+    for (const at of from) {
+      const digit = ((words[at] ?? 0) >>> shift) & DIGIT_MASK;
+      const place = starts[digit] ?? 0;
+      to[place] = at;
+      starts[digit] = place + 1;
+    }
+    [from, to] = [to, from];
+  }
+  return from;
+}
+
+/** The cursor at the least record; the earliest of equal ones. */
+function leastOf(cursors: readonly Cursor[]): Cursor | undefined {
+  let least: Cursor | undefined;
+  for (const cursor of cursors) {
+    if (cursor.isAtEnd) continue;
+    if (least === undefined || cursor.high < least.high || (cursor.high === least.high && cursor.low < least.low)) {
+      least = cursor;
+    }
+  }
+  return least;
+}
+
+function writeTable(job: RootedRange & { readonly path: string }, fill: (file: TableFile) => void): void {
+  const temporary = `${job.path}.tmp`;
+  const descriptor = openSync(temporary, "w");
+  try {
+    const file = new TableFile(descriptor, job.count);
+    fill(file);
+    file.end(job);
+    fdatasyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(temporary, job.path);
+  syncFolder(dirname(job.path));
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** Takes records in order, some pages at a time. */
+class TableFile {
+  readonly #descriptor: number;
+  readonly #count: number;
+  readonly #fences: Fences;
+  readonly #buffer = new Uint8Array(BUFFERED_PAGES * PAGE_BYTES);
+  readonly #view = new DataView(this.#buffer.buffer);
+  /** Records so far, those of the page in work, and where it begins in the buffer. */
+  #records = 0;
+  #inPage = 0;
+  #pageAt = 0;
+
+  constructor(descriptor: number, count: number) {
+    [this.#descriptor, this.#count] = [descriptor, count];
+    this.#fences = { high: new Uint32Array(countPages(count)), low: new Uint32Array(countPages(count)) };
+  }
+
+  put(high: number, low: number, offset: number): void {
+    if (this.#inPage === 0) {
+      const page = this.#records / PAGE_RECORDS;
+      this.#fences.high[page] = high;
+      this.#fences.low[page] = low;
+    }
+    const at = this.#pageAt + this.#inPage * RECORD_BYTES;
+    this.#view.setUint32(at, high);
+    this.#view.setUint32(at + 4, low);
+    this.#view.setUint32(at + 8, offset);
+    this.#records += 1;
+    this.#inPage += 1;
+    if (this.#inPage === PAGE_RECORDS) this.#endPage();
+  }
+
+  end(range: RootedRange): void {
+    invariant(this.#records === this.#count, "a leaf table got another number of records than it covers leaves");
+    if (this.#inPage > 0) this.#endPage();
+    this.#write();
+    const tail = formatTail(range, this.#fences);
+    writeWhole(this.#descriptor, tail);
+  }
+
+  #endPage(): void {
+    const page = Math.ceil(this.#records / PAGE_RECORDS) - 1;
+    const { bytes } = pageRange(page, this.#records);
+    sealPage(this.#buffer.subarray(this.#pageAt, this.#pageAt + bytes));
+    [this.#pageAt, this.#inPage] = [this.#pageAt + bytes, 0];
+    if (this.#pageAt + PAGE_BYTES > this.#buffer.length) this.#write();
+  }
+
+  #write(): void {
+    writeWhole(this.#descriptor, this.#buffer.subarray(0, this.#pageAt));
+    this.#pageAt = 0;
+  }
+}
+
+/** Reads the records of a table in order, some pages at a time. */
+class Cursor {
+  high = 0;
+  low = 0;
+  /** Of the record's leaf in the range that is made. */
+  offset = 0;
+  isAtEnd = false;
+  readonly #range: LeafRange;
+  readonly #shift: number;
+  readonly #descriptor: number;
+  readonly #fences: Fences;
+  readonly #buffer = new Uint8Array(PAGE_BYTES);
+  #page = 0;
+  #records: DataView = new DataView(this.#buffer.buffer, 0, 0);
+  #at = 0;
+
+  constructor({ path, ...range }: LeafRange & { readonly path: string }, shift: number) {
+    [this.#range, this.#shift, this.#descriptor] = [range, shift, openSync(path, "r")];
+    const { at, bytes } = tailRange(range.count);
+    const tail = new Uint8Array(bytes);
+    readWhole(this.#descriptor, tail, at);
+    this.#fences = parseTail(tail, range).fences;
+    this.next();
+  }
+
+  /** Goes to the next record. */
+  next(): void {
+    if (this.#at === this.#records.byteLength && !this.#readPage()) {
+      this.isAtEnd = true;
+      return;
+    }
+    this.high = this.#records.getUint32(this.#at);
+    this.low = this.#records.getUint32(this.#at + 4);
+    this.offset = this.#records.getUint32(this.#at + 8) + this.#shift;
+    this.#at += RECORD_BYTES;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+
+  #readPage(): boolean {
+    if (this.#page === countPages(this.#range.count)) return false;
+    const { at, bytes } = pageRange(this.#page, this.#range.count);
+    const page = this.#buffer.subarray(0, bytes);
+    readWhole(this.#descriptor, page, at);
+    this.#records = openPage(page, this.#fences, this.#page);
+    [this.#page, this.#at] = [this.#page + 1, 0];
+    return true;
+  }
+}
+
+/** A short write is legal: a full disk then fails at the next one. */
+function writeWhole(descriptor: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done);
+}
+
+function readWhole(descriptor: number, bytes: Uint8Array, at: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    const read = readSync(descriptor, bytes, done, bytes.length - done, at + done);
+    if (read === 0) throw new FormatError("ERR_INDEX_ROW", "a leaf table is cut");
+    done += read;
+  }
+}
