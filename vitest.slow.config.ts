@@ -11,6 +11,7 @@ export const SWEPT: readonly string[] = [
   "test/kernel/policy-artifact.test.ts",
   "test/kernel/mandate.test.ts",
   "test/kernel/receipt-scan.test.ts",
+  "test/kernel/receipt-take.test.ts",
   "test/kernel/receipt.test.ts",
   "test/kernel/subtree-proof.test.ts",
   "test/ledger/fsck.test.ts",

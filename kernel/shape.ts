@@ -1,25 +1,36 @@
 /**
  * Shapes: how a JSON value becomes a typed one. A shape reads strictly (unknown members refused, every bound checked)
- * and names the path of the field that is wrong.
+ * and names the path of the field that is wrong. Most shapes also take their value right from canonical text, by the same
+ * rules and without a value in between; what they cannot take is read the long way, which names the fault.
  *
  * The interface is written by hand, with its doc comments; `Shape<T>` makes the compiler hold the shape to it.
  */
 
-import { formatBase64, parseBase64 } from "./base64.ts";
-import { FormatError, isCodedError } from "./errors.ts";
+import { parseBase64 } from "./base64.ts";
+import { CheckError, FormatError, isCodedError } from "./errors.ts";
 import { parseHex } from "./hex.ts";
+import { formatCanonical } from "./json/canonical.ts";
+import { TextCursor } from "./json/cursor.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "./json/value.ts";
 import { parseTimestamp, type Timestamp } from "./time.ts";
 
 /** Reads a JSON value as a `T`, or throws a FormatError (ERR_SHAPE) that names `path`. */
 export interface Shape<T> {
   readonly read: (value: JsonValue, path: string) => T;
+  /**
+   * Takes the value from canonical text. Never takes what `read` would refuse of the parsed text, and then takes the same;
+   * absent where the long way is the only one.
+   *
+   * @throws {FormatError | CheckError} of any code: nothing is known then, and `read` has to say
+   */
+  readonly take?: (cursor: TextCursor) => T;
   readonly isOptional?: never;
 }
 
 /** The shape of a member that may be absent; made by `optional`. */
 export interface OptionalShape<T> {
   readonly read: (value: JsonValue, path: string) => T;
+  readonly take?: (cursor: TextCursor) => T;
   readonly isOptional: true;
 }
 
@@ -42,7 +53,23 @@ export function readShape<T>(shape: Shape<T>, value: JsonValue, root: string): T
   return shape.read(value, root);
 }
 
-/** An object with exactly these members; the result holds the members in the order of `members`. */
+/**
+ * What `shape` takes from a whole text, or undefined if it does not take it: then nothing is known about the text.
+ *
+ * @param text  with a UTF-8 form
+ */
+export function takeShape<T>(shape: Shape<T>, text: string): T | undefined {
+  const cursor = new TextCursor(text);
+  try {
+    const value = takeBy(shape, cursor);
+    return cursor.at === text.length ? value : undefined;
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof CheckError) return undefined;
+    throw error;
+  }
+}
+
+/** An object with exactly these members; the result holds them in the order of `members`, or sorted if it was taken from text. */
 export function object<T>(members: Members<T>): Shape<T> {
   const list = Object.entries(members) as readonly (readonly [string, Shape<unknown> | OptionalShape<unknown>])[];
   const names = new Set(list.map(([name]) => name));
@@ -55,12 +82,41 @@ export function object<T>(members: Members<T>): Shape<T> {
     for (const [name, shape] of list) readMember(result, source, name, shape, path);
     return result as T;
   };
-  return { read };
+  return { read, take: takeMembers<T>(list) };
+}
+
+/** Members in the order of canonical text, each looked for where it must stand: that refuses unknown and repeated ones. */
+function takeMembers<T>(
+  list: readonly (readonly [string, Shape<unknown> | OptionalShape<unknown>])[],
+): (cursor: TextCursor) => T {
+  const sorted = list.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const members = sorted.map(([name, shape]) => {
+    const key = `${formatCanonical(name)}:`;
+    return { name, key, nextKey: `,${key}`, shape };
+  });
+  return (cursor) => {
+    const result: Record<string, unknown> = {};
+    let isFirst = true;
+    cursor.openObject();
+    for (const { name, key, nextKey, shape } of members) {
+      if (cursor.skip(isFirst ? key : nextKey)) {
+        result[name] = takeBy(shape, cursor);
+        isFirst = false;
+      } else if (shape.isOptional !== true) cursor.refuse();
+    }
+    cursor.closeObject();
+    return result as T;
+  };
+}
+
+/** What `shape` takes at the cursor. @throws {FormatError | CheckError} of any code */
+export function takeBy<T>({ take }: Shape<T> | OptionalShape<T>, cursor: TextCursor): T {
+  return take === undefined ? cursor.refuse() : take(cursor);
 }
 
 /** Marks a member that may be absent. */
 export function optional<T>(shape: Shape<T>): OptionalShape<T> {
-  return { read: shape.read, isOptional: true };
+  return { ...shape, isOptional: true };
 }
 
 /** Bounds of a string. */
@@ -79,47 +135,43 @@ const DEFAULT_MAX_LENGTH = 65_535;
 export function string(bounds: StringBounds = {}): Shape<string> {
   const { pattern, maxLength = DEFAULT_MAX_LENGTH } = bounds;
   const want = bounds.description ?? (pattern === undefined ? "a string" : `a string like ${pattern.source}`);
-  return {
-    read: (value, path) => {
-      if (typeof value !== "string") throw refuse(path, want, value);
-      if (value.length > maxLength) throw refuse(path, `${want} of at most ${maxLength} characters`, value);
-      if (pattern !== undefined && !matchesAll(pattern, value)) throw refuse(path, want, value);
-      return value;
-    },
+  const read = (value: JsonValue, path: string): string => {
+    if (typeof value !== "string") throw refuse(path, want, value);
+    if (value.length > maxLength) throw refuse(path, `${want} of at most ${maxLength} characters`, value);
+    if (pattern !== undefined && !matchesAll(pattern, value)) throw refuse(path, want, value);
+    return value;
   };
+  return { read, take: (cursor) => read(cursor.takeString(), "") };
 }
 
 /** A safe integer with `min <= value <= max`; the defaults are 0 and 2^53 − 1. */
 export function integer(bounds: { readonly min?: number; readonly max?: number } = {}): Shape<number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;
-  return {
-    read: (value, path) => {
-      if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) return value;
-      throw refuse(path, `an integer from ${min} to ${max}`, value);
-    },
+  const read = (value: JsonValue, path: string): number => {
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) return value;
+    throw refuse(path, `an integer from ${min} to ${max}`, value);
   };
+  return { read, take: (cursor) => read(cursor.takeInteger(), "") };
 }
 
 /** true or false. */
 export function boolean(): Shape<boolean> {
-  return {
-    read: (value, path) => {
-      if (typeof value === "boolean") return value;
-      throw refuse(path, "true or false", value);
-    },
+  const read = (value: JsonValue, path: string): boolean => {
+    if (typeof value === "boolean") return value;
+    throw refuse(path, "true or false", value);
   };
+  return { read, take: (cursor) => read(cursor.takeScalar(), "") };
 }
 
 /** One of the given values. */
 export function literal<const T extends readonly (string | number | boolean | null)[]>(...values: T): Shape<T[number]> {
   const allowed: ReadonlySet<unknown> = new Set<unknown>(values);
   const isAllowed = (value: unknown): value is T[number] => allowed.has(value);
-  return {
-    read: (value, path) => {
-      if (isAllowed(value)) return value;
-      throw refuse(path, values.map((item) => JSON.stringify(item)).join(" or "), value);
-    },
+  const read = (value: JsonValue, path: string): T[number] => {
+    if (isAllowed(value)) return value;
+    throw refuse(path, values.map((item) => JSON.stringify(item)).join(" or "), value);
   };
+  return { read, take: (cursor) => read(cursor.takeScalar(), "") };
 }
 
 /** An array of `min` (default 0) to `max` (default 65,535) items. */
@@ -133,6 +185,10 @@ export function array<T>(
       if (!isArray(value)) throw refuse(path, "an array", value);
       if (value.length < min || value.length > max) throw refuse(path, `an array of ${min} to ${max} items`, value);
       return value.map((item, index) => shape.read(item, `${path}[${index}]`));
+    },
+    take: (cursor) => {
+      const items = cursor.takeArray(max, (at) => takeBy(shape, at));
+      return items.length < min ? cursor.refuse() : items;
     },
   };
 }
@@ -161,7 +217,10 @@ export function record<T>(
 
 /** null or what `shape` reads. */
 export function nullable<T>(shape: Shape<T>): Shape<T | null> {
-  return { read: (value, path) => (value === null ? null : shape.read(value, path)) };
+  return {
+    read: (value, path) => (value === null ? null : shape.read(value, path)),
+    take: (cursor) => (cursor.skip("null") ? null : takeBy(shape, cursor)),
+  };
 }
 
 /** A union told apart by the string member `key`: each tag has a shape, which reads the whole object, `key` included. */
@@ -177,7 +236,11 @@ export function tagged<M extends Readonly<Record<string, Shape<unknown>>>>(
     if (shape === undefined) throw refuse(`${path}.${key}`, want, tag);
     return shape.read(value, path) as ShapeValue<M[keyof M]>;
   };
-  return { read };
+  const take = (cursor: TextCursor): ShapeValue<M[keyof M]> => {
+    const shape = byTag.get(cursor.peekTag(key) ?? "");
+    return (shape === undefined ? cursor.refuse() : takeBy(shape, cursor)) as ShapeValue<M[keyof M]>;
+  };
+  return { read, take };
 }
 
 /** Any JSON value, as it is. */
@@ -192,11 +255,12 @@ export function jsonObject(): Shape<JsonObject> {
 
 /** Lower-case hexadecimal of `bytes` bytes, kept as text. */
 export function hex(bytes: number): Shape<string> {
-  return string({
+  const { read } = string({
     pattern: new RegExp(`^[0-9a-f]{${2 * bytes}}$`, "u"),
     maxLength: 2 * bytes,
     description: `${2 * bytes} lower-case hexadecimal digits`,
   });
+  return { read, take: (cursor) => cursor.takeHex(2 * bytes) };
 }
 
 /** Lower-case hexadecimal of `bytes` bytes, read as bytes. */
@@ -206,13 +270,21 @@ export function hexBytes(bytes: number): Shape<Uint8Array> {
 
 /** Canonical padded base64 (of `bytes` bytes, if given), kept as text. */
 export function base64(bytes?: number): Shape<string> {
-  return mapped(base64Bytes(bytes), formatBase64);
+  // What `parseBase64` takes is the one spelling of its bytes.
+  return mapped(base64Text(bytes), (text) => {
+    parseBase64(text, bytes);
+    return text;
+  });
 }
 
 /** Canonical padded base64 (of `bytes` bytes, if given), read as bytes. */
 export function base64Bytes(bytes?: number): Shape<Uint8Array> {
+  return mapped(base64Text(bytes), (text) => parseBase64(text, bytes));
+}
+
+function base64Text(bytes: number | undefined): Shape<string> {
   const maxLength = bytes === undefined ? 64 * 1024 * 1024 : 4 * Math.ceil(bytes / 3);
-  return mapped(string({ maxLength, description: "base64" }), (text) => parseBase64(text, bytes));
+  return string({ maxLength, description: "base64" });
 }
 
 /** A time as kernel/time.ts spells it. */
@@ -235,6 +307,7 @@ export function mapped<A, B>(shape: Shape<A>, parse: (value: A) => B): Shape<B> 
         throw new FormatError("ERR_SHAPE", `${path}: ${error.message}`, { cause: error });
       }
     },
+    take: (cursor) => parse(takeBy(shape, cursor)),
   };
 }
 

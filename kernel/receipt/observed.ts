@@ -3,7 +3,8 @@
  * the reason), or is not known yet. An omitted field is a format error, so silence never reads as "nothing happened".
  */
 
-import { literal, object, type Shape, tagged } from "../shape.ts";
+import type { TextCursor } from "../json/cursor.ts";
+import { literal, object, type Shape, tagged, takeBy } from "../shape.ts";
 import { type ReasonCode, reasonShape } from "./reasons.ts";
 
 /** One observed field. JSON: `{"state": "present", "value": …}`, `{"state": "absent"}` and so on. */
@@ -36,7 +37,7 @@ export function observedValue<T>(field: Observed<T>): T | undefined {
 
 /** The shape of an observed field whose values `shape` reads. */
 export function observed<T>(shape: Shape<T>): Shape<Observed<T>> {
-  return tagged("state", {
+  const { read } = tagged("state", {
     present: object<{ readonly state: "present"; readonly value: T }>({ state: literal("present"), value: shape }),
     absent: object<{ readonly state: "absent" }>({ state: literal("absent") }),
     not_established: object<{ readonly state: "not_established"; readonly reason: ReasonCode }>({
@@ -45,4 +46,19 @@ export function observed<T>(shape: Shape<T>): Shape<Observed<T>> {
     }),
     pending: object<{ readonly state: "pending" }>({ state: literal("pending") }),
   });
+  return { read, take: (cursor) => takeObserved(cursor, shape) };
+}
+
+/** The same from canonical text, which has four beginnings: half of the objects of a receipt are such fields. */
+function takeObserved<T>(cursor: TextCursor, shape: Shape<T>): Observed<T> {
+  if (cursor.skip('{"state":"present","value":')) {
+    const value = takeBy(shape, cursor);
+    cursor.closeObject();
+    return { state: "present", value };
+  }
+  if (cursor.skip('{"state":"absent"}')) return ABSENT;
+  if (cursor.skip('{"state":"pending"}')) return PENDING;
+  if (!cursor.skip('{"reason":')) return cursor.refuse();
+  const reason = takeBy(reasonShape, cursor);
+  return cursor.skip(',"state":"not_established"}') ? { state: "not_established", reason } : cursor.refuse();
 }

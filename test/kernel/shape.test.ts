@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CheckError } from "../../kernel/errors.ts";
+import { formatCanonical } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import {
@@ -22,6 +23,7 @@ import {
   type Shape,
   string,
   tagged,
+  takeShape,
   timestamp,
 } from "../../kernel/shape.ts";
 import { codeOf } from "../support/code-of.ts";
@@ -39,6 +41,8 @@ function messageOf(read: () => unknown): string {
 function expectShape<T>(shape: Shape<T>, good: readonly JsonValue[], bad: readonly JsonValue[]): void {
   for (const value of good) expect(readShape(shape, value, "it")).toEqual(value);
   for (const value of bad) expect([value, codeOf(() => readShape(shape, value, "it"))]).toEqual([value, "ERR_SHAPE"]);
+  for (const value of good) expect([value, undefined]).toContainEqual(takeShape(shape, formatCanonical(value)));
+  for (const value of bad) expect(takeShape(shape, JSON.stringify(value))).toBeUndefined();
 }
 
 /** A made-up format with every kind of member. */
