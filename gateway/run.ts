@@ -36,6 +36,7 @@ import { refuseServerRequests } from "./server-requests.ts";
 import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
 import { type Controls, openControls } from "./stages.ts";
 import type { Upstream } from "./upstream/upstream.ts";
+import { formatUuid } from "./uuid.ts";
 
 /** What `GET /status` tells; docs/gateway.md explains each member. */
 export interface GatewayStatus {
@@ -391,14 +392,4 @@ function announce({ config, logger }: GatewayOptions, mode: Mode): void {
     logger.warn({ mode, isDefault }, `${mode}: ${what}`);
   }
   logger.warn({ key_protection: "software" }, "software keys: receipts say that no hardware protects what signs them");
-}
-
-/** A random (version 4) UUID. */
-function formatUuid(bytes: Uint8Array): string {
-  const marked = Uint8Array.from(bytes, (byte, index) => {
-    if (index === 6) return (byte & 0x0f) | 0x40;
-    return index === 8 ? (byte & 0x3f) | 0x80 : byte;
-  });
-  const text = formatHex(marked);
-  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
 }

@@ -70,6 +70,7 @@ function depsOf({ secrets, environment, logger, software, readFile }: ServerOpti
     readFile,
     logger,
     nowMs: world.nowMs,
+    randomBytes: world.randomBytes,
     software,
   };
 }

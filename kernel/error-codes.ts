@@ -233,6 +233,7 @@ export const ERROR_CODES = {
   ERR_CONTROL_TARGET:
     "not a target of a kill switch or quarantine: all, principal:, session:, server: or tool: and a value",
   ERR_IDENTITY_KEYS: "the keys of an issuer of access tokens that cannot be fetched",
+  ERR_OAUTH_ISSUER: "an OAuth issuer that cannot be asked, or that contradicts the configuration",
   ERR_LEDGER_ANSWER: "a ledger that answered something else than its interface says",
   ERR_OUTBOX_FULL:
     "the outbox holds as many unproven receipts as it may; nothing is dispatched until the ledger takes some",

@@ -1,7 +1,6 @@
 /** Configuration of the OAuth resource server and of client certificates: `auth` of the gateway's file (docs/gateway.md). */
 
 import { FormatError } from "../../kernel/errors.ts";
-import { isLoopback } from "../../kernel/service/listen.ts";
 import {
   array,
   boolean,
@@ -15,6 +14,7 @@ import {
   string,
 } from "../../kernel/shape.ts";
 import type { CallerKind } from "../pipeline/call.ts";
+import { isIssuerUrl } from "./issuer-url.ts";
 import { ACCESS_TOKEN_ALGS, type AccessTokenAlg } from "./jwk-keys.ts";
 
 /** Names of claims that policy reads; a nested claim is a path with dots. */
@@ -191,12 +191,8 @@ function checkIssuers(config: OauthConfig): OauthConfig {
 
 /** https, or plain HTTP to this machine where the configuration says so. */
 function checkKeysUrl(text: string, mayBeHttp: boolean): void {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isLocal = url?.protocol === "http:" && isLoopback(url.hostname.replace(/^\[|\]$/gu, ""));
-  const isFit = url?.protocol === "https:" || (mayBeHttp && isLocal);
-  if (url === undefined || !isFit || url.username !== "" || url.password !== "" || url.hash !== "") {
-    throw new FormatError("ERR_SHAPE", "jwks_url: want an https URL, or loopback http with allow_loopback_http");
-  }
+  if (isIssuerUrl(text, mayBeHttp)) return;
+  throw new FormatError("ERR_SHAPE", "jwks_url: want an https URL, or loopback http with allow_loopback_http");
 }
 
 function checkResource(text: string): string {

@@ -7,6 +7,7 @@ import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect } from "../../kernel/receipt/vocabulary.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
+import { SERVER_CREDENTIAL } from "./client-credentials.ts";
 import type { HttpAnswer, SiteFetch } from "./http-client.ts";
 import { pause } from "./pause.ts";
 import { SERVER_IDENTITY } from "./server-tls.ts";
@@ -242,6 +243,7 @@ const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
 function connectFailure(error: unknown): Failure {
   const code = codeOf(error) ?? (error instanceof Error ? codeOf(error.cause) : undefined);
   if (code === SERVER_IDENTITY) return failure("server.identity-changed", undefined, "none");
+  if (code === SERVER_CREDENTIAL) return failure("upstream.credential", undefined, "none");
   return NOT_CONNECTED.has(code) ? failure("upstream.connect", undefined, "none") : failure("upstream.closed");
 }
 

@@ -1,8 +1,11 @@
 /** A server over Streamable HTTP: modern if `server/discover` says so, else a legacy session; some serve both. */
 
+import { FormatError } from "../../kernel/errors.ts";
 import type { UpstreamFacts } from "../pipeline/call.ts";
 import { LEGACY_REVISIONS } from "../wire/revisions.ts";
 import { rawAt } from "../wire/spans.ts";
+import { ClientCredentials, withCredentials } from "./client-credentials.ts";
+import type { SiteFetch } from "./http-client.ts";
 import { Link, type LinkOptions } from "./http-link.ts";
 import { makeNotices } from "./notices.ts";
 import { ownRequest, refusedRequest, resultOf } from "./own-request.ts";
@@ -26,7 +29,14 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     return lastId;
   };
   const tls = config.url.startsWith("https:") ? new ServerTls(config.tls ?? {}, deps.readFile) : undefined;
-  const options: LinkOptions = { config, deps, fetch: tls?.fetch ?? deps.fetch, limits, notices, nextId };
+  const options: LinkOptions = {
+    config,
+    deps,
+    fetch: fetchOf(config, deps, tls?.fetch ?? deps.fetch),
+    limits,
+    notices,
+    nextId,
+  };
   const link = new Link(options);
   try {
     await link.connect();
@@ -35,7 +45,7 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     throw error;
   }
   const { id } = config;
-  const facts = (): UpstreamFacts => factsOf(link, deps, id);
+  const facts = (): UpstreamFacts => factsOf(link, deps, config);
   return {
     id,
     identity: { kind: "http", url: config.url },
@@ -95,12 +105,28 @@ async function watchBySession(
   return reply;
 }
 
+/** With the gateway's own tokens, if the server wants some. What agents show never gets here. */
+function fetchOf(config: HttpUpstreamConfig, deps: UpstreamDeps, askServer: SiteFetch): SiteFetch {
+  const { oauth, id, url } = config;
+  if (oauth === undefined) return askServer;
+  const { readFile, logger, nowMs } = deps;
+  if (readFile === undefined)
+    throw new FormatError("ERR_CONFIG", "config.servers: a file of oauth cannot be read here");
+  const issuer = oauth.ca_file === undefined ? undefined : new ServerTls({ ca_file: oauth.ca_file }, readFile);
+  const askIssuer = issuer?.fetch ?? deps.fetch;
+  const proof = { readFile, nowMs, randomBytes: deps.randomBytes };
+  return withCredentials(
+    askServer,
+    new ClientCredentials({ server: id, url, config: oauth, askServer, askIssuer, logger, ...proof }),
+  );
+}
+
 /** A session for one agent: what the server said of its legacy side at the start stands until the session is open. */
 function makeLeg(options: LinkOptions & { readonly agent: LegAgent }, shared: Link): UpstreamLeg {
   const link = new Link(options);
   const { deps, config } = options;
   return {
-    facts: () => factsOf(link.isOpen ? link : shared.legacy, deps, config.id),
+    facts: () => factsOf(link.isOpen ? link : shared.legacy, deps, config),
     nextId: options.nextId,
     request: (request) => link.request(request),
     notify: (message) => link.notify(message),
@@ -109,7 +135,11 @@ function makeLeg(options: LinkOptions & { readonly agent: LegAgent }, shared: Li
   };
 }
 
-function factsOf({ leg }: Pick<Link, "leg">, { bearerTokens }: UpstreamDeps, id: string): UpstreamFacts {
-  const auth = bearerTokens.has(id) ? "shared" : "none";
+function factsOf(
+  { leg }: Pick<Link, "leg">,
+  { bearerTokens }: UpstreamDeps,
+  { id, oauth }: HttpUpstreamConfig,
+): UpstreamFacts {
+  const auth = oauth !== undefined || bearerTokens.has(id) ? "shared" : "none";
   return { transport: "http", era: leg.era, revision: leg.revision, auth };
 }

@@ -7,6 +7,7 @@ import { FormatError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { array, json, mapped, object, optional, record, type Shape, string } from "../../kernel/shape.ts";
 import { type ServerDataClass, serverDataClassShape } from "../catalog/data-class.ts";
+import { type ServerOauth, serverOauthShape } from "./server-oauth.ts";
 import { type ServerTlsConfig, serverTlsShape } from "./server-tls.ts";
 
 /** A server that the gateway starts and speaks to over its standard streams. */
@@ -33,6 +34,8 @@ export type HttpUpstreamConfig = {
   readonly url: string;
   /** File with the bearer token that every call to this server carries; read by the caller. */
   readonly bearer_token_file?: string;
+  /** The gateway's own credentials at an issuer that the server trusts; without `bearer_token_file`. */
+  readonly oauth?: ServerOauth;
   /** Whose certificates it may show, and who it must be; for `https` only. */
   readonly tls?: ServerTlsConfig;
   /** What policies may read as attributes of the server. */
@@ -76,6 +79,7 @@ const httpShape: Shape<HttpMembers> = object<HttpMembers>({
   id: idShape,
   url: mapped(string({ maxLength: 2048, description: "a URL" }), checkUrl),
   bearer_token_file: optional(string({ maxLength: 4096 })),
+  oauth: optional(serverOauthShape),
   tls: optional(serverTlsShape),
   attributes: optional(attributesShape),
   data: optional(serverDataClassShape),
@@ -92,6 +96,9 @@ export const upstreamConfigShape: Shape<UpstreamConfig> = {
     const http = httpShape.read(value, path);
     if (http.tls !== undefined && !http.url.startsWith("https:")) {
       throw new FormatError("ERR_SHAPE", `${path}.tls: want an https URL`);
+    }
+    if (http.oauth !== undefined && http.bearer_token_file !== undefined) {
+      throw new FormatError("ERR_SHAPE", `${path}: want either bearer_token_file or oauth`);
     }
     return { ...http, transport: "http", attributes: http.attributes ?? {} };
   },

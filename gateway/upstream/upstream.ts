@@ -27,6 +27,7 @@ export interface UpstreamDeps {
   readonly readFile?: ((path: string) => Uint8Array) | undefined;
   readonly logger: Logger;
   readonly nowMs: () => number;
+  readonly randomBytes: (length: number) => Uint8Array;
   readonly limits?: Partial<UpstreamLimits>;
   /** How the gateway names itself toward servers. */
   readonly software: { readonly name: string; readonly version: string };

@@ -157,6 +157,7 @@ export const REASON_CODES = {
   "task.unknown": "there is no such task",
   "upstream.closed": "the server closed the connection before it answered",
   "upstream.connect": "the server could not be reached",
+  "upstream.credential": "the gateway has no credential that the server takes",
   "upstream.id-unknown": "the server answered a request that was never sent",
   "upstream.invalid": "the server's answer is malformed",
   "upstream.protocol": "the server broke the rules of its revision",

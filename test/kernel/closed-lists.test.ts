@@ -92,7 +92,7 @@ describe("the closed lists", () => {
       rpc.shape rpc.version server.identity-changed server.quarantined server.unavailable server.unknown
       session.ended session.expired session.foreign session.required session.unknown state.invalid
       state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
-      upstream.closed upstream.connect upstream.id-unknown upstream.invalid upstream.protocol
+      upstream.closed upstream.connect upstream.credential upstream.id-unknown upstream.invalid upstream.protocol
       upstream.redirect upstream.status upstream.timeout upstream.undeclared-input vault.retention
       workflow.claim-ignored workflow.scope
     `),

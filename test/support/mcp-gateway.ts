@@ -42,6 +42,7 @@ export function upstreamDeps(logged: object[], limits: UpstreamDeps["limits"] = 
     fetch: httpFetch,
     logger: memoryLogger(logged),
     nowMs: Date.now,
+    randomBytes,
     limits,
     software: { name: "countersign", version: "0.0.0-test" },
   };
@@ -66,10 +67,13 @@ export function httpServer(id: string, url: string): UpstreamConfig {
 /** Connects the servers, pins what they list, and listens. */
 export async function startTestGateway(
   configs: readonly UpstreamConfig[],
-  more: Partial<HttpEdgeOptions> & { readonly upstreamLimits?: UpstreamDeps["limits"] } = {},
+  more: Partial<HttpEdgeOptions> & {
+    readonly upstreamLimits?: UpstreamDeps["limits"];
+    readonly readFile?: UpstreamDeps["readFile"];
+  } = {},
 ): Promise<TestGateway> {
   const logged: object[] = [];
-  const core = await makeWire(configs, logged, more.upstreamLimits);
+  const core = await makeWire(configs, logged, more.upstreamLimits, more.readFile);
   const edge = await startHttpEdge({
     ...core.options,
     listen: { host: "127.0.0.1", port: 0 },
@@ -91,8 +95,9 @@ export async function makeWire(
   configs: readonly UpstreamConfig[],
   logged: object[],
   limits: UpstreamDeps["limits"] = {},
+  readFile?: UpstreamDeps["readFile"],
 ): Promise<Omit<TestGateway, "url" | "logged"> & { readonly options: EdgeOptions }> {
-  const deps = upstreamDeps(logged, limits);
+  const deps = { ...upstreamDeps(logged, limits), readFile };
   const connected = await Promise.all(configs.map((config) => connectUpstream(config, deps)));
   const listed = await Promise.all(
     connected.map(async ({ id, identity, attributes, listSurface }) => {
