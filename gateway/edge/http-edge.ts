@@ -120,12 +120,18 @@ function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessi
   });
 }
 
+/**
+ * Connections that may wait to be taken. Node takes one in each turn of its loop, so a crowd of agents waits; above the
+ * bound the system forgets connections that the agents believe to have.
+ */
+const BACKLOG = 4_096;
+
 function listen(server: Server, { host, port }: HttpEdgeOptions["listen"]): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => {
       reject(new StoreError("ERR_SERVICE_START", `the gateway cannot listen on ${host}:${port}`, { cause }));
     });
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       const address = server.address();
       resolve(typeof address === "object" && address !== null ? address.port : port);
     });
