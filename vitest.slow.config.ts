@@ -29,6 +29,7 @@ export const LONG: readonly string[] = [
   "test/cli/ledger-words.test.ts",
   "test/gateway/approvals.test.ts",
   "test/gateway/catalog-reload.test.ts",
+  "test/gateway/envoy.test.ts",
   "test/gateway/flow.test.ts",
   "test/gateway/fresh-listings.test.ts",
   "test/gateway/identity-keys.test.ts",

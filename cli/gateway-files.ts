@@ -18,6 +18,7 @@ export function readSecrets(config: GatewayConfig): GatewaySecrets {
     }),
     agentTokens: config.auth.tokens.map(({ token_file, ...agent }) => ({ ...agent, token: readToken(token_file) })),
     bearerTokens: readBearerTokens(config),
+    ...(config.envoy === undefined ? {} : { envoyToken: readToken(config.envoy.token_file) }),
   };
 }
 

@@ -22,6 +22,7 @@ import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy
 import { type ArtifactConfig, artifactConfigShape } from "./artifact/artifact-config.ts";
 import type { ApprovalRule, Approver } from "./catalog/catalog-approval.ts";
 import { approverName } from "./catalog/catalog-file.ts";
+import { checkEnvoy, type EnvoyConfig, envoyShape } from "./envoy/envoy-config.ts";
 import { type AgentAuth, agentAuthShape, checkAgentAuth } from "./identity/auth-config.ts";
 import { type AgentListen, agentListenShape } from "./identity/tls-config.ts";
 import { type CallLimitsConfig, callLimitsShape } from "./limits/call-limits.ts";
@@ -83,6 +84,8 @@ export type GatewayConfig = {
   readonly catalog?: { readonly pin: "first-use" } | CatalogSource;
   /** A sealed policy artifact that binds the gateway. Default: none. */
   readonly artifact?: ArtifactConfig;
+  /** Decides requests that an Envoy forwards itself. Default: none. */
+  readonly envoy?: EnvoyConfig;
   readonly ledger: LedgerTarget;
   readonly auth: AgentAuth;
   /** Longest silence of the stream. Default 60. */
@@ -187,6 +190,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   policy: optional(object<{ readonly dir: string }>({ dir: path })),
   catalog: optional(catalogShape),
   artifact: optional(artifactConfigShape),
+  envoy: optional(envoyShape),
   ledger: ledgerShape,
   auth: agentAuthShape,
   heartbeat_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),
@@ -228,6 +232,7 @@ export function parseGatewayConfig(value: JsonValue): GatewayConfig {
   checkOperators(config);
   checkCatalog(config);
   checkAgentAuth(config.listen, config.auth);
+  checkEnvoy(config.envoy);
   if (config.mode === "enforcing" && config.policy === undefined) {
     throw contradiction("config.policy: enforcing mode needs a policy bundle; set policy.dir");
   }

@@ -97,6 +97,7 @@ export async function loadBasis(
       identity: digestOf(upstream.identity),
     })),
     keyProtection: "software",
+    decidesForOthers: config.envoy !== undefined,
   });
   await keepEvidence(config.data_dir, digestOf(boundary), boundary);
   await keepEvidence(config.data_dir, catalog.digest, file);

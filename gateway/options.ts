@@ -40,6 +40,8 @@ export interface World {
 export interface GatewaySecrets {
   readonly submitToken: string;
   readonly operatorToken: string;
+  /** Of `envoy.token_file`, if that is configured. */
+  readonly envoyToken?: string;
   /** Operators with tokens of their own. */
   readonly operators?: readonly NamedOperator[];
   readonly agentTokens: readonly (Omit<AgentToken, "token_file"> & { readonly token: string })[];

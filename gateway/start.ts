@@ -6,8 +6,10 @@ import { workflowDigest } from "../kernel/policy-artifact.ts";
 import type { Listen } from "../kernel/service/listen.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
-import { type HttpEdge, startHttpEdge } from "./edge/http-edge.ts";
-import { readAgentIdentity } from "./identity/agent-identity.ts";
+import { type HttpEdge, type HttpEdgeOptions, startHttpEdge } from "./edge/http-edge.ts";
+import type { EnvoyServer } from "./envoy/envoy-server.ts";
+import { startEnvoy } from "./envoy/start-envoy.ts";
+import { type AgentIdentity, readAgentIdentity } from "./identity/agent-identity.ts";
 import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
 import type { GatewayOptions, GatewaySecrets } from "./options.ts";
@@ -19,6 +21,8 @@ export interface RunningGateway {
   /** Of the agents' listener: `http://host:port`, without a slash at the end. */
   readonly url: string;
   readonly operatorUrl: string;
+  /** `host:port` of the service for Envoy, if one is configured. */
+  readonly envoyAddress?: string;
   /**
    * Takes no more calls, lets those in flight end within their bound, seals the sessions, brings the receipts to the
    * ledger within a bound, and lets go of the data folder.
@@ -47,16 +51,19 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const operator = operatorOf(options, run, listening);
   try {
     const operatorUrl = await listen(operator, options.config.operator_listen ?? {}, GATEWAY_DEFAULTS.operatorPort);
-    const edge = await startHttpEdge(edgeOptions(options, run));
+    const given = edgeOptions(options, run);
+    const edge = await startHttpEdge(given);
+    const envoy = await envoyOf(options, given, edge);
     listening.agents = true;
-    options.logger.info({ url: edge.url, operator_url: operatorUrl, stream: run.status().stream }, "gateway listens");
+    const addresses = { url: edge.url, operator_url: operatorUrl, ...(envoy && { envoy: envoy.address }) };
+    options.logger.info({ ...addresses, stream: run.status().stream }, "gateway listens");
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
       listening.agents = false;
-      closing ??= closeAll(edge, run, operator);
+      closing ??= closeAll(edge, envoy, run, operator);
       return closing;
     };
-    return { url: edge.url, operatorUrl, close };
+    return { url: edge.url, operatorUrl, ...(envoy && { envoyAddress: envoy.address }), close };
   } catch (error) {
     await operator.close();
     await run.close();
@@ -64,16 +71,40 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 }
 
+/** The service for Envoy, if one is configured. An edge that is open is closed if that fails. */
+async function envoyOf(
+  { config, secrets }: GatewayOptions,
+  given: HttpEdgeOptions,
+  edge: HttpEdge,
+): Promise<EnvoyServer | undefined> {
+  if (config.envoy === undefined) return undefined;
+  try {
+    return await startEnvoy({ config: config.envoy, token: secrets.envoyToken, edge: given, origin: edge.url });
+  } catch (error) {
+    await edge.close();
+    throw error;
+  }
+}
+
 /** The operator's routes answer until the end. */
-async function closeAll(edge: HttpEdge, run: GatewayRun, operator: FastifyInstance): Promise<void> {
-  await edge.close();
+async function closeAll(
+  edge: HttpEdge,
+  envoy: EnvoyServer | undefined,
+  run: GatewayRun,
+  operator: FastifyInstance,
+): Promise<void> {
+  await Promise.all([edge.close(), envoy?.close(CLOSE_MS)]);
   await run.close();
   await operator.close();
 }
 
 /** An agent that has an operator's token would have the operator's routes; two operators with one are one. */
-function checkTokens({ secrets: { agentTokens, operatorToken, operators = [] } }: GatewayOptions): void {
-  const taken = [operatorToken, ...operators.map(({ token }) => token)];
+function checkTokens({ secrets: { agentTokens, operatorToken, operators = [], envoyToken } }: GatewayOptions): void {
+  const taken = [
+    operatorToken,
+    ...operators.map(({ token }) => token),
+    ...(envoyToken === undefined ? [] : [envoyToken]),
+  ];
   const shared = agentTokens.find(({ token }) => taken.includes(token));
   if (shared !== undefined) {
     throw new FormatError("ERR_CONFIG", `config.auth.tokens: ${shared.principal} has an operator's token`);
@@ -107,7 +138,7 @@ function operatorOf(
   });
 }
 
-function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeof startHttpEdge>[0] {
+function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions {
   const { config, secrets, logger, software, edgeLimits } = options;
   const { host = GATEWAY_DEFAULTS.host, port = GATEWAY_DEFAULTS.port } = config.listen ?? {};
   const tokens = secrets.agentTokens.map(
@@ -115,7 +146,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeo
   );
   const { fetch, nowMs, randomBytes } = run.world;
   return {
-    ...readAgentIdentity(config, { readFile: options.readFile, fetch, nowMs, randomBytes, logger }),
+    ...sharedServer(readAgentIdentity(config, { readFile: options.readFile, fetch, nowMs, randomBytes, logger })),
     claims: config.auth.identity_claims,
     pipeline: run.pipeline,
     catalog: run.catalogReader,
@@ -130,6 +161,19 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): Parameters<typeo
     tokens,
     allowedHosts: config.allowed_hosts ?? [],
     allowedOrigins: config.allowed_origins ?? [],
+  };
+}
+
+/** One memory of proofs of possession for all listeners: none is taken at each of them. */
+function sharedServer({ makeServer, ...identity }: AgentIdentity): AgentIdentity {
+  if (makeServer === undefined) return identity;
+  let made: ReturnType<typeof makeServer> | undefined;
+  return {
+    ...identity,
+    makeServer: (origin) => {
+      made ??= makeServer(origin);
+      return made;
+    },
   };
 }
 

@@ -18,6 +18,7 @@ decision receipt before it is sent and an outcome receipt before its answer goes
 Agents:    POST <listen>/mcp and <listen>/s/<server>/mcp (Streamable HTTP), with their own bearer token.
 Operators: <operator_listen>/status, /boundary, /catalog, /policy, /sessions/seal with the operator's token;
            /healthz, /readyz, /metrics without one.
+Envoy:     with "envoy" in the configuration, envoy.service.auth.v3.Authorization/Check over gRPC (docs/deployment.md).
 
 Modes: "enforcing" refuses what policy or catalog denies; "advisory" (the default) and "silent" forward it and record
 that it would have been denied. docs/gateway.md explains the configuration, docs/policy.md the policy bundle.

@@ -24,8 +24,11 @@ export interface Dispatcher {
   readonly drained: () => Promise<void>;
 }
 
-/** Makes the dispatcher of an edge. */
-export function makeDispatcher(options: EdgeOptions): Dispatcher {
+/** What is done with a call that policy decides. */
+export type Forward = typeof forwardCall;
+
+/** Makes the dispatcher of an edge. @param forward  another way than to send calls to their server and wait for the answer */
+export function makeDispatcher(options: EdgeOptions, forward: Forward = forwardCall): Dispatcher {
   const { maxInFlight, maxInFlightPerCaller, maxListens, maxListensPerCaller } = {
     ...DEFAULT_EDGE_LIMITS,
     ...options.limits,
@@ -36,7 +39,7 @@ export function makeDispatcher(options: EdgeOptions): Dispatcher {
   // Each stream waits for the end of the edge.
   setMaxListeners(0, closing.signal);
   const rounds = makeRoundStates(options.randomBytes, options.nowMs);
-  const deps = { ...options, rounds, closing: closing.signal, listens };
+  const deps = { ...options, forward, rounds, closing: closing.signal, listens };
   return {
     answer: (request) => answer(deps, inFlight, request),
     drained: async () => {
@@ -51,7 +54,7 @@ const LISTENS: InFlightNames = {
   own: { reason: "limit.listen-streams", limit: "listen-streams-principal" },
 };
 
-type Deps = EdgeOptions & ForwardDeps & ListenDeps & { readonly listens: InFlight };
+type Deps = EdgeOptions & ForwardDeps & ListenDeps & { readonly listens: InFlight; readonly forward: Forward };
 
 async function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
   const { message, era, idText, mount } = request;
@@ -71,7 +74,7 @@ async function answer(options: Deps, inFlight: InFlight, request: AgentRequest):
     case "listen":
       return withPlace(options, options.listens, request, () => listen(options, request));
     case "forward":
-      return withPlace(options, inFlight, request, () => forwardCall(options, request, row));
+      return withPlace(options, inFlight, request, () => options.forward(options, request, row));
     case "tasks":
       return refuseRequest(options, tasksRefusal(), request);
     case "initialize":

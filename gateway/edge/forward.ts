@@ -99,10 +99,10 @@ function scopeOf(
 }
 
 /** SPEC RFC 6750 §3.1: insufficient_scope is 403, and names every scope that the call needs. */
-function scopeRefusal(
-  { scopes }: ForwardDeps,
+export function scopeRefusal(
+  { scopes }: Pick<ForwardDeps, "scopes">,
   { caller, mount }: AgentRequest,
-  { route }: RoutedCall,
+  { route }: Pick<RoutedCall, "route">,
 ): WireRefusal | undefined {
   const missing = scopes?.missingScopes(caller, route.serverId, route.name);
   if (scopes === undefined || missing === undefined) return undefined;

@@ -123,7 +123,9 @@ export class FlowStages {
     const { names, principals } = this.#options;
     const sessionId = open.decision.session.state === "present" ? open.decision.session.value.id : undefined;
     const flow = sessionId === undefined ? undefined : this.#sessions.get(sessionId);
-    const isGiven = outcome.returned !== undefined && GIVEN.has(outcome.status);
+    // Of an answer that nobody here saw, the agent has what the server's answers bring.
+    const isUnseen = outcome.unseen !== undefined && outcome.status !== "blocked";
+    const isGiven = isUnseen || (outcome.returned !== undefined && GIVEN.has(outcome.status));
     const data = this.#classOf(call);
     const brought = isGiven ? [...new Set([...labelsOf(data), ...labels])] : [];
     if (brought.length > 0) await principals.note(names.principal(call.caller).id, brought);

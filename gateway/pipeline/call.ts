@@ -93,7 +93,8 @@ export interface UpstreamFacts {
   readonly transport: Transport;
   readonly era: Era;
   readonly revision?: Revision;
-  readonly auth: UpstreamAuth;
+  /** Undefined if the gateway does not carry the call itself. */
+  readonly auth?: UpstreamAuth;
 }
 
 /** What kind of thing a call names at its server. */
@@ -198,6 +199,8 @@ export interface CallOutcome {
   readonly upstreamUs: number;
   /** Bytes of images, audio and blobs. */
   readonly uninspectedBytes: number;
+  /** Why nobody here saw the answer, which went to the agent another way; then there are no bytes. */
+  readonly unseen?: ReasonCode;
   /** Why the agent gets nothing of the answer; then there are no `returned` bytes. */
   readonly refusal?: CallRefusal;
 }

@@ -12,6 +12,8 @@ export interface CaptureScopeFacts {
   readonly agents: Transport;
   readonly servers: readonly { readonly id: string; readonly transport: Transport; readonly identity: string }[];
   readonly keyProtection: KeyProtection;
+  /** True if calls are decided that somebody else carries. */
+  readonly decidesForOthers: boolean;
 }
 
 /** Paths that have receipts, each with what holds for it. */
@@ -40,8 +42,17 @@ const EXCLUDED = [
   },
 ] as const;
 
+/** Holds beside the others where an Envoy asks for decisions and sends the calls itself. */
+const CARRIED_BY_ENVOY = {
+  path: "calls-that-envoy-carries",
+  statement:
+    "Calls that an Envoy asks about are decided with a receipt before they are sent; their answers, handshakes and " +
+    "streams do not pass the gateway, and their outcome receipts say that the effect is unknown.",
+} as const;
+
 /** The statement. Servers are sorted by id. */
-export function captureScope({ agents, servers, keyProtection }: CaptureScopeFacts): JsonObject {
+export function captureScope({ agents, servers, keyProtection, decidesForOthers }: CaptureScopeFacts): JsonObject {
+  const excluded = decidesForOthers ? [...EXCLUDED, CARRIED_BY_ENVOY] : EXCLUDED;
   return {
     kind: "capture-scope",
     v: 1,
@@ -51,6 +62,6 @@ export function captureScope({ agents, servers, keyProtection }: CaptureScopeFac
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map(({ id, transport, identity }) => ({ id, transport, identity })),
     covered: COVERED.map((item) => ({ ...item })),
-    excluded: EXCLUDED.map((item) => ({ ...item })),
+    excluded: excluded.map((item) => ({ ...item })),
   };
 }

@@ -87,7 +87,7 @@ export function decisionOf(
     catalog: context.catalog,
     wire: wireOf(secret, call.wire, context.catalogName),
     upstream: present(upstreamOf(call.upstream)),
-    upstream_auth: present(call.upstream.auth),
+    upstream_auth: call.upstream.auth === undefined ? notEstablished("upstream.unseen") : present(call.upstream.auth),
     server: present(serverOf(call.serverId, context.identityDigest)),
     definition: context.definition,
     request_received: commitMessage(secret, "request_received", call.received),
@@ -133,6 +133,14 @@ export function outcomeOf(
       effect: outcome.effect,
       rpc_code: outcome.rpcCode === undefined ? ABSENT : present(outcome.rpcCode),
     },
+    ...(outcome.unseen === undefined ? answerOf(secret, outcome, latency) : unseenAnswer(outcome.unseen)),
+  };
+}
+
+type AnswerFields = Pick<Outcome, "response_received" | "response_returned" | "latency">;
+
+function answerOf(secret: Uint8Array, outcome: CallOutcome, latency: Parameters<typeof outcomeOf>[3]): AnswerFields {
+  return {
     response_received: commitMessage(secret, "response_received", outcome.received),
     response_returned: commitMessage(secret, "response_returned", outcome.returned),
     latency: present({
@@ -142,6 +150,12 @@ export function outcomeOf(
       total_us: latency.totalUs,
     }),
   };
+}
+
+/** Nobody can say that there was no answer. */
+function unseenAnswer(why: ReasonCode): AnswerFields {
+  const unknown = notEstablished(why);
+  return { response_received: unknown, response_returned: unknown, latency: unknown };
 }
 
 /** Outcome of a call that a crash cut off: nobody knows what the server did. */

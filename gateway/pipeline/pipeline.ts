@@ -316,8 +316,8 @@ class ReceiptPipeline implements Pipeline {
     const found = [...facts.found, { system: { findings: [] } }, ...steps];
     const question = (): PolicyRequest =>
       respondQuestionOf(call, actionId, outcome, { ...facts, nowMs: nowMs(), found });
-    // A result that comes later, by another request, would go past the rules for results.
-    const isLater = outcome.status === "task_created";
+    // A result that comes later, by another request, or another way, would go past the rules for results.
+    const isLater = outcome.status === "task_created" || outcome.unseen !== undefined;
     const answer = isLater ? deniedBy("policy.request-unmappable") : this.#ask(actionId, question);
     // Advisory policies speak of the result, and none matched.
     if (answer.allowed && answer.policies.length + answer.advisory.length === 0) return undefined;

@@ -114,8 +114,12 @@ const ANSWERED: ReadonlySet<CallOutcome["status"]> = new Set([
 ]);
 
 /** Id of the action about the result of a call; undefined if there is no result that policy could be asked about. */
-export function respondActionOf(call: InboundCall, { status, received, returned }: CallOutcome): string | undefined {
-  const isAnswer = ANSWERED.has(status) && received !== undefined && returned !== undefined;
+export function respondActionOf(
+  call: InboundCall,
+  { status, received, returned, unseen }: CallOutcome,
+): string | undefined {
+  // An answer that nobody here will see would go past the rules for results: they are asked before it is let go.
+  const isAnswer = unseen !== undefined || (ANSWERED.has(status) && received !== undefined && returned !== undefined);
   return call.target.kind === "tool" && isAnswer ? respondAction(`${call.serverId}/${call.target.name}`) : undefined;
 }
 

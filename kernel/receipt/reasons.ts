@@ -165,6 +165,7 @@ export const REASON_CODES = {
   "upstream.status": "the server answered with an HTTP status that carries no MCP answer",
   "upstream.timeout": "the server did not answer in time",
   "upstream.undeclared-input": "the server asked for input of a kind that the client did not declare",
+  "upstream.unseen": "the answer went to the agent without passing the gateway",
   "vault.retention": "the time for which secrets and payloads are kept was over",
   "workflow.claim-ignored": "the agent named a workflow without a token for it",
   "workflow.scope": "the workflow's signed scope does not cover this call",

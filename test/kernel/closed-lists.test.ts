@@ -93,7 +93,7 @@ describe("the closed lists", () => {
       session.ended session.expired session.foreign session.required session.unknown state.invalid
       state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
       upstream.closed upstream.connect upstream.credential upstream.id-unknown upstream.invalid upstream.protocol
-      upstream.redirect upstream.status upstream.timeout upstream.undeclared-input vault.retention
+      upstream.redirect upstream.status upstream.timeout upstream.undeclared-input upstream.unseen vault.retention
       workflow.claim-ignored workflow.scope
     `),
     );
