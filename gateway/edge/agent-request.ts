@@ -9,6 +9,7 @@ import type { RpcRequest } from "../wire/rpc.ts";
 import { rawAt } from "../wire/spans.ts";
 import type { AgentLegs } from "./agent-legs.ts";
 import type { Mount } from "./mount.ts";
+import { traceOf } from "./session-key.ts";
 
 /** Client capabilities, and the text in which the agent declared them. */
 export interface AgentCapabilities {
@@ -60,10 +61,11 @@ export interface AgentAnswer {
 
 /** The agent's leg, for receipts. */
 export function wireFacts(request: AgentRequest): WireFacts {
-  const { transport, era, revision, message } = request;
+  const { transport, era, revision, message, headers } = request;
   const { method, params, id } = message;
   const name = mirroredName(method, params);
-  return { transport, era, revision, method, id, ...(name === undefined ? {} : { name }) };
+  const trace = traceOf(params, headers?.["traceparent"]) ?? null;
+  return { transport, era, revision, method, id, trace, ...(name === undefined ? {} : { name }) };
 }
 
 /** `<stream>/<seq>`. */

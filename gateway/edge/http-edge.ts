@@ -99,6 +99,8 @@ function requestDeps(
   };
 }
 
+/** How long the outcomes of calls may take that the end of the connections has cancelled. */
+const CUT_MS = 2_000;
 const NO_CERTIFICATES: CertificateRules = { authorities: [], principals: [], spiffe: new Map() };
 
 function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessions {
@@ -138,7 +140,10 @@ function listen(server: Server, { host, port }: HttpEdgeOptions["listen"]): Prom
   });
 }
 
-/** Stops taking connections, waits for calls and their answers, then ends every connection that is left. */
+/**
+ * Stops taking connections, waits for calls and their answers, then ends every connection that is left. A call that this cuts
+ * off is cancelled, and has its outcome before the edge is closed.
+ */
 async function closeServer(
   server: Server,
   dispatcher: Dispatcher,
@@ -147,12 +152,18 @@ async function closeServer(
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  await within(limitMs, Promise.all([dispatcher.drained(), answers.written()]));
+  server.closeAllConnections();
+  await closed;
+  await within(CUT_MS, dispatcher.drained());
+}
+
+/** Waits for the promise, and no longer than so many milliseconds. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, limitMs);
   });
-  await Promise.race([Promise.all([dispatcher.drained(), answers.written()]), limit]);
+  await Promise.race([work, limit]);
   clearTimeout(timer);
-  server.closeAllConnections();
-  await closed;
 }

@@ -26,10 +26,19 @@ export function modernSessionKey(
       return { key: `${name}=${value}`, source: "host-key", trust: "host-asserted" };
     }
   }
-  const inBody = meta["traceparent"];
-  const trace = traceId(traceparent) ?? traceId(typeof inBody === "string" ? inBody : undefined);
+  const trace = traceOf(params, traceparent);
   if (trace !== undefined) return { key: trace, source: "traceparent", trust: "inferred" };
   return { key: "", source: "idle-window", trust: "inferred" };
+}
+
+/**
+ * The id of the trace that a request is part of: of the header, else of `_meta`.
+ *
+ * @param traceparent  the header
+ */
+export function traceOf(params: JsonObject, traceparent: string | undefined): string | undefined {
+  const inBody = metaOf(params)["traceparent"];
+  return traceId(traceparent) ?? traceId(typeof inBody === "string" ? inBody : undefined);
 }
 
 function traceId(traceparent: string | undefined): string | undefined {

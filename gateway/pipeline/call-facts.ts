@@ -7,6 +7,7 @@ import type { CalledName, JsonRpcId, Server, UpstreamLeg, Wire } from "../../ker
 import { METHODS, type Method } from "../../kernel/receipt/vocabulary.ts";
 import type { UpstreamFacts, WireFacts } from "./call.ts";
 import { commitText } from "./commitments.ts";
+import type { KeyedNames } from "./keyed-names.ts";
 
 /** Names that a receipt may carry as text (kernel/receipt/target.ts); others appear as commitments. */
 const PLAIN_NAME = /^[A-Za-z0-9_./-]{1,128}$/u;
@@ -18,7 +19,12 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
  *
  * @param catalogName  the name as the approved catalog has it; any other name appears as a commitment only
  */
-export function wireOf(secret: Uint8Array, facts: WireFacts, catalogName: string | undefined): Wire {
+export function wireOf(
+  secret: Uint8Array,
+  names: Pick<KeyedNames, "correlation">,
+  facts: WireFacts,
+  catalogName: string | undefined,
+): Wire {
   const { transport, era, revision, method, name, id } = facts;
   return {
     transport,
@@ -27,7 +33,7 @@ export function wireOf(secret: Uint8Array, facts: WireFacts, catalogName: string
     mcp_method: methodOf(method),
     mcp_name: nameOf(secret, name, catalogName),
     jsonrpc_id: id === undefined ? ABSENT : present(rpcIdOf(secret, id)),
-    correlation: notEstablished("field.not-collected"),
+    correlation: correlationOf(names, facts.trace),
   };
 }
 
@@ -49,6 +55,11 @@ export function serverOf(id: string, identity: string | undefined): Server {
 /** The server's leg. */
 export function upstreamOf({ transport, era, revision }: UpstreamFacts): UpstreamLeg {
   return { transport, era, revision: revision === undefined ? notEstablished("field.not-reached") : present(revision) };
+}
+
+function correlationOf(names: Pick<KeyedNames, "correlation">, trace: WireFacts["trace"]): Wire["correlation"] {
+  if (trace === undefined) return notEstablished("field.not-reached");
+  return trace === null ? ABSENT : present(names.correlation(`trace ${trace}`));
 }
 
 function methodOf(method: string | undefined): Observed<Method> {

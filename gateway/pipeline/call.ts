@@ -86,6 +86,8 @@ export interface WireFacts {
   readonly name?: string;
   /** The JSON-RPC id, type kept; undefined for notifications and for documents that cannot be trusted. */
   readonly id?: string | number | null;
+  /** Id of the trace that the request says it is part of, null if it names none; undefined if nobody looked. */
+  readonly trace?: string | null;
 }
 
 /** The server's leg. */

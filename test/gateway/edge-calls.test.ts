@@ -240,6 +240,17 @@ describe("a call", () => {
     expect(gateway.pipeline.outcomes).toMatchObject([{ status: "ok" }]);
   });
 
+  it("that the close cuts off has its outcome before the edge is closed", async () => {
+    const server = await startCountingServer("modern");
+    open.push(server);
+    const gateway = await gatewayBefore([httpServer("counting", server.url)], { limits: { closeMs: 50 } });
+    const cut = call(gateway, "wait").catch(() => undefined);
+    await server.waiting();
+    await gateway.closeEdge();
+    expect(gateway.pipeline.outcomes).toMatchObject([{ status: "cancelled", effect: "unknown" }]);
+    await cut;
+  });
+
   it("in flight or none: a connection that never sent a request does not hold the close", async () => {
     const server = await startCountingServer("modern");
     open.push(server);

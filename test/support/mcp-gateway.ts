@@ -26,6 +26,8 @@ export interface TestGateway {
   readonly catalog: CatalogReader;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly logged: readonly object[];
+  /** Closes the edge alone; the servers stay. */
+  readonly closeEdge: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -87,7 +89,7 @@ export async function startTestGateway(
     await edge.close();
     await core.close();
   };
-  return { ...core, url: edge.url, logged, close };
+  return { ...core, url: edge.url, logged, closeEdge: edge.close, close };
 }
 
 /** Everything but an edge. */
@@ -96,7 +98,7 @@ export async function makeWire(
   logged: object[],
   limits: UpstreamDeps["limits"] = {},
   readFile?: UpstreamDeps["readFile"],
-): Promise<Omit<TestGateway, "url" | "logged"> & { readonly options: EdgeOptions }> {
+): Promise<Omit<TestGateway, "url" | "logged" | "closeEdge"> & { readonly options: EdgeOptions }> {
   const deps = { ...upstreamDeps(logged, limits), readFile };
   const connected = await Promise.all(configs.map((config) => connectUpstream(config, deps)));
   const listed = await Promise.all(
