@@ -12,6 +12,8 @@ export interface HostileTool {
   readonly annotations?: JsonObject;
   /** Default: one text, `done`. */
   readonly answer?: (argument: JsonObject) => JsonObject;
+  /** True: a call is never answered. */
+  readonly isSilent?: boolean;
 }
 
 /** The server and its counters. */
@@ -44,6 +46,7 @@ export async function startHostileServer(id: string, given: readonly HostileTool
     if (message.method === "tools/call") {
       calls.push(String(message.params?.["name"]));
       seen.push(JSON.stringify(message));
+      if (tools.some(({ name, isSilent }) => name === message.params?.["name"] && isSilent === true)) return;
     }
     sendJson(response, { jsonrpc: "2.0", id: message.id, result: resultOf(message, tools) });
   });
@@ -71,7 +74,7 @@ function resultOf({ method, params }: ScriptedMessage, tools: readonly HostileTo
 }
 
 /** The definition as the server lists it. */
-export function definitionOf({ answer: _, ...definition }: HostileTool): JsonValue {
+export function definitionOf({ answer: _, isSilent: __, ...definition }: HostileTool): JsonValue {
   const members = Object.entries({ inputSchema: { type: "object" }, ...definition });
   return Object.fromEntries(members.filter(([, value]) => value !== undefined)) as JsonObject;
 }

@@ -67,6 +67,7 @@ export interface Answer {
 export interface Scenario {
   readonly url: string;
   readonly operatorUrl: string;
+  readonly ledgerUrl: string;
   /** The data folder of the gateway. */
   readonly folder: string;
   /** Id of the gateway's stream. */
@@ -175,6 +176,7 @@ async function runScenario(
   return {
     url: gateway.url,
     operatorUrl: gateway.operatorUrl,
+    ledgerUrl: ledger.url,
     folder: bench.folder,
     stream,
     log: bench.log,

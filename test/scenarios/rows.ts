@@ -68,8 +68,8 @@ export const SHAPES: readonly Row[] = [
   row(
     "P4.1",
     "typosquat",
-    "open",
-    "look-alike names are findings at approval (test/gateway/inspection-definitions.test.ts)",
+    "partly",
+    "a look-alike is refused, or blocks the approval that names what it looks like; who publishes an approved one is `unchecked` until servers are attested",
   ),
   row(
     "P4.2",
@@ -90,14 +90,14 @@ export const THREATS: readonly Row[] = [
   row(
     "S-T2",
     "host flips the evaluator",
-    "open",
-    "hardware evidence is not appraised; own code is measured against the sealed artifact",
+    "partly",
+    "other code does not start, or is found on the cycle; ports and sockets are the declared ones. Who has a software key can sign any decision: no verdict decides the calls again, and the hardware's is `not_established`",
   ),
   row(
     "S-T3",
     "history rebuilt after an incident",
-    "open",
-    "kept checkpoints and the quorum catch it (test/ledger, test/api, test/verifier)",
+    "held",
+    "no witness goes along with another history or a shorter one, one signer is no quorum, and late receipts lie outside their sealed session",
   ),
   row(
     "S-T4",
@@ -147,19 +147,24 @@ export const CATEGORIES: readonly Row[] = [
     "headers and bodies agree, each call has receipts of its own, foreign hosts and origins are refused",
   ),
   row("T8", "network binding", "open", "loopback by default; default-deny egress is not built"),
-  row("T9", "trust boundaries and privileges", "open", "mandates hop by hop (test/gateway/identity-mandates.test.ts)"),
+  row(
+    "T9",
+    "trust boundaries and privileges",
+    "held",
+    "each hop of a mandate is narrower in tools, resources, time and depth; operators' routes take no agent's token; approvals are bound to what was asked",
+  ),
   row("T10", "resource management", "held", "limits named in denials, floods counted exactly, 200 calls at once"),
   row(
     "T11",
     "supply chain and lifecycle",
-    "open",
-    "rotation, revocation and decommissioning are log entries (test/ledger)",
+    "partly",
+    "rotation, retirement and decommissioning are entries that verdicts follow, and tenants learn nothing of each other; which build made a receipt is the gateway's own word",
   ),
   row(
     "T12",
     "logging and auditability",
-    "open",
-    "stream, seals, heartbeats, log, witnesses (test/ledger, test/verifier)",
+    "partly",
+    "gaps, forks, missing ends, open outcomes and silence are named offline; there is no OCSF export",
   ),
 ];
 

@@ -1,0 +1,134 @@
+/** T11: which build made a receipt, keys that rotate and end, gateways that are retired, tenants that ask for each other. */
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { makeLogSigner } from "../../kernel/checkpoint/note-signer.ts";
+import type { StatementBody } from "../../kernel/lifecycle/statement.ts";
+import { hashLeaf } from "../../kernel/merkle/hash.ts";
+import { makeSignerKey } from "../../kernel/note/signer-key.ts";
+import { OBLIGATION_IDS } from "../../kernel/obligation.ts";
+import { parseKid } from "../../kernel/signature/public-key.ts";
+import { startLedgers } from "../../ledger/start.ts";
+import { ofKind } from "../support/gateway-run.ts";
+import { ledgerOptions, makeDataDir } from "../support/ledger-service.ts";
+import { ORIGIN } from "../support/log-keys.ts";
+import { genesisBytes, header, pairOf, rotationBody, StatedLog } from "../support/log-statements.ts";
+import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
+import { withScenarios } from "./with-scenarios.ts";
+
+const open = withScenarios();
+const HONEST = { "policy.files": "policy.not-disclosed" };
+
+async function startAndCall(): Promise<Scenario> {
+  const scenario = await open(startScenario({ rules: PERMIT_ALL, servers: { crm: { tools: [{ name: "find" }] } } }));
+  await scenario.call("find");
+  return scenario;
+}
+
+describe("T11 a build", () => {
+  it("is named by the stream, and which code that is nobody vouches for without hardware", async () => {
+    const scenario = await startAndCall();
+    const [opened] = ofKind(await scenario.receipts(), "stream-open");
+    expect(opened).toMatchObject({
+      software: { name: "countersign", version: "0.1.0" },
+      key_protection: "software",
+      attestation: { state: "not_available", reason: "attestation.software" },
+    });
+    const judged = await scenario.evidence({ trust: { require: OBLIGATION_IDS } });
+    expect([judged.hardware, judged.exit]).toEqual(["attestation.software", 2]);
+  });
+});
+
+describe("T11 keys of the log", () => {
+  const rotated = new StatedLog().declare((index) => rotationBody(index, 0, 1));
+  const successor = makeLogSigner(ORIGIN, pairOf(1)[0].seed);
+
+  it("that were rotated: evidence holds for whoever pinned the old ones, by the entry that says so and by no word else", async () => {
+    const before = rotated.entries;
+    expect((await (await startAndCall()).evidence({ more: { before, signer: successor } })).words).toEqual(HONEST);
+    const without = await (await startAndCall()).evidence({ more: { before: [genesisBytes], signer: successor } });
+    expect(without.words["log.signature"]).toBe("ERR_LOG_SIGNATURE");
+  });
+
+  it("that were retired sign nothing any more", async () => {
+    const retired = new StatedLog()
+      .declare((index) => rotationBody(index, 0, 1))
+      .declare((index) => ({ ...header(index), kind: "log-key-retirement", rotation_index: index - 1 }));
+    const { words, exit } = await (await startAndCall()).evidence({ more: { before: retired.entries } });
+    expect(words["log.signature"]).toBe("ERR_LOG_SIGNATURE");
+    expect(exit).toBe(1);
+  });
+});
+
+describe("T11 a gateway that is decommissioned", () => {
+  const end =
+    (stream: string) =>
+    (index: number): StatementBody => ({
+      ...header(index),
+      kind: "registration-end",
+      stream: parseKid(stream),
+      reason: "retired",
+    });
+
+  it("has receipts that pass in front of the entry and fail behind it", async () => {
+    const earlier = await startAndCall();
+    const after = (index: number): readonly Uint8Array[] => [
+      new StatedLog().fill(index - 1).sign(end(earlier.stream)(index)),
+    ];
+    expect((await earlier.evidence({ more: { before: [genesisBytes], after } })).words).toEqual(HONEST);
+    const later = await startAndCall();
+    const before = new StatedLog().declare(end(later.stream)).entries;
+    const { words, exit } = await later.evidence({ more: { before } });
+    expect(words["receipt.issuer"]).toBe("ERR_STREAM_ENDED");
+    expect(exit).toBe(1);
+  });
+});
+
+describe("T11 tenants of one ledger", () => {
+  const closers: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const close of closers.splice(0)) await close();
+  });
+  const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const tokenOf = (name: string, who: string): string => `${who}-token-of-${name}-0123456789-0123456789`;
+
+  /** Two logs that no stranger reads, with an entry each. */
+  async function startTenants(): Promise<string> {
+    const folder = await makeDataDir();
+    const logs = ["a", "b"].map((name, n) => {
+      const origin = `ledger.example/${name}`;
+      const own = ledgerOptions(join(folder, name), QUIET, { config: { origin } });
+      const logKeys = [0x01, 0x06].map((type, i) =>
+        makeSignerKey(origin, type === 0x01 ? 0x01 : 0x06, new Uint8Array(32).fill(80 + 2 * n + i)),
+      );
+      const tokens = { submitToken: tokenOf(name, "submit"), readerTokens: [tokenOf(name, "reader")] };
+      return { name, options: { ...own, ...tokens, logKeys } };
+    });
+    const service = await startLedgers({ listen: { port: 0 }, logs, logger: QUIET, closeGraceMs: 100 });
+    closers.push(service.close, () => rm(folder, { recursive: true, force: true }));
+    for (const name of ["a", "b"]) {
+      const headers = { authorization: `Bearer ${tokenOf(name, "submit")}` };
+      const added = await fetch(`${service.url}/${name}/add`, { method: "POST", body: `entry of ${name}`, headers });
+      expect(added.status).toBe(200);
+    }
+    return service.url;
+  }
+
+  it("get the same answer about an entry of the other's and about one that is not there", async () => {
+    const url = await startTenants();
+    const headers = { authorization: `Bearer ${tokenOf("a", "reader")}` };
+    const ask = async (path: string): Promise<readonly [number, string]> => {
+      const answer = await fetch(`${url}/${path}`, { headers });
+      return [answer.status, await answer.text()];
+    };
+    const [there, absent] = [await ask("b/tile/entries/000.p/2"), await ask("b/tile/entries/000.p/9")];
+    expect(there[0]).toBe(401);
+    expect(absent).toEqual(there);
+    const leafOf = (text: string): string => Buffer.from(hashLeaf(Buffer.from(text))).toString("hex");
+    const byLeaf = await ask(`a/log-proof?leaf=${leafOf("entry of b")}`);
+    expect(await ask(`a/log-proof?leaf=${leafOf("never added")}`)).toEqual(byLeaf);
+    expect(byLeaf[0]).toBe(404);
+    expect((await ask("a/tile/entries/000.p/2"))[0]).toBe(200);
+  });
+});
