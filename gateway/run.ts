@@ -26,7 +26,6 @@ import { RefusalTally } from "./pipeline/refusal-tally.ts";
 import { SessionDesk } from "./pipeline/session-desk.ts";
 import { carriedOutBy } from "./pipeline/stage.ts";
 import { startTimekeeper } from "./pipeline/timekeeper.ts";
-import { formatUuid } from "./pipeline/uuid.ts";
 import { checkCarriedOut } from "./policy/obligations.ts";
 import type { ReloadedPolicy } from "./policy-reload.ts";
 import { realWorld } from "./real-world.ts";
