@@ -71,6 +71,7 @@ export class AgentLegs {
     const known = this.#legs.get(upstream.id);
     if (known !== undefined || upstream.openLeg === undefined || this.#ended.signal.aborted) return known;
     const leg = upstream.openLeg(this.#side(upstream));
+    if (leg === undefined) return undefined;
     this.#legs.set(upstream.id, leg);
     if (this.#isListening) leg.listen();
     return leg;

@@ -240,7 +240,7 @@ const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
 ]);
 
 /** Nothing was sent if there was no connection; else nobody knows. */
-function connectFailure(error: unknown): Failure {
+export function connectFailure(error: unknown): Failure {
   const code = codeOf(error) ?? (error instanceof Error ? codeOf(error.cause) : undefined);
   if (code === SERVER_IDENTITY) return failure("server.identity-changed", undefined, "none");
   if (code === SERVER_CREDENTIAL) return failure("upstream.credential", undefined, "none");

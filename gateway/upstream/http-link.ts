@@ -6,6 +6,7 @@
 import { setMaxListeners } from "node:events";
 import { StoreError } from "../../kernel/errors.ts";
 import { MODERN_REVISION } from "../wire/revisions.ts";
+import type { RpcRequest } from "../wire/rpc.ts";
 import { rawAt } from "../wire/spans.ts";
 import type { SiteFetch } from "./http-client.ts";
 import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
@@ -23,6 +24,7 @@ import {
   refusedRequest,
   resultOf,
 } from "./own-request.ts";
+import { siteHeaders } from "./site-headers.ts";
 import type { LegAgent, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { HttpUpstreamConfig } from "./upstream-config.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
@@ -49,6 +51,8 @@ export interface LinkOptions {
 /** Statuses that say nothing about the era. */
 const INCONCLUSIVE: ReadonlySet<number> = new Set([0, 401, 403, 407, 408, 429]);
 const CLOSE_MS = 2_000;
+/** Requests of a server that are being answered. */
+const MAX_REPLIES = 256;
 
 /** The way to one server. */
 export class Link {
@@ -60,6 +64,8 @@ export class Link {
   #legacy: Leg | undefined;
   #opening: Promise<void> | undefined;
   #isListening = false;
+  #mayBeOlder = false;
+  #replies = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -87,6 +93,11 @@ export class Link {
   /** True if the server opens legacy sessions. */
   get servesLegacy(): boolean {
     return this.leg.era === "legacy" || this.#legacy !== undefined;
+  }
+
+  /** True if the server refused the POST of a handshake, as one of 2024-11-05 does. */
+  get mayBeOlder(): boolean {
+    return this.#mayBeOlder;
   }
 
   /** What the server said at the start of a legacy session. */
@@ -181,11 +192,23 @@ export class Link {
       notices.notification(message);
       return agent?.onNotification(message, related);
     }
+    // A server that asks faster than it takes answers gets no more of them.
+    if (this.#replies >= MAX_REPLIES) return;
+    this.#replies += 1;
+    try {
+      await this.notify(await this.#answer(message, received, related));
+    } finally {
+      this.#replies -= 1;
+    }
+  }
+
+  async #answer(message: RpcRequest, received: Uint8Array, related: number | undefined): Promise<Uint8Array> {
+    const { notices, agent } = this.#options;
     const idText = rawAt(message.text, ["id"]) ?? "null";
-    if (message.method === "ping") return this.notify(answerPing(idText));
-    if (agent !== undefined) return this.notify(await agent.onRequest(message, received, related));
+    if (message.method === "ping") return answerPing(idText);
+    if (agent !== undefined) return agent.onRequest(message, received, related);
     notices.refusedRequest(message.method, received);
-    return this.notify(refusedRequest(idText));
+    return refusedRequest(idText);
   }
 
   /** Asks a modern server again what it is: capabilities and instructions may have changed. A legacy one said it once. */
@@ -243,7 +266,11 @@ export class Link {
     const { nextId, deps, agent } = this.#options;
     const opened = await this.#post(initializeRequest(nextId(), deps.software, agent), {});
     const leg = legacyLeg(resultOf(opened.reply) ?? {});
-    if (leg === undefined) throw this.#unreachable(opened);
+    if (leg === undefined) {
+      const { status } = opened;
+      this.#mayBeOlder = status >= 400 && status < 500 && !INCONCLUSIVE.has(status);
+      throw this.#unreachable(opened);
+    }
     this.#session = { leg, id: opened.sessionId };
     await this.notify(INITIALIZED);
   }
@@ -278,15 +305,7 @@ export class Link {
   }
 
   #baseHeaders(): Record<string, string> {
-    const { software, bearerTokens } = this.#options.deps;
-    const token = bearerTokens.get(this.#options.config.id);
-    return {
-      "Content-Type": "application/json",
-      Accept: "application/json, text/event-stream",
-      "Accept-Encoding": "identity",
-      "User-Agent": `${software.name}/${software.version}`,
-      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-    };
+    return siteHeaders(this.#options);
   }
 
   #legHeaders(): Record<string, string> {

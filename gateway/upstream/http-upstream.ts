@@ -2,16 +2,16 @@
 
 import { FormatError } from "../../kernel/errors.ts";
 import type { UpstreamFacts } from "../pipeline/call.ts";
-import { LEGACY_REVISIONS } from "../wire/revisions.ts";
-import { rawAt } from "../wire/spans.ts";
 import { ClientCredentials, withCredentials } from "./client-credentials.ts";
 import type { SiteFetch } from "./http-client.ts";
 import { Link, type LinkOptions } from "./http-link.ts";
 import { makeNotices } from "./notices.ts";
-import { ownRequest, refusedRequest, resultOf } from "./own-request.ts";
+import { ownRequest } from "./own-request.ts";
 import { ServerTls } from "./server-tls.ts";
+import { watchBySession } from "./session-watch.ts";
+import { connectSse } from "./sse-upstream.ts";
 import { listSurface } from "./surface.ts";
-import type { LegAgent, Upstream, UpstreamDeps, UpstreamLeg, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import type { LegAgent, Upstream, UpstreamDeps, UpstreamLeg } from "./upstream.ts";
 import type { HttpUpstreamConfig } from "./upstream-config.ts";
 import { DEFAULT_UPSTREAM_LIMITS } from "./upstream-limits.ts";
 
@@ -37,29 +37,65 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     notices,
     nextId,
   };
-  const link = new Link(options);
   try {
-    await link.connect();
+    return await connectSite(options, tls);
   } catch (error) {
     tls?.close();
     throw error;
   }
-  const { id } = config;
-  const facts = (): UpstreamFacts => factsOf(link, deps, config);
+}
+
+/** A server that takes no POST may be one of 2024-11-05, which is asked by GET. */
+async function connectSite(options: LinkOptions, tls: ServerTls | undefined): Promise<Upstream> {
+  const { notices, nextId } = options;
+  const link = new Link(options);
+  try {
+    await link.connect();
+  } catch (error) {
+    if (!link.mayBeOlder) throw error;
+    const side = await connectSse(options).catch(() => undefined);
+    if (side === undefined) throw error;
+    return { ...siteOf(options, tls), ...side, nextId, watch: notices.watch, close: closing(side.close, tls) };
+  }
   return {
-    id,
-    identity: { kind: "http", url: config.url },
-    attributes: config.attributes,
-    facts,
-    ...(tls === undefined ? {} : { tls }),
+    ...siteOf(options, tls),
+    ...sideOf(options, link),
     nextId,
     watch: notices.watch,
+    close: closing(() => link.close(), tls),
+  };
+}
+
+function siteOf(
+  { config }: LinkOptions,
+  tls: ServerTls | undefined,
+): Pick<Upstream, "id" | "identity" | "attributes" | "tls"> {
+  const { id, url, attributes } = config;
+  return { id, identity: { kind: "http", url }, attributes, ...(tls === undefined ? {} : { tls }) };
+}
+
+function closing(close: () => Promise<void>, tls: ServerTls | undefined): () => Promise<void> {
+  return async () => {
+    await close();
+    tls?.close();
+  };
+}
+
+type Side = Pick<Upstream, "facts" | "request" | "watchResource" | "openLeg" | "listSurface">;
+
+function sideOf(options: LinkOptions, link: Link): Side {
+  const { config, deps, nextId, limits } = options;
+  const { id } = config;
+  const openLeg = (agent: LegAgent): UpstreamLeg => makeLeg({ ...options, agent }, link);
+  const facts = (): UpstreamFacts => factsOf(link, deps, config);
+  return {
+    facts,
     request: (request) => link.request(request),
     watchResource: (request, uri, onUpdated) => {
       if (link.leg.era === "modern") return link.watchResource(request, uri, onUpdated);
-      return watchBySession(options, request, uri, onUpdated);
+      return watchBySession(openLeg, request, uri, onUpdated);
     },
-    openLeg: link.servesLegacy ? (agent) => makeLeg({ ...options, agent }, link) : undefined,
+    openLeg: link.servesLegacy ? openLeg : undefined,
     listSurface: async () => {
       await link.rediscover();
       const { leg } = link;
@@ -70,39 +106,7 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
         limits,
       );
     },
-    close: async () => {
-      await link.close();
-      tls?.close();
-    },
   };
-}
-
-/**
- * A legacy server knows whom to tell by the session: each subscription of an agent that has none there gets one, which ends
- * with it.
- */
-async function watchBySession(
-  options: LinkOptions,
-  request: UpstreamRequest,
-  uri: string,
-  onUpdated: () => void,
-): Promise<UpstreamReply> {
-  const agent: LegAgent = {
-    revision: LEGACY_REVISIONS[0],
-    capabilities: "{}",
-    onRequest: (message) => Promise.resolve(refusedRequest(rawAt(message.text, ["id"]) ?? "null")),
-    onNotification: ({ method, params }) => {
-      if (method === "notifications/resources/updated" && params["uri"] === uri) onUpdated();
-    },
-    onGap: onUpdated,
-  };
-  const link = new Link({ ...options, agent });
-  const close = (): void => void link.close();
-  request.signal.addEventListener("abort", close, { once: true });
-  const reply = await link.request(request);
-  if (resultOf(reply) === undefined || request.signal.aborted) close();
-  else link.listen();
-  return reply;
 }
 
 /** With the gateway's own tokens, if the server wants some. What agents show never gets here. */

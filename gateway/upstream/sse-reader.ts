@@ -1,9 +1,15 @@
-/** Server-sent events (WHATWG HTML §9.2), the part that MCP uses: data, ids and the wait before a stream is taken up. */
+/** Server-sent events (WHATWG HTML §9.2), the part that MCP uses: names, data, ids and the wait before a stream is taken up. */
 
-const FIELD = /^(data|id|retry)(?:: ?(.*))?$/su;
+const FIELD = /^(data|id|retry|event)(?:: ?(.*))?$/su;
 const DIGITS = /^\d{1,9}$/u;
 /** An id is sent back in a header. */
 const ID = /^[\x21-\x7e]{1,1024}$/u;
+
+/** One whole event. */
+export interface NamedEvent {
+  readonly name: string;
+  readonly data: string;
+}
 
 /** Takes the chunks of a stream and gives the data of each whole event. */
 export class SseReader {
@@ -16,6 +22,7 @@ export class SseReader {
   #restLength = 0;
   #data: string[] = [];
   #dataLength = 0;
+  #name = "";
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -38,6 +45,7 @@ export class SseReader {
     this.#restLength = 0;
     this.#data = [];
     this.#dataLength = 0;
+    this.#name = "";
   }
 
   /**
@@ -45,6 +53,11 @@ export class SseReader {
    * @throws {TypeError} if the stream is not UTF-8
    */
   push(chunk: Uint8Array): readonly string[] | undefined {
+    return this.pushNamed(chunk)?.map(({ data }) => data);
+  }
+
+  /** The same with the names of the events; one without is a `message`. */
+  pushNamed(chunk: Uint8Array): readonly NamedEvent[] | undefined {
     const text = this.#decoder.decode(chunk, { stream: true });
     this.#rest.push(text);
     this.#restLength += text.length;
@@ -57,7 +70,7 @@ export class SseReader {
     return /[\r\n]/u.test(text) || this.#rest.at(-2)?.endsWith("\r") === true;
   }
 
-  #takeLines(): readonly string[] {
+  #takeLines(): readonly NamedEvent[] {
     const text = this.#rest.join("");
     // A carriage return at the end may be half of a line end.
     const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
@@ -68,20 +81,27 @@ export class SseReader {
     return lines.flatMap((line) => this.#takeLine(line) ?? []);
   }
 
-  /** The data of the event that an empty line ends. */
-  #takeLine(line: string): string | undefined {
+  /** The event that an empty line ends, if it has data. */
+  #takeLine(line: string): NamedEvent | undefined {
     if (line !== "") {
-      const [, name, value = ""] = FIELD.exec(line) ?? [];
-      if (name === "data") {
-        this.#data.push(value);
-        this.#dataLength += line.length;
-      } else if (name === "id" && ID.test(value)) this.#lastEventId = value;
-      else if (name === "retry" && DIGITS.test(value)) this.#retryMs = Number(value);
+      this.#takeField(line);
       return undefined;
     }
-    const data = this.#data;
+    const [data, name] = [this.#data, this.#name];
     this.#data = [];
     this.#dataLength = 0;
-    return data.length === 0 || (data.length === 1 && data[0] === "") ? undefined : data.join("\n");
+    this.#name = "";
+    const isEmpty = data.length === 0 || (data.length === 1 && data[0] === "");
+    return isEmpty ? undefined : { name: name === "" ? "message" : name, data: data.join("\n") };
+  }
+
+  #takeField(line: string): void {
+    const [, name, value = ""] = FIELD.exec(line) ?? [];
+    if (name === "data") {
+      this.#data.push(value);
+      this.#dataLength += line.length;
+    } else if (name === "event") this.#name = value;
+    else if (name === "id" && ID.test(value)) this.#lastEventId = value;
+    else if (name === "retry" && DIGITS.test(value)) this.#retryMs = Number(value);
   }
 }

@@ -1,13 +1,14 @@
-/** One started child: its lines become responses, progress and notices; what it asks of agents is refused. */
+/** One started child: its lines become responses, progress and notices, and questions to the agent if it is one agent's. */
 
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Logger } from "../../kernel/service/service.ts";
-import { type RpcMessage, readMessage } from "../wire/rpc.ts";
-import { rawAt } from "../wire/spans.ts";
+import { readMessage } from "../wire/rpc.ts";
+import { type Channel, NOT_SENT } from "./channel.ts";
+import { type ChannelEar, takeMessage } from "./channel-messages.ts";
 import { type Child, startChild } from "./child.ts";
-import { answerPing, type Notices } from "./notices.ts";
-import { cancelledNotification, refusedRequest } from "./own-request.ts";
-import type { UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import type { Notices } from "./notices.ts";
+import { cancelledNotification } from "./own-request.ts";
+import type { LegAgent } from "./upstream.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
 import { WaitingRequests } from "./waiting-requests.ts";
 
@@ -21,23 +22,9 @@ export interface ChannelOptions {
   readonly limits: UpstreamLimits;
   readonly logger: Logger;
   readonly notices: Notices;
+  /** The agent whose child it is; undefined if agents share it. */
+  readonly agent?: LegAgent | undefined;
 }
-
-/** A channel to a child that runs, until it does not. */
-export interface Channel {
-  readonly isOpen: () => boolean;
-  readonly exchange: (request: UpstreamRequest) => Promise<UpstreamReply>;
-  readonly notify: (message: Uint8Array) => void;
-  readonly lastWords: () => string;
-  readonly stop: () => Promise<void>;
-}
-
-const NOT_SENT: UpstreamReply = {
-  type: "failed",
-  status: "upstream_error",
-  effect: "none",
-  reason: "server.unavailable",
-};
 
 /** Starts the child. */
 export function openChannel(options: ChannelOptions): Channel {
@@ -45,18 +32,25 @@ export function openChannel(options: ChannelOptions): Channel {
   const waiting = new WaitingRequests(limits);
   let isOpen = true;
   let isStopping = false;
+  let onGone = (): void => undefined;
+  const gone = new Promise<void>((resolve) => {
+    onGone = resolve;
+  });
+  const ear: ChannelEar = { ...options, waiting, reply: (message) => void child.send(message) };
   const child: Child = startChild({
     ...options,
-    onLine: (line) => receive(options, waiting, child, line),
-    onOversize: (ends) => refuseLine(options, waiting, ends, "json.size"),
+    onLine: (line) => receive(options, ear, line),
+    onOversize: (ends) => refuseLine(ear, ends, "json.size"),
     onExit: () => {
       isOpen = false;
       if (!isStopping) logger.warn({ server: id }, "the server's process is gone");
       waiting.failAll("upstream.closed");
+      onGone();
     },
   });
   return {
     isOpen: () => isOpen,
+    gone,
     exchange: (request) => {
       if (!isOpen || !child.send(request.bytes)) return Promise.resolve(NOT_SENT);
       return waiting.wait(request, () => void child.send(cancelledNotification(request.id)));
@@ -70,35 +64,14 @@ export function openChannel(options: ChannelOptions): Channel {
   };
 }
 
-function receive(options: ChannelOptions, waiting: WaitingRequests, child: Child, line: Uint8Array): void {
-  const message = readMessage(line, "egress", options.limits.maxMessageBytes);
-  if (message.type === "fault") refuseLine(options, waiting, line, message.reason);
-  else take(options, waiting, child, message, line);
-}
-
-function take(
-  { id, logger, notices }: ChannelOptions,
-  waiting: WaitingRequests,
-  child: Child,
-  message: RpcMessage,
-  line: Uint8Array,
-): void {
-  if (message.type === "response") {
-    if (!waiting.answer(message, line)) logger.warn({ server: id }, "a response that nobody waits for");
-  } else if (message.type === "request") {
-    const idText = rawAt(message.text, ["id"]) ?? "null";
-    if (message.method === "ping") return void child.send(answerPing(idText));
-    child.send(refusedRequest(idText));
-    notices.refusedRequest(message.method, line);
-  } else if (message.method === "notifications/progress") {
-    waiting.progress(message.params["progressToken"], message.text);
-  } else {
-    notices.notification(message);
-  }
+function receive({ limits }: ChannelOptions, ear: ChannelEar, line: Uint8Array): void {
+  const message = readMessage(line, "egress", limits.maxMessageBytes);
+  if (message.type === "fault") refuseLine(ear, line, message.reason);
+  else takeMessage(ear, message, line);
 }
 
 /** A line that is no message ends the request that it seems to answer; else it is noise, counted and never passed on. */
-function refuseLine({ id, logger }: ChannelOptions, waiting: WaitingRequests, line: Uint8Array, why: ReasonCode): void {
+function refuseLine({ id, logger, waiting }: ChannelEar, line: Uint8Array, why: ReasonCode): void {
   const answered = responseIdIn(line);
   const isAnswer = answered !== undefined && waiting.fail(answered, why, why === "json.size" ? undefined : line);
   if (!isAnswer)

@@ -7,12 +7,14 @@
 import { resolve } from "node:path";
 import { StoreError } from "../../kernel/errors.ts";
 import type { ServerIdentity } from "../pipeline/call.ts";
+import type { Channel } from "./channel.ts";
 import { childEnvironment } from "./child.ts";
 import { findExecutable, measureFile } from "./executable.ts";
 import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
 import { makeNotices } from "./notices.ts";
 import { discoverRequest, INITIALIZED, initializeRequest, listenToLists, ownRequest, resultOf } from "./own-request.ts";
-import { type Channel, openChannel } from "./stdio-channel.ts";
+import { SessionChildren } from "./session-children.ts";
+import { openChannel } from "./stdio-channel.ts";
 import { ChildWatches } from "./stdio-watch.ts";
 import { listSurface } from "./surface.ts";
 import type { Upstream, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
@@ -60,6 +62,20 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
     openChannel({ id, executable, args, env, cwd: config.cwd, limits, logger: deps.logger, notices });
   const site: Site = { config, deps, limits, executable, digest, nextId, open };
   const keeper = new Keeper(site, await start(site, undefined), () => notices.changed(undefined));
+  const children = new SessionChildren({
+    id,
+    max: config.per_session ?? 0,
+    software: deps.software,
+    limits,
+    logger: deps.logger,
+    nowMs: deps.nowMs,
+    nextId,
+    sharedLeg: () => keeper.leg,
+    open: async (agent) => {
+      await requireMeasured(site);
+      return openChannel({ id, executable, args, env, cwd: config.cwd, limits, logger: deps.logger, notices, agent });
+    },
+  });
   const watches = new ChildWatches({
     notices,
     nextId,
@@ -77,14 +93,19 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
     watch: notices.watch,
     request: (request) => keeper.request(request),
     watchResource: (request, uri, onUpdated) => watches.watch(request, uri, onUpdated),
-    openLeg: undefined,
+    openLeg:
+      config.per_session === undefined
+        ? undefined
+        : (agent) => (keeper.leg.era === "legacy" ? children.openLeg(agent) : undefined),
     listSurface: async () => {
       const { channel, leg } = await keeper.rediscovered();
       const ask = (method: string, params: Parameters<typeof ownRequest>[2]): Promise<UpstreamReply> =>
         channel.exchange(ownRequest(nextId(), method, params, leg.era, deps.software));
       return listSurface(leg, id, ask, limits);
     },
-    close: () => keeper.close(),
+    close: async () => {
+      await Promise.all([keeper.close(), children.close()]);
+    },
   };
 }
 
@@ -143,7 +164,7 @@ class Keeper {
   }
 
   async #restart(): Promise<Running> {
-    const { config, deps, limits, executable, digest } = this.#site;
+    const { config, deps, limits } = this.#site;
     if (this.#isClosed) throw new StoreError("ERR_UPSTREAM", `${config.id}: closed`);
     const now = deps.nowMs();
     while ((this.#starts[0] ?? now) <= now - MINUTE_MS) this.#starts.shift();
@@ -151,13 +172,18 @@ class Keeper {
       throw new StoreError("ERR_UPSTREAM", `${config.id}: started ${this.#starts.length} times within a minute`);
     }
     this.#starts.push(now);
-    if ((await measureFile(executable)) !== digest) {
-      throw new StoreError("ERR_UPSTREAM", `${config.id}: the executable is not the one that was measured`);
-    }
+    await requireMeasured(this.#site);
     const running = await start(this.#site, this.leg);
     this.leg = running.leg;
     this.#onRestart();
     return running;
+  }
+}
+
+/** Before each start. @throws {StoreError} ERR_UPSTREAM */
+async function requireMeasured({ config, executable, digest }: Site): Promise<void> {
+  if ((await measureFile(executable)) !== digest) {
+    throw new StoreError("ERR_UPSTREAM", `${config.id}: the executable is not the one that was measured`);
   }
 }
 

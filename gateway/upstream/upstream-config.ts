@@ -5,7 +5,7 @@
 
 import { FormatError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import { array, json, mapped, object, optional, record, type Shape, string } from "../../kernel/shape.ts";
+import { array, integer, json, mapped, object, optional, record, type Shape, string } from "../../kernel/shape.ts";
 import { type ServerDataClass, serverDataClassShape } from "../catalog/data-class.ts";
 import { type ServerOauth, serverOauthShape } from "./server-oauth.ts";
 import { type ServerTlsConfig, serverTlsShape } from "./server-tls.ts";
@@ -20,6 +20,11 @@ export type StdioUpstreamConfig = {
   /** Added to the few variables that every server gets. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /**
+   * Each session of a legacy agent has a child of its own, at most so many at a time beside the one that all share. For servers
+   * that keep state of their client, or ask it something.
+   */
+  readonly per_session?: number;
   /** What policies may read as attributes of the server. */
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** What holds for the data behind its tools. */
@@ -71,6 +76,7 @@ const stdioShape: Shape<StdioMembers> = object<StdioMembers>({
     record(string({ pattern: /^[^\0]*$/u, description: "a value without NUL" }), { max: 256, key: ENV_NAME }),
   ),
   cwd: optional(string({ pattern: /^[^\0]+$/u, maxLength: 4096, description: "a folder" })),
+  per_session: optional(integer({ min: 1, max: 1_024 })),
   attributes: optional(attributesShape),
   data: optional(serverDataClassShape),
 });

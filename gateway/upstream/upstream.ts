@@ -137,7 +137,7 @@ export interface Upstream {
    */
   readonly watchResource: (request: UpstreamRequest, uri: string, onUpdated: () => void) => Promise<UpstreamReply>;
   /** Makes a session for one agent; undefined if every agent shares what the server has. */
-  readonly openLeg: ((agent: LegAgent) => UpstreamLeg) | undefined;
+  readonly openLeg: ((agent: LegAgent) => UpstreamLeg | undefined) | undefined;
   /** Ends the child and its process group, or the session; requests in flight fail. */
   readonly close: () => Promise<void>;
 }

@@ -8,6 +8,8 @@ import type { UpstreamLimits } from "./upstream-limits.ts";
 interface Waiting {
   readonly settle: (reply: UpstreamReply) => void;
   readonly progress: (text: string) => void;
+  /** Silence does not count while somebody else is waited for. */
+  readonly hold: () => () => void;
 }
 
 /** The requests of one channel. */
@@ -39,15 +41,25 @@ export class WaitingRequests {
       };
       const late = (): void => abandon("timeout", "upstream.timeout");
       const cancel = (): void => abandon("cancelled", "client.cancelled");
-      const after = (ms: number): NodeJS.Timeout | undefined =>
-        request.isOpenEnded === true ? undefined : setTimeout(late, ms);
-      const total = after(this.#limits.totalMs);
-      const idle = after(this.#limits.idleMs);
+      const total = request.isOpenEnded === true ? undefined : setTimeout(late, this.#limits.totalMs);
+      let holds = 0;
+      const onSilence = (): void => {
+        if (holds > 0) idle?.refresh();
+        else late();
+      };
+      const idle = request.isOpenEnded === true ? undefined : setTimeout(onSilence, this.#limits.idleMs);
       const progress = (text: string): void => {
         idle?.refresh();
         onProgress?.(text);
       };
-      this.#waiting.set(id, { settle: give, progress });
+      const hold = (): (() => void) => {
+        holds += 1;
+        return () => {
+          holds -= 1;
+          idle?.refresh();
+        };
+      };
+      this.#waiting.set(id, { settle: give, progress, hold });
       if (signal.aborted) cancel();
       else signal.addEventListener("abort", cancel, { once: true });
     });
@@ -63,6 +75,21 @@ export class WaitingRequests {
   /** Passes a progress notification on; its token is our id. */
   progress(token: unknown, text: string): void {
     if (typeof token === "number") this.#waiting.get(token)?.progress(text);
+  }
+
+  /** The request that was sent last of those that wait. */
+  get latest(): number | undefined {
+    return [...this.#waiting.keys()].at(-1);
+  }
+
+  /** Waits for what the server asked meanwhile; its request may be silent so long. */
+  async during<T>(id: number | undefined, waiting: Promise<T>): Promise<T> {
+    const release = id === undefined ? undefined : this.#waiting.get(id)?.hold();
+    try {
+      return await waiting;
+    } finally {
+      release?.();
+    }
   }
 
   /** Ends a request whose response cannot be trusted. */
