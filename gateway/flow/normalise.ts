@@ -9,6 +9,8 @@ const MIN_CHARACTERS = 8;
 const LONG_TOKEN = 16;
 
 const EDGE_PUNCTUATION = /^[\p{P}\p{S}\s]+|[\p{P}\p{S}\s]+$/gu;
+/** A letter or digit of ASCII at both ends: most values. */
+const PLAIN_ENDS = /^[a-z0-9](?:.*[a-z0-9])?$/su;
 const SEPARATORS = /[\s,;|"'<>()[\]{}=]+/u;
 const TELLING = /[\p{Nd}@_]/u;
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}(?:[t ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:z|[+-]\d{2}:?\d{2})?)?$/u;
@@ -27,7 +29,9 @@ const CONSTANTS: ReadonlySet<string> = new Set([
 
 /** NFKC, lower case, white space collapsed, punctuation at both ends taken off. */
 export function normalise(text: string): string {
-  return text.normalize("NFKC").toLowerCase().replace(/\s+/gu, " ").replace(EDGE_PUNCTUATION, "");
+  const lower = text.normalize("NFKC").toLowerCase();
+  const spaced = /[^\S ]| {2}/u.test(lower) ? lower.replace(/\s+/gu, " ") : lower;
+  return PLAIN_ENDS.test(spaced) ? spaced : spaced.replace(EDGE_PUNCTUATION, "");
 }
 
 /** True if an equal value elsewhere says something. @param value  normalised */

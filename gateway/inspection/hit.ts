@@ -27,16 +27,19 @@ const RANKS: Readonly<Record<Severity, number>> = { info: 0, warn: 1, block: 2 }
 
 /** Keeps, of hits that come one rule after another, those whose place no earlier one has taken. Cost: the length of the text. */
 export class Places {
-  readonly #taken: Uint8Array;
+  readonly #length: number;
   readonly #kept: Hit[] = [];
+  /** Made for the first hit: most texts have none. */
+  #taken: Uint8Array | undefined;
 
   constructor(length: number) {
-    this.#taken = new Uint8Array(length);
+    this.#length = length;
   }
 
   /** Hits of one rule, which do not overlap each other. */
   take(hits: readonly Hit[]): void {
     for (const hit of hits) {
+      this.#taken ??= new Uint8Array(this.#length);
       if (this.#taken.subarray(hit.start, hit.end).includes(1)) continue;
       this.#taken.fill(1, hit.start, hit.end);
       this.#kept.push(hit);
@@ -45,6 +48,6 @@ export class Places {
 
   /** What was kept, in the order of the text. */
   kept(): readonly Hit[] {
-    return this.#kept.toSorted((a, b) => a.start - b.start);
+    return this.#kept.length < 2 ? this.#kept : this.#kept.toSorted((a, b) => a.start - b.start);
   }
 }

@@ -8,6 +8,8 @@ import { skeletonOf } from "./skeleton.ts";
 /** At most this many runs of a text are decoded. */
 const MAX_RUNS = 64;
 const MAX_RUN = 16_384;
+/** Of base64 and hexadecimal, as the patterns below have it. */
+const SHORTEST_RUN = 40;
 
 const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{40,16384}={0,2}/gu;
 const HEX = /(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}){20,8192}(?![A-Za-z0-9])/gu;
@@ -20,12 +22,13 @@ const PIECES = /(?:["'][^"'\n]{1,64}["'] ?\+ ?){1,64}["'][^"'\n]{0,200}["']/gu;
 export function decodedRuns(text: string): readonly string[] {
   const runs = (pattern: RegExp, decode: (run: string) => string): readonly string[] =>
     firstMatches(pattern, text).map((run) => decode(run.slice(0, MAX_RUN)));
+  const isLong = text.length >= SHORTEST_RUN;
   return [
-    ...runs(BASE64, fromBase64),
-    ...runs(HEX, (run) => readable(Buffer.from(run, "hex"))),
-    ...(hasThree(text, PERCENT) ? [fromPercent(text)] : []),
-    ...(hasThree(text, ESCAPE) ? [fromEscapes(text)] : []),
-    ...(hasThree(text, ENTITY) ? [fromEntities(text)] : []),
+    ...(isLong ? runs(BASE64, fromBase64) : []),
+    ...(isLong ? runs(HEX, (run) => readable(Buffer.from(run, "hex"))) : []),
+    ...(text.includes("%") && hasThree(text, PERCENT) ? [fromPercent(text)] : []),
+    ...(text.includes("\\") && hasThree(text, ESCAPE) ? [fromEscapes(text)] : []),
+    ...(text.includes("&#") && hasThree(text, ENTITY) ? [fromEntities(text)] : []),
     ...lookAlikeTexts(text),
     ...(text.includes("+") ? runs(PIECES, (run) => run.replace(/["'] ?\+ ?["']/gu, "")) : []),
   ].filter((decoded) => decoded.length >= 8);

@@ -22,6 +22,8 @@ const TELLING = words(
   "api_?keys?|apikey|secret|secrets|token|tokens|password|passwd|pwd|passphrase|access_key|private_key|secret_key|signing_key|" +
     "encryption_key|client_secret|credential|credentials|auth|authorization|bearer|key",
 );
+/** Any of these: what most names are not. */
+const HINTING = new RegExp([SSN, PHONE, PERSONAL, TELLING].map(({ source }) => source).join("|"), "u");
 /** Names of values that are random and open nothing. */
 const PUBLIC = words(
   "page|cursor|next|continuation|sync|hash|digest|sha1|sha256|sha512|md5|checksum|fingerprint|integrity|etag|public|commit|uuid|guid|id|csrf|nonce",
@@ -40,6 +42,7 @@ export function findByKey(text: string, key: string | undefined): readonly Hit[]
 
 function judge({ key, value, start }: KeyedValue): readonly Hit[] {
   const name = snakeCase(key);
+  if (!HINTING.test(name)) return [];
   const rule = secretRule(name, value) ?? personalRule(name, value);
   return rule === undefined
     ? []
@@ -66,8 +69,12 @@ export function isSensitiveName(key: string): boolean {
   return PERSONAL.test(name) || PHONE.test(name) || (TELLING.test(name) && !PUBLIC.test(name));
 }
 
+/** A name that is written so already. */
+const PLAIN_NAME = /^[a-z0-9]*$/u;
+
 /** `dateOfBirth`, `Date Of Birth` and `date-of-birth` are one name. */
 export function snakeCase(key: string): string {
+  if (PLAIN_NAME.test(key)) return key;
   return key
     .replace(/([a-z0-9])([A-Z])/gu, "$1_$2")
     .replace(/[^A-Za-z0-9]{1,64}/gu, "_")

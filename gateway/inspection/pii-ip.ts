@@ -8,7 +8,9 @@ const V6 = /(?<![\p{L}\p{N}_:.])[0-9A-Fa-f:]{6,39}(?![\p{L}\p{N}_:])/gu;
 
 /** Finds addresses. */
 export function findIps(text: string): readonly Hit[] {
-  const v4 = [...text.matchAll(V4)].filter(({ 0: address }) => isIPv4(address) && isPersonalV4(address));
+  const v4 = text.includes(".")
+    ? [...text.matchAll(V4)].filter(({ 0: address }) => isIPv4(address) && isPersonalV4(address))
+    : [];
   const v6 = text.includes(":") ? [...text.matchAll(V6)].filter(({ 0: address }) => isPersonalV6(address)) : [];
   return [...v4, ...v6].map(({ 0: address, index }) => ({
     rule: "pii.ip",

@@ -12,6 +12,7 @@ const NATIONAL = /(?<![\p{L}\p{N}+.-])[(]?\d[\d ().x/-]{5,30}/gu;
 
 /** Finds numbers; cost: one look of the library at each candidate of at most 32 characters. */
 export function findPhones(text: string, region: CountryCode | undefined): readonly Hit[] {
+  if (region === undefined && !text.includes("+")) return [];
   const candidates = [...text.matchAll(region === undefined ? INTERNATIONAL : NATIONAL)];
   const international = region === undefined ? [] : [...text.matchAll(INTERNATIONAL)];
   return [...candidates, ...international].flatMap(({ 0: candidate, index }) =>
