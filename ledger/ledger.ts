@@ -48,7 +48,7 @@ import { openLevelIndex } from "./sequence/level-index.ts";
 import type { Decision } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
-import { makeNodeDisk } from "./storage/node-disk.ts";
+import { openDisk } from "./storage/start.ts";
 import { replayBoth, TraceBook } from "./trace/trace-book.ts";
 
 /** Bounds of memory: what may wait, and what one sync takes. */
@@ -132,8 +132,8 @@ async function assemble(
   closers: (() => Promise<void>)[],
 ): Promise<Ledger> {
   const clock = options.clock ?? SYSTEM_CLOCK;
-  const { wrapDisk = (disk) => disk, wrapIndex = (store) => store } = options;
-  const disk = wrapDisk(makeNodeDisk(options.config.data_dir));
+  const { wrapIndex = (store) => store } = options;
+  const disk = openDisk(options);
   const [halt, metrics, times, streams] = [new Halt(), new Metrics(), new StartTimes(), new StreamBook()];
   const [traces, book] = [new TraceBook(options.config.origin), new StatementBook()];
   const logKeys = (): readonly VerifierKey[] => [...ring.keys, ...book.keys];

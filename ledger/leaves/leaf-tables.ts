@@ -124,7 +124,6 @@ export class LeafTables implements LeafStore {
 
   async close(): Promise<void> {
     await this.#jobs.catch(() => undefined);
-    await this.#options.maker.close();
     for (const table of this.#tables) await table.close();
     this.#tables = [];
   }

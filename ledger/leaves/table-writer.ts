@@ -3,10 +3,11 @@
  * thread of its own. A crash leaves the table, or a temporary file beside it that nothing reads.
  */
 
-import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, openSync, readSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { FormatError, invariant } from "../../kernel/errors.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
+import { syncFolderNow, writeWhole } from "../storage/new-files.ts";
 import {
   countPages,
   type Fences,
@@ -128,16 +129,7 @@ function writeTable(job: RootedRange & { readonly path: string }, fill: (file: T
     closeSync(descriptor);
   }
   renameSync(temporary, job.path);
-  syncFolder(dirname(job.path));
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  syncFolderNow(dirname(job.path));
 }
 
 /** Takes records in order, some pages at a time. */
@@ -244,11 +236,6 @@ class Cursor {
     [this.#page, this.#at] = [this.#page + 1, 0];
     return true;
   }
-}
-
-/** A short write is legal: a full disk then fails at the next one. */
-function writeWhole(descriptor: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done);
 }
 
 function readWhole(descriptor: number, bytes: Uint8Array, at: number): void {

@@ -16,8 +16,8 @@ import { HASH_BYTES, type RootHash } from "../../kernel/merkle/hash.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatEntryBundle, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
-import type { Disk } from "../storage/disk.ts";
-import { type NewFile, replaceFile, writeOnce } from "../storage/durable-file.ts";
+import type { Disk, NewFile } from "../storage/disk.ts";
+import { replaceFile, writeOnce } from "../storage/durable-file.ts";
 
 /** A checkpoint and the head that it states. */
 export interface MirrorHead {

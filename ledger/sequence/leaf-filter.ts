@@ -10,8 +10,8 @@ import type { LeafHash } from "../../kernel/merkle/hash.ts";
 
 const BLOCK_WORDS = 16;
 const BLOCK_BIT_MASK = BLOCK_WORDS * 32 - 1;
-/** Leaves a block is made for: 512 bits for 42 leaves are 12 bits each, about one look in 100 is in vain. */
-const LEAVES_A_BLOCK = 42;
+/** Leaves a block is made for: 512 bits for 32 leaves are 16 bits each, about one look in 1,000 is in vain. */
+const LEAVES_A_BLOCK = 32;
 const PROBES = 8;
 const FIRST_PROBE_BYTE = 4;
 const FIRST_BLOCKS = 1 << 10;
@@ -19,16 +19,15 @@ const LAST_BLOCKS = 1 << 17;
 
 /** A generation; mutable. */
 export interface FilterPart {
-  /** Blocks; their number is a power of two. In memory that threads share. */
+  /** Blocks, in memory that threads share. */
   readonly words: Uint32Array;
   /** Leaves that it has room for. */
   left: number;
 }
 
-/** A part for so many leaves, at 1.5 to 3 bytes each. */
+/** A part for so many leaves, at 2 bytes each. */
 export function makePart(leaves: number): FilterPart {
-  const blocks = Math.max(1, Math.ceil(leaves / LEAVES_A_BLOCK));
-  return makeGeneration(2 ** Math.ceil(Math.log2(blocks)));
+  return makeGeneration(Math.max(1, Math.ceil(leaves / LEAVES_A_BLOCK)));
 }
 
 /** Adds a leaf to a part. */
@@ -42,7 +41,7 @@ export function addToPart(part: FilterPart, leaf: LeafHash): void {
   }
 }
 
-/** Grows without bound by 1.5 bytes a leaf; mutable. */
+/** Grows without bound by 2 bytes a leaf; mutable. */
 export class LeafFilter {
   readonly #generations: FilterPart[] = [makeGeneration(FIRST_BLOCKS)];
 
@@ -93,7 +92,7 @@ function holds(generation: FilterPart, leaf: LeafHash): boolean {
 /** First word of the leaf's block. */
 function baseOf(leaf: LeafHash, { words }: FilterPart): number {
   const number = ((leaf[0] ?? 0) << 24) | ((leaf[1] ?? 0) << 16) | ((leaf[2] ?? 0) << 8) | (leaf[3] ?? 0);
-  return (number * BLOCK_WORDS) & (words.length - 1);
+  return Math.floor(((number >>> 0) / 2 ** 32) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
 }
 
 /** The i-th bit in the block. */

@@ -12,6 +12,7 @@ import { invariant, StoreError } from "../../kernel/errors.ts";
 import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import type { WalRecord } from "../storage/wal-frame.ts";
 import type { EntryIndex, Known } from "./entry-index.ts";
+import type { IndexRow } from "./index-store.ts";
 import type { Decision, Flush, PendingEntry, Proposal, Sequencer } from "./proposal.ts";
 import { ProposalQueue, type SequencerLimits, type Waiting } from "./proposal-queue.ts";
 
@@ -45,6 +46,13 @@ export interface SequencerParts {
 interface Decided {
   readonly decision: Decision<void>;
   readonly reject: (error: unknown) => void;
+}
+
+/** What the decisions of a turn write. */
+interface Writes {
+  readonly entries: readonly PendingEntry[];
+  readonly records: readonly WalRecord[];
+  readonly rows: readonly IndexRow[];
 }
 
 /** The sequencer of one process that has the log for itself. */
@@ -107,11 +115,11 @@ export class GroupSequencer implements Sequencer {
     try {
       const known = await this.#parts.index.find(leavesOf(batch));
       const decided = this.#decideAll(batch, known);
-      const entries = decided.flatMap(({ decision }) => decision.entries);
-      const flush = { firstIndex: this.#parts.tree.size, entries };
-      await this.#makeDurable(decided, entries);
+      const writes = gather(decided);
+      const flush = { firstIndex: this.#parts.tree.size, entries: writes.entries };
+      await this.#makeDurable(writes);
       for (const { decision, reject } of decided) settle(decision, flush, reject);
-      this.#parts.onBatch?.({ entries: entries.length, durationMs: this.#parts.nowMs() - started });
+      this.#parts.onBatch?.({ entries: flush.entries.length, durationMs: this.#parts.nowMs() - started });
     } catch (error) {
       for (const { reject } of batch) {
         reject(new StoreError("ERR_LEDGER_STOPPED", "the ledger stopped after a fault", { cause: error }));
@@ -139,15 +147,10 @@ export class GroupSequencer implements Sequencer {
     return decided;
   }
 
-  async #makeDurable(decided: readonly Decided[], entries: readonly PendingEntry[]): Promise<void> {
-    const records = decided.flatMap(({ decision }) => [
-      ...(decision.beside ?? []),
-      ...decision.entries.map(({ bytes }): WalRecord => ({ kind: "entry", bytes })),
-    ]);
+  async #makeDurable({ records, entries, rows }: Writes): Promise<void> {
     if (records.length === 0) return;
     const written = await this.#parts.log.append(records);
     this.#integrate(written, entries);
-    const rows = decided.flatMap(({ decision }) => decision.rows ?? []);
     this.#parts.index.record({ rows, size: this.#parts.tree.size });
   }
 
@@ -165,6 +168,22 @@ export class GroupSequencer implements Sequencer {
     }
     invariant(count === entries.length, "the log wrote another number of entries");
   }
+}
+
+/** By loops: there are thousands of entries in a turn. */
+function gather(decided: readonly Decided[]): Writes {
+  const entries: PendingEntry[] = [];
+  const records: WalRecord[] = [];
+  const rows: IndexRow[] = [];
+  for (const { decision } of decided) {
+    for (const record of decision.beside ?? []) records.push(record);
+    for (const row of decision.rows ?? []) rows.push(row);
+    for (const entry of decision.entries) {
+      entries.push(entry);
+      records.push({ kind: "entry", bytes: entry.bytes });
+    }
+  }
+  return { entries, records, rows };
 }
 
 function leavesOf(batch: readonly Waiting<void>[]): readonly LeafHash[] {

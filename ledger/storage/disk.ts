@@ -30,6 +30,14 @@ export interface Disk {
   readonly remove: (path: string) => Promise<void>;
   /** Makes creations, renames and removals inside the folder durable (fsync of the folder). */
   readonly syncFolder: (folder: string) => Promise<void>;
+  /** Writes files that are not there, in folders that are, each as one that appears at once; all of them durable. Where it is cheap. */
+  readonly writeNew?: (files: readonly NewFile[]) => Promise<void>;
+}
+
+/** One file to write. */
+export interface NewFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
 }
 
 /** Folder of a relative path; "" for a name without folder. */

@@ -6,13 +6,7 @@
 import { equalBytes } from "../../kernel/bytes.ts";
 import { StoreError } from "../../kernel/errors.ts";
 import { RecentMap } from "../tree/recent-map.ts";
-import { type Disk, folderOf } from "./disk.ts";
-
-/** One file to write. */
-export interface NewFile {
-  readonly path: string;
-  readonly bytes: Uint8Array;
-}
+import { type Disk, folderOf, type NewFile } from "./disk.ts";
 
 /** Replaces the file at `path`; durable when it resolves. */
 export async function replaceFile(disk: Disk, file: NewFile): Promise<void> {
@@ -35,8 +29,20 @@ export async function writeOnce(
 ): Promise<void> {
   const folders = new Set(files.map((file) => folderOf(file.path)));
   for (const folder of folders) await disk.makeFolder(folder);
-  await Promise.all(files.map((file) => writeMissing(disk, file, names)));
-  for (const folder of folders) await disk.syncFolder(folder);
+  const missing = await withoutPresent(disk, files, names);
+  if (missing.length > 0) await (disk.writeNew?.(missing) ?? writeEach(disk, missing, names));
+  // What is present may be what an earlier run renamed and did not sync.
+  if (missing.length < files.length) for (const folder of folders) await disk.syncFolder(folder);
+}
+
+/** Writes files that are not there, each by calls of its own. */
+export async function writeEach(
+  disk: Disk,
+  files: readonly NewFile[],
+  names: Pick<FolderNames, "mayHold"> = UNKNOWN_NAMES,
+): Promise<void> {
+  await Promise.all(files.map(async (file) => stage(disk, file, await names.mayHold(temporaryOf(file)))));
+  for (const folder of new Set(files.map((file) => folderOf(file.path)))) await disk.syncFolder(folder);
 }
 
 const UNKNOWN_NAMES: Pick<FolderNames, "mayHold"> = { mayHold: () => Promise.resolve(true) };
@@ -67,11 +73,21 @@ export class FolderNames {
   }
 }
 
-async function writeMissing(disk: Disk, file: NewFile, names: Pick<FolderNames, "mayHold">): Promise<void> {
-  const present = (await names.mayHold(file.path)) ? await disk.read(file.path) : undefined;
-  if (present === undefined) return stage(disk, file, await names.mayHold(temporaryOf(file)));
-  if (equalBytes(present, file.bytes)) return;
-  throw new StoreError("ERR_STORE_CONFLICT", `${file.path} exists with other bytes`, { fatal: true });
+/** Those that are not there. @throws {StoreError} ERR_STORE_CONFLICT if one is, with other bytes */
+async function withoutPresent(
+  disk: Disk,
+  files: readonly NewFile[],
+  names: Pick<FolderNames, "mayHold">,
+): Promise<readonly NewFile[]> {
+  const present = await Promise.all(
+    files.map(async ({ path }) => ((await names.mayHold(path)) ? disk.read(path) : undefined)),
+  );
+  return files.filter(({ path, bytes }, i) => {
+    const found = present[i];
+    if (found === undefined) return true;
+    if (equalBytes(found, bytes)) return false;
+    throw new StoreError("ERR_STORE_CONFLICT", `${path} exists with other bytes`, { fatal: true });
+  });
 }
 
 async function stage(disk: Disk, file: NewFile, mayBeLeft = true): Promise<void> {

@@ -6,9 +6,13 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { StoreError } from "../../kernel/errors.ts";
 import type { Disk, DiskFile } from "./disk.ts";
+import type { WholeFile } from "./new-files.ts";
 
-/** @param root  the data folder; it need not exist yet */
-export function makeNodeDisk(root: string): Disk {
+/**
+ * @param root  the data folder; it need not exist yet
+ * @param writeNew  writes new files by their whole paths; default: each by calls of its own
+ */
+export function makeNodeDisk(root: string, writeNew?: (files: readonly WholeFile[]) => Promise<void>): Disk {
   const at = (path: string): string => join(root, path);
   // A log never removes a folder: asking the system once is enough.
   const made = new Set<string>();
@@ -25,6 +29,9 @@ export function makeNodeDisk(root: string): Disk {
     rename: (from, to) => rename(at(from), at(to)),
     remove: (path) => unlinkOrNothing(at(path)),
     syncFolder: (folder) => syncFolder(at(folder)),
+    ...(writeNew === undefined
+      ? {}
+      : { writeNew: (files) => writeNew(files.map(({ path, bytes }) => ({ path: at(path), bytes }))) }),
   };
 }
 

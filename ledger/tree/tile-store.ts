@@ -5,13 +5,13 @@
 
 import { StoreError } from "../../kernel/errors.ts";
 import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
-import type { Disk } from "../storage/disk.ts";
-import { FolderNames, type NewFile, writeOnce } from "../storage/durable-file.ts";
+import type { Disk, NewFile } from "../storage/disk.ts";
+import { FolderNames, writeOnce } from "../storage/durable-file.ts";
 import { RecentMap } from "./recent-map.ts";
 import type { FullTile } from "./right-edge.ts";
 
 /** Files that are written at the same time; each folder among them is synced once. */
-const GROUP_FILES = 32;
+const GROUP_FILES = 64;
 /** Bytes that may wait for the disk before admission has to wait too. */
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;
 /** Hash tiles kept after a read: 16 MiB. */

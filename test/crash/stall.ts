@@ -4,6 +4,7 @@ import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { parseUtf8 } from "../../kernel/bytes.ts";
 import type { IndexStore } from "../../ledger/sequence/index-store.ts";
 import type { Disk, DiskFile } from "../../ledger/storage/disk.ts";
+import { writeEach } from "../../ledger/storage/durable-file.ts";
 import type { StateFiles } from "../../witness/state-files.ts";
 import type { Plan, Step } from "./steps.ts";
 
@@ -31,6 +32,11 @@ export class Stall {
     return this.#plan?.step === step && this.#passed === this.#plan.skip;
   }
 
+  /** True if the planned step is one of a file of this kind. */
+  isAt(kind: FileKind): boolean {
+    return this.#plan?.step.startsWith(`${kind}.`) === true;
+  }
+
   /** Returns at once, except at the planned pass: then never. */
   async at(step: Step | undefined): Promise<void> {
     if (step === undefined || this.#plan?.step !== step) return;
@@ -54,9 +60,9 @@ function kindOf(path: string): FileKind | undefined {
   return path.startsWith("archive/") ? "archive" : undefined;
 }
 
-/** The ledger's folder with a stall at each of its writes. */
-export function stallingDisk(disk: Disk, stall: Stall): Disk {
-  return {
+/** The ledger's folder with a stall at each of its writes. Tiles are written by their thread unless a step of theirs is meant. */
+export function stallingDisk({ writeNew, ...disk }: Disk, stall: Stall): Disk {
+  const stalling: Disk = {
     ...disk,
     open: async (path) => stallingFile(await disk.open(path), kindOf(path), stall),
     rename: async (from, to) => {
@@ -69,6 +75,8 @@ export function stallingDisk(disk: Disk, stall: Stall): Disk {
       await stall.at(kind === "spare" || kind === "head" || kind === undefined ? undefined : `${kind}.folder-synced`);
     },
   };
+  if (writeNew === undefined) return stalling;
+  return { ...stalling, writeNew: (files) => (stall.isAt("tile") ? writeEach(stalling, files) : writeNew(files)) };
 }
 
 function stallingFile(file: DiskFile, kind: FileKind | undefined, stall: Stall): DiskFile {

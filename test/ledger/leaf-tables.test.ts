@@ -9,7 +9,7 @@ import type { LeafSource } from "../../ledger/leaves/leaf-store.ts";
 import { formatTableName, type LeafRange, parseTableName, tableBytes } from "../../ledger/leaves/leaf-table.ts";
 import { LeafTables } from "../../ledger/leaves/leaf-tables.ts";
 import { OpenTable } from "../../ledger/leaves/open-table.ts";
-import { makeInlineTableMaker, makeTableMaker, type TableThread } from "../../ledger/leaves/table-thread.ts";
+import { makeInlineTableMaker } from "../../ledger/leaves/table-thread.ts";
 import { buildTable, mergeTables } from "../../ledger/leaves/table-writer.ts";
 
 const folders: string[] = [];
@@ -279,32 +279,5 @@ describe("the tables of a log", () => {
     await tables.bind(makeSource(LEAVES).source);
     expect([rebuilt, (await readdir(leaves)).length]).toEqual([[], 4]);
     await tables.close();
-  });
-});
-
-describe("the thread that makes tables", () => {
-  it("fails all that wait when it ends, and tells damage from faults of the disk", async () => {
-    const listeners = new Map<string, (value: unknown) => void>();
-    const thread: Pick<TableThread, "unref" | "postMessage" | "terminate"> & { readonly on: unknown } = {
-      on: (name: string, listener: (value: unknown) => void) => void listeners.set(name, listener),
-      unref: () => undefined,
-      postMessage: () => undefined,
-      terminate: () => Promise.resolve(0),
-    };
-    const maker = makeTableMaker(() => thread as TableThread);
-    const job = { path: "", first: 0, count: 1, root: rootOf(LEAVES.slice(0, 1)), leaves: new Uint8Array(32) };
-    const jobs = [maker.build(job), maker.merge({ ...job, parts: [] }), maker.build(job), maker.build(job)];
-    listeners.get("message")?.({ kind: "made" });
-    listeners.get("message")?.({ kind: "damaged" });
-    listeners.get("message")?.({ kind: "failed", message: "ENOSPC" });
-    listeners.get("exit")?.(1);
-    const outcomes = await Promise.allSettled(jobs);
-    expect(outcomes.map((each) => (each.status === "fulfilled" ? "made" : each.reason.code))).toEqual([
-      "made",
-      "ERR_INDEX_ROW",
-      "ERR_STORE_WRITE",
-      "ERR_STORE_WRITE",
-    ]);
-    await maker.close();
   });
 });
