@@ -8,8 +8,9 @@
  *     seq taken, by another body            → ERR_STREAM_FORK; the refused receipt is kept in the write-ahead log
  *     new, of a decommissioned stream       → ERR_STREAM_ENDED
  *
- * A submission is admitted whole or not at all. A segment that begins right at its stream's tip is admitted by its signature
- * and the places that its receipts claim; they are read in the background. Any other segment is read as a whole first.
+ * A submission is admitted whole or not at all. A segment that begins right at its stream's tip, or opens it, is admitted by its
+ * signature and the places that its receipts claim; they are read in the background, all but the one that opens the stream. Any
+ * other segment is read as a whole first.
  */
 
 import { equalBytes } from "../../kernel/bytes.ts";
@@ -127,14 +128,13 @@ export async function finishSegment(
 }
 
 /**
- * Admits a segment if it begins right at the stream's tip; resolves once it is durable. The first of a stream never does:
- * its open receipt says where the stream is at home. Nor does one of a stream that brought in a false receipt before.
+ * Admits a segment if it begins right at the stream's tip, or opens the stream; resolves once it is durable. One of a stream
+ * that brought in a false receipt before stands apart.
  *
  * @throws {StoreError} ERR_CHECK_BACKLOG, ERR_QUEUE_FULL, ERR_LEDGER_STOPPED
  */
 export function continueStream(parts: AdmitParts, claimed: ClaimedSegment): Promise<Continued> {
   const { entries, segment } = claimed;
-  if (segment.first_seq === 0) return Promise.resolve({ kind: "apart" });
   const { checks } = parts;
   if (checks === undefined || checks.distrusts(segment.stream)) return Promise.resolve({ kind: "apart" });
   checks.requireRoom();
@@ -149,20 +149,20 @@ export function continueStream(parts: AdmitParts, claimed: ClaimedSegment): Prom
 
 function decideContinuation(
   checks: Checks,
-  { account, segment, entries, envelope, closes }: ClaimedSegment,
+  claimed: ClaimedSegment,
   isKnown: (leaf: LeafHash) => boolean,
   next: bigint,
 ): Decision<Continued> {
-  const { newest } = account;
+  const { account, segment, entries, envelope, closes } = claimed;
+  const before = stateBefore(claimed);
   const [first] = entries;
-  const isNext = newest?.nextSeq === segment.first_seq && formatHex(newest.last) === segment.prev && !newest.closed;
   // Equal bytes have one seq, so that a segment whose receipts have each their own holds none twice.
-  if (newest === undefined || first === undefined || !isNext || entries.some(({ leaf }) => isKnown(leaf))) {
+  if (before === undefined || first === undefined || entries.some(({ leaf }) => isKnown(leaf))) {
     return { entries: [], settle: () => ({ kind: "apart" }) };
   }
   const state = {
-    ...newest,
-    nextSeq: newest.nextSeq + entries.length,
+    ...before,
+    nextSeq: segment.first_seq + entries.length,
     last: parseHex(segment.last, 32),
     closed: closes,
   };
@@ -172,7 +172,7 @@ function decideContinuation(
   return {
     entries,
     beside: [{ kind: "segment", bytes: envelope }],
-    rows: [...receiptRows(state, segment.first_seq, next), segmentRow(next, envelope)],
+    rows: [...receiptRows(account, state, segment.first_seq, next), segmentRow(next, envelope)],
     settle: (flush) => {
       account.show(state);
       checks.wake();
@@ -181,6 +181,13 @@ function decideContinuation(
       return { kind: "admitted", admitted: { ...place, runs, flush, tip: account.tip() } };
     },
   };
+}
+
+/** The state that a segment continues, or the one that its first receipt opens; undefined if it stands apart. */
+function stateBefore({ account: { newest }, segment, opens }: ClaimedSegment): StreamState | undefined {
+  if (newest === undefined) return opens;
+  const isNext = newest.nextSeq === segment.first_seq && formatHex(newest.last) === segment.prev && !newest.closed;
+  return isNext ? newest : undefined;
 }
 
 /** A leaf of the log. */
@@ -264,7 +271,7 @@ function decideAppend(
   return {
     entries: fresh,
     beside: segment === undefined ? [] : [{ kind: "segment", bytes: segment }],
-    rows: receiptRows(state, firstFresh.link.seq, next),
+    rows: receiptRows(account, state, firstFresh.link.seq, next),
     settle: (flush) => {
       account.show(state);
       return answer(flush);

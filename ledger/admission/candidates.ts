@@ -51,6 +51,8 @@ export interface ClaimedSegment {
   readonly envelope: Uint8Array;
   /** True if the last receipt closes the stream. */
   readonly closes: boolean;
+  /** The state that its first receipt opens, which was read: it says where the stream is at home, and with which keys. */
+  readonly opens?: StreamState;
 }
 
 /**
@@ -66,9 +68,10 @@ export async function readSingle(desk: ReadingDesk, bytes: Uint8Array): Promise<
 }
 
 /**
- * Reads a segment: its signature and root, and where its receipts say they stand.
+ * Reads a segment: its signature and root, and where its receipts say they stand; of one that begins a stream its first
+ * receipt too.
  *
- * @throws {FormatError | CheckError} as `readSegmentBytes`; ERR_STREAM_UNKNOWN
+ * @throws {FormatError | CheckError} as `readSegmentBytes`; ERR_STREAM_UNKNOWN; as `readSingle` of a stream's first receipt
  * @throws {StoreError} ERR_QUEUE_FULL
  */
 export async function readSegment(desk: ReadingDesk, bytes: Uint8Array): Promise<ClaimedSegment> {
@@ -78,7 +81,11 @@ export async function readSegment(desk: ReadingDesk, bytes: Uint8Array): Promise
   const source = { stream: account.stream, key: account.keys.receipt, origin };
   const { leaves, closes } = await reader.segment(bytes, source);
   const entries = leaves.map((leaf, i) => ({ leaf, bytes: receipts[i] ?? new Uint8Array(0) }));
-  return { account, segment, entries, envelope: bytes.subarray(0, bytes.indexOf(0x0a)), closes };
+  const claimed = { account, segment, entries, envelope: bytes.subarray(0, bytes.indexOf(0x0a)), closes };
+  const [first] = receipts;
+  if (segment.first_seq > 0 || first === undefined) return claimed;
+  const { opens } = readOpen(account, first, origin);
+  return opens === undefined ? claimed : { ...claimed, opens };
 }
 
 /**

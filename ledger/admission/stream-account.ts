@@ -64,6 +64,8 @@ export class StreamAccount {
   #restored: TipRow | undefined;
   #newest: StreamState | undefined;
   #durable: StreamState | undefined;
+  /** Where the receipt behind the last one that was decided here would go on in its run. */
+  #runEnd: { readonly seq: number; readonly index: bigint } | undefined;
   #isShown = false;
   readonly #conflicts = new Set<string>();
 
@@ -112,6 +114,16 @@ export class StreamAccount {
     this.#newest = state;
   }
 
+  /**
+   * Takes a run of new receipts; true if it goes on right behind the one before, in the stream and in the log, so that one row
+   * says the places of both. Only in the sequencer's turn.
+   */
+  extendRun(seq: number, index: bigint, count: number): boolean {
+    const isSameRun = this.#runEnd?.seq === seq && this.#runEnd.index === index;
+    this.#runEnd = { seq: seq + count, index: index + BigInt(count) };
+    return isSameRun;
+  }
+
   /** Shows the registration, and the tip up to `state`, once both are durable. */
   show(state?: StreamState): void {
     this.#restore();
@@ -134,7 +146,7 @@ export class StreamAccount {
 
   /** Goes back to the durable tip; without a row, to none. What was kept of forks may have been lost and is taken again. */
   rewind(row: Uint8Array | undefined): void {
-    [this.#newest, this.#durable, this.#restored] = [undefined, undefined, undefined];
+    [this.#newest, this.#durable, this.#restored, this.#runEnd] = [undefined, undefined, undefined, undefined];
     this.#conflicts.clear();
     if (row !== undefined) this.restore(row);
   }

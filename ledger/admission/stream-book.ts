@@ -117,7 +117,7 @@ export class StreamBook implements EntryReplay {
         : { ...newest, nextSeq: seq + 1, last: receiptHash(entry), closed: kind === "stream-close" };
     account.decide(state);
     account.show(state);
-    return [runRow(stream, seq, index), tipRow(state)];
+    return [runRow(stream, seq, index), new TipRow(state)];
   }
 
   #replayRegistration(value: JsonObject, entry: Uint8Array, index: bigint): readonly IndexRow[] {
@@ -134,13 +134,36 @@ export function registrationRow({ stream, registration }: StreamAccount): IndexR
   return { key: `s/${stream}`, value: formatRegistrationRow(registration) };
 }
 
-/** Rows that a run of new receipts adds: the first at `index`, the others behind it. */
-export function receiptRows(state: StreamState, firstSeq: number, index: bigint): readonly IndexRow[] {
-  return [runRow(state.stream, firstSeq, index), tipRow(state)];
+/**
+ * Rows that a run of new receipts adds, in the turn that decides them: the first at `index`, the others behind it. A run that
+ * goes on right where the last one ended needs no row of its own.
+ *
+ * @param state  behind the last of them
+ */
+export function receiptRows(
+  account: StreamAccount,
+  state: StreamState,
+  firstSeq: number,
+  index: bigint,
+): readonly IndexRow[] {
+  const tip = new TipRow(state);
+  const isSameRun = account.extendRun(firstSeq, index, state.nextSeq - firstSeq);
+  return isSameRun ? [tip] : [runRow(state.stream, firstSeq, index), tip];
 }
 
-function tipRow(state: StreamState): IndexRow {
-  return { key: `t/${state.stream}`, value: formatTipRow(state) };
+/** Row of a tip. Its bytes are made when it is written: of the tips that one turn decides for a stream, only the last is. */
+class TipRow implements IndexRow {
+  readonly key: string;
+  readonly #state: StreamState;
+
+  constructor(state: StreamState) {
+    this.key = `t/${state.stream}`;
+    this.#state = state;
+  }
+
+  get value(): Uint8Array {
+    return formatTipRow(this.#state);
+  }
 }
 
 function runRow(stream: string, seq: number, index: bigint): IndexRow {

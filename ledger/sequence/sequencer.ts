@@ -170,20 +170,20 @@ export class GroupSequencer implements Sequencer {
   }
 }
 
-/** By loops: there are thousands of entries in a turn. */
+/** By loops: there are thousands of entries in a turn. Of rows with one key only the last is written. */
 function gather(decided: readonly Decided[]): Writes {
   const entries: PendingEntry[] = [];
   const records: WalRecord[] = [];
-  const rows: IndexRow[] = [];
+  const rows = new Map<string, IndexRow>();
   for (const { decision } of decided) {
     for (const record of decision.beside ?? []) records.push(record);
-    for (const row of decision.rows ?? []) rows.push(row);
+    for (const row of decision.rows ?? []) rows.set(row.key, row);
     for (const entry of decision.entries) {
       entries.push(entry);
       records.push({ kind: "entry", bytes: entry.bytes });
     }
   }
-  return { entries, records, rows };
+  return { entries, records, rows: [...rows.values()] };
 }
 
 function leavesOf(batch: readonly Waiting<void>[]): readonly LeafHash[] {

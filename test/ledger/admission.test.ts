@@ -255,10 +255,14 @@ describe("segments", () => {
     expect(await client.segment(sign(5, [at(5), at(6)], hash))).toMatchObject(refusal(400, "ERR_SEGMENT"));
     const other = await openStream();
     expect(await client.segment(sign(0, [bytesAt(other, 0)]))).toMatchObject(refusal(400, "ERR_SEGMENT"));
-    const falseReceipt = formatUtf8(
-      new TextDecoder().decode(at(1)).replace(/"sig":"(.)/, (_, c) => `"sig":"${c === "A" ? "B" : "A"}`),
-    );
-    expect(await client.segment(sign(0, [at(0), falseReceipt]))).toMatchObject(refusal(403, "ERR_SIGNATURE_INVALID"));
+    // What opens a stream is read before it is admitted; so is all of a segment that stands apart.
+    const falsified = (seq: number): Uint8Array => {
+      const text = new TextDecoder().decode(at(seq));
+      return formatUtf8(text.replace(/"sig":"(.)/, (_, c) => `"sig":"${c === "A" ? "B" : "A"}`));
+    };
+    const refused = refusal(403, "ERR_SIGNATURE_INVALID");
+    expect(await client.segment(sign(0, [falsified(0), at(1)]))).toMatchObject(refused);
+    expect(await client.segment(sign(5, [at(5), falsified(6)], stream.receipts[4]?.hash))).toMatchObject(refused);
     expect((await client.tip(stream.stream)).body).toMatchObject({ next_seq: 0 });
   });
 

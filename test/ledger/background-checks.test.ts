@@ -150,6 +150,33 @@ describe("receipts that a segment brought in unread", () => {
   });
 });
 
+describe("a segment that opens its stream", () => {
+  it("is admitted by its signature once its open receipt was read; the others are read in the background", async () => {
+    const ledger = await start();
+    const client = new Submitter(ledger.url);
+    await client.register(registrationOf(keys));
+    const stream = damagedStream(keys, COUNT, { 0: "signature", 3: "signature" });
+    expect(await client.segment(segmentOf(stream, 0, 10))).toMatchObject(refusal(403, "ERR_SIGNATURE_INVALID"));
+    const right = damagedStream(keys, COUNT, { 3: "signature", 7: "shape" });
+    const answer = { status: 200, body: { first_index: BEFORE, count: 10 } };
+    expect(await client.segment(segmentOf(right, 0, 10))).toMatchObject(answer);
+    const { findings } = await untilChecked(ledger, BEFORE + 10);
+    expect(findings.map(({ seq, code, segment }) => [seq, code, segment?.first_seq])).toEqual([
+      [3, "ERR_SIGNATURE_INVALID", 0],
+      [7, "ERR_SHAPE", 0],
+    ]);
+    // Sent again it opens nothing, and is read as a whole.
+    expect(await client.segment(segmentOf(right, 0, 10))).toMatchObject(refusal(403, "ERR_SIGNATURE_INVALID"));
+    expect(await client.segment(segmentOf(right, 0, 3))).toMatchObject({
+      ...answer,
+      body: { first_index: BEFORE, count: 3 },
+    });
+    await ledger.close();
+    const again = await start({ dataDir: ledger.dataDir });
+    expect((await new Submitter(again.url).tip(right.stream)).body).toMatchObject(tipOf(right, 10));
+  });
+});
+
 describe("a segment that continues its stream", () => {
   it("is refused at once if a receipt claims another place, another stream, no place, or stands behind a close", async () => {
     const ledger = await start();
