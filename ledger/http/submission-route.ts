@@ -134,7 +134,7 @@ async function prepareSegment(
     const first = await continueStream(admission, claimed);
     if (first.kind === "admitted") return answer(first.admitted);
     // What stands in front may be what it continues.
-    await before;
+    await before();
     const second = await continueStream(admission, claimed);
     return answer(await finishSegment(admission, desk, claimed, second));
   };
@@ -155,7 +155,7 @@ async function prepareReceipt(
       return answer(await admit(admission, submission));
     } catch (error) {
       if (!(error instanceof Refusal) || error.error.code !== "ERR_STREAM_GAP") throw error;
-      await before;
+      await before();
       return answer(await admit(admission, submission));
     }
   };

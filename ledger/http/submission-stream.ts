@@ -12,6 +12,7 @@
 import { setImmediate } from "node:timers/promises";
 import { faultOf } from "./errors.ts";
 import { type Frame, FrameReader } from "./frame-reader.ts";
+import { type LineSink, LineWriter } from "./line-writer.ts";
 
 /** Frames of one chunk that are taken before others get the thread. */
 const FRAMES_A_SLICE = 64;
@@ -19,22 +20,14 @@ const FRAMES_A_SLICE = 64;
 /**
  * Queues a frame for admission; resolves to its line once that is durable.
  *
- * @param before  resolves when everything in front of the frame is settled
+ * @param before  asks for everything in front of the frame to be settled, and resolves when it is
  */
-export type FrameStep = (before: Promise<unknown>) => Promise<object>;
+export type FrameStep = (before: () => Promise<void>) => Promise<object>;
 
 /** Admits frames in two steps, so that what needs no order is done at once for many. */
 export interface FrameDesk {
   /** Reads a frame and checks its signature; gives the step, which is called once everything in front was queued. */
   readonly prepare: (frame: Frame) => Promise<FrameStep>;
-}
-
-/** Takes lines. */
-export interface LineSink {
-  /** Resolves when the next line may be written; rejects or never does if the peer is gone: see `signal`. */
-  readonly write: (line: string) => Promise<void>;
-  /** Gives the peer up: what is being written is rejected. */
-  readonly cut: () => void;
 }
 
 /** Bounds of one stream. */
@@ -72,21 +65,28 @@ export async function runSubmissionStream(parts: SubmissionParts): Promise<void>
   await new SubmissionStream(parts).run();
 }
 
+/** A frame whose line is not settled. */
+interface Open {
+  readonly fill: (line: string) => void;
+  /** Once it was read, or refused. */
+  step?: FrameStep;
+}
+
 class SubmissionStream {
   readonly #parts: SubmissionParts;
   readonly #frames = new FrameReader();
+  readonly #lines: LineWriter;
   readonly #endsAtMs: number;
+  /** Frames that were not queued for admission yet, in their order. */
+  #unqueued: Open[] = [];
   #inWork = { frames: 0, bytes: 0 };
-  /** Resolves when everything so far was queued for admission; when it was settled; when its line was taken. */
-  #queued: Promise<unknown> = Promise.resolve();
-  #settled: Promise<unknown> = Promise.resolve();
-  #written: Promise<void> = Promise.resolve();
   #onRoom: () => void = () => undefined;
-  #sinkFault: { readonly error: unknown } | undefined;
 
   constructor(parts: SubmissionParts) {
+    const { sink, limits } = parts;
     this.#parts = parts;
-    this.#endsAtMs = performance.now() + parts.limits.lifeMs;
+    this.#endsAtMs = performance.now() + limits.lifeMs;
+    this.#lines = new LineWriter({ sink, takeMs: limits.takeMs, onFault: () => this.#onRoom() });
   }
 
   async run(): Promise<void> {
@@ -94,11 +94,11 @@ class SubmissionStream {
     const iterator = source[Symbol.asyncIterator]();
     try {
       const end = await this.#readAll(iterator);
-      await this.#written;
-      await this.#write(JSON.stringify(end));
+      this.#lines.reserve(() => undefined)(JSON.stringify(end));
     } finally {
-      await this.#written.catch(() => undefined);
+      await this.#lines.idle();
     }
+    this.#lines.requireTaken();
   }
 
   /** @returns the last line */
@@ -119,7 +119,7 @@ class SubmissionStream {
         }
       }
     } catch (error) {
-      if (this.#sinkFault !== undefined || isGone(error)) throw error;
+      if (this.#lines.isFaulty || isGone(error)) throw error;
       const { code, message } = faultOf(error);
       return { end: { reason: "fault" }, error: { code, message } };
     }
@@ -156,49 +156,41 @@ class SubmissionStream {
     const bytes = frame.bytes.length;
     this.#inWork.frames += 1;
     this.#inWork.bytes += bytes;
-    const prepared = this.#parts.desk.prepare(frame);
-    prepared.catch(() => undefined);
-    const before = this.#settled;
-    const queued = this.#queued.then(async () => {
-      const admit = await prepared;
-      // Not awaited: the next frame is queued behind this one at once.
-      return { done: admit(before) };
-    });
-    const line = queued.then(async ({ done }) => JSON.stringify(await done)).catch(refusalLine);
-    this.#queued = queued.then(({ done }) => void done.catch(() => undefined)).catch(() => undefined);
-    this.#settled = line;
-    this.#written = this.#written.then(async () => {
-      await this.#write(await line);
+    const fill = this.#lines.reserve(() => {
       this.#inWork.frames -= 1;
       this.#inWork.bytes -= bytes;
       this.#onRoom();
     });
-    this.#written.catch((error: unknown) => {
-      this.#sinkFault ??= { error };
-      this.#onRoom();
-    });
+    const open: Open = { fill };
+    this.#unqueued.push(open);
+    this.#parts.desk.prepare(frame).then(
+      (step) => this.#prepared(open, step),
+      (error: unknown) => this.#prepared(open, () => Promise.reject(error)),
+    );
   }
 
-  /** Who takes no lines for long holds what others could use. */
-  async #write(line: string): Promise<void> {
-    const { sink, limits } = this.#parts;
-    const timer = setTimeout(() => sink.cut(), limits.takeMs);
-    try {
-      await sink.write(line);
-    } finally {
-      clearTimeout(timer);
+  /** Queues what is read, each once everything in front of it was queued; that is not waited for. */
+  #prepared(open: Open, step: FrameStep): void {
+    open.step = step;
+    const ready = this.#unqueued.findIndex((each) => each.step === undefined);
+    for (const each of this.#unqueued.splice(0, ready === -1 ? this.#unqueued.length : ready)) {
+      const before = (): Promise<void> => this.#lines.filledBefore(each.fill);
+      each.step?.(before).then(
+        (answer) => each.fill(JSON.stringify(answer)),
+        (error: unknown) => each.fill(refusalLine(error)),
+      );
     }
   }
 
   async #untilRoom(): Promise<void> {
     const { maxFrames, maxBytes } = this.#parts.limits;
     while (this.#inWork.frames >= maxFrames || this.#inWork.bytes >= maxBytes) {
-      if (this.#sinkFault !== undefined) break;
+      if (this.#lines.isFaulty) break;
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
       });
     }
-    if (this.#sinkFault !== undefined) throw this.#sinkFault.error;
+    this.#lines.requireTaken();
   }
 }
 

@@ -222,7 +222,7 @@ describe("a stream's bounds", () => {
     const taken = new Promise<void>((resolve) => {
       open = resolve;
     });
-    const sink = { write: (line: string) => taken.then(() => void lines.push(line)), cut: noCut };
+    const sink = { write: (text: string) => taken.then(() => void lines.push(...text.split("\n"))), cut: noCut };
     const done = runSubmissionStream({ source, sink, desk, limits: LIMITS, stopping: never });
     for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
     expect(read()).toBeLessThanOrEqual(LIMITS.maxFrames + 1);
@@ -252,7 +252,7 @@ describe("a stream's bounds", () => {
     };
     const endOf = async (limits: Partial<StreamLimits>): Promise<string | undefined> => {
       const lines: string[] = [];
-      const sink = { write: async (line: string) => void lines.push(line), cut: noCut };
+      const sink = { write: async (text: string) => void lines.push(...text.split("\n")), cut: noCut };
       const all = { ...LIMITS, ...limits };
       await runSubmissionStream({ source: silent, sink, desk, limits: all, stopping: never });
       return lines.at(-1);
