@@ -165,7 +165,10 @@ class SubmissionStream {
     this.#unqueued.push(open);
     this.#parts.desk.prepare(frame).then(
       (step) => this.#prepared(open, step),
-      (error: unknown) => this.#prepared(open, () => Promise.reject(error)),
+      (error: unknown) =>
+        this.#prepared(open, async () => {
+          throw error;
+        }),
     );
   }
 
