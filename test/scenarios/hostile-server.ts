@@ -1,7 +1,13 @@
 /** An MCP server (2026-07-28, HTTP) that does what a scenario says, counts the calls that reach it and keeps their bytes. */
 
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
-import { type ScriptedMessage, type ScriptedServer, sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
+import {
+  type ScriptedMessage,
+  type ScriptedServer,
+  type ServerCertificate,
+  sendJson,
+  startScriptedServer,
+} from "../support/mcp-scripted.ts";
 
 /** A tool and what a call of it answers. */
 export interface HostileTool {
@@ -25,6 +31,8 @@ export interface HostileServer {
   /** What arrived, as text: a canary in here has left the gateway. */
   readonly bytes: () => string;
   /** Lists other definitions from now on. */
+  /** Shows another certificate on connections from now on. */
+  readonly show: (certificate: ServerCertificate) => void;
   readonly setTools: (tools: readonly HostileTool[]) => void;
   readonly close: () => Promise<void>;
 }
@@ -38,7 +46,11 @@ export function textResult(text: string): JsonObject {
 }
 
 /** Starts one on the loopback. */
-export async function startHostileServer(id: string, given: readonly HostileTool[]): Promise<HostileServer> {
+export async function startHostileServer(
+  id: string,
+  given: readonly HostileTool[],
+  certificate?: ServerCertificate,
+): Promise<HostileServer> {
   let tools = given;
   const calls: string[] = [];
   const seen: string[] = [];
@@ -49,11 +61,12 @@ export async function startHostileServer(id: string, given: readonly HostileTool
       if (tools.some(({ name, isSilent }) => name === message.params?.["name"] && isSilent === true)) return;
     }
     sendJson(response, { jsonrpc: "2.0", id: message.id, result: resultOf(message, tools) });
-  });
+  }, certificate);
   return {
     id,
     url: server.url,
     count: (tool) => calls.filter((name) => tool === undefined || name === tool).length,
+    show: server.show,
     bytes: () => seen.join("\n"),
     setTools: (changed) => {
       tools = changed;

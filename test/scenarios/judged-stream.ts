@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseBase64 } from "../../kernel/base64.ts";
-import type { BundleCatalog, BundlePolicy } from "../../kernel/bundle.ts";
+import type { BundleCatalog, BundlePolicy, BundlePolicyFile } from "../../kernel/bundle.ts";
 import { parseUtf8 } from "../../kernel/bytes.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
@@ -11,16 +11,8 @@ import { observedValue } from "../../kernel/receipt/observed.ts";
 import type { StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Timestamp } from "../../kernel/time.ts";
 import type { TrustPolicyJson } from "../../kernel/trust-policy.ts";
-import type { VerificationResult } from "../../verifier/verify-bundle.ts";
-import {
-  type Evidence,
-  type EvidenceOptions,
-  makeEvidence,
-  trustOf,
-  verify,
-  wordOf,
-  wordsOf,
-} from "../support/evidence.ts";
+import { type VerificationResult, verifyBundle } from "../../verifier/verify-bundle.ts";
+import { type Evidence, type EvidenceOptions, makeEvidence, trustOf, wordOf, wordsOf } from "../support/evidence.ts";
 import { ofKind } from "../support/gateway-run.ts";
 import { witnesses } from "../support/log-keys.ts";
 
@@ -30,10 +22,14 @@ export interface EvidenceChange {
   readonly trust?: Partial<TrustPolicyJson>;
   /** True: the files of the policies and the catalogs are in the bundle, as the gateway kept them. */
   readonly isDisclosed?: boolean;
+  /** What somebody makes of each disclosed policy file. */
+  readonly swapPolicy?: (file: BundlePolicyFile) => BundlePolicyFile;
   /** Anything else of the bundle and its log. */
   readonly more?: Partial<EvidenceOptions>;
   /** The verifier's clock. */
   readonly now?: Timestamp;
+  /** Openings that are handed in with the bundle. */
+  readonly disclosure?: Uint8Array;
 }
 
 /** Verdicts of the offline verifier: what does not pass, by obligation, and its exit code. */
@@ -55,7 +51,15 @@ export async function judgeStream(
   entries: readonly Uint8Array[],
   receipts: readonly StreamReceipt[],
   folder: string,
-  { entries: changed = (honest) => honest, trust = {}, isDisclosed = false, more = {}, now }: EvidenceChange,
+  {
+    entries: changed = (honest) => honest,
+    trust = {},
+    isDisclosed = false,
+    more = {},
+    now,
+    disclosure,
+    swapPolicy = (file) => file,
+  }: EvidenceChange,
 ): Promise<Judged> {
   const at = BigInt(Math.ceil(Date.now() / 1000) + 1);
   const stream = receipts[0]?.stream ?? "";
@@ -66,12 +70,17 @@ export async function judgeStream(
     entries: () => changed(entries),
     windows: [{ stream, first_seq: 0, last_seq: receipts.length - 1 }],
     cosigned: witnesses.slice(0, 2).map((by) => ({ by, at })),
-    policies: isDisclosed ? policies.map((digest) => policyOf(folder, digest)) : [],
+    policies: isDisclosed ? policies.map((digest) => policyOf(folder, digest, swapPolicy)) : [],
     catalogs: isDisclosed ? catalogs.map((digest) => catalogOf(folder, digest)) : [],
     ...more,
     trust: { ...trustOf(stream), policies, catalogs, ...trust },
   });
-  const result = verify(evidence, now === undefined ? {} : { now });
+  const result = verifyBundle({
+    bundle: evidence.bytes,
+    trust: evidence.trust,
+    ...(now === undefined ? {} : { now }),
+    ...(disclosure === undefined ? {} : { disclosure }),
+  });
   const hardware = wordOf(result, "attestation.hardware");
   return { words: wordsOf(result), exit: result.exit, hardware, result, evidence };
 }
@@ -81,7 +90,7 @@ function keptDocument(folder: string, digest: string): JsonValue {
   return parseJson(readFileSync(join(folder, "evidence", `${digest.replace(":", "-")}.json`)));
 }
 
-function policyOf(folder: string, digest: string): BundlePolicy {
+function policyOf(folder: string, digest: string, change: (file: BundlePolicyFile) => BundlePolicyFile): BundlePolicy {
   const { version, files } = keptDocument(folder, digest) as {
     readonly version: string;
     readonly files: readonly { readonly path: string; readonly content: string }[];
@@ -89,7 +98,7 @@ function policyOf(folder: string, digest: string): BundlePolicy {
   return {
     digest,
     version,
-    files: files.map(({ path, content }) => ({ path, content: parseUtf8(parseBase64(content)) })),
+    files: files.map(({ path, content }) => change({ path, content: parseUtf8(parseBase64(content)) })),
   };
 }
 

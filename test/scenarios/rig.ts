@@ -23,6 +23,7 @@ import {
   ofKind,
   readStream,
 } from "../support/gateway-run.ts";
+import type { ServerCertificate } from "../support/mcp-scripted.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import {
   CAPABILITIES,
@@ -37,6 +38,8 @@ import { type EvidenceChange, type Judged, judgeStream } from "./judged-stream.t
 export interface ScenarioServer {
   readonly tools: readonly HostileTool[];
   readonly config?: JsonObject;
+  /** Shown over TLS; default: plain HTTP. */
+  readonly certificate?: ServerCertificate;
 }
 
 /** What a scenario starts with. */
@@ -115,7 +118,9 @@ const VERSION = "2026-07-28";
 export async function startScenario(options: ScenarioOptions): Promise<Scenario> {
   const { servers, rules, mode = "enforcing", config = {} } = options;
   const ledger = await startFakeLedger();
-  const started = await Promise.all(Object.entries(servers).map(([id, { tools }]) => startHostileServer(id, tools)));
+  const started = await Promise.all(
+    Object.entries(servers).map(([id, { tools, certificate }]) => startHostileServer(id, tools, certificate)),
+  );
   const catalogFile = options.pinned === undefined ? undefined : catalogOf(started, options);
   const more = options.bench?.(started, catalogFile) ?? {};
   const listed = started.map(({ id, url }) => ({ id, url, ...servers[id]?.config }));

@@ -63,7 +63,12 @@ export const SHAPES: readonly Row[] = [
     "held",
     "a workflow is its token's, and may do what its sealed scope has; a workflow of the agent's own word widens nothing",
   ),
-  row("P3.1", "regulator's question", "open", "bundles answer offline; openings of fields are not built"),
+  row(
+    "P3.1",
+    "regulator's question",
+    "held",
+    "one bundle and one disclosure answer offline: tool and policy by the receipts and the disclosed files, what left by openings, and when by witnesses; whether the gateway's key was in hardware is `not_established`",
+  ),
   row("P3.2", "questionnaire", "open", "data subjects stand in receipts as keyed hashes; there is no report about one"),
   row(
     "P4.1",
@@ -133,7 +138,12 @@ export const CATEGORIES: readonly Row[] = [
     "held",
     "what was offered and what was answered is in receipts; that an injection did not happen is never claimed",
   ),
-  row("T5", "data protection", "open", "keyed commitments; disclosure and crypto-erasure are not built"),
+  row(
+    "T5",
+    "data protection",
+    "held",
+    "payloads stay with the gateway: an opening shows its field alone, guesses find nothing, and an erased secret opens nothing while all proofs hold",
+  ),
   row(
     "T6",
     "integrity and verification",
@@ -146,7 +156,12 @@ export const CATEGORIES: readonly Row[] = [
     "held",
     "headers and bodies agree, each call has receipts of its own, foreign hosts and origins are refused",
   ),
-  row("T8", "network binding", "open", "loopback by default; default-deny egress is not built"),
+  row(
+    "T8",
+    "network binding",
+    "partly",
+    "loopback by default, foreign hosts and origins refused, servers held to their pinned key; traffic around the gateway is excluded by name and judged by nobody",
+  ),
   row(
     "T9",
     "trust boundaries and privileges",
