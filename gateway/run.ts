@@ -17,6 +17,7 @@ import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
 import { ChangeFeed } from "./edge/change-feed.ts";
+import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import type { Caller, CatalogReader, Pipeline } from "./pipeline/call.ts";
@@ -198,7 +199,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
 
 /** @throws {FormatError} ERR_POLICY_BUNDLE if the bundle asks for what no stage carries out; nothing is written yet */
 function pipelineOf(
-  { basis, plane, world }: Parts,
+  { options, basis, plane, world }: Parts,
   declaration: StreamDeclaration,
   { stages, startLabels, onSealed }: Controls,
 ): { readonly pipeline: Pipeline; readonly desk: SessionDesk; readonly tally: RefusalTally } {
@@ -217,6 +218,7 @@ function pipelineOf(
     onSealed,
     ttlMs,
     idleMs: Math.min(IDLE_MS, ttlMs),
+    maxPerPrincipal: callLimitsOf(options.config.limits ?? {}).sessions.principal,
   });
   const hasRoom = (): boolean => {
     try {

@@ -17,6 +17,8 @@ export interface CallLimits {
     readonly total: number;
     readonly tools: ReadonlyMap<string, number>;
   };
+  /** Open at a time; of one caller. */
+  readonly sessions: { readonly principal: number };
 }
 
 type RateConfig = {
@@ -35,12 +37,14 @@ type InFlightConfig = {
 export type CallLimitsConfig = {
   readonly calls_per_minute?: RateConfig;
   readonly calls_in_flight?: InFlightConfig;
+  readonly sessions?: { readonly principal?: number };
 };
 
 /** What holds where the configuration says nothing (mcp-gateway §12). */
 export const DEFAULT_CALL_LIMITS: CallLimits = {
   perMinute: { principal: 600, session: 300, tools: new Map() },
   inFlight: { principal: 256, total: 1_024, tools: new Map() },
+  sessions: { principal: 1_024 },
 };
 
 const MAX_LIMIT = 10_000_000;
@@ -60,12 +64,14 @@ export const callLimitsShape: Shape<CallLimitsConfig> = object<CallLimitsConfig>
   calls_in_flight: optional(
     object<InFlightConfig>({ principal: optional(limit), total: optional(limit), tools: optional(tools) }),
   ),
+  sessions: optional(object<NonNullable<CallLimitsConfig["sessions"]>>({ principal: optional(limit) })),
 });
 
 /** The limits that a configuration asks for. */
 export function callLimitsOf({
   calls_per_minute: rate = {},
   calls_in_flight: inFlight = {},
+  sessions = {},
 }: CallLimitsConfig): CallLimits {
   const base = DEFAULT_CALL_LIMITS;
   return {
@@ -79,6 +85,7 @@ export function callLimitsOf({
       total: inFlight.total ?? base.inFlight.total,
       tools: new Map(Object.entries(inFlight.tools ?? {})),
     },
+    sessions: { principal: sessions.principal ?? base.sessions.principal },
   };
 }
 
@@ -98,6 +105,7 @@ export function narrowedBy(limits: CallLimits, sealed: SealedLimits | undefined)
       total: lower(limits.inFlight.total, inFlight.total),
       tools: limits.inFlight.tools,
     },
+    sessions: limits.sessions,
   };
 }
 

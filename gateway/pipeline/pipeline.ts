@@ -11,7 +11,7 @@ import { type Mode, OPENED_MEMBERS, type OpenedMember, type SealReason } from ".
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { deniedBy, type PolicyAnswer, type PolicyEvaluator, type PolicyRequest } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
-import type { Recorder } from "../receipts/recorder.ts";
+import type { Recorder, Smaller } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
 import type { WrittenReceipt } from "../receipts/written-receipt.ts";
 import type { KeepPayload } from "../vault/payload-store.ts";
@@ -28,12 +28,13 @@ import type {
 } from "./call.ts";
 import { checkCatalog } from "./catalog-check.ts";
 import { decisionOf, outcomeOf, type RunFacts, refusalOf, rulingOf } from "./decision-body.ts";
+import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
 import { judge, judgeResult, refusalFor } from "./judge.ts";
 import { actionOf, type QuestionFacts, questionOf, respondActionOf, respondQuestionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
 import { type AskRespond, endCall, endPhantom, type RespondDecision } from "./response-stages.ts";
-import type { LiveSession, SessionDesk } from "./session-desk.ts";
+import { type LiveSession, NoRoomForSession, type SessionDesk } from "./session-desk.ts";
 import {
   type Admission,
   type CallTurn,
@@ -88,6 +89,8 @@ interface Turn {
   /** What policy was asked on. */
   readonly facts: QuestionFacts;
   readonly policyUs: number;
+  /** Its receipt did not fit, so it is refused after all. */
+  readonly isTooLarge: boolean;
 }
 
 /** Thrown inside a turn: the session was sealed between entering it and deciding. No number was used. */
@@ -122,6 +125,7 @@ class ReceiptPipeline implements Pipeline {
     try {
       const callId = this.#options.newCallId();
       const { written, turn } = await this.#record(call, callId);
+      if (turn.isTooLarge) admission.abandon?.();
       await turn.settlement.durable;
       const decided = this.#answer(callId, call, written, turn, startedMs);
       // A call that is answered still owes its outcome.
@@ -129,6 +133,7 @@ class ReceiptPipeline implements Pipeline {
       return decided;
     } catch (error) {
       admission.abandon?.();
+      if (error instanceof NoRoomForSession) return await this.#refuseAtGate(call, error.refused);
       throw error;
     } finally {
       this.#promised -= RECEIPTS_OF_CALL - owed;
@@ -174,7 +179,7 @@ class ReceiptPipeline implements Pipeline {
         const fields = ended.look({ secret, seq, nowMs: this.#options.nowMs() });
         const totalUs = microseconds(monotonicMs() - flight.startedMs);
         return outcomeOf(secret, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
-      });
+      }, withoutPlaces);
       if (ended.fault !== undefined) throw ended.fault;
       return ended.outcome;
     } finally {
@@ -231,15 +236,23 @@ class ReceiptPipeline implements Pipeline {
       const session = await desk.enter(call.caller, call.session);
       const looks = await Promise.all(stages.request.map(async (stage) => stage.begin(call, session)));
       let turn: Turn | undefined;
+      let facts: CallTurn | undefined;
+      const smaller: Smaller = (body) => {
+        const reduced = withoutPlaces(body);
+        if (reduced !== undefined || turn === undefined || facts === undefined || turn.isTooLarge) return reduced;
+        const settlement = refusedAsTooLarge(turn.settlement);
+        turn = { ...turn, settlement, isTooLarge: true };
+        return this.#bodyOf(facts, settlement);
+      };
       try {
         const written = await recorder.append((secret, seq) => {
-          const facts = this.#turnOf({ secret, seq, callId, call, session });
+          facts = this.#turnOf({ secret, seq, callId, call, session });
           turn = this.#settle(facts, looks);
           const { judged, toSend } = turn.settlement;
           const sent = judged.ruling.action === "forward" ? toSend : undefined;
           this.#keep(secret, seq, { request_received: call.received, request_sent: sent });
           return this.#bodyOf(facts, turn.settlement);
-        });
+        }, smaller);
         invariant(turn !== undefined, "a decision was recorded without having been made");
         return { written, turn };
       } catch (error) {
@@ -277,7 +290,7 @@ class ReceiptPipeline implements Pipeline {
       labels: answer.taint,
     };
     for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
-    return { settlement, facts, policyUs };
+    return { settlement, facts, policyUs, isTooLarge: false };
   }
 
   #factsOf({ session, open, finding, nowMs }: CallTurn, found: readonly Contribution[]): QuestionFacts {

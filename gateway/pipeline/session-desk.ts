@@ -12,6 +12,31 @@ import type { StreamBook } from "../receipts/stream-book.ts";
 import type { Caller, SessionKey } from "./call.ts";
 import type { KeyedNames } from "./keyed-names.ts";
 import { workflowField } from "./parties.ts";
+import type { Admission } from "./stage.ts";
+
+/** Thrown where a caller has as many open sessions as one may have, and a call under way in each of them. */
+export class NoRoomForSession extends Error {
+  readonly refused: Extract<Admission, { type: "refused" }>;
+
+  constructor(budget: number) {
+    super("the caller has no room for another session");
+    const data = { limit: "sessions-principal", budget };
+    const message = "The caller has too many sessions with a call under way.";
+    const denial = {
+      step: "limits",
+      reason: "limit.sessions",
+      rpcCode: RPC_LIMITED,
+      message,
+      isFinal: true,
+      data,
+    } as const;
+    this.refused = { type: "refused", denial };
+  }
+}
+
+/** Silence after which a session counts as idle when room is needed. */
+const SETTLED_MS = 1_000;
+const RPC_LIMITED = -31_006;
 
 /** A session of this run. */
 export interface LiveSession {
@@ -39,23 +64,32 @@ export interface SessionDeskOptions {
   readonly ttlMs: number;
   /** Silence after which a session is sealed. */
   readonly idleMs: number;
+  /** Most open sessions of one caller; above it the one that is idle for longest is sealed. */
+  readonly maxPerPrincipal: number;
 }
 
 /** Opens and seals sessions. */
 export class SessionDesk {
   readonly #options: SessionDeskOptions;
   readonly #sessions = new Map<string, Promise<LiveSession>>();
+  /** Keys of each caller's sessions, the one that was used last at the end; undefined while one is being opened. */
+  readonly #own = new Map<string, Map<string, LiveSession | undefined>>();
 
   constructor(options: SessionDeskOptions) {
     this.#options = options;
   }
 
-  /** The open session of this caller and key; opens one, durably, if there is none. */
+  /**
+   * The open session of this caller and key; opens one, durably, if there is none.
+   *
+   * @throws {NoRoomForSession}
+   */
   async enter(caller: Caller, session: SessionKey): Promise<LiveSession> {
     const key = this.#options.names.session(caller, session);
     const known = await this.#sessions.get(key);
     if (known !== undefined && !this.#isOver(known)) {
       known.lastUsedMs = this.#options.nowMs();
+      this.#touch(known.principal, key, known);
       return known;
     }
     // Two first calls at once share one opening.
@@ -63,14 +97,53 @@ export class SessionDesk {
     if (known !== undefined && (await current) === known) {
       await this.#sealOne(key, known, this.#isTooOld(known) ? "max-age" : "idle");
     }
+    const principal = this.#options.names.principal(caller).id;
+    while (!this.#sessions.has(key) && this.#isFull(principal)) await this.#evict(principal);
     const opening = this.#sessions.get(key) ?? this.#open(caller, session, key);
     this.#sessions.set(key, opening);
+    if (this.#own.get(principal)?.has(key) !== true) this.#touch(principal, key, undefined);
     try {
-      return await opening;
+      const opened = await opening;
+      this.#touch(principal, key, opened);
+      return opened;
     } catch (error) {
       this.#sessions.delete(key);
+      this.#forget(principal, key);
       throw error;
     }
+  }
+
+  #isFull(principal: string): boolean {
+    return (this.#own.get(principal)?.size ?? 0) >= this.#options.maxPerPrincipal;
+  }
+
+  /**
+   * Seals the caller's own session that was used longest ago and has no call under way: nobody else's. One that was entered
+   * just now may be about to decide its call.
+   */
+  async #evict(principal: string): Promise<void> {
+    const { book, maxPerPrincipal, nowMs } = this.#options;
+    for (const [key, session] of this.#own.get(principal) ?? []) {
+      if (session === undefined || nowMs() - session.lastUsedMs < SETTLED_MS) continue;
+      if (book.openDecisions(session.place.id).length > 0) continue;
+      this.#forget(principal, key);
+      await this.#sealOne(key, session, "idle");
+      return;
+    }
+    throw new NoRoomForSession(maxPerPrincipal);
+  }
+
+  #touch(principal: string, key: string, session: LiveSession | undefined): void {
+    const own = this.#own.get(principal) ?? new Map<string, LiveSession | undefined>();
+    this.#own.set(principal, own);
+    own.delete(key);
+    own.set(key, session);
+  }
+
+  #forget(principal: string, key: string): void {
+    const own = this.#own.get(principal);
+    own?.delete(key);
+    if (own?.size === 0) this.#own.delete(principal);
   }
 
   async seal(caller: Caller, session: SessionKey, reason: SealReason): Promise<void> {
@@ -138,6 +211,7 @@ export class SessionDesk {
   async #sealOne(key: string, session: LiveSession, reason: SealReason): Promise<boolean> {
     if ((await this.#sessions.get(key)) !== session) return false;
     this.#sessions.delete(key);
+    this.#forget(session.principal, key);
     const { book, recorder } = this.#options;
     const open = book.session(session.place.id);
     if (open === undefined) return false;

@@ -3,7 +3,7 @@
  * its promise resolves when it is durable. After a failed write nothing is accepted any more.
  */
 
-import { StoreError } from "../../kernel/errors.ts";
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { AttestationField } from "../../kernel/receipt/fields.ts";
 import type { StreamHeader } from "../../kernel/receipt/header.ts";
@@ -19,15 +19,23 @@ import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
 /** A body without the members that every receipt of the stream has. */
 export type Unplaced<T> = T extends ReceiptBody ? Omit<T, keyof StreamHeader> : never;
 
+/** A smaller receipt than the one that was too long; undefined if there is none. */
+export type Smaller = (body: Unplaced<ReceiptBody>) => Unplaced<ReceiptBody> | undefined;
+
 /** Appends receipts. */
 export interface Recorder {
   readonly stream: string;
   readonly tip: () => StreamTip;
   /**
    * Appends the receipt that `make` returns; `make` runs at once, with the secret for its commitments.
-   * @throws {StoreError} ERR_STREAM_FAILED
+   *
+   * @param smaller  asked, again and again, for a smaller receipt when one is longer than an entry may be
+   * @throws {StoreError} ERR_STREAM_FAILED @throws {FormatError} ERR_ENTRY_LENGTH if there is no smaller one
    */
-  readonly append: (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>) => Promise<WrittenReceipt>;
+  readonly append: (
+    make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>,
+    smaller?: Smaller,
+  ) => Promise<WrittenReceipt>;
   readonly isFailed: () => boolean;
   /** Milliseconds since the last receipt was appended. */
   readonly silenceMs: () => number;
@@ -73,7 +81,10 @@ export function makeRecorder(options: RecorderOptions): Recorder {
   let isClosed = false;
   const turns = new FileMeter(options.files);
 
-  const place = (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>): WrittenReceipt => {
+  const place = (
+    make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>,
+    smaller: Smaller | undefined,
+  ): WrittenReceipt => {
     const seq = nextSeq;
     const header: StreamHeader = {
       v: 1,
@@ -84,8 +95,7 @@ export function makeRecorder(options: RecorderOptions): Recorder {
       ...(lastHash === undefined ? {} : { prev: lastHash }),
     };
     const signers = seq === 0 ? [options.instanceSigner, options.receiptSigner] : [options.receiptSigner];
-    const body: ReceiptBody = { ...make(vault.secret(seq), seq), ...header };
-    const signed = signReceipt(body, signers);
+    const { body, signed } = signFitting(make(vault.secret(seq), seq), header, signers, smaller);
     const { bytes } = signed;
     const hash = formatHex(signed.hash);
     nextSeq = seq + 1;
@@ -100,7 +110,7 @@ export function makeRecorder(options: RecorderOptions): Recorder {
     tip: () => ({ nextSeq, lastHash }),
     isFailed: commit.isFailed,
     silenceMs: () => nowMs() - lastAtMs,
-    append: async (make) => {
+    append: async (make, smaller) => {
       // Receipts are made one after another: each may wait for the vault, none overtakes.
       const made = turn.then(async () => {
         await vault.prepare(nextSeq);
@@ -109,7 +119,7 @@ export function makeRecorder(options: RecorderOptions): Recorder {
         // Nothing stands behind the end of a stream: what comes too late is lost to it, and the next run says so.
         if (isClosed) throw new StoreError("ERR_STREAM_CLOSED", "the receipt stream is closed");
         const state = turns.stateBefore({ nextSeq, lastHash });
-        const receipt = place(make);
+        const receipt = place(make, smaller);
         turns.add(receipt.bytes.length);
         return { receipt, durable: commit.append(receipt.bytes, state) };
       });
@@ -127,6 +137,27 @@ export function makeRecorder(options: RecorderOptions): Recorder {
       await commit.close();
     },
   };
+}
+
+/** Signs; what is too long is asked for again, smaller, until it fits. */
+function signFitting(
+  made: Unplaced<ReceiptBody>,
+  header: StreamHeader,
+  signers: readonly EnvelopeSigner[],
+  smaller: Smaller | undefined,
+): { readonly body: ReceiptBody; readonly signed: ReturnType<typeof signReceipt> } {
+  let next = made;
+  for (;;) {
+    const body: ReceiptBody = { ...next, ...header };
+    try {
+      return { body, signed: signReceipt(body, signers) };
+    } catch (error) {
+      const isTooLong = isCodedError(error) && error.code === "ERR_ENTRY_LENGTH";
+      const less = isTooLong ? smaller?.(next) : undefined;
+      if (less === undefined) throw error;
+      next = less;
+    }
+  }
 }
 
 /** Counts what the open file holds. */

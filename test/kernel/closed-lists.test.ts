@@ -82,13 +82,13 @@ describe("the closed lists", () => {
       inspect.redact-failed json.bom json.case-collision json.depth json.duplicate-key json.members
       json.number-range json.proto-key json.reserved-alias json.shape json.size json.surrogate json.syntax
       json.utf8 kill-switch.active ledger.unreachable limit.in-flight limit.listen-streams
-      limit.per-principal limit.per-session limit.per-tool limit.total mcp.capability-missing
+      limit.per-principal limit.per-session limit.per-tool limit.sessions limit.total mcp.capability-missing
       mcp.claim-malformed mcp.method-removed mcp.method-unknown mcp.notification-refused
       mcp.version-unsupported measurement.mismatch name.ambiguous name.unknown operator.incident
       operator.maintenance operator.request outbox.full pin.stale policy.advisory-forbid
       policy.default-deny policy.digest-mismatch policy.engine-failed policy.error policy.expired
       policy.forbid policy.invalid policy.lower-version policy.permit policy.request-unmappable
-      policy.unsigned receipt.unavailable recovery.crash resource.ambiguous resource.unknown rpc.id
+      policy.unsigned receipt.too-large receipt.unavailable recovery.crash resource.ambiguous resource.unknown rpc.id
       rpc.shape rpc.version server.identity-changed server.quarantined server.unavailable server.unknown
       session.ended session.expired session.foreign session.required session.unknown state.invalid
       state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
