@@ -44,6 +44,7 @@ export const LONG: readonly string[] = [
   "test/gateway/quarantine.test.ts",
   "test/gateway/sealed-artifact.test.ts",
   "test/gateway/stream-files.test.ts",
+  "test/gateway/vault.test.ts",
   "test/kernel/fork-evidence.test.ts",
   "test/kernel/log-statement-damage.test.ts",
   "test/kernel/log-statement.test.ts",

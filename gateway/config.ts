@@ -22,6 +22,7 @@ import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy
 import { type ArtifactConfig, artifactConfigShape } from "./artifact/artifact-config.ts";
 import type { ApprovalRule, Approver } from "./catalog/catalog-approval.ts";
 import { approverName } from "./catalog/catalog-file.ts";
+import { type EgressConfig, egressShape } from "./egress/egress-config.ts";
 import { checkEnvoy, type EnvoyConfig, envoyShape } from "./envoy/envoy-config.ts";
 import { type AgentAuth, agentAuthShape, checkAgentAuth } from "./identity/auth-config.ts";
 import { type AgentListen, agentListenShape } from "./identity/tls-config.ts";
@@ -106,6 +107,8 @@ export type GatewayConfig = {
   readonly limits?: CallLimitsConfig;
   /** What is kept beside receipts, and for how long. Default: secrets, without messages, without an end. */
   readonly vault?: VaultConfig;
+  /** What the process may connect to beside servers, ledger and issuers. Default: nothing, refused in the process. */
+  readonly egress?: EgressConfig;
   /** Country whose national telephone numbers are looked for, ISO 3166. */
   readonly inspection?: { readonly phone_region: string };
   /** When a receipt counts as written. Default `durable`. */
@@ -201,6 +204,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
     object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),
   quarantine: optional(quarantineShape),
+  egress: optional(egressShape),
   limits: optional(callLimitsShape),
   vault: optional(
     object<VaultConfig>({

@@ -15,6 +15,7 @@ import type { CatalogFile } from "./catalog/catalog-file.ts";
 import { CatalogKeeper } from "./catalog/catalog-keeper.ts";
 import { digestOf } from "./catalog/digests.ts";
 import { approvalRule, GATEWAY_DEFAULTS } from "./config.ts";
+import { declaredEgress, egressStatement } from "./egress/egress-config.ts";
 import { bundleDocument, keepEvidence } from "./evidence-files.ts";
 import { screenFirstUse } from "./inspection/first-use.ts";
 import type { GatewayOptions, World } from "./options.ts";
@@ -98,6 +99,7 @@ export async function loadBasis(
     })),
     keyProtection: "software",
     decidesForOthers: config.envoy !== undefined,
+    egress: egressStatement(options.egress === undefined ? "none" : "process", declaredEgress(config)),
   });
   await keepEvidence(config.data_dir, digestOf(boundary), boundary);
   await keepEvidence(config.data_dir, catalog.digest, file);

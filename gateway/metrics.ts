@@ -3,6 +3,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
+import type { EgressWay } from "./egress/egress-guard.ts";
 
 /** What is read when the metrics are asked for. */
 export interface MetricSource {
@@ -20,6 +21,7 @@ export class GatewayMetrics {
   readonly #decisions: Counter<"action" | "judgement" | "step">;
   readonly #outcomes: Counter<"status">;
   readonly #safeStates: Counter<"reason">;
+  readonly #egress: Counter<"way">;
 
   constructor() {
     const registers = [this.#registry];
@@ -47,6 +49,17 @@ export class GatewayMetrics {
       labelNames: ["reason"],
       registers,
     });
+    this.#egress = new Counter({
+      name: "gateway_egress_refused_total",
+      help: "Connections, names, programs and threads that the process was refused, by the way they would have taken",
+      labelNames: ["way"],
+      registers,
+    });
+  }
+
+  /** Counts a connection that the process was not allowed. */
+  countEgress(way: EgressWay): void {
+    this.#egress.inc({ way });
   }
 
   /** Counts that the run stopped serving. */

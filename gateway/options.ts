@@ -5,6 +5,7 @@ import type { Logger } from "../kernel/service/service.ts";
 import type { Measurements } from "./artifact/remeasure.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
+import type { EgressGuard } from "./egress/egress-guard.ts";
 import type { AgentToken } from "./identity/auth-config.ts";
 import type { NamedOperator } from "./operator/operators.ts";
 import type { Stages } from "./pipeline/stage.ts";
@@ -72,6 +73,8 @@ export interface GatewayOptions {
   /** How agents reach this gateway; stands in the capture scope. */
   readonly agents: Transport;
   readonly software: GatewaySoftware;
+  /** The guard of this process's connections; undefined if none stands. */
+  readonly egress?: EgressGuard;
   /** The environment of which child processes get a few variables. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;

@@ -46,6 +46,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     throw new FormatError("ERR_CONFIG", "config.servers: want at least one server");
   }
   const run = await openRun(options);
+  watchEgress(options, run);
   // Ready means that agents are answered, so not before their listener is open and not after it closes.
   const listening = { agents: false };
   const operator = operatorOf(options, run, listening);
@@ -84,6 +85,18 @@ async function envoyOf(
     await edge.close();
     throw error;
   }
+}
+
+/** Every refusal of the process's guard is an alarm, is counted, and has a receipt, or under a flood a place in a count. */
+function watchEgress({ egress, logger }: GatewayOptions, { metrics, pipeline }: GatewayRun): void {
+  egress?.onRefused(({ way, destination }) => {
+    metrics.countEgress(way);
+    logger.error({ code: "ERR_EGRESS", way, destination }, "a connection that the configuration does not declare");
+    const refusal = { step: "dispatch", reason: "egress.undeclared", wire: { transport: "http" } } as const;
+    pipeline.refuse(refusal).catch((error: unknown) => {
+      logger.error({ err: error }, "a refused connection has no receipt");
+    });
+  });
 }
 
 /** The operator's routes answer until the end. */

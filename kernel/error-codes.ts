@@ -228,6 +228,7 @@ export const ERROR_CODES = {
   ERR_CATALOG_UNSIGNED: "a catalog without signatures, or with one that is not a pinned approver's or does not hold",
   ERR_CATALOG_VERSION: "a catalog that is not newer than the one in force",
   ERR_CERTIFICATE: "a file that does not hold the certificates or the key that it should",
+  ERR_EGRESS: "a connection, name, program or thread that a gateway's configuration does not declare",
   ERR_CONTROL_FILE: "a gateway's file of stopped or quarantined targets, or of approvals, cannot be read or written",
   ERR_CONTROL_FULL: "a list of an operator's targets or approvals holds as many as it may",
   ERR_CONTROL_TARGET:

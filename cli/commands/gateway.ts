@@ -1,6 +1,9 @@
 /** `countersign gateway`: the MCP endpoint that decides each call, and signs receipts of what it decided. */
 
-import { parseGatewayConfig } from "../../gateway/config.ts";
+import { type GatewayConfig, parseGatewayConfig } from "../../gateway/config.ts";
+import { declaredEgress } from "../../gateway/egress/egress-config.ts";
+import { type EgressGuard, installEgressGuard } from "../../gateway/egress/egress-guard.ts";
+import { EgressRules } from "../../gateway/egress/egress-rules.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { type Command, readArguments } from "../command.ts";
 import { readBytes, readJsonFile } from "../files.ts";
@@ -43,10 +46,17 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       readFile: readBytes,
       agents: "http",
       software: { name: "countersign", version: packageVersion() },
+      ...guardOf(config, io),
       environment: io.env,
       logger: makeLogger("gateway", io),
     });
   return runService("gateway", start, io);
+}
+
+/** From here on the process connects to what the configuration declares, and to nothing else. */
+function guardOf(config: GatewayConfig, io: Io): { readonly egress?: EgressGuard } {
+  if (config.egress?.guard === "off") return {};
+  return { egress: installEgressGuard(new EgressRules(declaredEgress(config), io.env["PATH"] ?? "")) };
 }
 
 /** Runs a gateway. */

@@ -14,6 +14,8 @@ export interface CaptureScopeFacts {
   readonly keyProtection: KeyProtection;
   /** True if calls are decided that somebody else carries. */
   readonly decidesForOthers: boolean;
+  /** What the gateway's own process may connect to, and what holds it to that. */
+  readonly egress: JsonObject;
 }
 
 /** Paths that have receipts, each with what holds for it. */
@@ -51,13 +53,20 @@ const CARRIED_BY_ENVOY = {
 } as const;
 
 /** The statement. Servers are sorted by id. */
-export function captureScope({ agents, servers, keyProtection, decidesForOthers }: CaptureScopeFacts): JsonObject {
+export function captureScope({
+  agents,
+  servers,
+  keyProtection,
+  egress,
+  decidesForOthers,
+}: CaptureScopeFacts): JsonObject {
   const excluded = decidesForOthers ? [...EXCLUDED, CARRIED_BY_ENVOY] : EXCLUDED;
   return {
     kind: "capture-scope",
     v: 1,
     agents,
     key_protection: keyProtection,
+    egress,
     servers: [...servers]
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map(({ id, transport, identity }) => ({ id, transport, identity })),

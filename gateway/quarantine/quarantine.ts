@@ -112,7 +112,10 @@ export class Quarantine {
     if (hasDrifted && known === undefined) this.#enterByDrift(call, turn.seq);
     if (!isForwarded || (!hasDrifted && known === undefined)) return settlement;
     if (this.#mayInvent) return this.#phantom(turn, settlement);
-    return { ...refused(settlement, hasDrifted), durable: Promise.all([settlement.durable, this.#entering]).then(() => undefined) };
+    return {
+      ...refused(settlement, hasDrifted),
+      durable: Promise.all([settlement.durable, this.#entering]).then(() => undefined),
+    };
   }
 
   /** Sessions are counted where something bounds them. */
