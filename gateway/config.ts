@@ -14,6 +14,7 @@ import {
   object,
   optional,
   readShape,
+  record,
   type Shape,
   string,
 } from "../kernel/shape.ts";
@@ -109,8 +110,7 @@ export type GatewayConfig = {
   readonly vault?: VaultConfig;
   /** What the process may connect to beside servers, ledger and issuers. Default: nothing, refused in the process. */
   readonly egress?: EgressConfig;
-  /** Country whose national telephone numbers are looked for, ISO 3166. */
-  readonly inspection?: { readonly phone_region: string };
+  readonly inspection?: InspectionConfig;
   /** When a receipt counts as written. Default `durable`. */
   readonly durability?: Durability;
   /** True: a stop ends the stream with a receipt, and the next start begins a new one. Default false. */
@@ -119,6 +119,14 @@ export type GatewayConfig = {
   readonly allowed_hosts?: readonly string[];
   /** Values of `Origin` that browsers may send. Default none. */
   readonly allowed_origins?: readonly string[];
+};
+
+/** How data is looked at. */
+export type InspectionConfig = {
+  /** Country whose national telephone numbers are looked for, ISO 3166. */
+  readonly phone_region?: string;
+  /** By `<server>/<tool>`: whether what it says during a call waits for its answer. Default `streaming`. */
+  readonly streams?: Readonly<Record<string, "buffered" | "streaming">>;
 };
 
 /** Defaults of the optional members. */
@@ -213,8 +221,13 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
     }),
   ),
   inspection: optional(
-    object<{ readonly phone_region: string }>({
-      phone_region: string({ pattern: /^[A-Z]{2}$/u, maxLength: 2, description: "a country code of two letters" }),
+    object<InspectionConfig>({
+      phone_region: optional(
+        string({ pattern: /^[A-Z]{2}$/u, maxLength: 2, description: "a country code of two letters" }),
+      ),
+      streams: optional(
+        record(literal("buffered", "streaming"), { max: 10_000, key: /^[a-z0-9][a-z0-9-]{0,23}\/.{1,128}$/u }),
+      ),
     }),
   ),
   durability: optional(literal(...DURABILITIES)),

@@ -37,7 +37,7 @@ const FRESH: ReadonlySet<SessionSource> = new Set(["workflow-token", "token-clai
 export async function openControls(
   { config, wrapStages = (own) => own }: GatewayOptions,
   world: World,
-  { keeper, run, policyNow, artifact }: DecisionBasis,
+  { keeper, run, policyNow, artifact, evaluator }: DecisionBasis,
   { killSwitch, quarantine, approvals }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
@@ -54,6 +54,8 @@ export async function openControls(
     mode: () => run.mode,
     ownRules: (text) => policyNow().bundle.ownRules(text),
     phoneRegion: config.inspection?.phone_region,
+    modes: config.inspection?.streams ?? {},
+    hasRespond: (action) => evaluator.hasAction(action),
   });
   const configured = callLimitsOf(config.limits ?? {});
   const limits = (): CallLimits => narrowedBy(configured, artifact.current()?.artifact.limits);
@@ -77,6 +79,7 @@ export async function openControls(
       ],
       response: [limiter.response, quarantine.response, inspection.response],
       respond: [inspection.respond, flow.respond],
+      stream: inspection.stream,
     }),
     startLabels: (caller, { source }) => (FRESH.has(source) ? [] : principals.of(run.names.principal(caller).id)),
     onSealed: (sessionId) => {

@@ -15,6 +15,8 @@ import { NoticePacer } from "./notice-pacer.ts";
 /** A call that runs on a leg: where what belongs to it goes. */
 export interface LegCall {
   readonly notify: ((message: Uint8Array) => void) | undefined;
+  /** What is no question: it is looked at first. */
+  readonly pass: ((message: Uint8Array) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -225,7 +227,7 @@ export class AgentLegs {
     }
     const bytes = messageToAgent(text, agent.transport === "stdio");
     const call = related === undefined ? undefined : this.#calls.get(`${serverId} ${related}`);
-    if (call?.notify === undefined) tell(bytes);
-    else call.notify(bytes);
+    if (call?.pass === undefined) tell(bytes);
+    else call.pass(bytes);
   }
 }

@@ -30,6 +30,7 @@ import { phantomAnswer } from "./phantom.ts";
 import { type RefuseDeps, refuseRequest } from "./refuse.ts";
 import type { RoundState, RoundStates } from "./round-state.ts";
 import { type Routed, type RouteRefusal, routeCall } from "./route-call.ts";
+import { type StreamCut, StreamGate } from "./stream-gate.ts";
 
 /** What forwarding needs. */
 export interface ForwardDeps extends RefuseDeps {
@@ -170,15 +171,54 @@ interface Round {
 async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   const { request, routed, call, id, decided } = round;
   const started = performance.now();
-  const reply = await send(deps, request, routed, { ...call, toSend: decided.toSend }, id);
+  const gate = gateOf(deps, round);
+  const reply = await send(deps, request, routed, { ...call, toSend: decided.toSend }, id, gate);
   const upstreamUs = Math.round((performance.now() - started) * 1000);
+  if (gate?.cut !== undefined) return answerCut(deps, round, gate, gate.cut, upstreamUs);
   const input = inputOf(reply, call.upstream.era, request);
   const ended =
     input === undefined ? outcomeOf(reply, ...writers(round)) : await settleInput(deps, inputRound(deps, round, input));
   if (ended === "withheld") return withheld(request, decided.receipt);
   const kept = await finish(deps, decided, { ...ended.outcome, upstreamUs });
   if (call.target.kind === "subscribe" && ended.outcome.status === "ok") noteSubscription(request, call);
-  return kept === undefined ? withheld(request, decided.receipt) : recordedAnswer(request, decided.receipt, kept);
+  if (kept === undefined) return withheld(request, decided.receipt);
+  if (kept.returned !== undefined) gate?.release();
+  return recordedAnswer(request, decided.receipt, kept);
+}
+
+/** For what the server says during the call; undefined if the agent takes none of it. */
+function gateOf(deps: ForwardDeps, { request, decided }: Round): CutGate | undefined {
+  const { notify, message, legs } = request;
+  const isTold = legs !== undefined || wantsLog(request) || wantsProgress(message);
+  if (notify === undefined || !isTold) return undefined;
+  const controller = new AbortController();
+  const watch = (): ReturnType<typeof deps.pipeline.watchStream> => deps.pipeline.watchStream(decided.ticket);
+  const gate = new StreamGate({ notify, watch, cut: () => controller.abort() });
+  return Object.assign(gate, { signal: controller.signal });
+}
+
+type CutGate = StreamGate & { readonly signal: AbortSignal };
+
+/** The agent has perhaps got parts, and gets an error in place of the rest; the receipt says so. */
+async function answerCut(
+  deps: ForwardDeps,
+  { request, decided }: Round,
+  gate: StreamGate,
+  { refusal, part }: StreamCut,
+  upstreamUs: number,
+): Promise<AgentAnswer> {
+  const answer = denied(request, refusal, decided.receipt);
+  const kept = await finish(deps, decided, {
+    status: "blocked",
+    effect: "unknown",
+    received: part,
+    returned: gate.statement(answer.bytes),
+    upstreamUs,
+    uninspectedBytes: 0,
+    rpcCode: refusal.rpcCode,
+    ...(gate.forwarded > 0 ? { isPartlyGiven: true } : {}),
+  });
+  return kept === undefined ? withheld(request, decided.receipt) : answer;
 }
 
 /** What a legacy agent is told of from now on, and no more. */
@@ -229,6 +269,7 @@ async function send(
   routed: RoutedCall,
   call: InboundCall,
   id: number,
+  gate: CutGate | undefined,
 ): Promise<UpstreamReply> {
   if (request.signal.aborted) {
     return { type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" };
@@ -242,19 +283,21 @@ async function send(
     if (upstream !== undefined) return legs.watch(upstream, toSend, call.target.name);
   }
   const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
-  const onProgress = (text: string): void => notify?.(progressToAgent(text, token ?? "null", isLine(request)));
-  const onLog = (text: string): void => notify?.(messageToAgent(text, isLine(request)));
+  const onProgress = (text: string): void => gate?.pass(progressToAgent(text, token ?? "null", isLine(request)));
+  const onLog = (text: string): void => gate?.pass(messageToAgent(text, isLine(request)));
+  const signal = gate === undefined ? request.signal : AbortSignal.any([request.signal, gate.signal]);
   const run = (): Promise<UpstreamReply> =>
     routed.upstream.request({
       id,
       method: message.method,
       headers: upstreamHeaders(request, call, routed.mirrored),
       bytes: call.toSend,
-      signal: request.signal,
+      signal,
       ...(notify === undefined || token === undefined ? {} : { onProgress }),
       ...(notify === undefined || !wantsLog(request) ? {} : { onLog }),
     });
-  return request.legs === undefined ? run() : request.legs.during(call.serverId, id, request, run);
+  if (request.legs === undefined) return run();
+  return request.legs.during(call.serverId, id, { notify, pass: gate?.pass, signal }, run);
 }
 
 /** What the end of a subscription is answered with, of which a server is told by other means or not at all. */
@@ -264,6 +307,11 @@ const NOTHING_SENT: UpstreamReply = {
   text: '{"jsonrpc":"2.0","id":0,"result":{}}',
   body: { jsonrpc: "2.0", id: 0, result: {} },
 };
+
+function wantsProgress({ params }: AgentRequest["message"]): boolean {
+  const meta = params["_meta"];
+  return isJsonObject(meta) && meta["progressToken"] !== undefined;
+}
 
 /** A modern agent says with each request whether it wants log messages. */
 function wantsLog({ era, message }: AgentRequest): boolean {

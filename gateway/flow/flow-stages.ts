@@ -29,7 +29,7 @@ import type {
   RequestStage,
   RespondStage,
 } from "../pipeline/stage.ts";
-import { type Leaf, leavesOf, valuesGiven } from "./leaves.ts";
+import { type Leaf, leavesOf, MAX_LEAVES, valuesGiven } from "./leaves.ts";
 import type { PrincipalLabels } from "./principal-labels.ts";
 import { domainsOf, labelsOf, SessionFlow, sensitivityOf } from "./session-flow.ts";
 import type { Match } from "./value-memory.ts";
@@ -87,7 +87,7 @@ export class FlowStages {
 
   #begin(call: InboundCall, session: LiveSession): (turn: CallTurn) => Contribution {
     const flow = this.#flowOf(session);
-    const leaves = leavesOf(argumentOf(call));
+    const leaves = leavesOfCall(call);
     const searched = flow.memory.prepare(leaves);
     const data = this.#classOf(call);
     return (turn) => {
@@ -125,12 +125,17 @@ export class FlowStages {
     const flow = sessionId === undefined ? undefined : this.#sessions.get(sessionId);
     // Of an answer that nobody here saw, the agent has what the server's answers bring.
     const isUnseen = outcome.unseen !== undefined && outcome.status !== "blocked";
-    const isGiven = isUnseen || (outcome.returned !== undefined && GIVEN.has(outcome.status));
+    const isGiven =
+      isUnseen || outcome.isPartlyGiven === true || (outcome.returned !== undefined && GIVEN.has(outcome.status));
     const data = this.#classOf(call);
     const brought = isGiven ? [...new Set([...labelsOf(data), ...labels])] : [];
     if (brought.length > 0) await principals.note(names.principal(call.caller).id, brought);
     if (flow === undefined) return { outcome, carriedOut: ["taint"] };
-    const values = flow.memory.hashValues(isGiven ? givenTexts(outcome.returned) : []);
+    // What answers a question is the agent's own word.
+    const isOwn = QUESTIONS.has(call.target.kind);
+    const hasValues = isGiven && outcome.isPartlyGiven !== true && !isOwn;
+    const values = flow.memory.hashValues(hasValues ? givenTexts(outcome.returned) : []);
+    const answered = flow.memory.prepare(isOwn && isGiven ? answerLeaves(outcome.received) : []);
     return {
       outcome,
       carriedOut: ["taint"],
@@ -141,7 +146,9 @@ export class FlowStages {
           flow.memory.keep(values, seq);
         }
         const taint = { before, after: flow.labels(), sources: flow.origins() };
-        return { taint: present(taint), matches: ABSENT, edges: ABSENT };
+        if (!isOwn) return { taint: present(taint), matches: ABSENT, edges: ABSENT };
+        const matches = reportedAnswers(flow.memory.search(answered), flow.memory.bounded);
+        return { taint: present(taint), matches: present(matches), edges: ABSENT };
       },
     };
   }
@@ -159,8 +166,25 @@ const GIVEN: ReadonlySet<string> = new Set([
   "redacted",
 ]);
 
+/** In front of the path of a value in an answer to a server's question; no name of an argument, since it begins with NUL. */
+const ANSWERS = "\0inputResponses";
+
+/** The values that leave for the server: arguments, and answers to what it asked in the round before. */
+function leavesOfCall(call: InboundCall): readonly Leaf[] {
+  const given = leavesOf(argumentOf(call));
+  const { inputResponses } = call.params;
+  if (inputResponses === undefined) return given;
+  const answers = leavesOf(inputResponses).map(({ path, text }) => ({ path: [ANSWERS, ...path], text }));
+  return [...given, ...answers].slice(0, MAX_LEAVES);
+}
+
+/** What a server asks of an agent. */
+const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots"]);
+
 function argumentOf({ target, params }: InboundCall): JsonValue {
-  if (target.kind === "resource" || target.kind === "completion") return { uri: target.name };
+  if (target.kind === "resource" || target.kind === "completion" || target.kind === "subscribe") {
+    return { uri: target.name };
+  }
   return params["arguments"] ?? {};
 }
 
@@ -186,13 +210,38 @@ function reported({ finding }: CallTurn, matches: readonly Match[], bounded: boo
   const schema = finding.definition === undefined ? undefined : definitionValue(finding.definition.text)["inputSchema"];
   const rows = new Map<string, { source: number; pointer: string; kind: MatchKind; count: number }>();
   for (const { source, path, kind } of matches) {
-    const pointer = declaredPointer(["params", "arguments"], schema, path);
+    const isAnswer = path[0] === ANSWERS;
+    const pointer = isAnswer ? "/params/inputResponses/*" : declaredPointer(["params", "arguments"], schema, path);
     const row = rows.get(`${source} ${pointer}`) ?? { source, pointer, kind, count: 0 };
     const isStronger = STRENGTH.indexOf(kind) < STRENGTH.indexOf(row.kind);
     rows.set(`${source} ${pointer}`, { ...row, kind: isStronger ? kind : row.kind, count: row.count + 1 });
   }
   const items = [...rows.values()].sort((a, b) => a.source - b.source || (a.pointer < b.pointer ? -1 : 1));
   return { items: items.slice(0, MAX_ITEMS), bounded: bounded || items.length > MAX_ITEMS };
+}
+
+/** In an agent's answer to a question: under no schema, so all at one place. */
+function reportedAnswers(matches: readonly Match[], bounded: boolean): ValueMatches {
+  const rows = new Map<number, { source: number; pointer: string; kind: MatchKind; count: number }>();
+  for (const { source, kind } of matches) {
+    const row = rows.get(source) ?? { source, pointer: "/result/*", kind, count: 0 };
+    const isStronger = STRENGTH.indexOf(kind) < STRENGTH.indexOf(row.kind);
+    rows.set(source, { ...row, kind: isStronger ? kind : row.kind, count: row.count + 1 });
+  }
+  const items = [...rows.values()].sort((a, b) => a.source - b.source);
+  return { items: items.slice(0, MAX_ITEMS), bounded: bounded || items.length > MAX_ITEMS };
+}
+
+function answerLeaves(bytes: Uint8Array | undefined): readonly Leaf[] {
+  if (bytes === undefined) return [];
+  try {
+    const response = parseJson(bytes, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+    const result = isJsonObject(response) ? response["result"] : undefined;
+    return result === undefined ? [] : leavesOf(result);
+  } catch (error) {
+    if (isCodedError(error)) return [];
+    throw error;
+  }
 }
 
 /** Edges across domains: from the first outcome of each other domain, and from each whose value is repeated. */

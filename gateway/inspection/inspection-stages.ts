@@ -10,7 +10,7 @@ import { ABSENT, present } from "../../kernel/receipt/observed.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
-import type { CallOutcome, CatalogDefinition, InboundCall } from "../pipeline/call.ts";
+import type { CallOutcome, CallRefusal, CatalogDefinition, InboundCall, StreamWatch } from "../pipeline/call.ts";
 import { carriedOut, type Denial, type Judged } from "../pipeline/judge.ts";
 import type {
   CallTurn,
@@ -22,8 +22,10 @@ import type {
   RespondStage,
   ResponseStage,
   Settlement,
+  StreamStage,
   TurnLook,
 } from "../pipeline/stage.ts";
+import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import { type CheckSchema, compileSchema, type SchemaAnswer } from "./json-schema.ts";
@@ -31,6 +33,7 @@ import { findInMessage, type MessageContext, type MessageFindings, type MessageP
 import { partsOfAnswer, partsOfCall, type ToolSchemas } from "./message-parts.ts";
 import { NEUTRALISED } from "./neutralise.ts";
 import { isOrdered, redactionsOf, redactMessage } from "./redact.ts";
+import { partOfNotification } from "./stream-parts.ts";
 import type { OwnRules } from "./text-findings.ts";
 
 /** What the stages work with. */
@@ -40,7 +43,14 @@ export interface InspectionOptions {
   readonly ownRules: OwnRules;
   /** ISO 3166 code whose national telephone numbers are looked for. */
   readonly phoneRegion: string | undefined;
+  /** Of tools by `<server>/<tool>`: whether what they say during a call waits for their answer. */
+  readonly modes?: Readonly<Record<string, StreamMode>>;
+  /** True if a policy speaks of results of the tool. */
+  readonly hasRespond?: (action: string) => boolean;
 }
+
+/** How what a tool says during a call is passed on. */
+export type StreamMode = "buffered" | "streaming";
 
 /** What is read once from a definition. */
 interface ToolFacts extends ToolSchemas {
@@ -68,6 +78,9 @@ export class InspectionStages {
   readonly response: ResponseStage;
   readonly obligation: ObligationStage;
   readonly respond: RespondStage;
+  readonly stream: StreamStage;
+  /** Findings for which a stream was cut. */
+  readonly #cuts = new WeakMap<InboundCall, MessageFindings>();
 
   constructor(options: InspectionOptions) {
     this.#options = options;
@@ -78,6 +91,7 @@ export class InspectionStages {
       carriesOut: ["redact", "neutralise"],
       settle: (turn, answer, settlement) => this.#settleCall(turn, answer, settlement),
     };
+    this.stream = { name: "inspection", watch: (call) => this.#watch(call) };
     this.respond = {
       name: "inspection",
       carriesOut: ["redact", "neutralise"],
@@ -102,7 +116,32 @@ export class InspectionStages {
     return { denials, system: { findings: [...rules] }, fields: { inspection: present(inspection) } };
   }
 
+  /**
+   * Parts of a call's stream. What blocks cuts it in enforcing mode. Where policies speak of the tool's results, everything waits for
+   * the answer, and a part in which anything was found is left out: an obligation to take it out would not reach it.
+   */
+  #watch(call: InboundCall): StreamWatch {
+    const { modes = {}, hasRespond, mode } = this.#options;
+    const name = `${call.serverId}/${call.target.name}`;
+    const isJudged = call.target.kind === "tool" && hasRespond?.(respondAction(name)) === true;
+    const configured = Object.hasOwn(modes, name) && call.target.kind === "tool" ? modes[name] : undefined;
+    return {
+      isBuffered: isJudged || configured === "buffered",
+      look: (notification) => {
+        if (mode() !== "enforcing") return { type: "pass" };
+        const part = partOfNotification(notification);
+        if (part === undefined) return { type: "drop" };
+        const found = findInMessage([part], this.#context("result"), 0);
+        if (found.blocking.length === 0) return { type: isJudged && found.rules.length > 0 ? "drop" : "pass" };
+        this.#cuts.set(call, found);
+        return { type: "cut", refusal: refusalOf(found.blocking) };
+      },
+    };
+  }
+
   #look({ call, outcome }: EndedCall): EndedStep {
+    const cut = this.#cuts.get(call);
+    if (cut !== undefined) return { outcome, look: () => ({ inspection: present(cut.inspection) }) };
     const answer = readAnswer(outcome);
     if (answer === undefined) return { outcome, look: () => ({ inspection: ABSENT }) };
     const facts = this.#factsOf(this.#definitionOf(call));
@@ -224,13 +263,16 @@ function blockedBy(
   rules: readonly string[],
   reason: "inspect.block" | "inspect.redact-failed" = "inspect.block",
 ): CallOutcome {
+  const effect = outcome.effect === "none" ? "unknown" : outcome.effect;
+  return { ...outcome, status: "blocked", effect, refusal: refusalOf(rules, reason) };
+}
+
+function refusalOf(
+  rules: readonly string[],
+  reason: "inspect.block" | "inspect.redact-failed" = "inspect.block",
+): CallRefusal {
   const message = "Inspection found something in the server's answer that a rule blocks.";
-  return {
-    ...outcome,
-    status: "blocked",
-    effect: outcome.effect === "none" ? "unknown" : outcome.effect,
-    refusal: { rpcCode: RPC.blocked, reason, policies: [], message, data: { rules: [...rules] } },
-  };
+  return { rpcCode: RPC.blocked, reason, policies: [], message, data: { rules: [...rules] } };
 }
 
 /** What the agent would get of a server's answer; undefined if the server gave none. */

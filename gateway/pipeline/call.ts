@@ -189,6 +189,19 @@ export type Decided =
       readonly refusal: CallRefusal;
     };
 
+/** What becomes of a part of a call's stream. */
+export type PartVerdict =
+  | { readonly type: "pass" | "drop" }
+  /** The call ends with this refusal. */
+  | { readonly type: "cut"; readonly refusal: CallRefusal };
+
+/** Looks at what a server says during one call. */
+export interface StreamWatch {
+  /** True if what passes waits for the call's answer. */
+  readonly isBuffered: boolean;
+  readonly look: (notification: Uint8Array) => PartVerdict;
+}
+
 /** How a forwarded call ended. */
 export interface CallOutcome {
   readonly status: Status;
@@ -205,6 +218,8 @@ export interface CallOutcome {
   readonly unseen?: ReasonCode;
   /** Why the agent gets nothing of the answer; then there are no `returned` bytes. */
   readonly refusal?: CallRefusal;
+  /** Set if the stream was cut after the agent had got parts of it; then `returned` is the statement of what it got. */
+  readonly isPartlyGiven?: true;
 }
 
 /** A request refused before policy: by transport, authentication, scan, classification, session, routing or limits. */
@@ -232,6 +247,8 @@ export interface Pipeline {
    * @throws {StoreError} ERR_STREAM_FAILED, and whatever a stage failed with: the answer must be withheld
    */
   readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;
+  /** Who looks at what the server says during a forwarded call; undefined if nobody does. */
+  readonly watchStream: (ticket: DecisionTicket) => StreamWatch | undefined;
   readonly refuse: (refusal: Refusal) => Promise<ReceiptRef | undefined>;
   /** Seals the session of this caller and key, if it is open. */
   readonly sealSession: (caller: Caller, session: SessionKey, reason: SealReason) => Promise<void>;

@@ -25,6 +25,7 @@ import type {
   ReceiptRef,
   Refusal,
   SessionKey,
+  StreamWatch,
 } from "./call.ts";
 import { checkCatalog } from "./catalog-check.ts";
 import { decisionOf, outcomeOf, type RunFacts, refusalOf, rulingOf } from "./decision-body.ts";
@@ -185,6 +186,11 @@ class ReceiptPipeline implements Pipeline {
     } finally {
       this.#promised -= 1;
     }
+  }
+
+  watchStream({ callId }: DecisionTicket): StreamWatch | undefined {
+    const call = this.#flights.get(callId)?.call;
+    return call === undefined ? undefined : this.#options.stages.stream?.watch(call);
   }
 
   #openCall(callId: string): OpenCall {

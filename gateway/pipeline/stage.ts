@@ -16,7 +16,7 @@ import type { CedarValueJson } from "../policy/cedar.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import type { CarriedOut } from "../policy/obligations.ts";
 import type { OpenCall, OpenSession } from "../receipts/stream-book.ts";
-import type { CallOutcome, InboundCall, PhantomAnswer } from "./call.ts";
+import type { CallOutcome, InboundCall, PhantomAnswer, StreamWatch } from "./call.ts";
 import type { CatalogFinding } from "./catalog-check.ts";
 import type { Denial, Judged } from "./judge.ts";
 import type { LiveSession } from "./session-desk.ts";
@@ -157,8 +157,15 @@ export interface RespondStage {
   readonly settle: (ended: EndedCall, answer: PolicyAnswer | undefined) => Promise<EndedStep> | EndedStep;
 }
 
+/** Looks at what a server says while a call is under way. */
+export interface StreamStage {
+  readonly name: string;
+  readonly watch: (call: InboundCall) => StreamWatch;
+}
+
 /** All stages of a run, in order. */
 export interface Stages {
+  readonly stream?: StreamStage;
   readonly gates: readonly Gate[];
   readonly request: readonly RequestStage[];
   readonly obligations: readonly ObligationStage[];

@@ -92,6 +92,55 @@ async function call(
 
 const receipts = async (bench: GatewayBench, run: GatewayRun) => readStream(bench.folder, run.status().stream);
 
+describe("a value of an answer", () => {
+  const ANSWER = "Diagnosis 4711-0815-xyz";
+  const PERMIT = '@id("all") permit (principal, action, resource);';
+  const read = (run: GatewayRun): Promise<string> => call(run, "read", { id: "patient-0042" }, CALL_EHR, ANSWER);
+
+  it("is found in the URI of a subscription, and in what an agent answers in a later round", async () => {
+    const bench = makeBench(PERMIT);
+    const run = await openRun(bench);
+    await read(run);
+    const name = "test://x/%34711-0815-xyz";
+    const subscription = { ...CALL_AD, target: { kind: "subscribe", name }, params: { uri: name } } as const;
+    await call(run, "upload", {}, subscription);
+    const inputResponses = { who: { action: "accept", content: { number: "4711-0815-xyz" } } };
+    const params = { name: "upload", arguments: { text: "nothing" }, inputResponses };
+    await call(run, "upload", {}, { ...CALL_AD, params });
+    const all = await receipts(bench, run);
+    const [given] = ofKind(all, "outcome");
+    const items = ofKind(all, "decision").map(({ matches }) => observedValue(matches)?.items);
+    expect(items.slice(1)).toEqual([
+      [{ source: given?.seq, pointer: "/params/arguments/*", kind: "encoded", count: 1 }],
+      [{ source: given?.seq, pointer: "/params/inputResponses/*", kind: "exact", count: 1 }],
+    ]);
+  });
+
+  it("is found in what an agent answers a server's question, and the agent's own words are not a server's", async () => {
+    const bench = makeBench(PERMIT);
+    const run = await openRun(bench);
+    await read(run);
+    const question = { ...CALL_AD, target: { kind: "elicit", name: "elicitation/create" }, params: {} } as const;
+    const decided = await run.pipeline.decide(callOf("x", {}, question));
+    if (decided.action !== "forward") throw new Error("want it permitted");
+    const text = JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      result: { content: { a: "4711-0815-xyz", b: "my-own-word-77" } },
+    });
+    const bytes = new TextEncoder().encode(text);
+    await run.pipeline.finish(decided.ticket, { ...outcomeWith(""), received: bytes, returned: bytes });
+    await call(run, "upload", { text: "my-own-word-77" }, CALL_AD);
+    const all = await receipts(bench, run);
+    const [given, answered] = ofKind(all, "outcome");
+    expect(answered && observedValue(answered.matches)?.items).toEqual([
+      { source: given?.seq, pointer: "/result/*", kind: "exact", count: 1 },
+    ]);
+    const last = ofKind(all, "decision").at(-1);
+    expect(last && observedValue(last.matches)?.items).toEqual([]);
+  });
+});
+
 describe("a boundary between domains", () => {
   it("denies the second of two calls that are each allowed alone, and the receipt names the first", async () => {
     const bench = makeBench(RULES);

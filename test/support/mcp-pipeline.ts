@@ -59,6 +59,7 @@ export function makeFakePipeline(): FakePipeline {
         toSend: call.toSend,
       };
     },
+    watchStream: () => undefined,
     finish: async (_ticket, outcome) => {
       await Promise.resolve();
       if (pipeline.finishFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
