@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { parseHex } from "../kernel/hex.ts";
+import { constant } from "../kernel/json/constant.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import type { AttestationField } from "../kernel/receipt/fields.ts";
 import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
@@ -37,7 +38,7 @@ export interface ReceiptPlane {
 const STREAM_FILE_BYTES = 64 * 1024 * 1024;
 
 /** Software keys: no hardware speaks for them, and every receipt says so. */
-const SOFTWARE: AttestationField = { state: "not_available", reason: "attestation.software" };
+const SOFTWARE: AttestationField = constant({ state: "not_available", reason: "attestation.software" });
 
 /**
  * Opens the stream and makes what writes and sends it; the outbox is not started.

@@ -10,6 +10,7 @@ import { parseBase64 } from "./base64.ts";
 import { CheckError, FormatError, isCodedError } from "./errors.ts";
 import { parseHex } from "./hex.ts";
 import { formatCanonical } from "./json/canonical.ts";
+import { constantFacts } from "./json/constant.ts";
 import { TextCursor } from "./json/cursor.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "./json/value.ts";
 import { parseTimestamp, type Timestamp } from "./time.ts";
@@ -75,11 +76,14 @@ export function object<T>(members: Members<T>): Shape<T> {
   const names = new Set(list.map(([name]) => name));
   const read = (value: JsonValue, path: string): T => {
     const source = requireObject(value, path);
+    const known = constantFacts(source);
+    if (known?.reader === read) return source as T;
     for (const key of Object.keys(source)) {
       if (!names.has(key)) throw refuse(`${path}.${printable(key)}`, "no such member", source[key]);
     }
     const result: Record<string, unknown> = {};
     for (const [name, shape] of list) readMember(result, source, name, shape, path);
+    if (known !== undefined) known.reader = read;
     return result as T;
   };
   return { read, take: takeMembers<T>(list) };

@@ -2,9 +2,10 @@
 
 import { commitBytes } from "../../kernel/commitment.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { Constants } from "../../kernel/json/constant.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { CalledName, JsonRpcId, Server, UpstreamLeg, Wire } from "../../kernel/receipt/target.ts";
-import { METHODS, type Method } from "../../kernel/receipt/vocabulary.ts";
+import { type Era, METHODS, type Method, type Revision } from "../../kernel/receipt/vocabulary.ts";
 import type { UpstreamFacts, WireFacts } from "./call.ts";
 import { commitText } from "./commitments.ts";
 import type { KeyedNames } from "./keyed-names.ts";
@@ -28,8 +29,8 @@ export function wireOf(
   const { transport, era, revision, method, name, id } = facts;
   return {
     transport,
-    era: era === undefined ? notEstablished("field.not-reached") : present(era),
-    revision: revision === undefined ? notEstablished("field.not-reached") : present(revision),
+    era: era === undefined ? notEstablished("field.not-reached") : eras.of(era, () => present(era)),
+    revision: revisionOf(revision),
     mcp_method: methodOf(method),
     mcp_name: nameOf(secret, name, catalogName),
     jsonrpc_id: id === undefined ? ABSENT : present(rpcIdOf(secret, id)),
@@ -43,19 +44,35 @@ export function isPlainName(name: string): boolean {
 }
 
 /** The server and its identity, for the catalog's servers. */
-export function serverOf(id: string, identity: string | undefined): Server {
-  return {
-    id,
-    identity: identity === undefined ? notEstablished("field.not-collected") : present(identity),
-    provenance: "unchecked",
-    egress: notEstablished("attestation.no-device"),
-  };
+export function serverOf(id: string, identity: string | undefined): Present<Server> {
+  return servers.of(`${id} ${identity}`, () =>
+    present({
+      id,
+      identity: identity === undefined ? notEstablished("field.not-collected") : present(identity),
+      provenance: "unchecked",
+      egress: notEstablished("attestation.no-device"),
+    }),
+  );
 }
 
 /** The server's leg. */
-export function upstreamOf({ transport, era, revision }: UpstreamFacts): UpstreamLeg {
-  return { transport, era, revision: revision === undefined ? notEstablished("field.not-reached") : present(revision) };
+export function upstreamOf({ transport, era, revision }: UpstreamFacts): Present<UpstreamLeg> {
+  return legs.of(`${transport} ${era} ${revision}`, () => present({ transport, era, revision: revisionOf(revision) }));
 }
+
+function revisionOf(revision: Revision | undefined): Observed<Revision> {
+  return revision === undefined ? notEstablished("field.not-reached") : revisions.of(revision, () => present(revision));
+}
+
+type Present<T> = { readonly state: "present"; readonly value: T };
+
+/** What is the same in very many receipts. */
+const eras = new Constants<Present<Era>>();
+const revisions = new Constants<Present<Revision>>();
+const methods = new Constants<Present<Method>>();
+const names = new Constants<Present<CalledName>>();
+const servers = new Constants<Present<Server>>();
+const legs = new Constants<Present<UpstreamLeg>>();
 
 function correlationOf(names: Pick<KeyedNames, "correlation">, trace: WireFacts["trace"]): Wire["correlation"] {
   if (trace === undefined) return notEstablished("field.not-reached");
@@ -64,7 +81,7 @@ function correlationOf(names: Pick<KeyedNames, "correlation">, trace: WireFacts[
 
 function methodOf(method: string | undefined): Observed<Method> {
   if (method === undefined) return notEstablished("field.not-reached");
-  return isKnown(method) ? present(method) : notEstablished("mcp.method-unknown");
+  return isKnown(method) ? methods.of(method, () => present(method)) : notEstablished("mcp.method-unknown");
 }
 
 function isKnown(method: string): method is Method {
@@ -72,7 +89,9 @@ function isKnown(method: string): method is Method {
 }
 
 function nameOf(secret: Uint8Array, name: string | undefined, catalogName: string | undefined): Observed<CalledName> {
-  if (catalogName !== undefined && isPlainName(catalogName)) return present({ form: "name", name: catalogName });
+  if (catalogName !== undefined && isPlainName(catalogName)) {
+    return names.of(catalogName, () => present({ form: "name", name: catalogName }));
+  }
   if (name === undefined) return ABSENT;
   return present({ form: "commitment", commitment: commitText(secret, "mcp_name", name) });
 }

@@ -1,5 +1,6 @@
 /** What the catalog says about a call: which definition it is about, and why enforcing mode would refuse it. Pure. */
 
+import { constant } from "../../kernel/json/constant.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
@@ -17,7 +18,7 @@ export interface CatalogFinding {
   /** The name as an operator approved it; undefined for URIs and for names that nobody approved. */
   readonly approvedName: string | undefined;
   readonly denials: readonly Denial[];
-  readonly view: CatalogView;
+  readonly view: Observed<CatalogView>;
   readonly observed: Observed<Definition>;
   readonly identityDigest: string | undefined;
 }
@@ -148,7 +149,7 @@ function inputSchemaOf(definition: CatalogDefinition): Observed<string> {
   const known = schemas.get(definition);
   if (known !== undefined) return known;
   const { inputSchema } = definitionValue(definition.text);
-  const digest = inputSchema === undefined ? ABSENT : present(digestOf(inputSchema));
+  const digest = inputSchema === undefined ? ABSENT : constant(present(digestOf(inputSchema)));
   schemas.set(definition, digest);
   return digest;
 }
@@ -156,12 +157,12 @@ function inputSchemaOf(definition: CatalogDefinition): Observed<string> {
 const LISTS: readonly ListKind[] = ["tools", "prompts", "resources", "resourceTemplates"];
 
 /** Views change with the catalog alone, so each is made once. */
-const views = new WeakMap<Catalog, Map<string, CatalogView>>();
+const views = new WeakMap<Catalog, Map<string, Observed<CatalogView>>>();
 
-function viewOf(catalog: Catalog, serverId: string): CatalogView {
-  const known = views.get(catalog) ?? new Map<string, CatalogView>();
+function viewOf(catalog: Catalog, serverId: string): Observed<CatalogView> {
+  const known = views.get(catalog) ?? new Map<string, Observed<CatalogView>>();
   views.set(catalog, known);
-  const view = known.get(serverId) ?? makeView(catalog, serverId);
+  const view = known.get(serverId) ?? constant(present(makeView(catalog, serverId)));
   known.set(serverId, view);
   return view;
 }

@@ -1,5 +1,6 @@
 /** Bodies of decision and outcome receipts, from what the pipeline knows. Pure; every field is filled with its state. */
 
+import { constant } from "../../kernel/json/constant.ts";
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import type { PolicyRef } from "../../kernel/receipt/fields.ts";
 import type { SessionPlace } from "../../kernel/receipt/identity.ts";
@@ -86,9 +87,9 @@ export function decisionOf(
     session: context.session,
     catalog: context.catalog,
     wire: wireOf(secret, run.names, call.wire, context.catalogName),
-    upstream: present(upstreamOf(call.upstream)),
+    upstream: upstreamOf(call.upstream),
     upstream_auth: call.upstream.auth === undefined ? notEstablished("upstream.unseen") : present(call.upstream.auth),
-    server: present(serverOf(call.serverId, context.identityDigest)),
+    server: serverOf(call.serverId, context.identityDigest),
     definition: context.definition,
     request_received: commitMessage(secret, "request_received", call.received),
     request_sent: commitMessage(secret, "request_sent", isSent ? toSend : undefined),
@@ -108,7 +109,7 @@ export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, ref
     wire: wireOf(secret, run.names, wire, undefined),
     upstream: ABSENT,
     upstream_auth: ABSENT,
-    server: serverId === undefined ? unreached : present(serverOf(serverId, undefined)),
+    server: serverId === undefined ? unreached : serverOf(serverId, undefined),
     definition: unreached,
     request_received: received === undefined ? unreached : commitMessage(secret, "request_received", received),
     request_sent: ABSENT,
@@ -196,6 +197,17 @@ function outcomeBase(
   };
 }
 
+function policyOf(policy: PolicyRef): Observed<PolicyRef> {
+  const known = policies.get(policy);
+  if (known !== undefined) return known;
+  const made = constant(present(policy));
+  policies.set(policy, made);
+  return made;
+}
+
+/** What every decision under one policy holds. */
+const policies = new WeakMap<PolicyRef, Observed<PolicyRef>>();
+
 type CommonDecision = Pick<
   Decision,
   | "kind"
@@ -226,7 +238,7 @@ function commonDecision(
     ...partiesOf(run.names, caller, claimed),
     delegation: ABSENT,
     data_subjects: notEstablished("field.not-configured"),
-    policy: present(run.policy),
+    policy: policyOf(run.policy),
     boundary: present(run.boundary),
     ruling: rulingOf(run.mode, facts),
     approval: ABSENT,

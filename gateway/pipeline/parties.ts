@@ -1,7 +1,8 @@
 /** Who asks and on whose behalf, as a decision receipt has it: principal, actor and subject apart, each with its state. */
 
+import { Constants } from "../../kernel/json/constant.ts";
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
-import type { Identity } from "../../kernel/receipt/identity.ts";
+import type { Identity, Principal } from "../../kernel/receipt/identity.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { Caller, Party } from "./call.ts";
 import type { KeyedNames } from "./keyed-names.ts";
@@ -20,8 +21,8 @@ export function partiesOf(names: KeyedNames, caller: Caller | undefined, claimed
   const named = caller ?? claimed;
   if (named === undefined) return { principal: unknown, actor: unknown, subject: unknown, workflow: ABSENT };
   return {
-    principal: caller === undefined ? unknown : present(names.principal(caller)),
-    actor: present(identityOf(names, named, actorOf(named))),
+    principal: caller === undefined ? unknown : principalOf(names, caller),
+    actor: identityOf(names, named, actorOf(named)),
     subject: subjectField(names, named),
     workflow: workflowField(caller),
   };
@@ -49,10 +50,22 @@ export function workflowField(caller: Caller | undefined): DecisionBody["workflo
 
 function subjectField(names: KeyedNames, caller: Caller): Observed<Identity> {
   const subject = subjectOf(caller);
-  return subject === undefined ? ABSENT : present(identityOf(names, caller, subject));
+  return subject === undefined ? ABSENT : identityOf(names, caller, subject);
 }
 
 /** A party that the caller's credential vouches for. */
-function identityOf(names: KeyedNames, { provenance, outcome, facts }: Caller, party: Party): Identity {
-  return { ...names.principal(party), provenance, outcome, binding: facts?.binding ?? "connection" };
+function identityOf(names: KeyedNames, { provenance, outcome, facts }: Caller, party: Party): Observed<Identity> {
+  const { id, issuer } = names.principal(party);
+  const binding = facts?.binding ?? "connection";
+  const key = `${id} ${provenance} ${outcome} ${binding} ${issuer}`;
+  return identities.of(key, () => present({ issuer, id, provenance, outcome, binding }));
 }
+
+function principalOf(names: KeyedNames, caller: Caller): Observed<Principal> {
+  const { id, issuer } = names.principal(caller);
+  return principals.of(`${id} ${issuer}`, () => present({ issuer, id }));
+}
+
+/** Callers come back with each of their calls. */
+const identities = new Constants<Observed<Identity>>();
+const principals = new Constants<Observed<Principal>>();

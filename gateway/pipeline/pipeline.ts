@@ -364,7 +364,7 @@ class ReceiptPipeline implements Pipeline {
     const context = {
       callId,
       session: present({ ...session.place, session_seq: open.total }),
-      catalog: present(finding.view),
+      catalog: finding.view,
       definition: finding.observed,
       identityDigest: finding.identityDigest,
       catalogName: finding.approvedName,

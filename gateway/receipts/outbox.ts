@@ -76,8 +76,10 @@ const MAX_SEGMENT_RECEIPTS = 256;
 const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
 /** Receipts that are proven at a time: a ledger that goes away in between costs the proofs of one such part, not of all. */
 const MAX_PROVEN_RECEIPTS = 256;
-/** What comes within this time goes in one segment, and is proven by one log proof: a request for each call costs more than the call. */
+/** What comes within this time goes in one segment: a request for each call costs more than the call. */
 const GATHER_MS = 50;
+/** What is admitted within this time is proven by one log proof, for which nobody waits: it costs several requests. */
+const GATHER_PROOF_MS = 250;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
 const POLL_MS = 20;
@@ -327,7 +329,7 @@ class SegmentOutbox implements Outbox {
         this.#faults.prove = undefined;
         if (isProven) this.#release(goal);
         if (!isProven) await this.#pause(FIRST_RETRY_MS);
-        else if (this.#acknowledged - this.#first < MAX_PROVEN_RECEIPTS) await this.#pause(GATHER_MS);
+        else if (this.#acknowledged - this.#first < MAX_PROVEN_RECEIPTS) await this.#pause(GATHER_PROOF_MS);
       } catch (error) {
         this.#report("prove", error);
         await this.#pause(FIRST_RETRY_MS);

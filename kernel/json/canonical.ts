@@ -6,6 +6,7 @@
 
 import { formatUtf8 } from "../bytes.ts";
 import { FormatError, invariant } from "../errors.ts";
+import { constantFacts } from "./constant.ts";
 import { type JsonLimits, parseSpelledJson, readJsonText } from "./parse.ts";
 import { isWellFormed, type JsonObject, type JsonValue } from "./value.ts";
 
@@ -23,6 +24,14 @@ export function formatCanonical(value: JsonValue): string {
   if (typeof value === "number") return formatNumber(value);
   if (typeof value === "boolean") return value ? "true" : "false";
   if (value === null) return "null";
+  const known = constantFacts(value);
+  if (known?.text !== undefined) return known.text;
+  const text = formatContainer(value);
+  if (known !== undefined) known.text = text;
+  return text;
+}
+
+function formatContainer(value: readonly JsonValue[] | JsonObject): string {
   return isArray(value) ? formatArray(value) : formatObject(value);
 }
 

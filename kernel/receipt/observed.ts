@@ -3,6 +3,7 @@
  * the reason), or is not known yet. An omitted field is a format error, so silence never reads as "nothing happened".
  */
 
+import { constant } from "../json/constant.ts";
 import type { TextCursor } from "../json/cursor.ts";
 import { literal, object, type Shape, tagged, takeBy } from "../shape.ts";
 import { type ReasonCode, reasonShape } from "./reasons.ts";
@@ -20,31 +21,42 @@ export function present<T>(value: T): { readonly state: "present"; readonly valu
 }
 
 /** It was determined that there is none. */
-export const ABSENT: { readonly state: "absent" } = { state: "absent" };
+export const ABSENT: { readonly state: "absent" } = constant({ state: "absent" });
 
 /** It is not known yet; a later receipt says. */
-export const PENDING: { readonly state: "pending" } = { state: "pending" };
+export const PENDING: { readonly state: "pending" } = constant({ state: "pending" });
 
 /** It could not be established whether there is one, or which. */
-export function notEstablished(reason: ReasonCode): { readonly state: "not_established"; readonly reason: ReasonCode } {
-  return { state: "not_established", reason };
+export function notEstablished(reason: ReasonCode): NotEstablished {
+  const known = unknowns.get(reason);
+  if (known !== undefined) return known;
+  const made: NotEstablished = constant({ state: "not_established", reason });
+  unknowns.set(reason, made);
+  return made;
 }
+
+type NotEstablished = { readonly state: "not_established"; readonly reason: ReasonCode };
+
+/** By reason, of which there are as many as the closed list has. */
+const unknowns = new Map<ReasonCode, NotEstablished>();
 
 /** The value of a present field, else undefined. */
 export function observedValue<T>(field: Observed<T>): T | undefined {
   return field.state === "present" ? field.value : undefined;
 }
 
+/** The states without a value, which are the same for every field. */
+const unobserved = {
+  absent: object<{ readonly state: "absent" }>({ state: literal("absent") }),
+  not_established: object<NotEstablished>({ state: literal("not_established"), reason: reasonShape }),
+  pending: object<{ readonly state: "pending" }>({ state: literal("pending") }),
+} as const;
+
 /** The shape of an observed field whose values `shape` reads. */
 export function observed<T>(shape: Shape<T>): Shape<Observed<T>> {
   const { read } = tagged("state", {
     present: object<{ readonly state: "present"; readonly value: T }>({ state: literal("present"), value: shape }),
-    absent: object<{ readonly state: "absent" }>({ state: literal("absent") }),
-    not_established: object<{ readonly state: "not_established"; readonly reason: ReasonCode }>({
-      state: literal("not_established"),
-      reason: reasonShape,
-    }),
-    pending: object<{ readonly state: "pending" }>({ state: literal("pending") }),
+    ...unobserved,
   });
   return { read, take: (cursor) => takeObserved(cursor, shape) };
 }
