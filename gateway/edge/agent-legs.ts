@@ -68,6 +68,11 @@ export class AgentLegs {
     this.#updates.start();
   }
 
+  /** Whose they are, for what it is asked. */
+  get agent(): AskedAgent {
+    return this.#options.agent;
+  }
+
   /** The leg to this server; undefined if all agents share what it has. */
   leg(upstream: Upstream): UpstreamLeg | undefined {
     const known = this.#legs.get(upstream.id);

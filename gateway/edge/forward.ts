@@ -22,9 +22,10 @@ import type { ParamHeader } from "../wire/param-headers.ts";
 import { errorResponse, RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
+import { askAll, withMembers } from "./bridged-rounds.ts";
 import { decide, denied, type Forwarded, finish, recordedAnswer, withheld } from "./call-receipts.ts";
 import type { EdgeOptions } from "./edge-options.ts";
-import { type InputRound, inputOf, settleInput } from "./input-rounds.ts";
+import { type InputRound, inputFault, inputOf, settleInput } from "./input-rounds.ts";
 import { outcomeOf } from "./outcome.ts";
 import { phantomAnswer } from "./phantom.ts";
 import { type RefuseDeps, refuseRequest } from "./refuse.ts";
@@ -126,6 +127,8 @@ function inboundCall(
     capabilities: mirroredCapabilities(request.capabilities.text),
     keepsLogLevel: request.notify !== undefined && facts.transport === "http",
     ...(state === undefined ? {} : { state: state.upstream }),
+    // A legacy agent is given no state, so one that it sends is another's.
+    ...(request.era === "legacy" ? { state: null } : {}),
     ...(rename === undefined ? {} : { name: rename }),
   };
   return {
@@ -176,6 +179,9 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   if (gate?.cut !== undefined) return answerCut(deps, round, gate, gate.cut, upstreamUs);
   const input = inputOf(reply, call.upstream.era, request);
+  if (input !== undefined && request.era === "legacy") {
+    return bridgeInput(deps, round, { ...input, upstreamUs });
+  }
   const ended =
     input === undefined ? outcomeOf(reply, ...writers(round)) : await settleInput(deps, inputRound(deps, round, input));
   if (ended === "withheld") return withheld(request, decided.receipt);
@@ -184,6 +190,43 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   if (kept === undefined) return withheld(request, decided.receipt);
   if (kept.returned !== undefined) gate?.release();
   return recordedAnswer(request, decided.receipt, kept);
+}
+
+/** The agent is asked by requests; its answers go to the server with the next round, which is decided like the first. */
+async function bridgeInput(
+  deps: ForwardDeps,
+  round: Round,
+  { reply, input, upstreamUs }: NonNullable<ReturnType<typeof inputOf>> & { readonly upstreamUs: number },
+): Promise<AgentAnswer> {
+  const { request, routed, call, state, decided } = round;
+  const { receipt } = decided;
+  const index = state?.round ?? 0;
+  const [, makeError] = writers(round);
+  const fault = inputFault({ reply, input, index, makeError });
+  const asked = { status: "input_required", effect: "unknown", received: reply.bytes, uninspectedBytes: 0 } as const;
+  const kept = await finish(deps, decided, { ...(fault?.outcome ?? asked), upstreamUs });
+  if (kept === undefined) return withheld(request, receipt);
+  if (fault !== undefined || "reason" in input) return recordedAnswer(request, receipt, kept);
+  const answers = await askAll(deps, request, call.serverId, call.upstream, input);
+  if (answers === undefined) {
+    const bytes = makeError(RPC.internal, "client.cancelled", "the server's question was not answered");
+    return { httpStatus: 200, bytes, receipt };
+  }
+  const id = routed.upstream.nextId();
+  const firstSeq = state?.firstSeq ?? receipt.seq;
+  const first = inboundCall(request, routed, id, call.target.kind, undefined);
+  const next: InboundCall = {
+    ...first,
+    toSend: withMembers(first.toSend, answers.members),
+    params: { ...request.message.params, ...answers.params },
+    round: { index: index + 1, firstSeq },
+  };
+  const decidedNext = await decide(deps, next);
+  if (decidedNext === undefined) return withheld(request, undefined);
+  if (decidedNext.action === "refuse") return denied(request, decidedNext.refusal, decidedNext.receipt);
+  if (decidedNext.action === "phantom") return phantomAnswer(deps, request, decidedNext);
+  const nextState = { upstream: input.state, round: index + 1, firstSeq, expiresMs: 0 };
+  return dispatch(deps, { request, routed, call: next, id, state: nextState, decided: decidedNext });
 }
 
 /** For what the server says during the call; undefined if the agent takes none of it. */

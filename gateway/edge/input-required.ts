@@ -11,6 +11,8 @@ import { rawAt } from "../wire/spans.ts";
 
 /** One question of a server. */
 export interface InputQuestion {
+  /** Names it in the answer. */
+  readonly key: string;
   readonly kind: InputKind;
   readonly method: string;
   readonly params: JsonObject;
@@ -72,7 +74,7 @@ function readQuestion(text: string, key: string, value: JsonValue | undefined): 
   const { method, params = {} } = value;
   const kind = typeof method === "string" ? inputKind(method) : undefined;
   if (kind === undefined || typeof method !== "string" || !isJsonObject(params)) return undefined;
-  return { kind, method, params, text: rawAt(text, ["result", "inputRequests", key]) ?? "" };
+  return { key, kind, method, params, text: rawAt(text, ["result", "inputRequests", key]) ?? "" };
 }
 
 /** The call that puts a question to the agent: what goes to the agent is what the server wrote. */

@@ -33,18 +33,18 @@ const ASKING: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resou
 export function inputOf(
   reply: UpstreamReply,
   serverEra: Era,
-  { era, message, capabilities }: AgentRequest,
+  { era, message, capabilities, legs }: AgentRequest,
 ): { readonly reply: Answered; readonly input: InputRound["input"] } | undefined {
-  if (reply.type !== "answered" || serverEra === "legacy" || era === "legacy") return undefined;
+  const isAsked = era === "modern" || legs !== undefined;
+  if (reply.type !== "answered" || serverEra === "legacy" || !isAsked) return undefined;
   const { result } = reply.body;
   if (!isJsonObject(result) || result["resultType"] !== "input_required") return undefined;
   if (!ASKING.has(message.method)) return { reply, input: { reason: "upstream.protocol" } };
   return { reply, input: readInputRequired(reply.text, result, capabilities.value) };
 }
 
-/** @returns how the round ended; "withheld" if a receipt of a question could not be kept */
-export async function settleInput(deps: ReceiptDeps, round: InputRound): Promise<Ended | "withheld"> {
-  const { input, reply, index, makeError } = round;
+/** How a round ends whose questions may not be asked; undefined if they may. */
+export function inputFault({ input, reply, index, makeError }: Omit<InputRound, "call" | "passOn">): Ended | undefined {
   if ("reason" in input) {
     const bytes = makeError(RPC.internal, input.reason, "the server's answer cannot be passed on");
     return refusedOutcome("upstream_error", RPC.internal, reply.bytes, bytes);
@@ -53,6 +53,14 @@ export async function settleInput(deps: ReceiptDeps, round: InputRound): Promise
     const bytes = makeError(RPC.internal, "state.rounds", "the server asks for input once more than it may");
     return refusedOutcome("blocked", RPC.internal, reply.bytes, bytes);
   }
+  return undefined;
+}
+
+/** @returns how the round ended; "withheld" if a receipt of a question could not be kept */
+export async function settleInput(deps: ReceiptDeps, round: InputRound): Promise<Ended | "withheld"> {
+  const { input, reply } = round;
+  const fault = inputFault(round);
+  if (fault !== undefined || "reason" in input) return fault ?? "withheld";
   const refused = await decideQuestions(questionDeps(deps), round.call, input.questions);
   if (refused === "withheld") return "withheld";
   if (refused !== undefined) return blocked(round, refused);

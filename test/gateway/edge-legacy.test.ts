@@ -104,3 +104,62 @@ describe("a legacy agent of a server that serves both eras", () => {
     expect(await textOf(await connect(), "test_reconnection")).toContain("completed successfully");
   });
 });
+
+describe("a legacy agent of a server that is modern only", () => {
+  let old: TestGateway;
+  let modern: FixtureServer;
+
+  beforeEach(async () => {
+    modern = await startFixtureServer("modern");
+    old = gateway;
+    gateway = await startTestGateway([httpServer("s", modern.url)]);
+  });
+  afterEach(async () => {
+    await Promise.all(clients.splice(0).map((client) => client.close()));
+    await gateway.close();
+    gateway = old;
+    await modern.close();
+  });
+
+  it("is asked by requests what the server asks in rounds, and each round and question has its receipts", async () => {
+    const client = await connect();
+    client.setRequestHandler("elicitation/create", () => ({ action: "accept", content: { name: "Ada" } }));
+    expect(await textOf(client, "test_input_required_result_elicitation")).toContain("Ada");
+    const { calls, outcomes } = gateway.pipeline;
+    expect(calls.map(({ target, round }) => [target.kind, round?.index])).toEqual([
+      ["tool", undefined],
+      ["elicit", undefined],
+      ["tool", 1],
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["input_required", "ok", "ok"]);
+    const [, , last] = calls;
+    expect(JSON.parse(Buffer.from(last?.toSend ?? []).toString("utf8")).params).toMatchObject({
+      inputResponses: { user_name: { action: "accept", content: { name: "Ada" } } },
+    });
+    expect(last?.params["inputResponses"]).toMatchObject({ user_name: { action: "accept" } });
+  });
+
+  it("goes through several rounds, each with the server's own state", async () => {
+    const client = await connect();
+    client.setRequestHandler("elicitation/create", () => ({
+      action: "accept",
+      content: { name: "Ada", ok: true, confirm: true },
+    }));
+    await textOf(client, "test_input_required_result_multi_round");
+    const rounds = gateway.pipeline.calls.flatMap(({ target, round }) => (target.kind === "tool" ? [round] : []));
+    expect(rounds.map((round) => round?.index)).toEqual([undefined, 1, 2]);
+    expect(new Set(rounds.slice(1).map((round) => round?.firstSeq)).size).toBe(1);
+    expect(gateway.pipeline.outcomes.at(-1)?.status).toBe("ok");
+  });
+
+  it("is not asked what it did not declare, or what a policy denies, and the call ends", async () => {
+    const silent = await connect({});
+    await silent.callTool({ name: "test_input_required_result_elicitation", arguments: {} }).catch(() => undefined);
+    expect(gateway.pipeline.calls.map(({ target }) => target.kind)).toEqual(["tool"]);
+    gateway.pipeline.policy = ({ target }) => (target.kind === "elicit" ? DENIED : undefined);
+    const client = await connect();
+    const denied = client.callTool({ name: "test_input_required_result_elicitation", arguments: {} });
+    await expect(denied).rejects.toThrow("not answered");
+    expect(gateway.pipeline.calls.map(({ target }) => target.kind)).toEqual(["tool", "tool", "elicit"]);
+  });
+});
