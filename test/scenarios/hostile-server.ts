@@ -31,6 +31,8 @@ export interface HostileServer {
   /** What arrived, as text: a canary in here has left the gateway. */
   readonly bytes: () => string;
   /** Lists other definitions from now on. */
+  /** Lists the tools one a page from now on. */
+  readonly page: () => void;
   /** Shows another certificate on connections from now on. */
   readonly show: (certificate: ServerCertificate) => void;
   readonly setTools: (tools: readonly HostileTool[]) => void;
@@ -52,6 +54,7 @@ export async function startHostileServer(
   certificate?: ServerCertificate,
 ): Promise<HostileServer> {
   let tools = given;
+  let isPaged = false;
   const calls: string[] = [];
   const seen: string[] = [];
   const server: ScriptedServer = await startScriptedServer((message, response) => {
@@ -60,12 +63,15 @@ export async function startHostileServer(
       seen.push(JSON.stringify(message));
       if (tools.some(({ name, isSilent }) => name === message.params?.["name"] && isSilent === true)) return;
     }
-    sendJson(response, { jsonrpc: "2.0", id: message.id, result: resultOf(message, tools) });
+    sendJson(response, { jsonrpc: "2.0", id: message.id, result: resultOf(message, tools, isPaged) });
   }, certificate);
   return {
     id,
     url: server.url,
     count: (tool) => calls.filter((name) => tool === undefined || name === tool).length,
+    page: () => {
+      isPaged = true;
+    },
     show: server.show,
     bytes: () => seen.join("\n"),
     setTools: (changed) => {
@@ -75,15 +81,21 @@ export async function startHostileServer(
   };
 }
 
-function resultOf({ method, params }: ScriptedMessage, tools: readonly HostileTool[]): JsonObject {
+function resultOf({ method, params }: ScriptedMessage, tools: readonly HostileTool[], isPaged: boolean): JsonObject {
   const complete = { resultType: "complete" };
   if (method === "server/discover") {
     return { ...complete, supportedVersions: ["2026-07-28"], capabilities: CAPABILITIES };
   }
+  if (method === "tools/list" && isPaged) return { ...complete, ...pageOf(tools, Number(params?.["cursor"] ?? 0)) };
   if (method === "tools/list") return { ...complete, tools: tools.map(definitionOf) };
   const tool = tools.find(({ name }) => name === params?.["name"]);
   const argument = (params?.["arguments"] ?? {}) as JsonObject;
   return { ...complete, ...(tool?.answer?.(argument) ?? textResult("done")) };
+}
+
+function pageOf(tools: readonly HostileTool[], at: number): JsonObject {
+  const next = at + 1 < tools.length ? { nextCursor: String(at + 1) } : {};
+  return { tools: tools.slice(at, at + 1).map(definitionOf), ...next };
 }
 
 /** The definition as the server lists it. */
