@@ -9,6 +9,7 @@ import { isCodedError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Introspection } from "./introspection.ts";
 import type { AccessTokenAlg, IssuerKey } from "./jwk-keys.ts";
 import type { KeySource } from "./key-source.ts";
 import type { IssuerConfig } from "./oauth-config.ts";
@@ -16,7 +17,9 @@ import type { IssuerConfig } from "./oauth-config.ts";
 /** An issuer that tokens are taken from. */
 export interface TrustedIssuer {
   readonly config: IssuerConfig;
-  readonly keys: KeySource;
+  /** Undefined if the issuer is only asked. */
+  readonly keys?: KeySource;
+  readonly introspection?: Introspection;
 }
 
 /** What a token is checked against. */
@@ -58,23 +61,45 @@ const HEADER_ALGS: Readonly<Record<AccessTokenAlg, readonly string[]>> = {
 /** Checks a token. */
 export async function checkAccessToken(token: string, rules: TokenRules): Promise<VerifiedToken | RefusedToken> {
   const parts = readParts(token);
-  if (parts === undefined) return refused("auth.invalid");
+  if (parts === undefined) return checkOpaque(token, rules);
   const { header, claims } = parts;
   const { iss } = claims;
   const { typ } = header;
   const issuer = typeof iss === "string" ? rules.issuers.get(iss) : undefined;
   if (issuer === undefined) return refused("auth.issuer");
   if (!isType(typ, issuer.config) || header["crit"] !== undefined) return refused("auth.invalid");
+  if (issuer.keys === undefined) return checkOpaque(token, rules);
   const named = { issuer: issuer.config, claims };
-  const reason = (await signatureFault(token, header, issuer)) ?? claimFault(claims, rules);
+  const reason =
+    (await signatureFault(token, header, issuer.keys)) ??
+    claimFault(claims, rules) ??
+    (await revocationFault(token, issuer));
   return reason === undefined ? { type: "verified", ...named } : { type: "refused", reason, named };
 }
 
-async function signatureFault(
-  token: string,
-  { kid }: JsonObject,
-  { keys }: TrustedIssuer,
-): Promise<ReasonCode | undefined> {
+/** A token that says nothing of itself: what its issuer says of it is checked as claims are. */
+async function checkOpaque(token: string, rules: TokenRules): Promise<VerifiedToken | RefusedToken> {
+  const issuer = [...rules.issuers.values()].find(({ introspection }) => introspection !== undefined);
+  if (issuer?.introspection === undefined || token.length > MAX_TOKEN_CHARACTERS) return refused("auth.invalid");
+  const asked = await issuer.introspection.ask(token);
+  if (asked.type === "unavailable") return refused("auth.introspection");
+  if (asked.type === "inactive") return refused("auth.inactive");
+  const { claims } = asked;
+  const named = { issuer: issuer.config, claims };
+  const { iss } = claims;
+  if (iss !== undefined && iss !== issuer.config.issuer) return refused("auth.issuer");
+  const reason = claimFault(claims, rules);
+  return reason === undefined ? { type: "verified", ...named } : { type: "refused", reason, named };
+}
+
+/** What a signature cannot say: that the issuer has taken the token back. */
+async function revocationFault(token: string, { introspection }: TrustedIssuer): Promise<ReasonCode | undefined> {
+  const asked = await introspection?.ask(token);
+  if (asked?.type === "unavailable") return "auth.introspection";
+  return asked?.type === "inactive" ? "auth.inactive" : undefined;
+}
+
+async function signatureFault(token: string, { kid }: JsonObject, keys: KeySource): Promise<ReasonCode | undefined> {
   const found = await keys.find(typeof kid === "string" ? kid : undefined);
   if (found.type === "unavailable") return "auth.keys-unavailable";
   if (found.keys.length === 0) return "identity.unknown-key";

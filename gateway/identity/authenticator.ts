@@ -94,7 +94,7 @@ async function byToken(
   const isBearer = scheme.toLowerCase() === "bearer";
   const known = isBearer ? configured(token) : undefined;
   if (known !== undefined) return known;
-  if (server === undefined || !token.includes(".")) return { reason: "auth.invalid" };
+  if (server === undefined || !(server.takesOpaque || token.includes("."))) return { reason: "auth.invalid" };
   return byAccessToken(server, presented, token, isBearer);
 }
 
@@ -196,7 +196,7 @@ function refusalOf(
   { reason, claimed }: Refused,
 ): Extract<Authenticated, { type: "refused" }> {
   const named = claimed === undefined ? {} : { claimed };
-  if (reason === "auth.keys-unavailable" || reason === "limit.total") {
+  if (reason === "auth.keys-unavailable" || reason === "auth.introspection" || reason === "limit.total") {
     return { type: "refused", reason, httpStatus: 503, headers: { "Retry-After": "30" }, ...named };
   }
   const httpStatus = reason === "auth.scope" ? 403 : 401;

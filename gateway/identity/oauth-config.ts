@@ -14,6 +14,8 @@ import {
   string,
 } from "../../kernel/shape.ts";
 import type { CallerKind } from "../pipeline/call.ts";
+import { checkClient, clientShapes } from "./client-authentication.ts";
+import type { IntrospectionConfig } from "./introspection.ts";
 import { isIssuerUrl } from "./issuer-url.ts";
 import { ACCESS_TOKEN_ALGS, type AccessTokenAlg } from "./jwk-keys.ts";
 
@@ -37,6 +39,8 @@ export type IssuerConfig = {
   readonly issuer: string;
   readonly jwks_file?: string;
   readonly jwks_url?: string;
+  /** The issuer is asked about each token (RFC 7662): about opaque ones, and whether the others still hold. */
+  readonly introspection?: IntrospectionConfig;
   /** Default all. */
   readonly algs?: readonly AccessTokenAlg[];
   readonly claims?: ClaimNames;
@@ -114,11 +118,24 @@ const claimsShape: Shape<ClaimNames> = object<ClaimNames>({
   workflow: optional(claim),
 });
 
+const introspectionShape: Shape<IntrospectionConfig> = mapped(
+  object<IntrospectionConfig>({
+    ...clientShapes,
+    endpoint: string({ maxLength: 2048, description: "a URL" }),
+    max_age_seconds: optional(integer({ max: 3_600 })),
+  }),
+  (config) => {
+    checkClient(config);
+    return config;
+  },
+);
+
 const issuerShape: Shape<IssuerConfig> = mapped(
   object<IssuerConfig>({
     issuer: issuerName,
     jwks_file: optional(path),
     jwks_url: optional(string({ maxLength: 2048, description: "a URL" })),
+    introspection: optional(introspectionShape),
     algs: optional(array(literal(...ACCESS_TOKEN_ALGS), { min: 1, max: ACCESS_TOKEN_ALGS.length })),
     claims: optional(claimsShape),
     kind: optional(literal("user", "agent", "workload")),
@@ -128,8 +145,9 @@ const issuerShape: Shape<IssuerConfig> = mapped(
     if (issuer.issuer === "local" || issuer.issuer === "x509" || issuer.issuer.startsWith("spiffe://")) {
       throw new FormatError("ERR_SHAPE", "issuer: local, x509 and spiffe:// are the gateway's own");
     }
-    if ((issuer.jwks_file === undefined) !== (issuer.jwks_url === undefined)) return issuer;
-    throw new FormatError("ERR_SHAPE", "want either jwks_file or jwks_url");
+    const ways = [issuer.jwks_file, issuer.jwks_url].filter((way) => way !== undefined).length;
+    if (ways === 1 || (ways === 0 && issuer.introspection !== undefined)) return issuer;
+    throw new FormatError("ERR_SHAPE", "want either jwks_file or jwks_url, or introspection alone");
   },
 );
 
@@ -183,16 +201,22 @@ export const spiffeShape: Shape<readonly SpiffeDomain[]> = array(
 function checkIssuers(config: OauthConfig): OauthConfig {
   const names = config.issuers.map(({ issuer }) => issuer);
   if (new Set(names).size !== names.length) throw new FormatError("ERR_SHAPE", "issuers: one stands twice");
-  for (const { jwks_url: url } of config.issuers) {
-    if (url !== undefined) checkKeysUrl(url, config.allow_loopback_http === true);
+  for (const { jwks_url: url, introspection } of config.issuers) {
+    for (const address of [url, introspection?.endpoint]) {
+      if (address !== undefined) checkAddress(address, config.allow_loopback_http === true);
+    }
+  }
+  // An opaque token does not say whose it is, and no issuer is shown another's.
+  if (config.issuers.filter(({ introspection }) => introspection !== undefined).length > 1) {
+    throw new FormatError("ERR_SHAPE", "issuers: want introspection at one of them");
   }
   return config;
 }
 
 /** https, or plain HTTP to this machine where the configuration says so. */
-function checkKeysUrl(text: string, mayBeHttp: boolean): void {
+function checkAddress(text: string, mayBeHttp: boolean): void {
   if (isIssuerUrl(text, mayBeHttp)) return;
-  throw new FormatError("ERR_SHAPE", "jwks_url: want an https URL, or loopback http with allow_loopback_http");
+  throw new FormatError("ERR_SHAPE", "issuers: want https URLs, or loopback http with allow_loopback_http");
 }
 
 function checkResource(text: string): string {

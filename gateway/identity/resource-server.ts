@@ -7,6 +7,7 @@ import type { Caller } from "../pipeline/call.ts";
 import type { TokenRules, TrustedIssuer } from "./access-token.ts";
 import { type DpopNonces, makeDpopNonces } from "./dpop-nonces.ts";
 import type { ProofRules } from "./dpop-proof.ts";
+import { Introspection } from "./introspection.ts";
 import { ACCESS_TOKEN_ALGS } from "./jwk-keys.ts";
 import { fetchJwks, KeySource } from "./key-source.ts";
 import type { IssuerConfig, OauthConfig } from "./oauth-config.ts";
@@ -53,6 +54,11 @@ export class ResourceServer {
   /** True if a token that is bound to nothing is refused. */
   get isBindingRequired(): boolean {
     return this.#options.config.dpop?.required === true;
+  }
+
+  /** True if an issuer is asked about tokens that say nothing of themselves. */
+  get takesOpaque(): boolean {
+    return this.#options.config.issuers.some(({ introspection }) => introspection !== undefined);
   }
 
   /** Canonical URL of a mount: the only audience that it takes. */
@@ -128,6 +134,10 @@ function errorOf(reason: ReasonCode): Challenge["error"] {
 function trustedIssuer(options: ResourceServerOptions, config: IssuerConfig): TrustedIssuer {
   const { jwks_floor_seconds: floor, jwks_max_age_seconds: maxAge } = options.config;
   const { jwks_file: file, jwks_url: url = "" } = config;
+  const hasKeys = file !== undefined || config.jwks_url !== undefined;
+  const asked = config.introspection;
+  const introspection =
+    asked === undefined ? undefined : new Introspection({ ...options, issuer: config.issuer, config: asked });
   const keys = new KeySource({
     issuer: config.issuer,
     algs: config.algs ?? ACCESS_TOKEN_ALGS,
@@ -138,5 +148,5 @@ function trustedIssuer(options: ResourceServerOptions, config: IssuerConfig): Tr
     maxAgeMs: (maxAge ?? MAX_AGE_SECONDS) * 1000,
     logger: options.logger,
   });
-  return { config, keys };
+  return { config, ...(introspection === undefined ? {} : { introspection }), ...(hasKeys ? { keys } : {}) };
 }

@@ -5,9 +5,11 @@ import { invariant } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
+import type { CedarValueJson } from "../policy/cedar.ts";
 import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyPrincipal, PolicyRequest } from "../policy/evaluator.ts";
-import type { Caller, CallOutcome, CatalogDefinition, InboundCall } from "./call.ts";
+import type { Caller, CallOutcome, CatalogDefinition, InboundCall, Party } from "./call.ts";
+import { actorOf, subjectOf } from "./parties.ts";
 import { type Contribution, merged } from "./stage.ts";
 
 /** What policy sees beside the call itself. */
@@ -89,6 +91,7 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
       mode: facts.mode,
       workflow: call.caller.facts?.workflow?.id ?? "",
+      ...partiesOf(call.caller),
       era: call.wire.era ?? "unknown",
       catalog: facts.catalogDigest,
       toolModel: facts.definition?.model ?? "",
@@ -101,6 +104,17 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       sensitivity: 0,
       ...merged(facts.found.map((part) => part.system)),
     },
+  };
+}
+
+/** Who acts, the nearest first, and for whom: as the credential says it, never as the caller does. */
+function partiesOf(caller: Caller): Readonly<Record<"actor" | "actors" | "subject", CedarValueJson>> {
+  const named = ({ issuer, name }: Party): string => `${issuer}|${name}`;
+  const subject = subjectOf(caller);
+  return {
+    actor: named(actorOf(caller)),
+    actors: (caller.facts?.actors ?? []).map(named),
+    subject: subject === undefined ? "" : named(subject),
   };
 }
 

@@ -28,6 +28,8 @@ export const REASON_CODES = {
   "auth.certificate": "the client certificate is missing, not trusted for this, or names nobody",
   "auth.dpop": "the proof of possession is missing, malformed, too old, or made for another request",
   "auth.expired": "the credential has expired",
+  "auth.inactive": "the credential's issuer says that it does not hold, or not any more",
+  "auth.introspection": "the credential's issuer cannot be asked about it",
   "auth.invalid": "the credential is malformed, unknown or not signed as it must be",
   "auth.issuer": "the credential comes from an issuer that is not configured",
   "auth.keys-unavailable": "the keys of the credential's issuer cannot be had",
