@@ -77,7 +77,7 @@ const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
 /** Receipts that are proven at a time: a ledger that goes away in between costs the proofs of one such part, not of all. */
 const MAX_PROVEN_RECEIPTS = 256;
 /** What comes within this time goes in one segment: a request for each call costs more than the call. */
-const GATHER_MS = 50;
+const GATHER_MS = 100;
 /** What is admitted within this time is proven by one log proof, for which nobody waits: it costs several requests. */
 const GATHER_PROOF_MS = 250;
 const FIRST_RETRY_MS = 100;

@@ -83,6 +83,8 @@ const FAULTS: ReadonlySet<Status> = new Set<Status>(["cancelled", "timeout", "up
 /** The open things of one stream. */
 export class StreamBook {
   readonly #calls = new Map<string, OpenCall>();
+  /** Decisions of `#calls` by session, ascending: each decision names those of its session. */
+  readonly #openSeqs = new Map<string, Set<number>>();
   readonly #sessions = new Map<string, OpenSession>();
   #policy: string | undefined;
   #catalog: string | undefined;
@@ -102,7 +104,7 @@ export class StreamBook {
     for (const seq of state.calls) {
       const { body, hash } = await opening(seq, receiptAt);
       if (body.kind !== "decision") throw notOpening(seq);
-      book.#calls.set(body.call.id, { decision: body, hash });
+      book.#openCall({ decision: body, hash });
     }
     for (const { seq, servers, ...counts } of state.sessions) {
       const { body } = await opening(seq, receiptAt);
@@ -194,9 +196,7 @@ export class StreamBook {
 
   /** Dispatched calls of a session without an outcome: the seq of each decision, ascending. */
   openDecisions(sessionId: string): readonly number[] {
-    return this.openCalls()
-      .filter(({ decision }) => sessionOf(decision) === sessionId)
-      .map(({ decision }) => decision.seq);
+    return [...(this.#openSeqs.get(sessionId)?.values() ?? [])];
   }
 
   /** Dispatched calls without an outcome, oldest first. */
@@ -223,7 +223,7 @@ export class StreamBook {
   #applyDecision(decision: DecisionBody, hash: string): void {
     const isForwarded = decision.ruling.action === "forward";
     // A phantom has an outcome too, and counts as denied.
-    if (isForwarded || decision.ruling.action === "phantom") this.#calls.set(decision.call.id, { decision, hash });
+    if (isForwarded || decision.ruling.action === "phantom") this.#openCall({ decision, hash });
     const id = sessionOf(decision);
     const session = id === undefined ? undefined : this.#sessions.get(id);
     if (id === undefined || session === undefined) return;
@@ -237,9 +237,26 @@ export class StreamBook {
     });
   }
 
+  #openCall(call: OpenCall): void {
+    const { decision } = call;
+    this.#calls.set(decision.call.id, call);
+    const session = sessionOf(decision);
+    if (session === undefined) return;
+    const seqs = this.#openSeqs.get(session) ?? new Set();
+    this.#openSeqs.set(session, seqs.add(decision.seq));
+  }
+
+  #closeCall({ decision }: OpenCall): void {
+    this.#calls.delete(decision.call.id);
+    const session = sessionOf(decision) ?? "";
+    const seqs = this.#openSeqs.get(session);
+    seqs?.delete(decision.seq);
+    if (seqs?.size === 0) this.#openSeqs.delete(session);
+  }
+
   #applyOutcome(outcome: OutcomeBody): void {
     const call = this.#calls.get(outcome.call.id);
-    this.#calls.delete(outcome.call.id);
+    if (call !== undefined) this.#closeCall(call);
     const id = call === undefined ? undefined : sessionOf(call.decision);
     const session = id === undefined ? undefined : this.#sessions.get(id);
     if (id === undefined || session === undefined || !FAULTS.has(outcome.outcome.status)) return;
