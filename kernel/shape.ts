@@ -60,10 +60,18 @@ export function readShape<T>(shape: Shape<T>, value: JsonValue, root: string): T
  * @param text  with a UTF-8 form
  */
 export function takeShape<T>(shape: Shape<T>, text: string): T | undefined {
+  return takeWithSpans(shape, text)?.value;
+}
+
+/** As `takeShape`, with the places of all `spanned` values in it. */
+export function takeWithSpans<T>(
+  shape: Shape<T>,
+  text: string,
+): { readonly value: T; readonly spans: TextCursor["spans"] } | undefined {
   const cursor = new TextCursor(text);
   try {
     const value = takeBy(shape, cursor);
-    return cursor.at === text.length ? value : undefined;
+    return cursor.at === text.length ? { value, spans: cursor.spans } : undefined;
   } catch (error) {
     if (error instanceof FormatError || error instanceof CheckError) return undefined;
     throw error;
@@ -116,6 +124,17 @@ function takeMembers<T>(
 /** What `shape` takes at the cursor. @throws {FormatError | CheckError} of any code */
 export function takeBy<T>({ take }: Shape<T> | OptionalShape<T>, cursor: TextCursor): T {
   return take === undefined ? cursor.refuse() : take(cursor);
+}
+
+/** Remembers where the value stands, if it is taken from text. */
+export function spanned<T>(shape: Shape<T>): Shape<T> {
+  const take = (cursor: TextCursor): T => {
+    const start = cursor.at;
+    const value = takeBy(shape, cursor);
+    cursor.spans.push([start, cursor.at]);
+    return value;
+  };
+  return { read: shape.read, take };
 }
 
 /** Marks a member that may be absent. */

@@ -33,6 +33,8 @@ const OFF_TEXT: FormatError = new FormatError("ERR_JSON_CANONICAL", "not the exp
 export class TextCursor {
   readonly text: string;
   at = 0;
+  /** Where values that were asked to be remembered stand, in their order. */
+  readonly spans: (readonly [start: number, end: number])[] = [];
 
   constructor(text: string) {
     this.text = text;

@@ -4,9 +4,9 @@
  */
 
 import { sha256 } from "#crypto";
-import { concat, parseUtf8 } from "../bytes.ts";
+import { parseUtf8 } from "../bytes.ts";
 import { FormatError } from "../errors.ts";
-import { takeShape } from "../shape.ts";
+import { takeWithSpans } from "../shape.ts";
 import { MAX_RECEIPT_BYTES, parseReceipt, receiptShape, type StreamReceipt } from "./receipt.ts";
 import { scanReceipt } from "./scan.ts";
 
@@ -30,22 +30,32 @@ export interface SignedForm {
  */
 export function readSignedReceipt(bytes: Uint8Array): SignedForm {
   const text = bytes.length > MAX_RECEIPT_BYTES ? "" : parseUtf8(bytes);
-  const receipt = takeShape(receiptShape, text) ?? parseReceipt(bytes);
-  const [start, end] = findOnly(bytes, text) ?? scanPlace(bytes);
-  return { receipt, bodyHash: sha256(concat(bytes.subarray(0, start), bytes.subarray(end))) };
+  const taken = takeWithSpans(receiptShape, text);
+  const receipt = taken?.value ?? parseReceipt(bytes);
+  const [start, end] = memberAt(text, taken?.spans ?? []) ?? scanPlace(bytes);
+  return { receipt, bodyHash: hashWithout(bytes, start, end) };
 }
 
-const SIGNATURES = ',"signatures":[';
+/** Memory for one body, used again and again: to make it anew costs more than the hash. */
+const scratch = new Uint8Array(MAX_RECEIPT_BYTES);
 
-/**
- * Where the member `signatures` of a receipt stands, if the text has this key once: no string that a receipt may hold in
- * ASCII has a quote, and no signature has a bracket.
- */
-function findOnly(bytes: Uint8Array, text: string): readonly [start: number, end: number] | undefined {
-  if (text.length !== bytes.length || text.includes("\\")) return undefined;
-  const start = text.indexOf(SIGNATURES);
-  if (start === -1 || text.includes(SIGNATURES, start + 1)) return undefined;
-  return [start, text.indexOf("]", start) + 1];
+/** SHA-256 of a receipt's bytes without [start, end). */
+function hashWithout(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  scratch.set(bytes.subarray(0, start));
+  scratch.set(bytes.subarray(end), start);
+  return sha256(scratch.subarray(0, bytes.length - (end - start)));
+}
+
+const KEY = ',"signatures":';
+
+/** The member `signatures` of a receipt that was taken from its text, which is ASCII then: a place in it is one in the bytes. */
+function memberAt(
+  text: string,
+  [span, ...others]: readonly (readonly [start: number, end: number])[],
+): readonly [start: number, end: number] | undefined {
+  if (span === undefined || others.length > 0) return undefined;
+  const start = span[0] - KEY.length;
+  return text.startsWith(KEY, start) ? [start, span[1]] : undefined;
 }
 
 function scanPlace(bytes: Uint8Array): readonly [start: number, end: number] {

@@ -12,7 +12,7 @@ import type { Verifier } from "../crypto/primitives.ts";
 import { CheckError, FormatError, invariant } from "../errors.ts";
 import { canonicalBytes, formatCanonical, formatMembers } from "../json/canonical.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
-import { array, base64, literal, mapped, object, type Shape, tagged } from "../shape.ts";
+import { array, base64, literal, mapped, object, type Shape, spanned, tagged } from "../shape.ts";
 import { COMPOSITE_SIGNATURE } from "./composite.ts";
 import { type Alg, type Kid, kidShape, type PublicKey } from "./public-key.ts";
 import type { EnvelopeSigner } from "./signer.ts";
@@ -53,15 +53,11 @@ const signatureShape: Shape<Signature> = tagged("alg", {
 });
 
 /** 1 to 4 signatures of distinct keys, each of its algorithm's length. */
-export const signaturesShape: Shape<readonly Signature[]> = mapped(
-  array(signatureShape, {
-    min: 1,
-    max: MAX_SIGNATURES,
-  }),
-  (signatures) => {
+export const signaturesShape: Shape<readonly Signature[]> = spanned(
+  mapped(array(signatureShape, { min: 1, max: MAX_SIGNATURES }), (signatures) => {
     if (new Set(signatures.map(({ kid }) => kid)).size === signatures.length) return signatures;
     throw new FormatError("ERR_SHAPE", "want signatures of distinct keys");
-  },
+  }),
 );
 
 /**
