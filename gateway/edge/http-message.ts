@@ -2,6 +2,7 @@
 
 import type { ServerResponse } from "node:http";
 import type { Caller, Refusal, WireFacts } from "../pipeline/call.ts";
+import { BATCH_REVISION, isBatch, joinAnswers, splitBatch } from "../wire/batch.ts";
 import { type EraOf, eraOf } from "../wire/era.ts";
 import { META } from "../wire/meta-keys.ts";
 import { notificationRule } from "../wire/methods.ts";
@@ -9,7 +10,7 @@ import type { Headers } from "../wire/mirrored-headers.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, type RpcResponse, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
-import { type AgentRequest, capabilitiesAt } from "./agent-request.ts";
+import { type AgentAnswer, type AgentRequest, capabilitiesAt } from "./agent-request.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -35,11 +36,14 @@ export interface Post {
   readonly mount: Mount;
   readonly body: Uint8Array;
   readonly response: ServerResponse;
-  readonly reply: HttpReply;
+  readonly reply: Pick<HttpReply, "send" | "sendEmpty" | "notify" | "keepIn">;
+  /** True for a message of a batch. */
+  readonly isMember?: true;
 }
 
 /** Answers it. */
 export async function handlePost(deps: MessageDeps, post: Post): Promise<void> {
+  if (isBatch(post.body)) return handleBatch(deps, post);
   const message = readMessage(post.body, "ingress", deps.maxBodyBytes);
   if (message.type === "fault") return answerRefusal(deps, post, undefined, scanRefusal(message.reason));
   if (message.type === "response") {
@@ -50,6 +54,36 @@ export async function handlePost(deps: MessageDeps, post: Post): Promise<void> {
   const era = eraOf(message, post.headers);
   if (era.type === "refusal") return answerRefusal(deps, post, message, era);
   return era.type === "modern" ? handleModern(deps, post, message, era) : handleLegacy(deps, post, message);
+}
+
+/**
+ * A batch of revision 2025-03-26: each message is handled as if it had come alone, all at once, and their answers go back
+ * together. Every other revision refuses one.
+ */
+async function handleBatch(deps: MessageDeps, post: Post): Promise<void> {
+  const found = findSession(deps.sessions, post);
+  const session = found.type === "session" ? found.session : undefined;
+  const { "mcp-protocol-version": version = BATCH_REVISION } = post.headers;
+  if (session?.revision !== BATCH_REVISION || version !== BATCH_REVISION || post.isMember === true) {
+    const text = `a batch is taken in a session of revision ${BATCH_REVISION} and nowhere else`;
+    return answerRefusal(deps, post, undefined, { ...scanRefusal("json.shape"), message: text });
+  }
+  const items = splitBatch(post.body, deps.maxBodyBytes);
+  if ("type" in items) return answerRefusal(deps, post, undefined, scanRefusal(items.reason));
+  post.reply.keepIn(session.streams, session.revision);
+  const answers: (Uint8Array | undefined)[] = items.map(() => undefined);
+  await Promise.all(
+    items.map((body, at) => {
+      const send = (answer: AgentAnswer): void => {
+        answers[at] = answer.bytes;
+      };
+      const reply = { send, sendEmpty: () => undefined, notify: post.reply.notify, keepIn: () => undefined };
+      return handlePost(deps, { ...post, body, reply, isMember: true });
+    }),
+  );
+  const bytes = joinAnswers(answers.filter((answer) => answer !== undefined));
+  if (bytes === undefined) post.reply.sendEmpty(202);
+  else post.reply.send({ httpStatus: 200, bytes });
 }
 
 /** What an agent says to a question of a server; false if nobody asked. */
@@ -96,6 +130,10 @@ async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest |
 }
 
 async function initialize(deps: MessageDeps, post: Post, message: RpcRequest): Promise<void> {
+  if (post.isMember === true) {
+    const text = "initialize stands in no batch";
+    return answerRefusal(deps, post, message, refusal("classify", "rpc.shape", RPC.invalidRequest, 200, text));
+  }
   const agreed = readInitialize(message);
   if (typeof agreed !== "string") return answerRefusal(deps, post, message, agreed);
   const capabilities = capabilitiesAt(message, ["params", "capabilities"]);

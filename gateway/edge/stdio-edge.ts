@@ -8,6 +8,7 @@ import { concat } from "../../kernel/bytes.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { Caller, Refusal, SessionKey, WireFacts } from "../pipeline/call.ts";
 import { LineReader } from "../upstream/line-reader.ts";
+import { BATCH_REVISION, isBatch, splitBatch } from "../wire/batch.ts";
 import { eraOf } from "../wire/era.ts";
 import { META } from "../wire/meta-keys.ts";
 import { notificationRule } from "../wire/methods.ts";
@@ -121,7 +122,34 @@ function track({ tasks }: Pipe, task: Promise<void>): void {
   void task.finally(() => tasks.delete(task));
 }
 
+/** A batch of revision 2025-03-26: each message is handled as if it had come alone, and its answer goes out alone, too. */
+async function receiveBatch(pipe: Pipe, line: Uint8Array): Promise<void> {
+  const items = pipe.revision === BATCH_REVISION ? splitBatch(line, pipe.maxBytes) : undefined;
+  if (items !== undefined && !("type" in items)) {
+    await Promise.all(items.map((item) => receiveMember(pipe, item)));
+    return;
+  }
+  await (items === undefined
+    ? refuseBatch(pipe, line)
+    : answerRefusal(pipe, undefined, line, scanRefusal(items.reason)));
+}
+
+/** SPEC MCP 2025-03-26: `initialize` is no part of a batch. */
+function receiveMember(pipe: Pipe, item: Uint8Array): Promise<void> {
+  if (isBatch(item)) return refuseBatch(pipe, item);
+  const message = readMessage(item, "ingress", pipe.maxBytes);
+  if (message.type !== "request" || message.method !== "initialize") return receive(pipe, item);
+  const text = "initialize stands in no batch";
+  return answerRefusal(pipe, message, item, refusal("classify", "rpc.shape", RPC.invalidRequest, 200, text));
+}
+
+function refuseBatch(pipe: Pipe, line: Uint8Array): Promise<void> {
+  const message = `a batch is taken after initialize with revision ${BATCH_REVISION}, and nowhere else`;
+  return answerRefusal(pipe, undefined, line, { ...scanRefusal("json.shape"), message });
+}
+
 async function receive(pipe: Pipe, line: Uint8Array): Promise<void> {
+  if (isBatch(line)) return receiveBatch(pipe, line);
   const { logger } = pipe.options;
   const message = readMessage(line, "ingress", pipe.maxBytes);
   try {
