@@ -11,12 +11,12 @@ export type JobWorker = Pick<Worker, "on" | "unref" | "postMessage">;
 
 /** What the thread answers, in the order of the jobs. */
 export type JobAnswer =
-  | { readonly kind: "done" }
+  | { readonly kind: "done"; readonly value: unknown }
   | { readonly kind: "damaged"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string };
 
 interface Waiting {
-  readonly resolve: () => void;
+  readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -31,12 +31,12 @@ export class JobThread<Job> {
   }
 
   /**
-   * Resolves once the job is done.
+   * Resolves once the job is done, to what came of it.
    *
    * @throws {FormatError} ERR_INDEX_ROW if it met damage
    * @throws {StoreError} ERR_STORE_WRITE, fatal, if it failed or the thread ended
    */
-  ask(job: Job): Promise<void> {
+  ask(job: Job): Promise<unknown> {
     this.#worker ??= this.#open();
     const worker = this.#worker;
     return new Promise((resolve, reject) => {
@@ -56,7 +56,7 @@ export class JobThread<Job> {
 
   #settle(answer: JobAnswer): void {
     const waiting = this.#waiting.shift();
-    if (answer.kind === "done") waiting?.resolve();
+    if (answer.kind === "done") waiting?.resolve(answer.value);
     else if (answer.kind === "damaged") waiting?.reject(new FormatError("ERR_INDEX_ROW", answer.message));
     else waiting?.reject(new StoreError("ERR_STORE_WRITE", answer.message, { fatal: true }));
   }
@@ -72,16 +72,15 @@ export class JobThread<Job> {
 }
 
 /** The other side: does each job as it comes. @param run  throws what makes the job fail */
-export function serveJobs<Job>(run: (job: Job) => void): void {
+export function serveJobs<Job>(run: (job: Job) => unknown): void {
   const port = parentPort;
   invariant(port !== null, "jobs are served in a worker thread");
   port.on("message", (job: Job) => port.postMessage(answerOf(() => run(job))));
 }
 
-function answerOf(run: () => void): JobAnswer {
+function answerOf(run: () => unknown): JobAnswer {
   try {
-    run();
-    return { kind: "done" };
+    return { kind: "done", value: run() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const isDamage = error instanceof FormatError && error.code === "ERR_INDEX_ROW";

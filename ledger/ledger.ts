@@ -43,7 +43,6 @@ import type { LedgerOptions } from "./options.ts";
 import { Periodic } from "./periodic.ts";
 import { PromiseDesk } from "./promise/promise-desk.ts";
 import { type StartReport, StartTimes } from "./recovery/start-times.ts";
-import { readInThread } from "./sequence/leaves-thread.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
 import type { Decision } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
@@ -152,7 +151,6 @@ async function assemble(
     clock,
     halt,
     onBatch: (batch) => metrics.countBatch(batch),
-    readLeaves: options.signing === "inline" ? undefined : readInThread(options.config.data_dir),
   });
   closers.unshift(log.close);
   await askFirst(options, policy, log, logKeys());

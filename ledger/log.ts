@@ -12,12 +12,10 @@ import type { Halt } from "./halt.ts";
 import type { LeafStore } from "./leaves/leaf-store.ts";
 import { catchUpIndex, type EntryReplay, leafSourceOf, placeNewestLeaves } from "./recovery/catch-up-index.ts";
 import { checkHead } from "./recovery/check-heads.ts";
-import { fillFilter } from "./recovery/fill-filter.ts";
 import { rebuildTree } from "./recovery/rebuild-tree.ts";
 import type { StartTimes } from "./recovery/start-times.ts";
 import { EntryIndex, type LeafIndex } from "./sequence/entry-index.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
-import type { LeavesReader } from "./sequence/log-leaves.ts";
 import type { Sequencer } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
 import { GroupSequencer, type SequencerParts } from "./sequence/sequencer.ts";
@@ -42,8 +40,6 @@ export interface LogParts {
   readonly clock: Clock;
   readonly halt: Halt;
   readonly onBatch?: NonNullable<SequencerParts["onBatch"]>;
-  /** Reads leaf hashes in bulk from the tiles on disk; default on the calling thread. */
-  readonly readLeaves?: LeavesReader | undefined;
   /** Takes the times of the phases. */
   readonly times?: StartTimes;
 }
@@ -112,10 +108,8 @@ export async function openLog(parts: LogParts): Promise<Log> {
   if (published !== undefined) await checkHead(tree, published, "the published checkpoint");
   if (unwitnessed !== undefined) await checkHead(tree, unwitnessed, "the checkpoint published without a quorum");
   times?.end("heads_checked");
-  const closing = new AbortController();
-  const { readLeaves } = parts;
-  // A filter that cannot be filled costs time at each look, nothing else.
-  const filling = fillFilter({ tree, tiles, index, readLeaves, signal: closing.signal }).catch(() => undefined);
+  // What it cannot read is found damaged by the first look-up of it, and made again.
+  void index.readFilter().catch(() => undefined);
   const retirement = { disk, wal, tiles, tree, index, store };
   const retire = inTurn(() =>
     halt.fault === undefined ? retireWalFiles(retirement).catch(onFatal) : Promise.resolve(),
@@ -137,8 +131,6 @@ export async function openLog(parts: LogParts): Promise<Log> {
     retire,
     close: async () => {
       await sequencer.stop();
-      closing.abort();
-      await filling;
       if (halt.fault === undefined) {
         await Promise.all([tiles.flush(), index.flush()]);
         await store.sync();

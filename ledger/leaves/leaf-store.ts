@@ -1,6 +1,7 @@
 /** Which entry of the log has a leaf hash, for all entries but the newest: what can be made again from the tiles of the log. */
 
 import type { LeafHash, NodeHash } from "../../kernel/merkle/hash.ts";
+import type { FilterPart } from "../sequence/leaf-filter.ts";
 import type { LeafRange } from "./leaf-table.ts";
 
 /** The log that the leaves are of. */
@@ -35,6 +36,8 @@ export interface LeafStore {
   readonly bind: (source: LeafSource) => Promise<void>;
   /** Index of each leaf's first entry, in order; undefined where it has none. */
   readonly find: (leaves: readonly LeafHash[]) => Promise<readonly (number | undefined)[]>;
+  /** A filter of what it has, all of it; rejects if it cannot be read. */
+  readonly filter: () => Promise<FilterPart>;
   /** Takes the next run, of which the source has every leaf. Resolves once it is found here. */
   readonly add: (run: LeafRun) => Promise<void>;
   readonly close: () => Promise<void>;

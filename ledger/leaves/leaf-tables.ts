@@ -11,6 +11,7 @@ import { FormatError, invariant, StoreError } from "../../kernel/errors.ts";
 import { CompactRange } from "../../kernel/merkle/compact-range.ts";
 import { asNodeHash, HASH_BYTES, type LeafHash, type NodeHash } from "../../kernel/merkle/hash.ts";
 import { rootOfTile, TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
+import type { FilterPart } from "../sequence/leaf-filter.ts";
 import type { LeafRun, LeafSource, LeafStore } from "./leaf-store.ts";
 import { formatTableName, type LeafRange, parseTableName } from "./leaf-table.ts";
 import { OpenTable } from "./open-table.ts";
@@ -109,6 +110,10 @@ export class LeafTables implements LeafStore {
       await this.#closeLeft();
     }
     return this.#find(leaves, renewals - 1);
+  }
+
+  filter(): Promise<FilterPart> {
+    return this.#options.maker.filter(this.#tables.map(({ range, path }) => ({ ...range, path })));
   }
 
   add({ first, leaves }: LeafRun): Promise<void> {

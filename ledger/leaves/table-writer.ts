@@ -3,26 +3,23 @@
  * thread of its own. A crash leaves the table, or a temporary file beside it that nothing reads.
  */
 
-import { closeSync, fdatasyncSync, openSync, readSync, renameSync } from "node:fs";
+import { closeSync, fdatasyncSync, openSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
-import { FormatError, invariant } from "../../kernel/errors.ts";
+import { invariant } from "../../kernel/errors.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
 import { syncFolderNow, writeWhole } from "../storage/new-files.ts";
 import {
   countPages,
   type Fences,
   formatTail,
-  type LeafRange,
-  openPage,
   PAGE_BYTES,
   PAGE_RECORDS,
   pageRange,
-  parseTail,
   RECORD_BYTES,
   type RootedRange,
   sealPage,
-  tailRange,
 } from "./leaf-table.ts";
+import { TableCursor, type TableFile } from "./table-reader.ts";
 
 const BUFFERED_PAGES = 64;
 const DIGIT_BITS = 16;
@@ -38,7 +35,7 @@ export interface BuildJob extends RootedRange {
 /** A table to write from those of its parts, which are in the order of the log and fill the range. */
 export interface MergeJob extends RootedRange {
   readonly path: string;
-  readonly parts: readonly (LeafRange & { readonly path: string })[];
+  readonly parts: readonly TableFile[];
 }
 
 /** Writes the table of a run; durable when it returns. */
@@ -62,7 +59,7 @@ export function buildTable(job: BuildJob): void {
  * @throws {FormatError} ERR_INDEX_ROW if one of them is damaged
  */
 export function mergeTables(job: MergeJob): void {
-  const cursors = job.parts.map((part) => new Cursor(part, part.first - job.first));
+  const cursors = job.parts.map((part) => new TableCursor(part, part.first - job.first));
   try {
     writeTable(job, (file) => {
       for (let least = leastOf(cursors); least !== undefined; least = leastOf(cursors)) {
@@ -106,8 +103,8 @@ function sorted(highs: Uint32Array, lows: Uint32Array): Uint32Array {
 }
 
 /** The cursor at the least record; the earliest of equal ones. */
-function leastOf(cursors: readonly Cursor[]): Cursor | undefined {
-  let least: Cursor | undefined;
+function leastOf(cursors: readonly TableCursor[]): TableCursor | undefined {
+  let least: TableCursor | undefined;
   for (const cursor of cursors) {
     if (cursor.isAtEnd) continue;
     if (least === undefined || cursor.high < least.high || (cursor.high === least.high && cursor.low < least.low)) {
@@ -117,11 +114,11 @@ function leastOf(cursors: readonly Cursor[]): Cursor | undefined {
   return least;
 }
 
-function writeTable(job: RootedRange & { readonly path: string }, fill: (file: TableFile) => void): void {
+function writeTable(job: RootedRange & { readonly path: string }, fill: (file: PagedFile) => void): void {
   const temporary = `${job.path}.tmp`;
   const descriptor = openSync(temporary, "w");
   try {
-    const file = new TableFile(descriptor, job.count);
+    const file = new PagedFile(descriptor, job.count);
     fill(file);
     file.end(job);
     fdatasyncSync(descriptor);
@@ -133,7 +130,7 @@ function writeTable(job: RootedRange & { readonly path: string }, fill: (file: T
 }
 
 /** Takes records in order, some pages at a time. */
-class TableFile {
+class PagedFile {
   readonly #descriptor: number;
   readonly #count: number;
   readonly #fences: Fences;
@@ -183,65 +180,5 @@ class TableFile {
   #write(): void {
     writeWhole(this.#descriptor, this.#buffer.subarray(0, this.#pageAt));
     this.#pageAt = 0;
-  }
-}
-
-/** Reads the records of a table in order, some pages at a time. */
-class Cursor {
-  high = 0;
-  low = 0;
-  /** Of the record's leaf in the range that is made. */
-  offset = 0;
-  isAtEnd = false;
-  readonly #range: LeafRange;
-  readonly #shift: number;
-  readonly #descriptor: number;
-  readonly #fences: Fences;
-  readonly #buffer = new Uint8Array(PAGE_BYTES);
-  #page = 0;
-  #records: DataView = new DataView(this.#buffer.buffer, 0, 0);
-  #at = 0;
-
-  constructor({ path, ...range }: LeafRange & { readonly path: string }, shift: number) {
-    [this.#range, this.#shift, this.#descriptor] = [range, shift, openSync(path, "r")];
-    const { at, bytes } = tailRange(range.count);
-    const tail = new Uint8Array(bytes);
-    readWhole(this.#descriptor, tail, at);
-    this.#fences = parseTail(tail, range).fences;
-    this.next();
-  }
-
-  /** Goes to the next record. */
-  next(): void {
-    if (this.#at === this.#records.byteLength && !this.#readPage()) {
-      this.isAtEnd = true;
-      return;
-    }
-    this.high = this.#records.getUint32(this.#at);
-    this.low = this.#records.getUint32(this.#at + 4);
-    this.offset = this.#records.getUint32(this.#at + 8) + this.#shift;
-    this.#at += RECORD_BYTES;
-  }
-
-  close(): void {
-    closeSync(this.#descriptor);
-  }
-
-  #readPage(): boolean {
-    if (this.#page === countPages(this.#range.count)) return false;
-    const { at, bytes } = pageRange(this.#page, this.#range.count);
-    const page = this.#buffer.subarray(0, bytes);
-    readWhole(this.#descriptor, page, at);
-    this.#records = openPage(page, this.#fences, this.#page);
-    [this.#page, this.#at] = [this.#page + 1, 0];
-    return true;
-  }
-}
-
-function readWhole(descriptor: number, bytes: Uint8Array, at: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    const read = readSync(descriptor, bytes, done, bytes.length - done, at + done);
-    if (read === 0) throw new FormatError("ERR_INDEX_ROW", "a leaf table is cut");
-    done += read;
   }
 }

@@ -7,7 +7,7 @@ import { invariant, StoreError } from "../../kernel/errors.ts";
 import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import type { LeafStore } from "../leaves/leaf-store.ts";
 import type { IndexRow, IndexStore } from "./index-store.ts";
-import { type FilterPart, LeafFilter } from "./leaf-filter.ts";
+import { LeafFilter } from "./leaf-filter.ts";
 import { LeafWindow } from "./leaf-window.ts";
 import { RecentLeaves } from "./recent-leaves.ts";
 
@@ -93,12 +93,11 @@ export class EntryIndex implements LeafIndex {
   }
 
   /**
-   * Takes the filter of the leaves that the log had when it was opened; until then every leaf is looked up. Those that were placed
-   * since are in it too.
+   * Takes the filter of the leaf store's leaves; until then every leaf is looked up there. Those that were placed are in the filter
+   * already. Call it once. Where it rejects, look-ups go on taking longer, and nothing else.
    */
-  takeFilter(part: FilterPart, rest: readonly LeafHash[]): void {
-    this.#filter.adopt(part);
-    for (const leaf of rest) this.#filter.add(leaf);
+  async readFilter(): Promise<void> {
+    if (this.#leaves.size > 0) this.#filter.adopt(await this.#leaves.filter());
     this.#isFilterWhole = true;
   }
 

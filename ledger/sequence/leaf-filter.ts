@@ -2,8 +2,9 @@
  * A Bloom filter over leaf hashes: what it does not hold is certainly new, so that the index on disk is asked about
  * repetitions only. It grows by generations, and is blocked: one look touches one cache line a generation.
  *
- * Leaf hashes are uniform already, so their own bytes are the probes: four for the block, two for each bit in it. Someone who
- * grinds entries until they collide here makes the index be asked once more, and nothing else.
+ * It looks at the first 8 bytes of a leaf hash alone, which the tables of the leaf store have too. They are uniform already: the
+ * upper half chooses the block, and the bits in it come from all 8, multiplied. Someone who grinds entries until they collide here
+ * makes the leaf store be asked once more, and nothing else.
  */
 
 import type { LeafHash } from "../../kernel/merkle/hash.ts";
@@ -12,8 +13,9 @@ const BLOCK_WORDS = 16;
 const BLOCK_BIT_MASK = BLOCK_WORDS * 32 - 1;
 /** Leaves a block is made for: 512 bits for 32 leaves are 16 bits each, about one look in 1,000 is in vain. */
 const LEAVES_A_BLOCK = 32;
-const PROBES = 8;
-const FIRST_PROBE_BYTE = 4;
+const BIT_BITS = 9;
+/** Odd, with bits all over: those of the golden ratio, and of murmur3's last step. */
+const [FACTOR, OTHER_FACTOR] = [0x9e3779b1, 0x85ebca6b];
 const FIRST_BLOCKS = 1 << 10;
 const LAST_BLOCKS = 1 << 17;
 
@@ -30,15 +32,13 @@ export function makePart(leaves: number): FilterPart {
   return makeGeneration(Math.max(1, Math.ceil(leaves / LEAVES_A_BLOCK)));
 }
 
-/** Adds a leaf to a part. */
-export function addToPart(part: FilterPart, leaf: LeafHash): void {
+/** Adds a leaf to a part. @param high, low  the first two words of its hash, unsigned */
+export function addToPart(part: FilterPart, high: number, low: number): void {
   part.left -= 1;
-  const base = baseOf(leaf, part);
-  for (let i = 0; i < PROBES; i += 1) {
-    const bit = bitOf(leaf, i);
-    const at = base + (bit >>> 5);
-    part.words[at] = (part.words[at] ?? 0) | (1 << (bit & 31));
-  }
+  const { words } = part;
+  const base = baseOf(high, words);
+  setAll(words, base, firstBits(low));
+  setAll(words, base, secondBits(high, low));
 }
 
 /** Grows without bound by 2 bytes a leaf; mutable. */
@@ -52,7 +52,7 @@ export class LeafFilter {
 
   /** Takes a leaf. */
   add(leaf: LeafHash): void {
-    addToPart(this.#roomyGeneration(), leaf);
+    addToPart(this.#roomyGeneration(), wordOf(leaf, 0), wordOf(leaf, 4));
   }
 
   /** Takes a part that was filled elsewhere; nothing is added to it any more. */
@@ -62,7 +62,9 @@ export class LeafFilter {
 
   /** False if the leaf was certainly never added. */
   mayHold(leaf: LeafHash): boolean {
-    return this.#generations.some((generation) => holds(generation, leaf));
+    const [high, low] = [wordOf(leaf, 0), wordOf(leaf, 4)];
+    for (const { words } of this.#generations) if (holds(words, high, low)) return true;
+    return false;
   }
 
   #roomyGeneration(): FilterPart {
@@ -80,23 +82,57 @@ function makeGeneration(blocks: number): FilterPart {
   return { words: new Uint32Array(memory), left: blocks * LEAVES_A_BLOCK };
 }
 
-function holds(generation: FilterPart, leaf: LeafHash): boolean {
-  const base = baseOf(leaf, generation);
-  for (let i = 0; i < PROBES; i += 1) {
-    const bit = bitOf(leaf, i);
-    if (((generation.words[base + (bit >>> 5)] ?? 0) & (1 << (bit & 31))) === 0) return false;
-  }
-  return true;
+function holds(words: Uint32Array, high: number, low: number): boolean {
+  const base = baseOf(high, words);
+  return holdsAll(words, base, firstBits(low)) && holdsAll(words, base, secondBits(high, low));
 }
 
-/** First word of the leaf's block. */
-function baseOf(leaf: LeafHash, { words }: FilterPart): number {
-  const number = ((leaf[0] ?? 0) << 24) | ((leaf[1] ?? 0) << 16) | ((leaf[2] ?? 0) << 8) | (leaf[3] ?? 0);
-  return Math.floor(((number >>> 0) / 2 ** 32) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
+function holdsAll(words: Uint32Array, base: number, bits: number): boolean {
+  return (
+    isSet(words, base, bits) &&
+    isSet(words, base, bits >>> BIT_BITS) &&
+    isSet(words, base, bits >>> (2 * BIT_BITS)) &&
+    isSet(words, base, (bits >>> (2 * BIT_BITS + 5)) ^ (bits << 3))
+  );
 }
 
-/** The i-th bit in the block. */
-function bitOf(leaf: LeafHash, i: number): number {
-  const at = FIRST_PROBE_BYTE + 2 * i;
-  return (((leaf[at] ?? 0) << 8) | (leaf[at + 1] ?? 0)) & BLOCK_BIT_MASK;
+/** 32 bits for four places in the block. */
+function firstBits(low: number): number {
+  const bits = Math.imul(low, FACTOR);
+  return bits ^ (bits >>> 15);
+}
+
+/** 32 more; those of the upper word that choose the block say nothing more, so its lower ones come first. */
+function secondBits(high: number, low: number): number {
+  const bits = Math.imul(high ^ ((low << 16) | (low >>> 16)), OTHER_FACTOR);
+  return bits ^ (bits >>> 13);
+}
+
+function setAll(words: Uint32Array, base: number, bits: number): void {
+  set(words, base, bits);
+  set(words, base, bits >>> BIT_BITS);
+  set(words, base, bits >>> (2 * BIT_BITS));
+  set(words, base, (bits >>> (2 * BIT_BITS + 5)) ^ (bits << 3));
+}
+
+function set(words: Uint32Array, base: number, bits: number): void {
+  const bit = bits & BLOCK_BIT_MASK;
+  const at = base + (bit >>> 5);
+  words[at] = (words[at] ?? 0) | (1 << (bit & 31));
+}
+
+function isSet(words: Uint32Array, base: number, bits: number): boolean {
+  const bit = bits & BLOCK_BIT_MASK;
+  return ((words[base + (bit >>> 5)] ?? 0) & (1 << (bit & 31))) !== 0;
+}
+
+/** First word of the block. */
+function baseOf(high: number, words: Uint32Array): number {
+  return Math.floor((high / 2 ** 32) * (words.length / BLOCK_WORDS)) * BLOCK_WORDS;
+}
+
+function wordOf(leaf: LeafHash, at: number): number {
+  return (
+    (((leaf[at] ?? 0) << 24) | ((leaf[at + 1] ?? 0) << 16) | ((leaf[at + 2] ?? 0) << 8) | (leaf[at + 3] ?? 0)) >>> 0
+  );
 }

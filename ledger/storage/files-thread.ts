@@ -11,6 +11,6 @@ import type { WholeFile } from "./new-files.ts";
 const shared = new JobThread<readonly WholeFile[]>(() => new Worker(new URL("./files-worker.js", import.meta.url)));
 
 /** Writes files as `writeNewFiles` does. @throws {StoreError} ERR_STORE_WRITE, fatal */
-export function writeInThread(files: readonly WholeFile[]): Promise<void> {
-  return shared.ask(files);
+export async function writeInThread(files: readonly WholeFile[]): Promise<void> {
+  await shared.ask(files);
 }

@@ -96,6 +96,32 @@ describe("the leaves in memory and the rows on their way to the index", () => {
     }
   });
 
+  it("asks the leaf store for nearly nothing that is new once it has read the filter, and finds all as before", async () => {
+    let asked = 0;
+    class CountingLeaves extends MemoryLeaves {
+      override find(leaves: readonly LeafHash[]): Promise<readonly (number | undefined)[]> {
+        asked += leaves.length;
+        return super.find(leaves);
+      }
+    }
+    const leaves = new CountingLeaves(256);
+    leaves.put(Array.from({ length: 2560 }, (_, i) => leafOf(i)));
+    const index = new EntryIndex(new MemoryIndex(), leaves, never);
+    for (let i = 2560; i < 2700; i += 1) record(index, i);
+    const strangers = Array.from({ length: 2000 }, (_, i) => leafOf(1_000_000 + i));
+    await index.find(strangers);
+    expect(asked).toBe(2000);
+    const reading = index.readFilter();
+    for (let i = 2700; i < 3000; i += 1) record(index, i);
+    await reading;
+    await index.waitForLeaves();
+    asked = 0;
+    await index.find(strangers);
+    expect(asked).toBeLessThan(40);
+    const known = await index.find(Array.from({ length: 3000 }, (_, i) => leafOf(i)));
+    for (let i = 0; i < 3000; i += 1) expect(known(leafOf(i))).toBe(BigInt(i));
+  });
+
   it("hands a run over only when all of it is durable in the log", async () => {
     const leaves = new MemoryLeaves(256);
     const index = new EntryIndex(new MemoryIndex(), leaves, never);

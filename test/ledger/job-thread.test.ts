@@ -12,7 +12,7 @@ function makeWorker(): { readonly worker: JobWorker; readonly tell: (name: strin
   return { worker: worker as JobWorker, tell: (name, value) => listeners.get(name)?.(value) };
 }
 
-async function outcomesOf(jobs: readonly Promise<void>[]): Promise<readonly string[]> {
+async function outcomesOf(jobs: readonly Promise<unknown>[]): Promise<readonly string[]> {
   const settled = await Promise.allSettled(jobs);
   return settled.map((each) => (each.status === "fulfilled" ? "done" : each.reason.code));
 }
@@ -28,7 +28,7 @@ describe("a thread that does jobs", () => {
     });
     const jobs = [1, 2, 3, 4, 5].map((job) => thread.ask(job));
     const answers: readonly JobAnswer[] = [
-      { kind: "done" },
+      { kind: "done", value: 7 },
       { kind: "damaged", message: "a page" },
       { kind: "failed", message: "ENOSPC" },
     ];
@@ -43,7 +43,7 @@ describe("a thread that does jobs", () => {
       "ERR_STORE_WRITE",
     ]);
     const next = thread.ask(6);
-    workers[1]?.tell("message", { kind: "done" });
+    workers[1]?.tell("message", { kind: "done", value: 7 });
     expect([await outcomesOf([next]), started]).toEqual([["done"], 2]);
   });
 });

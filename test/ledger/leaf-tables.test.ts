@@ -11,6 +11,7 @@ import { LeafTables } from "../../ledger/leaves/leaf-tables.ts";
 import { OpenTable } from "../../ledger/leaves/open-table.ts";
 import { makeInlineTableMaker } from "../../ledger/leaves/table-thread.ts";
 import { buildTable, mergeTables } from "../../ledger/leaves/table-writer.ts";
+import { LeafFilter } from "../../ledger/sequence/leaf-filter.ts";
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -278,6 +279,21 @@ describe("the tables of a log", () => {
     const { tables, rebuilt } = makeTables(folder);
     await tables.bind(makeSource(LEAVES).source);
     expect([rebuilt, (await readdir(leaves)).length]).toEqual([[], 4]);
+    await tables.close();
+  });
+
+  it("give a filter that holds every leaf of theirs and rules out nearly all others, and none if one is damaged", async () => {
+    const folder = await filled();
+    const { tables } = makeTables(folder);
+    await tables.bind(makeSource(LEAVES).source);
+    const filter = new LeafFilter();
+    filter.adopt(await tables.filter());
+    expect(LEAVES.slice(0, 4864).every((leaf) => filter.mayHold(leaf))).toBe(true);
+    const strangers = Array.from({ length: 5000 }, (_, i) => leafOf(1_000_000 + i));
+    expect(strangers.filter((leaf) => filter.mayHold(leaf)).length).toBeLessThan(50);
+    const path = join(folder, "leaves", "0000000000004608-08.leaves");
+    await writeFile(path, new Uint8Array(await readFile(path)).fill(0, 50, 51));
+    await expect(tables.filter()).rejects.toMatchObject({ code: "ERR_INDEX_ROW" });
     await tables.close();
   });
 });

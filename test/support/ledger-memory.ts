@@ -3,6 +3,7 @@
 import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import type { LeafRun, LeafSource, LeafStore } from "../../ledger/leaves/leaf-store.ts";
 import type { IndexRow, IndexStore, IndexUpdate } from "../../ledger/sequence/index-store.ts";
+import { addToPart, type FilterPart, makePart } from "../../ledger/sequence/leaf-filter.ts";
 import { type Disk, type DiskFile, folderOf } from "../../ledger/storage/disk.ts";
 
 /** What happens to a step that fails: nothing of it, or all of it, reaches the disk. */
@@ -208,6 +209,13 @@ export class MemoryLeaves implements LeafStore {
 
   find(leaves: readonly LeafHash[]): Promise<readonly (number | undefined)[]> {
     return Promise.resolve(leaves.map((leaf) => this.#found.get(Buffer.from(leaf).toString("hex"))));
+  }
+
+  filter(): Promise<FilterPart> {
+    const part = makePart(this.size);
+    for (const leaf of this.#found.keys())
+      addToPart(part, Number(`0x${leaf.slice(0, 8)}`), Number(`0x${leaf.slice(8, 16)}`));
+    return Promise.resolve(part);
   }
 
   add({ leaves }: LeafRun): Promise<void> {
