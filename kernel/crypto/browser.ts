@@ -22,6 +22,9 @@ const SECRET_BYTES = 32;
 /** SHA-256. */
 export const sha256: CryptoPrimitives["sha256"] = (data) => nobleSha256(data);
 
+/** SHA-256 into memory of the caller's. */
+export const sha256Into: CryptoPrimitives["sha256Into"] = (data, to, at) => to.set(nobleSha256(data), at);
+
 /** HMAC-SHA-256. */
 export const hmacSha256: CryptoPrimitives["hmacSha256"] = (key, data) => hmac(nobleSha256, key, data);
 

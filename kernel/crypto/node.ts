@@ -67,6 +67,12 @@ const P256_ENCODING = "ieee-p1363";
  */
 export const sha256: CryptoPrimitives["sha256"] = (data) => fromLatin1(hash("sha256", data, "binary"));
 
+/** SHA-256 into memory of the caller's: the string is all that is allocated. */
+export const sha256Into: CryptoPrimitives["sha256Into"] = (data, to, at) => {
+  const text = hash("sha256", data, "binary");
+  for (let i = 0; i < text.length; i += 1) to[at + i] = text.charCodeAt(i);
+};
+
 /**
  * HMAC-SHA-256 (RFC 2104), of two hashes in one call each: an Hmac object costs several times as much. The key is wiped from
  * the buffer that both are put together in; nothing keeps a view of it, and hashing never yields.

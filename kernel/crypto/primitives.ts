@@ -22,6 +22,8 @@ export interface SignatureAlgorithm {
  */
 export interface CryptoPrimitives {
   readonly sha256: (data: Uint8Array) => Uint8Array;
+  /** Writes the same 32 bytes at `at` of `to`, which has room for them; for whoever hashes much and keeps nothing between. */
+  readonly sha256Into: (data: Uint8Array, to: Uint8Array, at: number) => void;
   readonly hmacSha256: (key: Uint8Array, data: Uint8Array) => Uint8Array;
   readonly ed25519: SignatureAlgorithm;
   readonly p256: SignatureAlgorithm;

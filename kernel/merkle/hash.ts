@@ -6,7 +6,8 @@
  *     node hash = SHA-256(01 ‖ left ‖ right)
  */
 
-import { sha256 } from "#crypto";
+import { sha256, sha256Into } from "#crypto";
+import { equalBytes } from "../bytes.ts";
 import { FormatError } from "../errors.ts";
 
 /** Bytes of every hash of the tree. */
@@ -20,6 +21,7 @@ const NODE_PREFIX = 0x01;
  */
 const nodeInput = Uint8Array.of(NODE_PREFIX, ...new Uint8Array(2 * HASH_BYTES));
 const leafInput = new Uint8Array(1 + 65_535);
+const checked = new Uint8Array(HASH_BYTES);
 
 declare const leafBrand: unique symbol;
 declare const nodeBrand: unique symbol;
@@ -36,10 +38,14 @@ export type RootHash = Uint8Array & { readonly [rootBrand]: true };
 
 /** Leaf hash of `entry`, which may have any length. */
 export function hashLeaf(entry: Uint8Array): LeafHash {
+  return sha256(leafInputOf(entry)) as LeafHash;
+}
+
+function leafInputOf(entry: Uint8Array): Uint8Array {
   // The prefix 00 is what a new array holds, and nobody writes there.
   const input = entry.length < leafInput.length ? leafInput : new Uint8Array(1 + entry.length);
   input.set(entry, 1);
-  return sha256(input.subarray(0, 1 + entry.length)) as LeafHash;
+  return input.subarray(0, 1 + entry.length);
 }
 
 /** Hash of the node above `left` and `right`. */
@@ -50,17 +56,23 @@ export function hashNode(left: NodeHash, right: NodeHash): NodeHash {
 }
 
 /**
- * Hashes of the nodes above a row of hashes that lie one behind the other, in the same form.
+ * Replaces hashes that lie one behind the other by those of the nodes above them, at the front of the same memory.
  *
- * @param row  an even number of hashes
+ * @param count  of hashes; even
  */
-export function hashRow(row: Uint8Array): Uint8Array {
-  const above = new Uint8Array(row.length / 2);
-  for (let at = 0; at < above.length; at += HASH_BYTES) {
-    nodeInput.set(row.subarray(2 * at, 2 * (at + HASH_BYTES)), 1);
-    above.set(sha256(nodeInput), at);
+export function hashPairs(row: Uint8Array, count: number): void {
+  for (let pair = 0; 2 * pair < count; pair += 1) {
+    const from = 2 * pair * HASH_BYTES;
+    // A loop, since a view for `set` would be an object for each hash.
+    for (let i = 0; i < 2 * HASH_BYTES; i += 1) nodeInput[1 + i] = row[from + i] ?? 0;
+    sha256Into(nodeInput, row, pair * HASH_BYTES);
   }
-  return above;
+}
+
+/** True if `leaf` is the leaf hash of `entry`. */
+export function isLeafOf(leaf: LeafHash, entry: Uint8Array): boolean {
+  sha256Into(leafInputOf(entry), checked, 0);
+  return equalBytes(checked, leaf);
 }
 
 /** Root of the tree without leaves: SHA-256 of no bytes. */

@@ -7,9 +7,8 @@
  * the state in memory may then be ahead of the disk, and only a restart may decide.
  */
 
-import { equalBytes } from "../../kernel/bytes.ts";
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import { isLeafOf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import type { WalRecord } from "../storage/wal-frame.ts";
 import type { EntryIndex, Known } from "./entry-index.ts";
 import type { IndexRow } from "./index-store.ts";
@@ -160,9 +159,8 @@ export class GroupSequencer implements Sequencer {
     let count = 0;
     for (const { kind, bytes } of written) {
       if (kind !== "entry") continue;
-      const leaf = hashLeaf(bytes);
-      const want = entries[count]?.leaf;
-      invariant(want !== undefined && equalBytes(leaf, want), "the bytes written are not the bytes admitted");
+      const leaf = entries[count]?.leaf;
+      invariant(leaf !== undefined && isLeafOf(leaf, bytes), "the bytes written are not the bytes admitted");
       tree.append(bytes, leaf);
       count += 1;
     }

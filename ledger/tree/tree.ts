@@ -5,13 +5,17 @@
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
 import { HASH_BYTES, hashNode, type LeafHash, type NodeHash, type RootHash } from "../../kernel/merkle/hash.ts";
-import { nodesOfRange } from "../../kernel/merkle/node-id.ts";
+import { type NodeId, nodesOfRange } from "../../kernel/merkle/node-id.ts";
 import type { HashReader } from "../../kernel/merkle/prove.ts";
 import { nodeFromTile, partialWidth, TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatEntryBundle, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import type { TileRef } from "../../kernel/tile/path.ts";
 import { makeTileHashReader } from "../../kernel/tile/tile-reader.ts";
+import { RecentMap } from "./recent-map.ts";
 import { type EdgeStart, type EdgeTile, type FullTile, RightEdge, TILE_HEIGHT } from "./right-edge.ts";
+
+/** Nodes that are kept once they were read: 2 MiB. */
+const UPPER_NODES = 8192;
 
 /** The tree of a log, to read. */
 export interface Tree {
@@ -48,6 +52,8 @@ export interface FullTiles {
 export class GrowingTree implements Tree {
   readonly #store: FullTiles;
   readonly #edge: RightEdge;
+  /** Nodes above the tiles of leaves: each is hashed out of up to 128 others. */
+  readonly #upper = new RecentMap<string, NodeHash>(UPPER_NODES);
 
   constructor(store: FullTiles, start: EdgeStart) {
     this.#store = store;
@@ -71,7 +77,8 @@ export class GrowingTree implements Tree {
 
   /** Reader of the tree of `size` entries, which must not be above this tree's. */
   reader(size: bigint): HashReader {
-    return readerOf(this, size);
+    const reader = readerOf(this, size);
+    return { readNodes: (ids) => this.#readNodes(reader, ids) };
   }
 
   /** Bytes of a tile or bundle at the width asked for; undefined if the tree is not that wide there. */
@@ -101,6 +108,19 @@ export class GrowingTree implements Tree {
     return parseEntryBundle(bytes, TILE_WIDTH);
   }
 
+  /** A node never changes once it is complete, and readers ask for complete ones only. */
+  async #readNodes(reader: HashReader, ids: readonly NodeId[]): Promise<readonly NodeHash[]> {
+    const known = ids.map((id) => (id.level > TILE_HEIGHT ? this.#upper.get(keyOf(id)) : undefined));
+    const read = await reader.readNodes(ids.filter((_, i) => known[i] === undefined));
+    let next = 0;
+    return ids.map((id, i) => {
+      const node = known[i] ?? read[next++];
+      invariant(node !== undefined, "a reader gives as many nodes as it is asked for");
+      if (known[i] === undefined && id.level > TILE_HEIGHT) this.#upper.set(keyOf(id), node);
+      return node;
+    });
+  }
+
   #readEdgeTile(ref: TileRef & { readonly kind: "hash" }): Uint8Array | undefined {
     const tile = this.#edge.tile(ref.level);
     if (tile?.index !== ref.index || tile.width < ref.width) return undefined;
@@ -112,6 +132,10 @@ export class GrowingTree implements Tree {
     if (index !== ref.index || entries.length < ref.width) return undefined;
     return formatEntryBundle(entries.slice(0, ref.width));
   }
+}
+
+function keyOf({ level, index }: NodeId): string {
+  return `${level}/${index}`;
 }
 
 /**

@@ -32,7 +32,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   json: "parseJson parseJsonText parseSpelledJson readJsonText",
   "log-proof": "checkLogProof formatLogProof parseLogProof",
   "merkle-hash":
-    "EMPTY_ROOT HASH_BYTES asNodeHash asRootHash hashLeaf hashNode hashRow parseLeafHash parseNodeHash parseRootHash",
+    "EMPTY_ROOT HASH_BYTES asNodeHash asRootHash hashLeaf hashNode hashPairs isLeafOf parseLeafHash parseNodeHash parseRootHash",
   "note-signer": "makeCosigner makeLogMlDsaSigner makeLogSigner",
   obligation: "OBLIGATIONS OBLIGATION_IDS obligationShape",
   "open-note": "openNote verifyLines",

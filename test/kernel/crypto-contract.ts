@@ -32,6 +32,10 @@ export function describeCrypto(side: string, crypto: CryptoPrimitives): void {
         const data = new Uint8Array(length).map((_, i) => i);
         const key = data.subarray(0, Math.min(length, 100));
         expect(formatHex(crypto.sha256(data))).toBe(createHash("sha256").update(data).digest("hex"));
+        const memory = new Uint8Array(40).fill(9);
+        crypto.sha256Into(data, memory, 5);
+        const around = `${"09".repeat(5)}${formatHex(crypto.sha256(data))}${"09".repeat(3)}`;
+        expect(formatHex(memory)).toBe(around);
         expect(formatHex(crypto.hmacSha256(key, data))).toBe(createHmac("sha256", key).update(data).digest("hex"));
       }
     });
