@@ -49,8 +49,8 @@ export class JobThread<Job> {
     const worker = this.#start();
     worker.unref();
     worker.on("message", (answer: JobAnswer) => this.#settle(answer));
-    worker.on("error", (cause) => this.#end(cause));
-    worker.on("exit", () => this.#end(undefined));
+    worker.on("error", (cause) => this.#end(worker, cause));
+    worker.on("exit", () => this.#end(worker, undefined));
     return worker;
   }
 
@@ -62,7 +62,9 @@ export class JobThread<Job> {
   }
 
   /** The thread is gone, and with it whatever it was told. */
-  #end(cause: unknown): void {
+  #end(worker: JobWorker, cause: unknown): void {
+    // An error is followed by an exit, and the next thread may be at work by then.
+    if (this.#worker !== worker) return;
     const waiting = this.#waiting;
     [this.#worker, this.#waiting] = [undefined, []];
     for (const { reject } of waiting) {

@@ -138,11 +138,13 @@ async function assemble(
   const logKeys = (): readonly VerifierKey[] => [...ring.keys, ...book.keys];
   halt.onTrip((err) => options.logger.error({ err }, HALTED));
   const store = wrapIndex(await openLevelIndex(options.config.data_dir));
+  const leaves = openLeaves(options);
+  closers.unshift(() => leaves.close());
   times.end("index_opened");
   const log = await openLog({
     disk,
     store,
-    leaves: openLeaves(options),
+    leaves,
     times,
     replay: options.config.log_kind === "receipts" ? replayAll([replayBoth(streams, traces), book]) : book,
     logKeys,

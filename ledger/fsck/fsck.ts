@@ -8,7 +8,7 @@ import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatTilePath } from "../../kernel/tile/path.ts";
 import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
-import { type IndexReader, openIndexReader } from "../sequence/level-index.ts";
+import { type IndexReader, isOfFormerFormat, openIndexReader } from "../sequence/level-index.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
 import { RETENTION_PATH, readRetention } from "../storage/retention.ts";
 import { type CheckPool, makeCheckPool } from "./check-pool.ts";
@@ -80,7 +80,11 @@ async function openIndex(dataDir: string, folder: DataFolder, findings: Findings
     return undefined;
   }
   try {
-    return await openIndexReader(dataDir);
+    const reader = await openIndexReader(dataDir);
+    if (!isOfFormerFormat(reader)) return reader;
+    findings.remark("index", "it is of an earlier format; a start takes it to this one, and makes leaf tables");
+    await reader.close();
+    return undefined;
   } catch (error) {
     const message = `it cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
     findings.add({ path: "index", code: "ERR_INDEX_ROW", message });

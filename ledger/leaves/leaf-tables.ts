@@ -129,8 +129,9 @@ export class LeafTables implements LeafStore {
 
   async close(): Promise<void> {
     await this.#jobs.catch(() => undefined);
-    for (const table of this.#tables) await table.close();
-    this.#tables = [];
+    const open = [...this.#tables, ...this.#left];
+    [this.#tables, this.#left] = [[], []];
+    for (const table of open) await table.close();
   }
 
   get #log(): LeafSource {
@@ -152,14 +153,19 @@ export class LeafTables implements LeafStore {
     const ranges = names.flatMap((name) => parseTableName(name) ?? []).toSorted((a, b) => b.count - a.count);
     const tables: OpenTable[] = [];
     let isTold = false;
-    for (let at = first; at < end; at = endOf(tables.at(-1)?.range)) {
-      const here = ranges.filter((each) => each.first === at && endOf(each) <= end && each.count >= this.runEntries);
-      const found = await this.#firstRight(here);
-      if (found === undefined && !isTold) this.#options.onRebuild?.(end - at, end);
-      isTold ||= found === undefined;
-      tables.push(found ?? (await this.#rebuild(at)));
+    try {
+      for (let at = first; at < end; at = endOf(tables.at(-1)?.range)) {
+        const here = ranges.filter((each) => each.first === at && endOf(each) <= end && each.count >= this.runEntries);
+        const found = await this.#firstRight(here);
+        if (found === undefined && !isTold) this.#options.onRebuild?.(end - at, end);
+        isTold ||= found === undefined;
+        tables.push(found ?? (await this.#rebuild(at)));
+      }
+      return tables;
+    } catch (error) {
+      for (const table of tables) await table.close();
+      throw error;
     }
-    return tables;
   }
 
   async #rebuild(first: number): Promise<OpenTable> {

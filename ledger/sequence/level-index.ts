@@ -27,7 +27,7 @@ const WATERMARK_KEY = formatUtf8("w");
 const DURABLE_KEY = formatUtf8("d");
 const NO_ROW = formatUtf8("z");
 const BINARY = { keyEncoding: "view", valueEncoding: "view" } as const;
-const CACHE_BYTES = 8 * 1024 * 1024;
+const CACHE_BYTES = 32 * 1024 * 1024;
 
 type Database = Level<Uint8Array, Uint8Array>;
 
@@ -183,6 +183,11 @@ export interface IndexReader {
   /** Every row of the store, in the order of the stored keys. */
   readonly all: () => AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
   readonly close: () => Promise<void>;
+}
+
+/** True for an index that a start takes from the format before to this one. */
+export function isOfFormerFormat({ watermark, durable }: IndexReader): boolean {
+  return (watermark ?? durable)?.[SIZE_ROW_BYTES - 1] === FORMAT_WITH_LEAVES;
 }
 
 /** Opens an index that must exist; rejects if LevelDB cannot. */

@@ -1,6 +1,8 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Level } from "level";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { concat, formatUint64, formatUtf8 } from "../../kernel/bytes.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { checkDataFolder, type FsckReport } from "../../ledger/fsck/fsck.ts";
 import { rebuildIndex } from "../../ledger/recovery/rebuild-index.ts";
@@ -246,6 +248,22 @@ describe("fsck of a damaged folder", () => {
         "index ERR_LOG_BEHIND",
       ]),
     );
+  });
+
+  it("does not judge an index of the format before, which a start takes to this one", async () => {
+    const folder = await copied(raw);
+    const former = new Level<Uint8Array, Uint8Array>(join(folder, "index"), {
+      keyEncoding: "view",
+      valueEncoding: "view",
+    });
+    for (const key of ["w", "d"]) await former.put(formatUtf8(key), concat(formatUint64(5n), Uint8Array.of(1)));
+    await former.put(concat(formatUtf8("l"), new Uint8Array(32)), formatUint64(3n));
+    await former.close();
+    const { findings } = await check(folder);
+    expect([findings.faults, findings.remarks.map(({ path }) => path)]).toEqual([
+      [],
+      expect.arrayContaining(["index"]),
+    ]);
   });
 
   it("finds rows of the index that are wrong, missing or of no entry, and a rebuild repairs them", async () => {

@@ -34,6 +34,7 @@ describe("a thread that does jobs", () => {
     ];
     for (const answer of answers) workers[0]?.tell("message", answer);
     workers[0]?.tell("error", new Error("injected"));
+    const next = thread.ask(6);
     workers[0]?.tell("exit", 1);
     expect(await outcomesOf(jobs)).toEqual([
       "done",
@@ -42,7 +43,6 @@ describe("a thread that does jobs", () => {
       "ERR_STORE_WRITE",
       "ERR_STORE_WRITE",
     ]);
-    const next = thread.ask(6);
     workers[1]?.tell("message", { kind: "done", value: 7 });
     expect([await outcomesOf([next]), started]).toEqual([["done"], 2]);
   });

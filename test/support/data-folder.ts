@@ -64,10 +64,11 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
   const halt = new Halt();
   const disk = makeNodeDisk(dataDir);
   const store = await openLevelIndex(dataDir);
+  const leaves = new LeafTables({ dataDir, maker: makeInlineTableMaker(), runEntries: 256 });
   const log = await openLog({
     disk,
     store,
-    leaves: new LeafTables({ dataDir, maker: makeInlineTableMaker(), runEntries: 256 }),
+    leaves,
     replay: replayAll(kind === "receipts" ? [streams, book] : [book]),
     logKeys: () => signer.keys,
     wal: { fileBytes },
@@ -75,7 +76,7 @@ export async function openFolderLog(dataDir: string, kind: LogKind, fileBytes = 
     clock: CLOCK,
     halt,
   }).catch(async (error: unknown) => {
-    await store.close();
+    await Promise.all([store.close(), leaves.close()]);
     throw error;
   });
   const checkpointer = new Checkpointer({
