@@ -30,6 +30,7 @@ import { quarantineCommand } from "./commands/quarantine.ts";
 import { reindexCommand } from "./commands/reindex.ts";
 import { restoreCommand } from "./commands/restore.ts";
 import { setupCommand } from "./commands/setup.ts";
+import { subjectReportCommand } from "./commands/subject-report.ts";
 import { upCommand } from "./commands/up.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { witnessCommand } from "./commands/witness.ts";
@@ -56,6 +57,7 @@ const COMMANDS: readonly Command[] = [
   bundleCommand,
   verifyCommand,
   graphCommand,
+  subjectReportCommand,
   checkForkCommand,
   checkPromiseCommand,
   logStatusCommand,

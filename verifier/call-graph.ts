@@ -61,7 +61,8 @@ export function callGraph(bundle: EvidenceBundle): CallGraph {
   };
 }
 
-function placeOf(stream: string, seq: number): string {
+/** Names a receipt of a stream. */
+export function placeOf(stream: string, seq: number): string {
   return `${stream}/${seq}`;
 }
 
