@@ -69,7 +69,12 @@ export const SHAPES: readonly Row[] = [
     "held",
     "one bundle and one disclosure answer offline: tool and policy by the receipts and the disclosed files, what left by openings, and when by witnesses; whether the gateway's key was in hardware is `not_established`",
   ),
-  row("P3.2", "questionnaire", "open", "data subjects stand in receipts as keyed hashes; there is no report about one"),
+  row(
+    "P3.2",
+    "questionnaire",
+    "held",
+    "a report lists every call about one subject, with counts and a verdict that the list is complete: a withheld receipt is a named gap, an absent gateway `not_established`",
+  ),
   row(
     "P4.1",
     "typosquat",
@@ -160,7 +165,7 @@ export const CATEGORIES: readonly Row[] = [
     "T8",
     "network binding",
     "partly",
-    "loopback by default, foreign hosts and origins refused, servers held to their pinned key; traffic around the gateway is excluded by name and judged by nobody",
+    "loopback by default, foreign hosts and origins refused, servers held to their pinned key, and a process that connects to nothing undeclared (test/slow/egress-guard.test.ts); traffic around the gateway is excluded by name and judged by nobody",
   ),
   row(
     "T9",
