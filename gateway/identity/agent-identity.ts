@@ -6,6 +6,7 @@ import type { Logger } from "../../kernel/service/service.ts";
 import type { GatewayConfig } from "../config.ts";
 import { type CertificateRules, parseAuthorities } from "./client-certificate.ts";
 import { ResourceServer } from "./resource-server.ts";
+import { Revocation } from "./revocation.ts";
 import type { EdgeTls } from "./tls-config.ts";
 
 /** What the configuration is read with. */
@@ -16,6 +17,8 @@ export interface IdentityDeps {
   readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
 }
+
+const CRL_REFRESH_SECONDS = 60;
 
 /** What the listener is given. */
 export interface AgentIdentity {
@@ -37,7 +40,14 @@ export function readAgentIdentity({ listen, auth }: GatewayConfig, deps: Identit
   };
   const { oauth, certificates: principals = [], spiffe = [] } = auth;
   const ca = listen?.tls?.client_ca_file;
+  const { crl_files: files, crl_refresh_seconds: seconds = CRL_REFRESH_SECONDS } = listen?.tls ?? {};
+  const { nowMs, logger } = deps;
+  const lists =
+    files === undefined
+      ? {}
+      : { revocation: new Revocation({ files, readFile: read, nowMs, refreshMs: seconds * 1000, logger }) };
   const certificates: CertificateRules = {
+    ...lists,
     authorities: ca === undefined ? [] : parseAuthorities(parseUtf8(read(ca))),
     principals,
     spiffe: new Map(

@@ -79,6 +79,8 @@ async function authenticate(options: AuthenticatorOptions, presented: Presented)
   if (clientAuth === "require" && (shown === undefined || typeof shown === "string")) {
     return { reason: shown ?? "auth.certificate" };
   }
+  // A token that is bound to a certificate which was taken back is no better than it.
+  if (shown === "auth.revoked" || shown === "auth.revocation-unknown") return { reason: shown };
   if (authorization !== undefined) return byToken(options, presented, authorization);
   if (shown === undefined) return { reason: "auth.missing" };
   return typeof shown === "string" ? { reason: shown } : shown;

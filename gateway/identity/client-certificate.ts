@@ -11,6 +11,7 @@ import { FormatError } from "../../kernel/errors.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Caller, CallerFacts } from "../pipeline/call.ts";
 import type { CertificatePrincipal } from "./oauth-config.ts";
+import type { Revocation } from "./revocation.ts";
 import { spiffeIdOf } from "./spiffe-id.ts";
 
 /** What a client showed in the handshake of this connection, where it proved that it has the key. */
@@ -28,6 +29,8 @@ export interface CertificateRules {
   readonly principals: readonly CertificatePrincipal[];
   /** Anchors by SPIFFE trust domain. */
   readonly spiffe: ReadonlyMap<string, readonly X509Certificate[]>;
+  /** Undefined if no list is configured: then a certificate holds until it ends. */
+  readonly revocation?: Revocation;
 }
 
 /** Most certificates between a leaf and its anchor. */
@@ -48,7 +51,7 @@ export function parseAuthorities(text: string): readonly X509Certificate[] {
 /** Whom a certificate stands for, or why nobody. */
 export function callerOfCertificate(
   { leaf, isAuthorized }: ClientCertificate,
-  { authorities, principals, spiffe }: CertificateRules,
+  { authorities, principals, spiffe, revocation }: CertificateRules,
   nowMs: number,
 ): Caller | ReasonCode {
   if (nowMs >= Date.parse(leaf.validTo)) return "auth.expired";
@@ -57,12 +60,14 @@ export function callerOfCertificate(
   const id = spiffeIdOf(leaf.subjectAltName);
   if (id !== undefined) {
     const anchors = spiffe.get(id.trustDomain) ?? [];
-    if (!leadsTo(leaf, anchors, nowMs)) return "auth.certificate";
+    const fault = pathFault(leaf, anchors, nowMs, revocation);
+    if (fault !== undefined) return fault;
     return callerOf(`spiffe://${id.trustDomain}`, id.text, "workload", leaf);
   }
   const subject = leaf.subject;
   const known = principals.find((principal) => principal.subject.join("\n") === subject);
-  if (known === undefined || !leadsTo(leaf, authorities, nowMs)) return "auth.certificate";
+  const fault = known === undefined ? "auth.certificate" : pathFault(leaf, authorities, nowMs, revocation);
+  if (known === undefined || fault !== undefined) return fault ?? "auth.certificate";
   return callerOf("x509", known.principal, "agent", leaf);
 }
 
@@ -71,17 +76,27 @@ export function certificateThumbprint({ leaf }: ClientCertificate): string {
   return formatBase64url(sha256(new Uint8Array(leaf.raw)));
 }
 
-/** True if signatures lead from the leaf over what the client sent to one of the anchors, all of them in their time. */
-function leadsTo(leaf: X509Certificate, anchors: readonly X509Certificate[], nowMs: number): boolean {
-  let current = leaf;
+/**
+ * Whether signatures lead from the leaf over what the client sent to one of the anchors, all of them in their time, and none
+ * of those below the anchor was taken back.
+ */
+function pathFault(
+  leaf: X509Certificate,
+  anchors: readonly X509Certificate[],
+  nowMs: number,
+  revocation: Revocation | undefined,
+): ReasonCode | undefined {
+  let issued = leaf;
   for (let length = 0; length < MAX_PATH; length += 1) {
-    const issued = current;
-    if (anchors.some((anchor) => isIssuer(anchor, issued, nowMs))) return true;
-    const next = current.issuerCertificate;
-    if (next === undefined || !isIssuer(next, issued, nowMs)) return false;
-    current = next;
+    const below = issued;
+    const anchor = anchors.find((each) => isIssuer(each, below, nowMs));
+    const issuer = anchor ?? issued.issuerCertificate;
+    if (issuer === undefined || !isIssuer(issuer, issued, nowMs)) return "auth.certificate";
+    const fault = revocation?.fault(issued, issuer);
+    if (fault !== undefined || anchor !== undefined) return fault;
+    issued = issuer;
   }
-  return false;
+  return "auth.certificate";
 }
 
 function isIssuer(issuer: X509Certificate, issued: X509Certificate, nowMs: number): boolean {

@@ -5,7 +5,7 @@ import type { ServerOptions } from "node:https";
 import { createSecureContext } from "node:tls";
 import { FormatError } from "../../kernel/errors.ts";
 import type { Listen } from "../../kernel/service/listen.ts";
-import { integer, literal, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { array, integer, literal, object, optional, type Shape, string } from "../../kernel/shape.ts";
 
 /** Whether a client must, may or need not show a certificate. */
 export type ClientAuth = "none" | "request" | "require";
@@ -19,6 +19,10 @@ export type TlsConfig = {
   readonly client_ca_file?: string;
   /** Default `none`; with `require` a request without a certificate that names somebody is refused. */
   readonly client_auth?: ClientAuth;
+  /** Revocation lists, PEM or DER, read again every `crl_refresh_seconds`. Default none. */
+  readonly crl_files?: readonly string[];
+  /** Default 60. */
+  readonly crl_refresh_seconds?: number;
   /** Default `TLSv1.2`. */
   readonly min_version?: "TLSv1.2" | "TLSv1.3";
 };
@@ -38,6 +42,8 @@ export const agentListenShape: Shape<AgentListen> = object<AgentListen>({
       key_file: path,
       client_ca_file: optional(path),
       client_auth: optional(literal("none", "request", "require")),
+      crl_files: optional(array(path, { min: 1, max: 64 })),
+      crl_refresh_seconds: optional(integer({ min: 1, max: 86_400 })),
       min_version: optional(literal("TLSv1.2", "TLSv1.3")),
     }),
   ),

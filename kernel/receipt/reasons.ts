@@ -37,6 +37,8 @@ export const REASON_CODES = {
   "auth.nonce": "the proof of possession does not carry a nonce of ours",
   "auth.not-yet-valid": "the credential is not valid yet",
   "auth.replay": "the proof of possession was used before",
+  "auth.revocation-unknown": "no revocation list says whether the client certificate still holds",
+  "auth.revoked": "the client certificate was taken back by its authority",
   "auth.scope": "the credential does not cover this request",
   "bridge.no-legacy-input": "a server of the legacy era asked for input that a modern client cannot be asked for",
   "bridge.unsupported": "the two legs speak eras between which this message cannot be carried",

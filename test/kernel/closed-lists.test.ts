@@ -69,7 +69,7 @@ describe("the closed lists", () => {
       args.case-alias args.schema artifact.mismatch artifact.scope attestation.collection-failed
       attestation.expired attestation.no-device attestation.software attestation.unverified auth.audience
       auth.binding auth.certificate auth.dpop auth.expired auth.inactive auth.introspection auth.invalid auth.issuer auth.keys-unavailable
-      auth.missing auth.nonce auth.not-yet-valid auth.replay auth.scope bridge.no-legacy-input
+      auth.missing auth.nonce auth.not-yet-valid auth.replay auth.revocation-unknown auth.revoked auth.scope bridge.no-legacy-input
       bridge.unsupported catalog.digest-mismatch catalog.invalid catalog.lower-version catalog.pagination
       catalog.too-large catalog.unapproved catalog.unsigned client.cancelled client.disconnected
       definition.changed definition.hidden definition.quarantined definition.unchecked definition.unknown

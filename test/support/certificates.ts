@@ -28,6 +28,7 @@ const OIDS: Readonly<Record<string, string>> = {
   ecdsaWithSha256: "2a8648ce3d040302",
   basicConstraints: "551d13",
   subjectAltName: "551d11",
+  deltaList: "551d1b",
 };
 const YEAR_MS = 365 * 86_400_000;
 
@@ -50,6 +51,37 @@ export function issue(form: CertificateForm, issuer?: TestCertificate): TestCert
   const raw = der(0x30, tbs, ALGORITHM, der(0x03, Buffer.of(0), signature));
   const key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
   return { cert: new X509Certificate(raw).toString(), key, privateKey, subject: form.subject };
+}
+
+/** What a revocation list says. */
+export interface ListForm {
+  readonly revoked?: readonly TestCertificate[];
+  readonly fromMs?: number;
+  readonly untilMs?: number;
+  /** True: with an extension that is critical. */
+  readonly isPartial?: boolean;
+}
+
+/** The list of an authority, DER. */
+export function issueList({ revoked = [], ...form }: ListForm, authority: TestCertificate): Uint8Array {
+  const fromMs = form.fromMs ?? Date.now() - 60_000;
+  const entries = revoked.map(({ cert }) => {
+    const serial = Buffer.from(new X509Certificate(cert).serialNumber, "hex");
+    return der(0x30, der(0x02, serial), timeOf(fromMs));
+  });
+  const critical = der(0x30, oid("deltaList"), der(0x01, Buffer.of(0xff)), der(0x04, der(0x02, Buffer.of(1))));
+  const tbs = der(
+    0x30,
+    der(0x02, Buffer.of(1)),
+    ALGORITHM,
+    nameOf(authority.subject),
+    timeOf(fromMs),
+    timeOf(form.untilMs ?? fromMs + 86_400_000),
+    ...(entries.length === 0 ? [] : [der(0x30, ...entries)]),
+    ...(form.isPartial === true ? [der(0xa0, der(0x30, critical))] : []),
+  );
+  const signature = sign("sha256", tbs, authority.privateKey);
+  return new Uint8Array(der(0x30, tbs, ALGORITHM, der(0x03, Buffer.of(0), signature)));
 }
 
 const ALGORITHM = der(0x30, oid("ecdsaWithSha256"));
