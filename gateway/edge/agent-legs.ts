@@ -34,6 +34,11 @@ const PASSED: ReadonlySet<string> = new Set(["notifications/message", "notificat
 /** Subscriptions of one session. */
 const MAX_SUBSCRIPTIONS = 1_000;
 
+/** `1` is not `"1"`. */
+function questionKey(serverId: string, id: unknown): string {
+  return `${serverId} ${JSON.stringify(id)}`;
+}
+
 /** What the acknowledgement of a modern server is to a legacy agent. */
 function acknowledged(id: number): { readonly text: string; readonly body: JsonObject } {
   const body = { jsonrpc: "2.0", id, result: {} };
@@ -59,6 +64,8 @@ export class AgentLegs {
   /** Subscriptions at servers where this agent has no session of its own. */
   readonly #watches = new Map<string, AbortController>();
   readonly #updates: NoticePacer;
+  /** What servers ask now, by their ids: a server may take a question back. */
+  readonly #questions = new Map<string, AbortController>();
   readonly #ended = new AbortController();
   #isListening = false;
 
@@ -201,14 +208,20 @@ export class AgentLegs {
   ): Promise<Uint8Array> {
     const { agent, tell } = this.#options;
     const call = related === undefined ? undefined : this.#calls.get(`${upstream.id} ${related}`);
-    const signal = call === undefined ? this.#ended.signal : AbortSignal.any([call.signal, this.#ended.signal]);
+    const taken = new AbortController();
+    const key = questionKey(upstream.id, message.id);
+    this.#questions.set(key, taken);
+    const signal = AbortSignal.any([taken.signal, this.#ended.signal, ...(call === undefined ? [] : [call.signal])]);
     const send = (bytes: Uint8Array): boolean => {
       if (call?.notify === undefined) return tell(bytes);
       call.notify(bytes);
       return true;
     };
     const facts = this.#legs.get(upstream.id)?.facts() ?? upstream.facts();
-    return askAgent(this.#options, agent, { serverId: upstream.id, upstream: facts, message, received, send, signal });
+    const asking = { serverId: upstream.id, upstream: facts, message, received, send, signal };
+    return askAgent(this.#options, agent, asking).finally(() => {
+      if (this.#questions.get(key) === taken) this.#questions.delete(key);
+    });
   }
 
   /** Something may have been missed of whatever the agent subscribed to at this server. */
@@ -223,6 +236,10 @@ export class AgentLegs {
     const { agent, tell, logger } = this.#options;
     const { method, params, text } = message;
     if (method.endsWith("/list_changed")) return;
+    if (method === "notifications/cancelled") {
+      this.#questions.get(questionKey(serverId, params["requestId"]))?.abort();
+      return;
+    }
     const isUpdate = method === "notifications/resources/updated";
     const uri = isJsonObject(params) ? params["uri"] : undefined;
     if (isUpdate && !(typeof uri === "string" && this.#subscribed.has(`${serverId} ${uri}`))) return;

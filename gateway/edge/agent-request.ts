@@ -47,6 +47,8 @@ export interface AgentRequest {
   readonly headers: Headers | undefined;
   /** Aborted when the agent cancels the request or, where that counts, goes away. */
   readonly signal: AbortSignal;
+  /** Calls back when the answer has left the process, or nobody takes it any more; undefined if that is not known. */
+  readonly untilWritten?: (done: () => void) => void;
   /** Sends a notification in front of the answer; undefined if the agent takes none. */
   readonly notify: ((notification: Uint8Array) => void) | undefined;
 }

@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, CallOutcome, InboundCall, InputKind, SessionKey, UpstreamFacts } from "../pipeline/call.ts";
+import { cancelledNotification } from "../upstream/own-request.ts";
 import { withId } from "../wire/bridge.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
 import { errorResponse, RPC } from "../wire/rpc-error.ts";
@@ -58,6 +59,8 @@ export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Ask
   const started = performance.now();
   const isSent = asking.send(decided.toSend);
   const reply = isSent ? await pending.reply : undefined;
+  // Nobody waits any more: the server took its question back, or the call inside which it was asked has ended.
+  if (reply !== undefined && reply.type !== "answered") asking.send(cancelledNotification(pending.id));
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   return answerOf(deps, decided, reply, idText, upstreamUs);
 }

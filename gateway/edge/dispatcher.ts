@@ -127,7 +127,9 @@ async function withPlace(
   try {
     return await run();
   } finally {
-    place.leave();
+    // An agent that does not take its answers does not get more of them.
+    if (request.untilWritten === undefined) place.leave();
+    else request.untilWritten(place.leave);
   }
 }
 

@@ -36,7 +36,7 @@ export interface Post {
   readonly mount: Mount;
   readonly body: Uint8Array;
   readonly response: ServerResponse;
-  readonly reply: Pick<HttpReply, "send" | "sendEmpty" | "notify" | "keepIn">;
+  readonly reply: Pick<HttpReply, "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten">;
   /** True for a message of a batch. */
   readonly isMember?: true;
 }
@@ -77,7 +77,9 @@ async function handleBatch(deps: MessageDeps, post: Post): Promise<void> {
       const send = (answer: AgentAnswer): void => {
         answers[at] = answer.bytes;
       };
-      const reply = { send, sendEmpty: () => undefined, notify: post.reply.notify, keepIn: () => undefined };
+      const untilWritten = (done: () => void): void => done();
+      const nothing = (): void => undefined;
+      const reply = { send, sendEmpty: nothing, notify: post.reply.notify, keepIn: nothing, untilWritten };
       return handlePost(deps, { ...post, body, reply, isMember: true });
     }),
   );
@@ -190,8 +192,10 @@ function agentRequest(
   leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal" | "capabilities" | "legs">,
 ): AgentRequest {
   const { body, caller, mount, headers, reply } = post;
+  const { notify, untilWritten } = reply;
   const idText = idTextOf(message);
-  return { message, received: body, idText, transport: "http", caller, mount, headers, notify: reply.notify, ...leg };
+  const place = { caller, mount, headers, notify, untilWritten };
+  return { message, received: body, idText, transport: "http", ...place, ...leg };
 }
 
 async function answerRefusal(

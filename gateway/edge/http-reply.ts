@@ -22,6 +22,7 @@ export class HttpReply {
   #keepAlive: NodeJS.Timeout | undefined;
   #kept: { readonly streams: SessionStreams; readonly revision: string } | undefined;
   #stream: EventStream | undefined;
+  #onWritten: (() => void) | undefined;
 
   /** @param isLast  true if the connection ends with this answer, which the agent is told */
   constructor(response: ServerResponse, keepAliveMs: number, isLast: () => boolean) {
@@ -55,7 +56,24 @@ export class HttpReply {
     else stream.push(notification);
   };
 
+  /** Calls back once when the answer that is sent next has left the process, or its connection has ended. */
+  readonly untilWritten = (done: () => void): void => {
+    this.#onWritten = done;
+  };
+
   send(answer: AgentAnswer): void {
+    this.#sendNow(answer);
+    const { destroyed, socket } = this.#response;
+    const done = this.#onWritten;
+    this.#onWritten = undefined;
+    if (done === undefined) return;
+    // What a session keeps for its agent is bounded by itself.
+    const isWritten = this.#stream !== undefined || destroyed || socket === null || socket.writableLength === 0;
+    if (isWritten) done();
+    else this.#response.once("close", done);
+  }
+
+  #sendNow(answer: AgentAnswer): void {
     const response = this.#response;
     if (this.#stream !== undefined) {
       this.#stream.push(answer.bytes);

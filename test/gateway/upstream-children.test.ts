@@ -55,6 +55,33 @@ function isAlive(pid: string | undefined): boolean {
   }
 }
 
+describe("a question that its server takes back", () => {
+  it("is taken back from the agent, who is asked no more", async () => {
+    const source = `
+      if (message.method !== "tools/call") return;
+      send({ id: "q", method: "elicitation/create", params: { message: "who", requestedSchema: { type: "object", properties: {} } } });
+      setTimeout(() => { send({ method: "notifications/cancelled", params: { requestId: "q" } });
+        send({ id: message.id, result: { content: [{ type: "text", text: "without" }] } }); }, 50);`;
+    const child = scriptedChild("s", source);
+    if (child.transport !== "stdio") throw new Error("want a child");
+    const gateway = await startTestGateway([{ ...child, per_session: 1 }], { upstreamLimits: { stopMs: 100 } });
+    open.push(gateway.close);
+    const client = await agent(gateway, ALICE);
+    const takenBack = new Promise<void>((resolve) => {
+      client.setRequestHandler("elicitation/create", async (_request, { mcpReq }) => {
+        await new Promise<void>((ended) => mcpReq.signal.addEventListener("abort", () => ended()));
+        resolve();
+        return { action: "cancel" };
+      });
+    });
+    expect(await call(client)).toEqual(["without"]);
+    await takenBack;
+    const asked = gateway.pipeline.calls.findIndex(({ target }) => target.kind === "elicit");
+    expect(asked).toBe(1);
+    await expect.poll(() => gateway.pipeline.outcomes.map(({ status }) => status)).toContain("cancelled");
+  });
+});
+
 describe("a stateful child of each session", () => {
   it("is one agent's alone: its state, its process, its questions; and goes with the session", async () => {
     const gateway = await start(4);
