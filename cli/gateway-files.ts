@@ -47,6 +47,21 @@ export function readBundle(dir: string): readonly BundleFile[] {
   return list(resolve(dir), "");
 }
 
+/** Most files, and bytes of one, that are read of a folder of artifacts. */
+const MAX_ARTIFACTS = 256;
+
+/**
+ * The files of a folder of sealed artifacts, as they are now. Names that begin with a dot are those of a mounted volume itself.
+ *
+ * @throws {StoreError} ERR_FILE_READ
+ */
+export function readSealedArtifacts(dir: string): readonly Uint8Array[] {
+  return readFolder(dir)
+    .filter((entry) => !entry.isDirectory() && !entry.name.startsWith("."))
+    .slice(0, MAX_ARTIFACTS)
+    .map(({ name }) => readBytes(join(dir, name)));
+}
+
 /** The bytes of `catalog.file`; undefined if the first use is pinned. */
 export function readCatalog({ catalog }: GatewayConfig): Uint8Array | undefined {
   return catalog !== undefined && "file" in catalog ? readBytes(catalog.file) : undefined;
@@ -56,6 +71,6 @@ function readFolder(folder: string): readonly Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch (cause) {
-    throw new StoreError("ERR_FILE_READ", `cannot read the policy folder ${folder}`, { cause });
+    throw new StoreError("ERR_FILE_READ", `cannot read the folder ${folder}`, { cause });
   }
 }

@@ -27,6 +27,7 @@ import { type EgressConfig, egressShape } from "./egress/egress-config.ts";
 import { checkEnvoy, type EnvoyConfig, envoyShape } from "./envoy/envoy-config.ts";
 import { type AgentAuth, agentAuthShape, checkAgentAuth } from "./identity/auth-config.ts";
 import { type AgentListen, agentListenShape } from "./identity/tls-config.ts";
+import { type KubernetesConfig, kubernetesShape } from "./kubernetes/admission-config.ts";
 import { type CallLimitsConfig, callLimitsShape } from "./limits/call-limits.ts";
 import { type QuarantineConfig, quarantineShape } from "./quarantine/quarantine.ts";
 import { type UpstreamConfig, upstreamConfigShape } from "./upstream/upstream-config.ts";
@@ -88,6 +89,8 @@ export type GatewayConfig = {
   readonly artifact?: ArtifactConfig;
   /** Decides requests that an Envoy forwards itself. Default: none. */
   readonly envoy?: EnvoyConfig;
+  /** An admission webhook for a Kubernetes cluster. Default: none. */
+  readonly kubernetes?: KubernetesConfig;
   readonly ledger: LedgerTarget;
   readonly auth: AgentAuth;
   /** Longest silence of the stream. Default 60. */
@@ -202,6 +205,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
   catalog: optional(catalogShape),
   artifact: optional(artifactConfigShape),
   envoy: optional(envoyShape),
+  kubernetes: optional(kubernetesShape),
   ledger: ledgerShape,
   auth: agentAuthShape,
   heartbeat_seconds: optional(integer({ min: 1, max: MAX_SECONDS })),

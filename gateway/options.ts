@@ -66,6 +66,8 @@ export interface GatewayOptions {
   readonly catalogFile: Uint8Array | undefined;
   /** Reads a file that `listen.tls` and `auth` name; not needed where they name none. */
   readonly readFile?: (path: string) => Uint8Array;
+  /** The bytes of every file in `kubernetes.artifacts_dir`, as they are now. */
+  readonly readSealedArtifacts?: () => readonly Uint8Array[];
   /** The content of `artifact.file`; undefined if no sealed artifact is configured. */
   readonly artifactFile?: Uint8Array | undefined;
   /** What a sealed artifact is compared with, at the start and on a cycle. */

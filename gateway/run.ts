@@ -17,6 +17,7 @@ import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
 import { ChangeFeed } from "./edge/change-feed.ts";
+import { type AdmissionDesk, makeAdmissionDesk } from "./kubernetes/admission-desk.ts";
 import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
@@ -74,6 +75,7 @@ export interface GatewayRun {
   /** Changes of what servers offer. */
   readonly changes: ChangeFeed;
   readonly switches: OperatorSwitches;
+  readonly admissions: AdmissionDesk;
   readonly boundary: JsonObject;
   /** Forgets the labels of a principal and seals its sessions, so that its next call starts without any. */
   readonly resetLabels: (caller: Pick<Caller, "issuer" | "name">) => Promise<LabelReset>;
@@ -184,6 +186,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     reloadPolicy: sealed.reload,
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     switches,
+    admissions: makeAdmissionDesk({ ...plane, names, monotonicMs: world.monotonicMs }),
     boundary: basis.boundary,
     resetLabels: async (caller) => {
       const { id } = basis.run.names.principal(caller);

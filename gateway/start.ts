@@ -7,14 +7,13 @@ import type { Listen } from "../kernel/service/listen.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
 import { type HttpEdge, type HttpEdgeOptions, startHttpEdge } from "./edge/http-edge.ts";
-import type { EnvoyServer } from "./envoy/envoy-server.ts";
-import { startEnvoy } from "./envoy/start-envoy.ts";
 import { type AgentIdentity, readAgentIdentity } from "./identity/agent-identity.ts";
 import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
 import type { GatewayOptions, GatewaySecrets } from "./options.ts";
 import type { Caller } from "./pipeline/call.ts";
 import { type GatewayRun, openRun } from "./run.ts";
+import { startWirings, type Wirings } from "./wirings.ts";
 
 /** A gateway that listens. */
 export interface RunningGateway {
@@ -23,6 +22,8 @@ export interface RunningGateway {
   readonly operatorUrl: string;
   /** `host:port` of the service for Envoy, if one is configured. */
   readonly envoyAddress?: string;
+  /** `https://host:port` of the admission webhook, if one is configured. */
+  readonly admissionUrl?: string;
   /**
    * Takes no more calls, lets those in flight end within their bound, seals the sessions, brings the receipts to the
    * ledger within a bound, and lets go of the data folder.
@@ -54,17 +55,17 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const operatorUrl = await listen(operator, options.config.operator_listen ?? {}, GATEWAY_DEFAULTS.operatorPort);
     const given = edgeOptions(options, run);
     const edge = await startHttpEdge(given);
-    const envoy = await envoyOf(options, given, edge);
+    const { close: closeWirings, ...wired } = await wiringsOf(options, run, given, edge);
     listening.agents = true;
-    const addresses = { url: edge.url, operator_url: operatorUrl, ...(envoy && { envoy: envoy.address }) };
+    const addresses = { url: edge.url, operator_url: operatorUrl, ...wired };
     options.logger.info({ ...addresses, stream: run.status().stream }, "gateway listens");
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
       listening.agents = false;
-      closing ??= closeAll(edge, envoy, run, operator);
+      closing ??= closeAll([edge.close, () => closeWirings(CLOSE_MS)], run, operator);
       return closing;
     };
-    return { url: edge.url, operatorUrl, ...(envoy && { envoyAddress: envoy.address }), close };
+    return { url: edge.url, operatorUrl, ...wired, close };
   } catch (error) {
     await operator.close();
     await run.close();
@@ -72,15 +73,14 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 }
 
-/** The service for Envoy, if one is configured. An edge that is open is closed if that fails. */
-async function envoyOf(
-  { config, secrets }: GatewayOptions,
+async function wiringsOf(
+  options: GatewayOptions,
+  run: GatewayRun,
   given: HttpEdgeOptions,
   edge: HttpEdge,
-): Promise<EnvoyServer | undefined> {
-  if (config.envoy === undefined) return undefined;
+): Promise<Wirings> {
   try {
-    return await startEnvoy({ config: config.envoy, token: secrets.envoyToken, edge: given, origin: edge.url });
+    return await startWirings(options, run, { options: given, url: edge.url });
   } catch (error) {
     await edge.close();
     throw error;
@@ -101,12 +101,11 @@ function watchEgress({ egress, logger }: GatewayOptions, { metrics, pipeline }: 
 
 /** The operator's routes answer until the end. */
 async function closeAll(
-  edge: HttpEdge,
-  envoy: EnvoyServer | undefined,
+  deciding: readonly (() => Promise<void>)[],
   run: GatewayRun,
   operator: FastifyInstance,
 ): Promise<void> {
-  await Promise.all([edge.close(), envoy?.close(CLOSE_MS)]);
+  await Promise.all(deciding.map((close) => close()));
   await run.close();
   await operator.close();
 }

@@ -68,6 +68,8 @@ function factsOf(receipt: StreamReceipt, decision: ReceiptRow | undefined): Fact
       return { step: receipt.step, reasons: [receipt.reason] };
     case "operator-action":
       return { reasons: [receipt.reason], ...("server" in receipt.target ? { server: receipt.target.server } : {}) };
+    case "admission":
+      return { reasons: [receipt.reason] };
     case "drift":
       return { server: receipt.server, mode: receipt.mode };
     case "stream-open":

@@ -97,6 +97,7 @@ const KINDS = [
   "refusals",
   "drift",
   "operator-action",
+  "admission",
   "stream-close",
 ] as const satisfies readonly ReceiptKind[];
 

@@ -7,7 +7,7 @@ import { EgressRules } from "../../gateway/egress/egress-rules.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { type Command, readArguments } from "../command.ts";
 import { readBytes, readJsonFile } from "../files.ts";
-import { readBundle, readCatalog, readSecrets } from "../gateway-files.ts";
+import { readBundle, readCatalog, readSealedArtifacts, readSecrets } from "../gateway-files.ts";
 import { measurementsOf } from "../gateway-measurements.ts";
 import type { Io } from "../io.ts";
 import { makeLogger, runService } from "../service.ts";
@@ -22,6 +22,7 @@ Agents:    POST <listen>/mcp and <listen>/s/<server>/mcp (Streamable HTTP), with
 Operators: <operator_listen>/status, /boundary, /catalog, /policy, /sessions/seal with the operator's token;
            /healthz, /readyz, /metrics without one.
 Envoy:     with "envoy" in the configuration, envoy.service.auth.v3.Authorization/Check over gRPC (docs/deployment.md).
+Kubernetes: with "kubernetes", POST /admit of a validating admission webhook over TLS (docs/deployment.md).
 
 Modes: "enforcing" refuses what policy or catalog denies; "advisory" (the default) and "silent" forward it and record
 that it would have been denied. docs/gateway.md explains the configuration, docs/policy.md the policy bundle.
@@ -30,6 +31,7 @@ that it would have been denied. docs/gateway.md explains the configuration, docs
 async function run(args: readonly string[], io: Io): Promise<number> {
   const path = readArguments(args, { config: { type: "string" } }).required("config");
   const config = readJsonFile(path, parseGatewayConfig);
+  const { kubernetes } = config;
   if (config.mode === undefined && config.artifact === undefined) {
     io.err(
       'countersign gateway: mode advisory: denied calls are forwarded and recorded; "mode": "enforcing" refuses them\n',
@@ -43,6 +45,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       catalogFile: readCatalog(config),
       artifactFile: config.artifact === undefined ? undefined : readBytes(config.artifact.file),
       measurements: measurementsOf(config),
+      ...(kubernetes === undefined ? {} : { readSealedArtifacts: () => readSealedArtifacts(kubernetes.artifacts_dir) }),
       readFile: readBytes,
       agents: "http",
       software: { name: "countersign", version: packageVersion() },

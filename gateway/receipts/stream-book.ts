@@ -171,6 +171,7 @@ export class StreamBook {
       case "refusals":
       case "drift":
       case "operator-action":
+      case "admission":
         return;
     }
   }

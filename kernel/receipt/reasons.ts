@@ -8,6 +8,14 @@ import { mapped, type Shape, string } from "../shape.ts";
 
 /** Every reason code that a receipt may carry, with what it says. Dotted lower case, sorted. */
 export const REASON_CODES = {
+  "admission.connect": "the request opens a way into a pod that is governed",
+  "admission.image": "an image of the pod is not named by its digest, or is not one that is sealed",
+  "admission.scope": "the sealed artifact is not for what the pod says to be",
+  "admission.sealed": "a valid sealed artifact covers the pod and its images",
+  "admission.unchanged": "nothing that runs in the pod, or that it says to be, changes",
+  "admission.ungoverned": "the object is outside of what the configuration governs",
+  "admission.unreadable": "the review, or its object, is not of a form that is judged",
+  "admission.unsealed": "the pod names no sealed artifact that is here and whose seal holds",
   "approval.expired": "the approval, or the time to give it, had run out",
   "approval.granted": "an approval that fits this call lifted the denial",
   "approval.mismatch": "the call differs from the one that was approved",

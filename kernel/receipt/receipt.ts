@@ -12,6 +12,7 @@ import type { JsonValue } from "../json/value.ts";
 import { mapped, readShape, type Shape, tagged, takeShape } from "../shape.ts";
 import { type Signed, signEnvelopeBytes } from "../signature/envelope.ts";
 import type { EnvelopeSigner } from "../signature/signer.ts";
+import { type AdmissionBody, admissionShape } from "./admission.ts";
 import { type CatalogLoadBody, catalogLoadShape } from "./catalog-load.ts";
 import { type DecisionBody, decisionShape } from "./decision.ts";
 import { type DriftBody, driftShape } from "./drift.ts";
@@ -41,6 +42,7 @@ export type ReceiptBody =
   | RefusalsBody
   | DriftBody
   | OperatorActionBody
+  | AdmissionBody
   | StreamCloseBody;
 
 /** A signed receipt of a stream. */
@@ -56,6 +58,7 @@ export type StreamReceipt =
   | Signed<RefusalsBody>
   | Signed<DriftBody>
   | Signed<OperatorActionBody>
+  | Signed<AdmissionBody>
   | Signed<StreamCloseBody>;
 
 /** The kinds of stream receipts. */
@@ -84,6 +87,7 @@ const shapes = {
   refusals: refusalsShape,
   drift: driftShape,
   "operator-action": operatorActionShape,
+  admission: admissionShape,
   "stream-close": streamCloseShape,
 } as const satisfies { readonly [K in ReceiptKind]: Shape<ReceiptOf<K>> };
 

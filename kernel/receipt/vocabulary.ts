@@ -230,6 +230,33 @@ export type ErasureScope = (typeof ERASURE_SCOPES)[number];
 export const OPENED_MEMBERS = ["request_received", "request_sent", "response_received", "response_returned"] as const;
 export type OpenedMember = (typeof OPENED_MEMBERS)[number];
 
+/** What a cluster wants to do with an object. */
+export const ADMISSION_OPERATIONS = ["create", "update", "delete", "connect"] as const;
+export type AdmissionOperation = (typeof ADMISSION_OPERATIONS)[number];
+
+/** What it wants to do it with: pods, what makes pods, and what leads into them. */
+export const ADMISSION_RESOURCES = [
+  "pods",
+  "pods/ephemeralcontainers",
+  "pods/exec",
+  "pods/attach",
+  "pods/portforward",
+  "replicationcontrollers",
+  "podtemplates",
+  "deployments",
+  "replicasets",
+  "statefulsets",
+  "daemonsets",
+  "jobs",
+  "cronjobs",
+  "other",
+] as const;
+export type AdmissionResource = (typeof ADMISSION_RESOURCES)[number];
+
+/** What a pod says to be. */
+export const ADMISSION_ROLES = ["agent", "gateway"] as const;
+export type AdmissionRole = (typeof ADMISSION_ROLES)[number];
+
 /** What made the gateway list a surface again. */
 export const DRIFT_TRIGGERS = [
   "start",

@@ -127,6 +127,7 @@ describe("a call that Envoy asks about", () => {
   it("does not go on if policy speaks of its result, which nobody would see", async () => {
     const envoy = await start(
       '@id("all") permit (principal, action in Mcp::Action::"call_tool", resource);\n' +
+        '@id("answers") permit (principal, action == Mcp::Action::"respond:counting/echo", resource);\n' +
         '@id("results") forbid (principal, action == Mcp::Action::"respond:counting/echo", resource) when { context.system.resultBytes > 9 };',
     );
     const checked = await envoy.check(CALL, CALL_HEADERS);

@@ -15,6 +15,10 @@ describe("the closed lists", () => {
   it("of words in receipts are these", () => {
     const lists = Object.entries(vocabulary).map(([name, list]) => [name, list.join(" ")]);
     expect(Object.fromEntries(lists)).toEqual({
+      ADMISSION_OPERATIONS: "create update delete connect",
+      ADMISSION_RESOURCES:
+        "pods pods/ephemeralcontainers pods/exec pods/attach pods/portforward replicationcontrollers podtemplates deployments replicasets statefulsets daemonsets jobs cronjobs other",
+      ADMISSION_ROLES: "agent gateway",
       ACTIONS: "forward refuse hold phantom",
       APPROVAL_EVIDENCES: "authenticated host-asserted local-user",
       BINDINGS: "request session connection none",
@@ -65,7 +69,8 @@ describe("the closed lists", () => {
   it("of reason codes is this", () => {
     expect(Object.keys(REASON_CODES)).toEqual(
       words(`
-      approval.expired approval.granted approval.mismatch approval.not-requested approval.refused approval.required
+      admission.connect admission.image admission.scope admission.sealed admission.unchanged admission.ungoverned
+      admission.unreadable admission.unsealed approval.expired approval.granted approval.mismatch approval.not-requested approval.refused approval.required
       args.case-alias args.schema artifact.mismatch artifact.scope attestation.collection-failed
       attestation.expired attestation.no-device attestation.software attestation.unverified auth.audience
       auth.binding auth.certificate auth.dpop auth.expired auth.inactive auth.introspection auth.invalid auth.issuer auth.keys-unavailable

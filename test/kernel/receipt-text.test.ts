@@ -48,6 +48,7 @@ const isAccepted = (value: JsonValue): boolean => codeOf(() => readReceipt(value
  * configuration or rules, and ids of workflows that the gateway issued. None of them is written by a caller or a server.
  */
 const NAMED_BY_THE_OPERATOR = [
+  "admission.requester.value.issuer",
   "catalog-load.approvers[].issuer",
   "catalog-load.servers[].id",
   "decision.actor.value.issuer",

@@ -72,6 +72,7 @@ describe("the twelve kinds", () => {
       "refusals",
       "drift",
       "operator-action",
+      "admission",
       "stream-close",
     ]);
     expect(full.map(([kind]) => kind)).toEqual(plain.map(([kind]) => `full ${kind}`));

@@ -44,6 +44,7 @@ export function fullReceiptBodies(): readonly ReceiptBody[] {
     { ...bodies.refusals, principal: present(PRINCIPAL) },
     fullDrift(bodies.drift),
     bodies["operator-action"],
+    bodies.admission,
     bodies["stream-close"],
   ];
 }

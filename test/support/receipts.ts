@@ -91,6 +91,7 @@ export function receiptBodies(options: StreamOptions = {}): ReceiptBodies {
     "refusals",
     "drift",
     "operator-action",
+    "admission",
     "stream-close",
   ];
   const entries = order.map((kind, seq) => [kind, place(contents[kind], seq, seq === 0 ? undefined : previous)]);
@@ -230,7 +231,21 @@ export function receiptContents(
       reason: "operator.incident",
       cause: present(9),
     },
-    "stream-close": { kind: "stream-close", reason: "shutdown", receipts: 12 },
+    admission: {
+      kind: "admission",
+      review: present({ scheme: "countersign/fields/v1", root: hex64(0x39) }),
+      requester: present({ issuer: "kubernetes", id: hex64(0x41) }),
+      operation: "create",
+      resource: "pods",
+      namespace: present(hex64(0x42)),
+      role: present("agent"),
+      artifact: present(digestOf(0x43)),
+      images: present([digestOf(0x44), digestOf(0x45)]),
+      code: present(digestOf(0x46)),
+      allowed: true,
+      reason: "admission.sealed",
+    },
+    "stream-close": { kind: "stream-close", reason: "shutdown", receipts: 13 },
   };
 }
 
