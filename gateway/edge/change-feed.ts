@@ -1,6 +1,10 @@
-/** Changes of what servers offer, for the agents that listen: told when the gateway has listed again, or may list again. */
+/**
+ * Changes of what servers offer, for the agents that listen: told when the gateway has listed again, or may list again. However
+ * often a server says it, those who watch are told at a pace: many agents may watch one server.
+ */
 
-import type { ChangedList } from "../upstream/upstream.ts";
+import { CHANGED_LISTS, type ChangedList } from "../upstream/upstream.ts";
+import { NoticePacer } from "./notice-pacer.ts";
 
 /** Told of a change of one list of a server. */
 export type ChangeListener = (serverId: string, list: ChangedList) => void;
@@ -8,6 +12,12 @@ export type ChangeListener = (serverId: string, list: ChangedList) => void;
 /** Brings changes to those who watch. */
 export class ChangeFeed {
   readonly #listeners = new Set<ChangeListener>();
+  readonly #pacer: NoticePacer;
+
+  constructor() {
+    this.#pacer = new NoticePacer((key) => this.#tellNow(key));
+    this.#pacer.start();
+  }
 
   /** @returns the function that ends it */
   watch(listener: ChangeListener): () => void {
@@ -16,6 +26,12 @@ export class ChangeFeed {
   }
 
   tell(serverId: string, lists: Iterable<ChangedList>): void {
-    for (const list of lists) for (const listener of [...this.#listeners]) listener(serverId, list);
+    for (const list of lists) this.#pacer.push(`${list} ${serverId}`);
+  }
+
+  #tellNow(key: string): void {
+    const list = CHANGED_LISTS.find((known) => key.startsWith(`${known} `));
+    if (list === undefined) return;
+    for (const listener of [...this.#listeners]) listener(key.slice(list.length + 1), list);
   }
 }

@@ -57,6 +57,12 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
     return refuseRequest(deps, refusal("classify", "rpc.shape", RPC.invalidParams, 200, text), request);
   }
   const stop = new AbortController();
+  // An agent that goes while a server still thinks about it ends it, too.
+  const cancel = (): void => stop.abort();
+  for (const signal of [request.signal, deps.closing]) {
+    if (signal.aborted) cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+  }
   const updated = new NoticePacer((key) => tell(request, key));
   const found = await Promise.all([
     ...listServers(deps, request, asked).map((one) => grantLists(deps, request, one)),
@@ -66,6 +72,7 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
   const isLost = found.includes("withheld");
   if (!isLost) await serveStream(deps, request, granted, updated);
   stop.abort();
+  for (const signal of [request.signal, deps.closing]) signal.removeEventListener("abort", cancel);
   updated.stop();
   const bytes = resultOfListen(deps, request);
   const kept = await endAll(deps, granted, request.signal.aborted || isLost ? undefined : bytes);

@@ -80,6 +80,7 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
     notices,
     nextId,
     software: deps.software,
+    acknowledgeMs: limits.firstByteMs,
     era: () => keeper.leg.era,
     request: (request) => keeper.request(request),
   });

@@ -15,6 +15,8 @@ export interface WatchedChild {
   readonly nextId: () => number;
   readonly software: UpstreamDeps["software"];
   readonly era: () => Era;
+  /** Wait for the acknowledgement of a subscription. */
+  readonly acknowledgeMs: number;
   readonly request: (request: UpstreamRequest) => Promise<UpstreamReply>;
 }
 
@@ -54,11 +56,18 @@ export class ChildWatches {
 
   /** The acknowledgement of a modern child is a notification; an answer in its place is an error, or the end. */
   #listen(request: UpstreamRequest): Promise<UpstreamReply> {
+    const late = new AbortController();
+    // The subscription lasts; that it was taken is said soon, or not at all.
+    const timer = setTimeout(() => late.abort(), this.#child.acknowledgeMs);
     return new Promise((resolve) => {
-      const take = ({ text, value }: RpcNotification): void =>
+      const take = ({ text, value }: RpcNotification): void => {
+        clearTimeout(timer);
         resolve({ type: "answered", bytes: new TextEncoder().encode(text), text, body: value });
+      };
       const stop = this.#child.notices.watchAcknowledgement(request.id, take);
-      void this.#child.request({ ...request, isOpenEnded: true }).then((reply) => {
+      const signal = AbortSignal.any([request.signal, late.signal]);
+      void this.#child.request({ ...request, signal, isOpenEnded: true }).then((reply) => {
+        clearTimeout(timer);
         stop();
         resolve(reply);
       });

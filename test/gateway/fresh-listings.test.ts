@@ -78,8 +78,8 @@ describe("agents", () => {
     });
     upstream.notify();
     await expect.poll(() => told).toBe(1);
-    for (let storm = 0; storm < 8; storm += 1) upstream.notify();
-    expect(told).toBe(9);
+    for (let storm = 0; storm < 1_000; storm += 1) upstream.notify();
+    await expect.poll(() => told).toBe(2);
   });
 });
 

@@ -174,6 +174,19 @@ describe("a subscription at a child that agents share", () => {
     await expect.poll(() => call("t")).toEqual({ subscribed: 0 });
   });
 
+  it("that is never acknowledged is given up", async () => {
+    const program = `require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+        const { id, method } = JSON.parse(line);
+        if (method !== "server/discover") return;
+        process.stdout.write(JSON.stringify({ jsonrpc: "2.0", id, result: ${JSON.stringify(MODERN)} }) + "\\n");
+      });`;
+    const args = ["-c", 'exec "$0" "$@"', process.execPath, "-e", program];
+    const config = { transport: "stdio", id: "s", command: "/bin/sh", args, env: {}, attributes: {} } as const;
+    const upstream = await connectUpstream(config, upstreamDeps([], { firstByteMs: 50, stopMs: 50 }));
+    open.push(upstream);
+    expect((await watch(upstream, "u:1")).ok).toBe(false);
+  });
+
   it("that is modern is one for each agent, ended by its cancellation", async () => {
     const program = `
       const send = (value) => process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...value }) + "\\n");
