@@ -100,8 +100,9 @@ class NodeAnswer implements HttpAnswer {
     const reader = new ChunkReader(decoded(answer), answer);
     this.body = {
       getReader: () => reader,
+      // One that came whole leaves its connection to the next request.
       cancel: async () => {
-        answer.destroy();
+        if (!answer.complete) answer.destroy();
       },
     };
   }

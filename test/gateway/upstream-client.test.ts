@@ -59,6 +59,17 @@ describe("a request to a server", () => {
     expect(connections()).toBe(1);
   });
 
+  it("keeps the connection of an answer whose body nobody wants, if it came whole", async () => {
+    const { url, connections } = await serverOf((_, response) =>
+      response.writeHead(202, { "content-length": 0 }).end(),
+    );
+    for (let i = 0; i < 3; i += 1) {
+      await (await post(url)).body?.cancel();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(connections()).toBe(1);
+  });
+
   it("does not follow a redirect", async () => {
     const { url } = await serverOf((_, response) => response.writeHead(302, { location: "/elsewhere" }).end());
     const answer = await post(url);
