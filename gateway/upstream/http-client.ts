@@ -6,7 +6,14 @@
  * met no connection rejects with the code of the system or `ERR_CONNECT_TIMEOUT`.
  */
 
-import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from "node:http";
+import {
+  Agent,
+  type AgentOptions,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  request,
+} from "node:http";
 import { type Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
@@ -44,7 +51,12 @@ const CONNECT_MS = 10_000;
 /** Chunks that wait for their reader before the socket is not read any more. */
 const MAX_WAITING_CHUNKS = 16;
 
-const KEPT = { keepAlive: true, timeout: KEEP_MS, scheduling: "lifo" } as const;
+/** How agents keep connections: the one that was used last is used next. */
+export const KEPT: Pick<AgentOptions, "keepAlive" | "timeout" | "scheduling"> = {
+  keepAlive: true,
+  timeout: KEEP_MS,
+  scheduling: "lifo",
+};
 const httpAgent = new Agent(KEPT);
 
 /** Requests over plain HTTP. */

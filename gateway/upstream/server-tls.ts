@@ -17,7 +17,7 @@ import { hex64Shape } from "../../kernel/receipt/fields.ts";
 import { array, mapped, object, optional, type Shape, string } from "../../kernel/shape.ts";
 import { parseAuthorities } from "../identity/client-certificate.ts";
 import { parseSpiffeId, spiffeIdOf } from "../identity/spiffe-id.ts";
-import { makeHttpsFetch, type SiteFetch } from "./http-client.ts";
+import { KEPT, makeHttpsFetch, type SiteFetch } from "./http-client.ts";
 
 /** What the certificate of a server must be. */
 export interface ServerTlsRule {
@@ -97,9 +97,7 @@ export class ServerTls {
   constructor(config: ServerTlsConfig, readFile: ((path: string) => Uint8Array) | undefined) {
     this.#config = config;
     this.#options = tlsOptions(config, readFile);
-    this.#agent = new PeerAgent({ ...this.#options, keepAlive: true }, this.#open, (host, shown) =>
-      this.#check(host, shown),
-    );
+    this.#agent = new PeerAgent({ ...this.#options, ...KEPT }, this.#open, (host, shown) => this.#check(host, shown));
     this.fetch = makeHttpsFetch(this.#agent);
   }
 
