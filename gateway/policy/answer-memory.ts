@@ -1,13 +1,15 @@
 /**
  * What the engine said of questions that were asked before. An answer depends on nothing but the question and the policies, so a
- * memory belongs to one prepared slice of one bundle and goes with it; equal means equal in every byte.
+ * memory belongs to one evaluator of one bundle and goes with it. Questions are told apart by SHA-256 over all of their bytes: they
+ * hold arguments, which are not to be read in memory when their call is over.
  */
 
+import { sha256 } from "#crypto";
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { formatHex } from "../../kernel/hex.ts";
 import type { CedarAnswer } from "./cedar.ts";
 
-const MAX_QUESTIONS = 512;
-/** Longer questions are asked each time: they hold arguments, which hardly come twice. */
-const MAX_QUESTION_LENGTH = 4096;
+const MAX_QUESTIONS = 4096;
 
 /** Answers by question. */
 export class AnswerMemory {
@@ -17,18 +19,19 @@ export class AnswerMemory {
 
   /** @param question  the whole of it, as text @param ask  what answers it; an answer that failed is not kept */
   answer(question: string, ask: () => CedarAnswer): CedarAnswer {
-    const known = this.#answers.get(question);
+    const key = formatHex(sha256(formatUtf8(question)));
+    const known = this.#answers.get(key);
     if (known !== undefined) return known;
-    const answer = this.#older.get(question) ?? ask();
-    if (answer.type !== "failed" && question.length <= MAX_QUESTION_LENGTH) this.#keep(question, answer);
+    const answer = this.#older.get(key) ?? ask();
+    if (answer.type !== "failed") this.#keep(key, answer);
     return answer;
   }
 
-  #keep(question: string, answer: CedarAnswer): void {
+  #keep(key: string, answer: CedarAnswer): void {
     if (this.#answers.size >= MAX_QUESTIONS) {
       this.#older = this.#answers;
       this.#answers = new Map();
     }
-    this.#answers.set(question, answer);
+    this.#answers.set(key, answer);
   }
 }

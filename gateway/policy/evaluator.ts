@@ -100,15 +100,9 @@ interface ActionSlice {
   /** Name of the prepared schema, which has this action alone and of its context what is used. */
   readonly schema: string;
   /** Undefined if only advisory policies speak of a result: then nothing denies it. */
-  readonly deciding: PreparedSet | undefined;
+  readonly deciding: string | undefined;
   /** Undefined if no advisory policy can match. */
-  readonly advisory: PreparedSet | undefined;
-}
-
-/** A prepared set, and what it answered. */
-interface PreparedSet {
-  readonly id: string;
-  readonly memory: AnswerMemory;
+  readonly advisory: string | undefined;
 }
 
 /**
@@ -121,6 +115,7 @@ interface PreparedSet {
 export function makeEvaluator(name: string, bundle: PolicyBundle, sources: readonly SchemaSource[]): PolicyEvaluator {
   const actions = listActions(sources);
   validatePolicies(buildSchema(sources, actions.values()), textsOf(bundle.policies));
+  const memory = new AnswerMemory();
   const slices = new Map<string, ActionSlice>();
   for (const action of actions.values()) {
     if (isSpokenOf(bundle, action)) slices.set(action.id, prepareSlice(name, bundle, sources, action));
@@ -132,7 +127,7 @@ export function makeEvaluator(name: string, bundle: PolicyBundle, sources: reado
       const slice = slices.get(request.actionId);
       const server = entities.get(request.serverId);
       if (slice === undefined || server === undefined) return deniedBy("policy.request-unmappable");
-      return decide(bundle, slice, server, request);
+      return decide(bundle, slice, memory, server, request);
     },
   };
 }
@@ -194,9 +189,9 @@ function matching(bundle: PolicyBundle, action: PolicyAction, advisory: boolean)
 }
 
 /** @param id  ends in the action's: a tool may be called anything, and must not name the set of another */
-function prepareSet(id: string, policies: readonly IdentifiedPolicy[]): PreparedSet {
+function prepareSet(id: string, policies: readonly IdentifiedPolicy[]): string {
   preparePolicies(id, textsOf(policies));
-  return { id, memory: new AnswerMemory() };
+  return id;
 }
 
 /** True unless the policy's action scope excludes the action. */
@@ -223,24 +218,26 @@ function attributeValue(value: JsonValue): CedarValueJson {
 function decide(
   bundle: PolicyBundle,
   { action, use, schema, deciding, advisory }: ActionSlice,
+  memory: AnswerMemory,
   server: EntityJson,
   request: PolicyRequest,
 ): PolicyAnswer {
-  const whole = contextOf(action, request);
-  if (whole === undefined) return deniedBy("policy.request-unmappable");
+  const context = contextOf(action, request);
+  if (context === undefined) return deniedBy("policy.request-unmappable");
   const principal = principalEntity(request.principal);
   const question = {
     principal: { type: principal.uid.type, id: principal.uid.id },
     action: { type: `${NAMESPACE}::Action`, id: action.id },
     resource: { type: `${NAMESPACE}::Server`, id: request.serverId },
-    context: { ...cutContext(whole, use, cutValue) },
+    context: { ...cutContext(context, use, cutValue) },
     entities: [server, principal],
     preparsedSchemaName: schema,
     validateRequest: true,
   };
-  const text = JSON.stringify(question);
-  const ask = ({ id, memory }: PreparedSet): CedarAnswer =>
-    memory.answer(text, () => authorize({ ...question, preparsedPolicySetId: id }));
+  const ask = (preparsedPolicySetId: string): CedarAnswer => {
+    const whole = { ...question, preparsedPolicySetId };
+    return memory.answer(JSON.stringify(whole), () => authorize(whole));
+  };
   const observed = advisory === undefined ? undefined : ask(advisory);
   return readAnswer(bundle, deciding === undefined ? NOTHING_DENIES : ask(deciding), observed);
 }

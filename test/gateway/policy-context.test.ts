@@ -146,7 +146,7 @@ describe("a memory of answers", () => {
     expect(asked).toEqual(["a", "b", "a "]);
   });
 
-  it("keeps no failure and nothing that is long, and lets go of what is not asked any more", () => {
+  it("keeps no failure, and lets go of what is not asked any more", () => {
     const memory = new AnswerMemory();
     let asked = 0;
     const ask = (question: string, answer: CedarAnswer): CedarAnswer =>
@@ -155,10 +155,11 @@ describe("a memory of answers", () => {
         return answer;
       });
     for (let i = 0; i < 2; i += 1) ask("f", { type: "failed" });
-    for (let i = 0; i < 2; i += 1) ask("x".repeat(5000), YES);
-    expect(asked).toBe(4);
-    for (let i = 0; i < 2000; i += 1) ask(`q${i}`, YES);
+    expect(asked).toBe(2);
+    for (let i = 0; i < 9000; i += 1) ask(`q${i}`, YES);
+    ask("q8999", YES);
+    expect(asked).toBe(2 + 9000);
     ask("q0", YES);
-    expect(asked).toBe(4 + 2000 + 1);
+    expect(asked).toBe(2 + 9000 + 1);
   });
 });
