@@ -2,11 +2,12 @@
 
 import { type Dirent, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { parseWebhookSecret } from "../gateway/approval/webhook.ts";
 import type { GatewayConfig } from "../gateway/config.ts";
 import type { GatewaySecrets } from "../gateway/options.ts";
 import type { BundleFile } from "../gateway/policy/bundle.ts";
 import { StoreError } from "../kernel/errors.ts";
-import { readBytes, readToken } from "./files.ts";
+import { readBytes, readLine, readToken } from "./files.ts";
 
 /** Every token that the configuration names. @throws {FormatError} ERR_TOKEN_FILE @throws {StoreError} ERR_FILE_READ */
 export function readSecrets(config: GatewayConfig): GatewaySecrets {
@@ -18,6 +19,9 @@ export function readSecrets(config: GatewayConfig): GatewaySecrets {
     }),
     agentTokens: config.auth.tokens.map(({ token_file, ...agent }) => ({ ...agent, token: readToken(token_file) })),
     bearerTokens: readBearerTokens(config),
+    ...(config.approvals?.webhook === undefined
+      ? {}
+      : { webhookSecret: parseWebhookSecret(readLine(config.approvals.webhook.secret_file)) }),
     ...(config.envoy === undefined ? {} : { envoyToken: readToken(config.envoy.token_file) }),
   };
 }

@@ -20,6 +20,7 @@ import {
 } from "../kernel/shape.ts";
 import { publicKeyShape } from "../kernel/signature/public-key.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "../kernel/witness-policy.ts";
+import { type ApprovalsConfig, approvalsShape } from "./approval/approvals-config.ts";
 import { type ArtifactConfig, artifactConfigShape } from "./artifact/artifact-config.ts";
 import type { ApprovalRule, Approver } from "./catalog/catalog-approval.ts";
 import { approverName } from "./catalog/catalog-file.ts";
@@ -111,6 +112,8 @@ export type GatewayConfig = {
   readonly limits?: CallLimitsConfig;
   /** What is kept beside receipts, and for how long. Default: secrets, without messages, without an end. */
   readonly vault?: VaultConfig;
+  /** How approvals are told to people. Default: nobody is told. */
+  readonly approvals?: ApprovalsConfig;
   /** What the process may connect to beside servers, ledger and issuers. Default: nothing, refused in the process. */
   readonly egress?: EgressConfig;
   readonly inspection?: InspectionConfig;
@@ -216,6 +219,7 @@ const shape: Shape<GatewayConfig> = object<GatewayConfig>({
     object<NonNullable<GatewayConfig["outbox"]>>({ max_receipts: optional(integer({ min: 256, max: 10_000_000 })) }),
   ),
   quarantine: optional(quarantineShape),
+  approvals: optional(approvalsShape),
   egress: optional(egressShape),
   limits: optional(callLimitsShape),
   vault: optional(

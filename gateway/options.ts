@@ -46,6 +46,8 @@ export interface GatewaySecrets {
   /** Operators with tokens of their own. */
   readonly operators?: readonly NamedOperator[];
   readonly agentTokens: readonly (Omit<AgentToken, "token_file"> & { readonly token: string })[];
+  /** Signs what the approvals' webhook is told; undefined if there is none. */
+  readonly webhookSecret?: Uint8Array;
   /** By server id. */
   readonly bearerTokens: ReadonlyMap<string, string>;
 }

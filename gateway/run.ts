@@ -156,13 +156,13 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages });
   const recovered = await writeOpening(facts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
-  await switches.vault.start();
+  await switches.start();
   outbox.start();
   for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
   const carriedOut = carriedOutBy(controls.stages);
   const { upstreams } = servers;
   const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut });
-  const stopJobs = startJobs(parts, { desk, tally, relister, sealed, vault: switches.vault }, declaration);
+  const stopJobs = startJobs(parts, { desk, tally, relister, sealed, switches }, declaration);
   const status = (): GatewayStatus => statusOf(parts, declaration);
   metrics.watch(status);
   const reloadCatalog = makeCatalogReload({ config: options.config, basis, recorder });
@@ -275,13 +275,13 @@ interface Jobs {
   readonly tally: RefusalTally;
   readonly relister: Relister;
   readonly sealed: SealedPolicy;
-  readonly vault: OperatorSwitches["vault"];
+  readonly switches: OperatorSwitches;
 }
 
 /** Starts what else runs by the clock. @returns the function that ends all of it */
 function startJobs(
   { options, world, folder, plane }: Parts,
-  { desk, tally, relister, sealed, vault }: Jobs,
+  { desk, tally, relister, sealed, switches }: Jobs,
   declaration: StreamDeclaration,
 ): () => Promise<void> {
   const { schedule } = world;
@@ -303,7 +303,7 @@ function startJobs(
   const stopSealed = sealed.start();
   return async () => {
     stopProven();
-    await vault.stop();
+    await switches.stop();
     await stopSealed();
     await relister.stop();
     await stopTimekeeper();

@@ -1,4 +1,4 @@
-// Builds dist/ from the TypeScript sources and copies the files that are not TypeScript (the console's page).
+// Builds dist/ from the TypeScript sources and copies the files that are not TypeScript (the pages of console and approvals).
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,7 +14,8 @@ if (error !== undefined) {
   process.exit(1);
 }
 if (status !== 0) process.exit(status ?? 1);
-const page = join(root, "api", "console");
-if (existsSync(page)) cpSync(page, join(root, "dist", "api", "console"), { recursive: true });
+for (const page of [join("api", "console"), join("gateway", "operator", "page")]) {
+  if (existsSync(join(root, page))) cpSync(join(root, page), join(root, "dist", page), { recursive: true });
+}
 const command = join(root, "dist", "cli", "main.js");
 if (existsSync(command)) chmodSync(command, 0o755);

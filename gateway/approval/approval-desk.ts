@@ -27,7 +27,11 @@ export interface ApprovalDeskOptions {
   readonly names: KeyedNames;
   /** Digest of the policy bundle in force. */
   readonly policy: () => string;
-  readonly world: Pick<World, "nowMs" | "randomBytes">;
+  readonly world: Pick<World, "nowMs" | "randomBytes" | "schedule">;
+  /** The page where an approval is decided; an id goes behind it. */
+  readonly page: string;
+  /** Told of each approval that waits, and of what became of it. */
+  readonly onEvent: (approval: Approval) => void;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -38,12 +42,16 @@ const RPC_APPROVAL = -31_002;
 const RPC_DENIED = -31_001;
 /** Longer arguments are not kept for the approver, who then decides without them. */
 const MAX_SHOWN = 64 * 1024;
+/** An approval has ended in its receipts so long after its time at most. */
+const SWEEP_MS = 1_000;
 
 /** Holds calls and lets them pass. */
 export class ApprovalDesk {
   readonly #options: ApprovalDeskOptions;
   /** Arguments of open approvals, in memory alone. */
   readonly #arguments = new Map<string, JsonValue>();
+  /** What the policies say why, in memory alone. */
+  readonly #reasons = new Map<string, string>();
   readonly obligation: ObligationStage = {
     name: "approval",
     carriesOut: ["require-approval"],
@@ -52,6 +60,14 @@ export class ApprovalDesk {
 
   constructor(options: ApprovalDeskOptions) {
     this.#options = options;
+  }
+
+  /** Ends by the clock what runs out, looked at or not; tells again of what still waits. @returns the function that stops it */
+  start(): () => void {
+    const { store, world, onEvent } = this.#options;
+    this.#sweep();
+    for (const approval of store.all()) if (approval.state === "requested") onEvent(approval);
+    return world.schedule(SWEEP_MS, () => this.#sweep());
   }
 
   /** All that are open or ended of late, newest last; arguments only for whoever may decide. */
@@ -92,8 +108,10 @@ export class ApprovalDesk {
     if (state === undefined) throw new CheckError("ERR_APPROVAL_STATE", "the approval was decided meanwhile");
     const { issuer, id: by } = names.operator(operator);
     const grant = { issuer, id: by, evidence: operator.evidence };
-    await store.put({ ...before, state, ...(event === "grant" ? { grant } : {}) });
-    if (event === "refuse") this.#arguments.delete(id);
+    const after = { ...before, state, ...(event === "grant" ? { grant } : {}) };
+    await store.put(after);
+    this.#options.onEvent(after);
+    if (event === "refuse") this.#forget(id);
     return this.#shown(this.#require(id), operator);
   }
 
@@ -106,7 +124,7 @@ export class ApprovalDesk {
     const bound = this.#bound(turn);
     const known = this.#options.store.find(bound.match);
     if (known === undefined) return this.#request(turn, answer, settlement, bound);
-    if (known.state === "requested") return held(settlement, known);
+    if (known.state === "requested") return this.#held(settlement, known);
     if (known.binding !== bound.binding) return this.#spend(settlement, known);
     return this.#consume(settlement, known);
   }
@@ -127,11 +145,17 @@ export class ApprovalDesk {
       expiresMs: nowMs + ttlMs,
       seq: turn.seq,
     };
+    if (answer.message !== undefined) this.#reasons.set(approval.id, answer.message);
     const given = turn.call.params["arguments"] ?? {};
     if (formatCanonical(given).length <= MAX_SHOWN) this.#arguments.set(approval.id, given);
     // A request that is lost in a crash is asked for again: nothing was let through by it.
     store.put(approval).catch(onFault);
-    return held(settlement, approval);
+    this.#options.onEvent(approval);
+    return this.#held(settlement, approval);
+  }
+
+  #held(settlement: Settlement, approval: Approval): Settlement {
+    return held(settlement, approval, `${this.#options.page}${approval.id}`);
   }
 
   /** Used once: the file says so before the call goes out. */
@@ -155,11 +179,18 @@ export class ApprovalDesk {
   #move(approval: Approval, event: ApprovalEvent): Promise<void> {
     const state = next(approval.state, event);
     if (state === undefined) throw new StoreError("ERR_BUG", "an approval moved where it cannot");
-    this.#arguments.delete(approval.id);
-    const written = this.#options.store.put({ ...approval, state });
+    this.#forget(approval.id);
+    const after = { ...approval, state };
+    const written = this.#options.store.put(after);
+    this.#options.onEvent(after);
     // Whoever waits for it is told; a decision that failed before waits for nothing.
     written.catch(() => undefined);
     return written;
+  }
+
+  #forget(id: string): void {
+    this.#arguments.delete(id);
+    this.#reasons.delete(id);
   }
 
   /** Ends what ran out; each end has a receipt. */
@@ -217,7 +248,8 @@ export class ApprovalDesk {
   }
 
   #shown(approval: Approval, operator: Operator): ShownApproval {
-    const { id, server, tool, state, demands, requestedMs, expiresMs, grant } = approval;
+    const { id, server, tool, state, demands, requestedMs, expiresMs, grant, binding } = approval;
+    const reason = this.#reasons.get(id);
     const given = isEntitled(demands, operator) ? this.#arguments.get(id) : undefined;
     return {
       id,
@@ -225,10 +257,13 @@ export class ApprovalDesk {
       server,
       tool,
       policies: demands.map(({ policy }) => policy),
+      binding,
+      ...(reason === undefined ? {} : { reason }),
       requested: formatTimestamp(requestedMs),
       expires: formatTimestamp(expiresMs),
       ...(grant === undefined ? {} : { by: grant.id, evidence: grant.evidence }),
-      ...(given === undefined ? {} : { arguments: given }),
+      may_decide: isEntitled(demands, operator),
+      ...(given === undefined ? {} : { arguments: given, arguments_sha256: digest(given) }),
     };
   }
 }
@@ -256,7 +291,7 @@ function digest(value: JsonValue): string {
   return formatHex(sha256(canonicalBytes(value)));
 }
 
-function held(settlement: Settlement, approval: Approval): Settlement {
+function held(settlement: Settlement, approval: Approval, url: string): Settlement {
   const { id, expiresMs } = approval;
   const { ruling } = settlement.judged;
   const judged: Judged = {
@@ -266,7 +301,7 @@ function held(settlement: Settlement, approval: Approval): Settlement {
       reason: "approval.required",
       policies: ruling.policies ?? [],
       message: "An approval is needed. Make the same call again when it was given.",
-      data: { approvalId: id, url: `/approvals/${id}`, expiresAt: formatTimestamp(expiresMs) },
+      data: { approvalId: id, url, expiresAt: formatTimestamp(expiresMs) },
     },
   };
   return { ...settlement, judged, fields: { ...settlement.fields, approval: present(fieldOf(approval)) } };

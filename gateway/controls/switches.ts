@@ -1,7 +1,9 @@
 /** What operators can move while a gateway runs, opened from its data folder before anything is decided. */
 
 import { ApprovalDesk } from "../approval/approval-desk.ts";
+import { eventOf, pageOf } from "../approval/approval-event.ts";
 import { ApprovalStore } from "../approval/approval-store.ts";
+import { Webhook } from "../approval/webhook.ts";
 import type { ArtifactInForce } from "../artifact/artifact-in-force.ts";
 import type { GatewayOptions, World } from "../options.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
@@ -20,14 +22,17 @@ export interface OperatorSwitches {
   readonly quarantine: Quarantine;
   readonly approvals: ApprovalDesk;
   readonly vault: VaultDesk;
+  /** Begins what runs by the clock, once the stream is open. @throws {StoreError} ERR_CONTROL_FILE */
+  readonly start: () => Promise<void>;
+  readonly stop: () => Promise<void>;
   /** The target that an operator's text names. @throws {FormatError} ERR_CONTROL_TARGET */
   readonly parseTarget: (text: string) => ControlTarget;
 }
 
 /** What the controls work with. */
 export interface SwitchParts {
-  readonly options: Pick<GatewayOptions, "config" | "logger">;
-  readonly world: Pick<World, "nowMs" | "sleep" | "random" | "randomBytes" | "schedule">;
+  readonly options: Pick<GatewayOptions, "config" | "logger" | "secrets">;
+  readonly world: Pick<World, "nowMs" | "sleep" | "random" | "randomBytes" | "schedule" | "fetch">;
   readonly plane: Pick<ReceiptPlane, "recorder" | "vault" | "payloads">;
   readonly book: StreamBook;
   readonly names: KeyedNames;
@@ -63,12 +68,16 @@ export async function openSwitches({
     onFault: (error) =>
       options.logger.error({ err: error }, "a quarantine holds, and is not durable or has no receipt"),
   });
+  const page = pageOf(options.config);
+  const webhook = webhookOf(options, world);
   const approvals = new ApprovalDesk({
     store: await ApprovalStore.open(folder),
     actions,
     names,
     policy: () => book.policy ?? "",
     world,
+    page,
+    onEvent: (approval) => webhook?.tell(eventOf(approval, page, nowMs())),
     onFault: (error) => options.logger.error({ err: error }, "an approval could not be kept"),
   });
   const vault = new VaultDesk({
@@ -82,5 +91,37 @@ export async function openSwitches({
     onFault: (fields, message) => options.logger.warn(fields, message),
   });
   const sessionKey = (id: string): string | undefined => book.session(id)?.open.session.key;
-  return { killSwitch, quarantine, approvals, vault, parseTarget: (text) => parseTarget(text, { names, sessionKey }) };
+  let stopSweep = (): void => undefined;
+  const start = async (): Promise<void> => {
+    await vault.start();
+    stopSweep = approvals.start();
+  };
+  const stop = async (): Promise<void> => {
+    stopSweep();
+    await webhook?.close();
+    await vault.stop();
+  };
+  return {
+    killSwitch,
+    quarantine,
+    approvals,
+    vault,
+    start,
+    stop,
+    parseTarget: (text) => parseTarget(text, { names, sessionKey }),
+  };
+}
+
+function webhookOf(
+  { config, secrets, logger }: SwitchParts["options"],
+  world: SwitchParts["world"],
+): Webhook | undefined {
+  const { webhook } = config.approvals ?? {};
+  if (webhook === undefined || secrets.webhookSecret === undefined) return undefined;
+  return new Webhook({
+    url: webhook.url,
+    secret: secrets.webhookSecret,
+    world,
+    onLost: (fields) => logger.error(fields, "the approvals' webhook did not take an event"),
+  });
 }

@@ -73,6 +73,7 @@ export function declaredEgress(config: GatewayConfig): DeclaredEgress {
     [ledger.url, "ledger"],
     ...servers.map((server) => ["url" in server ? server.url : undefined, "server"] as const),
     ...issuers.map(({ jwks_url: url }) => [url, "issuer"] as const),
+    [config.approvals?.webhook?.url, "webhook"],
     ...(egress.telemetry ?? []).map(({ url }) => [url, "telemetry"] as const),
   ];
   return {

@@ -20,6 +20,7 @@ import type { GatewayRun, GatewayStatus } from "../run.ts";
 import { controlRoutes } from "./control-routes.ts";
 import { faultOf, sendFault } from "./errors.ts";
 import { makeOperatorMatch, type NamedOperator } from "./operators.ts";
+import { pageRoutes } from "./page-routes.ts";
 
 /** What the routes work on. */
 export interface OperatorOptions {
@@ -69,6 +70,7 @@ export function makeOperatorServer(options: OperatorOptions): FastifyInstance {
     sendFault(reply, { status: 404, code: "ERR_NOT_FOUND", message: "no such route" }),
   );
   openRoutes(server, options);
+  pageRoutes(server);
   server.register((scope, _options, done) => {
     guardedRoutes(scope, options);
     done();

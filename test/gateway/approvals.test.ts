@@ -61,7 +61,7 @@ describe("a call that needs an approval", () => {
         rpcCode: -31_002,
         reason: "approval.required",
         policies: ["ask"],
-        data: { url: `/approvals/${idOf(held)}` },
+        data: { url: `/#${idOf(held)}` },
       },
     });
     const id = idOf(held);
