@@ -80,7 +80,11 @@ function exchange(
     const sent = begin({ method, headers });
     const abort = (): void => void sent.destroy(new Error("the request was aborted"));
     signal.addEventListener("abort", abort, { once: true });
-    sent.once("close", () => signal.removeEventListener("abort", abort));
+    sent.once("close", () => {
+      signal.removeEventListener("abort", abort);
+      // Where no answer came and no error either: a server that switches protocols unasked is cut off without a word.
+      reject(new Error("the connection was closed"));
+    });
     sent.on("error", reject);
     sent.once("response", (answer) => resolve(new NodeAnswer(answer)));
     limitConnect(sent);

@@ -107,6 +107,20 @@ describe("a request to a server", () => {
     await expect(post(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: "ECONNREFUSED" });
   });
 
+  it.each(["HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "", "nonsense\r\n\r\n"])(
+    "rejects what is no answer, and does not wait for one: %j",
+    async (reply) => {
+      const server = createSocketServer((socket) => {
+        socket.on("error", () => undefined);
+        socket.once("data", () => socket.end(reply));
+      }).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      stops.push(() => server.close());
+      const { port } = server.address() as AddressInfo;
+      await expect(post(`http://127.0.0.1:${port}/`)).rejects.toThrow();
+    },
+  );
+
   it.each(["length", "chunks", "gzip"])("rejects an answer that is cut off, by %s", async (how) => {
     const { url } = await serverOf((_, response) => {
       if (how === "length") response.setHeader("content-length", "100");
