@@ -38,6 +38,9 @@ const COMMANDS: Readonly<Record<ServiceName, string>> = {
   api: "api",
 };
 
+/** A ledger that starts beside a thousand agents takes its time. */
+const START_LIMIT_MS = 120_000;
+
 /** Sets up a topology; nothing runs yet. */
 export function makeTopology(): RunningTopology {
   const folder = mkdtempSync(join(tmpdir(), "countersign-topology-"));
@@ -63,10 +66,11 @@ export function makeTopology(): RunningTopology {
       });
       children.set(service, child);
       const ready = `${service === "gateway" ? operatorUrl : url(service)}/readyz`;
-      await until(`${service} is ready`, async () => {
+      const look = async (): Promise<boolean> => {
         if (child.exitCode !== null) throw new Error(`${service} ended with ${child.exitCode}: ${log}`);
         return isReady(ready);
-      });
+      };
+      await until(`${service} is ready`, look, START_LIMIT_MS);
     },
     pid: (service) => children.get(service)?.pid,
     end: async (service, signal) => {
