@@ -18,6 +18,11 @@ export interface DiskFile {
 export interface Disk {
   /** Content of a file, or undefined if there is none. */
   readonly read: (path: string) => Promise<Uint8Array | undefined>;
+  /**
+   * The same for a file that is known to have `length` bytes, where there is a shorter way; undefined also if it gives another number of
+   * bytes: then `read` decides.
+   */
+  readonly readKnown?: (path: string, length: number) => Promise<Uint8Array | undefined>;
   /** Names in a folder, sorted; empty if there is no such folder. */
   readonly list: (folder: string) => Promise<readonly string[]>;
   /** Creates the folder and those above it, durably. */

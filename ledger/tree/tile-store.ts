@@ -4,7 +4,8 @@
  */
 
 import { StoreError } from "../../kernel/errors.ts";
-import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
+import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
+import { formatTilePath, TILE_WIDTH, type TileRef } from "../../kernel/tile/path.ts";
 import type { Disk, NewFile } from "../storage/disk.ts";
 import { FolderNames, writeOnce } from "../storage/durable-file.ts";
 import { RecentMap } from "./recent-map.ts";
@@ -16,6 +17,8 @@ const GROUP_FILES = 64;
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;
 /** Hash tiles kept after a read: 16 MiB. */
 const CACHED_TILES = 2048;
+
+const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 
 /** Called once when a write failed; nothing may be signed or acknowledged after it. */
 export type OnFatal = (error: unknown) => void;
@@ -63,9 +66,14 @@ export class TileStore {
     const path = formatTilePath(ref);
     const known = this.#waiting.get(path) ?? this.#recent.get(path);
     if (known !== undefined) return known;
-    const bytes = await this.#disk.read(path);
+    const bytes = (await this.#readTile(ref, path)) ?? (await this.#disk.read(path));
     if (bytes !== undefined && ref.kind === "hash") this.#recent.set(path, bytes);
     return bytes;
+  }
+
+  /** A full hash tile has one length. */
+  async #readTile({ kind }: TileRef, path: string): Promise<Uint8Array | undefined> {
+    return kind === "hash" ? this.#disk.readKnown?.(path, TILE_BYTES) : undefined;
   }
 
   async #writeAll(): Promise<void> {

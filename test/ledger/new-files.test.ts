@@ -44,3 +44,14 @@ describe("new files written together", () => {
     expect(() => writeNewFiles([{ path: join(folder, "none/file"), bytes: formatUtf8("x") }])).toThrow("ENOENT");
   });
 });
+
+describe("a file whose length is known", () => {
+  it("is read where it has that length, and left to the other way where it has not or is missing", async () => {
+    const disk = makeNodeDisk(folder);
+    await writeFile(join(folder, "tile"), new Uint8Array(64).fill(5));
+    expect(await disk.readKnown?.("tile", 64)).toEqual(new Uint8Array(64).fill(5));
+    for (const length of [0, 63, 65]) expect(await disk.readKnown?.("tile", length)).toBeUndefined();
+    expect(await disk.readKnown?.("none", 64)).toBeUndefined();
+    await expect(disk.readKnown?.(".", 64)).rejects.toMatchObject({ code: "EISDIR" });
+  });
+});
