@@ -14,6 +14,7 @@ const NESTED = {
     type: "object",
     properties: {
       to: { type: "string" },
+      amount: { type: "integer" },
       order: { type: "object", properties: { to: { type: "string" } } },
       all: { type: "array", items: { type: "string" } },
     },
@@ -52,6 +53,21 @@ describe("T2 access control", () => {
       ["nested"],
       ["listed"],
     ]);
+  });
+
+  it("a policy that errs denies, though another one permits: U is 0, and the receipt names it", async () => {
+    const scenario = await start(`${PERMIT_ALL}
+      @id("errs") forbid (principal, action == Mcp::Action::"bank/pay", resource)
+      when { context.input has amount && context.input.amount + 9223372036854775807 > 0 };`);
+    await scenario.call("pay", { amount: 1 });
+    expect(scenario.server("bank").count()).toBe(0);
+    expect((await scenario.decisions())[0]?.ruling).toMatchObject({
+      action: "refuse",
+      reasons: ["policy.error"],
+      erring: ["errs"],
+    });
+    await scenario.call("pay", { to: "x" });
+    expect(scenario.server("bank").count()).toBe(1);
   });
 
   it("one byte of the policy gives another digest in the next receipt", async () => {
