@@ -24,8 +24,8 @@ export type CheckSetting = {
   readonly isBackground: boolean;
 };
 
-/** Jobs that wait in front of each worker. */
-const JOBS_A_WORKER = 4;
+/** Jobs in front of each worker; in the background one, so that whoever comes waits for no more than what it has begun. */
+const [JOBS_A_WORKER, BACKGROUND_JOBS_A_WORKER] = [4, 1];
 
 /**
  * @param log  streams must have it as their home, expiries its operator's signature
@@ -54,7 +54,7 @@ class WorkerPool implements CheckPool {
   readonly #streams: KnownStream[] = [];
 
   constructor(setting: CheckSetting, workers: number) {
-    this.width = workers * JOBS_A_WORKER;
+    this.width = workers * (setting.isBackground ? BACKGROUND_JOBS_A_WORKER : JOBS_A_WORKER);
     this.#lanes = Array.from({ length: workers }, () => new Lane(setting, this.#streams));
   }
 
