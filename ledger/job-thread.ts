@@ -1,13 +1,13 @@
 /**
- * A thread that does one job after the other for all logs of the process. It starts with the first job, keeps no process alive,
- * and starts anew if it ended.
+ * A thread that does one job after the other for all logs of the process. It starts with the first job, keeps the process
+ * alive while a job is open and no longer, and starts anew if it ended.
  */
 
 import { parentPort, type Worker } from "node:worker_threads";
 import { FormatError, invariant, StoreError } from "../kernel/errors.ts";
 
 /** What this side of a worker thread uses of it. */
-export type JobWorker = Pick<Worker, "on" | "unref" | "postMessage">;
+export type JobWorker = Pick<Worker, "on" | "ref" | "unref" | "postMessage">;
 
 /** What the thread answers, in the order of the jobs. */
 export type JobAnswer =
@@ -39,6 +39,7 @@ export class JobThread<Job> {
   ask(job: Job): Promise<unknown> {
     this.#worker ??= this.#open();
     const worker = this.#worker;
+    if (this.#waiting.length === 0) worker.ref();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       worker.postMessage(job);
@@ -47,15 +48,15 @@ export class JobThread<Job> {
 
   #open(): JobWorker {
     const worker = this.#start();
-    worker.unref();
-    worker.on("message", (answer: JobAnswer) => this.#settle(answer));
+    worker.on("message", (answer: JobAnswer) => this.#settle(worker, answer));
     worker.on("error", (cause) => this.#end(worker, cause));
     worker.on("exit", () => this.#end(worker, undefined));
     return worker;
   }
 
-  #settle(answer: JobAnswer): void {
+  #settle(worker: JobWorker, answer: JobAnswer): void {
     const waiting = this.#waiting.shift();
+    if (this.#waiting.length === 0) worker.unref();
     if (answer.kind === "done") waiting?.resolve(answer.value);
     else if (answer.kind === "damaged") waiting?.reject(new FormatError("ERR_INDEX_ROW", answer.message));
     else waiting?.reject(new StoreError("ERR_STORE_WRITE", answer.message, { fatal: true }));
