@@ -117,7 +117,9 @@ const tries = {
   control: () => event(net.connect(allowed, "127.0.0.1").unref(), "connect"),
 };
 
-process.on("SIGUSR2", async () => {
+process.on("SIGUSR2", () => void attemptAll());
+
+async function attemptAll() {
   const entries = await Promise.all(
     Object.entries(tries).map(async ([name, attempt]) => {
       const late = new Promise((resolve) => setTimeout(() => resolve("silence"), 10_000).unref());
@@ -126,4 +128,4 @@ process.on("SIGUSR2", async () => {
   );
   writeFileSync(`${process.env.HOSTILE_OUT}.tmp`, JSON.stringify(Object.fromEntries(entries)));
   renameSync(`${process.env.HOSTILE_OUT}.tmp`, process.env.HOSTILE_OUT);
-});
+}
