@@ -35,8 +35,8 @@ const BY_FORM: readonly Recogniser[] = [
   findIps,
 ];
 
-/** Characters without which none of the recognisers finds anything. */
-const NEEDED = /[\d@:=]|eyJ|_[A-Za-z]{34}/u;
+/** Without one of these none of the recognisers finds anything: a token may be of letters alone, and is then a long run of them. */
+const NEEDED = /[\d@:=]|eyJ|-----BEGIN |[A-Za-z_-]{20}/u;
 
 /** Finds secrets and personal data; no two places overlap, and they come in order. */
 export function findSensitive(text: string, context: TextContext): readonly Hit[] {

@@ -77,3 +77,19 @@ describe("secrets", () => {
     expect(found("amqp://app:s3cr3t-Value9@mq.example.org")).toEqual(["secret.url-credentials s3cr3t-Value9"]);
   });
 });
+
+describe("a secret of letters alone", () => {
+  const body = "QmXrTzKpWvLsHdNbYcJgFaUeQiRoPkMx";
+  it.each([
+    ["a key of AWS", "AKIAQXRTZKPWVLSHDNBY", "secret.aws-access-key"],
+    ["a key of Stripe", `sk_${"live"}_${body}`, "secret.stripe-key"],
+    ["a token of GitLab", `glpat-${body}`, "secret.gitlab-token"],
+    [
+      "a private key",
+      `-----BEGIN ${"PRIVATE"} KEY-----\n${body}\n-----END ${"PRIVATE"} KEY-----`,
+      "secret.private-key",
+    ],
+  ])("is found: %s", (_name, secret, rule) => {
+    expect(found(`use ${secret} here`)).toEqual([`${rule} ${secret}`]);
+  });
+});
