@@ -10,6 +10,7 @@ import type { Hex64 } from "../kernel/receipt/fields.ts";
 import { observedValue } from "../kernel/receipt/observed.ts";
 import type { Action, Effect, Status } from "../kernel/receipt/vocabulary.ts";
 import { placeOf } from "./call-graph.ts";
+import { PINNED } from "./pinned.ts";
 import { readEntries } from "./read-entries.ts";
 import { doubt, type Judgement } from "./verdict.ts";
 import { type VerificationResult, type VerifyInput, verifyBundle } from "./verify-bundle.ts";
@@ -53,16 +54,7 @@ export type SubjectReport = {
 };
 
 /** Without these the list may lack calls, or hold false ones. */
-const NEEDED: readonly ObligationId[] = [
-  "bundle.digest",
-  "log.signature",
-  "log.quorum",
-  "log.inclusion",
-  "receipt.signature",
-  "receipt.issuer",
-  "stream.continuity",
-  "stream.coverage",
-];
+const NEEDED: readonly ObligationId[] = ["bundle.digest", ...PINNED, "stream.continuity", "stream.coverage"];
 
 /**
  * Makes the report.

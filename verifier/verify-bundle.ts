@@ -16,6 +16,7 @@ import { judgeCoverage } from "./coverage.ts";
 import { judgeDecisions, pickDecisions } from "./decisions.ts";
 import { judgeLogs, type LogJudgement } from "./logs.ts";
 import { judgeOpenings, type OpeningVerdict } from "./openings.ts";
+import { PINNED } from "./pinned.ts";
 import { type ReadEntries, readEntries } from "./read-entries.ts";
 import { countSealed, judgeSessions } from "./sessions.ts";
 import { judgeStreams, type StreamJudgement } from "./streams.ts";
@@ -94,15 +95,6 @@ export type VerificationResult = {
 
 /** Obligations that depend on the judged time. */
 type Timed = "session.sealed" | "time.window";
-
-/** Obligations without which nobody's keys are pinned. */
-const PINNED: readonly ObligationId[] = [
-  "log.signature",
-  "log.quorum",
-  "log.inclusion",
-  "receipt.signature",
-  "receipt.issuer",
-];
 
 /**
  * Verifies a bundle.
