@@ -13,7 +13,7 @@ import { proveInclusion } from "../../kernel/merkle/prove.ts";
 import { type Alg, kidOf } from "../../kernel/signature/public-key.ts";
 import { parseTilePath } from "../../kernel/tile/path.ts";
 import { checkpointText, witnessedNote, witnesses } from "./log-keys.ts";
-import { makeMemoryTree } from "./memory-tree.ts";
+import { GrowingTree } from "./memory-tree.ts";
 
 /** The bearer token that the fake takes. */
 export const SUBMIT_TOKEN: string = "t".repeat(40);
@@ -110,7 +110,7 @@ export async function startFakeLedger(): Promise<FakeLedger> {
     },
     rewriteStream: (stream, receipts) => ledger.streams.set(stream, [...receipts]),
     lieInProofs: () => {
-      ledger.isLying = true;
+      ledger.lie();
     },
     close: () => closeServer(server),
   };
@@ -121,8 +121,9 @@ class Ledger {
   readonly entries: Uint8Array[] = [formatUtf8("genesis")];
   readonly streams = new Map<string, Uint8Array[]>();
   private readonly registrations = new Map<string, number>();
+  #tree = new GrowingTree();
+  #isLying = false;
   isHolding = false;
-  isLying = false;
 
   async answer(method: string, path: string, body: Uint8Array, authorization: string | undefined): Promise<Answer> {
     const { pathname, searchParams } = new URL(path, "http://fake");
@@ -203,7 +204,10 @@ class Ledger {
   }
 
   private async logProofOf(leaf: string): Promise<Answer> {
-    const index = this.entries.findIndex((entry) => Buffer.from(hashLeaf(entry)).toString("hex") === leaf);
+    // Asked for what it holds, it lies about what that is.
+    const index = this.#isLying
+      ? this.entries.findIndex((entry) => Buffer.from(hashLeaf(entry)).toString("hex") === leaf)
+      : Number(this.#shown().indexOf(leaf) ?? -1);
     return index < 0 ? refusal(404, "ERR_ENTRY_UNKNOWN") : this.logProof(BigInt(index));
   }
 
@@ -214,24 +218,28 @@ class Ledger {
       level: ref.level * 8,
       index: ref.index * 256n + BigInt(i),
     }));
-    const tree = makeMemoryTree(this.shown().map(hashLeaf), { keepRoots: false });
-    return { status: 200, body: concat(...(await tree.reader.readNodes(ids))) };
+    return { status: 200, body: concat(...(await this.#shown().reader.readNodes(ids))) };
   }
 
-  /** The entries that proofs and tiles are made of. */
-  private shown(): readonly Uint8Array[] {
-    return this.isLying ? this.entries.map((entry) => concat(entry, formatUtf8("!"))) : this.entries;
+  lie(): void {
+    this.#isLying = true;
+    this.#tree = new GrowingTree();
+  }
+
+  /** The tree that proofs and tiles are of: it takes what came since it was asked for last. */
+  #shown(): GrowingTree {
+    for (const entry of this.entries.slice(Number(this.#tree.size))) {
+      this.#tree.append(hashLeaf(this.#isLying ? concat(entry, formatUtf8("!")) : entry));
+    }
+    return this.#tree;
   }
 
   private async logProof(index: bigint): Promise<Answer> {
     if (index >= BigInt(this.entries.length) || this.isHolding) return refusal(404, "ERR_ENTRY_UNKNOWN");
-    const entries = this.shown();
-    const tree = makeMemoryTree(entries.map(hashLeaf), { keepRoots: true });
-    const size = BigInt(entries.length);
-    const root = tree.roots.at(-1);
-    if (root === undefined) throw new Error("a tree without a root");
+    const tree = this.#shown();
+    const { size } = tree;
+    const checkpoint = witnessedNote(checkpointText(size, tree.root()), witnesses);
     const proof = await proveInclusion(index, size, tree.reader);
-    const checkpoint = witnessedNote(checkpointText(size, root), witnesses);
     return {
       status: 200,
       body: formatLogProof({ index, proof, checkpoint }),

@@ -1,5 +1,6 @@
 /** A tree that is kept whole in memory, for tests that prove things about it. */
 
+import { formatHex } from "../../kernel/hex.ts";
 import { CompactRange } from "../../kernel/merkle/compact-range.ts";
 import { hashLeaf, type LeafHash, type NodeHash, type RootHash } from "../../kernel/merkle/hash.ts";
 import type { NodeId } from "../../kernel/merkle/node-id.ts";
@@ -25,19 +26,50 @@ export function makeMemoryTree(
     range.append(leaf);
     if (options.keepRoots !== false) roots.push(range.root());
   }
-  const readNodes = async (ids: readonly NodeId[]): Promise<readonly NodeHash[]> =>
-    ids.map((id) => {
-      const hash = nodes.get(nameOf(id));
-      if (hash === undefined) throw new Error(`node ${nameOf(id)} is not complete`);
-      return hash;
-    });
+  const readNodes = async (ids: readonly NodeId[]): Promise<readonly NodeHash[]> => ids.map((id) => nodeOf(nodes, id));
   return { leaves, roots, reader: { readNodes } };
+}
+
+/** A tree that is kept whole in memory while it grows: a leaf costs a hash or two, whatever is there already. */
+export class GrowingTree {
+  readonly #nodes = new Map<string, NodeHash>();
+  readonly #range: CompactRange = CompactRange.empty((id, hash) => this.#nodes.set(nameOf(id), hash));
+  /** Index of the first leaf with a hash (hex). */
+  readonly #indexes = new Map<string, bigint>();
+
+  /** Reads any complete subtree. */
+  readonly reader: HashReader = { readNodes: async (ids) => ids.map((id) => nodeOf(this.#nodes, id)) };
+
+  get size(): bigint {
+    return this.#range.size;
+  }
+
+  append(leaf: LeafHash): void {
+    const name = formatHex(leaf);
+    if (!this.#indexes.has(name)) this.#indexes.set(name, this.#range.size);
+    this.#range.append(leaf);
+  }
+
+  root(): RootHash {
+    return this.#range.root();
+  }
+
+  /** @param leaf  hexadecimal */
+  indexOf(leaf: string): bigint | undefined {
+    return this.#indexes.get(leaf);
+  }
 }
 
 /** Leaf hashes of the entries `<prefix> 0`, `<prefix> 1`, ... */
 export function numberedLeaves(prefix: string, size: number): readonly LeafHash[] {
   const encoder = new TextEncoder();
   return Array.from({ length: size }, (_, i) => hashLeaf(encoder.encode(`${prefix} ${i}`)));
+}
+
+function nodeOf(nodes: ReadonlyMap<string, NodeHash>, id: NodeId): NodeHash {
+  const hash = nodes.get(nameOf(id));
+  if (hash === undefined) throw new Error(`node ${nameOf(id)} is not complete`);
+  return hash;
 }
 
 const nameOf = ({ level, index }: NodeId): string => `${level}/${index}`;
