@@ -62,11 +62,8 @@ export function submissionRoute(scope: FastifyInstance, parts: SubmissionRoutePa
     reply.hijack();
     const { raw: source } = request;
     const { raw: response } = reply;
-    response.writeHead(200, {
-      "content-type": "application/x-ndjson",
-      "cache-control": "no-store",
-      connection: "close",
-    });
+    // Not `connection: close`: Node would close right behind our last line, and what the client still sends would reset it.
+    response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
     response.flushHeaders();
     const sink = { write: (line: string) => writeLine(response, line), cut: () => void response.destroy() };
     open += 1;
@@ -74,8 +71,13 @@ export function submissionRoute(scope: FastifyInstance, parts: SubmissionRoutePa
       open -= 1;
     });
     // Left unread: the stream decides when to read.
-    runSubmissionStream({ source: chunksOf(source), sink, desk, limits, stopping: parts.stopping })
-      .then(() => finish(source, response))
+    const chunks = chunksOf(source);
+    runSubmissionStream({ source: chunks, sink, desk, limits, stopping: parts.stopping })
+      .then(() => finish(chunks, source, response))
+      .then(() => {
+        // Nobody else closes a connection that became idle while the service stops.
+        if (parts.stopping.aborted) source.socket.destroySoon();
+      })
       .catch((error: unknown) => {
         if (!source.destroyed && !response.destroyed) parts.onFault(error);
         source.destroy();
@@ -102,12 +104,19 @@ function writeLine(response: ServerResponse, line: string): Promise<void> {
   });
 }
 
-function finish(source: IncomingMessage, response: ServerResponse): void {
+/** Ends the answer at once, and reads away what the client still sends. */
+async function finish(
+  chunks: AsyncIterable<Uint8Array>,
+  source: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   response.end();
-  if (source.complete) return;
-  source.resume();
   const timer = setTimeout(() => source.destroy(), LINGER_MS);
-  source.once("close", () => clearTimeout(timer));
+  try {
+    for await (const chunk of chunks) void chunk;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function makeDesk(parts: SubmissionRouteParts, isAsked: boolean): FrameDesk {

@@ -24,6 +24,7 @@ const COUNT = stream.receipts.length;
 const LINE = formatUtf8("\n");
 /** Genesis and registration stand in front of the stream. */
 const BEFORE = 2;
+const NDJSON_CHUNKED = ["content-type: application/x-ndjson", "transfer-encoding: chunked"];
 
 const ledgers: TestLedger[] = [];
 afterAll(() => removeLedgers(ledgers));
@@ -104,11 +105,12 @@ describe("a streaming submission", () => {
 
   it("ends with a last line when the ledger stops, and what was in work is acknowledged", async () => {
     const ledger = await start();
-    const { send, line } = await openStream(ledger.url);
+    const { send, line, request } = await openStream(ledger.url);
     send(segmentOf(stream, 0, 6));
     expect(await line()).toEqual(admitted(0, 6));
     const closed = ledger.close();
     expect(await line()).toEqual({ end: { reason: "shutdown" } });
+    request.end();
     expect(await line()).toBeUndefined();
     await closed;
   });
@@ -137,6 +139,33 @@ describe("a streaming submission", () => {
       expect(await line()).toBeUndefined();
       request.destroy();
     }
+  });
+
+  it("tells one who sends on without reading why it ended: what comes behind the last line is read away", async () => {
+    const ledger = await start();
+    const { port, hostname } = new URL(ledger.url);
+    const socket = connect(Number(port), hostname);
+    let received = "";
+    socket.on("data", (chunk) => {
+      received += String(chunk);
+    });
+    const head = [
+      `POST /stream HTTP/1.1`,
+      "host: x",
+      `authorization: Bearer ${SUBMIT_TOKEN}`,
+      ...NDJSON_CHUNKED,
+      "",
+      "",
+    ];
+    socket.write(head.join("\r\n"));
+    await once(socket, "data");
+    socket.pause();
+    const part = `10000\r\n${"x".repeat(0x10000)}\r\n`;
+    for (let i = 0; i < 100; i += 1) if (!socket.write(part)) await once(socket, "drain");
+    socket.resume();
+    socket.end("0\r\n\r\n");
+    await once(socket, "close");
+    expect(received).toContain('{"end":{"reason":"fault"},"error":{"code":"ERR_');
   });
 
   it("is slowed down by quotas, which name their limit", async () => {
