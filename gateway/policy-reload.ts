@@ -51,6 +51,8 @@ export interface PolicyReloadOptions {
   readonly nowMs: () => number;
   /** Holds the servers' connections to the artifact in force. */
   readonly bindServers: () => void;
+  /** Told as soon as it is in force. */
+  readonly onReplaced: () => void;
   /** Records that safe state begins or ends. */
   readonly watch: () => Promise<void>;
 }
@@ -117,6 +119,7 @@ async function reload(options: PolicyReloadOptions, body: Uint8Array): Promise<R
   }
   await rememberArtifact(config.data_dir, sealed);
   await takeEffect(options, candidate);
+  options.onReplaced();
   await options.watch();
   return { artifact: digest, version: artifact.version, policy: artifact.policy, signers };
 }

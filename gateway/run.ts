@@ -5,7 +5,6 @@
 
 import { formatHex } from "../kernel/hex.ts";
 import type { JsonObject } from "../kernel/json/value.ts";
-import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
 import { makeSealedPolicy, type SealedPolicy } from "./artifact/sealed-policy.ts";
 import type { Catalog } from "./catalog/catalog.ts";
@@ -17,6 +16,7 @@ import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
 import { ChangeFeed } from "./edge/change-feed.ts";
+import { RuleChanges } from "./edge/rule-changes.ts";
 import { type AdmissionDesk, makeAdmissionDesk } from "./kubernetes/admission-desk.ts";
 import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
@@ -32,34 +32,13 @@ import { checkCarriedOut } from "./policy/obligations.ts";
 import type { ReloadedPolicy } from "./policy-reload.ts";
 import { realWorld } from "./real-world.ts";
 import { openReceiptPlane, type ReceiptPlane } from "./receipt-plane.ts";
-import type { OutboxStatus } from "./receipts/outbox.ts";
 import { openStreamFolder, type StreamFolder } from "./receipts/stream-folder.ts";
 import { refuseServerRequests } from "./server-requests.ts";
 import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
 import { type Controls, openControls } from "./stages.ts";
+import { type GatewayStatus, statusOf } from "./status.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 import { formatUuid } from "./uuid.ts";
-
-/** What `GET /status` tells; docs/gateway.md explains each member. */
-export interface GatewayStatus {
-  readonly ready: boolean;
-  readonly stream: string;
-  readonly next_seq: number;
-  readonly log: string;
-  readonly mode: Mode;
-  readonly key_protection: "software";
-  readonly attestation: { readonly state: "not_available"; readonly reason: "attestation.software" };
-  readonly policy: { readonly digest: string; readonly version: string };
-  readonly catalog: { readonly digest: string };
-  /** The sealed artifact in force. */
-  readonly artifact?: { readonly digest: string; readonly version: number; readonly not_after: string };
-  /** Why every call is denied, if every call is. */
-  readonly safe_state?: ReasonCode;
-  readonly boundary: string;
-  readonly outbox: OutboxStatus;
-  readonly sessions: number;
-  readonly open_calls: number;
-}
 
 /** A run that serves calls. */
 export interface GatewayRun {
@@ -74,6 +53,8 @@ export interface GatewayRun {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Changes of what servers offer. */
   readonly changes: ChangeFeed;
+  /** Changes of what decides. */
+  readonly rules: RuleChanges;
   readonly switches: OperatorSwitches;
   readonly admissions: AdmissionDesk;
   readonly boundary: JsonObject;
@@ -148,7 +129,8 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   };
   const { book } = opened;
   const { names } = basis.run;
-  const switches = await openSwitches({ options, world, plane, book, names, artifact: basis.artifact });
+  const rules = new RuleChanges();
+  const switches = await openSwitches({ options, world, plane, book, names, artifact: basis.artifact, rules });
   const controls = await openControls(options, world, basis, switches);
   const changes = new ChangeFeed();
   const relister = relisterOf(parts, changes);
@@ -161,9 +143,9 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
   const carriedOut = carriedOutBy(controls.stages);
   const { upstreams } = servers;
-  const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut });
+  const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut, rules });
   const stopJobs = startJobs(parts, { desk, tally, relister, sealed, switches }, declaration);
-  const status = (): GatewayStatus => statusOf(parts, declaration);
+  const status = (): GatewayStatus => statusOf(parts, declaration.origin);
   metrics.watch(status);
   const reloadCatalog = makeCatalogReload({ config: options.config, basis, recorder });
   let closing: Promise<void> | undefined;
@@ -175,14 +157,9 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     pipeline,
     catalogReader: basis.keeper.reader,
     catalog: basis.keeper.current,
-    reloadCatalog: async (bytes) => {
-      const before = basis.keeper.current();
-      const loaded = await reloadCatalog(bytes);
-      const after = basis.keeper.current();
-      for (const id of after.serverIds) changes.tell(id, offeredChanges(before, after, id));
-      return loaded;
-    },
+    reloadCatalog: telling(reloadCatalog, { keeper: basis.keeper, changes, rules }),
     changes,
+    rules,
     reloadPolicy: sealed.reload,
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     switches,
@@ -197,6 +174,21 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     world,
     status,
     close,
+  };
+}
+
+/** Tells those who listen what another catalog changes of what they are offered. */
+function telling(
+  reload: GatewayRun["reloadCatalog"],
+  { keeper, changes, rules }: Pick<DecisionBasis, "keeper"> & Pick<GatewayRun, "changes" | "rules">,
+): GatewayRun["reloadCatalog"] {
+  return async (bytes) => {
+    const before = keeper.current();
+    const loaded = await reload(bytes);
+    const after = keeper.current();
+    for (const id of after.serverIds) changes.tell(id, offeredChanges(before, after, id));
+    rules.tell();
+    return loaded;
   };
 }
 
@@ -343,38 +335,6 @@ function closeOf(seq: number): {
   readonly receipts: number;
 } {
   return { kind: "stream-close", reason: "shutdown", receipts: seq + 1 };
-}
-
-function statusOf({ basis, plane }: Parts, declaration: StreamDeclaration): GatewayStatus {
-  const { recorder, outbox, opened } = plane;
-  const { run, keeper } = basis;
-  const halted = basis.artifact.halted();
-  const sealed = basis.artifact.current();
-  return {
-    ready: !recorder.isFailed() && !outbox.isFinal() && halted === undefined,
-    stream: recorder.stream,
-    next_seq: recorder.tip().nextSeq,
-    log: declaration.origin,
-    mode: run.mode,
-    key_protection: "software",
-    attestation: { state: "not_available", reason: "attestation.software" },
-    policy: { digest: run.policy.digest, version: run.policy.version },
-    catalog: { digest: keeper.current().digest },
-    ...(sealed === undefined
-      ? {}
-      : {
-          artifact: {
-            digest: sealed.digest,
-            version: sealed.artifact.version,
-            not_after: sealed.artifact.not_after,
-          },
-        }),
-    ...(halted === undefined ? {} : { safe_state: halted }),
-    boundary: run.boundary,
-    outbox: outbox.status(),
-    sessions: opened.book.openSessions().length,
-    open_calls: opened.book.openCalls().length,
-  };
 }
 
 function declarationOf({ config, software }: GatewayOptions): StreamDeclaration {

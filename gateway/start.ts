@@ -164,6 +164,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions 
     catalog: run.catalogReader,
     upstreams: run.upstreams,
     changes: run.changes,
+    rules: run.rules,
     limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
     nowMs,
     randomBytes,

@@ -13,10 +13,18 @@ export interface SafeStateOptions {
   readonly recorder: Pick<Recorder, "append">;
   readonly metrics: Pick<GatewayMetrics, "countSafeState">;
   readonly logger: Logger;
+  /** Told when the state is another one. */
+  readonly onChange: () => void;
 }
 
 /** Makes the function that records a change of the state since it was asked last; calls at once share one look. */
-export function makeSafeStateWatch({ inForce, recorder, metrics, logger }: SafeStateOptions): () => Promise<void> {
+export function makeSafeStateWatch({
+  inForce,
+  recorder,
+  metrics,
+  logger,
+  onChange,
+}: SafeStateOptions): () => Promise<void> {
   let recorded: ReasonCode | undefined;
   let turn: Promise<void> = Promise.resolve();
   const look = async (): Promise<void> => {
@@ -24,6 +32,7 @@ export function makeSafeStateWatch({ inForce, recorder, metrics, logger }: SafeS
     if (reason === recorded) return;
     const named = reason ?? recorded ?? "policy.expired";
     recorded = reason;
+    onChange();
     if (reason !== undefined) {
       metrics.countSafeState(reason);
       logger.error({ reason }, "safe state: every call is denied until an operator has renewed the sealed policy");

@@ -2,6 +2,7 @@
 
 import { isCodedError } from "../../kernel/errors.ts";
 import type { DecisionBasis } from "../decision-basis.ts";
+import type { RuleChanges } from "../edge/rule-changes.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { GatewayOptions, World } from "../options.ts";
 import type { CarriedOut } from "../policy/obligations.ts";
@@ -21,6 +22,8 @@ export interface SealedPolicyParts {
   readonly upstreams: readonly Upstream[];
   readonly metrics: GatewayMetrics;
   readonly carriedOut: readonly CarriedOut[];
+  /** Told when another policy is in force, and when safe state begins. */
+  readonly rules: RuleChanges;
 }
 
 /** The sealed policy of a run. */
@@ -52,9 +55,15 @@ const WATCH_MS = 1_000;
 
 /** Makes it. Without an artifact nothing is measured, and every renewal is refused. */
 export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
-  const { options, world, basis, recorder, upstreams, metrics, carriedOut } = parts;
+  const { options, world, basis, recorder, upstreams, metrics, carriedOut, rules } = parts;
   const { config, logger, measurements = {} } = options;
-  const watch = makeSafeStateWatch({ inForce: basis.artifact, recorder, metrics, logger });
+  const watch = makeSafeStateWatch({
+    inForce: basis.artifact,
+    recorder,
+    metrics,
+    logger,
+    onChange: () => rules.tell(),
+  });
   const { nowMs, schedule } = world;
   const bindServers = (): void => bindAll(parts, watch);
   bindServers();
@@ -67,6 +76,7 @@ export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
     carriedOut,
     nowMs,
     bindServers,
+    onReplaced: () => rules.tell(),
     watch,
   });
   const measureAgain = async (): Promise<void> => {

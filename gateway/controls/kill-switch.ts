@@ -19,6 +19,8 @@ export interface KillSwitchOptions {
   readonly actions: ActionBook;
   readonly names: KeyedNames;
   readonly nowMs: () => number;
+  /** Told of each target as soon as it is stopped. */
+  readonly onTarget: (target: ControlTarget) => void;
 }
 
 const STOPPED: Denial = {
@@ -48,11 +50,13 @@ export class KillSwitch {
    * @throws {StoreError} ERR_CONTROL_FILE, ERR_STREAM_FAILED: it holds in this process all the same
    */
   async on(target: ControlTarget, operator: Operator, reason: OperatorReason): Promise<ControlEntry> {
-    const { list, actions, nowMs } = this.#options;
+    const { list, actions, nowMs, onTarget } = this.#options;
     const known = list.find([target]);
     if (known !== undefined) return known;
     const entry = { target, since: formatTimestamp(nowMs()), reason, by: actions.idOf(operator) };
-    await list.add(entry);
+    const added = list.add(entry);
+    onTarget(target);
+    await added;
     await actions.write({
       action: "kill-switch-on",
       operator,

@@ -5,6 +5,7 @@ import { eventOf, pageOf } from "../approval/approval-event.ts";
 import { ApprovalStore } from "../approval/approval-store.ts";
 import { Webhook } from "../approval/webhook.ts";
 import type { ArtifactInForce } from "../artifact/artifact-in-force.ts";
+import type { RuleChanges } from "../edge/rule-changes.ts";
 import type { GatewayOptions, World } from "../options.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { Quarantine } from "../quarantine/quarantine.ts";
@@ -12,7 +13,7 @@ import type { ReceiptPlane } from "../receipt-plane.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
 import { VaultDesk } from "../vault/vault-desk.ts";
 import { ControlList } from "./control-list.ts";
-import { type ControlTarget, parseTarget } from "./control-target.ts";
+import { type ControlTarget, parseTarget, targetsOf } from "./control-target.ts";
 import { KillSwitch } from "./kill-switch.ts";
 import { ActionBook } from "./operator.ts";
 
@@ -37,6 +38,8 @@ export interface SwitchParts {
   readonly book: StreamBook;
   readonly names: KeyedNames;
   readonly artifact: ArtifactInForce;
+  /** Told of targets that are stopped or put in quarantine. */
+  readonly rules: RuleChanges;
 }
 
 /** @throws {StoreError} ERR_CONTROL_FILE: a file of theirs is there and cannot be read */
@@ -47,18 +50,22 @@ export async function openSwitches({
   book,
   names,
   artifact,
+  rules,
 }: SwitchParts): Promise<OperatorSwitches> {
   const { data_dir: folder } = options.config;
   const { nowMs } = world;
   const { recorder } = plane;
   const actions = new ActionBook(recorder, names);
+  const onTarget = (target: ControlTarget): void => rules.tell((call) => targetsOf(call, names).includes(target));
   const killSwitch = new KillSwitch({
+    onTarget,
     list: await ControlList.open(folder, "kill-switch.json"),
     actions,
     names,
     nowMs,
   });
   const quarantine = new Quarantine({
+    onTarget,
     config: options.config.quarantine,
     list: await ControlList.open(folder, "quarantine.json"),
     actions,

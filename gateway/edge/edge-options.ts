@@ -6,6 +6,7 @@ import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { ChangeFeed } from "./change-feed.ts";
+import type { RuleChanges } from "./rule-changes.ts";
 
 /** Bounds of the agents' leg. */
 export interface EdgeLimits {
@@ -52,6 +53,8 @@ export interface EdgeOptions {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Changes of servers' lists, for the agents. */
   readonly changes: ChangeFeed;
+  /** Changes of what decides: streams that are open are decided anew. */
+  readonly rules: RuleChanges;
   readonly limits?: Partial<EdgeLimits>;
   readonly nowMs: () => number;
   /** At least 16 bytes from the system's generator are asked for at a time. */

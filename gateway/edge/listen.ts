@@ -1,22 +1,25 @@
 /**
  * `subscriptions/listen` of a modern agent (SEP-2575), answered by the gateway: what was asked for, narrowed to what servers
- * announce and policy permits, each server and each resource with a decision of its own whose outcome is the stream's end.
+ * announce and policy permits, each server and each resource with a decision of its own whose outcome is the stream's end. When
+ * rules change meanwhile, each is decided anew, and a stream of which something is not permitted any more ends.
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import type { CallOutcome, CatalogReader, Decided, InboundCall } from "../pipeline/call.ts";
+import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
 import { announces, listenMessage, ownRequest } from "../upstream/own-request.ts";
-import { CHANGED_LISTS, type ChangedList, type Upstream, type UpstreamReply } from "../upstream/upstream.ts";
+import { CHANGED_LISTS, type ChangedList, type Upstream } from "../upstream/upstream.ts";
 import { META } from "../wire/meta-keys.ts";
 import { RPC, refusal, resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
-import { decide, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
+import { decide, type ReceiptDeps, withheld } from "./call-receipts.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { isSubscribable } from "./local-answers.ts";
 import { type Route, routeUri } from "./mount.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { refuseRequest } from "./refuse.ts";
+import type { RuleChanges } from "./rule-changes.ts";
+import { type Granted, Renewal, StandingGrants } from "./standing-grants.ts";
 
 /** What listening needs. */
 export interface ListenDeps extends ReceiptDeps {
@@ -24,6 +27,7 @@ export interface ListenDeps extends ReceiptDeps {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly software: { readonly name: string; readonly version: string };
   readonly changes: ChangeFeed;
+  readonly rules: RuleChanges;
   readonly nowMs: () => number;
   /** Aborted when the edge closes: streams end with their result. */
   readonly closing: AbortSignal;
@@ -40,15 +44,6 @@ interface Asked {
   readonly uris: readonly string[];
 }
 
-/** Something that the agent is told of, with its receipt; `uri` as the agent wrote it. */
-interface Granted {
-  readonly decided: Exclude<Decided, { action: "refuse" }>;
-  readonly serverId: string;
-  readonly lists: readonly ChangedList[];
-  readonly uri?: string;
-  readonly reply?: UpstreamReply;
-}
-
 /** Keeps the stream open until it ends, and answers with its result. */
 export async function listen(deps: ListenDeps, request: AgentRequest): Promise<AgentAnswer> {
   const asked = readAsked(request.message.params["notifications"]);
@@ -63,19 +58,24 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
     if (signal.aborted) cancel();
     signal.addEventListener("abort", cancel, { once: true });
   }
-  const updated = new NoticePacer((key) => tell(request, key));
+  // Of a change between a decision and the watch it is known that it came.
+  const rulesBefore = deps.rules.count;
+  const standing = new StandingGrants(deps);
+  const updated = new NoticePacer((key) => {
+    if (standing.permits(key)) tell(request, key);
+  });
   const found = await Promise.all([
     ...listServers(deps, request, asked).map((one) => grantLists(deps, request, one)),
     ...asked.uris.map((uri) => grantResource(deps, request, uri, stop.signal, () => updated.push(uri))),
   ]);
-  const granted = found.filter((one) => typeof one === "object");
-  const isLost = found.includes("withheld");
-  if (!isLost) await serveStream(deps, request, granted, updated);
+  standing.add(found.filter((one) => typeof one === "object"));
+  let isLost = found.includes("withheld");
+  if (!isLost) isLost = (await serveStream(deps, request, { standing, updated, rulesBefore })) === "withheld";
   stop.abort();
   for (const signal of [request.signal, deps.closing]) signal.removeEventListener("abort", cancel);
   updated.stop();
   const bytes = resultOfListen(deps, request);
-  const kept = await endAll(deps, granted, request.signal.aborted || isLost ? undefined : bytes);
+  const kept = await standing.endAll(request.signal.aborted || isLost ? undefined : bytes);
   return kept && !isLost ? { httpStatus: 200, bytes } : withheld(request, undefined);
 }
 
@@ -105,16 +105,22 @@ function listServers(
 
 type Grant = Granted | "denied" | "withheld";
 
+/** Notices of lists have keys that no URI has. */
+const LIST_KEY = " ";
+
 /** Lists are announced to the gateway once for all agents: nothing is sent for this one. */
 async function grantLists(
   deps: ListenDeps,
   request: AgentRequest,
   { upstream, lists }: { readonly upstream: Upstream; readonly lists: readonly ChangedList[] },
 ): Promise<Grant> {
-  const call = subscribeCall(request, { serverId: upstream.id, name: "" }, upstream);
-  const decided = await decide(deps, { ...call, isAnsweredHere: true });
+  const call = {
+    ...subscribeCall(request, { serverId: upstream.id, name: "" }, upstream),
+    isAnsweredHere: true,
+  } as const;
+  const decided = await decide(deps, call);
   if (decided === undefined) return "withheld";
-  return decided.action === "refuse" ? "denied" : { decided, serverId: upstream.id, lists };
+  return decided.action === "refuse" ? "denied" : { decided, call, lists };
 }
 
 async function grantResource(
@@ -132,10 +138,11 @@ async function grantResource(
     return "denied";
   }
   const watched = watchMessage(deps, upstream, route);
-  const decided = await decide(deps, { ...subscribeCall(request, route, upstream), toSend: watched.bytes });
+  const call = { ...subscribeCall(request, route, upstream), toSend: watched.bytes };
+  const decided = await decide(deps, call);
   if (decided === undefined) return "withheld";
   if (decided.action === "refuse") return "denied";
-  const granted = { decided, serverId: upstream.id, lists: [], uri };
+  const granted = { decided, call, lists: [], uri };
   if (decided.action === "phantom") return granted;
   const toSend = { ...watched, bytes: decided.toSend, signal };
   return { ...granted, reply: await upstream.watchResource(toSend, route.name, onUpdated) };
@@ -163,41 +170,38 @@ function subscribeCall(request: AgentRequest, { serverId, name }: Route, upstrea
   };
 }
 
-/** True if the server took the subscription; a phantom is taken as any other would be. */
-function isTaken({ decided, reply, uri }: Granted): boolean {
-  if (decided.action === "phantom" || uri === undefined) return true;
-  return reply?.type === "answered" && reply.body["error"] === undefined;
+/** What a stream is served from. */
+interface Served {
+  readonly standing: StandingGrants;
+  readonly updated: NoticePacer;
+  /** Changes of rules before anything was decided. */
+  readonly rulesBefore: number;
 }
 
 /** Acknowledges, then tells of changes until the stream ends. */
 async function serveStream(
   deps: ListenDeps,
   request: AgentRequest,
-  granted: readonly Granted[],
-  updated: NoticePacer,
-): Promise<void> {
-  const taken = granted.filter(isTaken);
-  const uris = taken.flatMap(({ uri }) => uri ?? []);
-  const lists = new Set(taken.flatMap((one) => one.lists));
-  const notifications = {
-    ...Object.fromEntries([...lists].map((list) => [`${list}ListChanged`, true])),
-    ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
-  };
-  notify(request, "notifications/subscriptions/acknowledged", { notifications });
-  if (taken.length === 0) return;
-  updated.start();
-  const real = taken.filter(({ decided }) => decided.action === "forward");
+  { standing, updated, rulesBefore }: Served,
+): Promise<"ended" | "withheld"> {
+  notify(request, "notifications/subscriptions/acknowledged", { notifications: standing.acknowledged() });
+  if (standing.isEmpty) return "ended";
+  const renewal = new Renewal(standing, updated);
   const unwatch = deps.changes.watch((serverId, list) => {
-    if (!deps.catalog.serverIds.includes(serverId)) return;
-    if (real.some((one) => one.serverId === serverId && one.lists.includes(list))) updated.push(` ${list}`);
+    if (deps.catalog.serverIds.includes(serverId) && standing.lists(serverId, list)) updated.push(`${LIST_KEY}${list}`);
   });
-  await ended(deps, request);
+  const unrule = deps.rules.watch((concerns) => renewal.ask(concerns));
+  if (deps.rules.count === rulesBefore) updated.start();
+  else renewal.ask(() => true);
+  await ended(deps, request, renewal.over);
   unwatch();
+  unrule();
+  return renewal.settle();
 }
 
 /** A key is the name of a list behind a space, which no URI begins with, or the URI of a resource. */
 function tell(request: AgentRequest, key: string): void {
-  if (key.startsWith(" ")) notify(request, `notifications/${key.slice(1)}/list_changed`, {});
+  if (key.startsWith(LIST_KEY)) notify(request, `notifications/${key.slice(1)}/list_changed`, {});
   else notify(request, "notifications/resources/updated", { uri: key });
 }
 
@@ -210,20 +214,19 @@ function notify({ notify: send, idText }: AgentRequest, method: string, params: 
   send?.(formatUtf8(`${text.slice(0, at)}${comma}${tag}${text.slice(at)}`));
 }
 
-/** Until the agent goes, the edge closes, the credential ends, or the stream is too old. */
-function ended({ closing, nowMs }: ListenDeps, { signal, caller }: AgentRequest): Promise<void> {
+/** Until the agent goes, the edge closes, the credential ends, the stream is too old, or nothing permits it any more. */
+function ended({ closing, nowMs }: ListenDeps, { signal, caller }: AgentRequest, over: AbortSignal): Promise<void> {
+  const signals = [signal, closing, over];
   const expiresMs = (caller.facts?.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs();
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      closing.removeEventListener("abort", end);
+      for (const one of signals) one.removeEventListener("abort", end);
       resolve();
     };
     const timer = setTimeout(end, Math.max(0, Math.min(MAX_LIFE_MS, expiresMs)));
-    signal.addEventListener("abort", end, { once: true });
-    closing.addEventListener("abort", end, { once: true });
-    if (signal.aborted || closing.aborted) end();
+    for (const one of signals) one.addEventListener("abort", end, { once: true });
+    if (signals.some(({ aborted }) => aborted)) end();
   });
 }
 
@@ -231,26 +234,4 @@ function resultOfListen({ software }: ListenDeps, { idText }: AgentRequest): Uin
   const info = `"${META.serverInfo}":${JSON.stringify(software)}`;
   const meta = `{"${META.subscriptionId}":${idText},${info}}`;
   return resultResponse(idText, `{"resultType":"complete","_meta":${meta}}`);
-}
-
-/** @returns false if an outcome could not be kept */
-async function endAll(
-  deps: ListenDeps,
-  granted: readonly Granted[],
-  returned: Uint8Array | undefined,
-): Promise<boolean> {
-  const kept = await Promise.all(granted.map((one) => finish(deps, one.decided, outcomeOf(one, returned))));
-  return kept.every((outcome) => outcome !== undefined);
-}
-
-/** Closing the stream is how an agent ends it, and no fault. */
-function outcomeOf(granted: Granted, bytes: Uint8Array | undefined): CallOutcome {
-  const { decided, reply } = granted;
-  const received = reply?.bytes === undefined ? {} : { received: reply.bytes };
-  const returned = bytes === undefined ? {} : { returned: bytes };
-  const common = { upstreamUs: 0, uninspectedBytes: 0, ...received, ...returned };
-  if (decided.action === "phantom") return { status: "phantom", effect: "none", ...common };
-  if (isTaken(granted)) return { status: "ok", effect: "done", ...common };
-  if (reply?.type === "failed") return { status: reply.status, effect: reply.effect, ...common };
-  return { status: "upstream_error", effect: "unknown", ...common };
 }

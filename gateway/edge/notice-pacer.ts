@@ -9,7 +9,7 @@ const GAP_MS = 250;
 export class NoticePacer {
   readonly #send: (key: string) => void;
   readonly #waiting = new Map<string, { readonly timer: NodeJS.Timeout; isDue: boolean }>();
-  /** Notices from before the start. */
+  /** Notices from before the start, or while it is held. */
   readonly #early = new Set<string>();
   #state: "waiting" | "started" | "stopped" = "waiting";
 
@@ -19,16 +19,22 @@ export class NoticePacer {
 
   push(key: string): void {
     const waiting = this.#waiting.get(key);
-    if (waiting !== undefined) waiting.isDue = true;
+    if (this.#state === "waiting") this.#early.add(key);
+    else if (waiting !== undefined) waiting.isDue = true;
     else if (this.#state === "started") this.#sendNow(key);
-    else if (this.#state === "waiting") this.#early.add(key);
   }
 
   /** Sends from now on; what came before is sent first. */
   start(): void {
     this.#state = "started";
-    for (const key of this.#early) this.#sendNow(key);
+    const early = [...this.#early];
     this.#early.clear();
+    for (const key of early) this.push(key);
+  }
+
+  /** Nothing is sent until it is started again; nothing is lost meanwhile. */
+  hold(): void {
+    if (this.#state === "started") this.#state = "waiting";
   }
 
   /** Nothing more is sent. */
@@ -42,7 +48,7 @@ export class NoticePacer {
     const timer = setTimeout(() => {
       const isDue = this.#waiting.get(key)?.isDue === true;
       this.#waiting.delete(key);
-      if (isDue) this.#sendNow(key);
+      if (isDue) this.push(key);
     }, GAP_MS);
     timer.unref();
     this.#waiting.set(key, { timer, isDue: false });

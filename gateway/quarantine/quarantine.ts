@@ -46,6 +46,8 @@ export interface QuarantineOptions {
   /** Of the sealed artifact in force; undefined if there is none. */
   readonly sealed: () => Pick<PolicyArtifact, "baseline" | "phantom"> | undefined;
   readonly world: Pick<World, "nowMs" | "sleep" | "random">;
+  /** Told of each target as soon as it is in quarantine. */
+  readonly onTarget: (target: ControlTarget) => void;
   /** Told what went wrong with a move that the gateway made of itself. */
   readonly onFault: (error: unknown) => void;
 }
@@ -147,10 +149,12 @@ export class Quarantine {
     target: ControlTarget,
     why: { readonly operator: Operator | undefined; readonly reason: ControlEntry["reason"]; readonly cause?: number },
   ): Promise<ControlEntry> {
-    const { list, actions, world } = this.#options;
+    const { list, actions, world, onTarget } = this.#options;
     const since = formatTimestamp(world.nowMs());
     const entry = { target, since, reason: why.reason, by: actions.idOf(why.operator) };
-    await list.add(entry);
+    const added = list.add(entry);
+    onTarget(target);
+    await added;
     await actions.write({ action: "quarantine-on", ...why, target: (secret) => actionTargetOf(target, secret) });
     return entry;
   }

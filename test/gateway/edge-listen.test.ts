@@ -157,6 +157,82 @@ describe("a stream of one who listens", () => {
   });
 });
 
+describe("a stream of one who listens, when rules change", () => {
+  it("is decided anew: what still stands goes on under another decision, and nothing is sent for it again", async () => {
+    const { server, gateway } = await start("modern");
+    const { client, told } = await agent(gateway.url, "modern");
+    const subscription = await listen(client, { toolsListChanged: true, resourceSubscriptions: [WATCHED] });
+    const { calls, outcomes } = gateway.pipeline;
+    expect(calls).toHaveLength(2);
+    gateway.rules.tell();
+    await expect.poll(() => outcomes.length).toBe(2);
+    expect(
+      calls
+        .slice(2)
+        .map(({ target, isAnsweredHere }) => [target.name, isAnsweredHere])
+        .sort(),
+    ).toEqual([
+      ["", true],
+      [WATCHED, true],
+    ]);
+    server.touchWatched();
+    await expect.poll(() => told).toEqual([WATCHED]);
+    await subscription.close();
+    await expect.poll(() => outcomes.length).toBe(4);
+  });
+
+  it("tells nothing from the change on, and ends with its result when something is not permitted any more", async () => {
+    const { server, gateway } = await start("modern");
+    const { client, told } = await agent(gateway.url, "modern");
+    const subscription = await listen(client, { toolsListChanged: true, resourceSubscriptions: [WATCHED] });
+    gateway.pipeline.policy = ({ target }) => (target.name === WATCHED ? DENIED : undefined);
+    gateway.rules.tell();
+    server.touchWatched();
+    expect(await subscription.closed).toBe("graceful");
+    expect(told).toEqual([]);
+    expect((await listen(client, { toolsListChanged: true, resourceSubscriptions: [WATCHED] })).honoredFilter).toEqual({
+      toolsListChanged: true,
+    });
+  });
+
+  it("is left alone by a change that is about other calls, and ends once by many that are about it", async () => {
+    const { gateway } = await start("modern");
+    const { client } = await agent(gateway.url, "modern");
+    const subscription = await listen(client, { toolsListChanged: true });
+    gateway.rules.tell(({ serverId }) => serverId === "another");
+    const { calls, outcomes } = gateway.pipeline;
+    await client.callTool({ name: "test_simple_text", arguments: {} });
+    expect(calls.filter(({ target }) => target.kind === "subscribe")).toHaveLength(1);
+    gateway.pipeline.policy = ({ target }) => (target.kind === "subscribe" ? DENIED : undefined);
+    for (let i = 0; i < 1000; i += 1) gateway.rules.tell();
+    expect(await subscription.closed).toBe("graceful");
+    await expect.poll(() => outcomes.length).toBe(2);
+    expect(calls.filter(({ target }) => target.kind === "subscribe")).toHaveLength(2);
+  });
+
+  it("ends with a fault if no receipt of the new decision can be kept", async () => {
+    const { gateway } = await start("modern");
+    const body = listenBody('{"toolsListChanged":true}');
+    const answer = sendRaw(gateway.url, { body, headers: LISTEN });
+    await expect.poll(() => gateway.pipeline.calls.length).toBe(1);
+    gateway.pipeline.decideFails = true;
+    gateway.rules.tell();
+    expect((await answer).body).toContain('"reason":"receipt.unavailable"');
+  });
+
+  it("is decided anew if they changed while it was decided", async () => {
+    const { gateway } = await start("modern");
+    const { client } = await agent(gateway.url, "modern");
+    gateway.pipeline.policy = (call) => {
+      gateway.pipeline.policy = () => DENIED;
+      gateway.rules.tell();
+      return call.target.kind === "subscribe" ? undefined : DENIED;
+    };
+    const subscription = await listen(client, { toolsListChanged: true });
+    expect(await subscription.closed).toBe("graceful");
+  });
+});
+
 describe("a legacy agent", () => {
   it("of a modern server subscribes by a stream at the server, which ends with its unsubscription", async () => {
     const { server, gateway } = await start("modern");

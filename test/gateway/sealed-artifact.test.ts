@@ -466,6 +466,23 @@ describe("a renewal", () => {
   });
 });
 
+describe("whoever holds something open", () => {
+  it("is told when another policy is in force, an operator stops a target of its own, and safe state begins", async () => {
+    const { bench, run } = await open(seal(bodyOf()));
+    const told: boolean[] = [];
+    run.rules.watch((concerns) => told.push(concerns(echo())));
+    await run.reloadPolicy(renewal(seal(bodyOf({ version: 2 }))));
+    const { killSwitch, parseTarget } = run.switches;
+    const operator = { issuer: "operator", name: "local", evidence: "local-user", roles: [] } as const;
+    await killSwitch.on(parseTarget("principal:local|somebody"), operator, "operator.incident");
+    await killSwitch.on(parseTarget("principal:local|example-agent"), operator, "operator.incident");
+    expect(told).toEqual([true, false, true]);
+    await bench.world.advance(HOUR_MS);
+    await expect.poll(() => told).toEqual([true, false, true, true]);
+    expect(run.status().safe_state).toBe("policy.expired");
+  });
+});
+
 describe("a measurement on the cycle", () => {
   it("that differs halts the gateway: one receipt, an alarm, every call denied", async () => {
     let files = FILES;

@@ -6,6 +6,7 @@ import { pinFirstUse } from "../../gateway/catalog/catalog-file.ts";
 import { ChangeFeed } from "../../gateway/edge/change-feed.ts";
 import type { EdgeOptions } from "../../gateway/edge/edge-options.ts";
 import { type HttpEdgeOptions, startHttpEdge } from "../../gateway/edge/http-edge.ts";
+import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
 import type { Caller, CatalogReader } from "../../gateway/pipeline/call.ts";
 import { refuseServerRequests } from "../../gateway/server-requests.ts";
 import { httpFetch } from "../../gateway/upstream/http-client.ts";
@@ -25,6 +26,7 @@ export interface TestGateway {
   readonly pipeline: FakePipeline;
   readonly catalog: CatalogReader;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly rules: RuleChanges;
   readonly logged: readonly object[];
   /** Closes the edge alone; the servers stay. */
   readonly closeEdge: () => Promise<void>;
@@ -111,6 +113,7 @@ export async function makeWire(
   const pipeline = makeFakePipeline();
   for (const upstream of connected) refuseServerRequests(upstream, pipeline, deps.logger);
   const changes = new ChangeFeed();
+  const rules = new RuleChanges();
   for (const { id, watch } of connected) {
     watch({
       onRefusedRequest: () => undefined,
@@ -119,6 +122,7 @@ export async function makeWire(
   }
   const options: EdgeOptions = {
     changes,
+    rules,
     pipeline,
     catalog,
     upstreams,
@@ -130,5 +134,5 @@ export async function makeWire(
   const close = async (): Promise<void> => {
     await Promise.all(connected.map((upstream) => upstream.close()));
   };
-  return { pipeline, catalog, upstreams, options, close };
+  return { pipeline, catalog, upstreams, rules, options, close };
 }
