@@ -18,6 +18,16 @@ export type DataClass = {
   readonly sensitivity?: number;
   /** JSON Pointers into the arguments whose values name a data subject. */
   readonly subjects?: readonly string[];
+  /** How much of a result is needed. */
+  readonly results?: ResultNeeds;
+};
+
+/** The most that a result needs to have: what is above it is a finding that blocks. */
+export type ResultNeeds = {
+  /** Of the whole message that the agent would get. */
+  readonly bytes?: number;
+  /** Items by JSON Pointer into structured content, or into a text that is JSON; a step `*` is any member or item. */
+  readonly items?: Readonly<Record<string, number>>;
 };
 
 /** Of a server, with what differs for single tools. */
@@ -35,11 +45,22 @@ const domainShape: Shape<Label> = string({
   description: "a domain: 1 to 29 of a-z, 0-9 and -",
 });
 
+const needsShape: Shape<ResultNeeds> = object<ResultNeeds>({
+  bytes: optional(integer({ min: 1 })),
+  items: optional(
+    mapped(record(integer(), { max: 32, key: /^.{0,1024}$/su }), (items) => {
+      if (Object.keys(items).every(isJsonPointer)) return items;
+      throw new FormatError("ERR_SHAPE", "want JSON Pointers as names");
+    }),
+  ),
+});
+
 const members = {
   domain: optional(domainShape),
   labels: optional(array(labelShape, { max: 16 })),
   sensitivity: optional(integer({ max: 9 })),
   subjects: optional(array(pointerShape, { max: 32 })),
+  results: optional(needsShape),
 };
 
 const toolShape: Shape<DataClass> = object<DataClass>(members);
@@ -49,15 +70,17 @@ export const serverDataClassShape: Shape<ServerDataClass> = object<ServerDataCla
   tools: optional(record(toolShape, { max: 2000, key: /^.{1,4096}$/su })),
 });
 
-/** What holds for a tool: its own word where it has one, and the labels and subjects of both. */
+/** What holds for a tool: its own word where it has one, the labels and subjects of both, and its needs over the server's. */
 export function dataClassOf(server: ServerDataClass | undefined, tool: string | undefined): DataClass {
   const { tools = {}, ...own } = server ?? {};
   const special = tool !== undefined && Object.hasOwn(tools, tool) ? tools[tool] : undefined;
+  const results = { ...own.results, ...special?.results };
   return {
     ...own,
     ...special,
     labels: union(own.labels, special?.labels),
     subjects: union(own.subjects, special?.subjects),
+    ...(Object.keys(results).length === 0 ? {} : { results }),
   };
 }
 

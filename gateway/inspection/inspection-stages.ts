@@ -6,9 +6,11 @@
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { Finding } from "../../kernel/receipt/inspection.ts";
 import { ABSENT, present } from "../../kernel/receipt/observed.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { dataClassOf, type ResultNeeds } from "../catalog/data-class.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
 import type { CallOutcome, CallRefusal, CatalogDefinition, InboundCall, StreamWatch } from "../pipeline/call.ts";
 import { carriedOut, type Denial, type Judged } from "../pipeline/judge.ts";
@@ -33,6 +35,7 @@ import { findInMessage, type MessageContext, type MessageFindings, type MessageP
 import { partsOfAnswer, partsOfCall, type ToolSchemas } from "./message-parts.ts";
 import { NEUTRALISED } from "./neutralise.ts";
 import { isOrdered, redactionsOf, redactMessage } from "./redact.ts";
+import { mostItems } from "./result-needs.ts";
 import { partOfNotification } from "./stream-parts.ts";
 import type { OwnRules } from "./text-findings.ts";
 
@@ -145,10 +148,24 @@ export class InspectionStages {
     const answer = readAnswer(outcome);
     if (answer === undefined) return { outcome, look: () => ({ inspection: ABSENT }) };
     const facts = this.#factsOf(this.#definitionOf(call));
-    const parts = partsOfAnswer(answer, facts);
-    const found = findInMessage(parts, this.#context("result"), outcome.uninspectedBytes);
+    const needs = this.#needsOf(call);
+    const parts = partsOfAnswer(answer, facts, needs);
+    const whole = bytesFinding(outcome, needs);
+    const found = findInMessage(parts, this.#context("result"), outcome.uninspectedBytes, whole);
     this.#answers.set(call, { facts, parts, found });
-    return { outcome, system: { findings: [...found.rules] }, look: () => ({ inspection: present(found.inspection) }) };
+    const system = { findings: [...found.rules], ...this.#itemsOf(call, answer) };
+    return { outcome, system, look: () => ({ inspection: present(found.inspection) }) };
+  }
+
+  #needsOf({ serverId, target }: InboundCall): ResultNeeds {
+    const tool = target.kind === "tool" ? target.name : undefined;
+    return dataClassOf(this.#options.catalog().entry(serverId)?.data, tool).results ?? {};
+  }
+
+  /** Counted for policies about results alone. */
+  #itemsOf({ serverId, target }: InboundCall, { result }: JsonObject): { readonly items?: number } {
+    const isAsked = target.kind === "tool" && this.#options.hasRespond?.(respondAction(`${serverId}/${target.name}`));
+    return isAsked === true && isJsonObject(result) ? { items: mostItems(result) } : {};
   }
 
   /** Takes out of what is sent what the permits want out of it; what cannot be taken out is not sent. */
@@ -181,9 +198,11 @@ export class InspectionStages {
       return content === undefined || facts.checkOutput === undefined || facts.checkOutput(content) === "valid";
     });
     if (done.kind === "failed") return { outcome: blockedBy(outcome, found.blocking, "inspect.redact-failed") };
-    const left = found.blocking.filter(
-      (rule) => !isOrdered(answer, rule) && !(answer.neutralise && NEUTRALISED.has(rule)),
-    );
+    const isShort = done.bytes.length <= (this.#needsOf(call).bytes ?? Number.POSITIVE_INFINITY);
+    const left = found.blocking.filter((rule) => {
+      if (rule === "surplus.bytes") return !isShort;
+      return !isOrdered(answer, rule) && !(answer.neutralise && NEUTRALISED.has(rule));
+    });
     const isChanged = done.bytes !== returned;
     const now: CallOutcome = isChanged
       ? { ...outcome, returned: done.bytes, status: redactedStatus(outcome) }
@@ -216,6 +235,12 @@ export class InspectionStages {
     this.#facts.set(definition, facts);
     return facts;
   }
+}
+
+/** Bytes are not taken out by themselves: what is left after everything else was is judged again. */
+function bytesFinding({ returned }: CallOutcome, { bytes }: ResultNeeds): readonly Finding[] {
+  const over = bytes === undefined || returned === undefined ? 0 : returned.length - bytes;
+  return over > 0 ? [{ rule: "surplus.bytes", severity: "block", pointer: "", count: over }] : [];
 }
 
 const SCHEMA_WORDS: Readonly<Record<Exclude<SchemaAnswer, "valid">, string>> = {

@@ -9,6 +9,7 @@ import type { FindingCode } from "../../kernel/receipt/findings.ts";
 import type { Finding, Inspection } from "../../kernel/receipt/inspection.ts";
 import { type Hit, worse } from "./hit.ts";
 import type { Count, Surface } from "./injection.ts";
+import type { LongList, LongText } from "./result-needs.ts";
 import { keyOf, leavesOf, namesOf } from "./strings.ts";
 import { type FindContext, findInText, type OwnRules } from "./text-findings.ts";
 
@@ -29,6 +30,8 @@ export interface MessagePart {
   readonly pointer: (path: readonly string[]) => DeclaredPointer;
   /** Paths of members that the schema does not declare. */
   readonly surplus: readonly (readonly string[])[];
+  /** Lists that are longer than needed, and texts with such lists in them. */
+  readonly long?: readonly (LongList | LongText)[];
   /** True for a path whose text is no text, as base64 of a picture. */
   readonly isMedia?: (path: readonly string[]) => boolean;
 }
@@ -39,6 +42,10 @@ export interface Place {
   readonly path: readonly string[];
   readonly hits: readonly Hit[];
   readonly counts: readonly Count[];
+  /** True if it was found in the name of the member at `path`, and not in its value. */
+  readonly isName?: true;
+  /** What may stay of lists at the place. */
+  readonly long?: LongList | LongText;
 }
 
 /** Everything found in a message. */
@@ -57,11 +64,16 @@ export type MessageContext = Pick<FindContext, "phoneRegion"> & {
   readonly ownRules: OwnRules;
 };
 
-/** Looks at the parts of a message. */
+/**
+ * Looks at the parts of a message.
+ *
+ * @param whole  what was found in the message as a whole
+ */
 export function findInMessage(
   parts: readonly MessagePart[],
   context: MessageContext,
   uninspectedBytes: number,
+  whole: readonly Finding[] = [],
 ): MessageFindings {
   const budget = { left: MAX_CHARACTERS, cut: 0 };
   const places = parts.flatMap((part, index) => placesOf(part, index, context, budget));
@@ -72,6 +84,7 @@ export function findInMessage(
       ...counts.map((count) => ({ ...count, pointer })),
     ];
   });
+  rows.push(...whole);
   if (budget.cut > 0) rows.push({ rule: "inspect.budget", severity: "warn", pointer: "", count: 1 });
   const findings = mergeFindings(rows);
   return {
@@ -92,28 +105,36 @@ function placesOf(
   context: MessageContext,
   budget: { left: number; cut: number },
 ): readonly Place[] {
-  const places: Place[] = part.surplus.map((path) => ({
-    part: index,
-    path,
-    hits: [],
-    counts: [{ rule: "surplus.undeclared", severity: "warn", count: 1 }],
-  }));
-  const look = (text: string, path: readonly string[], key: string | undefined): void => {
+  const places: Place[] = [
+    ...part.surplus.map((path): Place => {
+      return { part: index, path, hits: [], counts: [{ rule: "surplus.undeclared", severity: "warn", count: 1 }] };
+    }),
+    ...(part.long ?? []).map((long): Place => {
+      return { part: index, path: long.path, hits: [], counts: [longCount(long)], long };
+    }),
+  ];
+  const look = (text: string, path: readonly string[], key: string | undefined, isName: boolean): void => {
     const seen = text.slice(0, budget.left);
     budget.left -= seen.length;
     budget.cut += text.length - seen.length;
     const { hits, counts } = findInText(seen, { ...context, ...(key === undefined ? {} : { key }) });
-    if (hits.length + counts.length > 0) places.push({ part: index, path, hits, counts });
+    if (hits.length + counts.length === 0) return;
+    places.push({ part: index, path, hits, counts, ...(isName ? { isName } : {}) });
   };
   for (const { path, value } of leavesOf(part.value)) {
-    if (part.isMedia?.(path) !== true) look(String(value), path, keyOf(path));
+    if (part.isMedia?.(path) !== true) look(String(value), path, keyOf(path), false);
   }
   for (const path of namesOf(part.value)) {
     const name = path.at(-1) ?? "";
     // Short plain names say nothing that a value could not.
-    if (name.length > 24 || !/^[\x21-\x7e]*$/u.test(name)) look(name, path, undefined);
+    if (name.length > 24 || !/^[\x21-\x7e]*$/u.test(name)) look(name, path, undefined, true);
   }
   return places;
+}
+
+function longCount(long: LongList | LongText): Count {
+  const over = "lists" in long ? long.lists.reduce((sum, list) => sum + list.over, 0) : long.over;
+  return { rule: "surplus.items", severity: "block", count: over };
 }
 
 /** One finding for each rule and place; beyond the bound they are merged by rule under the pointer "". */

@@ -2,9 +2,11 @@
 
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DeclaredPointer } from "../../kernel/receipt/fields.ts";
+import type { ResultNeeds } from "../catalog/data-class.ts";
 import { declaredPointer } from "../catalog/declared-pointer.ts";
 import type { InboundCall } from "../pipeline/call.ts";
 import type { MessagePart } from "./message-findings.ts";
+import { longLists, longTexts } from "./result-needs.ts";
 import { surplusPaths } from "./surplus.ts";
 
 /** The schemas of a tool's definition. */
@@ -44,7 +46,11 @@ export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: 
 }
 
 /** The parts of an answer: the structured content, and all the rest of result or error. */
-export function partsOfAnswer({ result, error }: JsonObject, { output }: ToolSchemas): readonly MessagePart[] {
+export function partsOfAnswer(
+  { result, error }: JsonObject,
+  { output }: ToolSchemas,
+  needs: ResultNeeds = {},
+): readonly MessagePart[] {
   if (!isJsonObject(result)) return [{ at: ["error"], value: error, pointer: ownNames("error"), surplus: [] }];
   const { structuredContent, ...rest } = result;
   return [
@@ -53,8 +59,16 @@ export function partsOfAnswer({ result, error }: JsonObject, { output }: ToolSch
       value: structuredContent,
       pointer: (path) => declaredPointer(["result", "structuredContent"], output, path),
       surplus: surplusPaths(structuredContent, output),
+      long: longLists(structuredContent, needs),
     },
-    { at: ["result"], value: rest, pointer: ownNames("result"), surplus: [], isMedia: (path) => isMediaAt(rest, path) },
+    {
+      at: ["result"],
+      value: rest,
+      pointer: ownNames("result"),
+      surplus: [],
+      long: longTexts(rest, needs),
+      isMedia: (path) => isMediaAt(rest, path),
+    },
   ];
 }
 

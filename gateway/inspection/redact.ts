@@ -1,6 +1,6 @@
 /**
  * Takes out of a message what rules found (mcp-gateway §15.3): texts become `[redacted:<rule>]` wherever the same value stands,
- * numbers and undeclared members go with their names. The JSON stays valid, and what is not touched keeps its bytes.
+ * numbers and undeclared members go with their names, long lists lose their last items. The JSON stays valid, and what is not touched keeps its bytes.
  */
 
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
@@ -14,7 +14,9 @@ import { ABSENT, type Observed, present } from "../../kernel/receipt/observed.ts
 import { itemSpans, memberSpans, type Span, spanOf } from "../wire/spans.ts";
 import type { MessagePart, Place } from "./message-findings.ts";
 import { neutraliseText } from "./neutralise.ts";
+import { type LongList, type LongText, readText } from "./result-needs.ts";
 import { renewTextCopies } from "./text-copies.ts";
+import { ValueCopies } from "./value-copies.ts";
 
 /** What is asked for. */
 export interface RedactionOrder {
@@ -38,9 +40,6 @@ interface Redacted {
   readonly removals: readonly Removal[];
 }
 
-/** Shorter values stand in other texts by chance. */
-const MIN_COPY = 6;
-
 /** True if an order covers a rule. */
 export function isOrdered({ redact: rules }: RedactionOrder, rule: FindingCode): boolean {
   return rules.some((pattern) => pattern === rule || (pattern.endsWith(".*") && rule.startsWith(pattern.slice(0, -1))));
@@ -54,8 +53,8 @@ function carryOut(
   order: RedactionOrder,
 ): Redacted {
   const removals: Removal[] = [];
-  const plan: Plan = { dropped: new Set(), texts: new Map(), copies: new Map(), neutralise: order.neutralise };
-  for (const place of places) planPlace(plan, parts, place, order, removals, text);
+  const plan = emptyPlan(order.neutralise);
+  for (const place of places) planPlace(plan, parts, place, order, removals);
   let result = text;
   for (const at of rootsOf(parts)) {
     const span = spanOf(result, at);
@@ -75,9 +74,24 @@ interface Plan {
   /** Members that go, and texts that become others, by path in the message. */
   readonly dropped: Set<string>;
   readonly texts: Map<string, string>;
-  /** Values that are taken out wherever they stand, and what they become. */
-  readonly copies: Map<string, string>;
+  /** Items that stay, by path of their list. */
+  readonly kept: Map<string, number>;
+  /** Texts that are JSON, with the lists in them that are cut. */
+  readonly cut: Map<string, readonly LongList[]>;
+  /** Values that are taken out wherever they stand. */
+  readonly copies: ValueCopies;
   readonly neutralise: boolean;
+}
+
+function emptyPlan(neutralise: boolean): Plan {
+  return {
+    dropped: new Set(),
+    texts: new Map(),
+    kept: new Map(),
+    cut: new Map(),
+    copies: new ValueCopies(),
+    neutralise,
+  };
 }
 
 function planPlace(
@@ -86,21 +100,20 @@ function planPlace(
   place: Place,
   order: RedactionOrder,
   removals: Removal[],
-  text: string,
 ): void {
   const path = [...(parts[place.part]?.at ?? []), ...place.path];
-  const span = spanOf(text, path) ?? itemSpanOf(text, path);
-  if (span === undefined) return;
-  const raw = text.slice(span.start, span.end);
+  const value = valueAt(parts[place.part]?.value, place.path);
   const hits = place.hits.filter(({ rule }) => isOrdered(order, rule));
   const [whole] = place.counts.filter(({ rule }) => isOrdered(order, rule));
   const first = hits[0]?.rule ?? whole?.rule;
-  if (first === undefined) return;
-  const value = readValue(raw);
-  const remove = (rule: FindingCode, values: readonly JsonValue[]): void => {
-    removals.push({ rule, part: place.part, path: place.path, count: values.length, values });
+  if (first === undefined || value === undefined) return;
+  const remove = (rule: FindingCode, values: readonly JsonValue[], count = values.length): void => {
+    removals.push({ rule, part: place.part, path: place.path, count, values });
   };
-  if (typeof value !== "string" || whole?.rule === "surplus.undeclared") {
+  if (place.long !== undefined) {
+    planCut(plan, path, place.long);
+    remove("surplus.items", itemsBeyond(value, place.long), place.counts[0]?.count);
+  } else if (typeof value !== "string" || place.isName === true || whole?.rule === "surplus.undeclared") {
     plan.dropped.add(keyOf(path));
     remove(first, [value]);
   } else if (whole !== undefined) {
@@ -109,11 +122,39 @@ function planPlace(
   } else {
     for (const { rule, start, end } of hits) {
       const found = value.slice(start, end);
-      if (found.length >= MIN_COPY) plan.copies.set(found, `[redacted:${rule}]`);
+      plan.copies.add(found, `[redacted:${rule}]`);
       remove(rule, [found]);
     }
     plan.texts.set(keyOf(path), replaceSpans(value, hits));
   }
+}
+
+function planCut({ kept, cut }: Plan, path: readonly string[], long: LongList | LongText): void {
+  if ("lists" in long) cut.set(keyOf(path), long.lists);
+  else kept.set(keyOf(path), long.keep);
+}
+
+/** What goes of long lists. */
+function itemsBeyond(value: JsonValue, long: LongList | LongText): readonly JsonValue[] {
+  if ("lists" in long) {
+    const inner = typeof value === "string" ? readText(value) : undefined;
+    return long.lists.flatMap((list) => itemsBeyond(valueAt(inner, list.path) ?? null, list));
+  }
+  return isList(value) ? value.slice(long.keep) : [];
+}
+
+function isList(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+function valueAt(value: JsonValue | undefined, path: readonly string[]): JsonValue | undefined {
+  let found: JsonValue | undefined = value;
+  for (const step of path) {
+    if (typeof found !== "object" || found === null) return undefined;
+    if (isList(found)) found = found[Number(step)];
+    else if (isJsonObject(found)) found = Object.hasOwn(found, step) ? found[step] : undefined;
+  }
+  return found;
 }
 
 function replaceSpans(
@@ -137,9 +178,10 @@ function rewrite(text: string, { start, end }: Span, path: readonly string[], pl
     return `{${members.map((member) => `${text.slice(member.keyStart, member.start)}${rewrite(text, member, [...path, member.key], plan)}`).join(",")}}`;
   }
   if (text[start] === "[") {
+    const most = plan.kept.get(keyOf(path)) ?? Number.POSITIVE_INFINITY;
     const kept = itemSpans(text, start).flatMap((item, index) => {
       const here = [...path, String(index)];
-      return plan.dropped.has(keyOf(here)) ? [] : [rewrite(text, item, here, plan)];
+      return index >= most || plan.dropped.has(keyOf(here)) ? [] : [rewrite(text, item, here, plan)];
     });
     return `[${kept.join(",")}]`;
   }
@@ -150,23 +192,21 @@ function rewrite(text: string, { start, end }: Span, path: readonly string[], pl
 function rewriteText(raw: string, path: readonly string[], plan: Plan): string {
   const value = readValue(raw);
   if (typeof value !== "string") return raw;
-  let now = plan.texts.get(keyOf(path)) ?? value;
-  for (const [copy, put] of plan.copies) now = now.replaceAll(copy, put);
+  const key = keyOf(path);
+  let now = plan.copies.replaceIn(plan.texts.get(key) ?? value);
   if (plan.neutralise) now = neutraliseText(now);
+  const lists = plan.cut.get(key);
+  if (lists !== undefined) now = cutText(now, lists);
   return now === value ? raw : JSON.stringify(now);
 }
 
-/** The value at a path with array indexes in it. */
-function itemSpanOf(text: string, path: readonly string[]): Span | undefined {
-  let span: Span | undefined = spanOf(text, []);
-  for (const step of path) {
-    if (span === undefined) return undefined;
-    const opening = text[span.start];
-    if (opening === "[") span = itemSpans(text, span.start)[Number(step)];
-    else if (opening === "{") span = memberSpans(text, span.start).find(({ key }) => key === step);
-    else return undefined;
-  }
-  return span;
+/** A text that is JSON, without the items that are not needed. One that is no JSON any more goes as a whole. */
+function cutText(text: string, lists: readonly LongList[]): string {
+  const span = readText(text) === undefined ? undefined : spanOf(text, []);
+  if (span === undefined) return "[redacted:surplus.items]";
+  const plan = emptyPlan(false);
+  for (const { path, keep } of lists) plan.kept.set(keyOf(path), keep);
+  return rewrite(text, span, [], plan);
 }
 
 function keyOf(path: readonly string[]): string {

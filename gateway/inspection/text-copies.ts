@@ -7,7 +7,7 @@ import { isCodedError } from "../../kernel/errors.ts";
 import { formatCanonical } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import { itemSpans, rawAt, type Span, spanOf } from "../wire/spans.ts";
+import { applyEdits, itemSpans, rawAt, type Span, spanOf } from "../wire/spans.ts";
 
 const CONTENT = ["result", "content"] as const;
 const STRUCTURED = ["result", "structuredContent"] as const;
@@ -19,12 +19,11 @@ export function renewTextCopies(before: string, after: string): string {
   if (original === undefined || left === undefined) return after;
   const whole = formatCanonical(original);
   const spans = textsOf(before).map((span) => isCopy(before.slice(span.start, span.end), whole));
-  // From the last to the first, so that the places in front stay where they are.
-  return textsOf(after)
-    .map((span, i) => ({ span, isCopy: spans[i] === true }))
-    .filter((text) => text.isCopy)
-    .reverse()
-    .reduce((text, { span }) => text.slice(0, span.start) + JSON.stringify(left) + text.slice(span.end), after);
+  const text = JSON.stringify(left);
+  return applyEdits(
+    after,
+    textsOf(after).flatMap((span, i) => (spans[i] === true ? [{ ...span, text }] : [])),
+  );
 }
 
 /** The texts of `content`, in order; items without one count too, so that both lists have the same places. */

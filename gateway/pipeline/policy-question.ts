@@ -151,7 +151,7 @@ export function respondQuestionOf(
   const question = questionOf(call, actionId, facts);
   const output = structuredContent(returned);
   const result = { result: status, structured: output !== undefined, resultBytes: returned.length };
-  return { ...question, output, system: { ...question.system, ...result } };
+  return { ...question, output, system: { items: 0, ...question.system, ...result } };
 }
 
 /** Not the kernel's parser: integers of a result may be beyond 2^53, and policy is told so (`inexact`). */

@@ -130,6 +130,7 @@ const RESULT_SYSTEM: CedarType = recordOf({
   result: STRING,
   structured: BOOLEAN,
   resultBytes: LONG,
+  items: LONG,
 });
 
 /** The actions of a catalog, by id. */

@@ -131,7 +131,7 @@ export function questionFor({ principal, action, session, system, ...asked }: As
   ];
   const [issuer = "", name = ""] = id.split("|", 2);
   const isResult = action.startsWith("respond:");
-  const result = { result: "ok", structured: asked.output !== undefined, resultBytes: 0 };
+  const result = { result: "ok", structured: asked.output !== undefined, resultBytes: 0, items: 0 };
   return {
     principal: {
       type,

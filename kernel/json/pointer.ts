@@ -53,6 +53,16 @@ export function formatPointer(path: readonly string[]): string {
   return path.map((step) => `/${escapeStep(step)}`).join("");
 }
 
+/**
+ * The steps of a pointer.
+ *
+ * @param pointer  one that `isJsonPointer` holds of
+ */
+export function parsePointer(pointer: string): readonly string[] {
+  const steps = pointer.split("/").slice(1);
+  return steps.map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
 /** True if `text` is a JSON Pointer. */
 export function isJsonPointer(text: string): boolean {
   return (text === "" || text.startsWith("/")) && !/~(?![01])/u.test(text);

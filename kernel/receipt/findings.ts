@@ -54,6 +54,8 @@ export const FINDING_CODES = {
   "secret.url-credentials": "a URL with a password in it",
   "supply.install": "text that asks to install or update something",
   "supply.unpinned": "a package without a pinned version",
+  "surplus.bytes": "a result with more bytes than its tool is declared to need",
+  "surplus.items": "items of a list beyond those that its tool is declared to need",
   "surplus.undeclared": "members that the pinned schema does not declare",
   "text.long": "a description above the limit",
   "unicode.ansi": "a terminal control sequence",

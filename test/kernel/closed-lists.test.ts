@@ -114,7 +114,7 @@ describe("the closed lists", () => {
       schema.remote-ref secret.anthropic-key secret.aws-access-key secret.aws-secret secret.gitlab-token
       secret.google-api-key secret.high-entropy secret.huggingface-token secret.jwt secret.openai-key
       secret.private-key secret.slack-token secret.stripe-key secret.token-crc32 secret.url-credentials
-      supply.install supply.unpinned surplus.undeclared text.long unicode.ansi unicode.bidi unicode.bidi-mark
+      supply.install supply.unpinned surplus.bytes surplus.items surplus.undeclared text.long unicode.ansi unicode.bidi unicode.bidi-mark
       unicode.combining unicode.compatibility unicode.confusable unicode.control unicode.hidden
       unicode.invisible-operator unicode.mixed-script unicode.private-use unicode.tag unicode.unassigned
       unicode.variation unicode.zero-width upstream.unknown-notification

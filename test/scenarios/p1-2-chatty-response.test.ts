@@ -1,6 +1,7 @@
-/** P1.2: a tool answers with members that it never declared. */
+/** P1.2: a tool answers with members that it never declared, and with 200 rows where one was needed. */
 
 import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../kernel/json/value.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { withScenarios } from "./with-scenarios.ts";
@@ -34,6 +35,12 @@ const RULES = `${PERMIT_ALL}
 const start = async (mode: Mode): Promise<Scenario> =>
   open(startScenario({ rules: RULES, mode, servers: { crm: { tools: [FIND] }, web: { tools: [{ name: "post" }] } } }));
 
+/** What the operator declares that results of the tool need to have. */
+const ONE_ROW = { data: { tools: { find: { results: { items: { "/rows": 1 }, bytes: 4_096 } } } } };
+
+const startNeedy = async (rules: string, mode: Mode, config: JsonObject = ONE_ROW): Promise<Scenario> =>
+  open(startScenario({ rules, mode, servers: { crm: { tools: [FIND], config }, web: { tools: [] } } }));
+
 describe("P1.2 chatty response", () => {
   it("is reduced to what was declared; the next call to a looser place sees the raised label: U is 1 and 0", async () => {
     const scenario = await start("enforcing");
@@ -55,5 +62,57 @@ describe("P1.2 chatty response", () => {
     expect(answer.text).toContain(CANARY);
     const [outcome] = await scenario.outcomes();
     expect(JSON.stringify(outcome?.inspection)).toContain("surplus.undeclared");
+  });
+
+  it("is cut to the rows that are needed, in structured content and its copy; the receipt counts the others", async () => {
+    const rules = `${PERMIT_ALL}
+      @id("trim") @redact("surplus.*") permit (principal, action in Mcp::Action::"respond", resource);`;
+    const scenario = await startNeedy(rules, "enforcing");
+    const { result } = await scenario.call("crm__find");
+    expect(result?.["structuredContent"]).toEqual({ rows: [{ name: "customer 0" }] });
+    expect(result?.["content"]).toEqual([{ type: "text", text: '{"rows":[{"name":"customer 0"}]}' }]);
+    const [outcome] = await scenario.outcomes();
+    expect(outcome?.outcome.status).toBe("redacted");
+    const row = { rule: "surplus.items", pointer: "/result/structuredContent/rows", count: 199 };
+    expect(JSON.stringify(outcome?.inspection)).toContain('"surplus.bytes"');
+    expect(outcome?.inspection).toMatchObject({
+      value: { findings: expect.arrayContaining([expect.objectContaining(row)]) },
+    });
+    expect(outcome?.redactions).toMatchObject({
+      value: { places: expect.arrayContaining([expect.objectContaining(row)]) },
+    });
+    expect(outcome?.respond).toMatchObject({
+      value: { obligations: [{ kind: "redact", applied: true }] },
+    });
+  });
+
+  it("is withheld where no policy says what goes: U is 1, and the agent gets nothing of it", async () => {
+    for (const rules of [
+      PERMIT_ALL,
+      `${PERMIT_ALL} @id("rows") permit (principal, action in Mcp::Action::"respond", resource)
+         when { context.system.items <= 1 };`,
+    ]) {
+      const scenario = await startNeedy(rules, "enforcing");
+      const answer = await scenario.call("crm__find");
+      expect(answer.text).not.toContain("customer");
+      expect((await scenario.outcomes())[0]).toMatchObject({ outcome: { status: "blocked" } });
+      expect(scenario.server("crm").count()).toBe(1);
+    }
+  });
+
+  it("of too many bytes is withheld even where rows may be cut", async () => {
+    const rules = `${PERMIT_ALL}
+      @id("trim") @redact("surplus.*") permit (principal, action in Mcp::Action::"respond", resource);`;
+    const scenario = await startNeedy(rules, "enforcing", {
+      data: { results: { items: { "/rows": 150 }, bytes: 1_000 } },
+    });
+    expect((await scenario.call("crm__find")).text).not.toContain("customer");
+    expect((await scenario.outcomes())[0]).toMatchObject({ outcome: { status: "blocked" } });
+  });
+
+  it("in advisory mode passes with all its rows, counted", async () => {
+    const scenario = await startNeedy(PERMIT_ALL, "advisory");
+    expect((await scenario.call("crm__find")).text).toContain("customer 199");
+    expect(JSON.stringify((await scenario.outcomes())[0]?.inspection)).toContain('"surplus.items"');
   });
 });

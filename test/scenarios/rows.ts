@@ -28,8 +28,8 @@ export const SHAPES: readonly Row[] = [
   row(
     "P1.2",
     "chatty response",
-    "partly",
-    "undeclared members and recognised values leave structured content and its text copy, and the answer marks the session; the number of rows is not bounded",
+    "held",
+    "undeclared members, recognised values and items beyond the declared need leave structured content and its text copy, or the answer is withheld; it marks the session",
   ),
   row(
     "P1.3",
