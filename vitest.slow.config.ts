@@ -42,6 +42,7 @@ export const LONG: readonly string[] = [
   "test/gateway/inspection-stages.test.ts",
   "test/gateway/kill-switch.test.ts",
   "test/gateway/kubernetes.test.ts",
+  "test/gateway/listener-files.test.ts",
   "test/gateway/limits.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/gateway/policy-respond.test.ts",

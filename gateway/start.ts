@@ -156,9 +156,11 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions 
   const tokens = secrets.agentTokens.map(
     (agent): CallerToken => ({ token: agent.token, caller: configuredCaller(agent) }),
   );
-  const { fetch, nowMs, randomBytes } = run.world;
+  const { fetch, nowMs, randomBytes, schedule } = run.world;
   return {
-    ...sharedServer(readAgentIdentity(config, { readFile: options.readFile, fetch, nowMs, randomBytes, logger })),
+    ...sharedServer(
+      readAgentIdentity(config, { readFile: options.readFile, fetch, nowMs, randomBytes, schedule, logger }),
+    ),
     claims: config.auth.identity_claims,
     pipeline: run.pipeline,
     catalog: run.catalogReader,

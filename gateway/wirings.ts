@@ -44,6 +44,7 @@ export async function startWirings(options: GatewayOptions, run: GatewayRun, edg
             pipeline: run.pipeline,
             isReady: () => run.status().ready,
             nowMs: run.world.nowMs,
+            schedule: run.world.schedule,
             logger,
           });
     return {

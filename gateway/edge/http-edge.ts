@@ -4,10 +4,11 @@
  */
 
 import { createServer, type Server } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { makeAuthenticate } from "../identity/authenticator.ts";
 import type { CertificateRules } from "../identity/client-certificate.ts";
+import type { SecureServer } from "../identity/listener-files.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import { type EdgeTls, serverOptions } from "../identity/tls-config.ts";
 import { makeConfigured } from "./bearer.ts";
@@ -26,6 +27,8 @@ export interface HttpEdgeOptions extends EdgeOptions {
   readonly tokens: readonly CallerToken[];
   /** TLS of the listener; plain HTTP without it. */
   readonly tls?: EdgeTls;
+  /** Gives the listener renewed certificates, until what it returns is called. */
+  readonly renewTls?: (server: SecureServer) => () => void;
   /** Whose client certificates stand for whom. */
   readonly certificates?: CertificateRules;
   /** Makes the OAuth side, which takes access tokens, once the address is known. */
@@ -53,6 +56,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits };
   const server = makeHttpServer(options, limits);
   const port = await listen(server, options.listen);
+  const stopRenewing = "setSecureContext" in server ? options.renewTls?.(server) : undefined;
   const { host } = options.listen;
   const scheme = options.tls === undefined ? "http" : "https";
   const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
@@ -63,13 +67,14 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   server.on("clientError", (error: { code?: string }, socket) => answerBroken(edge, error.code, socket));
   const close = async (): Promise<void> => {
     isClosing = true;
+    stopRenewing?.();
     await edge.sessions.close();
     await closeServer(server, edge.dispatcher, answers, limits.closeMs);
   };
   return { url, close };
 }
 
-function makeHttpServer({ tls }: HttpEdgeOptions, limits: EdgeLimits): Server {
+function makeHttpServer({ tls }: HttpEdgeOptions, limits: EdgeLimits): Server | TlsServer {
   const bounds = { maxHeaderSize: limits.maxHeaderBytes, requestTimeout: 2 * limits.bodyMs };
   return tls === undefined ? createServer(bounds) : createTlsServer({ ...bounds, ...serverOptions(tls) });
 }

@@ -23,6 +23,8 @@ export type TlsConfig = {
   readonly crl_files?: readonly string[];
   /** Default 60. */
   readonly crl_refresh_seconds?: number;
+  /** How often certificate, key and authorities are read again. Default 60. */
+  readonly refresh_seconds?: number;
   /** Default `TLSv1.2`. */
   readonly min_version?: "TLSv1.2" | "TLSv1.3";
 };
@@ -44,6 +46,7 @@ export const agentListenShape: Shape<AgentListen> = object<AgentListen>({
       client_auth: optional(literal("none", "request", "require")),
       crl_files: optional(array(path, { min: 1, max: 64 })),
       crl_refresh_seconds: optional(integer({ min: 1, max: 86_400 })),
+      refresh_seconds: optional(integer({ min: 1, max: 86_400 })),
       min_version: optional(literal("TLSv1.2", "TLSv1.3")),
     }),
   ),

@@ -1,5 +1,6 @@
 /** The webhook: `POST /admit` over TLS, on a listener of its own. Whatever fails denies, as `failurePolicy: Fail` says. */
 
+import type { Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
@@ -29,8 +30,8 @@ const MAX_REVIEW_BYTES = 4 * 1024 * 1024;
 const REQUEST_MS = 30_000;
 
 /** Builds the server; it does not listen yet. @throws {FormatError} ERR_CERTIFICATE */
-export function makeAdmissionServer(options: AdmissionServerOptions): FastifyInstance {
-  const server: FastifyInstance = fastify({
+export function makeAdmissionServer(options: AdmissionServerOptions): FastifyInstance<Server> {
+  const server: FastifyInstance<Server> = fastify({
     https: serverOptions(options.tls),
     logger: false,
     bodyLimit: MAX_REVIEW_BYTES,
@@ -53,7 +54,7 @@ export function makeAdmissionServer(options: AdmissionServerOptions): FastifyIns
 }
 
 /** Listens. @throws {StoreError} ERR_SERVICE_START @returns `https://host:port` */
-export async function listenForReviews(server: FastifyInstance, { listen }: KubernetesConfig): Promise<string> {
+export async function listenForReviews(server: FastifyInstance<Server>, { listen }: KubernetesConfig): Promise<string> {
   const { host = "127.0.0.1", port = KUBERNETES_PORT } = listen;
   try {
     return await server.listen({ host, port });

@@ -1,12 +1,10 @@
 /** Starts the webhook beside the gateway's other listeners, with its certificate and the folder of artifacts. */
 
-import type { FastifyInstance } from "fastify";
-import { parseUtf8 } from "../../kernel/bytes.ts";
 import { FormatError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
-import { parseAuthorities } from "../identity/client-certificate.ts";
-import type { EdgeTls, TlsConfig } from "../identity/tls-config.ts";
+import { ListenerFiles } from "../identity/listener-files.ts";
 import type { Pipeline } from "../pipeline/call.ts";
+import type { Schedule } from "../pipeline/timekeeper.ts";
 import type { KubernetesConfig } from "./admission-config.ts";
 import type { AdmissionDesk } from "./admission-desk.ts";
 import { listenForReviews, makeAdmissionServer } from "./admission-server.ts";
@@ -20,6 +18,7 @@ export interface AdmissionFacts {
   readonly pipeline: Pick<Pipeline, "refuse">;
   readonly isReady: () => boolean;
   readonly nowMs: () => number;
+  readonly schedule: Schedule;
   readonly logger: Logger;
 }
 
@@ -44,18 +43,15 @@ export async function startAdmission(facts: AdmissionFacts): Promise<RunningAdmi
   }
   // A folder that cannot be read is found at the start, not by the first pod.
   readArtifacts();
-  const server: FastifyInstance = makeAdmissionServer({ ...facts, tls: readTls(tls, readFile), readArtifacts });
+  const files = new ListenerFiles({ config: tls, readFile, schedule: facts.schedule, logger: facts.logger });
+  const server = makeAdmissionServer({ ...facts, tls: files.current.tls, readArtifacts });
   const url = await listenForReviews(server, config);
-  return { url, close: () => server.close() };
-}
-
-function readTls(tls: TlsConfig, readFile: (path: string) => Uint8Array): EdgeTls {
-  const read = (path: string): string => parseUtf8(readFile(path));
+  const stopRenewing = files.renew(server.server);
   return {
-    cert: read(tls.cert_file),
-    key: read(tls.key_file),
-    clientAuth: tls.client_auth ?? "none",
-    authorities: tls.client_ca_file === undefined ? [] : parseAuthorities(read(tls.client_ca_file)),
-    minVersion: tls.min_version ?? "TLSv1.2",
+    url,
+    close: async () => {
+      stopRenewing();
+      await server.close();
+    },
   };
 }

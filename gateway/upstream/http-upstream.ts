@@ -28,7 +28,7 @@ export async function connectHttp(config: HttpUpstreamConfig, deps: UpstreamDeps
     lastId += 1;
     return lastId;
   };
-  const tls = config.url.startsWith("https:") ? new ServerTls(config.tls ?? {}, deps.readFile) : undefined;
+  const tls = config.url.startsWith("https:") ? new ServerTls(config.tls ?? {}, deps) : undefined;
   const options: LinkOptions = {
     config,
     deps,
@@ -116,7 +116,7 @@ function fetchOf(config: HttpUpstreamConfig, deps: UpstreamDeps, askServer: Site
   const { readFile, logger, nowMs } = deps;
   if (readFile === undefined)
     throw new FormatError("ERR_CONFIG", "config.servers: a file of oauth cannot be read here");
-  const issuer = oauth.ca_file === undefined ? undefined : new ServerTls({ ca_file: oauth.ca_file }, readFile);
+  const issuer = oauth.ca_file === undefined ? undefined : new ServerTls({ ca_file: oauth.ca_file }, deps);
   const askIssuer = issuer?.fetch ?? deps.fetch;
   const proof = { readFile, nowMs, randomBytes: deps.randomBytes };
   return withCredentials(

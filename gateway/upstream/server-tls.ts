@@ -8,13 +8,14 @@ import { X509Certificate } from "node:crypto";
 import { Agent, type AgentOptions, type RequestOptions } from "node:https";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import { checkServerIdentity, connect, type PeerCertificate } from "node:tls";
+import { checkServerIdentity, connect, createSecureContext, type PeerCertificate } from "node:tls";
 import { sha256 } from "#crypto";
-import { parseUtf8 } from "../../kernel/bytes.ts";
-import { FormatError } from "../../kernel/errors.ts";
+import { FormatError, isCodedError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { hex64Shape } from "../../kernel/receipt/fields.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 import { array, mapped, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { CertificateFiles } from "../identity/certificate-files.ts";
 import { parseAuthorities } from "../identity/client-certificate.ts";
 import { parseSpiffeId, spiffeIdOf } from "../identity/spiffe-id.ts";
 import { KEPT, makeHttpsFetch, type SiteFetch } from "./http-client.ts";
@@ -50,6 +51,13 @@ export type PeerLook =
   /** Its certificate is not one that the configuration takes. */
   | { readonly type: "refused"; readonly why: string }
   | { readonly type: "unreachable" };
+
+/** What files are read with, and what is told of those that cannot be used. */
+export interface ServerTlsDeps {
+  /** Undefined where none can be read. */
+  readonly readFile?: ((path: string) => Uint8Array) | undefined;
+  readonly logger: Logger;
+}
 
 /** Code of the error of a connection to a server that is another one. */
 export const SERVER_IDENTITY = "ERR_SERVER_IDENTITY";
@@ -88,16 +96,21 @@ export class ServerTls {
   readonly #agent: Agent;
   /** Connections that were checked, and what their server showed then. */
   readonly #open = new Map<Duplex, X509Certificate>();
-  readonly #options: AgentOptions;
+  readonly #files: CertificateFiles<AgentOptions>;
+  readonly #logger: Logger;
   readonly fetch: SiteFetch;
   #bound: ServerTlsRule = {};
   #onOther: (why: string) => void = () => undefined;
 
   /** @throws {FormatError} ERR_CERTIFICATE, ERR_UTF8, ERR_CONFIG if a file is named and none can be read here */
-  constructor(config: ServerTlsConfig, readFile: ((path: string) => Uint8Array) | undefined) {
+  constructor(config: ServerTlsConfig, { readFile, logger }: ServerTlsDeps) {
     this.#config = config;
-    this.#options = tlsOptions(config, readFile);
-    this.#agent = new PeerAgent({ ...this.#options, ...KEPT }, this.#open, (host, shown) => this.#check(host, shown));
+    this.#logger = logger;
+    this.#files = tlsFiles(config, readFile);
+    this.#agent = new PeerAgent({ ...BASE, ...KEPT }, this.#open, {
+      check: (host, shown) => this.#check(host, shown),
+      options: () => this.#current(),
+    });
     this.fetch = makeHttpsFetch(this.#agent);
   }
 
@@ -123,7 +136,7 @@ export class ServerTls {
       let peer: ServerPeer | undefined;
       const name = isIP(host) === 0 ? { servername: host } : {};
       const socket = connect({
-        ...this.#options,
+        ...this.#current(),
         host,
         port: port === "" ? 443 : Number(port),
         ...name,
@@ -151,6 +164,17 @@ export class ServerTls {
     this.#agent.destroy();
   }
 
+  /** What the files say now: who renews them needs no restart. If they cannot be used, what they said before. */
+  #current(): AgentOptions {
+    try {
+      this.#files.refresh();
+    } catch (error) {
+      const code = isCodedError(error) ? error.code : "ERR_BUG";
+      this.#logger.error({ code }, "the certificate files toward a server cannot be used; those from before stay");
+    }
+    return this.#files.current;
+  }
+
   #check(host: string, shown: PeerCertificate): Error | undefined {
     const own = this.#fault(host, shown, this.#config);
     if (own !== undefined) return own;
@@ -175,19 +199,21 @@ export class ServerTls {
   }
 }
 
+/** How each connection is made. */
+interface PeerRules {
+  readonly check: (host: string, shown: PeerCertificate) => Error | undefined;
+  readonly options: () => AgentOptions;
+}
+
 /** Remembers what the server of each connection showed: once a handshake is over a socket may not tell it any more. */
 class PeerAgent extends Agent {
   readonly #open: Map<Duplex, X509Certificate>;
-  readonly #check: (host: string, shown: PeerCertificate) => Error | undefined;
+  readonly #rules: PeerRules;
 
-  constructor(
-    options: AgentOptions,
-    open: Map<Duplex, X509Certificate>,
-    check: (host: string, shown: PeerCertificate) => Error | undefined,
-  ) {
+  constructor(options: AgentOptions, open: Map<Duplex, X509Certificate>, rules: PeerRules) {
     super(options);
     this.#open = open;
-    this.#check = check;
+    this.#rules = rules;
   }
 
   override createConnection(
@@ -197,9 +223,9 @@ class PeerAgent extends Agent {
     let shownLeaf: X509Certificate | undefined;
     const checkServerIdentity = (host: string, shown: PeerCertificate): Error | undefined => {
       shownLeaf = new X509Certificate(shown.raw);
-      return this.#check(host, shown);
+      return this.#rules.check(host, shown);
     };
-    const socket = super.createConnection({ ...options, checkServerIdentity }, callback);
+    const socket = super.createConnection({ ...options, ...this.#rules.options(), checkServerIdentity }, callback);
     socket?.once("secureConnect", () => {
       if (shownLeaf !== undefined) this.#open.set(socket, shownLeaf);
     });
@@ -215,18 +241,32 @@ export function differenceOf({ spki, spiffe_id: id }: ServerTlsRule, peer: Serve
   return `its SPIFFE id is ${peer.spiffeId ?? "none that a trust bundle confirms"}`;
 }
 
-function tlsOptions(config: ServerTlsConfig, readFile: ((path: string) => Uint8Array) | undefined): AgentOptions {
-  const read = (name: string): string => {
-    if (readFile === undefined)
-      throw new FormatError("ERR_CONFIG", "config.servers: a file of tls cannot be read here");
-    return parseUtf8(readFile(name));
+const BASE: AgentOptions = { minVersion: "TLSv1.2", maxCachedSessions: 0 };
+
+function tlsFiles(config: ServerTlsConfig, read: ServerTlsDeps["readFile"]): CertificateFiles<AgentOptions> {
+  const readFile = (path: string): Uint8Array => {
+    if (read !== undefined) return read(path);
+    throw new FormatError("ERR_CONFIG", "config.servers: a file of tls cannot be read here");
   };
   const anchors = config.spiffe_bundle_file ?? config.ca_file;
-  const { cert_file: cert, key_file: key } = config;
-  return {
-    minVersion: "TLSv1.2",
-    maxCachedSessions: 0,
-    ...(anchors === undefined ? {} : { ca: parseAuthorities(read(anchors)).map((each) => each.toString()) }),
-    ...(cert === undefined || key === undefined ? {} : { cert: read(cert), key: read(key) }),
-  };
+  const own = config.key_file === undefined ? undefined : config.cert_file;
+  return new CertificateFiles({
+    paths: [anchors, own, own === undefined ? undefined : config.key_file],
+    readFile,
+    parse: ([ca = "", cert = "", key = ""]) =>
+      checked({
+        ...BASE,
+        ...(anchors === undefined ? {} : { ca: parseAuthorities(ca).map((each) => each.toString()) }),
+        ...(own === undefined ? {} : { cert, key }),
+      }),
+  });
+}
+
+function checked(options: AgentOptions): AgentOptions {
+  try {
+    if (options.cert !== undefined) createSecureContext(options);
+    return options;
+  } catch (cause) {
+    throw new FormatError("ERR_CERTIFICATE", "tls: certificate and key cannot be used together", { cause });
+  }
 }

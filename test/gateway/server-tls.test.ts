@@ -89,7 +89,7 @@ function promise(): readonly [Promise<void>, () => void] {
   return [settled, () => done()];
 }
 
-const files: Readonly<Record<string, string>> = { root: ROOT.cert, other: OTHER_ROOT.cert };
+const files: Record<string, string> = { root: ROOT.cert, other: OTHER_ROOT.cert };
 
 async function connectTo({ url }: ScriptedServer, tls?: ServerTlsConfig): Promise<Upstream> {
   const readFile = (path: string): Uint8Array => formatUtf8(files[path] ?? "");
@@ -161,6 +161,25 @@ describe("a server over TLS", () => {
     expect(await outcomeOf(upstream)).toEqual(["none", "server.identity-changed"]);
     expect(server.messages).toHaveLength(before);
     expect(others).toHaveLength(2);
+  });
+
+  it("is trusted by the files as they are at each connection; those that cannot be used change nothing", async () => {
+    const server = await serve(SERVER);
+    files["renewed"] = ROOT.cert;
+    const upstream = await connectTo(server, { ca_file: "renewed" });
+    const reconnect = (): void => tlsOf(upstream).bind({ spki: [] }, () => undefined);
+    const takeAny = (): void => tlsOf(upstream).bind({}, () => undefined);
+    const afresh = (): Promise<unknown> => {
+      reconnect();
+      takeAny();
+      return outcomeOf(upstream);
+    };
+    files["renewed"] = "no certificate";
+    expect(await afresh()).toBe("answered");
+    files["renewed"] = OTHER_ROOT.cert;
+    expect(await afresh()).not.toBe("answered");
+    files["renewed"] = ROOT.cert;
+    expect(await afresh()).toBe("answered");
   });
 
   it("is looked at anew by a handshake of its own", async () => {
