@@ -40,14 +40,31 @@ export interface DeclaredChild {
   readonly cwd: string | undefined;
 }
 
+/** A thread that the gateway starts. */
+export interface DeclaredThread {
+  readonly name: string;
+  /** Its compiled module, which exports `serve(port, data)`: a file of our package. */
+  readonly module: string;
+  /** What it may connect to, of what the process may. */
+  readonly destinations: readonly Destination[];
+}
+
 /** Everything that may leave. */
 export interface DeclaredEgress {
   readonly destinations: readonly Destination[];
   readonly privateHosts: readonly string[];
   readonly children: readonly DeclaredChild[];
+  readonly threads: readonly DeclaredThread[];
   /** Names that the gateway's own listeners are bound to: looked up, and never connected to. */
   readonly ownNames: readonly string[];
 }
+
+/** The gateway's threads, and what each of them is for. None is started yet. */
+const THREADS: readonly {
+  readonly name: string;
+  readonly module: string;
+  readonly purposes: readonly EgressPurpose[];
+}[] = [];
 
 const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
@@ -76,8 +93,14 @@ export function declaredEgress(config: GatewayConfig): DeclaredEgress {
     [config.approvals?.webhook?.url, "webhook"],
     ...(egress.telemetry ?? []).map(({ url }) => [url, "telemetry"] as const),
   ];
+  const destinations = urls.flatMap(([url, purpose]) => (url === undefined ? [] : [destinationOf(url, purpose)]));
   return {
-    destinations: urls.flatMap(([url, purpose]) => (url === undefined ? [] : [destinationOf(url, purpose)])),
+    destinations,
+    threads: THREADS.map(({ name, module, purposes }) => ({
+      name,
+      module,
+      destinations: destinations.filter(({ purpose }) => purposes.includes(purpose)),
+    })),
     privateHosts: (egress.private_hosts ?? []).map(canonicalHost),
     ownNames: [config.listen?.host, config.operator_listen?.host, config.envoy?.listen?.host].flatMap((host) =>
       host === undefined ? [] : [canonicalHost(host)],

@@ -1,7 +1,8 @@
 /**
  * The one place through which every connection of the gateway's process goes. It stands at the lowest JavaScript there is,
  * the handles of TCP, pipes, UDP, DNS and child processes, so that what a dependency opens by itself, by whatever module,
- * or through functions that it took before, is refused as well. Threads are refused: each would have handles of its own.
+ * or through functions that it took before, is refused as well. Threads, which have handles of their own, are refused but
+ * for the declared ones, in which the same guard stands (thread-guard.ts).
  *
  * It does not hold native code, nor what a child does; docs/operations.md says what does.
  */
@@ -11,12 +12,12 @@ import dgram from "node:dgram";
 import { syncBuiltinESMExports } from "node:module";
 import net from "node:net";
 import { constants } from "node:os";
-import workerThreads from "node:worker_threads";
 import { CheckError } from "../../kernel/errors.ts";
 import { canonicalHost } from "./address.ts";
 import type { EgressRules } from "./egress-rules.ts";
 import { isCallable, lock, objectOf, type Replaced } from "./lock.ts";
 import { guardLookups } from "./lookup-guard.ts";
+import { guardThreads, type StartThread } from "./thread-guard.ts";
 
 /** By what way something was about to leave. */
 export const EGRESS_WAYS = ["tcp", "pipe", "udp", "dns", "process", "thread", "binding"] as const;
@@ -32,6 +33,8 @@ export interface RefusedEgress {
 export interface EgressGuard {
   /** Who is told of refusals; those before are told at once. */
   readonly onRefused: (listener: (refused: RefusedEgress) => void) => void;
+  /** The only way to start a thread. */
+  readonly startThread: StartThread;
 }
 
 /** What the kernel would say of a connection that may not be made. */
@@ -55,10 +58,11 @@ export function installEgressGuard(rules: EgressRules): EgressGuard {
   for (const name of ["send", "send6", "connect", "connect6"]) lock(udp, name, () => refusing(refuse, "udp", 1));
   guardLookups(rules, (name) => refuse("dns", name));
   guardProcesses(rules, refuse);
-  guardThreads(refuse);
+  const startThread = guardThreads(rules.declared, refuse);
   guardBindings(rules, refuse);
   syncBuiltinESMExports();
   return {
+    startThread,
     onRefused: (told) => {
       listener = told;
       for (const refused of early.splice(0)) told(refused);
@@ -179,15 +183,6 @@ function guardProcesses(rules: EgressRules, refuse: Refuse): void {
       throw egressError(name);
     });
   }
-}
-
-function guardThreads(refuse: Refuse): void {
-  lock(workerThreads, "Worker", () => {
-    return function Worker(): never {
-      refuse("thread", "worker");
-      throw egressError("a thread");
-    };
-  });
 }
 
 /** The raw bindings, while they can still be had: synchronous processes and the resolver; then nobody gets them any more. */

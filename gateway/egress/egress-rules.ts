@@ -14,7 +14,8 @@ const MAX_ADDRESSES = 4096;
 
 /** The rules of one process. */
 export class EgressRules {
-  readonly #declared: DeclaredEgress;
+  /** What they were made of. */
+  readonly declared: DeclaredEgress;
   /** Ports by host. */
   readonly #ports = new Map<string, Set<number>>();
   /** Ports by address that the resolver gave for a declared name. */
@@ -23,7 +24,7 @@ export class EgressRules {
 
   /** @param path  value of PATH, where commands are looked for */
   constructor(declared: DeclaredEgress, path: string) {
-    this.#declared = declared;
+    this.declared = declared;
     for (const { host, port } of declared.destinations) {
       const ports = this.#ports.get(host) ?? new Set();
       this.#ports.set(host, ports.add(port));
@@ -39,7 +40,7 @@ export class EgressRules {
   /** May the resolver be asked for this name? */
   allowsName(name: string): boolean {
     const host = canonicalHost(name);
-    return this.#ports.has(host) || this.#declared.ownNames.includes(host);
+    return this.#ports.has(host) || this.declared.ownNames.includes(host);
   }
 
   /**
@@ -51,7 +52,7 @@ export class EgressRules {
     const host = canonicalHost(name);
     const ports = this.#ports.get(host);
     const given = canonicalHost(address);
-    if (ports === undefined) return this.#declared.ownNames.includes(host);
+    if (ports === undefined) return this.declared.ownNames.includes(host);
     if (isIP(host) === 0 && isPrivateAddress(given) && !this.#mayBePrivate(host)) return false;
     const known = this.#resolved.get(given) ?? new Set();
     this.#resolved.delete(given);
@@ -77,7 +78,7 @@ export class EgressRules {
   }
 
   #mayBePrivate(host: string): boolean {
-    return isLocalName(host) || this.#declared.privateHosts.includes(host);
+    return isLocalName(host) || this.declared.privateHosts.includes(host);
   }
 }
 

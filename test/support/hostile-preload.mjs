@@ -10,7 +10,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
-import { createRequire } from "node:module";
+import { createRequire, register } from "node:module";
 import net from "node:net";
 import tls from "node:tls";
 import { Worker } from "node:worker_threads";
@@ -25,6 +25,7 @@ const early = {
   fetch: globalThis.fetch,
   spawn,
   spawnSync,
+  Worker,
   processSpawn: ChildProcess.prototype.spawn,
 };
 const require = createRequire(import.meta.url);
@@ -109,6 +110,8 @@ const tries = {
   execSync: () => thrown(() => execSync("true")),
   worker: () => thrown(() => new Worker("0", { eval: true })),
   workerRequired: () => thrown(() => new (require("node:worker_threads").Worker)("0", { eval: true })),
+  workerKept: () => thrown(() => new early.Worker("0", { eval: true })),
+  workerHooks: () => thrown(() => register("data:text/javascript,export {}")),
   binding: () => thrown(() => process.binding("tcp_wrap")),
   putBack: () =>
     thrown(() => {
