@@ -10,6 +10,7 @@ export const SWEPT: readonly string[] = [
   "test/kernel/cose-receipt.test.ts",
   "test/kernel/policy-artifact.test.ts",
   "test/kernel/mandate.test.ts",
+  "test/kernel/session-artifact.test.ts",
   "test/kernel/receipt-scan.test.ts",
   "test/kernel/receipt-take.test.ts",
   "test/kernel/receipt.test.ts",

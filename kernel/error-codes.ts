@@ -221,6 +221,7 @@ export const ERROR_CODES = {
   ERR_ARTIFACT_TIME: "a sealed policy artifact that is not valid yet, or not any more",
   ERR_ARTIFACT_UNSIGNED: "a sealed policy artifact with a signature that is not a pinned key's or does not hold",
   ERR_ARTIFACT_VERSION: "a sealed policy artifact that is not newer than the one in force",
+  ERR_ARTIFACT_WIDER: "a session artifact that grants more than the gateway's own policy artifact",
   ERR_CATALOG: "a catalog that is malformed, or that does not hold what it is asked for",
   ERR_CATALOG_FINDING: "a catalog with a finding that blocks, and that no approver has overridden",
   ERR_CATALOG_PREVIOUS: "a catalog that replaces another one than the one in force",

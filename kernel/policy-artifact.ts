@@ -163,7 +163,8 @@ const MAX_SUBJECTS = 1024;
 const MAX_TOOLS = 10_000;
 const MAX_WORKFLOWS = 256;
 
-const nameShape: Shape<string> = string({
+/** Name of a gateway. */
+export const gatewayNameShape: Shape<string> = string({
   pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u,
   maxLength: 64,
   description: "a name: 1 to 64 of A-Z, a-z, 0-9, '.', '_', '-'",
@@ -182,7 +183,7 @@ const principalShape: Shape<string> = string({ pattern: /^[^\p{Cc}\p{Cs}]{1,512}
 const boundShape: Shape<number> = integer({ min: 1, max: 10_000_000 });
 
 /** Lists are sets: sorted by their key and without doubles, so that one set has one spelling. */
-function sorted<T>(shape: Shape<readonly T[]>, keyOf: (item: T) => string): Shape<readonly T[]> {
+export function sorted<T>(shape: Shape<readonly T[]>, keyOf: (item: T) => string): Shape<readonly T[]> {
   return mapped(shape, (items) => {
     const keys = items.map(keyOf);
     if (keys.every((key, i) => i === 0 || key > (keys[i - 1] ?? ""))) return items;
@@ -192,7 +193,8 @@ function sorted<T>(shape: Shape<readonly T[]>, keyOf: (item: T) => string): Shap
 
 const same = (text: string): string => text;
 
-const toolsShape: Shape<readonly string[]> = sorted(array(toolShape, { max: MAX_TOOLS }), same);
+/** Tools of an artifact. */
+export const toolsShape: Shape<readonly string[]> = sorted(array(toolShape, { max: MAX_TOOLS }), same);
 
 const identityShape: Shape<SealedIdentity> = tagged("kind", {
   stdio: object<Extract<SealedIdentity, { kind: "stdio" }>>({ kind: literal("stdio"), executable: digestShape }),
@@ -205,7 +207,7 @@ const identityShape: Shape<SealedIdentity> = tagged("kind", {
 });
 
 const workflowShape: Shape<SealedWorkflow> = object<SealedWorkflow>({
-  id: nameShape,
+  id: gatewayNameShape,
   tools: toolsShape,
   resources: sorted(
     array(string({ pattern: /^[^\p{Cc}\p{Cs}]{1,512}$/u, maxLength: 512 }), { max: 256 }),
@@ -213,7 +215,8 @@ const workflowShape: Shape<SealedWorkflow> = object<SealedWorkflow>({
   ),
 });
 
-const limitsShape: Shape<SealedLimits> = object<SealedLimits>({
+/** Limits of an artifact. */
+export const limitsShape: Shape<SealedLimits> = object<SealedLimits>({
   calls_per_minute: optional(
     object<NonNullable<SealedLimits["calls_per_minute"]>>({
       principal: optional(boundShape),
@@ -228,12 +231,25 @@ const limitsShape: Shape<SealedLimits> = object<SealedLimits>({
   ),
 });
 
+/** One agent. */
+export const subjectShape: Shape<SealedSubject> = object<SealedSubject>({
+  principal: principalShape,
+  code: optional(digestShape),
+  metadata: optional(digestShape),
+});
+
+/** Servers of an artifact. */
+export const upstreamsShape: Shape<readonly SealedUpstream[]> = sorted(
+  array(object<SealedUpstream>({ server: serverIdShape, identity: identityShape }), { min: 1, max: 128 }),
+  ({ server }) => server,
+);
+
 const artifactShape: Shape<PolicyArtifact> = mapped(
   object<PolicyArtifact>({
     kind: literal("policy-artifact"),
     v: literal(1),
     version: integer({ min: 1 }),
-    gateway: nameShape,
+    gateway: gatewayNameShape,
     not_before: timestamp(),
     not_after: timestamp(),
     mode: literal(...MODES),
@@ -241,22 +257,9 @@ const artifactShape: Shape<PolicyArtifact> = mapped(
     catalog: digestShape,
     code: optional(digestShape),
     sbom: optional(digestShape),
-    subjects: sorted(
-      array(
-        object<SealedSubject>({
-          principal: principalShape,
-          code: optional(digestShape),
-          metadata: optional(digestShape),
-        }),
-        { min: 1, max: MAX_SUBJECTS },
-      ),
-      ({ principal }) => principal,
-    ),
+    subjects: sorted(array(subjectShape, { min: 1, max: MAX_SUBJECTS }), ({ principal }) => principal),
     tools: toolsShape,
-    upstreams: sorted(
-      array(object<SealedUpstream>({ server: serverIdShape, identity: identityShape }), { min: 1, max: 128 }),
-      ({ server }) => server,
-    ),
+    upstreams: upstreamsShape,
     limits: limitsShape,
     workflows: sorted(array(workflowShape, { max: MAX_WORKFLOWS }), ({ id }) => id),
     phantom: boolean(),
@@ -322,11 +325,15 @@ export function sealArtifact(body: PolicyArtifactBody, signers: readonly Envelop
  * @throws {FormatError} ERR_SHAPE if it is none, or the key has signed already
  */
 export function addSeal(value: JsonObject, signer: EnvelopeSigner): Uint8Array {
+  return canonicalBytes(readShape(artifactShape, withSignature(value, "policy-artifact", signer), "artifact"));
+}
+
+/** A body with one signature more. @throws {FormatError} ERR_SHAPE if the key has signed already */
+export function withSignature(value: JsonObject, kind: string, signer: EnvelopeSigner): JsonObject {
   const { signatures, ...body } = value;
   const before: readonly JsonValue[] = Array.isArray(signatures) ? signatures : [];
-  const { signatures: own } = signEnvelope({ ...body, kind: "policy-artifact" }, [signer]);
-  const signed = { ...body, kind: "policy-artifact", signatures: [...before, ...own] };
-  return canonicalBytes(readShape(artifactShape, signed, "artifact"));
+  const { signatures: own } = signEnvelope({ ...body, kind }, [signer]);
+  return { ...body, kind, signatures: [...before, ...own] };
 }
 
 /**
@@ -350,10 +357,19 @@ export function parseArtifact(bytes: Uint8Array): PolicyArtifact {
  */
 export function checkArtifact(bytes: Uint8Array, rule: SealRule): SealedArtifact {
   const artifact = parseArtifact(bytes);
-  const signers = artifact.signatures.map(({ kid }) => {
+  return { artifact, digest: digestFile(bytes), signers: checkSeal(artifact, rule) };
+}
+
+/**
+ * Checks that every signature is of a pinned key and holds, and that there are enough. @returns names of who signed, sorted
+ *
+ * @throws {CheckError} ERR_ARTIFACT_UNSIGNED, ERR_ARTIFACT_THRESHOLD
+ */
+export function checkSeal(sealed: Signed<JsonObject>, rule: SealRule): readonly string[] {
+  const signers = sealed.signatures.map(({ kid }) => {
     const signer = rule.signers.find(({ key }) => key.kid === kid);
     if (signer === undefined) throw unsigned(`the key ${kid} is none of the pinned ones`);
-    checkSignature(artifact, signer);
+    checkSignature(sealed, signer);
     return signer.name;
   });
   if (signers.length < rule.threshold) {
@@ -362,12 +378,12 @@ export function checkArtifact(bytes: Uint8Array, rule: SealRule): SealedArtifact
       `the artifact has ${signers.length} of the ${rule.threshold} signatures that seal it`,
     );
   }
-  return { artifact, digest: digestFile(bytes), signers: signers.sort() };
+  return signers.sort();
 }
 
-function checkSignature(artifact: PolicyArtifact, { name, key }: SealRule["signers"][number]): void {
+function checkSignature(sealed: Signed<JsonObject>, { name, key }: SealRule["signers"][number]): void {
   try {
-    checkSignedBy(artifact, key);
+    checkSignedBy(sealed, key);
   } catch (cause) {
     if (!(cause instanceof CheckError)) throw cause;
     throw new CheckError("ERR_ARTIFACT_UNSIGNED", `the signature of ${name} does not hold`, { cause });

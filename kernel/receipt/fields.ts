@@ -5,7 +5,7 @@
 
 import type { CommitmentScheme } from "../commitment.ts";
 import { FormatError } from "../errors.ts";
-import { array, hex, integer, literal, mapped, object, type Shape, string, tagged } from "../shape.ts";
+import { array, hex, integer, literal, mapped, object, optional, type Shape, string, tagged } from "../shape.ts";
 import { formatPublicKey, type PublicKeyJson, publicKeyShape } from "../signature/public-key.ts";
 import { type Observed, observed } from "./observed.ts";
 import { type ReasonCode, reasonShape } from "./reasons.ts";
@@ -52,7 +52,13 @@ export type AttestationField =
   | { readonly state: "not_established"; readonly reason: ReasonCode };
 
 /** The policy bundle in force, and the sealed artifact that wraps it. */
-export type PolicyRef = { readonly digest: Digest; readonly version: Version; readonly artifact: Observed<Digest> };
+export type PolicyRef = {
+  readonly digest: Digest;
+  readonly version: Version;
+  readonly artifact: Observed<Digest>;
+  /** The narrower artifact of the agent or session, if there is one. */
+  readonly session_artifact?: Digest;
+};
 
 /** The budget that the attempt was counted against. `budget = consumed + reserved + remaining`; all in calls. */
 export type Accounting = {
@@ -116,6 +122,7 @@ export const policyRefShape: Shape<PolicyRef> = object<PolicyRef>({
   digest: digestShape,
   version: versionShape,
   artifact: observed(digestShape),
+  session_artifact: optional(digestShape),
 });
 
 export const accountingShape: Shape<Accounting> = mapped(

@@ -1,8 +1,8 @@
 /** Session-open receipt: the first call of a session is about to be decided. */
 
-import { literal, object, type Shape } from "../shape.ts";
+import { literal, object, optional, type Shape } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
-import { type Label, labelsShape } from "./fields.ts";
+import { type Digest, digestShape, type Label, labelsShape } from "./fields.ts";
 import { headerMembers, type StreamHeader } from "./header.ts";
 import {
   type Principal,
@@ -22,6 +22,8 @@ export type SessionOpenBody = StreamHeader & {
   readonly workflow: Observed<Workflow>;
   /** Labels that the session starts with, carried over from the principal. */
   readonly taint: Observed<readonly Label[]>;
+  /** The session artifact that binds it when it is opened, if one does. */
+  readonly session_artifact?: Digest;
 };
 
 export const sessionOpenShape: Shape<Signed<SessionOpenBody>> = object<Signed<SessionOpenBody>>({
@@ -31,5 +33,6 @@ export const sessionOpenShape: Shape<Signed<SessionOpenBody>> = object<Signed<Se
   principal: observed(principalShape),
   workflow: observed(workflowShape),
   taint: observed(labelsShape),
+  session_artifact: optional(digestShape),
   signatures: signaturesShape,
 });

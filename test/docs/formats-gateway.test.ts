@@ -12,11 +12,12 @@ import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { digestFile, policyDigest } from "../../kernel/policy-manifest.ts";
+import { checkNarrower, checkSessionArtifact, sealSessionArtifact } from "../../kernel/session-artifact.ts";
 import { array, object, readShape } from "../../kernel/shape.ts";
 import { publicKeyShape } from "../../kernel/signature/public-key.ts";
 import { codeOf } from "../support/code-of.ts";
 import { fencedBlocks } from "../support/fenced-blocks.ts";
-import { artifactBody } from "../support/policy-artifact.ts";
+import { artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
 import { bundleFiles, sourceOf } from "../support/policy-request.ts";
 import { ROOT } from "../support/source-files.ts";
 
@@ -127,6 +128,24 @@ describe("docs/policy.md", () => {
       // A permit without any bound would be copied into production.
       expect(text.replaceAll(/\s/gu, "")).not.toContain("permit(principal,action,resource)");
     }
+  });
+});
+
+describe("docs/formats/session-artifact.md", () => {
+  const block = fencedBlocks("docs/formats/session-artifact.md");
+
+  it("shows an artifact that is sealed to the byte, with its digest, and within the gateway's", () => {
+    const [alice, bob] = SEALERS;
+    const sealed = sealSessionArtifact(sessionArtifactBody(), [alice.signer, bob.signer]);
+    expect(new TextDecoder().decode(sealed)).toBe(block("session-artifact"));
+    const { artifact, digest } = checkSessionArtifact(formatUtf8(block("session-artifact")), SEAL_RULE);
+    expect(digest).toBe(block("session-artifact-digest"));
+    checkNarrower(artifact, artifactBody());
+  });
+
+  it("names every member of an artifact", () => {
+    const document = readFileSync(join(ROOT, "docs/formats/session-artifact.md"), "utf8");
+    for (const member of Object.keys(sessionArtifactBody())) expect(document, member).toContain(`\`${member}\``);
   });
 });
 

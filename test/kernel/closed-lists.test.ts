@@ -71,7 +71,7 @@ describe("the closed lists", () => {
       words(`
       admission.connect admission.image admission.scope admission.sealed admission.unchanged admission.ungoverned
       admission.unreadable admission.unsealed approval.expired approval.granted approval.mismatch approval.not-requested approval.refused approval.required
-      args.case-alias args.schema artifact.mismatch artifact.scope attestation.collection-failed
+      args.case-alias args.schema artifact.mismatch artifact.missing artifact.scope artifact.wider attestation.collection-failed
       attestation.expired attestation.no-device attestation.software attestation.unverified auth.audience
       auth.binding auth.certificate auth.dpop auth.expired auth.inactive auth.introspection auth.invalid auth.issuer auth.keys-unavailable
       auth.missing auth.nonce auth.not-yet-valid auth.replay auth.revocation-unknown auth.revoked auth.scope bridge.no-legacy-input

@@ -36,6 +36,7 @@ export function fullReceiptBodies(): readonly ReceiptBody[] {
       ...bodies["session-open"],
       workflow: present({ id: "wf-1", provenance: "workflow-token", scope: digestOf(0x55) }),
       taint: present(["contact-data"]),
+      session_artifact: digestOf(0x58),
     },
     fullDecision(bodies.decision),
     fullOutcome(bodies.outcome),
@@ -56,7 +57,7 @@ function fullPolicyLoad(body: BodyOf<"policy-load">): BodyOf<"policy-load"> {
     ...body,
     result: "refused",
     reasons: ["policy.unsigned"],
-    policy: { ...body.policy, artifact: present(digestOf(0x56)) },
+    policy: { ...body.policy, artifact: present(digestOf(0x56)), session_artifact: digestOf(0x59) },
     previous: present(digestOf(0x57)),
   };
 }
@@ -83,7 +84,12 @@ function fullDecision(body: BodyOf<"decision">): BodyOf<"decision"> {
     }),
     subject: present(IDENTITY),
     workflow: present({ id: "wf-1", provenance: "token-claim", scope: digestOf(0x55) }),
-    policy: present({ digest: digestOf(0x5e), version: "1.0.0", artifact: present(digestOf(0x56)) }),
+    policy: present({
+      digest: digestOf(0x5e),
+      version: "1.0.0",
+      artifact: present(digestOf(0x56)),
+      session_artifact: digestOf(0x59),
+    }),
     wire: {
       ...body.wire,
       mcp_name: present({ form: "commitment", commitment: COMMITMENT }),

@@ -2,6 +2,8 @@
 
 import type { PolicyArtifactBody, SealRule } from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
+import type { SessionArtifactBody } from "../../kernel/session-artifact.ts";
+import { sessionHash } from "../../kernel/session-artifact.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { ALICE, BOB, MALLORY, type TestApprover } from "./signed-catalog.ts";
 
@@ -38,6 +40,29 @@ export function artifactBody(changes: Partial<PolicyArtifactBody> = {}): PolicyA
     workflows: [{ id: "reading", tools: ["s/echo"], resources: [] }],
     phantom: false,
     baseline: { calls: 1000, servers: 3, denials: 10 },
+    ...changes,
+  };
+}
+
+/** A session artifact that lies within `artifactBody()`, with every member. */
+export function sessionArtifactBody(changes: Partial<SessionArtifactBody> = {}): SessionArtifactBody {
+  const { gateway, not_before, not_after, mode, policy, catalog, upstreams } = artifactBody();
+  return {
+    kind: "session-artifact",
+    v: 1,
+    version: 1,
+    gateway,
+    not_before,
+    not_after,
+    mode,
+    policy,
+    catalog,
+    subject: { principal: "local|example-agent", code: digestFile("agent"), metadata: digestFile("metadata") },
+    session: { source: "token-claim", id: sessionHash("session-1") },
+    tools: ["s/echo"],
+    upstreams,
+    limits: { calls_per_minute: { session: 10 } },
+    cedar: '@id("own.echo") permit (principal, action == Mcp::Action::"s/echo", resource);',
     ...changes,
   };
 }
