@@ -12,6 +12,7 @@ import { checkPromiseCommand } from "./commands/check-promise.ts";
 import { discloseCommand } from "./commands/disclose.ts";
 import { eraseCommand } from "./commands/erase.ts";
 import { exportCommand } from "./commands/export.ts";
+import { exportOcsfCommand } from "./commands/export-ocsf.ts";
 import { fsckCommand } from "./commands/fsck.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { graphCommand } from "./commands/graph.ts";
@@ -58,6 +59,7 @@ const COMMANDS: readonly Command[] = [
   verifyCommand,
   graphCommand,
   subjectReportCommand,
+  exportOcsfCommand,
   checkForkCommand,
   checkPromiseCommand,
   logStatusCommand,

@@ -1,16 +1,16 @@
 /** `countersign export`: a log in one file. */
 
-import { open, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseDecimal } from "../../kernel/decimal.ts";
-import { StoreError } from "../../kernel/errors.ts";
 import { exportLog, type LogSource, openFolderSource, openMirrorSource } from "../../ledger/archive/export-log.ts";
 import { makeUpstream } from "../../ledger/mirror/upstream.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readToken } from "../files.ts";
 import type { Io } from "../io.ts";
 import { makeProgress } from "../progress.ts";
+import { writeParts } from "../write-parts.ts";
 
 const EXPORT_HELP = `countersign export <data folder | mirror folder | url> --out <file> [--from-index <n>] [--to-index <n>]
 
@@ -42,7 +42,7 @@ async function runExport(args: readonly string[], io: Io): Promise<number> {
   const source = await openSource(from, given.text("token-file"));
   const progress = makeProgress("exporting", io, () => performance.now());
   try {
-    const bytes = await writeAll(out, exportLog(source, range, progress.update));
+    const bytes = await writeParts(out, exportLog(source, range, progress.update));
     progress.end();
     io.out(`${bytes} bytes\n`);
     return EXIT.ok;
@@ -66,30 +66,6 @@ async function openSource(from: string, tokenFile: string | undefined): Promise<
   const pause = (ms: number): Promise<void> => sleep(ms);
   const upstream = makeUpstream({ url: from, fetch, timeoutMs: 30_000, attempts: 5, sleep: pause, ...token });
   return { checkpoint: upstream.checkpoint, read: upstream.tile, close: () => Promise.resolve() };
-}
-
-/** A file that appears whole and synced, or not at all; never over another. */
-async function writeAll(path: string, parts: AsyncIterable<Uint8Array>): Promise<number> {
-  if ((await stat(path).catch(() => undefined)) !== undefined) {
-    throw new StoreError("ERR_FILE_WRITE", `${path} exists`);
-  }
-  const temporary = join(dirname(path), `.${basename(path)}.tmp`);
-  const file = await open(temporary, "w", 0o644);
-  let written = 0;
-  try {
-    for await (const part of parts) {
-      await file.writeFile(part);
-      written += part.length;
-    }
-    await file.sync();
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  return written;
 }
 
 /** Writes a log into a file. */

@@ -183,8 +183,8 @@ export const CATEGORIES: readonly Row[] = [
   row(
     "T12",
     "logging and auditability",
-    "partly",
-    "gaps, forks, missing ends, open outcomes and silence are named offline; there is no OCSF export",
+    "held",
+    "gaps, forks, missing ends, open outcomes and silence are named offline; receipts become OCSF events that name their proofs",
   ),
 ];
 

@@ -1,9 +1,17 @@
 /** T12: what is dropped, doubled, reordered or left open in the record, and what a verifier says of it offline. */
 
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { JsonObject } from "../../kernel/json/value.ts";
+import { exportOcsfCommand } from "../../cli/commands/export-ocsf.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { formatTimestamp, timestampMs } from "../../kernel/time.ts";
 import { ofKind } from "../support/gateway-run.ts";
+import { ORIGIN } from "../support/log-keys.ts";
+import { ocsfFaults } from "../support/ocsf-rules.ts";
+import { recordIo } from "../support/recorded-io.ts";
 import { forgeStream, stealKeys } from "./forged-stream.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { withScenarios } from "./with-scenarios.ts";
@@ -147,5 +155,38 @@ describe("T12 what a record says of a call", () => {
     });
     expect(traced?.wire.correlation).toMatchObject({ state: "present" });
     expect(JSON.stringify(traced)).not.toContain("4bf92f3577b34da6");
+  });
+});
+
+describe("T12 the record as OCSF", () => {
+  it("is valid by the schema's rules, from the bundle and from the gateway's folder, and holds no payload", async () => {
+    const scenario = await startAndCall();
+    await scenario.call("find", { text: "canary-4711" });
+    await scenario.call("none");
+    const { evidence } = await scenario.evidence();
+    const folder = mkdtempSync(join(tmpdir(), "countersign-ocsf-"));
+    const bundle = join(folder, "bundle.json");
+    writeFileSync(bundle, evidence.bytes);
+    const exported = async (...from: readonly string[]): Promise<readonly JsonValue[]> => {
+      const out = join(folder, `${from.length}.ndjson`);
+      expect(await exportOcsfCommand.run([...from, "--out", out], recordIo().io)).toBe(0);
+      return readFileSync(out, "utf8")
+        .trimEnd()
+        .split("\n")
+        .map((line) => parseJson(line));
+    };
+    const [ofBundle, ofFolder] = [await exported(bundle), await exported("--data", scenario.folder)];
+    rmSync(folder, { recursive: true });
+    for (const event of [...ofBundle, ...ofFolder]) expect(ocsfFaults(event)).toEqual([]);
+    const names = ["delegation_path", "attestation_state", "correlation_id", "mcp_method", "mcp_name"];
+    const calls = ofBundle.filter((event) => isJsonObject(event) && event["class_uid"] === 6003);
+    expect(calls).toHaveLength(7);
+    for (const call of calls) {
+      const unmapped = isJsonObject(call) ? call["unmapped"] : undefined;
+      expect(isJsonObject(unmapped) ? Object.keys(unmapped) : []).toEqual(expect.arrayContaining(names));
+    }
+    expect(ofFolder).toHaveLength(ofBundle.length);
+    expect(JSON.stringify([ofBundle, ofFolder])).not.toContain("canary-4711");
+    expect(ofBundle[0]).toMatchObject({ class_uid: 6002, unmapped: { countersign: { log: { origin: ORIGIN } } } });
   });
 });
