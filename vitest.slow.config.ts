@@ -29,6 +29,7 @@ export const LONG: readonly string[] = [
   "test/cli/init.test.ts",
   "test/cli/ledger-words.test.ts",
   "test/gateway/approval-events.test.ts",
+  "test/gateway/approval-page.test.ts",
   "test/gateway/approvals.test.ts",
   "test/gateway/catalog-reload.test.ts",
   "test/gateway/edge-listen.test.ts",

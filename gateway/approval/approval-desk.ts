@@ -8,17 +8,18 @@ import { CheckError, StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { canonicalBytes, formatCanonical } from "../../kernel/json/canonical.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
-import { ABSENT, present } from "../../kernel/receipt/observed.ts";
-import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { ApprovalNotice } from "../../kernel/receipt/vocabulary.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { ActionBook, Operator } from "../controls/operator.ts";
 import type { World } from "../options.ts";
-import { carriedOut, type Judged } from "../pipeline/judge.ts";
+import { carriedOut } from "../pipeline/judge.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import type { CallTurn, ObligationStage, Settlement } from "../pipeline/stage.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
+import { held, isOnlyPolicy, isQuestion, refused, refusedAs, withApproval } from "./approval-ruling.ts";
 import { type ApprovalEvent, next } from "./approval-state.ts";
 import type { Approval, ApprovalStore, Demand } from "./approval-store.ts";
+import { ApprovalWaits } from "./approval-waits.ts";
 
 /** What the desk works with. */
 export interface ApprovalDeskOptions {
@@ -27,9 +28,11 @@ export interface ApprovalDeskOptions {
   readonly names: KeyedNames;
   /** Digest of the policy bundle in force. */
   readonly policy: () => string;
-  readonly world: Pick<World, "nowMs" | "randomBytes" | "schedule">;
+  readonly world: Pick<World, "nowMs" | "randomBytes" | "schedule" | "sleep">;
   /** The page where an approval is decided; an id goes behind it. */
   readonly page: string;
+  /** True if `onEvent` tells somebody outside. */
+  readonly hasWebhook: boolean;
   /** Told of each approval that waits, and of what became of it. */
   readonly onEvent: (approval: Approval) => void;
   readonly onFault: (error: unknown) => void;
@@ -38,8 +41,6 @@ export interface ApprovalDeskOptions {
 /** What an operator may see of an approval. */
 export type ShownApproval = JsonObject;
 
-const RPC_APPROVAL = -31_002;
-const RPC_DENIED = -31_001;
 /** Longer arguments are not kept for the approver, who then decides without them. */
 const MAX_SHOWN = 64 * 1024;
 /** An approval has ended in its receipts so long after its time at most. */
@@ -52,6 +53,8 @@ export class ApprovalDesk {
   readonly #arguments = new Map<string, JsonValue>();
   /** What the policies say why, in memory alone. */
   readonly #reasons = new Map<string, string>();
+  readonly #waits: ApprovalWaits;
+  readonly #isPage: boolean;
   readonly obligation: ObligationStage = {
     name: "approval",
     carriesOut: ["require-approval"],
@@ -60,6 +63,8 @@ export class ApprovalDesk {
 
   constructor(options: ApprovalDeskOptions) {
     this.#options = options;
+    this.#waits = new ApprovalWaits(options.world);
+    this.#isPage = isPage(options.page);
   }
 
   /** Ends by the clock what runs out, looked at or not; tells again of what still waits. @returns the function that stops it */
@@ -104,29 +109,53 @@ export class ApprovalDesk {
       cause: before.seq,
     });
     // Somebody else may have decided, or its time may have run out, while the receipt was written.
-    const state = next(this.#require(id).state, event);
+    const now = this.#require(id);
+    const state = next(now.state, event);
     if (state === undefined) throw new CheckError("ERR_APPROVAL_STATE", "the approval was decided meanwhile");
     const { issuer, id: by } = names.operator(operator);
     const grant = { issuer, id: by, evidence: operator.evidence };
-    const after = { ...before, state, ...(event === "grant" ? { grant } : {}) };
+    const after = { ...now, state, ...(event === "grant" ? { grant } : {}) };
     await store.put(after);
     this.#options.onEvent(after);
+    this.#waits.tell(id);
     if (event === "refuse") this.#forget(id);
     return this.#shown(this.#require(id), operator);
   }
 
+  /**
+   * Resolves when the approval no longer waits to be decided, when `limitMs` is over, or when `signal` is aborted. True if it
+   * no longer waits. Only so many waits are open at a time: above it the answer comes at once.
+   */
+  async untilDecided(id: string, limitMs: number, signal: AbortSignal): Promise<boolean> {
+    this.#sweep();
+    const approval = this.#options.store.get(id);
+    if (approval?.state !== "requested") return true;
+    await this.#waits.until(approval, limitMs, signal);
+    return this.#options.store.get(id)?.state !== "requested";
+  }
+
   #settle(turn: CallTurn, answer: PolicyAnswer, settlement: Settlement): Settlement {
-    const { ruling } = settlement.judged;
-    // Other modes ask nobody; what is denied for another reason too no approval lifts.
-    const isOnlyPolicy = ruling.reasons.every((reason) => reason === answer.reason) && ruling.step === "policy";
-    if (turn.mode !== "enforcing" || answer.allowed || !answer.approvable || !isOnlyPolicy) return settlement;
+    // Other modes ask nobody.
+    if (turn.mode !== "enforcing" || answer.allowed || !answer.approvable) return settlement;
+    if (!isOnlyPolicy(settlement, answer.reason)) return settlement;
     this.#sweep();
     const bound = this.#bound(turn);
-    const known = this.#options.store.find(bound.match);
+    const { approval: awaited } = turn.call;
+    const known = awaited === undefined ? this.#options.store.find(bound.match) : this.#options.store.get(awaited.id);
+    if (known === undefined && awaited !== undefined) return this.#gone(settlement);
     if (known === undefined) return this.#request(turn, answer, settlement, bound);
-    if (known.state === "requested") return this.#held(settlement, known);
+    // The state that names it was sealed for the same call, so this is a fault of ours; nothing is spent by it.
+    if (known.match !== bound.match) return refused(settlement, "approval.mismatch", MISMATCH);
+    const { state } = known;
+    if (state === "requested") return this.#held(turn, settlement, known);
+    if (state !== "granted") return refusedAs(settlement, known, state);
     if (known.binding !== bound.binding) return this.#spend(settlement, known);
     return this.#consume(settlement, known);
+  }
+
+  /** The agent's state names an approval that nobody knows any more: it ended long ago. */
+  #gone(settlement: Settlement): Settlement {
+    return refused(settlement, "approval.expired", "The approval that this call waited for has ended.");
   }
 
   #request(turn: CallTurn, answer: PolicyAnswer, settlement: Settlement, bound: Bound): Settlement {
@@ -148,32 +177,43 @@ export class ApprovalDesk {
     if (answer.message !== undefined) this.#reasons.set(approval.id, answer.message);
     const given = turn.call.params["arguments"] ?? {};
     if (formatCanonical(given).length <= MAX_SHOWN) this.#arguments.set(approval.id, given);
+    const asked = { ...approval, notified: this.#notified(turn, approval) };
     // A request that is lost in a crash is asked for again: nothing was let through by it.
-    store.put(approval).catch(onFault);
-    this.#options.onEvent(approval);
-    return this.#held(settlement, approval);
+    store.put(asked).catch(onFault);
+    this.#options.onEvent(asked);
+    return this.#held(turn, settlement, asked);
   }
 
-  #held(settlement: Settlement, approval: Approval): Settlement {
-    return held(settlement, approval, `${this.#options.page}${approval.id}`);
+  #held(turn: CallTurn, settlement: Settlement, known: Approval): Settlement {
+    const { store, page, onFault } = this.#options;
+    const notified = this.#notified(turn, known);
+    const approval = { ...known, notified };
+    if (notified.length !== known.notified?.length) store.put(approval).catch(onFault);
+    return held(settlement, approval, `${page}${approval.id}`, this.#isOffered(turn));
+  }
+
+  /** How people have been told of it by the end of this call. */
+  #notified(turn: CallTurn, { notified = [] }: Approval): readonly ApprovalNotice[] {
+    const now: ApprovalNotice = this.#isOffered(turn) ? "url-elicitation" : "error";
+    const webhook: readonly ApprovalNotice[] = this.#options.hasWebhook ? ["webhook"] : [];
+    return [...new Set([...notified, now, ...webhook])].toSorted();
+  }
+
+  #isOffered({ call }: CallTurn): boolean {
+    return call.takesPage === true && this.#isPage;
   }
 
   /** Used once: the file says so before the call goes out. */
   #consume(settlement: Settlement, approval: Approval): Settlement {
     const lifted = carriedOut(settlement.judged, "require-approval");
     const ruling = { ...lifted.ruling, action: "forward", judgement: "allow", step: "approval" } as const;
-    return {
-      ...settlement,
-      judged: { ruling: { ...ruling, reasons: ["approval.granted"] }, refusal: undefined },
-      fields: { ...settlement.fields, approval: present(fieldOf(approval)) },
-      durable: this.#move(approval, "consume"),
-    };
+    const judged = { ruling: { ...ruling, reasons: ["approval.granted"] as const }, refusal: undefined };
+    return { ...withApproval({ ...settlement, judged }, approval), durable: this.#move(approval, "consume") };
   }
 
   #spend(settlement: Settlement, approval: Approval): Settlement {
-    const left = refused(settlement, "approval.mismatch", "What was approved is not what this call is now.");
-    const durable = this.#move(approval, "mismatch");
-    return { ...left, durable, fields: { ...left.fields, approval: present(fieldOf(approval)) } };
+    const left = withApproval(refused(settlement, "approval.mismatch", MISMATCH), approval);
+    return { ...left, durable: this.#move(approval, "mismatch") };
   }
 
   #move(approval: Approval, event: ApprovalEvent): Promise<void> {
@@ -183,6 +223,7 @@ export class ApprovalDesk {
     const after = { ...approval, state };
     const written = this.#options.store.put(after);
     this.#options.onEvent(after);
+    this.#waits.tell(approval.id);
     // Whoever waits for it is told; a decision that failed before waits for nothing.
     written.catch(() => undefined);
     return written;
@@ -208,12 +249,13 @@ export class ApprovalDesk {
     }
   }
 
-  #bound({ call, finding, session }: CallTurn): Bound {
+  #bound(turn: CallTurn): Bound {
+    const { call, finding, session } = turn;
     const { names, policy } = this.#options;
     const principal = names.principal(call.caller).id;
     const { trust } = session.place;
     const isTrusted = trust === "gateway-minted" || trust === "authenticated";
-    const given = names.correlation(formatCanonical(["approval", call.params["arguments"] ?? null]));
+    const given = names.correlation(formatCanonical(["approval", ...givenBy(turn)]));
     const match = {
       principal,
       server: call.serverId,
@@ -268,6 +310,26 @@ export class ApprovalDesk {
   }
 }
 
+/**
+ * What the call gives to its server: the arguments, in later rounds the answers too. A question of a server is itself what is
+ * given, byte for byte.
+ */
+function givenBy(turn: CallTurn): readonly JsonValue[] {
+  const { params, received } = turn.call;
+  if (isQuestion(turn)) return [formatHex(sha256(received))];
+  const { arguments: given = null, inputResponses } = params;
+  return inputResponses === undefined ? [given] : [given, inputResponses];
+}
+
+/** Hosts open pages of the web; without TLS only on this machine. */
+function isPage(page: string): boolean {
+  const url = URL.canParse(page) ? new URL(page) : undefined;
+  return url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.has(url.hostname));
+}
+
+const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
+const MISMATCH = "What was approved is not what this call is now.";
+
 interface Bound {
   readonly principal: string;
   readonly match: string;
@@ -290,37 +352,3 @@ function isRole(approver: string, roles: readonly string[]): boolean {
 function digest(value: JsonValue): string {
   return formatHex(sha256(canonicalBytes(value)));
 }
-
-function held(settlement: Settlement, approval: Approval, url: string): Settlement {
-  const { id, expiresMs } = approval;
-  const { ruling } = settlement.judged;
-  const judged: Judged = {
-    ruling: { ...ruling, action: "hold", judgement: "hold", step: "approval", reasons: ["approval.required"] },
-    refusal: {
-      rpcCode: RPC_APPROVAL,
-      reason: "approval.required",
-      policies: ruling.policies ?? [],
-      message: "An approval is needed. Make the same call again when it was given.",
-      data: { approvalId: id, url, expiresAt: formatTimestamp(expiresMs) },
-    },
-  };
-  return { ...settlement, judged, fields: { ...settlement.fields, approval: present(fieldOf(approval)) } };
-}
-
-function refused(settlement: Settlement, reason: ReasonCode, message: string): Settlement {
-  const { ruling } = settlement.judged;
-  const refusal = { rpcCode: RPC_DENIED, reason, policies: ruling.policies ?? [], message };
-  const judged: Judged = {
-    ruling: { ...ruling, action: "refuse", judgement: "deny", step: "approval", reasons: [reason] },
-    refusal,
-  };
-  return { ...settlement, judged };
-}
-
-/** Before a grant `evidence` says what is asked for. */
-function fieldOf({ id, binding, grant }: Approval): NonNullable<CallApproval> {
-  const approver = grant === undefined ? ABSENT : present({ issuer: grant.issuer, id: grant.id });
-  return { id, binding, approver, evidence: grant?.evidence ?? "authenticated" };
-}
-
-type CallApproval = Extract<NonNullable<Settlement["fields"]["approval"]>, { state: "present" }>["value"];

@@ -4,7 +4,12 @@
  */
 
 import { hex64Shape, serverIdShape } from "../../kernel/receipt/fields.ts";
-import { APPROVAL_EVIDENCES, type ApprovalEvidence } from "../../kernel/receipt/vocabulary.ts";
+import {
+  APPROVAL_EVIDENCES,
+  APPROVAL_NOTICES,
+  type ApprovalEvidence,
+  type ApprovalNotice,
+} from "../../kernel/receipt/vocabulary.ts";
 import { array, hex, integer, literal, object, optional, type Shape, string } from "../../kernel/shape.ts";
 import { ControlFile } from "../controls/control-file.ts";
 import { APPROVAL_STATES, type ApprovalState, isOpen } from "./approval-state.ts";
@@ -32,6 +37,8 @@ export type Approval = {
   readonly expiresMs: number;
   /** Number of the decision that holds the call. */
   readonly seq: number;
+  /** How people were told of it, sorted, each once. */
+  readonly notified?: readonly ApprovalNotice[];
   readonly grant?: Grant;
 };
 
@@ -58,6 +65,7 @@ const approvalShape: Shape<Approval> = object<Approval>({
   requestedMs: integer(),
   expiresMs: integer(),
   seq: integer(),
+  notified: optional(array(literal(...APPROVAL_NOTICES), { min: 1 })),
   grant: optional(object<Grant>({ issuer: text, id: hex64Shape, evidence: literal(...APPROVAL_EVIDENCES) })),
 });
 

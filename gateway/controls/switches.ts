@@ -84,6 +84,7 @@ export async function openSwitches({
     policy: () => book.policy ?? "",
     world,
     page,
+    hasWebhook: webhook !== undefined,
     onEvent: (approval) => webhook?.tell(eventOf(approval, page, nowMs())),
     onFault: (error) => options.logger.error({ err: error }, "an approval could not be kept"),
   });

@@ -33,6 +33,8 @@ export interface AgentLegsOptions extends ReceiptDeps {
 const PASSED: ReadonlySet<string> = new Set(["notifications/message", "notifications/elicitation/complete"]);
 /** Subscriptions of one session. */
 const MAX_SUBSCRIPTIONS = 1_000;
+/** Things that one session is told of when they happen. */
+const MAX_TOLD = 64;
 
 /** `1` is not `"1"`. */
 function questionKey(serverId: string, id: unknown): string {
@@ -67,6 +69,7 @@ export class AgentLegs {
   /** What servers ask now, by their ids: a server may take a question back. */
   readonly #questions = new Map<string, AbortController>();
   readonly #ended = new AbortController();
+  readonly #told = new Set<string>();
   #isListening = false;
 
   constructor(options: AgentLegsOptions) {
@@ -155,6 +158,15 @@ export class AgentLegs {
     if (this.#watches.size <= MAX_SUBSCRIPTIONS || oldest === undefined) return;
     oldest[1].abort();
     this.#watches.delete(oldest[0]);
+  }
+
+  /** Tells the agent once what comes of `until`, if it comes while the session is open; what is told already waits only once. */
+  tellOnce(key: string, message: Uint8Array, until: (signal: AbortSignal) => Promise<boolean>): void {
+    if (this.#told.has(key) || this.#told.size >= MAX_TOLD || this.#ended.signal.aborted) return;
+    this.#told.add(key);
+    void until(this.#ended.signal)
+      .then((isSo) => isSo && !this.#ended.signal.aborted && this.#options.tell(message))
+      .finally(() => this.#told.delete(key));
   }
 
   /** Sets the least level of log messages at every server that has this agent's session. */

@@ -5,6 +5,7 @@ import type { ClaimMembers } from "../identity/request-claims.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { ApprovalDecisions } from "./approval-rounds.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import type { RuleChanges } from "./rule-changes.ts";
 
@@ -64,6 +65,8 @@ export interface EdgeOptions {
   readonly scopes?: Pick<ResourceServer, "missingScopes" | "challenge"> | undefined;
   /** Members of `_meta` in which a request names actor and subject; the defaults if undefined. */
   readonly claims?: ClaimMembers | undefined;
+  /** Who knows what became of approvals; undefined: no call waits for one. */
+  readonly approvals?: ApprovalDecisions | undefined;
   /** How the gateway names itself toward agents. */
   readonly software: { readonly name: string; readonly version: string };
 }

@@ -4,9 +4,8 @@
  * path for each of them.
  */
 
-import { parseJson } from "../../kernel/json/parse.ts";
-import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
-import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
+import { isJsonObject } from "../../kernel/json/value.ts";
+import type { AwaitedApproval, CatalogReader, InboundCall } from "../pipeline/call.ts";
 import { listenMessage } from "../upstream/own-request.ts";
 import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
 import {
@@ -17,13 +16,21 @@ import {
   responseToAgent,
 } from "../wire/bridge.ts";
 import { META } from "../wire/meta-keys.ts";
-import { encodeHeader, mirroredName, paramHeadersOf } from "../wire/mirrored-headers.ts";
-import type { ParamHeader } from "../wire/param-headers.ts";
 import { errorResponse, RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
+import {
+  type ApprovalDeps,
+  answerToPage,
+  asHeld,
+  decideAsking,
+  heldAnswer,
+  takesPage,
+  waitForDecision,
+} from "./approval-rounds.ts";
 import { askAll, withMembers } from "./bridged-rounds.ts";
-import { decide, denied, type Forwarded, finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import { denied, type Forwarded, finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import { openState, scopeOf } from "./carried-state.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { type InputRound, inputFault, inputOf, settleInput } from "./input-rounds.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -32,9 +39,10 @@ import { type RefuseDeps, refuseRequest } from "./refuse.ts";
 import type { RoundState, RoundStates } from "./round-state.ts";
 import { type Routed, type RouteRefusal, routeCall } from "./route-call.ts";
 import { type StreamCut, StreamGate } from "./stream-gate.ts";
+import { upstreamHeaders } from "./upstream-headers.ts";
 
 /** What forwarding needs. */
-export interface ForwardDeps extends RefuseDeps {
+export interface ForwardDeps extends RefuseDeps, ApprovalDeps {
   readonly catalog: CatalogReader;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly rounds: RoundStates;
@@ -56,17 +64,43 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
   }
   const unscoped = scopeRefusal(deps, request, routed);
   if (unscoped !== undefined) return refuseRequest(deps, unscoped, request, { serverId: routed.route.serverId });
-  const state = openState(deps.rounds, request, routed);
-  if (state === "invalid") {
+  const opened = openState(deps.rounds, request, routed);
+  if (opened === "invalid") {
     const text = "the request state is not one that was given for this request";
     const refused = refusal("classify", "state.invalid", RPC.invalidParams, 200, text);
     return refuseRequest(deps, refused, request, { serverId: routed.route.serverId });
   }
+  const held = opened?.held;
+  if (held === undefined || opened === undefined) return forwardRound(deps, request, routed, rule.kind, opened);
+  await waitForDecision(deps, request, held.approval);
+  const isOffered = answerToPage(request) !== "no";
+  const approval = { id: held.approval, seq: held.seq };
+  const state = opened.round === 0 ? undefined : opened;
+  return forwardRound(deps, asHeld(request, opened), routed, rule.kind, state, { approval, isOffered });
+}
+
+/** @param waited  the approval that the agent has waited for, and whether its host is asked again if it has to wait on */
+async function forwardRound(
+  deps: ForwardDeps,
+  request: AgentRequest,
+  routed: RoutedCall,
+  kind: ForwardRule["kind"],
+  state: RoundState | undefined,
+  waited?: { readonly approval: AwaitedApproval; readonly isOffered: boolean },
+): Promise<AgentAnswer> {
   const id = routed.upstream.nextId();
-  const call = sharedSubscription(deps, inboundCall(request, routed, id, rule.kind, state), request, id);
-  const decided = await decide(deps, call);
+  const isOffered = waited?.isOffered !== false && takesPage(request);
+  const call: InboundCall = {
+    ...sharedSubscription(deps, inboundCall(request, routed, id, kind, state), request, id),
+    ...(isOffered ? { takesPage: true } : {}),
+    ...(waited === undefined ? {} : { approval: waited.approval }),
+  };
+  const decided = await decideAsking(deps, request, call);
   if (decided === undefined) return withheld(request, undefined);
-  if (decided.action === "refuse") return denied(request, decided.refusal, decided.receipt);
+  if (decided.action === "refuse") {
+    const asked = heldAnswer(deps.rounds, request, scopeOf(request, routed), state, decided);
+    return asked ?? denied(request, decided.refusal, decided.receipt);
+  }
   if (decided.action === "phantom") return phantomAnswer(deps, request, decided);
   return dispatch(deps, { request, routed, call, id, state, decided });
 }
@@ -76,28 +110,6 @@ function onOwnLeg(request: AgentRequest, routed: Routed | RouteRefusal): RoutedC
   if (routed.type === "refusal") return routed;
   const leg = request.legs?.leg(routed.upstream);
   return leg === undefined ? routed : { ...routed, upstream: leg };
-}
-
-/** The state that the agent carries, if it carries one. Legacy revisions have none. */
-function openState(rounds: RoundStates, request: AgentRequest, routed: RoutedCall): RoundState | "invalid" | undefined {
-  const { requestState } = request.message.params;
-  if (requestState === undefined || request.era === "legacy") return undefined;
-  const scope = scopeOf(request, routed);
-  return (typeof requestState === "string" ? rounds.open(requestState, scope) : undefined) ?? "invalid";
-}
-
-function scopeOf(
-  { caller, session, message }: AgentRequest,
-  { route }: RoutedCall,
-): Parameters<RoundStates["open"]>[1] {
-  return {
-    caller,
-    session,
-    serverId: route.serverId,
-    method: message.method,
-    name: route.name,
-    params: message.params,
-  };
 }
 
 /** SPEC RFC 6750 §3.1: insufficient_scope is 403, and names every scope that the call needs. */
@@ -217,11 +229,12 @@ async function bridgeInput(
   const first = inboundCall(request, routed, id, call.target.kind, undefined);
   const next: InboundCall = {
     ...first,
+    ...(takesPage(request) ? { takesPage: true } : {}),
     toSend: withMembers(first.toSend, answers.members),
     params: { ...request.message.params, ...answers.params },
     round: { index: index + 1, firstSeq },
   };
-  const decidedNext = await decide(deps, next);
+  const decidedNext = await decideAsking(deps, request, next);
   if (decidedNext === undefined) return withheld(request, undefined);
   if (decidedNext.action === "refuse") return denied(request, decidedNext.refusal, decidedNext.receipt);
   if (decidedNext.action === "phantom") return phantomAnswer(deps, request, decidedNext);
@@ -364,23 +377,4 @@ function wantsLog({ era, message }: AgentRequest): boolean {
 
 function isLine({ transport }: AgentRequest): boolean {
   return transport === "stdio";
-}
-
-/** The mirrored headers of a modern leg, made anew from what is sent. */
-function upstreamHeaders(
-  { message }: AgentRequest,
-  { target, upstream, toSend }: InboundCall,
-  mirrored: readonly ParamHeader[],
-): Readonly<Record<string, string>> {
-  if (upstream.era === "legacy" || upstream.transport === "stdio") return {};
-  const hasName = mirroredName(message.method, message.params) !== undefined;
-  const name = hasName ? { "Mcp-Name": encodeHeader(target.name) } : {};
-  return { "Mcp-Method": message.method, ...name, ...paramHeadersOf(mirrored, paramsIn(toSend, mirrored)) };
-}
-
-/** What is mirrored is what is sent: an obligation may have taken something out. */
-function paramsIn(sent: Uint8Array, mirrored: readonly ParamHeader[]): JsonObject {
-  if (mirrored.length === 0) return {};
-  const message = parseJson(sent, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
-  return isJsonObject(message) && isJsonObject(message["params"]) ? message["params"] : {};
 }

@@ -27,7 +27,7 @@ export interface InputRound {
 }
 
 /** The methods whose results may ask for input. */
-const ASKING: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
+export const ASKING: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
 
 /** The input that an answer asks for; undefined if it is no such answer, or if this agent cannot be asked so. */
 export function inputOf(

@@ -130,6 +130,27 @@ export interface InboundCall {
   readonly isAnsweredHere?: true;
   /** Absent for the first round, which most calls only have. */
   readonly round?: CallRound;
+  /** Set if the agent's host takes the address of an approval's page by URL-mode elicitation. */
+  readonly takesPage?: true;
+  /** The approval that the agent waits for, by a state that was sealed for this call. */
+  readonly approval?: AwaitedApproval;
+}
+
+/** An approval that a call waits for. */
+export interface AwaitedApproval {
+  readonly id: string;
+  /** Number of the decision that told the agent of it. */
+  readonly seq: number;
+}
+
+/** An approval that the agent's host is to be told of by its page. */
+export interface OfferedApproval {
+  readonly id: string;
+  /** The gateway's own page. */
+  readonly url: string;
+  readonly expiresMs: number;
+  /** For a person; nothing of the call but names of the catalog. */
+  readonly message: string;
 }
 
 /** Position of a receipt: what the agent is told, `<stream>/<seq>`. */
@@ -149,6 +170,8 @@ export interface CallRefusal {
   readonly message: string;
   /** More members of the error's `data`, for example `limit` and `retryAfterMs`. */
   readonly data?: JsonObject;
+  /** Set if the call waits for an approval, and the agent's host can be asked to open its page. */
+  readonly offer?: OfferedApproval;
 }
 
 /** Handed back to `finish`; opaque to the wire. */

@@ -82,7 +82,7 @@ export function decisionOf(
       id: context.callId,
       round: call.round?.index ?? 0,
       first_round: call.round === undefined ? ABSENT : present(call.round.firstSeq),
-      retry_of: notEstablished("field.not-collected"),
+      retry_of: call.approval === undefined ? notEstablished("field.not-collected") : present(call.approval.seq),
     },
     session: context.session,
     catalog: context.catalog,

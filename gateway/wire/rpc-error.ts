@@ -16,6 +16,8 @@ export const RPC = {
   headerMismatch: -32020,
   missingCapability: -32021,
   unsupportedVersion: -32022,
+  /** Of revision 2025-11-25 alone. */
+  urlElicitation: -32042,
   denied: -31001,
   blocked: -31005,
   limit: -31006,

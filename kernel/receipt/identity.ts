@@ -1,12 +1,15 @@
 /** Who asks, on whose behalf, in which session and workflow; names of people appear as keyed hashes only. */
 
-import { array, hex, integer, literal, object, type Shape, string, timestamp } from "../shape.ts";
+import { FormatError } from "../errors.ts";
+import { array, hex, integer, literal, mapped, object, optional, type Shape, string, timestamp } from "../shape.ts";
 import type { Timestamp } from "../time.ts";
 import { type Digest, digestShape, type Hex64, hex64Shape, MAX_NAMES, seqShape } from "./fields.ts";
 import { type Observed, observed } from "./observed.ts";
 import {
   APPROVAL_EVIDENCES,
+  APPROVAL_NOTICES,
   type ApprovalEvidence,
+  type ApprovalNotice,
   BINDINGS,
   type Binding,
   IDENTITY_OUTCOMES,
@@ -78,7 +81,7 @@ export type Workflow = {
   readonly scope: Digest;
 };
 
-/** The approval that lifted a deny. */
+/** The approval that a call waits for, or that lifted a deny. */
 export type Approval = {
   /** 32 lower-case hexadecimal digits. */
   readonly id: string;
@@ -86,6 +89,8 @@ export type Approval = {
   readonly approver: Observed<Principal>;
   /** Digest of everything the approval is bound to. */
   readonly binding: Hex64;
+  /** How people were told of it until then, sorted, each once; older receipts do not say. */
+  readonly notified?: readonly ApprovalNotice[];
 };
 
 /** Issuer of credentials, as it stands in receipts. */
@@ -156,4 +161,11 @@ export const approvalShape: Shape<Approval> = object<Approval>({
   evidence: literal(...APPROVAL_EVIDENCES),
   approver: observed(principalShape),
   binding: hex64Shape,
+  notified: optional(mapped(array(literal(...APPROVAL_NOTICES), { min: 1 }), checkNotices)),
 });
+
+function checkNotices(notices: readonly ApprovalNotice[]): readonly ApprovalNotice[] {
+  const isSorted = notices.every((notice, at) => at === 0 || (notices[at - 1] ?? "") < notice);
+  if (isSorted) return notices;
+  throw new FormatError("ERR_SHAPE", "approval.notified: want notices sorted and each once");
+}

@@ -22,6 +22,7 @@ export const REASON_CODES = {
   "approval.not-requested": "the call needs an approval, and nobody was there to ask",
   "approval.refused": "the approver said no",
   "approval.required": "the policy asks for an approval first",
+  "approval.spent": "the approval that the agent waited for was used up by another call",
   "args.case-alias": "an argument's name equals a declared one but for case or Unicode form",
   "args.schema": "the arguments are not those of the pinned input schema",
   "artifact.mismatch": "the sealed policy artifact names another policy, catalog, server, mode or code than there is",

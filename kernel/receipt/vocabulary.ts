@@ -177,6 +177,10 @@ export type ObligationKind = (typeof OBLIGATIONS)[number];
 export const APPROVAL_EVIDENCES = ["authenticated", "host-asserted", "local-user"] as const;
 export type ApprovalEvidence = (typeof APPROVAL_EVIDENCES)[number];
 
+/** How people are told of an approval: in the agent's error, by its host as a URL-mode elicitation, by the webhook. */
+export const APPROVAL_NOTICES = ["error", "url-elicitation", "webhook"] as const;
+export type ApprovalNotice = (typeof APPROVAL_NOTICES)[number];
+
 /** How an argument equals an earlier result. */
 export const MATCH_KINDS = ["exact", "token", "encoded", "fragment"] as const;
 export type MatchKind = (typeof MATCH_KINDS)[number];

@@ -21,6 +21,7 @@ describe("the closed lists", () => {
       ADMISSION_ROLES: "agent gateway",
       ACTIONS: "forward refuse hold phantom",
       APPROVAL_EVIDENCES: "authenticated host-asserted local-user",
+      APPROVAL_NOTICES: "error url-elicitation webhook",
       BINDINGS: "request session connection none",
       CHARGES: "reserved charged released refused",
       CLOSE_REASONS: "shutdown rotation decommission fault",
@@ -70,7 +71,7 @@ describe("the closed lists", () => {
     expect(Object.keys(REASON_CODES)).toEqual(
       words(`
       admission.connect admission.image admission.scope admission.sealed admission.unchanged admission.ungoverned
-      admission.unreadable admission.unsealed approval.expired approval.granted approval.mismatch approval.not-requested approval.refused approval.required
+      admission.unreadable admission.unsealed approval.expired approval.granted approval.mismatch approval.not-requested approval.refused approval.required approval.spent
       args.case-alias args.schema artifact.mismatch artifact.missing artifact.scope artifact.wider attestation.collection-failed
       attestation.expired attestation.no-device attestation.software attestation.unverified auth.audience
       auth.binding auth.certificate auth.dpop auth.expired auth.inactive auth.introspection auth.invalid auth.issuer auth.keys-unavailable

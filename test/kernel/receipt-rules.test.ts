@@ -30,6 +30,17 @@ function verdict(body: ReceiptBody): string {
 const refused = (body: ReceiptBody): void => expect(verdict(body)).toBe("ERR_SHAPE");
 const accepted = (body: ReceiptBody): void => expect(verdict(body)).toBe("accepted");
 
+describe("the approval of a decision", () => {
+  it("says how people were told in sorted words, each once, or does not say", () => {
+    const base = { id: "a".repeat(32), evidence: "authenticated", approver: ABSENT, binding: hex64(7) } as const;
+    accepted({ ...decision, approval: present(base) });
+    accepted({ ...decision, approval: present({ ...base, notified: ["error", "url-elicitation", "webhook"] }) });
+    for (const notified of [[], ["webhook", "error"], ["error", "error"]] as const) {
+      refused({ ...decision, approval: present({ ...base, notified }) });
+    }
+  });
+});
+
 describe("an operator's action", () => {
   const action = bodies["operator-action"];
   const approval = { type: "approval", id: "a".repeat(32), binding: hex64(7) } as const;

@@ -54,6 +54,8 @@ export interface ScenarioOptions {
   readonly pinned?: readonly string[];
   /** The gateway's clock instead of the real one. */
   readonly nowMs?: () => number;
+  /** The gateway's waits instead of the real ones. */
+  readonly sleep?: World["sleep"];
   /** More of what the gateway is started with, from the servers that listen and the pinned catalog, if there is one. */
   readonly bench?: (servers: readonly HostileServer[], catalog: Uint8Array | undefined) => Partial<BenchOptions>;
 }
@@ -131,7 +133,8 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
     ...more,
     config: { servers: listed, ...config, ...more.config },
   };
-  const world = options.nowMs === undefined ? {} : { nowMs: options.nowMs };
+  const { nowMs, sleep } = options;
+  const world = { ...(nowMs === undefined ? {} : { nowMs }), ...(sleep === undefined ? {} : { sleep }) };
   return runScenario(ledger, started, makeGatewayBench(ledger.url, bench), world);
 }
 

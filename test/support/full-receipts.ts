@@ -112,6 +112,7 @@ function fullDecision(body: BodyOf<"decision">): BodyOf<"decision"> {
       evidence: "authenticated",
       approver: present(PRINCIPAL),
       binding: hex64(0x61),
+      notified: ["error", "webhook"],
     }),
     concurrent_with: [1, 3],
   };
