@@ -4,6 +4,7 @@
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { isCodedError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
@@ -245,7 +246,7 @@ export class AgentLegs {
   }
 
   #pass(serverId: string, message: RpcNotification, related: number | undefined): void {
-    const { agent, tell, logger } = this.#options;
+    const { agent, tell, logger, pipeline } = this.#options;
     const { method, params, text } = message;
     if (method.endsWith("/list_changed")) return;
     if (method === "notifications/cancelled") {
@@ -261,7 +262,21 @@ export class AgentLegs {
     }
     const bytes = messageToAgent(text, agent.transport === "stdio");
     const call = related === undefined ? undefined : this.#calls.get(`${serverId} ${related}`);
-    if (call?.pass === undefined) tell(bytes);
-    else call.pass(bytes);
+    if (call?.pass !== undefined) call.pass(bytes);
+    else if (pipeline.mayTell(bytes)) tell(bytes);
+    else void this.#refuseNotice(serverId, method, bytes);
+  }
+
+  /** What may not reach the agent has a receipt; the agent is told nothing. */
+  async #refuseNotice(serverId: string, method: string, received: Uint8Array): Promise<void> {
+    const { agent, pipeline, logger } = this.#options;
+    const { caller, session, transport, revision } = agent;
+    const wire = { transport, era: "legacy", revision, method } as const;
+    try {
+      await pipeline.refuse({ step: "inspect", reason: "inspect.block", wire, caller, session, serverId, received });
+    } catch (error) {
+      const code = isCodedError(error) ? error.code : "ERR_BUG";
+      logger.error({ code, server: serverId }, "a notification was dropped, and no receipt of it could be kept");
+    }
   }
 }

@@ -94,7 +94,12 @@ export class InspectionStages {
       carriesOut: ["redact", "neutralise"],
       settle: (turn, answer, settlement) => this.#settleCall(turn, answer, settlement),
     };
-    this.stream = { name: "inspection", watch: (call) => this.#watch(call) };
+    this.stream = {
+      name: "inspection",
+      watch: (call) => this.#watch(call),
+      mayTell: (notification) =>
+        this.#options.mode() !== "enforcing" || this.#findIn(notification)?.blocking.length === 0,
+    };
     this.respond = {
       name: "inspection",
       carriesOut: ["redact", "neutralise"],
@@ -132,14 +137,19 @@ export class InspectionStages {
       isBuffered: isJudged || configured === "buffered",
       look: (notification) => {
         if (mode() !== "enforcing") return { type: "pass" };
-        const part = partOfNotification(notification);
-        if (part === undefined) return { type: "drop" };
-        const found = findInMessage([part], this.#context("result"), 0);
+        const found = this.#findIn(notification);
+        if (found === undefined) return { type: "drop" };
         if (found.blocking.length === 0) return { type: isJudged && found.rules.length > 0 ? "drop" : "pass" };
         this.#cuts.set(call, found);
         return { type: "cut", refusal: refusalOf(found.blocking) };
       },
     };
+  }
+
+  /** @returns undefined if it cannot be read */
+  #findIn(notification: Uint8Array): MessageFindings | undefined {
+    const part = partOfNotification(notification);
+    return part === undefined ? undefined : findInMessage([part], this.#context("result"), 0);
   }
 
   #look({ call, outcome }: EndedCall): EndedStep {

@@ -272,6 +272,8 @@ export interface Pipeline {
   readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;
   /** Who looks at what the server says during a forwarded call; undefined if nobody does. */
   readonly watchStream: (ticket: DecisionTicket) => StreamWatch | undefined;
+  /** False if what a server says outside of calls may not reach an agent. */
+  readonly mayTell: (notification: Uint8Array) => boolean;
   readonly refuse: (refusal: Refusal) => Promise<ReceiptRef | undefined>;
   /** Seals the session of this caller and key, if it is open. */
   readonly sealSession: (caller: Caller, session: SessionKey, reason: SealReason) => Promise<void>;

@@ -193,6 +193,8 @@ class ReceiptPipeline implements Pipeline {
     return call === undefined ? undefined : this.#options.stages.stream?.watch(call);
   }
 
+  readonly mayTell = (notification: Uint8Array): boolean => this.#options.stages.stream?.mayTell(notification) ?? true;
+
   #openCall(callId: string): OpenCall {
     const open = this.#options.book.call(callId);
     invariant(open !== undefined, "a call in flight has no decision in the book");

@@ -157,10 +157,11 @@ export interface RespondStage {
   readonly settle: (ended: EndedCall, answer: PolicyAnswer | undefined) => Promise<EndedStep> | EndedStep;
 }
 
-/** Looks at what a server says while a call is under way. */
+/** Looks at what a server says while a call is under way, and outside of calls. */
 export interface StreamStage {
   readonly name: string;
   readonly watch: (call: InboundCall) => StreamWatch;
+  readonly mayTell: (notification: Uint8Array) => boolean;
 }
 
 /** All stages of a run, in order. */

@@ -60,6 +60,7 @@ export function makeFakePipeline(): FakePipeline {
       };
     },
     watchStream: () => undefined,
+    mayTell: () => true,
     finish: async (_ticket, outcome) => {
       await Promise.resolve();
       if (pipeline.finishFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
