@@ -1,7 +1,8 @@
 /**
  * Shapes: how a JSON value becomes a typed one. A shape reads strictly (unknown members refused, every bound checked)
  * and names the path of the field that is wrong. Most shapes also take their value right from canonical text, by the same
- * rules and without a value in between; what they cannot take is read the long way, which names the fault.
+ * rules and without a value in between, and write the canonical text of a value while they check it; what they cannot take
+ * or write goes the long way, which names the fault.
  *
  * The interface is written by hand, with its doc comments; `Shape<T>` makes the compiler hold the shape to it.
  */
@@ -12,7 +13,18 @@ import { parseHex } from "./hex.ts";
 import { formatCanonical } from "./json/canonical.ts";
 import { constantFacts } from "./json/constant.ts";
 import { TextCursor } from "./json/cursor.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "./json/value.ts";
+import type { JsonObject, JsonValue } from "./json/value.ts";
+import { TextWriter } from "./json/writer.ts";
+import { isArray, matchesAll, printable, refuse, requireObject } from "./shape-fault.ts";
+import {
+  formatBy,
+  formatObject,
+  type MemberList,
+  NOT_WRITTEN,
+  readMember,
+  takeBy,
+  takeMembers,
+} from "./shape-members.ts";
 import { parseTimestamp, type Timestamp } from "./time.ts";
 
 /** Reads a JSON value as a `T`, or throws a FormatError (ERR_SHAPE) that names `path`. */
@@ -25,6 +37,13 @@ export interface Shape<T> {
    * @throws {FormatError | CheckError} of any code: nothing is known then, and `read` has to say
    */
   readonly take?: (cursor: TextCursor) => T;
+  /**
+   * Adds the canonical text of a value that `read` takes and gives back as it is, in all its parts. Never writes what `read`
+   * would refuse, or change; absent where the long way is the only one.
+   *
+   * @throws {FormatError | CheckError} of any code: nothing is known then, and `read` has to say
+   */
+  readonly format?: (value: JsonValue, out: TextWriter) => void;
   readonly isOptional?: never;
 }
 
@@ -32,6 +51,7 @@ export interface Shape<T> {
 export interface OptionalShape<T> {
   readonly read: (value: JsonValue, path: string) => T;
   readonly take?: (cursor: TextCursor) => T;
+  readonly format?: (value: JsonValue, out: TextWriter) => void;
   readonly isOptional: true;
 }
 
@@ -78,9 +98,27 @@ export function takeWithSpans<T>(
   }
 }
 
+/**
+ * The canonical text of what `shape` reads and gives back as it is, with the places of all `spanned` values in it; undefined
+ * if it does not write it: then nothing is known about the value. Cheaper than `readShape` and `formatCanonical`.
+ */
+export function formatWithSpans<T>(
+  shape: Shape<T>,
+  value: JsonValue,
+): { readonly text: string; readonly spans: TextWriter["spans"] } | undefined {
+  const out = new TextWriter();
+  try {
+    formatBy(shape, value, out);
+    return out;
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof CheckError) return undefined;
+    throw error;
+  }
+}
+
 /** An object with exactly these members; the result holds them in the order of `members`, or sorted if it was taken from text. */
 export function object<T>(members: Members<T>): Shape<T> {
-  const list = Object.entries(members) as readonly (readonly [string, Shape<unknown> | OptionalShape<unknown>])[];
+  const list = Object.entries(members) as MemberList;
   const names = new Set(list.map(([name]) => name));
   const read = (value: JsonValue, path: string): T => {
     const source = requireObject(value, path);
@@ -94,39 +132,10 @@ export function object<T>(members: Members<T>): Shape<T> {
     if (known !== undefined) known.reader = read;
     return result as T;
   };
-  return { read, take: takeMembers<T>(list) };
+  return { read, take: takeMembers<T>(list), format: formatObject(list, read) };
 }
 
-/** Members in the order of canonical text, each looked for where it must stand: that refuses unknown and repeated ones. */
-function takeMembers<T>(
-  list: readonly (readonly [string, Shape<unknown> | OptionalShape<unknown>])[],
-): (cursor: TextCursor) => T {
-  const sorted = list.toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const members = sorted.map(([name, shape]) => {
-    const key = `${formatCanonical(name)}:`;
-    return { name, key, nextKey: `,${key}`, shape };
-  });
-  return (cursor) => {
-    const result: Record<string, unknown> = {};
-    let isFirst = true;
-    cursor.openObject();
-    for (const { name, key, nextKey, shape } of members) {
-      if (cursor.skip(isFirst ? key : nextKey)) {
-        result[name] = takeBy(shape, cursor);
-        isFirst = false;
-      } else if (shape.isOptional !== true) cursor.refuse();
-    }
-    cursor.closeObject();
-    return result as T;
-  };
-}
-
-/** What `shape` takes at the cursor. @throws {FormatError | CheckError} of any code */
-export function takeBy<T>({ take }: Shape<T> | OptionalShape<T>, cursor: TextCursor): T {
-  return take === undefined ? cursor.refuse() : take(cursor);
-}
-
-/** Remembers where the value stands, if it is taken from text. */
+/** Remembers where the value stands, if it is taken from text or written. */
 export function spanned<T>(shape: Shape<T>): Shape<T> {
   const take = (cursor: TextCursor): T => {
     const start = cursor.at;
@@ -134,7 +143,12 @@ export function spanned<T>(shape: Shape<T>): Shape<T> {
     cursor.spans.push([start, cursor.at]);
     return value;
   };
-  return { read: shape.read, take };
+  const format = (value: JsonValue, out: TextWriter): void => {
+    const start = out.text.length;
+    formatBy(shape, value, out);
+    out.spans.push([start, out.text.length]);
+  };
+  return { read: shape.read, take, format };
 }
 
 /** Marks a member that may be absent. */
@@ -164,7 +178,10 @@ export function string(bounds: StringBounds = {}): Shape<string> {
     if (pattern !== undefined && !matchesAll(pattern, value)) throw refuse(path, want, value);
     return value;
   };
-  return { read, take: (cursor) => read(cursor.takeString(), "") };
+  const format = (value: JsonValue, out: TextWriter): void => {
+    out.text += formatCanonical(read(value, ""));
+  };
+  return { read, take: (cursor) => read(cursor.takeString(), ""), format };
 }
 
 /** A safe integer with `min <= value <= max`; the defaults are 0 and 2^53 − 1. */
@@ -174,7 +191,10 @@ export function integer(bounds: { readonly min?: number; readonly max?: number }
     if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) return value;
     throw refuse(path, `an integer from ${min} to ${max}`, value);
   };
-  return { read, take: (cursor) => read(cursor.takeInteger(), "") };
+  const format = (value: JsonValue, out: TextWriter): void => {
+    out.text += String(read(value, ""));
+  };
+  return { read, take: (cursor) => read(cursor.takeInteger(), ""), format };
 }
 
 /** true or false. */
@@ -183,7 +203,10 @@ export function boolean(): Shape<boolean> {
     if (typeof value === "boolean") return value;
     throw refuse(path, "true or false", value);
   };
-  return { read, take: (cursor) => read(cursor.takeScalar(), "") };
+  const format = (value: JsonValue, out: TextWriter): void => {
+    out.text += read(value, "") ? "true" : "false";
+  };
+  return { read, take: (cursor) => read(cursor.takeScalar(), ""), format };
 }
 
 /** One of the given values. */
@@ -194,7 +217,13 @@ export function literal<const T extends readonly (string | number | boolean | nu
     if (isAllowed(value)) return value;
     throw refuse(path, values.map((item) => JSON.stringify(item)).join(" or "), value);
   };
-  return { read, take: (cursor) => read(cursor.takeScalar(), "") };
+  const texts = new Map<JsonValue, string>(values.map((item) => [item, formatCanonical(item)]));
+  const format = (value: JsonValue, out: TextWriter): void => {
+    const text = texts.get(value);
+    if (text === undefined) throw NOT_WRITTEN;
+    out.text += text;
+  };
+  return { read, take: (cursor) => read(cursor.takeScalar(), ""), format };
 }
 
 /** An array of `min` (default 0) to `max` (default 65,535) items. */
@@ -212,6 +241,17 @@ export function array<T>(
     take: (cursor) => {
       const items = cursor.takeArray(max, (at) => takeBy(shape, at));
       return items.length < min ? cursor.refuse() : items;
+    },
+    format: (value, out) => {
+      if (!isArray(value) || value.length < min || value.length > max) throw NOT_WRITTEN;
+      out.text += "[";
+      for (let i = 0; i < value.length; i += 1) {
+        const item = value[i];
+        if (item === undefined) throw NOT_WRITTEN;
+        if (i > 0) out.text += ",";
+        formatBy(shape, item, out);
+      }
+      out.text += "]";
     },
   };
 }
@@ -243,6 +283,10 @@ export function nullable<T>(shape: Shape<T>): Shape<T | null> {
   return {
     read: (value, path) => (value === null ? null : shape.read(value, path)),
     take: (cursor) => (cursor.skip("null") ? null : takeBy(shape, cursor)),
+    format: (value, out) => {
+      if (value === null) out.text += "null";
+      else formatBy(shape, value, out);
+    },
   };
 }
 
@@ -263,7 +307,13 @@ export function tagged<M extends Readonly<Record<string, Shape<unknown>>>>(
     const shape = byTag.get(cursor.peekTag(key) ?? "");
     return (shape === undefined ? cursor.refuse() : takeBy(shape, cursor)) as ShapeValue<M[keyof M]>;
   };
-  return { read, take };
+  const format = (value: JsonValue, out: TextWriter): void => {
+    const tag = requireObject(value, "")[key];
+    const shape = typeof tag === "string" ? byTag.get(tag) : undefined;
+    if (shape === undefined) throw NOT_WRITTEN;
+    formatBy(shape, value, out);
+  };
+  return { read, take, format };
 }
 
 /** Any JSON value, as it is. */
@@ -278,12 +328,12 @@ export function jsonObject(): Shape<JsonObject> {
 
 /** Lower-case hexadecimal of `bytes` bytes, kept as text. */
 export function hex(bytes: number): Shape<string> {
-  const { read } = string({
+  const text = string({
     pattern: new RegExp(`^[0-9a-f]{${2 * bytes}}$`, "u"),
     maxLength: 2 * bytes,
     description: `${2 * bytes} lower-case hexadecimal digits`,
   });
-  return { read, take: (cursor) => cursor.takeHex(2 * bytes) };
+  return { ...text, take: (cursor) => cursor.takeHex(2 * bytes) };
 }
 
 /** Lower-case hexadecimal of `bytes` bytes, read as bytes. */
@@ -331,49 +381,11 @@ export function mapped<A, B>(shape: Shape<A>, parse: (value: A) => B): Shape<B> 
       }
     },
     take: (cursor) => parse(takeBy(shape, cursor)),
+    format: (value, out) => {
+      formatBy(shape, value, out);
+      // What `shape` writes is what it reads, as it is; so is this, unless the parser makes something else of it.
+      const parsed: unknown = parse(value as A);
+      if (parsed !== value) throw NOT_WRITTEN;
+    },
   };
-}
-
-function readMember(
-  result: Record<string, unknown>,
-  source: JsonObject,
-  name: string,
-  shape: Shape<unknown> | OptionalShape<unknown>,
-  path: string,
-): void {
-  const value = Object.hasOwn(source, name) ? source[name] : undefined;
-  if (value !== undefined) result[name] = shape.read(value, `${path}.${name}`);
-  else if (shape.isOptional !== true) throw refuse(`${path}.${name}`, "a value", undefined);
-}
-
-function requireObject(value: JsonValue, path: string): JsonObject {
-  if (isJsonObject(value)) return value;
-  throw refuse(path, "an object", value);
-}
-
-/** Anchored and without the exception that `$` makes for a line feed at the end. */
-function matchesAll(pattern: RegExp, text: string): boolean {
-  return pattern.exec(text)?.[0] === text;
-}
-
-function isArray(value: JsonValue): value is readonly JsonValue[] {
-  return Array.isArray(value);
-}
-
-function refuse(path: string, want: string, got: JsonValue | undefined): FormatError {
-  return new FormatError("ERR_SHAPE", `${path}: want ${want}, got ${describe(got)}`);
-}
-
-/** What kind of value it is; strings by length alone, since they may be secret. */
-function describe(value: JsonValue | undefined): string {
-  if (value === undefined) return "nothing";
-  if (value === null) return "null";
-  if (typeof value === "string") return `a string of ${value.length} characters`;
-  if (typeof value === "object") return isArray(value) ? `an array of ${value.length} items` : "an object";
-  return String(value);
-}
-
-/** A key from outside, made safe for a message. */
-function printable(key: string): string {
-  return JSON.stringify(key.slice(0, 64));
 }

@@ -5,7 +5,8 @@
 
 import { constant } from "../json/constant.ts";
 import type { TextCursor } from "../json/cursor.ts";
-import { literal, object, type Shape, tagged, takeBy } from "../shape.ts";
+import { literal, object, type Shape, tagged } from "../shape.ts";
+import { takeBy } from "../shape-members.ts";
 import { type ReasonCode, reasonShape } from "./reasons.ts";
 
 /** One observed field. JSON: `{"state": "present", "value": …}`, `{"state": "absent"}` and so on. */
@@ -54,11 +55,11 @@ const unobserved = {
 
 /** The shape of an observed field whose values `shape` reads. */
 export function observed<T>(shape: Shape<T>): Shape<Observed<T>> {
-  const { read } = tagged("state", {
+  const states = tagged("state", {
     present: object<{ readonly state: "present"; readonly value: T }>({ state: literal("present"), value: shape }),
     ...unobserved,
   });
-  return { read, take: (cursor) => takeObserved(cursor, shape) };
+  return { ...states, take: (cursor) => takeObserved(cursor, shape) };
 }
 
 /** The same from canonical text, which has four beginnings: half of the objects of a receipt are such fields. */

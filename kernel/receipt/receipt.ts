@@ -10,7 +10,7 @@ import { FormatError } from "../errors.ts";
 import { canonicalBytes, parseCanonical } from "../json/canonical.ts";
 import type { JsonValue } from "../json/value.ts";
 import { mapped, readShape, type Shape, tagged, takeShape } from "../shape.ts";
-import { type Signed, signEnvelopeBytes } from "../signature/envelope.ts";
+import { type Signed, signShaped } from "../signature/envelope.ts";
 import type { EnvelopeSigner } from "../signature/signer.ts";
 import { type AdmissionBody, admissionShape } from "./admission.ts";
 import { type CatalogLoadBody, catalogLoadShape } from "./catalog-load.ts";
@@ -144,8 +144,7 @@ export function signReceipt<B extends ReceiptBody>(
   body: B,
   signers: readonly EnvelopeSigner[],
 ): SignedReceipt<Signed<B>> {
-  const { envelope: receipt, bytes } = signEnvelopeBytes(body, signers);
-  readReceipt(receipt);
+  const { envelope: receipt, bytes } = signShaped(receiptShape, body, signers, "receipt");
   checkLength(bytes);
   return { receipt, bytes, hash: receiptHash(bytes) };
 }

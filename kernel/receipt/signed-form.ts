@@ -3,10 +3,10 @@
  * `signatures` are the canonical bytes of the body, so nothing is encoded again.
  */
 
-import { sha256 } from "#crypto";
 import { parseUtf8 } from "../bytes.ts";
 import { FormatError } from "../errors.ts";
 import { takeWithSpans } from "../shape.ts";
+import { hashWithout } from "../signature/body-hash.ts";
 import { MAX_RECEIPT_BYTES, parseReceipt, receiptShape, type StreamReceipt } from "./receipt.ts";
 import { scanReceipt } from "./scan.ts";
 
@@ -34,16 +34,6 @@ export function readSignedReceipt(bytes: Uint8Array): SignedForm {
   const receipt = taken?.value ?? parseReceipt(bytes);
   const [start, end] = memberAt(text, taken?.spans ?? []) ?? scanPlace(bytes);
   return { receipt, bodyHash: hashWithout(bytes, start, end) };
-}
-
-/** Memory for one body, used again and again: to make it anew costs more than the hash. */
-const scratch = new Uint8Array(MAX_RECEIPT_BYTES);
-
-/** SHA-256 of a receipt's bytes without [start, end). */
-function hashWithout(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  scratch.set(bytes.subarray(0, start));
-  scratch.set(bytes.subarray(end), start);
-  return sha256(scratch.subarray(0, bytes.length - (end - start)));
 }
 
 const KEY = ',"signatures":';

@@ -11,8 +11,21 @@ import { concat, formatUtf8 } from "../bytes.ts";
 import type { Verifier } from "../crypto/primitives.ts";
 import { CheckError, FormatError, invariant } from "../errors.ts";
 import { canonicalBytes, formatCanonical, formatMembers } from "../json/canonical.ts";
+import { constant } from "../json/constant.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
-import { array, base64, literal, mapped, object, type Shape, spanned, tagged } from "../shape.ts";
+import {
+  array,
+  base64,
+  formatWithSpans,
+  literal,
+  mapped,
+  object,
+  readShape,
+  type Shape,
+  spanned,
+  tagged,
+} from "../shape.ts";
+import { hashWithout } from "./body-hash.ts";
 import { COMPOSITE_SIGNATURE } from "./composite.ts";
 import { type Alg, type Kid, kidShape, type PublicKey } from "./public-key.ts";
 import type { EnvelopeSigner } from "./signer.ts";
@@ -97,7 +110,7 @@ export function signEnvelope<T extends JsonObject & { readonly kind: string }>(
 export function signEnvelopeBytes<T extends JsonObject & { readonly kind: string }>(
   body: T,
   signers: readonly EnvelopeSigner[],
-): { readonly envelope: Signed<T>; readonly bytes: Uint8Array } {
+): SignedBytes<T> {
   const members = [...formatMembers(body)].filter(([key]) => key !== SIGNATURES);
   const behind = members.findIndex(([key]) => key > SIGNATURES);
   const texts = members.map(([, text]) => text);
@@ -105,6 +118,59 @@ export function signEnvelopeBytes<T extends JsonObject & { readonly kind: string
   texts.splice(behind < 0 ? texts.length : behind, 0, `"${SIGNATURES}":${formatCanonical(signatures)}`);
   return { envelope: { ...body, signatures }, bytes: formatUtf8(`{${texts.join(",")}}`) };
 }
+
+/** An envelope and its canonical bytes. */
+export interface SignedBytes<T> {
+  readonly envelope: Signed<T>;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * As `signEnvelopeBytes`, of what `shape` reads: the body is checked while it is written.
+ *
+ * @param shape  of the envelope; its signatures are read by `signaturesShape`
+ * @param name  of the envelope in messages
+ * @throws {FormatError | CheckError} as the shape; as canonicalBytes
+ */
+export function signShaped<T extends JsonObject & { readonly kind: string }>(
+  shape: Shape<unknown>,
+  body: T,
+  signers: readonly EnvelopeSigner[],
+  name: string,
+): SignedBytes<T> {
+  const written = formatWithSpans(shape, { ...body, signatures: signers.map(placeholderOf) });
+  const [span, ...others] = written?.spans ?? [];
+  const bytes = written === undefined ? undefined : formatUtf8(written.text);
+  if (written === undefined || span === undefined || others.length > 0 || bytes?.length !== written.text.length) {
+    const signed = signEnvelopeBytes(body, signers);
+    readShape(shape, signed.envelope, name);
+    return signed;
+  }
+  // The text is ASCII, so places in it are places in the bytes.
+  const [start, end] = span;
+  const keyAt = start - SIGNATURES_KEY.length;
+  invariant(written.text.startsWith(SIGNATURES_KEY, keyAt), "signShaped: the place of signatures");
+  const signatures = signDigest(body.kind, hashWithout(bytes, keyAt, end), signers);
+  const made = formatUtf8(formatCanonical(signatures));
+  invariant(made.length === end - start, "signShaped: the length of signatures");
+  bytes.set(made, start);
+  return { envelope: { ...body, signatures }, bytes };
+}
+
+/** `kind` is always there and in front of it. */
+const SIGNATURES_KEY = ',"signatures":';
+
+/** What stands for a signature until it is made: another value of its length. */
+function placeholderOf(signer: EnvelopeSigner): Signature {
+  const known = placeholders.get(signer);
+  if (known !== undefined) return known;
+  const { alg, kid } = signer.publicKey;
+  const made: Signature = constant({ alg, kid, sig: formatBase64(new Uint8Array(SIGNATURE_BYTES[alg])) });
+  placeholders.set(signer, made);
+  return made;
+}
+
+const placeholders = new WeakMap<EnvelopeSigner, Signature>();
 
 const SIGNATURES = "signatures";
 

@@ -23,7 +23,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   cosignature: "MAX_TIMESTAMP_SECONDS checkCosignatureLine checkpointMessage cosignatureMessage subtreeMessage",
   "entry-bundle": "MAX_ENTRY_BYTES formatEntryBundle parseEntryBundle",
   "entry-kind": "classifyEntry",
-  envelope: "checkSignedBy makeEnvelopeChecker signEnvelope signEnvelopeBytes signaturesShape signingInput",
+  envelope: "checkSignedBy makeEnvelopeChecker signEnvelope signEnvelopeBytes signShaped signaturesShape signingInput",
   "error-codes": "ERROR_CODES",
   errors: "BugError CheckError FormatError StoreError invariant isCodedError",
   "evidence-bundle": "MAX_BUNDLE_BYTES formatBundle parseBundle",

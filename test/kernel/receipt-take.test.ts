@@ -1,15 +1,18 @@
 /**
  * Receipts are taken right from their text where that is possible, and read by way of a parsed value where it is not. The
- * two never differ: what is taken is what the long way reads, whatever was changed in the bytes.
+ * two never differ: what is taken is what the long way reads, whatever was changed in the bytes. So with writing: what is
+ * written is what the long way reads and writes.
  */
 
 import { describe, expect, it } from "vitest";
 import { concat, equalBytes, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
-import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { constant } from "../../kernel/json/constant.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import {
   parseReceipt,
+  type ReceiptBody,
   readReceipt,
   receiptBodyHash,
   receiptShape,
@@ -17,7 +20,23 @@ import {
   signReceipt,
 } from "../../kernel/receipt/receipt.ts";
 import { readSignedReceipt } from "../../kernel/receipt/signed-form.ts";
-import { array, boolean, integer, literal, nullable, object, optional, string, takeShape } from "../../kernel/shape.ts";
+import {
+  array,
+  boolean,
+  formatWithSpans,
+  hexBytes,
+  integer,
+  literal,
+  mapped,
+  nullable,
+  object,
+  optional,
+  record,
+  string,
+  takeShape,
+  timestamp,
+} from "../../kernel/shape.ts";
+import { signEnvelopeBytes } from "../../kernel/signature/envelope.ts";
 import { codeOf } from "../support/code-of.ts";
 import { fullReceiptBodies } from "../support/full-receipts.ts";
 import { gatewayKeys, receiptBodies } from "../support/receipts.ts";
@@ -67,6 +86,57 @@ function* replaced(value: JsonValue, others: readonly JsonValue[]): Generator<Js
   }
 }
 
+/** Other values for any value of a receipt. */
+const others: readonly JsonValue[] = [
+  0,
+  -1,
+  1.5,
+  1e21,
+  "",
+  "é",
+  "a\n",
+  "absent",
+  true,
+  null,
+  [],
+  {},
+  { state: "pending" },
+];
+
+describe("a receipt that is written while it is checked", () => {
+  it("is the one that the long way reads and writes, of every kind but the first, whose keys are read as keys", () => {
+    for (const { receipt, bytes } of receipts) {
+      const written = formatWithSpans(receiptShape, receipt);
+      if (receipt.kind === "stream-open") expect(written).toBeUndefined();
+      else expect(written?.text).toBe(parseUtf8(bytes));
+      const [start = 0, end] = written?.spans[0] ?? [];
+      expect(written?.text.slice(start, end)).toBe(written && formatCanonical(receipt.signatures));
+    }
+  });
+
+  it("is never one that the long way refuses, whatever is missing or another value", () => {
+    let writtens = 0;
+    for (const [i, { receipt }] of receipts.entries()) {
+      for (const other of sampled(replaced(receipt, others), 71, i)) {
+        const written = formatWithSpans(receiptShape, other)?.text;
+        if (written === undefined) continue;
+        writtens += 1;
+        if (written !== textOf(readLong(formatUtf8(written)))) throw new Error("they differ");
+        if (written !== formatCanonical(other)) throw new Error("another value was written");
+      }
+    }
+    expect(writtens).toBeGreaterThan(0);
+  });
+
+  it("is refused with the code of the long way, and signed alike", () => {
+    const { signatures: _, ...body } = receiptBodies().heartbeat as ReceiptBody & { signatures?: never };
+    const { bytes } = signReceipt(body, [keys.receipt]);
+    expect(bytes).toEqual(signEnvelopeBytes(body, [keys.receipt]).bytes);
+    expect(codeOf(() => signReceipt({ ...body, seq: -1 }, [keys.receipt]))).toBe("ERR_SHAPE");
+    expect(codeOf(() => signReceipt({ ...body, more: 1 } as ReceiptBody, [keys.receipt]))).toBe("ERR_SHAPE");
+  });
+});
+
 describe("a receipt taken from its text", () => {
   it("is the one that the long way reads, of every kind", () => {
     for (const { bytes } of receipts) {
@@ -95,21 +165,6 @@ describe("a receipt taken from its text", () => {
   });
 
   it("is refused as a whole where any value of it is missing or another one", () => {
-    const others: readonly JsonValue[] = [
-      0,
-      -1,
-      1.5,
-      1e21,
-      "",
-      "é",
-      "a\n",
-      "absent",
-      true,
-      null,
-      [],
-      {},
-      { state: "pending" },
-    ];
     for (const [i, { receipt }] of receipts.entries()) {
       for (const other of sampled(replaced(receipt, others), 71, i)) {
         const bytes = formatUtf8(formatCanonical(other));
@@ -163,13 +218,65 @@ describe("a value taken from canonical text", () => {
     d: literal("x", 1, null, false),
   });
 
-  it("is what the long way reads", () => {
+  it("is what the long way reads, and is written as it was", () => {
     const texts = [
       '{"a":0,"b":"","c":[],"d":"x"}',
       '{"a":99,"c":[true,null],"d":1}',
       '{"a":7,"b":"z","c":[false],"d":null}',
     ];
-    for (const text of texts) expect(takeShape(shape, text)).toEqual(shape.read(parseCanonical(text), "it"));
+    for (const text of texts) {
+      const value = shape.read(parseCanonical(text), "it");
+      expect(takeShape(shape, text)).toEqual(value);
+      expect(formatWithSpans(shape, parseCanonical(text))?.text).toBe(text);
+    }
+  });
+
+  it("is not written where it is refused, or not kept as it is", () => {
+    const good = { a: 1, b: 'z"é', c: [true], d: "x" };
+    expect(formatWithSpans(shape, good)?.text).toBe('{"a":1,"b":"z\\"é","c":[true],"d":"x"}');
+    const inherited: JsonObject = Object.assign(Object.create({ a: 1 }), { c: [], d: "x", e: 1 });
+    const others: readonly JsonValue[] = [
+      { ...good, a: 100 },
+      { ...good, e: 1 },
+      { ...good, b: undefined },
+      { ...good, b: "A" },
+      { ...good, c: [true, true, true] },
+      { ...good, c: [1] },
+      { ...good, d: "y" },
+      { a: 1, d: "x" },
+      inherited,
+      [],
+      "x",
+      null,
+    ];
+    for (const other of others) expect(formatWithSpans(shape, other)).toBeUndefined();
+    expect(
+      formatWithSpans(
+        mapped(string(), (text) => text.trim()),
+        " a",
+      ),
+    ).toBeUndefined();
+    expect(
+      formatWithSpans(
+        mapped(string(), (text) => text.trim()),
+        "a",
+      )?.text,
+    ).toBe('"a"');
+    expect(formatWithSpans(hexBytes(1), "00")).toBeUndefined();
+    expect(formatWithSpans(record(string()), {})).toBeUndefined();
+    expect(
+      formatWithSpans(object<{ constructor: number }>({ constructor: integer() }), { constructor: 1 }),
+    ).toBeUndefined();
+    expect(formatWithSpans(timestamp(), "2026-01-02T03:04:05.678Z")?.text).toBe('"2026-01-02T03:04:05.678Z"');
+  });
+
+  it("is written from what is known of a constant only by the shape that knows it", () => {
+    const one = constant({ a: 1, c: [], d: "x" });
+    const narrower = object<{ readonly a: number }>({ a: integer() });
+    for (let i = 0; i < 2; i += 1) {
+      expect(formatWithSpans(shape, one)?.text).toBe('{"a":1,"c":[],"d":"x"}');
+      expect(formatWithSpans(narrower, one)).toBeUndefined();
+    }
   });
 
   it("is left to the long way where it is refused, or spelled in an uncommon way", () => {

@@ -1,0 +1,123 @@
+/**
+ * The members of an object by their shapes: read from a value, taken from canonical text, written as such. What
+ * kernel/shape.ts builds its objects of.
+ */
+
+import { FormatError } from "./errors.ts";
+import { formatCanonical } from "./json/canonical.ts";
+import { constantFacts } from "./json/constant.ts";
+import type { TextCursor } from "./json/cursor.ts";
+import type { JsonObject, JsonValue } from "./json/value.ts";
+import type { TextWriter } from "./json/writer.ts";
+import type { OptionalShape, Shape } from "./shape.ts";
+import { refuse, requireObject } from "./shape-fault.ts";
+
+/** Names and shapes of an object's members. */
+export type MemberList = readonly (readonly [string, Shape<unknown> | OptionalShape<unknown>])[];
+
+/** A member in its place in canonical text: its key as it stands behind the brace, and behind a comma. */
+interface PlacedMember {
+  readonly name: string;
+  readonly key: string;
+  readonly nextKey: string;
+  readonly shape: Shape<unknown> | OptionalShape<unknown>;
+}
+
+function placed(list: MemberList): readonly PlacedMember[] {
+  const sorted = list.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([name, shape]) => {
+    const key = `${formatCanonical(name)}:`;
+    return { name, key, nextKey: `,${key}`, shape };
+  });
+}
+
+/** Reads the member `name` of `source` into `result`. @throws {FormatError} ERR_SHAPE */
+export function readMember(
+  result: Record<string, unknown>,
+  source: JsonObject,
+  name: string,
+  shape: Shape<unknown> | OptionalShape<unknown>,
+  path: string,
+): void {
+  const value = Object.hasOwn(source, name) ? source[name] : undefined;
+  if (value !== undefined) result[name] = shape.read(value, `${path}.${name}`);
+  else if (shape.isOptional !== true) throw refuse(`${path}.${name}`, "a value", undefined);
+}
+
+/** Members in the order of canonical text, each looked for where it must stand: that refuses unknown and repeated ones. */
+export function takeMembers<T>(list: MemberList): (cursor: TextCursor) => T {
+  const members = placed(list);
+  return (cursor) => {
+    const result: Record<string, unknown> = {};
+    let isFirst = true;
+    cursor.openObject();
+    for (const { name, key, nextKey, shape } of members) {
+      if (cursor.skip(isFirst ? key : nextKey)) {
+        result[name] = takeBy(shape, cursor);
+        isFirst = false;
+      } else if (shape.isOptional !== true) cursor.refuse();
+    }
+    cursor.closeObject();
+    return result as T;
+  };
+}
+
+/**
+ * Members in canonical order. As many were written as the object has, and it inherits none of them, so it has no other; one
+ * that is there and undefined is left to the long way.
+ *
+ * @param read  stands for the shape in what is known of constants
+ */
+export function formatObject(list: MemberList, read: unknown): (value: JsonValue, out: TextWriter) => void {
+  const members = placed(list);
+  const isInherited = members.some(({ name }) => name in Object.prototype);
+  return (value, out) => {
+    const source = requireObject(value, "");
+    const known = constantFacts(source);
+    if (known?.reader === read && known?.text !== undefined) {
+      out.text += known.text;
+      return;
+    }
+    const start = out.text.length;
+    const count = formatMembers(members, source, out);
+    if (isInherited || !isPlain(source) || Object.keys(source).length !== count) throw NOT_WRITTEN;
+    if (known === undefined) return;
+    known.reader = read;
+    known.text = out.text.slice(start);
+  };
+}
+
+function isPlain(source: JsonObject): boolean {
+  const prototype: unknown = Object.getPrototypeOf(source);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** @returns how many there are */
+function formatMembers(members: readonly PlacedMember[], source: JsonObject, out: TextWriter): number {
+  let count = 0;
+  out.text += "{";
+  for (const { name, key, nextKey, shape } of members) {
+    const member = source[name];
+    if (member !== undefined) {
+      out.text += count === 0 ? key : nextKey;
+      formatBy(shape, member, out);
+      count += 1;
+    } else if (shape.isOptional !== true) throw NOT_WRITTEN;
+  }
+  out.text += "}";
+  return count;
+}
+
+/** Thrown where a shape does not write a value; one for all, since nobody is shown it. */
+export const NOT_WRITTEN: FormatError = new FormatError("ERR_SHAPE", "not a value that this shape writes");
+
+/** Adds the text of a value that `shape` reads and keeps. @throws {FormatError | CheckError} of any code */
+export function formatBy({ format }: Shape<unknown> | OptionalShape<unknown>, value: JsonValue, out: TextWriter): void {
+  if (format === undefined) throw NOT_WRITTEN;
+  format(value, out);
+}
+
+/** What `shape` takes at the cursor. @throws {FormatError | CheckError} of any code */
+export function takeBy<T>({ take }: Shape<T> | OptionalShape<T>, cursor: TextCursor): T {
+  return take === undefined ? cursor.refuse() : take(cursor);
+}
