@@ -14,8 +14,8 @@ export function readSecrets(config: GatewayConfig): GatewaySecrets {
   return {
     submitToken: readToken(config.ledger.submit_token_file),
     operatorToken: readToken(config.operator_token_file),
-    operators: (config.operators ?? []).map(({ name, roles = [], token_file }) => {
-      return { name, roles, token: readToken(token_file) };
+    operators: (config.operators ?? []).map(({ name, roles = [], principals = [], token_file }) => {
+      return { name, roles, principals, token: readToken(token_file) };
     }),
     agentTokens: config.auth.tokens.map(({ token_file, ...agent }) => ({ ...agent, token: readToken(token_file) })),
     bearerTokens: readBearerTokens(config),

@@ -2,6 +2,7 @@
 
 import { FormatError } from "../kernel/errors.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
+import { issuerShape } from "../kernel/receipt/identity.ts";
 import { originShape } from "../kernel/receipt/stream-open.ts";
 import { DURABILITIES, type Durability, MODES, type Mode } from "../kernel/receipt/vocabulary.ts";
 import { type Listen, listenShape } from "../kernel/service/listen.ts";
@@ -56,6 +57,8 @@ export type OperatorConfig = {
   readonly name: string;
   readonly token_file: string;
   readonly roles?: readonly string[];
+  /** Who they are as callers, as credentials say it: whoever asks for an approval does not decide it. */
+  readonly principals?: readonly { readonly issuer: string; readonly name: string }[];
 };
 
 /** What the vault keeps. */
@@ -193,6 +196,15 @@ const operatorShape: Shape<OperatorConfig> = object<OperatorConfig>({
   name: string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u, maxLength: 64, description: "an operator's name" }),
   token_file: path,
   roles: optional(array(string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/u, maxLength: 64 }), { max: 32 })),
+  principals: optional(
+    array(
+      object<{ readonly issuer: string; readonly name: string }>({
+        issuer: issuerShape,
+        name: string({ maxLength: 1_024, description: "a name" }),
+      }),
+      { max: 32 },
+    ),
+  ),
 });
 
 const shape: Shape<GatewayConfig> = object<GatewayConfig>({

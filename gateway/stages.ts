@@ -9,6 +9,7 @@ import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
 import { makeClaimsStage } from "./identity/claims-stage.ts";
 import { makeMandateStage } from "./identity/mandate-stage.ts";
+import { elicitedPages } from "./inspection/elicited-pages.ts";
 import { InspectionStages } from "./inspection/inspection-stages.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
 import { type CallLimits, callLimitsOf, narrowedBy } from "./limits/call-limits.ts";
@@ -57,6 +58,10 @@ export async function openControls(
     modes: config.inspection?.streams ?? {},
     hasRespond: (action) => evaluator.hasAction(action),
   });
+  const pages = elicitedPages(
+    new Map(config.servers.map(({ id, elicitation_hosts: hosts = [] }) => [id, hosts])),
+    () => run.mode,
+  );
   const configured = callLimitsOf(config.limits ?? {});
   const limits = (): CallLimits => narrowedBy(configured, artifact.current()?.artifact.limits);
   const limiter = makeCallLimiter({ limits, monotonicMs: world.monotonicMs });
@@ -69,6 +74,7 @@ export async function openControls(
         scopeStage(artifact),
         flow.request,
         inspection.request,
+        pages.request,
       ],
       obligations: [
         approvals.obligation,
@@ -78,7 +84,7 @@ export async function openControls(
         limiter.obligation,
       ],
       response: [limiter.response, quarantine.response, inspection.response],
-      respond: [inspection.respond, flow.respond],
+      respond: [inspection.respond, pages.respond, flow.respond],
       stream: inspection.stream,
     }),
     startLabels: (caller, { source }) => (FRESH.has(source) ? [] : principals.of(run.names.principal(caller).id)),

@@ -269,7 +269,10 @@ export class ApprovalDesk {
       model: finding.definition?.model ?? null,
       policy: policy(),
     };
-    return { principal, match: digest(match), binding: digest(all) };
+    const { actors = [], subject } = call.caller.facts ?? {};
+    const others = [...actors, ...(subject === undefined ? [] : [subject])];
+    const parties = others.map((party) => names.principal(party).id);
+    return { principal, parties, match: digest(match), binding: digest(all) };
   }
 
   #require(id: string): Approval {
@@ -281,8 +284,9 @@ export class ApprovalDesk {
   #requireEntitled(approval: Approval, operator: Operator): void {
     const { names } = this.#options;
     // Four eyes: whoever asks does not decide.
-    const self = names.principal({ issuer: "local", name: operator.name }).id;
-    if (self === approval.principal)
+    const selves = [{ issuer: "local", name: operator.name }, ...(operator.principals ?? [])];
+    const asked = [approval.principal, ...(approval.parties ?? [])];
+    if (selves.some((self) => asked.includes(names.principal(self).id)))
       throw new CheckError("ERR_APPROVER", "whoever asks for an approval cannot decide it");
     if (!isEntitled(approval.demands, operator)) {
       throw new CheckError("ERR_APPROVER", "the policies name other approvers, or another kind of evidence");
@@ -332,6 +336,7 @@ const MISMATCH = "What was approved is not what this call is now.";
 
 interface Bound {
   readonly principal: string;
+  readonly parties: readonly string[];
   readonly match: string;
   readonly binding: string;
 }

@@ -29,6 +29,8 @@ export type Approval = {
   readonly binding: string;
   /** Keyed hash of the requester. */
   readonly principal: string;
+  /** Keyed hashes of those who act for it, or for whom it acts. */
+  readonly parties?: readonly string[];
   readonly server: string;
   readonly tool: string;
   readonly demands: readonly Demand[];
@@ -55,6 +57,7 @@ const approvalShape: Shape<Approval> = object<Approval>({
   match: hex64Shape,
   binding: hex64Shape,
   principal: hex64Shape,
+  parties: optional(array(hex64Shape, { max: 16 })),
   server: serverIdShape,
   tool: text,
   demands: array(

@@ -4,6 +4,7 @@ import { ABSENT, type Observed, present } from "../../kernel/receipt/observed.ts
 import type { ActionTarget } from "../../kernel/receipt/operator-action.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { ApprovalEvidence, OperatorAction } from "../../kernel/receipt/vocabulary.ts";
+import type { Party } from "../pipeline/call.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 
@@ -15,6 +16,8 @@ export interface Operator {
   readonly evidence: ApprovalEvidence;
   /** What the operator may decide: names of the configuration. */
   readonly roles: readonly string[];
+  /** Who the person is as a caller, beside the local principal of the same name. */
+  readonly principals?: readonly Party[];
 }
 
 /** Reasons that an operator may give. */

@@ -2,11 +2,13 @@
 
 import { makeTokenMatch } from "../../kernel/service/bearer-token.ts";
 import type { Operator } from "../controls/operator.ts";
+import type { Party } from "../pipeline/call.ts";
 
 /** A person with a token. */
 export interface NamedOperator {
   readonly name: string;
   readonly roles: readonly string[];
+  readonly principals?: readonly Party[];
   readonly token: string;
 }
 
@@ -21,9 +23,9 @@ const ISSUER = "operator";
  */
 export function makeOperatorMatch(token: string, named: readonly NamedOperator[]): OperatorMatch {
   const known = [
-    ...named.map(({ name, roles, token: own }) => ({
+    ...named.map(({ name, roles, principals = [], token: own }) => ({
       matches: makeTokenMatch([own]),
-      operator: { issuer: ISSUER, name, evidence: "authenticated", roles } as const,
+      operator: { issuer: ISSUER, name, evidence: "authenticated", roles, principals } as const,
     })),
     {
       matches: makeTokenMatch([token]),

@@ -29,6 +29,8 @@ export type StdioUpstreamConfig = {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** What holds for the data behind its tools. */
   readonly data?: ServerDataClass;
+  /** Hosts of the pages to which it may send users. Default none. */
+  readonly elicitation_hosts?: readonly string[];
 };
 
 /** A server that is called over Streamable HTTP. */
@@ -47,6 +49,8 @@ export type HttpUpstreamConfig = {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** What holds for the data behind its tools. */
   readonly data?: ServerDataClass;
+  /** Hosts of the pages to which it may send users. Default none. */
+  readonly elicitation_hosts?: readonly string[];
 };
 
 /** One configured server. */
@@ -66,6 +70,11 @@ const idShape: Shape<string> = string({
   description: "a server id: 1 to 24 of a-z, 0-9 and -, not starting with -",
 });
 const attributesShape: Shape<Attributes> = record(json(), { max: 64, key: /^[A-Za-z_][A-Za-z0-9_]{0,63}$/u });
+/** As URLs write it: lower case, Punycode, without the port of https. */
+const pageHost: Shape<string> = mapped(string({ maxLength: 255, description: "a host, or host:port" }), (host) => {
+  if (URL.canParse(`https://${host}/`) && new URL(`https://${host}/`).host === host) return host;
+  throw new FormatError("ERR_SHAPE", "want a host, or host:port, as URLs write it");
+});
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/u;
 
 const stdioShape: Shape<StdioMembers> = object<StdioMembers>({
@@ -79,6 +88,7 @@ const stdioShape: Shape<StdioMembers> = object<StdioMembers>({
   per_session: optional(integer({ min: 1, max: 1_024 })),
   attributes: optional(attributesShape),
   data: optional(serverDataClassShape),
+  elicitation_hosts: optional(array(pageHost, { max: 64 })),
 });
 
 const httpShape: Shape<HttpMembers> = object<HttpMembers>({
@@ -89,6 +99,7 @@ const httpShape: Shape<HttpMembers> = object<HttpMembers>({
   tls: optional(serverTlsShape),
   attributes: optional(attributesShape),
   data: optional(serverDataClassShape),
+  elicitation_hosts: optional(array(pageHost, { max: 64 })),
 });
 
 /** A member of `servers`. Faults are ERR_SHAPE with the path of the member. */

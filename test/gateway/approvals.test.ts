@@ -165,12 +165,34 @@ describe("a call that needs an approval", () => {
     await expect(approvals.decide(id, "grant", { ...RISK, name: "example-agent" })).rejects.toMatchObject({
       code: "ERR_APPROVER",
     });
+    const asAgent = { ...RISK, principals: [{ issuer: "local", name: "example-agent" }] };
+    await expect(approvals.decide(id, "grant", asAgent)).rejects.toMatchObject({ code: "ERR_APPROVER" });
     expect(approvals.show(id, stranger)).not.toHaveProperty("arguments");
     expect(approvals.show(id, RISK)).toMatchObject({ arguments: { path: "/tmp" } });
     await approvals.decide(id, "refuse", RISK);
     await expect(approvals.decide(id, "grant", RISK)).rejects.toMatchObject({ code: "ERR_APPROVAL_STATE" });
     await expect(approvals.decide("ab".repeat(16), "grant", RISK)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
     expect((await run.pipeline.decide(wipe())).action).toBe("refuse");
+  });
+
+  it("is decided neither by whom the caller acts for nor by who acts for it", async () => {
+    const run = await open(bench());
+    const facts = {
+      kind: "user",
+      groups: [],
+      roles: [],
+      scopes: [],
+      actors: [{ issuer: "https://idp.example", name: "bot-7" }],
+      subject: { issuer: "https://idp.example", name: "u-17" },
+      binding: "connection",
+    } as const;
+    const id = idOf(await run.pipeline.decide(wipe("/tmp", { caller: { ...CALLER, facts } })));
+    for (const name of ["u-17", "bot-7"]) {
+      const self = { ...RISK, principals: [{ issuer: "https://idp.example", name }] };
+      await expect(run.switches.approvals.decide(id, "grant", self)).rejects.toMatchObject({ code: "ERR_APPROVER" });
+    }
+    const other = { ...RISK, principals: [{ issuer: "https://idp.example", name: "u-18" }] };
+    expect(await run.switches.approvals.decide(id, "grant", other)).toMatchObject({ state: "granted" });
   });
 
   it("stops the start if its file cannot be read; the file holds no argument", async () => {
