@@ -12,12 +12,11 @@
 
 import { hmacSha256 } from "#crypto";
 import { compareBytes, formatUtf8 } from "./bytes.ts";
+import { saltedRoot, type UnsaltedLeaf } from "./commitment-root.ts";
 import { FormatError } from "./errors.ts";
-import { formatHex } from "./hex.ts";
-import { canonicalBytes } from "./json/canonical.ts";
+import { canonicalBytes, formatCanonical } from "./json/canonical.ts";
 import { type JsonField, listFields } from "./json/pointer.ts";
 import type { JsonValue } from "./json/value.ts";
-import { CompactRange } from "./merkle/compact-range.ts";
 import { hashLeaf, type LeafHash } from "./merkle/hash.ts";
 
 /** How a root is made: of fields and exact bytes, or of exact bytes alone. Roots of two schemes cannot be compared. */
@@ -53,7 +52,13 @@ export interface CommittedLeaf {
  * @throws {FormatError} ERR_BYTES_LENGTH (secret), ERR_JSON_SIZE (more than MAX_COMMITTED_FIELDS fields)
  */
 export function commitJson(secret: Uint8Array, name: string, value: JsonValue, exactBytes: Uint8Array): string {
-  return rootOf(jsonLeaves(secret, name, value, exactBytes));
+  requireSecret(secret);
+  const leaves: UnsaltedLeaf[] = sortByPointer(listFields(value, MAX_COMMITTED_FIELDS)).map((field) => ({
+    pointer: field.pointer,
+    value: formatCanonical(field.value),
+  }));
+  leaves.push({ pointer: BYTES_POINTER, value: exactBytes });
+  return saltedRoot(secret, name, leaves);
 }
 
 /**
@@ -63,7 +68,8 @@ export function commitJson(secret: Uint8Array, name: string, value: JsonValue, e
  * @throws {FormatError} ERR_BYTES_LENGTH (secret)
  */
 export function commitBytes(secret: Uint8Array, name: string, exactBytes: Uint8Array): string {
-  return rootOf([bytesLeaf(secret, name, exactBytes)]);
+  requireSecret(secret);
+  return saltedRoot(secret, name, [{ pointer: BYTES_POINTER, value: exactBytes }]);
 }
 
 /** The leaves of `commitJson`, in tree order. */
@@ -88,11 +94,14 @@ export function hashCommittedLeaf({ salt, pointer, value }: CommittedLeaf): Leaf
   return hashLeaf(joinPrefixed(salt, formatUtf8(pointer), value));
 }
 
+function requireSecret(secret: Uint8Array): void {
+  if (secret.length === RECEIPT_SECRET_BYTES) return;
+  throw new FormatError("ERR_BYTES_LENGTH", `want a receipt secret of 32 bytes, got ${secret.length}`);
+}
+
 /** Salt of one leaf: HMAC-SHA-256(secret, lp(name) ‖ lp(pointer)). */
 function deriveSalt(secret: Uint8Array, name: string, pointer: string): Uint8Array {
-  if (secret.length !== RECEIPT_SECRET_BYTES) {
-    throw new FormatError("ERR_BYTES_LENGTH", `want a receipt secret of 32 bytes, got ${secret.length}`);
-  }
+  requireSecret(secret);
   return hmacSha256(secret, joinPrefixed(formatUtf8(name), formatUtf8(pointer)));
 }
 
@@ -132,9 +141,3 @@ function sortByPointer(fields: readonly JsonField[]): readonly JsonField[] {
 }
 
 const BELOW_SURROGATES = /^[^\ud800-\uffff]*$/;
-
-function rootOf(leaves: readonly CommittedLeaf[]): string {
-  const range = CompactRange.empty();
-  for (const leaf of leaves) range.append(hashCommittedLeaf(leaf));
-  return formatHex(range.root());
-}

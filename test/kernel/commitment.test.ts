@@ -65,6 +65,30 @@ describe("a commitment to a JSON value", () => {
     expect(commitJson(secret, name, value, bytes)).toBe(slowCommit([...pairs, ["bytes", bytes]]));
   });
 
+  it("is the root over its leaves, of any number, length and script, one after the other", () => {
+    const values: readonly JsonValue[] = [
+      ...Array.from({ length: 70 }, (_, n) => Object.fromEntries(Array.from({ length: n }, (__, i) => [`k${i}`, i]))),
+      { ["é".repeat(40)]: "ü", ["k".repeat(5000)]: "v".repeat(20_000), a: "😀".repeat(60), b: "x".repeat(97) },
+      { a: 1 },
+      "x".repeat(95),
+      "é",
+    ];
+    for (const one of values) {
+      for (const exact of [bytes, new Uint8Array(0), new Uint8Array(40_000).fill(7)]) {
+        const leaves = jsonLeaves(secret, name, one, exact);
+        const pairs = leaves.map(({ pointer, value: content }): readonly [string, Uint8Array] => [pointer, content]);
+        expect(commitJson(secret, name, one, exact)).toBe(slowCommit(pairs));
+        expect(commitBytes(secret, name, exact)).toBe(slowCommit([["bytes", exact]]));
+      }
+    }
+  });
+
+  it("is the same after one that could not be made", () => {
+    const root = commitJson(secret, name, value, bytes);
+    expect(codeOf(() => commitJson(secret, name, { a: 1, b: "\ud800" }, bytes))).toBe("ERR_JSON_SURROGATE");
+    expect(commitJson(secret, name, value, bytes)).toBe(root);
+  });
+
   it("has the empty pointer for a value that is one field", () => {
     for (const one of [null, true, 0, "", [], {}]) expect(pointers(one)).toEqual(["", "bytes"]);
   });
