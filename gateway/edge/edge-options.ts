@@ -7,6 +7,7 @@ import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { ApprovalDecisions } from "./approval-rounds.ts";
 import type { ChangeFeed } from "./change-feed.ts";
+import type { ModernLegs } from "./modern-legs.ts";
 import type { RuleChanges } from "./rule-changes.ts";
 
 /** Bounds of the agents' leg. */
@@ -65,6 +66,8 @@ export interface EdgeOptions {
   readonly scopes?: Pick<ResourceServer, "missingScopes" | "challenge"> | undefined;
   /** Members of `_meta` in which a request names actor and subject; the defaults if undefined. */
   readonly claims?: ClaimMembers | undefined;
+  /** Sessions of modern agents at legacy servers; undefined: all share what the gateway has. */
+  readonly modernLegs?: ModernLegs | undefined;
   /** Who knows what became of approvals; undefined: no call waits for one. */
   readonly approvals?: ApprovalDecisions | undefined;
   /** How the gateway names itself toward agents. */

@@ -33,6 +33,7 @@ import { denied, type Forwarded, finish, recordedAnswer, withheld } from "./call
 import { openState, scopeOf } from "./carried-state.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { type InputRound, inputFault, inputOf, settleInput } from "./input-rounds.ts";
+import type { ModernLegs } from "./modern-legs.ts";
 import { outcomeOf } from "./outcome.ts";
 import { phantomAnswer } from "./phantom.ts";
 import { type RefuseDeps, refuseRequest } from "./refuse.ts";
@@ -46,6 +47,8 @@ export interface ForwardDeps extends RefuseDeps, ApprovalDeps {
   readonly catalog: CatalogReader;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly rounds: RoundStates;
+  /** Undefined where all modern agents are one. */
+  readonly modernLegs?: ModernLegs | undefined;
   readonly scopes?: EdgeOptions["scopes"];
   readonly software: EdgeOptions["software"];
 }
@@ -57,7 +60,7 @@ type ForwardRule = Parameters<typeof routeCall>[3];
 
 /** Answers a request by the server that its target belongs to. */
 export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: ForwardRule): Promise<AgentAnswer> {
-  const routed = onOwnLeg(request, routeCall(deps.catalog, deps.upstreams, request, rule));
+  const routed = onOwnLeg(deps, request, routeCall(deps.catalog, deps.upstreams, request, rule));
   if (routed.type === "refusal") {
     const { serverId } = routed;
     return refuseRequest(deps, routed, request, serverId === undefined ? {} : { serverId });
@@ -105,11 +108,17 @@ async function forwardRound(
   return dispatch(deps, { request, routed, call, id, state, decided });
 }
 
-/** A legacy agent has a session of its own at a server that opens one; else it shares the gateway's connection. */
-function onOwnLeg(request: AgentRequest, routed: Routed | RouteRefusal): RoutedCall | RouteRefusal {
+/** An agent has a session of its own at a legacy server that opens one; else it shares the gateway's connection. */
+function onOwnLeg(
+  { modernLegs }: ForwardDeps,
+  request: AgentRequest,
+  routed: Routed | RouteRefusal,
+): RoutedCall | RouteRefusal {
   if (routed.type === "refusal") return routed;
-  const leg = request.legs?.leg(routed.upstream);
-  return leg === undefined ? routed : { ...routed, upstream: leg };
+  const leg = request.legs?.leg(routed.upstream) ?? modernLegs?.leg(request, routed.upstream);
+  if (leg !== "full") return leg === undefined ? routed : { ...routed, upstream: leg };
+  const full = refusal("limits", "limit.total", RPC.limit, 200, "too many sessions are open at servers");
+  return { ...full, serverId: routed.route.serverId };
 }
 
 /** SPEC RFC 6750 §3.1: insufficient_scope is 403, and names every scope that the call needs. */

@@ -17,6 +17,7 @@ import { type CallerToken, DEFAULT_EDGE_LIMITS, type EdgeLimits, type EdgeOption
 import { allowedNames } from "./http-checks.ts";
 import { answerBroken, type RequestDeps, serve } from "./http-request.ts";
 import { LegacySessions } from "./legacy-sessions.ts";
+import { ModernLegs } from "./modern-legs.ts";
 import { mountAt } from "./mount.ts";
 import { countAnswers, type OpenAnswers } from "./open-answers.ts";
 
@@ -70,6 +71,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
     stopRenewing?.();
     await edge.sessions.close();
     await closeServer(server, edge.dispatcher, answers, limits.closeMs);
+    await edge.modernLegs.close();
   };
   return { url, close };
 }
@@ -83,13 +85,17 @@ function requestDeps(
   options: HttpEdgeOptions,
   limits: EdgeLimits,
   { url, port, isClosing }: { readonly url: string; readonly port: number; readonly isClosing: () => boolean },
-): RequestDeps {
+): RequestDeps & { readonly modernLegs: ModernLegs } {
   const server = options.makeServer?.(url);
+  const { pipeline, logger, nowMs } = options;
+  const { maxSessions, sessionIdleMs: idleMs } = limits;
+  const modernLegs = new ModernLegs({ pipeline, logger, nowMs, maxSessions, idleMs });
   return {
     ...options,
     server,
     limits,
-    dispatcher: makeDispatcher({ ...options, scopes: server }),
+    modernLegs,
+    dispatcher: makeDispatcher({ ...options, modernLegs, scopes: server }),
     maxBodyBytes: limits.maxBodyBytes,
     sessions: makeSessions(options, limits),
     allowed: allowedNames(port, options.allowedHosts ?? [], options.allowedOrigins ?? []),
