@@ -98,6 +98,9 @@ export function isReceiptKind(kind: unknown): kind is ReceiptKind {
   return typeof kind === "string" && Object.hasOwn(shapes, kind);
 }
 
+/** All kinds of stream receipts. */
+export const RECEIPT_KINDS: readonly ReceiptKind[] = Object.keys(shapes).filter(isReceiptKind);
+
 /** A stream receipt as a JSON value: `seq` 0, no `prev` and kind `stream-open` come together or not at all. */
 export const receiptShape: Shape<StreamReceipt> = mapped(kinds, (receipt) => {
   const isFirst = receipt.seq === 0;

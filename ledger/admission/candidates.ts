@@ -56,14 +56,36 @@ export interface ClaimedSegment {
 }
 
 /**
+ * Whose receipts a connection brings, as far as it has shown: who brings those of one stream has them read without a look at
+ * them on this thread. Mutable.
+ */
+export class StreamGuess {
+  account: StreamAccount | undefined;
+  #isOff = false;
+
+  /** Takes the stream of a receipt. A connection that brings several is not guessed about: a wrong guess reads twice. */
+  learn(account: StreamAccount): void {
+    this.#isOff ||= this.account !== undefined && this.account !== account;
+    this.account = this.#isOff ? undefined : account;
+  }
+}
+
+/**
  * Reads a single receipt and checks its signatures.
  *
+ * @param guess  of the connection that brings it
  * @throws {FormatError | CheckError} as `parseReceipt` and `checkReceiptSignature`; ERR_STREAM_UNKNOWN, ERR_STREAM_KEY
  * @throws {StoreError} ERR_QUEUE_FULL
  */
-export async function readSingle(desk: ReadingDesk, bytes: Uint8Array): Promise<Submission> {
+export async function readSingle(desk: ReadingDesk, bytes: Uint8Array, guess?: StreamGuess): Promise<Submission> {
+  const likely = guess?.account;
+  if (likely !== undefined) {
+    const read = await desk.reader.receipt(bytes, likely.source);
+    if (read !== undefined) return { account: likely, candidates: [candidateOf(bytes, read)] };
+  }
   const link = linkOf(bytes);
   const account = findAccount(desk.streams, link.stream);
+  guess?.learn(account);
   return { account, candidates: [await readCandidate(desk, account, link, bytes)] };
 }
 
@@ -78,8 +100,7 @@ export async function readSegment(desk: ReadingDesk, bytes: Uint8Array): Promise
   const { segment, receipts } = parseSegment(bytes);
   const account = findAccount(desk.streams, segment.stream);
   const { origin, reader } = desk;
-  const source = { stream: account.stream, key: account.keys.receipt, origin };
-  const { leaves, closes } = await reader.segment(bytes, source);
+  const { leaves, closes } = await reader.segment(bytes, account.source, origin);
   const entries = leaves.map((leaf, i) => ({ leaf, bytes: receipts[i] ?? new Uint8Array(0) }));
   const claimed = { account, segment, entries, envelope: bytes.subarray(0, bytes.indexOf(0x0a)), closes };
   const [first] = receipts;
@@ -128,7 +149,14 @@ async function readCandidate(
   bytes: Uint8Array,
 ): Promise<Candidate> {
   if (link.kind === "stream-open") return readOpen(account, bytes, origin);
-  return { bytes, link, ...(await reader.receipt(bytes, account.keys.receipt)) };
+  const read = await reader.receipt(bytes, account.source);
+  if (read !== undefined) return candidateOf(bytes, read);
+  throw new FormatError("ERR_SHAPE", "receipt: want the stream that it claims at its top level");
+}
+
+/** Written out, since a spread of it costs as much as a hash. */
+function candidateOf(bytes: Uint8Array, { link, leaf, hash, bodyHash }: ReadReceipt): Candidate {
+  return { bytes, link, leaf, hash, bodyHash };
 }
 
 /** The first receipt is signed by both keys and opens the stream for this log; there is one of them, so it is read here. */
@@ -141,6 +169,5 @@ function readOpen(account: StreamAccount, bytes: Uint8Array, origin: string): Ca
     throw new CheckError("ERR_STREAM_KEY", "the stream opens with other keys than it was registered with");
   }
   if (receipt.log !== origin) throw new CheckError("ERR_ADMISSION", `log: want a stream whose home log is ${origin}`);
-  const read: ReadReceipt = hashesOf(bytes, form);
-  return { bytes, link: receipt, ...read, opens: openedStream(receipt, keys, bytes) };
+  return { bytes, link: receipt, ...hashesOf(bytes, form), opens: openedStream(receipt, keys, bytes) };
 }

@@ -13,6 +13,7 @@ import type { RegistrationBody } from "../../kernel/registration.ts";
 import { boolean, integer, object, readShape, type Shape } from "../../kernel/shape.ts";
 import { readStreamKeys, type StreamKeys } from "../../kernel/stream/stream-keys.ts";
 import type { StreamState } from "../../kernel/stream/stream-state.ts";
+import type { ReceiptSource } from "../reading/read.ts";
 
 /** The keys as the registration names them. */
 export type NamedKeys = Pick<RegistrationBody, "instance_key" | "receipt_key">;
@@ -61,6 +62,7 @@ export class StreamAccount {
   readonly stream: string;
   readonly registration: RegistrationRow;
   #keys: StreamKeys | undefined;
+  #source: ReceiptSource | undefined;
   #restored: TipRow | undefined;
   #newest: StreamState | undefined;
   #durable: StreamState | undefined;
@@ -79,6 +81,12 @@ export class StreamAccount {
   get keys(): StreamKeys {
     this.#keys ??= readStreamKeys(this.registration.keys);
     return this.#keys;
+  }
+
+  /** What its receipts are read with; one object. */
+  get source(): ReceiptSource {
+    this.#source ??= { stream: this.stream, key: this.keys.receipt };
+    return this.#source;
   }
 
   /** False while the registration is not durable. */

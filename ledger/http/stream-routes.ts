@@ -1,5 +1,6 @@
 /** Registrations, receipts, segments, and the tips of streams. */
 
+import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { CheckError } from "../../kernel/errors.ts";
 import type { AdmissionPolicy, LogKind } from "../../kernel/genesis.ts";
@@ -9,7 +10,7 @@ import { MAX_RECEIPT_BYTES } from "../../kernel/receipt/receipt.ts";
 import { MAX_SEGMENT_BYTES } from "../../kernel/segment.ts";
 import { parseKid } from "../../kernel/signature/public-key.ts";
 import { type AdmitParts, admit, admitSegment } from "../admission/admit.ts";
-import { readSegment, readSingle } from "../admission/candidates.ts";
+import { readSegment, readSingle, StreamGuess } from "../admission/candidates.ts";
 import type { Quota } from "../admission/quota.ts";
 import { register } from "../admission/register.ts";
 import { isPromiseAsked } from "../promise/asked.ts";
@@ -66,6 +67,7 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
   const { sequencer, streams } = admitParts;
   takeBytes(scope, "application/json");
   const onRequest = asHook(checkSubmit);
+  const guesses = new WeakMap<Socket, StreamGuess>();
   scope.post("/register", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request, reply) => {
     const { isNew, index, leaf, stream } = await register({ origin, admission, sequencer, streams }, bodyOf(request));
     return reply.code(isNew ? 201 : 200).send({ index: Number(index), leaf_hash: formatHex(leaf), stream });
@@ -73,12 +75,20 @@ function jsonRoutes(scope: FastifyInstance, parts: StreamParts): void {
   scope.post("/receipts", { bodyLimit: MAX_RECEIPT_BYTES, onRequest }, async (request): Promise<JsonObject> => {
     const isAsked = isPromiseAsked(request);
     const bytes = bodyOf(request);
-    const submission = await readSingle({ reader, origin, streams }, bytes);
+    const submission = await readSingle({ reader, origin, streams }, bytes, guessOf(guesses, request.raw.socket));
     quota.take(submission.account.stream, { receipts: 1, bytes: bytes.length });
     const admitted = await admit(admitParts, submission);
     const { firstIndex, leaf } = admitted;
     return { index: Number(firstIndex), leaf_hash: formatHex(leaf), ...leafPromise(promises, isAsked, admitted) };
   });
+}
+
+function guessOf(guesses: WeakMap<Socket, StreamGuess>, socket: Socket): StreamGuess {
+  const known = guesses.get(socket);
+  if (known !== undefined) return known;
+  const guess = new StreamGuess();
+  guesses.set(socket, guess);
+  return guess;
 }
 
 function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { type AdmitParts, type Admitted, admit, continueStream, finishSegment } from "../admission/admit.ts";
-import { readSegment, readSingle } from "../admission/candidates.ts";
+import { readSegment, readSingle, StreamGuess } from "../admission/candidates.ts";
 import type { Quota } from "../admission/quota.ts";
 import { Refusal } from "../admission/refusal.ts";
 import { isPromiseAsked } from "../promise/asked.ts";
@@ -12,6 +12,7 @@ import type { PromiseDesk } from "../promise/promise-desk.ts";
 import type { SubmissionReader } from "../reading/reader.ts";
 import { leafPromise, placeAnswer, runPromises } from "./admitted-answer.ts";
 import { limitConcurrency } from "./concurrency.ts";
+import type { Frame } from "./frame-reader.ts";
 import { type FrameDesk, type FrameStep, runSubmissionStream, type StreamLimits } from "./submission-stream.ts";
 
 /** Streams at the same time. */
@@ -120,12 +121,12 @@ async function finish(
 }
 
 function makeDesk(parts: SubmissionRouteParts, isAsked: boolean): FrameDesk {
-  return {
-    prepare: async ({ kind, bytes }) => {
-      if (parts.knowStreams !== undefined) await parts.knowStreams(bytes);
-      return kind === "segment" ? prepareSegment(parts, isAsked, bytes) : prepareReceipt(parts, isAsked, bytes);
-    },
-  };
+  const guess = new StreamGuess();
+  const read = ({ kind, bytes }: Frame): Promise<FrameStep> =>
+    kind === "segment" ? prepareSegment(parts, isAsked, bytes) : prepareReceipt(parts, isAsked, bytes, guess);
+  const { knowStreams } = parts;
+  if (knowStreams === undefined) return { prepare: read };
+  return { prepare: (frame) => knowStreams(frame.bytes).then(() => read(frame)) };
 }
 
 async function prepareSegment(
@@ -153,8 +154,9 @@ async function prepareReceipt(
   { admit: admission, origin, reader, quota, promises }: SubmissionRouteParts,
   isAsked: boolean,
   bytes: Uint8Array,
+  guess: StreamGuess,
 ): Promise<FrameStep> {
-  const submission = await readSingle({ origin, reader, streams: admission.streams }, bytes);
+  const submission = await readSingle({ origin, reader, streams: admission.streams }, bytes, guess);
   const answer = (admitted: Admitted): JsonObject => {
     return { ...placeAnswer(admitted), ...leafPromise(promises, isAsked, admitted) };
   };

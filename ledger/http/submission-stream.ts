@@ -76,7 +76,7 @@ class SubmissionStream {
   readonly #parts: SubmissionParts;
   readonly #frames = new FrameReader();
   readonly #lines: LineWriter;
-  readonly #endsAtMs: number;
+  readonly #clock: StreamClock;
   /** Frames that were not queued for admission yet, in their order. */
   #unqueued: Open[] = [];
   #inWork = { frames: 0, bytes: 0 };
@@ -85,7 +85,7 @@ class SubmissionStream {
   constructor(parts: SubmissionParts) {
     const { sink, limits } = parts;
     this.#parts = parts;
-    this.#endsAtMs = performance.now() + limits.lifeMs;
+    this.#clock = new StreamClock(limits, parts.stopping);
     this.#lines = new LineWriter({ sink, takeMs: limits.takeMs, onFault: () => this.#onRoom() });
   }
 
@@ -96,6 +96,7 @@ class SubmissionStream {
       const end = await this.#readAll(iterator);
       this.#lines.reserve(() => undefined)(JSON.stringify(end));
     } finally {
+      this.#clock.stop();
       await this.#lines.idle();
     }
     this.#lines.requireTaken();
@@ -132,24 +133,15 @@ class SubmissionStream {
   }
 
   /** The next bytes, or why there are none. */
-  async #read(iterator: AsyncIterator<Uint8Array>): Promise<Read> {
-    const { limits, stopping } = this.#parts;
-    if (stopping.aborted) return { kind: "end", reason: "shutdown" };
-    const leftMs = this.#endsAtMs - performance.now();
-    if (leftMs <= 0) return { kind: "end", reason: "renew" };
-    const quiet = new Quiet(Math.min(limits.idleMs, leftMs), stopping);
-    try {
-      const next = iterator.next().then(({ done, value }): Read => {
-        return done === true ? { kind: "end", reason: "done" } : { kind: "bytes", bytes: value };
-      });
-      next.catch(() => undefined);
-      const ended = quiet.done.then((reason): Read => {
-        return { kind: "end", reason: reason === "idle" && leftMs < limits.idleMs ? "renew" : reason };
-      });
-      return await Promise.race([next, ended]);
-    } finally {
-      quiet.end();
-    }
+  #read(iterator: AsyncIterator<Uint8Array>): Promise<Read> {
+    return new Promise((resolve, reject) => {
+      const reason = this.#clock.wait((ended) => resolve({ kind: "end", reason: ended }));
+      if (reason !== undefined) return resolve({ kind: "end", reason });
+      iterator.next().then(({ done, value }) => {
+        this.#clock.goOn();
+        resolve(done === true ? { kind: "end", reason: "done" } : { kind: "bytes", bytes: value });
+      }, reject);
+    });
   }
 
   #take(frame: Frame): void {
@@ -197,27 +189,51 @@ class SubmissionStream {
   }
 }
 
-/** Waits for a time without bytes or for a stop; ended by its owner. */
-class Quiet {
-  readonly done: Promise<"idle" | "shutdown">;
-  readonly #end: () => void;
+/** Ends a wait for bytes that are late, or a stream that lasted long enough or has to stop; ended by its owner. */
+class StreamClock {
+  readonly #stopping: AbortSignal;
+  /** One for the whole stream: a timer for each wait would cost more than the wait. */
+  readonly #idle: NodeJS.Timeout;
+  readonly #life: NodeJS.Timeout;
+  #isOver = false;
+  #onEnd: ((reason: EndReason) => void) | undefined;
 
-  constructor(ms: number, stopping: AbortSignal) {
-    let [onIdle, onStop] = [(): void => undefined, (): void => undefined];
-    this.done = new Promise((resolve) => {
-      onIdle = () => resolve("idle");
-      onStop = () => resolve("shutdown");
-    });
-    const timer = setTimeout(onIdle, ms);
-    stopping.addEventListener("abort", onStop);
-    this.#end = () => {
-      clearTimeout(timer);
-      stopping.removeEventListener("abort", onStop);
-    };
+  constructor({ idleMs, lifeMs }: StreamLimits, stopping: AbortSignal) {
+    this.#stopping = stopping;
+    this.#idle = setTimeout(() => this.#end("idle"), idleMs);
+    this.#life = setTimeout(() => {
+      this.#isOver = true;
+      this.#end("renew");
+    }, lifeMs);
+    stopping.addEventListener("abort", this.#onStop);
   }
 
-  end(): void {
-    this.#end();
+  /** Begins to wait; gives the reason at once if there is nothing to wait for. */
+  wait(onEnd: (reason: EndReason) => void): EndReason | undefined {
+    if (this.#stopping.aborted) return "shutdown";
+    if (this.#isOver) return "renew";
+    this.#onEnd = onEnd;
+    this.#idle.refresh();
+    return undefined;
+  }
+
+  /** Bytes came. */
+  goOn(): void {
+    this.#onEnd = undefined;
+  }
+
+  stop(): void {
+    clearTimeout(this.#idle);
+    clearTimeout(this.#life);
+    this.#stopping.removeEventListener("abort", this.#onStop);
+  }
+
+  readonly #onStop = (): void => this.#end("shutdown");
+
+  #end(reason: EndReason): void {
+    const onEnd = this.#onEnd;
+    this.#onEnd = undefined;
+    onEnd?.(reason);
   }
 }
 

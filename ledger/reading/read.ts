@@ -11,15 +11,28 @@ import { readSignedReceipt, type SignedForm } from "../../kernel/receipt/signed-
 import { checkSegment, type ParsedSegment, parseSegment } from "../../kernel/segment.ts";
 import { type PublicKey, parseKid } from "../../kernel/signature/public-key.ts";
 import { checkerOf, checkSigners } from "../../kernel/stream/stream-keys.ts";
+import type { StreamLink } from "../../kernel/stream/stream-state.ts";
 import { byteText } from "../admission/scan-entry.ts";
 
 /** Hashes of a receipt that was read. */
-export interface ReadReceipt {
+export interface ReceiptHashes {
   readonly leaf: LeafHash;
   /** What the next receipt's `prev` names: SHA-256 of the bytes. */
   readonly hash: Uint8Array;
   /** SHA-256(JCS(body)): equal for two signings of one body. */
   readonly bodyHash: Uint8Array;
+}
+
+/** A receipt that was read: where it stands, and its hashes. */
+export interface ReadReceipt extends ReceiptHashes {
+  readonly link: StreamLink;
+}
+
+/** A stream and its key, as a receipt or segment is expected to be of it. */
+export interface ReceiptSource {
+  readonly stream: string;
+  /** The stream's receipt key. */
+  readonly key: PublicKey;
 }
 
 /** A segment whose signature holds, and whose receipts claim the places that it gives them. */
@@ -29,39 +42,36 @@ export interface ReadSegment {
   readonly closes: boolean;
 }
 
-/** By whom a segment must be signed, and for which log. */
-export interface SegmentSource {
-  readonly stream: string;
-  /** The stream's receipt key. */
-  readonly key: PublicKey;
-  readonly origin: string;
-}
-
 /**
- * Reads a receipt that is not the first of its stream, and checks that `key` alone signed it.
+ * Reads a receipt that is not the first of its stream, and checks that the stream's key alone signed it.
  *
+ * @returns undefined, and nothing was verified, if it is of another stream than `stream` or opens one
  * @throws {FormatError | CheckError} as `parseReceipt` and `checkReceiptSignature`; ERR_STREAM_KEY
  */
-export function readReceipt(bytes: Uint8Array, key: PublicKey): ReadReceipt {
+export function readReceipt(bytes: Uint8Array, { stream, key }: ReceiptSource): ReadReceipt | undefined {
   const form = readSignedReceipt(bytes);
-  checkSigners(form.receipt.signatures, [key]);
+  const { kind, seq, prev, signatures } = form.receipt;
+  if (form.receipt.stream !== stream || kind === "stream-open") return undefined;
+  checkSigners(signatures, [key]);
   checkerOf(key)(form.receipt, form.bodyHash);
-  return hashesOf(bytes, form);
+  return { link: { kind, stream, seq, prev }, ...hashesOf(bytes, form) };
 }
 
 /** The hashes of a receipt whose form is known. */
-export function hashesOf(bytes: Uint8Array, { bodyHash }: SignedForm): ReadReceipt {
+export function hashesOf(bytes: Uint8Array, { bodyHash }: SignedForm): ReceiptHashes {
   return { leaf: hashLeaf(bytes), hash: receiptHash(bytes), bodyHash };
 }
 
 /**
  * Reads a segment: its signature and root, and where its receipts say they stand.
  *
+ * @param source  whose it must be
+ * @param origin  of the log that it must be for
  * @throws {FormatError | CheckError} as `parseSegment` and `checkSegment`; ERR_SEGMENT if a receipt is not the one that its
  *   place in the segment demands; as `parseReceipt` for one that does not even name a place; ERR_STREAM_CLOSED for one
  *   behind a close
  */
-export function readSegmentBytes(bytes: Uint8Array, { stream, key, origin }: SegmentSource): ReadSegment {
+export function readSegmentBytes(bytes: Uint8Array, { stream, key }: ReceiptSource, origin: string): ReadSegment {
   const parsed = parseSegment(bytes);
   const leaves = checkSegment(parsed, { instance: { kid: parseKid(stream) }, receipt: key }, origin);
   return { leaves, closes: checkPlaces(parsed, bytes) };

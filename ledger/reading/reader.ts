@@ -1,22 +1,21 @@
 /** Reads what is submitted: in worker threads that all logs of a process share, or on the calling thread. */
 
-import type { PublicKey } from "../../kernel/signature/public-key.ts";
-import { type ReadReceipt, type ReadSegment, readReceipt, readSegmentBytes, type SegmentSource } from "./read.ts";
+import { type ReadReceipt, type ReadSegment, type ReceiptSource, readReceipt, readSegmentBytes } from "./read.ts";
 
-/** Reads submissions; rejects with what is wrong with them. */
+/** Reads submissions; rejects with what is wrong with them. A source is one object as long as its stream is known. */
 export interface SubmissionReader {
   /** As `readReceipt`. @throws {StoreError} ERR_QUEUE_FULL while too much waits to be read */
-  readonly receipt: (bytes: Uint8Array, key: PublicKey) => Promise<ReadReceipt>;
+  readonly receipt: (bytes: Uint8Array, source: ReceiptSource) => Promise<ReadReceipt | undefined>;
   /** As `readSegmentBytes`. @throws {StoreError} ERR_QUEUE_FULL */
-  readonly segment: (bytes: Uint8Array, source: SegmentSource) => Promise<ReadSegment>;
+  readonly segment: (bytes: Uint8Array, source: ReceiptSource, origin: string) => Promise<ReadSegment>;
   readonly close: () => Promise<void>;
 }
 
 /** Reads on the calling thread: for tests, and where only sources are at hand. */
 export function makeInlineReader(): SubmissionReader {
   return {
-    receipt: async (bytes, key) => readReceipt(bytes, key),
-    segment: async (bytes, source) => readSegmentBytes(bytes, source),
+    receipt: async (bytes, source) => readReceipt(bytes, source),
+    segment: async (bytes, source, origin) => readSegmentBytes(bytes, source, origin),
     close: () => Promise.resolve(),
   };
 }

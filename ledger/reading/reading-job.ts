@@ -7,30 +7,37 @@ import { concatAll } from "../../kernel/bytes.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { BugError, CheckError, FormatError, invariant, isCodedError } from "../../kernel/errors.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
-import { type PublicKey, type PublicKeyJson, publicKeyShape } from "../../kernel/signature/public-key.ts";
-import { type ReadReceipt, readReceipt, readSegmentBytes } from "./read.ts";
+import { RECEIPT_KINDS } from "../../kernel/receipt/receipt.ts";
+import { type PublicKeyJson, publicKeyShape } from "../../kernel/signature/public-key.ts";
+import { type ReadReceipt, type ReceiptSource, readReceipt, readSegmentBytes } from "./read.ts";
 
-/** A key that the thread has not seen; its number is how many it has. */
-export type NewKeys = readonly PublicKeyJson[];
+/** A stream and its receipt key. */
+export interface NewSource {
+  readonly stream: string;
+  readonly key: PublicKeyJson;
+}
+
+/** Sources that the thread has not seen; the number of each is how many it has. */
+export type NewSources = readonly NewSource[];
 
 /** Work for a thread. */
 export type ReadingJob =
   | {
       readonly kind: "receipts";
-      readonly newKeys: NewKeys;
+      readonly newSources: NewSources;
       /** The receipts, one behind the other. */
       readonly bytes: Uint8Array;
       /** Where each one ends. */
       readonly ends: Uint32Array;
-      /** Number of each one's key. */
-      readonly keys: Uint32Array;
+      /** Number of each one's source. */
+      readonly sources: Uint32Array;
     }
   | {
       readonly kind: "segment";
-      readonly newKeys: NewKeys;
+      readonly newSources: NewSources;
       readonly bytes: Uint8Array;
-      readonly key: number;
-      readonly stream: string;
+      /** Number of its source. */
+      readonly source: number;
       readonly origin: string;
     };
 
@@ -43,45 +50,92 @@ export interface ReadingFault {
 
 /** The answer to a job. */
 export type ReadingAnswer =
-  /** For each receipt leaf hash, receipt hash and body hash; `faults` by the receipt's place in the job. */
-  | { readonly kind: "receipts"; readonly hashes: Uint8Array; readonly faults: ReadonlyMap<number, ReadingFault> }
+  | ReceiptsAnswer
   | { readonly kind: "segment"; readonly leaves: Uint8Array; readonly closes: boolean }
   | { readonly kind: "fault"; readonly fault: ReadingFault };
 
-/** Bytes of an answer for each receipt. */
-export const ANSWER_BYTES: number = 3 * HASH_BYTES;
+/** What was read of the receipts of a job, each at its place. */
+export interface ReceiptsAnswer {
+  readonly kind: "receipts";
+  /** Leaf hash, receipt hash and body hash of each. */
+  readonly hashes: Uint8Array;
+  /** Number of each one's kind in `RECEIPT_KINDS`; `APART` of one that is not of its source or opens the stream. */
+  readonly kinds: Uint8Array;
+  readonly seqs: Float64Array;
+  /** What each names as the hash before it, one behind the other, of those that are not apart and have no fault. */
+  readonly prevs: string;
+  readonly faults: ReadonlyMap<number, ReadingFault>;
+}
+
+/** Kind of a receipt that was not read, by `ReceiptsAnswer.kinds`. */
+export const APART = 255;
+
+/** Bytes of the hashes of each receipt. */
+export const HASHES_BYTES: number = 3 * HASH_BYTES;
 
 /** Does the jobs of one thread. */
 export class JobRunner {
-  readonly #keys: PublicKey[] = [];
+  readonly #sources: ReceiptSource[] = [];
 
   /** Does one job; faults of what was submitted are data. */
   run(job: ReadingJob): ReadingAnswer {
-    for (const key of job.newKeys) this.#keys.push(publicKeyShape.read(key, "key"));
+    for (const { stream, key } of job.newSources) {
+      this.#sources.push({ stream, key: publicKeyShape.read(key, "key") });
+    }
     if (job.kind === "receipts") return this.#readReceipts(job);
-    const { bytes, key, stream, origin } = job;
-    const read = attempt(() => readSegmentBytes(bytes, { stream, origin, key: this.#key(key) }));
+    const { bytes, source, origin } = job;
+    const read = attempt(() => readSegmentBytes(bytes, this.#source(source), origin));
     if ("fault" in read) return { kind: "fault", fault: read.fault };
     return { kind: "segment", leaves: concatAll(read.value.leaves), closes: read.value.closes };
   }
 
-  #readReceipts({ bytes, ends, keys }: ReadingJob & { readonly kind: "receipts" }): ReadingAnswer {
-    const hashes = new Uint8Array(ends.length * ANSWER_BYTES);
-    const faults = new Map<number, ReadingFault>();
+  #readReceipts({ bytes, ends, sources }: ReadingJob & { readonly kind: "receipts" }): ReceiptsAnswer {
+    const answer = new GrowingAnswer(ends.length);
     let start = 0;
     for (const [i, end] of ends.entries()) {
-      const read = attempt(() => readReceipt(bytes.subarray(start, end), this.#key(keys[i] ?? -1)));
+      const read = attempt(() => readReceipt(bytes.subarray(start, end), this.#source(sources[i] ?? -1)));
       start = end;
-      if ("fault" in read) faults.set(i, read.fault);
-      else putHashes(hashes, i * ANSWER_BYTES, read.value);
+      if ("fault" in read) answer.faults.set(i, read.fault);
+      else if (read.value !== undefined) answer.put(i, read.value);
     }
-    return { kind: "receipts", hashes, faults };
+    return answer.whole();
   }
 
-  #key(number: number): PublicKey {
-    const key = this.#keys[number];
-    invariant(key !== undefined, `a reading thread was not told its key ${number}`);
-    return key;
+  #source(number: number): ReceiptSource {
+    const source = this.#sources[number];
+    invariant(source !== undefined, `a reading thread was not told its source ${number}`);
+    return source;
+  }
+}
+
+/** Gathers what is read; mutable. */
+class GrowingAnswer {
+  readonly faults = new Map<number, ReadingFault>();
+  readonly #hashes: Uint8Array;
+  readonly #kinds: Uint8Array;
+  readonly #seqs: Float64Array;
+  #prevs = "";
+
+  constructor(count: number) {
+    this.#hashes = new Uint8Array(count * HASHES_BYTES);
+    this.#kinds = new Uint8Array(count).fill(APART);
+    this.#seqs = new Float64Array(count);
+  }
+
+  /** Takes a receipt that is not the first of its stream. */
+  put(i: number, { link, leaf, hash, bodyHash }: ReadReceipt): void {
+    const at = i * HASHES_BYTES;
+    this.#hashes.set(leaf, at);
+    this.#hashes.set(hash, at + HASH_BYTES);
+    this.#hashes.set(bodyHash, at + 2 * HASH_BYTES);
+    this.#kinds[i] = RECEIPT_KINDS.indexOf(link.kind);
+    this.#seqs[i] = link.seq;
+    this.#prevs += link.prev ?? "";
+  }
+
+  whole(): ReceiptsAnswer {
+    const [hashes, kinds, seqs] = [this.#hashes, this.#kinds, this.#seqs];
+    return { kind: "receipts", hashes, kinds, seqs, prevs: this.#prevs, faults: this.faults };
   }
 }
 
@@ -89,12 +143,6 @@ export class JobRunner {
 export function errorOf({ type, code, message }: ReadingFault): Error {
   if (type === "bug") return new BugError(message);
   return type === "format" ? new FormatError(code, message) : new CheckError(code, message);
-}
-
-function putHashes(to: Uint8Array, at: number, { leaf, hash, bodyHash }: ReadReceipt): void {
-  to.set(leaf, at);
-  to.set(hash, at + HASH_BYTES);
-  to.set(bodyHash, at + 2 * HASH_BYTES);
 }
 
 type Attempt<T> = { readonly value: T } | { readonly fault: ReadingFault };

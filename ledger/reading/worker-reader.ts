@@ -7,10 +7,19 @@
 import { Worker } from "node:worker_threads";
 import { invariant, StoreError } from "../../kernel/errors.ts";
 import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
-import { formatPublicKey, type PublicKey, type PublicKeyJson } from "../../kernel/signature/public-key.ts";
-import type { ReadReceipt, ReadSegment, SegmentSource } from "./read.ts";
+import { RECEIPT_KINDS } from "../../kernel/receipt/receipt.ts";
+import { formatPublicKey } from "../../kernel/signature/public-key.ts";
+import type { ReadReceipt, ReadSegment, ReceiptHashes, ReceiptSource } from "./read.ts";
 import type { SubmissionReader } from "./reader.ts";
-import { ANSWER_BYTES, errorOf, type ReadingAnswer, type ReadingJob } from "./reading-job.ts";
+import {
+  errorOf,
+  HASHES_BYTES,
+  type NewSource,
+  type NewSources,
+  type ReadingAnswer,
+  type ReadingJob,
+  type ReceiptsAnswer,
+} from "./reading-job.ts";
 
 /** Receipts that go to a thread at once: some milliseconds of its work. */
 const JOB_RECEIPTS = 32;
@@ -35,12 +44,13 @@ interface Waiting<T> {
   readonly reject: (error: Error) => void;
 }
 
-interface WaitingReceipt extends Waiting<ReadReceipt> {
-  readonly key: PublicKey;
+interface WaitingReceipt extends Waiting<ReadReceipt | undefined> {
+  readonly source: ReceiptSource;
 }
 
 interface WaitingSegment extends Waiting<ReadSegment> {
-  readonly source: SegmentSource;
+  readonly source: ReceiptSource;
+  readonly origin: string;
 }
 
 /** One job, and what takes its answer. */
@@ -79,18 +89,18 @@ class WorkerReader implements SubmissionReader {
     this.#lanes = Array.from({ length: count }, () => new Lane(start, () => this.#dispatch(), onFailure));
   }
 
-  receipt(bytes: Uint8Array, key: PublicKey): Promise<ReadReceipt> {
+  receipt(bytes: Uint8Array, source: ReceiptSource): Promise<ReadReceipt | undefined> {
     return new Promise((resolve, reject) => {
       if (!this.#hasRoom(bytes, reject)) return;
-      this.#receipts.push({ bytes, key, resolve, reject });
+      this.#receipts.push({ bytes, source, resolve, reject });
       this.#schedule();
     });
   }
 
-  segment(bytes: Uint8Array, source: SegmentSource): Promise<ReadSegment> {
+  segment(bytes: Uint8Array, source: ReceiptSource, origin: string): Promise<ReadSegment> {
     return new Promise((resolve, reject) => {
       if (!this.#hasRoom(bytes, reject)) return;
-      this.#segments.push({ bytes, source, resolve, reject });
+      this.#segments.push({ bytes, source, origin, resolve, reject });
       this.#schedule();
     });
   }
@@ -139,29 +149,30 @@ class WorkerReader implements SubmissionReader {
     this.#waitingBytes -= total;
     const joined = new Uint8Array(total);
     const ends = new Uint32Array(receipts.length);
-    const keys = new Uint32Array(receipts.length);
+    const sources = new Uint32Array(receipts.length);
     let end = 0;
-    for (const [i, { bytes, key }] of receipts.entries()) {
+    for (const [i, { bytes, source }] of receipts.entries()) {
       joined.set(bytes, end);
       end += bytes.length;
       ends[i] = end;
-      keys[i] = lane.numberOf(key);
+      sources[i] = lane.numberOf(source);
     }
     const fail = (error: Error): void => {
       for (const { reject } of receipts) reject(error);
     };
-    lane.send({ kind: "receipts", newKeys: lane.takeNewKeys(), bytes: joined, ends, keys }, [joined.buffer], {
+    const job = { kind: "receipts", newSources: lane.takeNewSources(), bytes: joined, ends, sources } as const;
+    lane.send(job, [joined.buffer], {
       take: (answer) => takeReceipts(receipts, answer),
       fail,
     });
   }
 
-  #sendSegment(lane: Lane, { bytes, source, resolve, reject }: WaitingSegment): void {
+  #sendSegment(lane: Lane, { bytes, source, origin, resolve, reject }: WaitingSegment): void {
     this.#waitingBytes -= bytes.length;
     const copy = new Uint8Array(bytes);
-    const { stream, origin } = source;
-    const key = lane.numberOf(source.key);
-    lane.send({ kind: "segment", newKeys: lane.takeNewKeys(), bytes: copy, key, stream, origin }, [copy.buffer], {
+    const number = lane.numberOf(source);
+    const job = { kind: "segment", newSources: lane.takeNewSources(), bytes: copy, source: number, origin } as const;
+    lane.send(job, [copy.buffer], {
       take: (answer) => takeSegment({ resolve, reject }, answer),
       fail: reject,
     });
@@ -170,11 +181,22 @@ class WorkerReader implements SubmissionReader {
 
 function takeReceipts(receipts: readonly WaitingReceipt[], answer: ReadingAnswer): void {
   invariant(answer.kind === "receipts", "a reading thread answered receipts with something else");
-  const { hashes, faults } = answer;
-  for (const [i, { resolve, reject }] of receipts.entries()) {
+  const { faults, kinds } = answer;
+  let prevAt = 0;
+  for (const [i, { resolve, reject, source }] of receipts.entries()) {
     const fault = faults.get(i);
-    if (fault === undefined) resolve(hashesAt(hashes, i * ANSWER_BYTES));
-    else reject(errorOf(fault));
+    if (fault !== undefined) {
+      reject(errorOf(fault));
+      continue;
+    }
+    const kind = RECEIPT_KINDS[kinds[i] ?? -1];
+    if (kind === undefined) {
+      resolve(undefined);
+      continue;
+    }
+    const prev = answer.prevs.slice(prevAt, prevAt + 2 * HASH_BYTES);
+    prevAt += 2 * HASH_BYTES;
+    resolve({ link: { kind, stream: source.stream, seq: answer.seqs[i] ?? 0, prev }, ...hashesAt(answer, i) });
   }
 }
 
@@ -190,11 +212,12 @@ function takeSegment({ resolve, reject }: Pick<WaitingSegment, "resolve" | "reje
   resolve({ leaves, closes });
 }
 
-function hashesAt(hashes: Uint8Array, at: number): ReadReceipt {
+function hashesAt({ hashes }: ReceiptsAnswer, i: number): ReceiptHashes {
+  const at = i * HASHES_BYTES;
   return {
     leaf: parseLeafHash(hashes.subarray(at, at + HASH_BYTES)),
     hash: hashes.subarray(at + HASH_BYTES, at + 2 * HASH_BYTES),
-    bodyHash: hashes.subarray(at + 2 * HASH_BYTES, at + ANSWER_BYTES),
+    bodyHash: hashes.subarray(at + 2 * HASH_BYTES, at + HASHES_BYTES),
   };
 }
 
@@ -205,9 +228,9 @@ class Lane {
   readonly #onFailure: (cause: unknown) => void;
   #thread: ReadingThread | undefined;
   readonly #works: Work[] = [];
-  /** Keys that the thread has, by kid, and those that go with the next job. */
-  #numbers = new Map<string, number>();
-  #newKeys: PublicKeyJson[] = [];
+  /** Numbers of the sources that the thread has, and the sources that go with the next job. */
+  #numbers = new Map<ReceiptSource, number>();
+  #newSources: NewSource[] = [];
   #isClosed = false;
 
   constructor(start: () => ReadingThread, onRoom: () => void, onFailure: (cause: unknown) => void) {
@@ -221,21 +244,21 @@ class Lane {
     return this.#works.length;
   }
 
-  /** The number by which the next job names a key. */
-  numberOf(key: PublicKey): number {
-    const known = this.#numbers.get(key.kid);
+  /** The number by which the next job names a source. */
+  numberOf(source: ReceiptSource): number {
+    const known = this.#numbers.get(source);
     if (known !== undefined) return known;
     const number = this.#numbers.size;
-    this.#numbers.set(key.kid, number);
-    this.#newKeys.push(formatPublicKey(key));
+    this.#numbers.set(source, number);
+    this.#newSources.push({ stream: source.stream, key: formatPublicKey(source.key) });
     return number;
   }
 
-  /** Keys that the next job has to bring. */
-  takeNewKeys(): readonly PublicKeyJson[] {
-    const keys = this.#newKeys;
-    this.#newKeys = [];
-    return keys;
+  /** Sources that the next job has to bring. */
+  takeNewSources(): NewSources {
+    const sources = this.#newSources;
+    this.#newSources = [];
+    return sources;
   }
 
   send(job: ReadingJob, transfer: readonly ArrayBuffer[], work: Work): void {
@@ -267,12 +290,12 @@ class Lane {
     return thread;
   }
 
-  /** The next job starts another thread, which knows no keys. */
+  /** The next job starts another thread, which knows no sources. */
   #lose(thread: ReadingThread, cause: unknown): void {
     if (this.#thread !== thread) return;
     this.#thread = undefined;
     this.#numbers = new Map();
-    this.#newKeys = [];
+    this.#newSources = [];
     if (!this.#isClosed) this.#onFailure(cause);
     for (const { fail } of this.#works.splice(0)) fail(failure(cause));
     this.#onRoom();

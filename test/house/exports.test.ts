@@ -45,7 +45,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "public-key": "ALGS formatPublicKey kidOf kidShape makePublicKey parseKid publicKeyShape",
   reasons: "REASON_CODES isReasonCode reasonShape",
   receipt:
-    "MAX_RECEIPT_BYTES isReceiptKind parseReceipt readReceipt receiptBodyHash receiptHash receiptShape signReceipt",
+    "MAX_RECEIPT_BYTES RECEIPT_KINDS isReceiptKind parseReceipt readReceipt receiptBodyHash receiptHash receiptShape signReceipt",
   registration: "parseRegistration readRegistration signRegistration",
   segment: "MAX_SEGMENT_BYTES MAX_SEGMENT_RECEIPTS checkSegment formatSegment makeSegment parseSegment",
   "signed-note": "MAX_NOTE_BYTES MAX_SIGNATURE_LINES formatNote formatSignatureLine parseNote parseSignatureLine",

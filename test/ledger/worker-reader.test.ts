@@ -19,7 +19,8 @@ const streamKeys = { instance: keys.instance.publicKey, receipt: keys.receipt.pu
 const { receipt, bytes } = signReceipt(receiptBodies().heartbeat, [keys.receipt]);
 const stream = makeStream({ keys, log: LEDGER_ORIGIN, calls: 60 });
 const key = keys.receipt.publicKey;
-const source = { stream: stream.stream, key, origin: LEDGER_ORIGIN };
+const source = { stream: receipt.stream, key };
+const own = { stream: stream.stream, key };
 
 /** A thread on this one: what goes over is cloned and handed over as it would be. */
 class NearThread extends EventEmitter {
@@ -56,8 +57,7 @@ function readerWith(...threads: NearThread[]): { reader: SubmissionReader; failu
 
 async function verdict(read: Promise<unknown>): Promise<string> {
   try {
-    await read;
-    return "accepted";
+    return (await read) === undefined ? "apart" : "accepted";
   } catch (error) {
     if (isCodedError(error)) return error.code;
     throw error;
@@ -80,11 +80,11 @@ describe("receipts that are read in a thread", () => {
     for (const reader of readers) {
       for (const change of [...changes, neutral]) {
         const changed = withSignature(change);
-        expect(await verdict(reader.receipt(canonicalBytes(changed), key))).toBe("ERR_SIGNATURE_INVALID");
+        expect(await verdict(reader.receipt(canonicalBytes(changed), source))).toBe("ERR_SIGNATURE_INVALID");
         expect(codeOf(() => checkReceiptSignature(streamKeys, changed))).toBe("ERR_SIGNATURE_INVALID");
       }
-      expect(await verdict(reader.receipt(bytes, keys.instance.publicKey))).toBe("ERR_STREAM_KEY");
-      expect(await verdict(reader.receipt(bytes.subarray(1), key))).toBe("ERR_JSON_SYNTAX");
+      expect(await verdict(reader.receipt(bytes, { ...source, key: keys.instance.publicKey }))).toBe("ERR_STREAM_KEY");
+      expect(await verdict(reader.receipt(bytes.subarray(1), source))).toBe("ERR_JSON_SYNTAX");
     }
   });
 
@@ -92,7 +92,7 @@ describe("receipts that are read in a thread", () => {
     const { reader } = readerWith(new NearThread());
     const all = stream.receipts.slice(1, 90);
     const reads = await Promise.allSettled(
-      all.map((one, i) => reader.receipt(i % 10 === 3 ? one.bytes.subarray(0, -1) : one.bytes, key)),
+      all.map((one, i) => reader.receipt(i % 10 === 3 ? one.bytes.subarray(0, -1) : one.bytes, own)),
     );
     for (const [i, read] of reads.entries()) {
       const one = all[i];
@@ -100,29 +100,47 @@ describe("receipts that are read in a thread", () => {
       if (read.status === "rejected") expect([i % 10, read.reason]).toMatchObject([3, { code: "ERR_JSON_SYNTAX" }]);
       else {
         const bodyHash = receiptBodyHash(one.receipt);
-        expect(read.value).toEqual({ leaf: hashLeaf(one.bytes), hash: receiptHash(one.bytes), bodyHash });
+        const { kind, stream: of, seq, prev } = one.receipt;
+        const link = { kind, stream: of, seq, prev };
+        expect(read.value).toEqual({ link, leaf: hashLeaf(one.bytes), hash: receiptHash(one.bytes), bodyHash });
       }
+    }
+  });
+
+  it("come back unread if they are of another stream or open theirs, whatever key they were read with", async () => {
+    const [open, ...others] = stream.receipts;
+    if (open === undefined) throw new Error("no such receipt");
+    for (const reader of [readerWith(new NearThread()).reader, makeInlineReader()]) {
+      expect(await verdict(reader.receipt(open.bytes, own))).toBe("apart");
+      const among = await Promise.all(
+        others
+          .slice(0, 6)
+          .map((one, i) => reader.receipt(one.bytes, i % 2 === 0 ? own : { stream: "0".repeat(64), key })),
+      );
+      const seqs = among.map((read) => read?.link.seq);
+      expect(seqs).toEqual([1, undefined, 3, undefined, 5, undefined]);
+      expect(among[4]?.link.prev).toBe(others[4]?.receipt.prev);
     }
   });
 
   it("go alone when nothing is under way, and together when the thread is busy; each key goes once", async () => {
     const thread = new NearThread();
     const { reader } = readerWith(thread);
-    await reader.receipt(bytes, key);
-    await Promise.all(Array.from({ length: 100 }, () => reader.receipt(bytes, key)));
+    await reader.receipt(bytes, source);
+    await Promise.all(Array.from({ length: 100 }, () => reader.receipt(bytes, source)));
     const sizes = thread.jobs.map((job) => (job.kind === "receipts" ? job.ends.length : 0));
     expect(sizes[0]).toBe(1);
     expect(sizes.length).toBeLessThanOrEqual(5);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(101);
-    expect(thread.jobs.map(({ newKeys }) => newKeys.length)).toEqual([1, ...sizes.slice(1).map(() => 0)]);
+    expect(thread.jobs.map(({ newSources }) => newSources.length)).toEqual([1, ...sizes.slice(1).map(() => 0)]);
   });
 
   it("and segments take turns", async () => {
     const thread = new NearThread();
     const { reader } = readerWith(thread);
     const wire = segmentOf(stream, 0, 6);
-    const reads = [...Array(70).keys()].map(() => reader.receipt(bytes, key));
-    const segments = [1, 2, 3].map(() => reader.segment(wire, source));
+    const reads = [...Array(70).keys()].map(() => reader.receipt(bytes, source));
+    const segments = [1, 2, 3].map(() => reader.segment(wire, own, LEDGER_ORIGIN));
     await Promise.all([...reads, ...segments]);
     const kinds = thread.jobs.map(({ kind }) => kind).slice(0, 4);
     expect(kinds).toEqual(["segment", "receipts", "segment", "receipts"]);
@@ -135,13 +153,15 @@ describe("segments that are read in a thread", () => {
     const inline = makeInlineReader();
     const last = stream.receipts.length;
     for (const wire of [segmentOf(stream, 0, 40), segmentOf(stream, 40, last)]) {
-      expect(await reader.segment(wire, source)).toEqual(await inline.segment(wire, source));
+      expect(await reader.segment(wire, own, LEDGER_ORIGIN)).toEqual(await inline.segment(wire, own, LEDGER_ORIGIN));
     }
-    expect(await reader.segment(segmentOf(stream, 40, last), source)).toMatchObject({ closes: true });
+    expect(await reader.segment(segmentOf(stream, 40, last), own, LEDGER_ORIGIN)).toMatchObject({ closes: true });
     const damaged = segmentOf(stream, 0, 40);
     damaged[damaged.length - 10] = 0x78;
-    expect(await verdict(reader.segment(damaged, source))).toBe("ERR_SEGMENT_ROOT");
-    expect(await verdict(reader.segment(segmentOf(stream, 0, 4, "elsewhere"), source))).toBe("ERR_SEGMENT_ORIGIN");
+    expect(await verdict(reader.segment(damaged, own, LEDGER_ORIGIN))).toBe("ERR_SEGMENT_ROOT");
+    expect(await verdict(reader.segment(segmentOf(stream, 0, 4, "elsewhere"), own, LEDGER_ORIGIN))).toBe(
+      "ERR_SEGMENT_ORIGIN",
+    );
   });
 });
 
@@ -149,34 +169,34 @@ describe("a thread that ends by itself", () => {
   it("fails what it had, and the next work starts another, which is told the keys again", async () => {
     const [first, second] = [new NearThread().hold(), new NearThread()];
     const { reader, failures } = readerWith(first, second);
-    const read = verdict(reader.receipt(bytes, key));
+    const read = verdict(reader.receipt(bytes, source));
     await new Promise((resolve) => setImmediate(resolve));
     expect(first.jobs).toHaveLength(1);
     first.emit("error", new Error("out of memory"));
     first.emit("exit", 1);
     expect(await read).toBe("ERR_LEDGER_STOPPED");
     expect(failures).toHaveLength(1);
-    expect(await verdict(reader.receipt(bytes, key))).toBe("accepted");
+    expect(await verdict(reader.receipt(bytes, source))).toBe("accepted");
     first.emit("exit", 1);
-    expect(await verdict(reader.receipt(bytes, key))).toBe("accepted");
-    expect(second.jobs.map(({ newKeys }) => newKeys.length)).toEqual([1, 0]);
+    expect(await verdict(reader.receipt(bytes, source))).toBe("accepted");
+    expect(second.jobs.map(({ newSources }) => newSources.length)).toEqual([1, 0]);
   });
 
   it("as its owner wants it, fails what it had and what comes later, and is no fault", async () => {
     const thread = new NearThread().hold();
     const { reader, failures } = readerWith(thread);
-    const read = verdict(reader.receipt(bytes, key));
+    const read = verdict(reader.receipt(bytes, source));
     await new Promise((resolve) => setImmediate(resolve));
     await reader.close();
     expect(await read).toBe("ERR_LEDGER_STOPPED");
-    expect(await verdict(reader.receipt(bytes, key))).toBe("ERR_LEDGER_STOPPED");
+    expect(await verdict(reader.receipt(bytes, source))).toBe("ERR_LEDGER_STOPPED");
     expect(failures).toEqual([]);
   });
 
   it("or that does not keep up is no reason to hold everything: what waits is bounded", async () => {
     const { reader } = readerWith(new NearThread().hold());
     const large = new Uint8Array(60_000);
-    const reads = Array.from({ length: 1300 }, () => verdict(reader.receipt(large, key)));
+    const reads = Array.from({ length: 1300 }, () => verdict(reader.receipt(large, source)));
     await new Promise((resolve) => setImmediate(resolve));
     await reader.close();
     const codes = await Promise.all(reads);

@@ -52,12 +52,14 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const head = requestHead(job);
   const latencies: number[] = [];
   const faults: string[] = [];
+  // What is sent is read before the clock runs.
+  const sources = Array.from({ length: job.connections }, (_, i) => bodySource(job, i));
   const started = performance.now();
   const deadline = started + job.milliseconds;
-  const loops = Array.from({ length: job.connections }, (_, i) =>
+  const loops = sources.map((source) =>
     job.window === undefined
-      ? new Connection(job.port, bodySource(job, i), head, deadline, latencies, faults).done
-      : new LongConnection(job, bodySource(job, i), job.window, latencies, faults).done,
+      ? new Connection(job.port, source, head, deadline, latencies, faults).done
+      : new LongConnection({ job, source, window: job.window, latencies, faults }).done,
   );
   await Promise.all(loops);
   return {
@@ -161,59 +163,78 @@ class Connection {
   }
 }
 
-/** Bodies as chunks of one request; lines of the answer in their order. */
+/** What a connection works with. */
+interface LongParts {
+  readonly job: LoadJob;
+  readonly source: BodySource;
+  readonly window: number;
+  readonly latencies: number[];
+  readonly faults: string[];
+}
+
+/** Bodies in chunks of one request, all that the window has room for in one; lines of the answer in their order. */
 class LongConnection {
   readonly done: Promise<void>;
-  readonly #sentAt: number[] = [];
+  readonly #parts: LongParts;
+  readonly #socket: Socket;
+  /** When the bodies were sent that are not answered. */
+  #sentAt: number[] = [];
+  #isEnded = false;
+  /** The beginning of a line that is not whole. */
+  #rest = "";
 
-  constructor(
-    { port, path, headers }: LoadJob,
-    source: BodySource,
-    window: number,
-    latencies: number[],
-    faults: string[],
-  ) {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  constructor(parts: LongParts) {
+    const { port, path, headers } = parts.job;
+    this.#parts = parts;
+    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true });
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const head = `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${lines.join("")}transfer-encoding: chunked\r\n\r\n`;
-    let isEnded = false;
-    const fill = (): void => {
-      socket.cork();
-      while (this.#sentAt.length < window && !isEnded) {
-        const body = source();
-        isEnded = body === undefined;
-        if (body === undefined) {
-          socket.write("0\r\n\r\n");
-          break;
-        }
-        this.#sentAt.push(performance.now());
-        socket.write(`${body.length.toString(16)}\r\n`);
-        socket.write(body);
-        socket.write("\r\n");
-      }
-      socket.uncork();
-    };
-    const take = (line: string): void => {
-      if (line.startsWith('{"end"')) return;
-      if (!line.startsWith('{"first_index"')) faults.push(line);
-      latencies.push(performance.now() - (this.#sentAt.shift() ?? 0));
-    };
-    let rest = "";
     this.done = new Promise((resolve) => {
-      socket.on("connect", () => {
-        socket.write(head);
-        fill();
+      this.#socket.on("connect", () => {
+        this.#socket.write(head);
+        this.#fill();
       });
-      socket.on("data", (chunk) => {
-        const parts = (rest + chunk.toString("latin1")).split("\n");
-        rest = parts.pop() ?? "";
-        for (const part of parts) if (part.startsWith("{")) take(part);
-        fill();
-      });
-      socket.on("error", (error) => faults.push(String(error)));
-      socket.on("close", () => resolve());
+      this.#socket.on("data", (chunk) => this.#take(chunk.toString("latin1")));
+      this.#socket.on("error", (error) => parts.faults.push(String(error)));
+      this.#socket.on("close", () => resolve());
     });
   }
+
+  #fill(): void {
+    if (this.#isEnded) return;
+    const bodies: Uint8Array[] = [];
+    const now = performance.now();
+    for (let room = this.#parts.window - this.#sentAt.length; room > 0 && !this.#isEnded; room -= 1) {
+      const body = this.#parts.source();
+      if (body === undefined) this.#isEnded = true;
+      else bodies.push(body);
+    }
+    for (const _ of bodies) this.#sentAt.push(now);
+    if (bodies.length > 0) this.#socket.write(chunkOf(bodies));
+    if (this.#isEnded) this.#socket.write("0\r\n\r\n");
+  }
+
+  /** Takes a piece of the answer, whose body may be cut anywhere. */
+  #take(text: string): void {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    const now = performance.now();
+    let answered = 0;
+    for (const line of lines) {
+      if (!line.startsWith("{") || line.startsWith('{"end"')) continue;
+      if (!line.startsWith('{"first_index"')) this.#parts.faults.push(line);
+      this.#parts.latencies.push(now - (this.#sentAt[answered] ?? now));
+      answered += 1;
+    }
+    this.#sentAt = this.#sentAt.slice(answered);
+    this.#fill();
+  }
+}
+
+/** One chunk of a request's body. */
+function chunkOf(bodies: readonly Uint8Array[]): Buffer {
+  const bytes = bodies.reduce((sum, { length }) => sum + length, 0);
+  return Buffer.concat([Buffer.from(`${bytes.toString(16)}\r\n`), ...bodies, Buffer.from("\r\n")]);
 }
 
 /** True once head and body are there, by content-length or by the last chunk. */
