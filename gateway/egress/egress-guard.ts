@@ -208,6 +208,11 @@ function guardBindings(rules: EgressRules, refuse: Refuse): void {
     refuse("binding", "binding");
     throw egressError("a binding");
   });
+  // What the gateway needs of native code is loaded by now; a new add-on would have sockets of its own.
+  lock(process, "dlopen", () => (_module: unknown, file: unknown) => {
+    refuse("binding", String(file));
+    throw egressError("a native add-on");
+  });
 }
 
 function prototypeOf(handle: unknown): object {

@@ -113,6 +113,8 @@ const tries = {
   workerKept: () => thrown(() => new early.Worker("0", { eval: true })),
   workerHooks: () => thrown(() => register("data:text/javascript,export {}")),
   binding: () => thrown(() => process.binding("tcp_wrap")),
+  addon: () => thrown(() => require(process.env.HOSTILE_ADDON)),
+  addonOpened: () => thrown(() => process.dlopen({ exports: {} }, process.env.HOSTILE_ADDON)),
   putBack: () =>
     thrown(() => {
       net.Socket.prototype.connect = early.connect;
