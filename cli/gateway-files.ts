@@ -66,6 +66,16 @@ export function readSealedArtifacts(dir: string): readonly Uint8Array[] {
     .map(({ name }) => readBytes(join(dir, name)));
 }
 
+/**
+ * The files of `artifact.sessions`: those that are listed, and those of the folder.
+ *
+ * @throws {StoreError} ERR_FILE_READ
+ */
+export function readSessionArtifacts({ artifact }: Pick<GatewayConfig, "artifact">): readonly Uint8Array[] {
+  const { files = [], dir } = artifact?.sessions ?? {};
+  return [...files.map(readBytes), ...(dir === undefined ? [] : readSealedArtifacts(dir))];
+}
+
 /** The bytes of `catalog.file`; undefined if the first use is pinned. */
 export function readCatalog({ catalog }: GatewayConfig): Uint8Array | undefined {
   return catalog !== undefined && "file" in catalog ? readBytes(catalog.file) : undefined;

@@ -10,6 +10,9 @@ import { ABSENT, present } from "../kernel/receipt/observed.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
 import { ArtifactInForce } from "./artifact/artifact-in-force.ts";
 import { openArtifact } from "./artifact/open-artifact.ts";
+import { openSessionArtifacts } from "./artifact/open-sessions.ts";
+import type { SessionArtifacts } from "./artifact/session-artifacts.ts";
+import type { SessionFloors } from "./artifact/session-floors.ts";
 import { readApprovedCatalog } from "./catalog/approved-catalog.ts";
 import type { CatalogFile } from "./catalog/catalog-file.ts";
 import { CatalogKeeper } from "./catalog/catalog-keeper.ts";
@@ -34,6 +37,9 @@ export interface DecisionBasis {
   readonly policyNow: () => PolicyNow;
   readonly evaluator: EvaluatorInForce;
   readonly artifact: ArtifactInForce;
+  /** The narrower artifacts of agents and sessions. */
+  readonly sessions: SessionArtifacts;
+  readonly floors: SessionFloors;
   /** Names of those whose signatures approve the catalog of this start. */
   readonly approvers: readonly string[];
   /** Of what is in force: read at each decision. */
@@ -121,7 +127,15 @@ export async function loadBasis(
   const first: PolicyNow = { bundle, policy, mode: sealed?.artifact.mode ?? modeOf(options) };
   const fixed = { names: makeKeyedNames(await folder.callerKey()), boundary: digestOf(boundary) };
   const artifact = new ArtifactInForce(sealed, world.nowMs);
-  return { keeper, evaluator, artifact, approvers, boundary, ...inForce(first, fixed), inTurn: makeTurns() };
+  const now = inForce(first, fixed);
+  const narrower = await openSessionArtifacts(options, world, {
+    inForce: artifact,
+    run: now.run,
+    evaluator,
+    bundle,
+    schemaSources: catalog.schemaSources,
+  });
+  return { keeper, evaluator, artifact, ...narrower, approvers, boundary, ...now, inTurn: makeTurns() };
 }
 
 /** The policy of now behind constant names. */

@@ -72,6 +72,8 @@ export interface GatewayOptions {
   readonly readSealedArtifacts?: () => readonly Uint8Array[];
   /** The content of `artifact.file`; undefined if no sealed artifact is configured. */
   readonly artifactFile?: Uint8Array | undefined;
+  /** The content of each file of `artifact.sessions`. */
+  readonly sessionArtifactFiles?: readonly Uint8Array[];
   /** What a sealed artifact is compared with, at the start and on a cycle. */
   readonly measurements?: Measurements;
   /** How agents reach this gateway; stands in the capture scope. */

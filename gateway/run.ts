@@ -7,6 +7,8 @@ import { formatHex } from "../kernel/hex.ts";
 import type { JsonObject } from "../kernel/json/value.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
 import { makeSealedPolicy, type SealedPolicy } from "./artifact/sealed-policy.ts";
+import { sessionLoadOf } from "./artifact/session-load.ts";
+import { SessionWatch } from "./artifact/session-watch.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { withFreshListings } from "./catalog/fresh-listings.ts";
 import { offeredChanges } from "./catalog/offered-changes.ts";
@@ -135,15 +137,17 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const changes = new ChangeFeed();
   const relister = relisterOf(parts, changes);
   const stages = withFreshListings(controls.stages, relister, basis.keeper, world.nowMs);
-  const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages });
+  const watch = sessionWatchOf(parts, rules);
+  const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages }, watch);
   const recovered = await writeOpening(facts);
+  await writeSessionLoads(parts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   await switches.start();
   outbox.start();
   for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
   const carriedOut = carriedOutBy(controls.stages);
   const { upstreams } = servers;
-  const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut, rules });
+  const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut, rules, watch });
   const stopJobs = startJobs(parts, { desk, tally, relister, sealed, switches }, declaration);
   const status = (): GatewayStatus => statusOf(parts, declaration.origin);
   metrics.watch(status);
@@ -192,11 +196,30 @@ function telling(
   };
 }
 
+function sessionWatchOf({ options, basis, plane }: Parts, rules: RuleChanges): SessionWatch {
+  return new SessionWatch({
+    sessions: basis.sessions,
+    recorder: plane.recorder,
+    names: basis.run.names,
+    logger: options.logger,
+    onChange: (concerns) => rules.tell(concerns),
+  });
+}
+
+/** The receipts of the session artifacts of the start. */
+async function writeSessionLoads({ basis, plane }: Parts): Promise<void> {
+  const { files } = basis.policyNow().bundle;
+  for (const one of basis.sessions.list()) {
+    await plane.recorder.append(() => sessionLoadOf(basis.run, one, files));
+  }
+}
+
 /** @throws {FormatError} ERR_POLICY_BUNDLE if the bundle asks for what no stage carries out; nothing is written yet */
 function pipelineOf(
   { options, basis, plane, world }: Parts,
   declaration: StreamDeclaration,
   { stages, startLabels, onSealed }: Controls,
+  watch: SessionWatch,
 ): { readonly pipeline: Pipeline; readonly desk: SessionDesk; readonly tally: RefusalTally } {
   const { recorder, opened, outbox } = plane;
   const { nowMs, monotonicMs, randomBytes } = world;
@@ -210,7 +233,11 @@ function pipelineOf(
     nowMs,
     newId: () => formatUuid(randomBytes(16)),
     startLabels,
-    onSealed,
+    onOpened: (id, caller, session) => watch.opened(id, caller, session),
+    onSealed: (id) => {
+      watch.sealed(id);
+      onSealed(id);
+    },
     ttlMs,
     idleMs: Math.min(IDLE_MS, ttlMs),
     maxPerPrincipal: callLimitsOf(options.config.limits ?? {}).sessions.principal,
@@ -230,7 +257,7 @@ function pipelineOf(
     outbox,
     run: basis.run,
     catalog: basis.keeper,
-    evaluator: basis.evaluator,
+    basisOf: (call) => basis.sessions.basisOf(call),
     desk,
     tally,
     stages,

@@ -2,7 +2,7 @@
 
 import type { Label } from "../kernel/receipt/fields.ts";
 import type { SessionSource } from "../kernel/receipt/vocabulary.ts";
-import { safeStateGate, scopeStage } from "./artifact/artifact-stages.ts";
+import { safeStateGate, scopeStage, sessionGate } from "./artifact/artifact-stages.ts";
 import type { OperatorSwitches } from "./controls/switches.ts";
 import type { DecisionBasis } from "./decision-basis.ts";
 import { FlowStages } from "./flow/flow-stages.ts";
@@ -14,7 +14,7 @@ import { InspectionStages } from "./inspection/inspection-stages.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
 import { type CallLimits, callLimitsOf, narrowedBy } from "./limits/call-limits.ts";
 import type { GatewayOptions, World } from "./options.ts";
-import type { Caller, SessionKey } from "./pipeline/call.ts";
+import type { Caller, InboundCall, SessionKey } from "./pipeline/call.ts";
 import type { Stages } from "./pipeline/stage.ts";
 
 /** The controls, and what else of a run they have a hand in. */
@@ -38,7 +38,7 @@ const FRESH: ReadonlySet<SessionSource> = new Set(["workflow-token", "token-clai
 export async function openControls(
   { config, wrapStages = (own) => own }: GatewayOptions,
   world: World,
-  { keeper, run, policyNow, artifact, evaluator }: DecisionBasis,
+  { keeper, run, policyNow, artifact, sessions }: DecisionBasis,
   { killSwitch, quarantine, approvals }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
@@ -52,26 +52,27 @@ export async function openControls(
   const rules = mandates === undefined ? undefined : { ...mandates, isRequired: mandates.required === true };
   const inspection = new InspectionStages({
     catalog: keeper.current,
-    mode: () => run.mode,
+    mode: (call) => (call === undefined ? run : sessions.basisOf(call).run).mode,
     ownRules: (text) => policyNow().bundle.ownRules(text),
     phoneRegion: config.inspection?.phone_region,
     modes: config.inspection?.streams ?? {},
-    hasRespond: (action) => evaluator.hasAction(action),
+    hasRespond: (action, call) => sessions.basisOf(call).evaluator.hasAction(action),
   });
   const pages = elicitedPages(
     new Map(config.servers.map(({ id, elicitation_hosts: hosts = [] }) => [id, hosts])),
     () => run.mode,
   );
   const configured = callLimitsOf(config.limits ?? {});
-  const limits = (): CallLimits => narrowedBy(configured, artifact.current()?.artifact.limits);
+  const limits = (call: InboundCall): CallLimits =>
+    narrowedBy(narrowedBy(configured, artifact.current()?.artifact.limits), sessions.limitsOf(call));
   const limiter = makeCallLimiter({ limits, monotonicMs: world.monotonicMs });
   return {
     stages: wrapStages({
-      gates: [safeStateGate(artifact), killSwitch.gate, limiter.gate],
+      gates: [safeStateGate(artifact), sessionGate(sessions), killSwitch.gate, limiter.gate],
       request: [
         makeClaimsStage(run.names, claims),
         makeMandateStage(run.names, rules),
-        scopeStage(artifact),
+        scopeStage(artifact, sessions),
         flow.request,
         inspection.request,
         pages.request,

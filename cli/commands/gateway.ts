@@ -7,7 +7,7 @@ import { EgressRules } from "../../gateway/egress/egress-rules.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { type Command, readArguments } from "../command.ts";
 import { readBytes, readJsonFile } from "../files.ts";
-import { readBundle, readCatalog, readSealedArtifacts, readSecrets } from "../gateway-files.ts";
+import { readBundle, readCatalog, readSealedArtifacts, readSecrets, readSessionArtifacts } from "../gateway-files.ts";
 import { measurementsOf } from "../gateway-measurements.ts";
 import type { Io } from "../io.ts";
 import { makeLogger, runService } from "../service.ts";
@@ -44,6 +44,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       policyFiles: config.policy === undefined ? undefined : readBundle(config.policy.dir),
       catalogFile: readCatalog(config),
       artifactFile: config.artifact === undefined ? undefined : readBytes(config.artifact.file),
+      sessionArtifactFiles: readSessionArtifacts(config),
       measurements: measurementsOf(config),
       ...(kubernetes === undefined ? {} : { readSealedArtifacts: () => readSealedArtifacts(kubernetes.artifacts_dir) }),
       readFile: readBytes,

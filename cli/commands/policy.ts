@@ -10,15 +10,17 @@ import { differences, parseAsked, parseCases, questionFor } from "../../gateway/
 import { formatBase64 } from "../../kernel/base64.ts";
 import { FormatError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import { addSeal } from "../../kernel/policy-artifact.ts";
+import { addSeal, parseArtifact } from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
+import { addSessionSeal } from "../../kernel/session-artifact.ts";
 import { pathInUse, readCatalogFile } from "../catalog/catalog-files.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readBytes, readEnvelopeKey, readJsonFile, replaceFile, writeNewFile } from "../files.ts";
-import { readBundle } from "../gateway-files.ts";
+import { readBundle, readSessionArtifacts } from "../gateway-files.ts";
 import type { Io } from "../io.ts";
 import { operatorClient } from "../operator-client.ts";
 import { draftArtifact } from "../policy/draft-artifact.ts";
+import { draftSession } from "../policy/draft-session.ts";
 import { renderExplanation, renderReceipt } from "../policy/explain.ts";
 
 const HELP = `countersign policy <check | test | explain | draft | seal | reload> …
@@ -36,8 +38,13 @@ Works on a policy bundle (docs/policy.md) before it goes live, and on the sealed
       annotations and text, and for a request the facts of which one alone would have changed the answer
   draft --config <gateway.json> --out <file> [--days <n>]
       writes an unsigned artifact of what the configuration has now: bundle, catalog, servers, principals, mode, limits
+  draft --config <gateway.json> --agent <principal> [--session <source>:<id>] --out <file> [--days <n>]
+      writes an unsigned session artifact of that agent, or of one session of it, as wide as the configured artifact: take
+      away what it does not need (docs/formats/session-artifact.md)
   seal <file> --key <file>
       adds a signature, in place ("countersign keygen envelope" makes a key)
+  reload --config <gateway.json> --sessions
+      brings the configured session artifacts alone; with --artifact <file> beside that one, in one step
   reload --config <gateway.json> [--artifact <file>] [--catalog <file>]
       brings an artifact, the configured file if it is not given, and the policy's folder to the running gateway; with a
       signed catalog, if the artifact names another one: both take effect in one step
@@ -46,12 +53,15 @@ Exit: 0 done; 1 an answer differs from what a case wants; 3 unusable, or refused
 `;
 
 const OPTIONS = {
+  agent: { type: "string" },
   artifact: { type: "string" },
   catalog: { type: "string" },
   config: { type: "string" },
   days: { type: "string" },
   key: { type: "string" },
   out: { type: "string" },
+  session: { type: "string" },
+  sessions: { type: "boolean" },
 } as const;
 
 const ACTIONS: Readonly<Record<string, (given: Given, io: Io) => Promise<number>>> = {
@@ -118,14 +128,15 @@ function explain(given: Given, io: Io): number {
 
 function draft(given: Given, io: Io): number {
   const config = readConfig(given);
+  const days = daysOf(given);
+  const agent = given.text("agent");
+  if (agent !== undefined) return draftNarrower(given, io, { config, days, principal: agent });
   const catalog = pathInUse(config);
   if (catalog === undefined || config.policy === undefined) {
     throw new UsageError(
       "the configuration needs a policy's folder, and a catalog that is there: start the gateway once",
     );
   }
-  const days = Number(given.text("days") ?? DEFAULT_DAYS);
-  if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) throw new UsageError(`--days: want 1 to ${MAX_DAYS}`);
   const bundle = parseBundle(readBundle(config.policy.dir));
   const body = draftArtifact({ config, bundle, catalog: readCatalogFile(catalog).file, days, nowMs: Date.now() });
   const out = given.required("out");
@@ -134,10 +145,33 @@ function draft(given: Given, io: Io): number {
   return EXIT.ok;
 }
 
+function draftNarrower(
+  given: Given,
+  io: Io,
+  { config, days, principal }: { readonly config: GatewayConfig; readonly days: number; readonly principal: string },
+): number {
+  if (config.artifact === undefined) throw new UsageError("the configuration names no artifact to narrow");
+  const outer = parseArtifact(readBytes(config.artifact.file));
+  const body = draftSession({ outer, principal, session: given.text("session"), days, nowMs: Date.now() });
+  const out = given.required("out");
+  writeNewFile(out, `${JSON.stringify(body, null, 2)}\n`, 0o644);
+  io.out(
+    `version ${body.version} until ${body.not_after}\nin ${out}: as wide as the gateway's; narrow it, then sign it\n`,
+  );
+  return EXIT.ok;
+}
+
+function daysOf(given: Given): number {
+  const days = Number(given.text("days") ?? DEFAULT_DAYS);
+  if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) throw new UsageError(`--days: want 1 to ${MAX_DAYS}`);
+  return days;
+}
+
 function seal(given: Given, io: Io): number {
   const [path] = wordsOf(given, ["the artifact's file"]);
   const value = readJsonFile(path, requireObject);
-  const sealed = addSeal(value, readEnvelopeKey(given.required("key")));
+  const add = value["kind"] === "session-artifact" ? addSessionSeal : addSeal;
+  const sealed = add(value, readEnvelopeKey(given.required("key")));
   replaceFile(path, sealed, 0o644);
   io.out(`signed: ${digestFile(sealed)}\n`);
   return EXIT.ok;
@@ -145,6 +179,8 @@ function seal(given: Given, io: Io): number {
 
 async function reload(given: Given, io: Io): Promise<number> {
   const config = readConfig(given);
+  const withSessions = given.flag("sessions");
+  if (withSessions && given.text("artifact") === undefined) return reloadSessions(config, io);
   const path = given.text("artifact") ?? config.artifact?.file;
   if (path === undefined || config.policy === undefined) {
     throw new UsageError("the configuration names no artifact and policy; give --artifact");
@@ -152,9 +188,19 @@ async function reload(given: Given, io: Io): Promise<number> {
   const files = readBundle(config.policy.dir).map((file) => ({ path: file.path, content: formatBase64(file.content) }));
   const catalog = given.text("catalog");
   const other = catalog === undefined ? {} : { catalog: formatBase64(readBytes(catalog)) };
-  const body = { artifact: formatBase64(readBytes(path)), files, ...other };
+  const sessions = withSessions ? { sessions: readSessionArtifacts(config).map((bytes) => formatBase64(bytes)) } : {};
+  const body = { artifact: formatBase64(readBytes(path)), files, ...other, ...sessions };
   const answer = await operatorClient(config, undefined)("POST", "/policy", body);
   io.out(`in force: version ${String(answer["version"])}, ${String(answer["artifact"])}\n`);
+  return EXIT.ok;
+}
+
+async function reloadSessions(config: GatewayConfig, io: Io): Promise<number> {
+  const files = readSessionArtifacts(config);
+  if (files.length === 0) throw new UsageError("the configuration names no session artifacts");
+  const body = { sessions: files.map((bytes) => formatBase64(bytes)) };
+  await operatorClient(config, undefined)("POST", "/policy", body);
+  io.out(`in force: ${files.length} session artifacts\n${files.map((bytes) => `  ${digestFile(bytes)}\n`).join("")}`);
   return EXIT.ok;
 }
 

@@ -2,7 +2,7 @@
 
 import { FormatError } from "../../kernel/errors.ts";
 import type { SealRule } from "../../kernel/policy-artifact.ts";
-import { array, integer, mapped, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { array, boolean, integer, mapped, object, optional, type Shape, string } from "../../kernel/shape.ts";
 import { publicKeyShape } from "../../kernel/signature/public-key.ts";
 
 /** An agent whose files lie where the gateway can measure them. */
@@ -22,6 +22,16 @@ export type ArtifactConfig = SealRule & {
   /** Time between measurements of what the artifact names. Default 300. */
   readonly remeasure_seconds?: number;
   readonly agents?: readonly MeasuredAgent[];
+  readonly sessions?: SessionArtifactsConfig;
+};
+
+/** Artifacts of single agents and sessions, beside the gateway's. */
+export type SessionArtifactsConfig = {
+  readonly files?: readonly string[];
+  /** A folder of which every file is one. */
+  readonly dir?: string;
+  /** True: an agent that has none is denied. Default false. */
+  readonly required?: boolean;
 };
 
 /** Default of `remeasure_seconds`. */
@@ -47,6 +57,13 @@ export const artifactConfigShape: Shape<ArtifactConfig> = mapped(
         }),
         { max: 1024 },
       ),
+    ),
+    sessions: optional(
+      object<SessionArtifactsConfig>({
+        files: optional(array(pathShape, { max: 256 })),
+        dir: optional(pathShape),
+        required: optional(boolean()),
+      }),
     ),
   }),
   (config) => {

@@ -13,8 +13,10 @@ import { principalOf } from "../pipeline/policy-question.ts";
 import type { Contribution, Gate, RequestStage } from "../pipeline/stage.ts";
 import { metaOf } from "../wire/era.ts";
 import type { ArtifactInForce } from "./artifact-in-force.ts";
+import type { SessionArtifacts } from "./session-artifacts.ts";
 
 const RPC_DENIED = -31_001;
+const NOT_COVERED = "The sealed artifact of this agent does not cover this call.";
 
 /** Members of `_meta` by which agents name a workflow of their own accord, whatever stands in front of the word. */
 const CLAIM = /(?:^|[./])workflow(?:[-_]?id)?$/iu;
@@ -35,15 +37,36 @@ export function safeStateGate(inForce: ArtifactInForce): Gate {
   };
 }
 
-/** Denies what the artifact in force does not cover, and names the workflow. */
-export function scopeStage(inForce: ArtifactInForce): RequestStage {
+/**
+ * Refuses everything of an agent or session whose own artifact serves nothing, or that has to have one and has none; of nobody
+ * else anything.
+ */
+export function sessionGate(sessions: SessionArtifacts): Gate {
+  return {
+    name: "session-artifact",
+    admit: (call) => {
+      const reason = sessions.haltedFor(call);
+      if (reason === undefined) return { type: "admitted" };
+      const message =
+        reason === "artifact.missing"
+          ? "The gateway wants a sealed artifact for this agent, and there is none."
+          : "The sealed artifact of this agent is not valid any more; its operator has to renew it.";
+      return { type: "refused", denial: { step: "health", reason, rpcCode: RPC_DENIED, message, isFinal: true } };
+    },
+  };
+}
+
+/** Denies what the artifacts in force do not cover, and names the workflow. */
+export function scopeStage(inForce: ArtifactInForce, sessions: SessionArtifacts): RequestStage {
   return {
     name: "artifact",
     begin: (call) => () => {
       const artifact = inForce.current()?.artifact;
       const workflow = workflowOf(artifact, call.caller);
       const isClaimed = Object.keys(metaOf(call.params)).some((key) => CLAIM.test(key));
-      return contribution(artifact, call, workflow, isClaimed);
+      const own = sessions.covers(call) ? [] : [denial("artifact.scope", NOT_COVERED)];
+      const { denials = [], ...rest } = contribution(artifact, call, workflow, isClaimed);
+      return { ...rest, denials: [...denials, ...own] };
     },
   };
 }

@@ -9,9 +9,11 @@ import type { CarriedOut } from "../policy/obligations.ts";
 import { makePolicyReload, type ReloadedPolicy } from "../policy-reload.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import type { AgentDigests } from "./artifact-check.ts";
 import { REMEASURE_SECONDS } from "./artifact-config.ts";
 import { remeasure } from "./remeasure.ts";
 import { makeSafeStateWatch } from "./safe-state.ts";
+import type { SessionWatch } from "./session-watch.ts";
 
 /** The parts of a run that it works on. */
 export interface SealedPolicyParts {
@@ -24,6 +26,8 @@ export interface SealedPolicyParts {
   readonly carriedOut: readonly CarriedOut[];
   /** Told when another policy is in force, and when safe state begins. */
   readonly rules: RuleChanges;
+  /** Of open sessions, each with its own artifact. */
+  readonly watch: SessionWatch;
 }
 
 /** The sealed policy of a run. */
@@ -50,6 +54,16 @@ function bindAll({ basis: { artifact }, upstreams, options }: SealedPolicyParts,
   }
 }
 
+/** Agents that cannot be measured any more are none that anybody knows. */
+function agentsNow({ options: { measurements = {}, logger } }: SealedPolicyParts): ReadonlyMap<string, AgentDigests> {
+  try {
+    return measurements.agents?.() ?? new Map();
+  } catch (error) {
+    logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "the agents cannot be measured any more");
+    return new Map();
+  }
+}
+
 /** How often the end of an artifact is looked at; calls are denied from the very moment on. */
 const WATCH_MS = 1_000;
 
@@ -57,13 +71,17 @@ const WATCH_MS = 1_000;
 export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
   const { options, world, basis, recorder, upstreams, metrics, carriedOut, rules } = parts;
   const { config, logger, measurements = {} } = options;
-  const watch = makeSafeStateWatch({
+  const watchGateway = makeSafeStateWatch({
     inForce: basis.artifact,
     recorder,
     metrics,
     logger,
     onChange: () => rules.tell(),
   });
+  const watch = async (): Promise<void> => {
+    await watchGateway();
+    await parts.watch.look();
+  };
   const { nowMs, schedule } = world;
   const bindServers = (): void => bindAll(parts, watch);
   bindServers();
@@ -87,6 +105,7 @@ export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
       policy: () => basis.policyNow().bundle.digest,
       logger,
     });
+    basis.sessions.measured(() => agentsNow(parts));
     await watch();
   };
   const start = (): (() => Promise<void>) => {

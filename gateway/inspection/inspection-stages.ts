@@ -42,14 +42,15 @@ import type { OwnRules } from "./text-findings.ts";
 /** What the stages work with. */
 export interface InspectionOptions {
   readonly catalog: () => Catalog;
-  readonly mode: () => Mode;
+  /** Of a call; of what belongs to no call if there is none. */
+  readonly mode: (call?: InboundCall) => Mode;
   readonly ownRules: OwnRules;
   /** ISO 3166 code whose national telephone numbers are looked for. */
   readonly phoneRegion: string | undefined;
   /** Of tools by `<server>/<tool>`: whether what they say during a call waits for their answer. */
   readonly modes?: Readonly<Record<string, StreamMode>>;
   /** True if a policy speaks of results of the tool. */
-  readonly hasRespond?: (action: string) => boolean;
+  readonly hasRespond?: (action: string, call: InboundCall) => boolean;
 }
 
 /** How what a tool says during a call is passed on. */
@@ -131,12 +132,12 @@ export class InspectionStages {
   #watch(call: InboundCall): StreamWatch {
     const { modes = {}, hasRespond, mode } = this.#options;
     const name = `${call.serverId}/${call.target.name}`;
-    const isJudged = call.target.kind === "tool" && hasRespond?.(respondAction(name)) === true;
+    const isJudged = call.target.kind === "tool" && hasRespond?.(respondAction(name), call) === true;
     const configured = Object.hasOwn(modes, name) && call.target.kind === "tool" ? modes[name] : undefined;
     return {
       isBuffered: isJudged || configured === "buffered",
       look: (notification) => {
-        if (mode() !== "enforcing") return { type: "pass" };
+        if (mode(call) !== "enforcing") return { type: "pass" };
         const found = this.#findIn(notification);
         if (found === undefined) return { type: "drop" };
         if (found.blocking.length === 0) return { type: isJudged && found.rules.length > 0 ? "drop" : "pass" };
@@ -173,15 +174,17 @@ export class InspectionStages {
   }
 
   /** Counted for policies about results alone. */
-  #itemsOf({ serverId, target }: InboundCall, { result }: JsonObject): { readonly items?: number } {
-    const isAsked = target.kind === "tool" && this.#options.hasRespond?.(respondAction(`${serverId}/${target.name}`));
+  #itemsOf(call: InboundCall, { result }: JsonObject): { readonly items?: number } {
+    const { serverId, target } = call;
+    const name = `${serverId}/${target.name}`;
+    const isAsked = target.kind === "tool" && this.#options.hasRespond?.(respondAction(name), call);
     return isAsked === true && isJsonObject(result) ? { items: mostItems(result) } : {};
   }
 
   /** Takes out of what is sent what the permits want out of it; what cannot be taken out is not sent. */
   #settleCall({ call, secret }: CallTurn, answer: PolicyAnswer, settlement: Settlement): Settlement {
     const looked = this.#calls.get(call);
-    const isDue = settlement.judged.ruling.action === "forward" && this.#options.mode() === "enforcing";
+    const isDue = settlement.judged.ruling.action === "forward" && this.#options.mode(call) === "enforcing";
     if (!isDue || looked === undefined || !isOrder(answer)) return settlement;
     const { facts, parts, found } = looked;
     const done = redactMessage(settlement.toSend, parts, found.places, answer, ({ params }) => {
@@ -198,7 +201,7 @@ export class InspectionStages {
   #settleAnswer({ call, outcome }: EndedCall, answer: PolicyAnswer | undefined): EndedStep {
     const looked = this.#answers.get(call);
     const { returned } = outcome;
-    if (this.#options.mode() !== "enforcing" || looked === undefined || returned === undefined) return { outcome };
+    if (this.#options.mode(call) !== "enforcing" || looked === undefined || returned === undefined) return { outcome };
     const { facts, parts, found } = looked;
     if (answer === undefined || !answer.allowed || !isOrder(answer)) {
       return { outcome: found.blocking.length === 0 ? outcome : blockedBy(outcome, found.blocking) };

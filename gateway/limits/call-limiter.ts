@@ -16,7 +16,7 @@ import { type Counter, CounterSet } from "./counters.ts";
 /** What a limiter works with. */
 export interface CallLimiterOptions {
   /** Asked for every call, so narrower limits take effect with the next one. */
-  readonly limits: () => CallLimits;
+  readonly limits: (call: InboundCall) => CallLimits;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;
 }
@@ -47,7 +47,7 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
   const held = new WeakMap<InboundCall, Held>();
   const admit = (call: InboundCall): Admission => {
     if (QUESTIONS.has(call.target.kind)) return { type: "admitted" };
-    const own = counters.of(call, limits());
+    const own = counters.of(call, limits(call));
     const full = own.find((counter) => counter.room() <= 0);
     if (full !== undefined) return refusedBy(full);
     const places = own.map((counter) => counter.take());

@@ -11,6 +11,7 @@ import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Obligation, Ruling } from "../../kernel/receipt/ruling.ts";
 import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
 import type { Action, Effect, Judgement, Mode, Status, Step } from "../../kernel/receipt/vocabulary.ts";
+import type { PolicyEvaluator } from "../policy/evaluator.ts";
 import type { Unplaced } from "../receipts/recorder.ts";
 import type { OpenCall } from "../receipts/stream-book.ts";
 import type { Caller, CallOutcome, InboundCall, Refusal } from "./call.ts";
@@ -27,6 +28,12 @@ export interface RunFacts {
   /** Digest of the capture-scope statement. */
   readonly boundary: string;
   readonly mode: Mode;
+}
+
+/** What one call is decided on. */
+export interface CallBasis {
+  readonly run: RunFacts;
+  readonly evaluator: PolicyEvaluator;
 }
 
 /** How a request was ruled on. */

@@ -7,7 +7,7 @@
 import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
-import { type Mode, OPENED_MEMBERS, type OpenedMember, type SealReason } from "../../kernel/receipt/vocabulary.ts";
+import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { deniedBy, type PolicyAnswer, type PolicyEvaluator, type PolicyRequest } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
@@ -28,10 +28,11 @@ import type {
   StreamWatch,
 } from "./call.ts";
 import { checkCatalog } from "./catalog-check.ts";
-import { decisionOf, outcomeOf, type RunFacts, refusalOf, rulingOf } from "./decision-body.ts";
+import { type CallBasis, decisionOf, outcomeOf, type RunFacts, refusalOf, rulingOf } from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
 import { judge, judgeResult, refusalFor } from "./judge.ts";
+import { keepMessages } from "./keep-messages.ts";
 import { actionOf, type QuestionFacts, questionOf, respondActionOf, respondQuestionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
 import { type AskRespond, endCall, endPhantom, type RespondDecision } from "./response-stages.ts";
@@ -55,7 +56,8 @@ export interface PipelineOptions {
   readonly outbox: Pick<Outbox, "requireRoom">;
   readonly run: RunFacts;
   readonly catalog: CatalogSource;
-  readonly evaluator: PolicyEvaluator;
+  /** What a call is decided on; receipts of no call have `run`. */
+  readonly basisOf: (call: InboundCall) => CallBasis;
   readonly desk: SessionDesk;
   readonly tally: RefusalTally;
   readonly stages: Stages;
@@ -146,12 +148,13 @@ class ReceiptPipeline implements Pipeline {
     const { denial, accounting } = refused;
     const { wire, caller, serverId, received } = call;
     const facts = { step: denial.step, reason: denial.reason, wire, caller, serverId, received };
-    const receipt = await this.refuse({ ...facts, ...(accounting === undefined ? {} : { accounting }) });
+    const refusal = { ...facts, ...(accounting === undefined ? {} : { accounting }) };
+    const receipt = await this.#keepRefusal(refusal, this.#options.basisOf(call).run);
     return { action: "refuse", receipt, refusal: refusalFor(denial, []) };
   }
 
   async finish({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {
-    const { recorder, monotonicMs, stages } = this.#options;
+    const { recorder, monotonicMs, stages, keepPayload } = this.#options;
     const flight = this.#flights.get(callId);
     invariant(flight !== undefined, "a call was finished that is not in flight");
     this.#flights.delete(callId);
@@ -173,10 +176,8 @@ class ReceiptPipeline implements Pipeline {
       const isLooked = stages.response.length + stages.respond.length > 0;
       const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
       await recorder.append((secret, seq) => {
-        this.#keep(secret, seq, {
-          response_received: ended.outcome.received,
-          response_returned: ended.outcome.returned,
-        });
+        const { received, returned } = ended.outcome;
+        keepMessages(keepPayload, { secret, seq }, { response_received: received, response_returned: returned });
         const fields = ended.look({ secret, seq, nowMs: this.#options.nowMs() });
         const totalUs = microseconds(monotonicMs() - flight.startedMs);
         return outcomeOf(secret, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
@@ -202,7 +203,11 @@ class ReceiptPipeline implements Pipeline {
   }
 
   refuse(refusal: Refusal): Promise<ReceiptRef | undefined> {
-    const { recorder, run, tally, newCallId } = this.#options;
+    return this.#keepRefusal(refusal, this.#options.run);
+  }
+
+  #keepRefusal(refusal: Refusal, run: RunFacts): Promise<ReceiptRef | undefined> {
+    const { recorder, tally, newCallId } = this.#options;
     return tally.keep(refusal, async () => {
       const written = await recorder.append((secret) => refusalOf(run, secret, newCallId(), refusal));
       return { stream: recorder.stream, seq: written.seq };
@@ -239,7 +244,7 @@ class ReceiptPipeline implements Pipeline {
 
   /** Decides and records in one turn of the recorder, inside an open session. */
   async #record(call: InboundCall, callId: string): Promise<{ written: WrittenReceipt; turn: Turn }> {
-    const { desk, recorder, stages } = this.#options;
+    const { desk, recorder, stages, keepPayload } = this.#options;
     for (let entry = 1; ; entry += 1) {
       const session = await desk.enter(call.caller, call.session);
       const looks = await Promise.all(stages.request.map(async (stage) => stage.begin(call, session)));
@@ -258,7 +263,8 @@ class ReceiptPipeline implements Pipeline {
           turn = this.#settle(facts, looks);
           const { judged, toSend } = turn.settlement;
           const sent = judged.ruling.action === "forward" ? toSend : undefined;
-          this.#keep(secret, seq, { request_received: call.received, request_sent: sent });
+          const place = { secret, seq };
+          keepMessages(keepPayload, place, { request_received: call.received, request_sent: sent });
           return this.#bodyOf(facts, turn.settlement);
         }, smaller);
         invariant(turn !== undefined, "a decision was recorded without having been made");
@@ -270,10 +276,11 @@ class ReceiptPipeline implements Pipeline {
   }
 
   #turnOf(known: Pick<CallTurn, "secret" | "seq" | "callId" | "call" | "session">): CallTurn {
-    const { catalog, run, nowMs } = this.#options;
+    const { catalog, basisOf, nowMs } = this.#options;
     const open = this.#requireOpen(known.session);
     const finding = checkCatalog(catalog, known.call, nowMs());
-    return { ...known, open, finding, mode: run.mode, nowMs: nowMs() };
+    const basis = basisOf(known.call);
+    return { ...known, open, finding, basis, mode: basis.run.mode, nowMs: nowMs() };
   }
 
   #requireOpen({ place }: LiveSession): OpenSession {
@@ -284,15 +291,16 @@ class ReceiptPipeline implements Pipeline {
 
   /** Stages, policy, obligations: in this order, each on what the one before found. */
   #settle(turn: CallTurn, looks: readonly TurnLook[]): Turn {
-    const { run, monotonicMs, stages } = this.#options;
+    const { monotonicMs, stages } = this.#options;
+    const { evaluator } = turn.basis;
     const found = looks.map((look) => look(turn));
     const facts = this.#factsOf(turn, found);
     const before = monotonicMs();
-    const answer = this.#ask(actionOf(turn.call), (actionId) => questionOf(turn.call, actionId, facts));
+    const answer = this.#ask(evaluator, actionOf(turn.call), (actionId) => questionOf(turn.call, actionId, facts));
     const policyUs = microseconds(monotonicMs() - before);
     const denials = [...found.flatMap((part) => part.denials ?? []), ...turn.finding.denials];
     let settlement: Settlement = {
-      judged: judge(run.mode, denials, answer),
+      judged: judge(turn.mode, denials, answer),
       toSend: turn.call.toSend,
       fields: merged<DecisionFields>(found.map(({ fields }) => fields)),
       labels: answer.taint,
@@ -301,9 +309,9 @@ class ReceiptPipeline implements Pipeline {
     return { settlement, facts, policyUs, isTooLarge: false };
   }
 
-  #factsOf({ session, open, finding, nowMs }: CallTurn, found: readonly Contribution[]): QuestionFacts {
+  #factsOf({ session, open, finding, mode, nowMs }: CallTurn, found: readonly Contribution[]): QuestionFacts {
     return {
-      mode: this.#options.run.mode,
+      mode,
       nowMs,
       catalogDigest: this.#options.catalog.current().digest,
       definition: finding.definition,
@@ -313,8 +321,11 @@ class ReceiptPipeline implements Pipeline {
   }
 
   /** Policy's answer. Whatever goes wrong on the way is a denial. */
-  #ask(actionId: string | undefined, question: (actionId: string) => PolicyRequest): PolicyAnswer {
-    const { evaluator } = this.#options;
+  #ask(
+    evaluator: PolicyEvaluator,
+    actionId: string | undefined,
+    question: (actionId: string) => PolicyRequest,
+  ): PolicyAnswer {
     // Without an action no policy can permit, and there is nothing to ask.
     if (actionId === undefined || !evaluator.hasAction(actionId)) return deniedBy("policy.default-deny");
     try {
@@ -330,7 +341,8 @@ class ReceiptPipeline implements Pipeline {
     { outcome }: EndedCall,
     steps: readonly Pick<Contribution, "session" | "system">[],
   ): RespondDecision | undefined {
-    const { evaluator, run, nowMs } = this.#options;
+    const { basisOf, nowMs } = this.#options;
+    const { evaluator, run } = basisOf(call);
     const actionId = respondActionOf(call, outcome);
     if (actionId === undefined || !evaluator.hasAction(actionId)) return undefined;
     // What was found in the request is not found in the result.
@@ -339,28 +351,15 @@ class ReceiptPipeline implements Pipeline {
       respondQuestionOf(call, actionId, outcome, { ...facts, nowMs: nowMs(), found });
     // A result that comes later, by another request, or another way, would go past the rules for results.
     const isLater = outcome.status === "task_created" || outcome.unseen !== undefined;
-    const answer = isLater ? deniedBy("policy.request-unmappable") : this.#ask(actionId, question);
+    const answer = isLater ? deniedBy("policy.request-unmappable") : this.#ask(evaluator, actionId, question);
     // Advisory policies speak of the result, and none matched.
     if (answer.allowed && answer.policies.length + answer.advisory.length === 0) return undefined;
     const { ruling, refusal } = judgeResult(run.mode, answer);
     return { answer, ruling: rulingOf(run.mode, ruling), ...(refusal === undefined ? {} : { refusal }) };
   }
 
-  #keep(
-    secret: Uint8Array,
-    seq: number,
-    messages: Readonly<Partial<Record<OpenedMember, Uint8Array | undefined>>>,
-  ): void {
-    const { keepPayload } = this.#options;
-    if (keepPayload === undefined) return;
-    for (const member of OPENED_MEMBERS) {
-      const bytes = messages[member];
-      if (bytes !== undefined) keepPayload(seq, member, secret, bytes);
-    }
-  }
-
   #bodyOf(
-    { secret, callId, call, session, open, finding }: CallTurn,
+    { secret, callId, call, session, open, finding, basis }: CallTurn,
     settlement: Settlement,
   ): ReturnType<typeof decisionOf> {
     const context = {
@@ -372,7 +371,7 @@ class ReceiptPipeline implements Pipeline {
       catalogName: finding.approvedName,
       concurrentWith: this.#options.book.openDecisions(session.place.id).slice(-MAX_CONCURRENT),
     };
-    return decisionOf(this.#options.run, secret, call, context, settlement);
+    return decisionOf(basis.run, secret, call, context, settlement);
   }
 
   #answer(

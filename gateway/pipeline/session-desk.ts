@@ -3,7 +3,7 @@
  * counts come from the book of the stream, which a verifier can recompute.
  */
 
-import type { Label } from "../../kernel/receipt/fields.ts";
+import type { Digest, Label } from "../../kernel/receipt/fields.ts";
 import type { SessionPlace } from "../../kernel/receipt/identity.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
@@ -58,6 +58,8 @@ export interface SessionDeskOptions {
   readonly newId: () => string;
   /** Labels that a session starts with. */
   readonly startLabels: (caller: Caller, session: SessionKey) => readonly Label[];
+  /** Told of every session that is opened. @returns digest of the session artifact that binds it */
+  readonly onOpened: (id: string, caller: Caller, session: SessionKey) => Digest | undefined;
   /** Told of every session that was sealed. */
   readonly onSealed: (id: string) => void;
   /** Longest life of a session. */
@@ -193,17 +195,21 @@ export class SessionDesk {
   }
 
   async #open(caller: Caller, session: SessionKey, key: string): Promise<LiveSession> {
-    const { recorder, names, nowMs, newId, startLabels } = this.#options;
+    const { recorder, names, nowMs, newId, startLabels, onOpened } = this.#options;
     const place = { id: newId(), key, source: session.source, trust: session.trust };
     const principal = names.principal(caller);
     const labels = startLabels(caller, session);
-    const { seq } = await recorder.append(() => ({
-      kind: "session-open",
-      session: place,
-      principal: present(principal),
-      workflow: workflowField(caller),
-      taint: present(labels),
-    }));
+    const { seq } = await recorder.append(() => {
+      const artifact = onOpened(place.id, caller, session);
+      return {
+        kind: "session-open",
+        session: place,
+        principal: present(principal),
+        workflow: workflowField(caller),
+        taint: present(labels),
+        ...(artifact === undefined ? {} : { session_artifact: artifact }),
+      };
+    });
     const start = { seq, labels };
     return { place, principal: principal.id, start, openedAtMs: nowMs(), lastUsedMs: nowMs() };
   }

@@ -18,6 +18,7 @@ import type { CarriedOut } from "../policy/obligations.ts";
 import type { OpenCall, OpenSession } from "../receipts/stream-book.ts";
 import type { CallOutcome, InboundCall, PhantomAnswer, StreamWatch } from "./call.ts";
 import type { CatalogFinding } from "./catalog-check.ts";
+import type { CallBasis } from "./decision-body.ts";
 import type { Denial, Judged } from "./judge.ts";
 import type { LiveSession } from "./session-desk.ts";
 
@@ -53,6 +54,8 @@ export interface CallTurn {
   readonly callId: string;
   readonly call: InboundCall;
   readonly mode: Mode;
+  /** What it is decided on. */
+  readonly basis: CallBasis;
   readonly nowMs: number;
   readonly session: LiveSession;
   /** The session as the receipts before this one leave it. */

@@ -8,11 +8,15 @@ import { parseCatalog, pinFirstUse } from "../../gateway/catalog/catalog-file.ts
 import { parseBundle } from "../../gateway/policy/bundle.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
-import { parseArtifact } from "../../kernel/policy-artifact.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
+import { type PolicyArtifact, parseArtifact } from "../../kernel/policy-artifact.ts";
+import { checkNarrower, parseSessionArtifact, sessionHash } from "../../kernel/session-artifact.ts";
+import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { runInProcess } from "../support/command-io.ts";
 import { makeFakeUpstream } from "../support/fake-upstream.ts";
 import { configOf } from "../support/gateway-run.ts";
 import { bundleFiles } from "../support/policy-request.ts";
+import { ALICE } from "../support/signed-catalog.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-policy-"));
 const path = (name: string): string => join(folder, name);
@@ -141,6 +145,41 @@ describe("countersign policy explain", () => {
 });
 
 describe("countersign policy draft and seal", () => {
+  /** A session artifact from the gateway's. */
+  async function narrow(config: JsonObject, outer: PolicyArtifact): Promise<void> {
+    const signers = [{ name: "one", key: formatPublicKey(ALICE.signer.publicKey) }];
+    const own = { file: path("artifact.json"), gateway: "gateway", signers, threshold: 1 };
+    const file = write("sealed.json", { ...config, catalog: { pin: "first-use" }, artifact: own });
+    const draft = [
+      "draft",
+      "--config",
+      file,
+      "--days",
+      "90",
+      "--out",
+      path("session.json"),
+      "--session",
+      "token-claim:s1",
+    ];
+    expect((await policy(...draft, "--agent", "local|nobody")).exit).toBe("ERR_CONFIG");
+    expect((await policy(...draft, "--session", "host-key:s1", "--agent", "local|example-agent")).exit).toBe(
+      "ERR_CONFIG",
+    );
+    expect((await policy(...draft, "--agent", "local|example-agent")).exit).toBe(0);
+    for (const name of ["one.key", "two.key"]) {
+      expect((await policy("seal", path("session.json"), "--key", path(name))).exit).toBe(0);
+    }
+    const session = parseSessionArtifact(new Uint8Array(readFileSync(path("session.json"))));
+    checkNarrower(session, outer);
+    expect(session).toMatchObject({
+      subject: { principal: "local|example-agent" },
+      session: { source: "token-claim", id: sessionHash("s1") },
+      not_after: outer.not_after,
+      tools: ["s/*"],
+    });
+    expect((await policy("reload", "--config", file, "--sessions")).exit).not.toBe(0);
+  }
+
   it("drafts what the configuration has, and adds one signature after another", async () => {
     const config = configOf(folder, "http://127.0.0.1:9", [{ id: "s" }], {
       config: { policy: { dir: path("bundle") } },
@@ -161,6 +200,7 @@ describe("countersign policy draft and seal", () => {
       tools: ["s/*"],
       upstreams: [{ server: "s", identity: { kind: "http", url: "http://s.example/mcp" } }],
     });
+    await narrow(config, artifact);
     expect((await policy("seal", path("artifact.json"), "--key", path("one.key"))).exit).toBe("ERR_SHAPE");
     writeFileSync(path("none.json"), formatUtf8("{}"));
     expect((await policy("seal", path("none.json"), "--key", path("one.key"))).exit).toBe("ERR_SHAPE");
