@@ -221,7 +221,11 @@ class LongConnection {
     const now = performance.now();
     let answered = 0;
     for (const line of lines) {
-      if (!line.startsWith("{") || line.startsWith('{"end"')) continue;
+      if (!line.startsWith("{")) continue;
+      if (line.startsWith('{"end"')) {
+        this.#socket.end();
+        continue;
+      }
       if (!line.startsWith('{"first_index"')) this.#parts.faults.push(line);
       this.#parts.latencies.push(now - (this.#sentAt[answered] ?? now));
       answered += 1;
