@@ -21,13 +21,14 @@ export const OBLIGATIONS = {
   "mode.enforcing": "every decision was made in enforcing mode",
   "time.window": "receipts lie in the allowed time, and not after the witnesses saw them",
   "attestation.hardware": "hardware evidence speaks for the gateway's keys",
+  "policy.replay": "the disclosed policies decide the disclosed questions as the receipts say",
 } as const;
 
 /** One id of the closed list. */
 export type ObligationId = keyof typeof OBLIGATIONS;
 
-/** Every id, in order. */
-export const OBLIGATION_IDS: readonly ObligationId[] = [
+/** The ids that are always judged, in order. */
+export const OBLIGATION_IDS: readonly Exclude<ObligationId, AskedObligationId>[] = [
   "bundle.digest",
   "log.signature",
   "log.quorum",
@@ -47,5 +48,9 @@ export const OBLIGATION_IDS: readonly ObligationId[] = [
   "attestation.hardware",
 ];
 
+/** The ids that are judged only where they are required or what they need is handed in, in order. */
+export const ASKED_OBLIGATION_IDS = ["policy.replay"] as const;
+export type AskedObligationId = (typeof ASKED_OBLIGATION_IDS)[number];
+
 /** An obligation id in JSON. */
-export const obligationShape: Shape<ObligationId> = literal(...OBLIGATION_IDS);
+export const obligationShape: Shape<ObligationId> = literal(...OBLIGATION_IDS, ...ASKED_OBLIGATION_IDS);

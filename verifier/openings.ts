@@ -71,6 +71,7 @@ function judgeItem(item: DisclosedItem, receipt: StreamReceipt | undefined, isAn
 
 function commitmentOf(receipt: StreamReceipt, member: OpenedMember): Observed<Commitment> | undefined {
   if (receipt.kind === "decision") {
+    if (member === "detail") return receipt.ruling.detail;
     if (member === "request_received" || member === "request_sent") return receipt[member];
   } else if (receipt.kind === "outcome" && (member === "response_received" || member === "response_returned")) {
     return receipt[member];

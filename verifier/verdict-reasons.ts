@@ -23,6 +23,13 @@ export const VERDICT_REASONS = {
   "receipts.none": "the bundle holds no receipt",
   "receipts.unauthenticated": "what the receipts say counts only with their signatures and a pinned issuer",
   "registration.absent": "the bundle does not hold the registration of the stream",
+  "replay.catalog-not-disclosed":
+    "the catalog that a decision was made under is not disclosed, so its questions have no types",
+  "replay.engine-absent": "nothing that decides by policies was handed to the verifier",
+  "replay.inputs-not-disclosed": "the question of a decision, or the request it is about, is not disclosed",
+  "replay.none": "the bundle holds no decision that a policy made",
+  "replay.not-committed": "a decision does not commit to the question that policy was asked",
+  "replay.policy-not-disclosed": "the policy files that a decision was made under are not disclosed",
   "session.none": "no session was opened or sealed in a declared window",
   "session.open": "a session has no seal in the window and is not yet older than its longest life",
   "session.ttl-unknown": "a session has no seal in the window, and its longest life is not in the bundle",

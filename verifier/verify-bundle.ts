@@ -6,7 +6,7 @@
 import { type EvidenceBundle, parseBundle, type StreamWindow } from "../kernel/bundle.ts";
 import { parseDisclosure } from "../kernel/disclosure.ts";
 import type { LogEnd } from "../kernel/lifecycle/statement.ts";
-import { OBLIGATION_IDS, type ObligationId } from "../kernel/obligation.ts";
+import { type AskedObligationId, OBLIGATION_IDS, type ObligationId } from "../kernel/obligation.ts";
 import { type Timestamp, timestampMs } from "../kernel/time.ts";
 import type { TrustPolicy } from "../kernel/trust-policy.ts";
 import { judgeAttestation } from "./attestation.ts";
@@ -18,6 +18,7 @@ import { judgeLogs, type LogJudgement } from "./logs.ts";
 import { judgeOpenings, type OpeningVerdict } from "./openings.ts";
 import { PINNED } from "./pinned.ts";
 import { type ReadEntries, readEntries } from "./read-entries.ts";
+import { judgeReplay, type ReplayEngine } from "./replay.ts";
 import { countSealed, judgeSessions } from "./sessions.ts";
 import { judgeStreams, type StreamJudgement } from "./streams.ts";
 import { type JudgedTime, judgedTime, judgeTimes } from "./times.ts";
@@ -35,6 +36,8 @@ export interface VerifyInput {
   readonly at?: Timestamp;
   /** The caller's clock, for `status_now` alone. */
   readonly now?: Timestamp;
+  /** Decides questions by disclosed policies; without it `policy.replay` is not established where it is asked for. */
+  readonly replay?: ReplayEngine;
 }
 
 /** The verdict about one obligation of the closed list. */
@@ -101,7 +104,8 @@ type Timed = "session.sealed" | "time.window";
  *
  * @throws {FormatError} as `parseBundle` and `parseDisclosure`: a file cannot be read at all. Everything else is a verdict.
  */
-export function verifyBundle({ bundle: bytes, disclosure, trust, at: given, now }: VerifyInput): VerificationResult {
+export function verifyBundle(input: VerifyInput): VerificationResult {
+  const { bundle: bytes, disclosure, trust, at: given, now } = input;
   const bundle = parseBundle(bytes);
   const parts = readParts(bundle, trust);
   const at = judgedTime(
@@ -109,13 +113,17 @@ export function verifyBundle({ bundle: bytes, disclosure, trust, at: given, now 
     parts.logs.witnessedMs,
     given,
   );
-  const judgements = judgeAll(parts, at);
-  const obligations = OBLIGATION_IDS.map((id) => verdictOf(id, judgements[id], trust));
   const { signature, issuer } = parts.streams;
   const openings =
     disclosure === undefined
       ? []
       : judgeOpenings(parseDisclosure(disclosure), parts.read.receipts, [signature, issuer]);
+  const judgements = judgeAll(parts, at);
+  const asked = judgeAsked(parts, openings, input);
+  const obligations = [
+    ...OBLIGATION_IDS.map((id) => verdictOf(id, judgements[id], trust)),
+    ...[...asked].map(([id, judgement]) => verdictOf(id, judgement, trust)),
+  ];
   const exit = exitOf(obligations, openings);
   return {
     kind: "verification-result",
@@ -145,7 +153,21 @@ function readParts(bundle: EvidenceBundle, trust: TrustPolicy): Parts {
   return { bundle, trust, read, logs, streams: judgeStreams(bundle, read, trust, logs) };
 }
 
-function judgeAll(parts: Parts, at: JudgedTime): Readonly<Record<ObligationId, Judgement>> {
+/** What is judged only if the trust policy requires it or the caller has handed in what it needs. */
+function judgeAsked(
+  parts: Parts,
+  openings: readonly OpeningVerdict[],
+  { replay, trust }: VerifyInput,
+): ReadonlyMap<AskedObligationId, Judgement> {
+  const judged = new Map<AskedObligationId, Judgement>();
+  if (replay !== undefined || trust.require.has("policy.replay")) {
+    const { decisions } = pickDecisions(parts.read.receipts);
+    judged.set("policy.replay", authenticated(parts, judgeReplay(decisions, openings, replay)));
+  }
+  return judged;
+}
+
+function judgeAll(parts: Parts, at: JudgedTime): Readonly<Record<Exclude<ObligationId, AskedObligationId>, Judgement>> {
   const { bundle, trust, read, logs, streams } = parts;
   const decisions = judgeDecisions(pickDecisions(read.receipts), bundle, trust);
   return {

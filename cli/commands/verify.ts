@@ -1,20 +1,30 @@
 /** `countersign verify`: an evidence bundle and a trust policy in, verdicts and an exit code out. No network. */
 
+import { parseBundle } from "../../kernel/bundle.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatTimestamp, parseTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
 import { renderVerdicts } from "../../verifier/render.ts";
+import type { ReplayEngine } from "../../verifier/replay.ts";
 import { verifyBundle } from "../../verifier/verify-bundle.ts";
-import { type Command, readArguments, UsageError } from "../command.ts";
+import { type Arguments, type Command, readArguments, UsageError } from "../command.ts";
 import { readBytes, readJsonFile } from "../files.ts";
+import { readBundle } from "../gateway-files.ts";
 import type { Io } from "../io.ts";
+import { makeReplayEngine } from "../policy/replay-engine.ts";
 
-const HELP = `countersign verify <bundle> --trust <policy> [--disclosure <file>] [--at <time>] [--json]
+const HELP = `countersign verify <bundle> --trust <policy> [--disclosure <file>] [--replay] [--replay-policy <folder> …]
+                   [--replay-catalog <file> …] [--at <time>] [--json]
 
 Verifies an evidence bundle offline under a trust policy and prints one verdict per obligation:
 pass, fail, or not_established with its reason.
 
   --trust <file>  the trust policy: log keys, witness quorum, gateways, allowed policies and modes, required obligations
   --disclosure <file>  openings of the bundle's receipts (countersign disclose): one verdict for each; all count
+  --replay        decide the calls again whose questions and requests the disclosure opens, by the policies and catalogs of
+                  the bundle: the obligation policy.replay (docs/verify.md)
+  --replay-policy <folder>, --replay-catalog <file>
+                  the same with policies and catalogs that are not in the bundle; more than once
   --at <time>     judge as of this time, YYYY-MM-DDTHH:MM:SS.mmmZ; the default is the earliest witness timestamp
                   by which a quorum covers the entries, so that the verdict is the same whenever it is run
   --json          print the verdicts as JSON, with every id and digest whole
@@ -28,6 +38,9 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const options = {
     trust: { type: "string" },
     disclosure: { type: "string" },
+    replay: { type: "boolean" },
+    "replay-policy": { type: "string", multiple: true },
+    "replay-catalog": { type: "string", multiple: true },
     at: { type: "string" },
     json: { type: "boolean" },
   } as const;
@@ -40,9 +53,22 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const opened = given.text("disclosure");
   const disclosure = opened === undefined ? {} : { disclosure: readBytes(opened) };
   const now = formatTimestamp(Date.now());
-  const result = verifyBundle({ bundle: readBytes(path), trust, now, ...time, ...disclosure });
+  const bundle = readBytes(path);
+  const result = verifyBundle({ bundle, trust, now, ...time, ...disclosure, ...replayOf(bundle, given) });
   io.out(given.flag("json") ? `${JSON.stringify(result, null, 2)}\n` : renderVerdicts(result));
   return result.exit;
+}
+
+/** What decides again, if that is asked for. */
+function replayOf(bundle: Uint8Array, given: Arguments): { readonly replay?: ReplayEngine } {
+  const [folders, files] = [given.texts("replay-policy"), given.texts("replay-catalog")];
+  if (!given.flag("replay") && folders.length + files.length === 0) return {};
+  const { policies, catalogs } = parseBundle(bundle);
+  const disclosed = policies.map((policy) =>
+    policy.files.map(({ path, content }) => ({ path, content: formatUtf8(content) })),
+  );
+  const more = files.map((file) => ({ content: readJsonFile(file, (value) => value) }));
+  return { replay: makeReplayEngine([...disclosed, ...folders.map(readBundle)], [...catalogs, ...more]) };
 }
 
 /** Offline verification of a bundle. */

@@ -1,5 +1,6 @@
 /** Bodies of decision and outcome receipts, from what the pipeline knows. Pure; every field is filled with its state. */
 
+import { commitBytes } from "../../kernel/commitment.ts";
 import { constant } from "../../kernel/json/constant.ts";
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import type { PolicyRef } from "../../kernel/receipt/fields.ts";
@@ -59,6 +60,8 @@ export interface CallContext {
   /** The name as the approved catalog has it; undefined if it has none of that name. */
   readonly catalogName: string | undefined;
   readonly concurrentWith: readonly number[];
+  /** The question to policy that the ruling commits to, if it does. */
+  readonly detail: Uint8Array | undefined;
 }
 
 type Decision = Extract<Unplaced<DecisionBody>, { kind: "decision" }>;
@@ -82,8 +85,10 @@ export function decisionOf(
   { judged: { ruling }, toSend, fields }: Settlement,
 ): Decision {
   const isSent = ruling.action === "forward" && call.isAnsweredHere !== true;
+  const common = commonDecision(run, call.caller, ruling);
   return {
-    ...commonDecision(run, call.caller, ruling),
+    ...common,
+    ruling: { ...common.ruling, detail: commitDetail(secret, context.detail) },
     ...fields,
     call: {
       id: context.callId,
@@ -102,6 +107,11 @@ export function decisionOf(
     request_sent: commitMessage(secret, "request_sent", isSent ? toSend : undefined),
     concurrent_with: context.concurrentWith,
   };
+}
+
+function commitDetail(secret: Uint8Array, detail: Uint8Array | undefined): Ruling["detail"] {
+  if (detail === undefined) return ABSENT;
+  return present({ scheme: "countersign/bytes/v1", root: commitBytes(secret, "detail", detail) });
 }
 
 /** Decision about a request that was refused before policy. */

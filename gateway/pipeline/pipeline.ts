@@ -4,12 +4,13 @@
  * exactly what the receipts before it say.
  */
 
-import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
+import { invariant, StoreError } from "../../kernel/errors.ts";
 import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
-import { deniedBy, type PolicyAnswer, type PolicyEvaluator, type PolicyRequest } from "../policy/evaluator.ts";
+import { askPolicy, formatQuestion } from "../policy/asked-question.ts";
+import { deniedBy, type PolicyRequest } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { Recorder, Smaller } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
@@ -92,6 +93,8 @@ interface Turn {
   /** What policy was asked on. */
   readonly facts: QuestionFacts;
   readonly policyUs: number;
+  /** The question to policy, where messages are kept: nobody else could open it. */
+  readonly detail: Uint8Array | undefined;
   /** Its receipt did not fit, so it is refused after all. */
   readonly isTooLarge: boolean;
 }
@@ -244,7 +247,7 @@ class ReceiptPipeline implements Pipeline {
 
   /** Decides and records in one turn of the recorder, inside an open session. */
   async #record(call: InboundCall, callId: string): Promise<{ written: WrittenReceipt; turn: Turn }> {
-    const { desk, recorder, stages, keepPayload } = this.#options;
+    const { desk, recorder, stages } = this.#options;
     for (let entry = 1; ; entry += 1) {
       const session = await desk.enter(call.caller, call.session);
       const looks = await Promise.all(stages.request.map(async (stage) => stage.begin(call, session)));
@@ -255,19 +258,16 @@ class ReceiptPipeline implements Pipeline {
         if (reduced !== undefined || turn === undefined || facts === undefined || turn.isTooLarge) return reduced;
         const settlement = refusedAsTooLarge(turn.settlement);
         turn = { ...turn, settlement, isTooLarge: true };
-        return this.#bodyOf(facts, settlement);
+        return this.#bodyOf(facts, turn);
       };
       try {
         const written = await recorder.append((secret, seq) => {
           facts = this.#turnOf({ secret, seq, callId, call, session });
           turn = this.#settle(facts, looks);
-          const { judged, toSend } = turn.settlement;
-          const sent = judged.ruling.action === "forward" ? toSend : undefined;
-          const place = { secret, seq };
-          keepMessages(keepPayload, place, { request_received: call.received, request_sent: sent });
-          return this.#bodyOf(facts, turn.settlement);
+          return this.#bodyOf(facts, turn);
         }, smaller);
-        invariant(turn !== undefined, "a decision was recorded without having been made");
+        invariant(turn !== undefined && facts !== undefined, "a decision was recorded without having been made");
+        this.#keepCall(facts, turn);
         return { written, turn };
       } catch (error) {
         if (!(error instanceof SessionGone) || entry === MAX_ENTRIES) throw error;
@@ -296,7 +296,9 @@ class ReceiptPipeline implements Pipeline {
     const found = looks.map((look) => look(turn));
     const facts = this.#factsOf(turn, found);
     const before = monotonicMs();
-    const answer = this.#ask(evaluator, actionOf(turn.call), (actionId) => questionOf(turn.call, actionId, facts));
+    const { answer, question } = askPolicy(evaluator, actionOf(turn.call), (actionId) =>
+      questionOf(turn.call, actionId, facts),
+    );
     const policyUs = microseconds(monotonicMs() - before);
     const denials = [...found.flatMap((part) => part.denials ?? []), ...turn.finding.denials];
     let settlement: Settlement = {
@@ -306,7 +308,8 @@ class ReceiptPipeline implements Pipeline {
       labels: answer.taint,
     };
     for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
-    return { settlement, facts, policyUs, isTooLarge: false };
+    const isKept = this.#options.keepPayload !== undefined && question !== undefined;
+    return { settlement, facts, policyUs, detail: isKept ? formatQuestion(question) : undefined, isTooLarge: false };
   }
 
   #factsOf({ session, open, finding, mode, nowMs }: CallTurn, found: readonly Contribution[]): QuestionFacts {
@@ -318,21 +321,6 @@ class ReceiptPipeline implements Pipeline {
       session: { calls: open.total, servers: open.servers, ageMs: nowMs - session.openedAtMs },
       found,
     };
-  }
-
-  /** Policy's answer. Whatever goes wrong on the way is a denial. */
-  #ask(
-    evaluator: PolicyEvaluator,
-    actionId: string | undefined,
-    question: (actionId: string) => PolicyRequest,
-  ): PolicyAnswer {
-    // Without an action no policy can permit, and there is nothing to ask.
-    if (actionId === undefined || !evaluator.hasAction(actionId)) return deniedBy("policy.default-deny");
-    try {
-      return evaluator.evaluate(question(actionId));
-    } catch (error) {
-      return deniedBy(isCodedError(error) ? "policy.request-unmappable" : "policy.engine-failed");
-    }
   }
 
   /** Policy's answer about a result, if the bundle speaks of it. */
@@ -351,16 +339,23 @@ class ReceiptPipeline implements Pipeline {
       respondQuestionOf(call, actionId, outcome, { ...facts, nowMs: nowMs(), found });
     // A result that comes later, by another request, or another way, would go past the rules for results.
     const isLater = outcome.status === "task_created" || outcome.unseen !== undefined;
-    const answer = isLater ? deniedBy("policy.request-unmappable") : this.#ask(evaluator, actionId, question);
+    const answer = isLater ? deniedBy("policy.request-unmappable") : askPolicy(evaluator, actionId, question).answer;
     // Advisory policies speak of the result, and none matched.
     if (answer.allowed && answer.policies.length + answer.advisory.length === 0) return undefined;
     const { ruling, refusal } = judgeResult(run.mode, answer);
     return { answer, ruling: rulingOf(run.mode, ruling), ...(refusal === undefined ? {} : { refusal }) };
   }
 
+  /** What the receipt commits to, once it is the receipt: a call that is refused after all sends nothing. */
+  #keepCall({ secret, seq, call }: CallTurn, { settlement: { judged, toSend }, detail }: Turn): void {
+    const sent = judged.ruling.action === "forward" ? toSend : undefined;
+    const messages = { request_received: call.received, request_sent: sent, detail };
+    keepMessages(this.#options.keepPayload, { secret, seq }, messages);
+  }
+
   #bodyOf(
     { secret, callId, call, session, open, finding, basis }: CallTurn,
-    settlement: Settlement,
+    { settlement, detail }: Turn,
   ): ReturnType<typeof decisionOf> {
     const context = {
       callId,
@@ -370,6 +365,7 @@ class ReceiptPipeline implements Pipeline {
       identityDigest: finding.identityDigest,
       catalogName: finding.approvedName,
       concurrentWith: this.#options.book.openDecisions(session.place.id).slice(-MAX_CONCURRENT),
+      detail,
     };
     return decisionOf(basis.run, secret, call, context, settlement);
   }

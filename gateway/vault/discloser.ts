@@ -15,6 +15,7 @@ import { listFields } from "../../kernel/json/pointer.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { checkPayload, openBytes, openField } from "../../kernel/opening.ts";
 import type { Commitment } from "../../kernel/receipt/fields.ts";
+import { observedValue } from "../../kernel/receipt/observed.ts";
 import { parseReceipt, type StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { OPENED_MEMBERS, type OpenedMember } from "../../kernel/receipt/vocabulary.ts";
 import { array, boolean, literal, object, optional, type Shape, string } from "../../kernel/shape.ts";
@@ -231,6 +232,7 @@ function pointersIn(value: JsonValue, wanted: readonly string[]): readonly strin
 }
 
 function commitmentOf(receipt: StreamReceipt, member: OpenedMember): Commitment | undefined {
+  if (member === "detail") return receipt.kind === "decision" ? observedValue(receipt.ruling.detail) : undefined;
   const isRequest = member === "request_received" || member === "request_sent";
   const field =
     isRequest && receipt.kind === "decision"

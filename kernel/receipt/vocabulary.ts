@@ -230,8 +230,14 @@ export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
 export const ERASURE_SCOPES = ["call", "session", "data-subject", "age"] as const;
 export type ErasureScope = (typeof ERASURE_SCOPES)[number];
 
-/** Members of receipts that hold commitments to whole messages, and so can be opened. */
-export const OPENED_MEMBERS = ["request_received", "request_sent", "response_received", "response_returned"] as const;
+/** Members of receipts that hold commitments to whole messages, and to the question that policy was asked (`detail` of a ruling); they can be opened. */
+export const OPENED_MEMBERS = [
+  "request_received",
+  "request_sent",
+  "response_received",
+  "response_returned",
+  "detail",
+] as const;
 export type OpenedMember = (typeof OPENED_MEMBERS)[number];
 
 /** What a cluster wants to do with an object. */

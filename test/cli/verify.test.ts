@@ -47,6 +47,16 @@ describe("countersign verify", () => {
     expect((await run(bundle, "--trust", file("hardware.json", JSON.stringify(demanding)))).exit).toBe(2);
   });
 
+  it("decides again where it is told to, and says what is missing for it", async () => {
+    const { exit, out } = await run(bundle, "--trust", trust, "--replay", "--replay-catalog", trust);
+    expect(exit).toBe(0);
+    expect(out).toContain("replay.not-committed");
+    const demanding = file("replay.json", JSON.stringify({ ...honest.trustJson, require: ["policy.replay"] }));
+    expect((await run(bundle, "--trust", demanding, "--replay")).exit).toBe(2);
+    expect((await run(bundle, "--trust", demanding, "--replay-policy", folder)).exit).toBe(2);
+    expect((await run(bundle, "--trust", demanding)).out).toContain("replay.engine-absent");
+  });
+
   it("prints the whole result as JSON, whose exit is the exit", async () => {
     const { exit, out } = await run(bundle, "--trust", trust, "--json");
     expect(JSON.parse(out)).toMatchObject({ kind: "verification-result", v: 1, exit, verified: true });

@@ -5,6 +5,7 @@ import { makeCatalog } from "../../gateway/catalog/catalog.ts";
 import { checkApproval } from "../../gateway/catalog/catalog-approval.ts";
 import { approverName, parseCatalog, parseRevisedCatalog } from "../../gateway/catalog/catalog-file.ts";
 import { digestOf } from "../../gateway/catalog/digests.ts";
+import { formatQuestion, readQuestion } from "../../gateway/policy/asked-question.ts";
 import { parseBundle } from "../../gateway/policy/bundle.ts";
 import { makeEvaluator } from "../../gateway/policy/evaluator.ts";
 import { agentCodeDigest, agentMetadataDigest } from "../../kernel/agent-measurement.ts";
@@ -162,5 +163,24 @@ describe("docs/formats/policy-artifact.md", () => {
   it("names every member of an artifact", () => {
     const document = readFileSync(join(ROOT, "docs/formats/policy-artifact.md"), "utf8");
     for (const member of Object.keys(artifactBody())) expect(document, member).toContain(`\`${member}\``);
+  });
+});
+
+describe("docs/formats/policy-question.md", () => {
+  const text = fencedBlocks("docs/formats/policy-question.md")("policy-question");
+
+  it("shows a question that reads and formats back to the same bytes", () => {
+    expect(formatQuestion(readQuestion(parseCanonical(text)))).toEqual(formatUtf8(text));
+  });
+
+  it("refuses every truncation, and with any member taken away or added", () => {
+    const value = parseCanonical(text);
+    if (!isJsonObject(value)) throw new Error("want an object");
+    for (let end = 0; end < text.length; end += 1) expect(() => parseCanonical(text.slice(0, end))).toThrow();
+    for (const name of Object.keys(value)) {
+      const { [name]: _, ...rest } = value;
+      expect(codeOf(() => readQuestion(rest))).toBe("ERR_SHAPE");
+    }
+    expect(codeOf(() => readQuestion({ ...value, more: 1 }))).toBe("ERR_SHAPE");
   });
 });

@@ -1,5 +1,7 @@
 /** Bounds that no caller can break: a receipt always fits into an entry, and a caller has so many sessions and no more. */
 
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { withoutPlaces } from "../../gateway/pipeline/fit-receipt.ts";
 import type { DecisionFields, OutcomeFields, Stages } from "../../gateway/pipeline/stage.ts";
@@ -11,6 +13,7 @@ import type { Delegation, DelegationHop } from "../../kernel/receipt/identity.ts
 import type { Finding, ValueMatch } from "../../kernel/receipt/inspection.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import { MAX_RECEIPT_BYTES } from "../../kernel/receipt/receipt.ts";
+import { OPENED_MEMBERS } from "../../kernel/receipt/vocabulary.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { fullReceiptBodies } from "../support/full-receipts.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
@@ -73,8 +76,19 @@ function mostDelegated(): Delegation {
 
 const hexOf = (byte: number): string => byte.toString(16).padStart(2, "0").repeat(32);
 
-function benchWith(fields: DecisionFields, outcome: OutcomeFields = {}): GatewayBench {
-  const wrapStages = (stages: Stages): Stages => ({
+/** Names of the members whose messages a file of payloads holds (gateway/vault/payload-store.ts). */
+function membersIn(path: string): readonly string[] {
+  const content = readFileSync(path);
+  const members: string[] = [];
+  for (let at = 0; at < content.length; at += 23 + content.readUInt32BE(at)) {
+    members.push(OPENED_MEMBERS[content.readUInt8(at + 10)] ?? "");
+  }
+  return members;
+}
+
+const withFields =
+  (fields: DecisionFields, outcome: OutcomeFields = {}) =>
+  (stages: Stages): Stages => ({
     ...stages,
     request: [...stages.request, { name: "most", begin: () => () => ({ fields }) }],
     respond: [
@@ -82,9 +96,11 @@ function benchWith(fields: DecisionFields, outcome: OutcomeFields = {}): Gateway
       { name: "most", settle: (ended) => ({ outcome: ended.outcome, look: () => outcome }) },
     ],
   });
+
+function benchWith(fields: DecisionFields, outcome: OutcomeFields = {}): GatewayBench {
   return benches.make({
     mode: "silent",
-    options: { wrapStages },
+    options: { wrapStages: withFields(fields, outcome) },
     config: { limits: { calls_in_flight: { principal: 1 } } },
   });
 }
@@ -129,6 +145,20 @@ describe("a receipt", () => {
     expect(ofKind(receipts, "outcome")).toEqual([]);
     await run.pipeline.sealAll("operator");
     expect(run.status().open_calls).toBe(0);
+  });
+
+  it("that was too long for its call keeps what it commits to, and no request that was not sent", async () => {
+    const bench = benches.make({
+      mode: "silent",
+      options: { wrapStages: withFields({ ...mostFound(), delegation: present(mostDelegated()) }) },
+      config: { vault: { keep_payloads: true } },
+    });
+    const run = await benches.open(bench);
+    await run.pipeline.decide(callOf("echo", { message: "x" }));
+    const [decision] = ofKind(await receiptsOf(bench, run), "decision");
+    await run.close();
+    const folder = join(bench.folder, "streams", decision?.stream ?? "", "payloads");
+    expect(membersIn(join(folder, readdirSync(folder)[0] ?? ""))).toEqual(["request_received", "detail"]);
   });
 
   it("of any kind that has places gives them up once, and no other does", () => {

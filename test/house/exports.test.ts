@@ -34,7 +34,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "merkle-hash":
     "EMPTY_ROOT HASH_BYTES asNodeHash asRootHash hashLeaf hashNode hashPairs isLeafOf parseLeafHash parseNodeHash parseRootHash",
   "note-signer": "makeCosigner makeLogMlDsaSigner makeLogSigner",
-  obligation: "OBLIGATIONS OBLIGATION_IDS obligationShape",
+  obligation: "ASKED_OBLIGATION_IDS OBLIGATIONS OBLIGATION_IDS obligationShape",
   "open-note": "openNote verifyLines",
   opening: "checkOpening checkPayload openBytes openField openingShape",
   "policy-manifest": "digestFile policyDigest",

@@ -49,7 +49,7 @@ describe("the closed lists", () => {
       OPERATOR_ACTIONS:
         "kill-switch-on kill-switch-off quarantine-on quarantine-off safe-state-on safe-state-off approval-granted approval-refused approval-expired disclosed erased",
       ERASURE_SCOPES: "call session data-subject age",
-      OPENED_MEMBERS: "request_received request_sent response_received response_returned",
+      OPENED_MEMBERS: "request_received request_sent response_received response_returned detail",
       PROVENANCES: "connection-credential signed-request-claim unsigned-request-claim",
       REVISIONS: "2024-11-05 2025-03-26 2025-06-18 2025-11-25 2026-07-28",
       SEAL_REASONS: "ended exit idle max-age operator shutdown recovery",

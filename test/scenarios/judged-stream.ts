@@ -2,15 +2,17 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeReplayEngine } from "../../cli/policy/replay-engine.ts";
 import { parseBase64 } from "../../kernel/base64.ts";
-import type { BundleCatalog, BundlePolicy, BundlePolicyFile } from "../../kernel/bundle.ts";
-import { parseUtf8 } from "../../kernel/bytes.ts";
+import { type BundleCatalog, type BundlePolicy, type BundlePolicyFile, parseBundle } from "../../kernel/bundle.ts";
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import type { StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Timestamp } from "../../kernel/time.ts";
 import type { TrustPolicyJson } from "../../kernel/trust-policy.ts";
+import type { ReplayEngine } from "../../verifier/replay.ts";
 import { type VerificationResult, verifyBundle } from "../../verifier/verify-bundle.ts";
 import { type Evidence, type EvidenceOptions, makeEvidence, trustOf, wordOf, wordsOf } from "../support/evidence.ts";
 import { ofKind } from "../support/gateway-run.ts";
@@ -29,7 +31,11 @@ export interface EvidenceChange {
   /** The verifier's clock. */
   readonly now?: Timestamp;
   /** Openings that are handed in with the bundle. */
-  readonly disclosure?: Uint8Array;
+  readonly disclosure?: Uint8Array | (() => Uint8Array);
+  /** Policies in the bundle beside the gateway's. */
+  readonly morePolicies?: readonly BundlePolicy[];
+  /** True: the calls are decided again by what the bundle discloses. */
+  readonly isReplayed?: boolean;
 }
 
 /** Verdicts of the offline verifier: what does not pass, by obligation, and its exit code. */
@@ -58,6 +64,8 @@ export async function judgeStream(
     more = {},
     now,
     disclosure,
+    isReplayed = false,
+    morePolicies = [],
     swapPolicy = (file) => file,
   }: EvidenceChange,
 ): Promise<Judged> {
@@ -70,7 +78,9 @@ export async function judgeStream(
     entries: () => changed(entries),
     windows: [{ stream, first_seq: 0, last_seq: receipts.length - 1 }],
     cosigned: witnesses.slice(0, 2).map((by) => ({ by, at })),
-    policies: isDisclosed ? policies.map((digest) => policyOf(folder, digest, swapPolicy)) : [],
+    policies: isDisclosed
+      ? [...policies.map((digest) => policyOf(folder, digest, swapPolicy)), ...morePolicies].sort(byDigest)
+      : [],
     catalogs: isDisclosed ? catalogs.map((digest) => catalogOf(folder, digest)) : [],
     ...more,
     trust: { ...trustOf(stream), policies, catalogs, ...trust },
@@ -79,10 +89,21 @@ export async function judgeStream(
     bundle: evidence.bytes,
     trust: evidence.trust,
     ...(now === undefined ? {} : { now }),
-    ...(disclosure === undefined ? {} : { disclosure }),
+    ...(disclosure === undefined ? {} : { disclosure: typeof disclosure === "function" ? disclosure() : disclosure }),
+    ...(isReplayed ? { replay: engineOf(evidence) } : {}),
   });
   const hardware = wordOf(result, "attestation.hardware");
   return { words: wordsOf(result), exit: result.exit, hardware, result, evidence };
+}
+
+const byDigest = (a: BundlePolicy, b: BundlePolicy): number => (a.digest < b.digest ? -1 : 1);
+
+function engineOf({ bytes }: Evidence): ReplayEngine {
+  const { policies, catalogs } = parseBundle(bytes);
+  const files = policies.map((policy) =>
+    policy.files.map(({ path, content }) => ({ path, content: formatUtf8(content) })),
+  );
+  return makeReplayEngine(files, catalogs);
 }
 
 /** A document that the gateway kept under its digest. */

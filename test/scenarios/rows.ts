@@ -101,7 +101,7 @@ export const THREATS: readonly Row[] = [
     "S-T2",
     "host flips the evaluator",
     "partly",
-    "other code does not start, or is found on the cycle; ports and sockets are the declared ones. Who has a software key can sign any decision: no verdict decides the calls again, and the hardware's is `not_established`",
+    "other code does not start, or is found on the cycle; ports and sockets are the declared ones; a signed decision that the policy does not give fails once its question is disclosed (`policy.replay`). Complete in software: what nobody discloses rests on the key, and that the key is in hardware is `not_established`",
   ),
   row(
     "S-T3",

@@ -14,7 +14,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { proveInclusion } from "../../kernel/merkle/prove.ts";
 import { formatNote } from "../../kernel/note/signed-note.ts";
-import { OBLIGATION_IDS } from "../../kernel/obligation.ts";
+import { OBLIGATION_IDS, type ObligationId } from "../../kernel/obligation.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import { type SignedReceipt, signReceipt } from "../../kernel/receipt/receipt.ts";
@@ -308,7 +308,7 @@ export function exitOf(bytes: Uint8Array, trust: TrustPolicy): number {
 }
 
 /** What the verdict about one obligation is: `pass`, or the code or reason of why not. */
-export function wordOf(result: VerificationResult, id: (typeof OBLIGATION_IDS)[number]): string {
+export function wordOf(result: VerificationResult, id: ObligationId): string {
   const found = result.obligations.find((obligation) => obligation.id === id);
   if (found === undefined) throw new Error(`no verdict about ${id}`);
   if (found.verdict === "pass") return "pass";
