@@ -55,6 +55,7 @@ export const LONG: readonly string[] = [
   "test/gateway/stream-files.test.ts",
   "test/gateway/upstream-children.test.ts",
   "test/gateway/vault.test.ts",
+  "test/gateway/workflow-tokens.test.ts",
   "test/kernel/fork-evidence.test.ts",
   "test/kernel/log-statement-damage.test.ts",
   "test/kernel/log-statement.test.ts",

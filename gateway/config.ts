@@ -279,6 +279,15 @@ export function parseGatewayConfig(value: JsonValue): GatewayConfig {
   if (config.artifact === undefined && config.auth.tokens.some(({ workflow }) => workflow !== undefined)) {
     throw contradiction("config.auth.tokens: the scope of a workflow is sealed by an artifact; set artifact");
   }
+  if (
+    config.artifact === undefined &&
+    config.auth.workflows !== undefined &&
+    config.auth.workflows.scopes === undefined
+  ) {
+    throw contradiction(
+      "config.auth.workflows: the scopes of workflows are sealed by an artifact, or declared in scopes",
+    );
+  }
   const { port } = config.listen ?? {};
   if (port !== undefined && port !== 0 && port === config.operator_listen?.port) {
     throw contradiction("config.operator_listen: want another port than config.listen");

@@ -1,5 +1,6 @@
 /** The controls of a run, in the order in which they look at a call. A control that is not listed here controls nothing. */
 
+import type { SealedWorkflow } from "../kernel/policy-artifact.ts";
 import type { Label } from "../kernel/receipt/fields.ts";
 import type { SessionSource } from "../kernel/receipt/vocabulary.ts";
 import { safeStateGate, scopeStage, sessionGate } from "./artifact/artifact-stages.ts";
@@ -9,6 +10,8 @@ import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
 import { makeClaimsStage } from "./identity/claims-stage.ts";
 import { makeMandateStage } from "./identity/mandate-stage.ts";
+import { workflowRules } from "./identity/workflow-rules.ts";
+import { makeWorkflowStage } from "./identity/workflow-stage.ts";
 import { elicitedPages } from "./inspection/elicited-pages.ts";
 import { InspectionStages } from "./inspection/inspection-stages.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
@@ -36,7 +39,7 @@ const FRESH: ReadonlySet<SessionSource> = new Set(["workflow-token", "token-clai
  * @throws {StoreError} ERR_FILE_READ
  */
 export async function openControls(
-  { config, wrapStages = (own) => own }: GatewayOptions,
+  { config, readFile, logger, wrapStages = (own) => own }: GatewayOptions,
   world: World,
   { keeper, run, policyNow, artifact, sessions }: DecisionBasis,
   { killSwitch, quarantine, approvals }: OperatorSwitches,
@@ -48,7 +51,9 @@ export async function openControls(
     principals,
     randomBytes: world.randomBytes,
   });
-  const { mandates, identity_claims: claims } = config.auth;
+  const { mandates, workflows, identity_claims: claims } = config.auth;
+  const sealed = (): readonly SealedWorkflow[] | undefined => artifact.current()?.artifact.workflows;
+  const workflowDeps = { readFile, fetch: world.fetch, nowMs: world.nowMs, logger, sealed };
   const rules = mandates === undefined ? undefined : { ...mandates, isRequired: mandates.required === true };
   const inspection = new InspectionStages({
     catalog: keeper.current,
@@ -73,6 +78,7 @@ export async function openControls(
         makeClaimsStage(run.names, claims),
         makeMandateStage(run.names, rules),
         scopeStage(artifact, sessions),
+        makeWorkflowStage(workflows === undefined ? undefined : workflowRules(workflows, workflowDeps)),
         flow.request,
         inspection.request,
         pages.request,

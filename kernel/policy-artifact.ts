@@ -206,7 +206,8 @@ const identityShape: Shape<SealedIdentity> = tagged("kind", {
   }),
 });
 
-const workflowShape: Shape<SealedWorkflow> = object<SealedWorkflow>({
+/** A workflow and what it may use. */
+export const workflowScopeShape: Shape<SealedWorkflow> = object<SealedWorkflow>({
   id: gatewayNameShape,
   tools: toolsShape,
   resources: sorted(
@@ -261,7 +262,7 @@ const artifactShape: Shape<PolicyArtifact> = mapped(
     tools: toolsShape,
     upstreams: upstreamsShape,
     limits: limitsShape,
-    workflows: sorted(array(workflowShape, { max: MAX_WORKFLOWS }), ({ id }) => id),
+    workflows: sorted(array(workflowScopeShape, { max: MAX_WORKFLOWS }), ({ id }) => id),
     phantom: boolean(),
     baseline: optional(
       object<SealedBaseline>({

@@ -3,6 +3,7 @@
  * workflow of a call: the one that a token or a verified claim names, within the scope that the artifact seals for it.
  */
 
+import { hasDotSegment } from "../../kernel/mandate/mandate-scope.ts";
 import { coversTool, type PolicyArtifact, type SealedWorkflow, workflowDigest } from "../../kernel/policy-artifact.ts";
 import type { Workflow } from "../../kernel/receipt/identity.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
@@ -131,11 +132,12 @@ function covers({ tools, upstreams }: PolicyArtifact, { serverId, target }: Inbo
   return upstreams.some(({ server }) => server === serverId);
 }
 
-/** Tools as listed, resources by their prefixes; what a workflow does not list it has not. */
-function isInWorkflow(sealed: SealedWorkflow | undefined, { serverId, target }: InboundCall): boolean {
+/** Tools as listed, resources by their prefixes; what a workflow does not list it has not. A dot segment may lead anywhere. */
+export function isInWorkflow(sealed: SealedWorkflow | undefined, { serverId, target }: InboundCall): boolean {
   if (sealed === undefined) return false;
   if (target.kind === "tool") return coversTool(sealed.tools, `${serverId}/${target.name}`);
-  return target.kind === "resource" && sealed.resources.some((prefix) => target.name.startsWith(prefix));
+  if (target.kind !== "resource" || hasDotSegment(target.name)) return false;
+  return sealed.resources.some((prefix) => target.name.startsWith(prefix));
 }
 
 function denial(reason: ReasonCode, message: string): Denial {

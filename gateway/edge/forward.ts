@@ -157,6 +157,7 @@ function inboundCall(
     caller: request.caller,
     session: request.session,
     serverId: route.serverId,
+    mount: request.mount.path,
     target: { kind, name: route.name },
     params: request.message.params,
     received: request.received,

@@ -85,7 +85,7 @@ export const egressShape: Shape<EgressConfig> = object<EgressConfig>({
 /** What a configuration declares. */
 export function declaredEgress(config: GatewayConfig): DeclaredEgress {
   const { servers, ledger, auth, egress = {} } = config;
-  const issuers = auth.oauth?.issuers ?? [];
+  const issuers = [...(auth.oauth?.issuers ?? []), ...(auth.workflows?.issuers ?? [])];
   const urls: readonly (readonly [string | undefined, EgressPurpose])[] = [
     [ledger.url, "ledger"],
     ...servers.map((server) => ["url" in server ? server.url : undefined, "server"] as const),

@@ -281,6 +281,7 @@ function callOf(request: AgentRequest, { route }: Routed, { kind }: ForwardRule)
     caller,
     session,
     serverId: route.serverId,
+    mount: request.mount.path,
     target: { kind, name: route.name },
     params: message.params,
     received,

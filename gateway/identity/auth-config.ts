@@ -15,6 +15,7 @@ import {
 } from "./oauth-config.ts";
 import type { ClaimMembers } from "./request-claims.ts";
 import type { AgentListen } from "./tls-config.ts";
+import { type WorkflowConfig, workflowsShape } from "./workflow-config.ts";
 
 /** An agent's bearer token. */
 export type AgentToken = {
@@ -39,6 +40,8 @@ export type AgentAuth = {
   readonly spiffe?: readonly SpiffeDomain[];
   /** Whose mandates are taken (docs/formats/mandate.md). */
   readonly mandates?: MandateConfig;
+  /** Whose workflow tokens are taken, and which calls want one (docs/formats/workflow-token.md). */
+  readonly workflows?: WorkflowConfig;
   /** Members of `_meta` in which a request names actor and subject. */
   readonly identity_claims?: ClaimMembers;
 };
@@ -91,6 +94,7 @@ export const agentAuthShape: Shape<AgentAuth> = object<AgentAuth>({
       required: optional(boolean()),
     }),
   ),
+  workflows: optional(workflowsShape),
   identity_claims: optional(object<ClaimMembers>({ subject: optional(metaMember), actor: optional(metaMember) })),
 });
 

@@ -119,6 +119,8 @@ export interface InboundCall {
   readonly caller: Caller;
   readonly session: SessionKey;
   readonly serverId: string;
+  /** Path of the mount that the agent called; undefined if it called none. */
+  readonly mount?: string;
   readonly target: { readonly kind: TargetKind /** Name or URI at the server. */; readonly name: string };
   /** The request's params, strictly scanned. */
   readonly params: JsonObject;

@@ -21,7 +21,7 @@ export interface QuestionFacts {
   /** Decisions of the session so far, and the servers that it was let through to. */
   readonly session: { readonly calls: number; readonly servers: ReadonlySet<string>; readonly ageMs: number };
   /** What the stages add to `context.session` and `context.system`. */
-  readonly found: readonly Pick<Contribution, "session" | "system">[];
+  readonly found: readonly Pick<Contribution, "session" | "system" | "workflow">[];
 }
 
 /** Id of the action that policies name; undefined for what has no action, which policy therefore cannot permit. */
@@ -67,11 +67,22 @@ function parentsOf({ issuer, facts }: Caller): PolicyPrincipal["parents"] {
   return [...of("Group", facts.groups), ...of("Role", facts.roles), ...workflow];
 }
 
+/** The principal, also in the workflow that a token beside its credential names. */
+function inWorkflows(principal: PolicyPrincipal, found: QuestionFacts["found"]): PolicyPrincipal {
+  const named = found.flatMap(({ workflow }) =>
+    workflow === undefined ? [] : [{ type: "Workflow", id: workflow } as const],
+  );
+  const added = named.filter(
+    ({ id }) => !principal.parents.some((known) => known.type === "Workflow" && known.id === id),
+  );
+  return added.length === 0 ? principal : { ...principal, parents: [...principal.parents, ...added] };
+}
+
 /** The whole question about a call. */
 export function questionOf(call: InboundCall, actionId: string, facts: QuestionFacts): PolicyRequest {
   const argument = argumentOf(call);
   return {
-    principal: principalOf(call.caller, call.wire.transport),
+    principal: inWorkflows(principalOf(call.caller, call.wire.transport), facts.found),
     actionId,
     serverId: call.serverId,
     argument,

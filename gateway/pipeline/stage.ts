@@ -70,6 +70,8 @@ export interface Contribution {
   /** More members of `context.session` and `context.system`. */
   readonly session?: Readonly<Record<string, CedarValueJson>>;
   readonly system?: Readonly<Record<string, CedarValueJson>>;
+  /** The workflow that the principal is in, by a token beside its credential. */
+  readonly workflow?: string;
   readonly fields?: DecisionFields;
 }
 

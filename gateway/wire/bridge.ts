@@ -66,8 +66,8 @@ function editMeta(text: string, rewrite: RequestRewrite): Edit | undefined {
   const span = spanOf(text, ["params", "_meta"]);
   if (span === undefined) return era === "modern" ? insertMeta(text, rewrite) : undefined;
   const token = rawAt(text, ["params", "_meta", "progressToken"]) === undefined ? {} : { progressToken: String(id) };
-  // Mandates name people, and are for the gateway.
-  const isOurs = (key: string): boolean => key === OUR_META.mandates;
+  // Mandates and workflow tokens name people, and are for the gateway.
+  const isOurs = (key: string): boolean => key === OUR_META.mandates || key === OUR_META.workflow;
   if (era === "modern") {
     const drop = (key: string): boolean => isOurs(key) || (key === META.logLevel && rewrite.keepsLogLevel !== true);
     return editMembers(text, span, { ...modernMeta(rewrite), ...token }, drop);

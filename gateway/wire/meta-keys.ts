@@ -26,4 +26,6 @@ export const OUR_META = {
   receipt: "countersign/receipt",
   /** In requests: the chain of mandates (docs/formats/mandate.md), which no server gets. */
   mandates: "countersign/mandates",
+  /** In requests: the workflow token (docs/formats/workflow-token.md), which no server gets. */
+  workflow: "countersign/workflow-token",
 } as const;

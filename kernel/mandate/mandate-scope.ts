@@ -68,8 +68,8 @@ function isUnder(resource: string, address: string): boolean {
   return address === resource || (resource.endsWith("/") && address.startsWith(resource));
 }
 
-/** `.` or `..` between slashes of either kind, spelled as it is or percent-encoded. */
-function hasDotSegment(address: string): boolean {
+/** True for `.` or `..` between slashes of either kind, spelled as it is or percent-encoded. */
+export function hasDotSegment(address: string): boolean {
   return /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#]|%2f|%5c|$)/iu.test(address);
 }
 

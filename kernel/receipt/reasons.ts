@@ -184,8 +184,18 @@ export const REASON_CODES = {
   "upstream.undeclared-input": "the server asked for input of a kind that the client did not declare",
   "upstream.unseen": "the answer went to the agent without passing the gateway",
   "vault.retention": "the time for which secrets and payloads are kept was over",
+  "workflow.audience": "the workflow token is meant for another audience",
   "workflow.claim-ignored": "the agent named a workflow without a token for it",
+  "workflow.conflict": "the workflow token names another workflow than the caller's credential",
+  "workflow.expired": "the workflow token is not valid at this time, or for longer than it may be",
+  "workflow.holder": "the workflow token is somebody else's than the caller's",
+  "workflow.invalid": "the workflow token is malformed",
+  "workflow.missing": "the configuration asks for a workflow token, and the call carries none",
+  "workflow.replay": "the workflow token was used in another session or for another call",
   "workflow.scope": "the workflow's signed scope does not cover this call",
+  "workflow.unknown": "nobody has declared the scope of the workflow that the token names",
+  "workflow.untrusted": "no issuer that is trusted for workflows has signed the token",
+  "workflow.wider": "the workflow token grants more than what is declared for its workflow",
 } as const;
 
 /** One code of the closed list. */

@@ -100,7 +100,7 @@ describe("the closed lists", () => {
       state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
       upstream.closed upstream.connect upstream.credential upstream.id-unknown upstream.invalid upstream.protocol
       upstream.redirect upstream.status upstream.timeout upstream.undeclared-input upstream.unseen vault.retention
-      workflow.claim-ignored workflow.scope
+      workflow.audience workflow.claim-ignored workflow.conflict workflow.expired workflow.holder workflow.invalid workflow.missing workflow.replay workflow.scope workflow.unknown workflow.untrusted workflow.wider
     `),
     );
   });
