@@ -32,6 +32,7 @@ export const LONG: readonly string[] = [
   "test/gateway/approval-page.test.ts",
   "test/gateway/approvals.test.ts",
   "test/gateway/catalog-reload.test.ts",
+  "test/gateway/delivery.test.ts",
   "test/gateway/edge-listen.test.ts",
   "test/gateway/edge-unread.test.ts",
   "test/gateway/envoy.test.ts",

@@ -105,7 +105,11 @@ export async function loadBasis(
     })),
     keyProtection: "software",
     decidesForOthers: config.envoy !== undefined,
-    egress: egressStatement(options.egress === undefined ? "none" : "process", declaredEgress(config)),
+    egress: egressStatement(
+      options.egress === undefined ? "none" : "process",
+      declaredEgress(config),
+      options.startThread !== undefined,
+    ),
   });
   await keepEvidence(config.data_dir, digestOf(boundary), boundary);
   await keepEvidence(config.data_dir, catalog.digest, file);

@@ -6,6 +6,7 @@ import type { Measurements } from "./artifact/remeasure.ts";
 import type { GatewayConfig } from "./config.ts";
 import type { EdgeLimits } from "./edge/edge-options.ts";
 import type { EgressGuard } from "./egress/egress-guard.ts";
+import type { StartThread } from "./egress/thread-guard.ts";
 import type { AgentToken } from "./identity/auth-config.ts";
 import type { NamedOperator } from "./operator/operators.ts";
 import type { Stages } from "./pipeline/stage.ts";
@@ -81,6 +82,8 @@ export interface GatewayOptions {
   readonly software: GatewaySoftware;
   /** The guard of this process's connections; undefined if none stands. */
   readonly egress?: EgressGuard;
+  /** Starts the gateway's threads; undefined: all of its work is done on one. */
+  readonly startThread?: StartThread;
   /** The environment of which child processes get a few variables. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;

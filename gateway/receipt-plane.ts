@@ -7,11 +7,14 @@ import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import type { AttestationField } from "../kernel/receipt/fields.ts";
 import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
 import { signRegistration } from "../kernel/registration.ts";
-import { formatSegment, makeSegment } from "../kernel/segment.ts";
+import { formatSegment, makeSegment, type Segment, type SegmentBody } from "../kernel/segment.ts";
+import { signEnvelope } from "../kernel/signature/envelope.ts";
 import { formatTimestamp } from "../kernel/time.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import { checkInLog } from "./receipts/batch-proof.ts";
+import { makeDelivery } from "./receipts/delivery.ts";
+import type { DeliveryOrder } from "./receipts/delivery-messages.ts";
 import { makeGroupCommit } from "./receipts/group-commit.ts";
 import { type LedgerClient, makeLedgerClient } from "./receipts/ledger-client.ts";
 import { type OpenedStream, openStream } from "./receipts/open-stream.ts";
@@ -103,33 +106,64 @@ function payloadsOf({ config, logger }: GatewayOptions, world: World, place: Str
 }
 
 function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, client: LedgerClient): Outbox {
-  const { config, logger } = options;
-  const { place, written } = opened;
-  const { origin, witness_policy: policy } = config.ledger;
-  const start = place.proven;
-  const outbox = makeOutbox({
-    stream: place.stream,
-    start: { seq: start, hashBefore: written.find(({ seq }) => seq === start - 1)?.hash },
-    client,
-    registration: () => {
-      const body = { kind: "registration", v: 1, origin, evidence: { type: "software" } } as const;
-      const time = formatTimestamp(world.nowMs());
-      return signRegistration({ ...body, time }, place.instanceSigner, place.receiptSigner);
-    },
-    makeSegment: (receipts, prev) => segmentOf(place, origin, receipts, prev),
-    checkInLog: (admitted) => checkInLog(client, policy, admitted),
-    promises: new PromiseBook({
-      logKeys: logKeysOf(options),
-      nowMs: world.nowMs,
-      folder: join(config.data_dir, "promises"),
-    }),
+  const { config, logger, startThread } = options;
+  const { place, written, tip } = opened;
+  const start = { seq: place.proven, hashBefore: written.find(({ seq }) => seq === place.proven - 1)?.hash };
+  const common = {
     maxReceipts: config.outbox?.max_receipts ?? GATEWAY_DEFAULTS.maxReceipts,
     sleep: world.sleep,
+    onFault: (fields: object, message: string) => logger.warn(fields, message),
+  };
+  const registration = (): Uint8Array => registrationOf(place, config.ledger.origin, world.nowMs());
+  const promisesFolder = join(config.data_dir, "promises");
+  if (startThread !== undefined) {
+    const order = orderOf(options, place, { start, next: tip.nextSeq, promisesFolder });
+    return makeDelivery({
+      ...common,
+      thread: startThread("delivery", order),
+      next: tip.nextSeq,
+      proven: start.seq,
+      registration,
+      signSegment: (body) => signOwnSegment(place, config.ledger.origin, body),
+      onEnded: (error) => logger.error({ err: error }, "the delivery thread ended; restart"),
+    });
+  }
+  const outbox = makeOutbox({
+    ...common,
+    stream: place.stream,
+    start,
+    client,
+    registration: async () => registration(),
+    makeSegment: async (receipts, prev) => segmentOf(place, config.ledger.origin, receipts, prev),
+    checkInLog: (admitted) => checkInLog(client, config.ledger.witness_policy, admitted),
+    promises: new PromiseBook({ logKeys: logKeysOf(options), nowMs: world.nowMs, folder: promisesFolder }),
     random: world.random,
-    onFault: (fields, message) => logger.warn(fields, message),
   });
-  for (const receipt of written) if (receipt.seq >= start) outbox.add(receipt);
+  for (const receipt of written) if (receipt.seq >= start.seq) outbox.add(receipt);
   return outbox;
+}
+
+function orderOf(
+  options: GatewayOptions,
+  { stream, folder }: StreamPlace,
+  begin: Pick<DeliveryOrder, "start" | "next" | "promisesFolder">,
+): DeliveryOrder {
+  const { url, origin, witness_policy: policy } = options.config.ledger;
+  const ledger = { url, origin, submitToken: options.secrets.submitToken };
+  return { ...begin, stream, folder, ledger, policy, logKeys: logKeysOf(options) };
+}
+
+function registrationOf(place: StreamPlace, origin: string, nowMs: number): Uint8Array {
+  const body = { kind: "registration", v: 1, origin, evidence: { type: "software" } } as const;
+  return signRegistration({ ...body, time: formatTimestamp(nowMs) }, place.instanceSigner, place.receiptSigner);
+}
+
+/** The thread that asks has the network: the key signs nothing for it but segments of our own stream. */
+function signOwnSegment(place: StreamPlace, origin: string, body: SegmentBody): Segment {
+  const { first_seq, count, prev, last, root } = body;
+  const before = prev === undefined ? {} : { prev };
+  const own = { kind: "segment", v: 1, origin, stream: place.stream, first_seq, count, ...before, last, root } as const;
+  return signEnvelope(own, [place.receiptSigner]);
 }
 
 /** The log's keys that sign promises; without one in the policy none are asked for. */

@@ -100,6 +100,7 @@ export async function openRun(options: GatewayOptions): Promise<GatewayRun> {
     return await startRun({ options, world, folder, servers, basis, plane, metrics });
   } catch (error) {
     await closeServers(servers?.upstreams ?? []);
+    await plane?.outbox.stop();
     await plane?.recorder.close();
     await folder.release();
     throw error;

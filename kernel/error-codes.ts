@@ -245,6 +245,7 @@ export const ERROR_CODES = {
   ERR_QUARANTINE: "a target that cannot be quarantined, or a configuration that allows no quarantine",
   ERR_STREAM_FAILED: "the receipt stream cannot be written; nothing is dispatched until a restart",
   ERR_STREAM_FILE: "a gateway's receipt file that is damaged",
+  ERR_THREAD_ENDED: "a thread of a gateway ended; nothing is dispatched until a restart",
   ERR_UPSTREAM: "an MCP server that cannot be started or reached, or that answers something else than MCP says",
   ERR_UPSTREAM_SURFACE: "an MCP server that advertises more than the limits allow, or pages without end",
   // auditor node

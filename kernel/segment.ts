@@ -82,11 +82,16 @@ export interface SegmentParts {
 
 /** Signs a segment with the stream's receipt key. */
 export function makeSegment(parts: SegmentParts, signer: EnvelopeSigner): Segment {
+  return signEnvelope(segmentBodyOf(parts), [signer]);
+}
+
+/** What a segment says of its receipts, not signed yet. */
+export function segmentBodyOf(parts: SegmentParts): SegmentBody {
   const { origin, stream, firstSeq, prev, receipts } = parts;
   const last = receipts.at(-1);
   invariant(last !== undefined && receipts.length <= MAX_SEGMENT_RECEIPTS, "makeSegment: 1 to 1024 receipts");
   invariant((prev === undefined) === (firstSeq === 0), "makeSegment: prev is absent exactly if firstSeq is 0");
-  const body: SegmentBody = {
+  return {
     kind: "segment",
     v: 1,
     origin,
@@ -97,7 +102,6 @@ export function makeSegment(parts: SegmentParts, signer: EnvelopeSigner): Segmen
     last: formatHex(receiptHash(last)),
     root: rootOf(receipts.map(hashLeaf)),
   };
-  return signEnvelope(body, [signer]);
 }
 
 /** The wire form: the envelope and the receipts, one line each, every line ended by LF. */

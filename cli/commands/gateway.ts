@@ -4,6 +4,7 @@ import { type GatewayConfig, parseGatewayConfig } from "../../gateway/config.ts"
 import { declaredEgress } from "../../gateway/egress/egress-config.ts";
 import { type EgressGuard, installEgressGuard } from "../../gateway/egress/egress-guard.ts";
 import { EgressRules } from "../../gateway/egress/egress-rules.ts";
+import { type StartThread, startUnguarded } from "../../gateway/egress/thread-guard.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { type Command, readArguments } from "../command.ts";
 import { readBytes, readJsonFile } from "../files.ts";
@@ -57,10 +58,12 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   return runService("gateway", start, io);
 }
 
-/** From here on the process connects to what the configuration declares, and to nothing else. */
-function guardOf(config: GatewayConfig, io: Io): { readonly egress?: EgressGuard } {
-  if (config.egress?.guard === "off") return {};
-  return { egress: installEgressGuard(new EgressRules(declaredEgress(config), io.env["PATH"] ?? "")) };
+/** From here on the process connects to what the configuration declares, and to nothing else; so do its threads. */
+function guardOf(config: GatewayConfig, io: Io): { readonly egress?: EgressGuard; readonly startThread: StartThread } {
+  const declared = declaredEgress(config);
+  if (config.egress?.guard === "off") return { startThread: startUnguarded(declared.threads) };
+  const egress = installEgressGuard(new EgressRules(declared, io.env["PATH"] ?? ""));
+  return { egress, startThread: egress.startThread };
 }
 
 /** Runs a gateway. */

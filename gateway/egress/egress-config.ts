@@ -3,6 +3,7 @@
  * allows beside them. Everything else is refused.
  */
 
+import { fileURLToPath } from "node:url";
 import { FormatError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { array, literal, mapped, object, optional, type Shape, string } from "../../kernel/shape.ts";
@@ -59,12 +60,12 @@ export interface DeclaredEgress {
   readonly ownNames: readonly string[];
 }
 
-/** The gateway's threads, and what each of them is for. None is started yet. */
+/** The gateway's threads: their modules, beside this file, and what each of them is for. */
 const THREADS: readonly {
   readonly name: string;
   readonly module: string;
   readonly purposes: readonly EgressPurpose[];
-}[] = [];
+}[] = [{ name: "delivery", module: "../receipts/delivery-thread.js", purposes: ["ledger"] }];
 
 const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
@@ -98,7 +99,7 @@ export function declaredEgress(config: GatewayConfig): DeclaredEgress {
     destinations,
     threads: THREADS.map(({ name, module, purposes }) => ({
       name,
-      module,
+      module: fileURLToPath(new URL(module, import.meta.url)),
       destinations: destinations.filter(({ purpose }) => purposes.includes(purpose)),
     })),
     privateHosts: (egress.private_hosts ?? []).map(canonicalHost),
@@ -111,10 +112,19 @@ export function declaredEgress(config: GatewayConfig): DeclaredEgress {
   };
 }
 
-/** As the capture scope states it. */
-export function egressStatement(guard: "process" | "none", { destinations, privateHosts }: DeclaredEgress): JsonObject {
-  const texts = destinations.map(({ purpose, host, port }) => `${purpose} ${host}:${port}`);
-  return { guard, destinations: [...new Set(texts)].toSorted(), private_hosts: [...privateHosts].toSorted() };
+/** As the capture scope states it. @param hasThreads  false if all work is done on one thread */
+export function egressStatement(guard: "process" | "none", declared: DeclaredEgress, hasThreads: boolean): JsonObject {
+  const { destinations, privateHosts, threads } = declared;
+  return {
+    guard,
+    destinations: textsOf(destinations),
+    private_hosts: [...privateHosts].toSorted(),
+    threads: Object.fromEntries(hasThreads ? threads.map((thread) => [thread.name, textsOf(thread.destinations)]) : []),
+  };
+}
+
+function textsOf(destinations: readonly Destination[]): readonly string[] {
+  return [...new Set(destinations.map(({ purpose, host, port }) => `${purpose} ${host}:${port}`))].toSorted();
 }
 
 function destinationOf(text: string, purpose: EgressPurpose): Destination {

@@ -11,7 +11,7 @@ import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import workerThreads, { MessageChannel, type MessagePort, type WorkerOptions } from "node:worker_threads";
-import { CheckError } from "../../kernel/errors.ts";
+import { BugError, CheckError, invariant } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { DeclaredEgress, DeclaredThread } from "./egress-config.ts";
 import type { EgressWay, RefusedEgress } from "./egress-guard.ts";
@@ -28,8 +28,14 @@ export interface ThreadOrder {
   readonly data: unknown;
 }
 
-/** What this side of a thread uses of it. */
-export type NamedThread = Pick<workerThreads.Worker, "on" | "postMessage" | "terminate" | "ref" | "unref">;
+/** This side of a thread. It keeps no process alive: what waits for it has a timer of its own. */
+export interface NamedThread {
+  /** `onEnded` is told why it ends, and once more that it has. */
+  readonly listen: <M>(onMessage: (message: M) => void, onEnded: (error: unknown) => void) => void;
+  readonly tell: (message: unknown) => void;
+  /** Ends it, wherever it is. */
+  readonly terminate: () => Promise<unknown>;
+}
 
 /**
  * Starts a declared thread; it may still fail, and says so by `error`.
@@ -67,7 +73,31 @@ export function guardThreads(declared: Pick<DeclaredEgress, "threads" | "private
       refuse("thread", name);
       throw threadError(thread === undefined ? `the thread ${name}` : `the replaced thread ${name}`);
     }
-    return startOne(() => open(Worker, orderOf(thread, declared.privateHosts, data, refuse)));
+    return namedThread(startOne(() => open(Worker, orderOf(thread, declared.privateHosts, data, refuse))));
+  };
+}
+
+/** Starts declared threads where the network holds egress and no guard stands. */
+export function startUnguarded(threads: readonly DeclaredThread[]): StartThread {
+  return (name, data) => {
+    const thread = threads.find((each) => each.name === name);
+    invariant(thread !== undefined, `no thread ${name}`);
+    digestOf(thread);
+    const { port2: alarms } = new MessageChannel();
+    return namedThread(open(workerThreads.Worker, { module: thread.module, egress: undefined, alarms, data }));
+  };
+}
+
+function namedThread(worker: workerThreads.Worker): NamedThread {
+  worker.unref();
+  return {
+    listen: (onMessage, onEnded) => {
+      worker.on("message", onMessage);
+      worker.on("error", onEnded);
+      worker.on("exit", (code) => onEnded(new BugError(`a thread ended with code ${code}`)));
+    },
+    tell: (message) => worker.postMessage(message),
+    terminate: () => worker.terminate(),
   };
 }
 

@@ -30,7 +30,8 @@ export interface OpenedFrameLog {
 
 /** Bytes of a frame beside its payload. */
 export const FRAME_HEADER_BYTES = 8;
-const MAX_PAYLOAD_BYTES = 65_535;
+/** Most bytes of a payload. */
+export const MAX_PAYLOAD_BYTES = 65_535;
 /** Linux: a write is durable when it returns, in one call instead of two. Elsewhere the flag is missing or means less than a sync. */
 const SYNCED_WRITES = process.platform === "linux" ? constants.O_DSYNC : 0;
 const FIRST_OF_APPEND = 0x8000_0000;
@@ -69,7 +70,7 @@ export function scanFrames(content: Uint8Array, name: string): { payloads: reado
 }
 
 /** Payload of the frame at an offset; undefined if no whole frame is there. */
-function frameAt(content: Uint8Array, at: number): Uint8Array | undefined {
+export function frameAt(content: Uint8Array, at: number): Uint8Array | undefined {
   if (at + FRAME_HEADER_BYTES > content.length) return undefined;
   const view = new DataView(content.buffer, content.byteOffset + at, FRAME_HEADER_BYTES);
   const head = view.getUint32(0);

@@ -8,6 +8,7 @@ import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { BatchPromise } from "../../kernel/promise.ts";
 import type { LedgerClient, LedgerTip } from "./ledger-client.ts";
+import { checkRoom, FINAL_REFUSALS, refusedForGood } from "./outbox-room.ts";
 import type { PromiseBook } from "./promise-book.ts";
 import type { WrittenReceipt } from "./written-receipt.ts";
 
@@ -49,16 +50,23 @@ export interface AdmittedReceipt {
   readonly index: bigint | undefined;
 }
 
+/** Where an outbox begins: receipts below `seq` are proven already. */
+export interface OutboxStart {
+  readonly seq: number;
+  /** Hash of the receipt before. */
+  readonly hashBefore: string | undefined;
+}
+
 /** What an outbox is made of. */
 export interface OutboxOptions {
   readonly stream: string;
-  /** Where it begins: receipts below this number are proven already. Default: at the first receipt. */
-  readonly start?: { readonly seq: number /** Hash of the receipt before. */; readonly hashBefore: string | undefined };
+  /** Default: at the first receipt. */
+  readonly start?: OutboxStart;
   readonly client: LedgerClient;
   /** Canonical registration of the stream's keys. */
-  readonly registration: () => Uint8Array;
+  readonly registration: () => Promise<Uint8Array>;
   /** NDJSON of a signed segment over consecutive receipts; `prev` is the hash before the first. */
-  readonly makeSegment: (receipts: readonly WrittenReceipt[], prev: string | undefined) => Uint8Array;
+  readonly makeSegment: (receipts: readonly WrittenReceipt[], prev: string | undefined) => Promise<Uint8Array>;
   /**
    * Checks that every receipt is in a witnessed tree of the log.
    * @returns false if the witnesses have not covered them yet. @throws if a proof does not hold
@@ -83,25 +91,6 @@ const GATHER_PROOF_MS = 250;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
 const POLL_MS = 20;
-/**
- * Refusals that no repetition mends: the ledger holds other receipts than ours at these numbers, or will take no more of
- * this stream. A restart compares the tips and begins a new stream that names this one.
- */
-const FINAL: ReadonlyMap<string, ErrorCode> = new Map(
-  (
-    [
-      "ERR_LOG_CLOSED",
-      "ERR_STREAM_CLOSED",
-      "ERR_STREAM_ENDED",
-      "ERR_STREAM_FORK",
-      "ERR_STREAM_KEY",
-      "ERR_STREAM_PREV",
-    ] as const
-  ).map((code) => [code, code]),
-);
-/** Receipts kept free for seals, aggregates and heartbeats when the bound is reached. */
-const RESERVE = 64;
-
 /** Makes an outbox over the unproven receipts of a stream. */
 export function makeOutbox(options: OutboxOptions): Outbox {
   return new SegmentOutbox(options);
@@ -152,13 +141,8 @@ class SegmentOutbox implements Outbox {
   }
 
   requireRoom(extra: number): void {
-    if (this.#final !== undefined) {
-      throw new StoreError(this.#final, "the ledger refuses this stream for good; restart the gateway", {
-        fatal: true,
-      });
-    }
-    if (this.#held.length + extra <= this.#options.maxReceipts - RESERVE) return;
-    throw new StoreError("ERR_OUTBOX_FULL", `${this.#held.length} receipts wait for the ledger, which is the bound`);
+    if (this.#final !== undefined) throw refusedForGood(this.#final);
+    checkRoom(this.#held.length, extra, this.#options.maxReceipts);
   }
 
   isFinal(): boolean {
@@ -214,7 +198,7 @@ class SegmentOutbox implements Outbox {
   async #synchronise(): Promise<void> {
     const { client, stream, registration } = this.#options;
     const tip = await client.tip(stream);
-    if (tip === undefined) await client.register(registration());
+    if (tip === undefined) await client.register(await registration());
     this.#moveTo(tip ?? { nextSeq: 0, last: undefined });
   }
 
@@ -237,7 +221,7 @@ class SegmentOutbox implements Outbox {
       return 0;
     }
     const { client, makeSegment } = this.#options;
-    const answer = await client.submit(makeSegment(batch, this.#prevOf(batch)));
+    const answer = await client.submit(await makeSegment(batch, this.#prevOf(batch)));
     switch (answer.type) {
       case "admitted":
         for (const [i, { seq }] of batch.entries()) this.#indexes.set(seq, answer.firstIndex + BigInt(i));
@@ -266,7 +250,7 @@ class SegmentOutbox implements Outbox {
   }
 
   #refusal(code: string, successor: string | undefined): StoreError {
-    const final = FINAL.get(code);
+    const final = FINAL_REFUSALS.get(code);
     if (final === "ERR_LOG_CLOSED") {
       const next = successor === undefined ? "it names no successor" : `it goes on as ${successor}`;
       return this.#refusedForGood(final, `the log has ended; ${next}: configure that and restart`);

@@ -229,11 +229,13 @@ async function readBeside(path: string): Promise<readonly Uint8Array[]> {
   }
 }
 
-function nameOf(first: number): string {
+/** Name of the file that begins with this receipt, without its ending. */
+export function nameOf(first: number): string {
   return first === 0 ? "receipts" : `receipts-${String(first).padStart(16, "0")}`;
 }
 
-async function firstsIn(folder: string): Promise<readonly number[]> {
+/** Numbers of the first receipts of a stream's files, ascending. */
+export async function firstsIn(folder: string): Promise<readonly number[]> {
   const names = await readdir(folder).catch(() => []);
   const firsts = names.flatMap((name) => {
     const match = NAME.exec(name);
@@ -242,6 +244,7 @@ async function firstsIn(folder: string): Promise<readonly number[]> {
   return firsts.length === 0 ? [0] : firsts.toSorted((a, b) => a - b);
 }
 
-function writtenOf(seq: number, bytes: Uint8Array): WrittenReceipt {
+/** A receipt as it was read. */
+export function writtenOf(seq: number, bytes: Uint8Array): WrittenReceipt {
   return { seq, bytes, hash: formatHex(sha256(bytes)) };
 }

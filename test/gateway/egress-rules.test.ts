@@ -99,7 +99,10 @@ describe("egress rules", () => {
 
   it("are stated with every destination; telemetry must be acknowledged", () => {
     const url = "https://collector.example:4318/v1/traces";
-    const stated = egressStatement("process", declare({ egress: { telemetry: [{ url, acknowledged: true }] } }));
+    const declared = declare({ egress: { telemetry: [{ url, acknowledged: true }] } });
+    const stated = egressStatement("process", declared, true);
+    expect(stated["threads"]).toEqual({ delivery: ["ledger ledger:4200"] });
+    expect(egressStatement("process", declared, false)["threads"]).toEqual({});
     expect(stated["destinations"]).toEqual([
       "ledger ledger:4200",
       "server 2001:db8::1:8080",

@@ -59,13 +59,13 @@ function makeBench(
   const outbox = makeOutbox({
     stream: STREAM,
     client,
-    registration: () =>
+    registration: async () =>
       signRegistration(
         { kind: "registration", v: 1, origin: ORIGIN, evidence: { type: "software" }, time: formatTimestamp(0) },
         instance,
         receipt,
       ),
-    makeSegment: (receipts, prev) => {
+    makeSegment: async (receipts, prev) => {
       const bytes = receipts.map((one) => one.bytes);
       const firstSeq = receipts[0]?.seq ?? 0;
       const before = prev === undefined ? {} : { prev: parseHex(prev, 32) };

@@ -128,8 +128,8 @@ describe("an outbox with a book of promises", () => {
     outbox = makeOutbox({
       stream: instance.publicKey.kid,
       client,
-      registration: () => signRegistration({ ...body, time: formatTimestamp(0) }, instance, receiptKey),
-      makeSegment: (receipts) => {
+      registration: async () => signRegistration({ ...body, time: formatTimestamp(0) }, instance, receiptKey),
+      makeSegment: async (receipts) => {
         const bytes = bytesOf(receipts);
         const parts = { origin: ORIGIN, stream: instance.publicKey.kid, firstSeq: 0, receipts: bytes };
         return formatSegment(makeSegment(parts, receiptKey), bytes);

@@ -171,8 +171,13 @@ describe("the egress guard of a gateway process", () => {
         "telemetry collector.example:4318",
       ],
       private_hosts: [],
+      threads: { delivery: [`ledger 127.0.0.1:${portOf(ledger.url)}`] },
     });
-    const { outbox } = JSON.parse(await askOperator("/status"));
-    expect(outbox.acknowledged).toBeGreaterThan(0);
+    await until("receipts are proven", async () => {
+      const { outbox } = JSON.parse(await askOperator("/status"));
+      return outbox.proven > 0;
+    }).catch(async (error: unknown) => {
+      throw new Error(`${String(error)}\n${await askOperator("/status")}\n${log}`);
+    });
   });
 });

@@ -1,10 +1,14 @@
 /**
- * A gateway in a process of its own, in enforcing mode, with durable receipts, before one server: for benchmarks.
+ * A gateway in a process of its own, in enforcing mode, with durable receipts, the egress guard and its threads, before one
+ * server: for benchmarks. With ONE_THREAD=1 all of its work is done on one thread.
  *
  *     node gateway-process.js <data folder> <server url> <ledger url> <policies>
  */
 
 import { parseGatewayConfig } from "../../gateway/config.ts";
+import { declaredEgress } from "../../gateway/egress/egress-config.ts";
+import { installEgressGuard } from "../../gateway/egress/egress-guard.ts";
+import { EgressRules } from "../../gateway/egress/egress-rules.ts";
 import { startGateway } from "../../gateway/start.ts";
 import { SUBMIT_TOKEN } from "./fake-ledger.ts";
 import { AGENT_TOKEN, configOf, OPERATOR_TOKEN, UNLIMITED } from "./gateway-run.ts";
@@ -22,13 +26,17 @@ function rulesOf(count: number): string {
   return ['@id("all") permit (principal, action in Mcp::Action::"call_tool", resource);', ...forbids].join("\n");
 }
 
+const config = parseGatewayConfig(
+  configOf(folder, ledgerUrl, [{ id: "s" }], {
+    mode: "enforcing",
+    config: { servers: [{ id: "s", url: serverUrl }], durability: "durable", limits: UNLIMITED },
+  }),
+);
+const egress = installEgressGuard(new EgressRules(declaredEgress(config), ""));
 const gateway = await startGateway({
-  config: parseGatewayConfig(
-    configOf(folder, ledgerUrl, [{ id: "s" }], {
-      mode: "enforcing",
-      config: { servers: [{ id: "s", url: serverUrl }], durability: "durable", limits: UNLIMITED },
-    }),
-  ),
+  config,
+  egress,
+  ...(process.env["ONE_THREAD"] === "1" ? {} : { startThread: egress.startThread }),
   secrets: {
     submitToken: SUBMIT_TOKEN,
     operatorToken: OPERATOR_TOKEN,

@@ -58,8 +58,7 @@ async function main() {
 /** What the thread reports of itself. */
 function reportOf(thread) {
   return new Promise((resolve) => {
-    thread.on("message", (report) => resolve(report));
-    thread.on("error", (error) => resolve(told(error)));
+    thread.listen(resolve, (error) => resolve(told(error)));
   });
 }
 
