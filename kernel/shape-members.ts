@@ -74,7 +74,7 @@ export function formatObject(list: MemberList, read: unknown): (value: JsonValue
   return (value, out) => {
     const source = requireObject(value, "");
     const known = constantFacts(source);
-    if (known?.reader === read && known?.text !== undefined) {
+    if (known?.text !== undefined && known.readers.has(read)) {
       out.text += known.text;
       return;
     }
@@ -82,8 +82,8 @@ export function formatObject(list: MemberList, read: unknown): (value: JsonValue
     const count = formatMembers(members, source, out);
     if (isInherited || !isPlain(source) || Object.keys(source).length !== count) throw NOT_WRITTEN;
     if (known === undefined) return;
-    known.reader = read;
-    known.text = out.text.slice(start);
+    known.readers.add(read);
+    known.text ??= out.text.slice(start);
   };
 }
 

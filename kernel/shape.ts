@@ -123,13 +123,13 @@ export function object<T>(members: Members<T>): Shape<T> {
   const read = (value: JsonValue, path: string): T => {
     const source = requireObject(value, path);
     const known = constantFacts(source);
-    if (known?.reader === read) return source as T;
+    if (known?.readers.has(read) === true) return source as T;
     for (const key of Object.keys(source)) {
       if (!names.has(key)) throw refuse(`${path}.${printable(key)}`, "no such member", source[key]);
     }
     const result: Record<string, unknown> = {};
     for (const [name, shape] of list) readMember(result, source, name, shape, path);
-    if (known !== undefined) known.reader = read;
+    known?.readers.add(read);
     return result as T;
   };
   return { read, take: takeMembers<T>(list), format: formatObject(list, read) };

@@ -5,6 +5,7 @@
  */
 
 import { isCodedError } from "../../kernel/errors.ts";
+import { constant } from "../../kernel/json/constant.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { formatPointer } from "../../kernel/json/pointer.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
@@ -31,7 +32,7 @@ import type {
 } from "../pipeline/stage.ts";
 import { type Leaf, leavesOf, MAX_LEAVES, valuesGiven } from "./leaves.ts";
 import type { PrincipalLabels } from "./principal-labels.ts";
-import { domainsOf, labelsOf, SessionFlow, sensitivityOf } from "./session-flow.ts";
+import { labelsOf, SessionFlow, type Standing } from "./session-flow.ts";
 import type { Match } from "./value-memory.ts";
 
 /** What the stages work with. */
@@ -92,20 +93,15 @@ export class FlowStages {
     const data = this.#classOf(call);
     return (turn) => {
       const matches = flow.memory.search(searched);
-      const labels = flow.labels();
+      const { labels, domains, sensitivity, taint } = flow.standing();
       return {
-        session: {
-          taint: [...labels],
-          domains: [...domainsOf(labels)],
-          sensitivity: sensitivityOf(labels),
-          matches: serversOf(flow, matches),
-        },
+        session: { taint: [...labels], domains: [...domains], sensitivity, matches: serversOf(flow, matches) },
         system: { domain: data.domain ?? "", sensitivity: data.sensitivity ?? 0 },
         fields: {
-          taint: present({ before: labels, after: labels, sources: flow.origins() }),
-          matches: present(reported(turn, matches, flow.memory.bounded)),
-          edges: present(edgesTo(flow, data, matches)),
-          data_subjects: present(this.#subjectsOf(data, leaves)),
+          taint,
+          matches: listed(reported(turn, matches, flow.memory.bounded)),
+          edges: presentList(edgesTo(flow, data, matches)),
+          data_subjects: presentList(this.#subjectsOf(data, leaves)),
         },
       };
     };
@@ -140,18 +136,37 @@ export class FlowStages {
       outcome,
       carriedOut: ["taint"],
       look: ({ seq }) => {
-        const before = flow.labels();
+        const before = flow.standing();
         if (isGiven) {
           flow.take(brought, { seq, serverId: call.serverId, domain: data.domain });
           flow.memory.keep(values, seq);
         }
-        const taint = { before, after: flow.labels(), sources: flow.origins() };
-        if (!isOwn) return { taint: present(taint), matches: ABSENT, edges: ABSENT };
+        const taint = taintBetween(before, flow.standing());
+        if (!isOwn) return { taint, matches: ABSENT, edges: ABSENT };
         const matches = reportedAnswers(flow.memory.search(answered), flow.memory.bounded);
-        return { taint: present(taint), matches: present(matches), edges: ABSENT };
+        return { taint, matches: listed(matches), edges: ABSENT };
       },
     };
   }
+}
+
+function taintBetween(before: Standing, after: Standing): Standing["taint"] {
+  if (before === after) return after.taint;
+  return present({ ...after.taint.value, before: before.labels });
+}
+
+/** Most lists of a receipt are empty. */
+const EMPTY: { readonly state: "present"; readonly value: readonly never[] } = constant(present([]));
+const NO_MATCHES: { readonly state: "present"; readonly value: ValueMatches } = constant(
+  present({ items: [], bounded: false }),
+);
+
+function presentList<T>(items: readonly T[]): { readonly state: "present"; readonly value: readonly T[] } {
+  return items.length === 0 ? EMPTY : present(items);
+}
+
+function listed(matches: ValueMatches): { readonly state: "present"; readonly value: ValueMatches } {
+  return matches.items.length === 0 && !matches.bounded ? NO_MATCHES : present(matches);
 }
 
 /** Ends of a call in which the agent is given something of the server's. */

@@ -3,7 +3,10 @@
  * never "derived from". A label stays until the session is sealed; nothing that an agent can send takes it away.
  */
 
+import { constant } from "../../kernel/json/constant.ts";
 import type { Label } from "../../kernel/receipt/fields.ts";
+import type { Taint } from "../../kernel/receipt/inspection.ts";
+import { present } from "../../kernel/receipt/observed.ts";
 import type { DataClass } from "../catalog/data-class.ts";
 import { ValueMemory } from "./value-memory.ts";
 
@@ -22,12 +25,12 @@ export function labelsOf({ labels = [], domain, sensitivity }: DataClass): reado
 }
 
 /** The highest of the labels `sensitivity-<n>`; 0 if there is none. */
-export function sensitivityOf(labels: Iterable<Label>): number {
+function sensitivityOf(labels: Iterable<Label>): number {
   return Math.max(0, ...[...labels].map((label) => Number(SENSITIVITY.exec(label)?.[1] ?? 0)));
 }
 
 /** The domains among labels. */
-export function domainsOf(labels: Iterable<Label>): readonly Label[] {
+function domainsOf(labels: Iterable<Label>): readonly Label[] {
   return [...labels].flatMap((label) => DOMAIN.exec(label)?.[1] ?? []);
 }
 
@@ -38,6 +41,28 @@ export interface Source {
   readonly domain: Label | undefined;
 }
 
+/** What a session's labels come to. */
+export interface Standing {
+  /** Sorted. */
+  readonly labels: readonly Label[];
+  readonly domains: readonly Label[];
+  readonly sensitivity: number;
+  /** What a receipt says that changes none of them. */
+  readonly taint: { readonly state: "present"; readonly value: Taint };
+}
+
+/** @param origins  number of the receipt that brought each label */
+function standingOf(origins: ReadonlyMap<Label, number>): Standing {
+  const labels = [...origins.keys()].sort();
+  const sources = labels.map((label) => ({ label, seq: origins.get(label) ?? 0 }));
+  return {
+    labels,
+    domains: domainsOf(labels),
+    sensitivity: sensitivityOf(labels),
+    taint: constant(present({ before: labels, after: labels, sources })),
+  };
+}
+
 /** Most sources of one session that are kept for edges; the oldest go first. */
 const MAX_SOURCES = 65_536;
 
@@ -45,6 +70,8 @@ const MAX_SOURCES = 65_536;
 export class SessionFlow {
   readonly memory: ValueMemory;
   readonly #labels = new Map<Label, number>();
+  /** What the labels come to, until there is another. */
+  #standing: Standing | undefined;
   readonly #sources = new Map<number, Source>();
 
   /**
@@ -59,12 +86,13 @@ export class SessionFlow {
 
   /** Sorted. */
   labels(): readonly Label[] {
-    return [...this.#labels.keys()].sort();
+    return this.standing().labels;
   }
 
-  /** The receipt that brought each label, sorted by label. */
-  origins(): readonly { readonly label: Label; readonly seq: number }[] {
-    return this.labels().map((label) => ({ label, seq: this.#labels.get(label) ?? 0 }));
+  /** The labels as they are now, and what follows from them. */
+  standing(): Standing {
+    this.#standing ??= standingOf(this.#labels);
+    return this.#standing;
   }
 
   source(seq: number): Source | undefined {
@@ -86,6 +114,7 @@ export class SessionFlow {
       if (this.#labels.has(label)) continue;
       const isLast = this.#labels.size >= MAX_LABELS - 1;
       this.#labels.set(isLast ? "many-labels" : label, source.seq);
+      this.#standing = undefined;
     }
     this.#sources.set(source.seq, source);
     for (const seq of this.#sources.keys()) {

@@ -4,9 +4,10 @@
  */
 
 import { isCodedError } from "../../kernel/errors.ts";
+import { constant } from "../../kernel/json/constant.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import type { Finding } from "../../kernel/receipt/inspection.ts";
+import type { Finding, Inspection } from "../../kernel/receipt/inspection.ts";
 import { ABSENT, present } from "../../kernel/receipt/observed.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -31,7 +32,13 @@ import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import { type CheckSchema, compileSchema, type SchemaAnswer } from "./json-schema.ts";
-import { findInMessage, type MessageContext, type MessageFindings, type MessagePart } from "./message-findings.ts";
+import {
+  findInMessage,
+  INSPECTOR,
+  type MessageContext,
+  type MessageFindings,
+  type MessagePart,
+} from "./message-findings.ts";
 import { partsOfAnswer, partsOfCall, type ToolSchemas } from "./message-parts.ts";
 import { NEUTRALISED } from "./neutralise.ts";
 import { isOrdered, redactionsOf, redactMessage } from "./redact.ts";
@@ -122,7 +129,7 @@ export class InspectionStages {
     this.#calls.set(call, { facts, parts, found });
     const { inspection, rules, blocking } = found;
     const denials = [...schemaDenials(facts, call), ...blockDenials(blocking)];
-    return { denials, system: { findings: [...rules] }, fields: { inspection: present(inspection) } };
+    return { denials, system: { findings: [...rules] }, fields: { inspection: reported(inspection) } };
   }
 
   /**
@@ -165,7 +172,7 @@ export class InspectionStages {
     const found = findInMessage(parts, this.#context("result"), outcome.uninspectedBytes, whole);
     this.#answers.set(call, { facts, parts, found });
     const system = { findings: [...found.rules], ...this.#itemsOf(call, answer) };
-    return { outcome, system, look: () => ({ inspection: present(found.inspection) }) };
+    return { outcome, system, look: () => ({ inspection: reported(found.inspection) }) };
   }
 
   #needsOf({ serverId, target }: InboundCall): ResultNeeds {
@@ -249,6 +256,14 @@ export class InspectionStages {
     return facts;
   }
 }
+
+function reported(inspection: Inspection): { readonly state: "present"; readonly value: Inspection } {
+  return inspection.findings.length === 0 && inspection.uninspected_bytes === 0 ? NOTHING_FOUND : present(inspection);
+}
+
+const NOTHING_FOUND: { readonly state: "present"; readonly value: Inspection } = constant(
+  present({ inspector: INSPECTOR, findings: [], uninspected_bytes: 0 }),
+);
 
 /** Bytes are not taken out by themselves: what is left after everything else was is judged again. */
 function bytesFinding({ returned }: CallOutcome, { bytes }: ResultNeeds): readonly Finding[] {

@@ -1,13 +1,13 @@
 /** Bodies of decision and outcome receipts, from what the pipeline knows. Pure; every field is filled with its state. */
 
 import { commitBytes } from "../../kernel/commitment.ts";
-import { constant } from "../../kernel/json/constant.ts";
+import { Constants, constant } from "../../kernel/json/constant.ts";
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import type { PolicyRef } from "../../kernel/receipt/fields.ts";
 import type { SessionPlace } from "../../kernel/receipt/identity.ts";
 import type { DataFacts } from "../../kernel/receipt/inspection.ts";
 import { ABSENT, notEstablished, type Observed, PENDING, present } from "../../kernel/receipt/observed.ts";
-import type { OutcomeBody } from "../../kernel/receipt/outcome.ts";
+import type { OutcomeBody, OutcomeFacts } from "../../kernel/receipt/outcome.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Obligation, Ruling } from "../../kernel/receipt/ruling.ts";
 import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
@@ -88,7 +88,7 @@ export function decisionOf(
   const common = commonDecision(run, call.caller, ruling);
   return {
     ...common,
-    ruling: { ...common.ruling, detail: commitDetail(secret, context.detail) },
+    ruling: withDetail(secret, common.ruling, context.detail),
     ...fields,
     call: {
       id: context.callId,
@@ -100,7 +100,7 @@ export function decisionOf(
     catalog: context.catalog,
     wire: wireOf(secret, run.names, call.wire, context.catalogName),
     upstream: upstreamOf(call.upstream),
-    upstream_auth: call.upstream.auth === undefined ? notEstablished("upstream.unseen") : present(call.upstream.auth),
+    upstream_auth: authOf(call.upstream.auth),
     server: serverOf(call.serverId, context.identityDigest),
     definition: context.definition,
     request_received: commitMessage(secret, "request_received", call.received),
@@ -109,9 +109,10 @@ export function decisionOf(
   };
 }
 
-function commitDetail(secret: Uint8Array, detail: Uint8Array | undefined): Ruling["detail"] {
-  if (detail === undefined) return ABSENT;
-  return present({ scheme: "countersign/bytes/v1", root: commitBytes(secret, "detail", detail) });
+function withDetail(secret: Uint8Array, ruling: Ruling, detail: Uint8Array | undefined): Ruling {
+  if (detail === undefined) return ruling;
+  const commitment = { scheme: "countersign/bytes/v1", root: commitBytes(secret, "detail", detail) } as const;
+  return { ...ruling, detail: present(commitment) };
 }
 
 /** Decision about a request that was refused before policy. */
@@ -146,11 +147,7 @@ export function outcomeOf(
   return {
     ...outcomeBase(decision, hash, outcome.status, outcome.effect),
     ...fields,
-    outcome: {
-      status: outcome.status,
-      effect: outcome.effect,
-      rpc_code: outcome.rpcCode === undefined ? ABSENT : present(outcome.rpcCode),
-    },
+    outcome: endOf(outcome.status, outcome.effect, outcome.rpcCode),
     ...(outcome.unseen === undefined ? answerOf(secret, outcome, latency) : unseenAnswer(outcome.unseen)),
   };
 }
@@ -208,11 +205,26 @@ function outcomeBase(
     wire: decision.wire,
     upstream: decision.upstream,
     server: decision.server,
-    outcome: { status, effect, rpc_code: ABSENT },
+    outcome: endOf(status, effect, undefined),
     respond: ABSENT,
     accounting: notEstablished("field.not-configured"),
   };
 }
+
+function endOf(status: Status, effect: Effect, rpcCode: number | undefined): OutcomeFacts {
+  if (rpcCode !== undefined) return { status, effect, rpc_code: present(rpcCode) };
+  return ends.of(`${status} ${effect}`, () => ({ status, effect, rpc_code: ABSENT }));
+}
+
+function authOf(auth: InboundCall["upstream"]["auth"]): Decision["upstream_auth"] {
+  return auth === undefined ? notEstablished("upstream.unseen") : auths.of(auth, () => present(auth));
+}
+
+/** What is the same in very many receipts. */
+const ends = new Constants<OutcomeFacts>();
+const auths = new Constants<Decision["upstream_auth"]>();
+const boundaries = new Constants<Decision["boundary"]>();
+const rulings = new Constants<Ruling>();
 
 function policyOf(policy: PolicyRef): Observed<PolicyRef> {
   const known = policies.get(policy);
@@ -256,7 +268,7 @@ function commonDecision(
     delegation: ABSENT,
     data_subjects: notEstablished("field.not-configured"),
     policy: policyOf(run.policy),
-    boundary: present(run.boundary),
+    boundary: boundaries.of(run.boundary, () => present(run.boundary)),
     ruling: rulingOf(run.mode, facts),
     approval: ABSENT,
     outcome: facts.action === "forward" || facts.action === "phantom" ? PENDING : ABSENT,
@@ -264,8 +276,12 @@ function commonDecision(
   };
 }
 
-/** A ruling as receipts have it. */
+/** A ruling as receipts have it; the same one for the same facts, of which a run meets few. */
 export function rulingOf(mode: Mode, facts: RulingFacts): Ruling {
+  return rulings.of(`${mode} ${JSON.stringify(facts)}`, () => makeRuling(mode, facts));
+}
+
+function makeRuling(mode: Mode, facts: RulingFacts): Ruling {
   return {
     mode,
     action: facts.action,

@@ -9,8 +9,8 @@ import type { JsonValue } from "./value.ts";
 export interface ConstantFacts {
   /** Canonical text, once it was written. */
   text?: string;
-  /** What has read it whole without a fault; the shape's own function. */
-  reader?: unknown;
+  /** What has read it whole without a fault: functions of shapes. A value stands in documents of several kinds. */
+  readonly readers: Set<unknown>;
 }
 
 const facts = new WeakMap<object, ConstantFacts>();
@@ -18,7 +18,7 @@ const facts = new WeakMap<object, ConstantFacts>();
 /** The same value, frozen in depth. Nobody may hold it and want to change it. */
 export function constant<T extends object>(value: T): T {
   freeze(value);
-  facts.set(value, {});
+  facts.set(value, { readers: new Set() });
   return value;
 }
 
