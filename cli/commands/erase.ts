@@ -45,7 +45,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   }
   const { receipts, open_calls: open } = answer;
   io.out(`${String(receipts)} receipts ${isDryRun ? "would lose" : "have lost"} their secrets\n`);
-  if (open !== 0) io.out(`${String(open)} of their calls have not ended: erase again when they have\n`);
+  if (open !== 0) io.out(`${String(open)} of their calls have not ended: what they bring is erased when they have\n`);
   if (isDryRun && receipts !== 0) io.out("nothing was erased; --yes erases\n");
   return EXIT.ok;
 }

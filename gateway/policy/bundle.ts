@@ -41,7 +41,9 @@ export interface PolicyBundle {
 const DESCRIPTION = "policy.json";
 /** What the name of a file of inspection rules ends with. */
 const RULES_SUFFIX = ".rules.json";
-const PATH = /^[A-Za-z0-9._-]{1,64}(?:\/[A-Za-z0-9._-]{1,64}){0,3}$/;
+/** What receipts take (kernel/receipt/policy-load.ts), at most three folders deep. The list of 256 such files is one entry of a log. */
+const PATH = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}){0,3}$/;
+const MAX_PATH = 128;
 const VERSION = /^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/;
 const MAX_FILES = 256;
 
@@ -103,8 +105,7 @@ function parseFile(path: string, text: string): readonly BundlePolicy[] {
 function checkFiles(files: readonly BundleFile[]): void {
   if (files.length > MAX_FILES) throw refused(`want at most ${MAX_FILES} files, got ${files.length}`);
   for (const { path } of files) {
-    if (!PATH.test(path) || path.split("/").includes(".."))
-      throw refused(`the path ${JSON.stringify(path)} is not allowed`);
+    if (!PATH.test(path) || path.length > MAX_PATH) throw refused(`the path ${JSON.stringify(path)} is not allowed`);
     if (path !== DESCRIPTION && !path.endsWith(".cedar") && !path.endsWith(RULES_SUFFIX))
       throw refused(`${path}: want ${DESCRIPTION}, *.cedar and *${RULES_SUFFIX} files only`);
   }

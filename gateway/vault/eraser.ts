@@ -141,6 +141,7 @@ function reasonOf(operator: Intent["operator"]): ReasonCode {
   return operator === undefined ? "vault.retention" : "operator.request";
 }
 
-function nameOf({ issuer, name, evidence }: Operator): NonNullable<Intent["operator"]> {
+/** An operator as files hold one. */
+export function nameOf({ issuer, name, evidence }: Operator): NonNullable<Intent["operator"]> {
   return { issuer, name, evidence };
 }

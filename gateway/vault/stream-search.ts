@@ -21,8 +21,8 @@ export interface FoundReceipts {
   readonly stream: string;
   readonly ranges: readonly SeqRange[];
   readonly count: number;
-  /** Calls among them whose outcome is still to come. */
-  readonly open: number;
+  /** Decisions among them whose outcome is still to come, ascending. */
+  readonly open: readonly number[];
 }
 
 const REF = /^([0-9a-f]{64})\/(\d{1,16})$/u;
@@ -102,14 +102,24 @@ interface Search {
 async function findInStream({ folder, stream, target, from }: Search): Promise<FoundReceipts> {
   const matches = target.scope === "call" ? await callMatcher(folder, target.seq) : matcherOf(target);
   const finds = new Finds();
-  if (matches === undefined) return { stream, ranges: [], count: 0, open: 0 };
+  if (matches === undefined) return { stream, ranges: [], count: 0, open: [] };
   for await (const { seq, bytes } of walkStream(folder, from)) {
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    const text = textOf(bytes);
     if (finds.addOutcome(seq, text)) continue;
     if (matches.mayMatch(text) && matches.isMatch(parseReceipt(bytes))) finds.add(seq, text);
     else if (target.scope === "age") break;
   }
   return { stream, ...finds.all() };
+}
+
+/** The decision whose outcome these entry bytes are; undefined of every other receipt. */
+export function outcomeOf(bytes: Uint8Array): number | undefined {
+  const [, decision] = OUTCOME.exec(textOf(bytes)) ?? [];
+  return decision === undefined ? undefined : Number(decision);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 /** What was found in a stream; the outcomes of found decisions come with them. */
@@ -135,7 +145,7 @@ class Finds {
   }
 
   all(): Omit<FoundReceipts, "stream"> {
-    return { ranges: rangesOf(this.#seqs), count: this.#seqs.length, open: this.#open.size };
+    return { ranges: rangesOf(this.#seqs), count: this.#seqs.length, open: [...this.#open] };
   }
 }
 

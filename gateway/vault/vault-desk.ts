@@ -6,7 +6,8 @@ import type { Operator } from "../controls/operator.ts";
 import type { Schedule } from "../pipeline/timekeeper.ts";
 import { withSecrets } from "../receipts/vault.ts";
 import { type DiscloserOptions, type DisclosureRequest, disclose, type MadeDisclosure } from "./discloser.ts";
-import { Eraser, type EraserOptions } from "./eraser.ts";
+import { Eraser, type EraserOptions, type Erasure, nameOf } from "./eraser.ts";
+import { OwedErasures } from "./owed-erasures.ts";
 import {
   type FoundReceipts,
   findReceipts,
@@ -29,7 +30,7 @@ export interface VaultDeskOptions extends EraserOptions, DiscloserOptions {
 /** What an erasure found, and did. */
 export type ErasureAnswer = {
   readonly receipts: number;
-  /** Calls among them that have not ended: what their outcomes will commit to is not erased with them. */
+  /** Calls among them that have not ended: what their outcomes commit to is erased when it is there. */
   readonly open_calls: number;
   /** Numbers of the receipts of it; none if nothing was erased. */
   readonly recorded: readonly number[];
@@ -37,36 +38,51 @@ export type ErasureAnswer = {
 
 const DAY_MS = 86_400_000;
 const RETENTION_MS = 3_600_000;
+/** How often it is looked whether erased calls have ended. */
+const OWED_MS = 60_000;
 
 /** Discloses and erases. */
 export class VaultDesk {
   readonly #options: VaultDeskOptions;
   readonly #eraser: Eraser;
-  #stop: () => void = () => undefined;
+  readonly #owed: OwedErasures;
+  #stops: readonly (() => void)[] = [];
   /** Where the clock's search goes on, by stream. */
   readonly #looked = new Map<string, number>();
   #retaining: Promise<void> | undefined;
+  #settling: Promise<void> | undefined;
 
   constructor(options: VaultDeskOptions) {
     this.#options = options;
     this.#eraser = new Eraser(options);
+    this.#owed = new OwedErasures(options.dataDir);
   }
 
   /** Ends an erasure that a crash cut off, and begins to keep the clock. @throws {StoreError} ERR_CONTROL_FILE */
   async start(): Promise<void> {
     const { eraseAfterDays, schedule, onFault } = this.#options;
     if (await this.#eraser.recover()) onFault({}, "an erasure that the last run did not end was carried out");
+    await this.#owed.read();
+    await this.#settleOwed();
+    const settle = schedule(OWED_MS, () => {
+      this.#settling ??= this.#settleOwed().finally(() => {
+        this.#settling = undefined;
+      });
+    });
+    this.#stops = [settle];
     if (eraseAfterDays === undefined) return;
-    this.#stop = schedule(RETENTION_MS, () => {
+    const retain = schedule(RETENTION_MS, () => {
       this.#retaining ??= this.#retain(eraseAfterDays).finally(() => {
         this.#retaining = undefined;
       });
     });
+    this.#stops = [settle, retain];
   }
 
   async stop(): Promise<void> {
-    this.#stop();
+    for (const stop of this.#stops) stop();
     await this.#retaining;
+    await this.#settling;
   }
 
   /** @throws as `disclose` */
@@ -82,9 +98,37 @@ export class VaultDesk {
   async erase(text: string, operator: Operator, isDryRun: boolean): Promise<ErasureAnswer> {
     const target = parseVaultTarget(text, this.#options.dataSubject);
     const found = await this.#unerased(await findReceipts(this.#options.dataDir, target));
-    const answer = { receipts: sum(found, ({ count }) => count), open_calls: sum(found, ({ open }) => open) };
+    const answer = { receipts: sum(found, ({ count }) => count), open_calls: sum(found, ({ open }) => open.length) };
     if (isDryRun) return { ...answer, recorded: [] };
-    return { ...answer, recorded: await this.#eraser.erase({ scope: target.scope, operator, found }) };
+    return { ...answer, recorded: await this.#erase({ scope: target.scope, operator, found }) };
+  }
+
+  /** What is owed is durable first: a crash in between erases an outcome too many, and none too few. */
+  async #erase({
+    found,
+    scope,
+    operator,
+  }: Omit<Erasure, "found"> & { readonly found: readonly FoundReceipts[] }): Promise<readonly number[]> {
+    const by = operator === undefined ? {} : { operator: nameOf(operator) };
+    const open = found.filter((one) => one.open.length > 0);
+    await this.#owed.add(open.map(({ stream, open: decisions }) => ({ scope, stream, decisions, ...by })));
+    return this.#eraser.erase({ scope, operator, found });
+  }
+
+  /** Erases what calls have brought that were erased before they ended. */
+  async #settleOwed(): Promise<void> {
+    if (this.#owed.isEmpty) return;
+    try {
+      for (const due of await this.#owed.due()) {
+        const { scope, operator } = due.owed;
+        const by = operator === undefined ? undefined : { ...operator, roles: [] };
+        await this.#eraser.erase({ scope, operator: by, found: [due.found] });
+        await this.#owed.settle(due);
+      }
+    } catch (error) {
+      const { onFault } = this.#options;
+      onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "what erased calls brought could not be erased");
+    }
   }
 
   async #retain(days: number): Promise<void> {
@@ -93,7 +137,7 @@ export class VaultDesk {
     try {
       const aged = await findReceipts(dataDir, target, (stream) => this.#looked.get(stream) ?? 0);
       const found = await this.#unerased(aged);
-      await this.#eraser.erase({ scope: "age", operator: undefined, found });
+      await this.#erase({ scope: "age", operator: undefined, found });
       for (const { stream, ranges } of aged) this.#looked.set(stream, (ranges.at(-1)?.last ?? 0) + 1);
     } catch (error) {
       onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "what is too old could not be erased");

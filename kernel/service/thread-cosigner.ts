@@ -28,6 +28,7 @@ export interface SigningThread {
     (event: "error", listener: (error: Error) => void): unknown;
     (event: "exit", listener: (exitCode: number) => void): unknown;
   };
+  readonly ref: () => void;
   readonly unref: () => void;
   readonly postMessage: (request: SigningRequest) => void;
   readonly terminate: () => Promise<unknown>;
@@ -81,10 +82,11 @@ class ThreadRequests {
 
   constructor(thread: SigningThread) {
     this.#thread = thread;
-    thread.unref();
     thread.on("message", (reply) => this.#settle(reply));
     thread.on("error", (cause) => this.#fail(cause));
     thread.on("exit", () => this.#fail(undefined));
+    // Behind the listeners, which would hold the process again: it waits for a thread that has something to sign, and for no other.
+    thread.unref();
   }
 
   get waiting(): number {
@@ -95,6 +97,7 @@ class ThreadRequests {
     if (this.#gone !== undefined) return Promise.reject(this.#gone);
     const id = this.#nextId;
     this.#nextId += 1;
+    if (this.#open.size === 0) this.#thread.ref();
     return new Promise((resolve, reject) => {
       this.#open.set(id, { resolve, reject });
       this.#thread.postMessage({ id, ...task });
@@ -105,6 +108,7 @@ class ThreadRequests {
     const request = this.#open.get(reply.id);
     invariant(request !== undefined, "the signing thread answered a request that nobody made");
     this.#open.delete(reply.id);
+    if (this.#open.size === 0) this.#thread.unref();
     if (reply.line === undefined) request.reject(fault(reply.fault));
     else request.resolve(reply.line);
   }

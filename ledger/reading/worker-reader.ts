@@ -32,6 +32,7 @@ const MAX_WAITING = 32_768;
 /** What this side of a worker thread uses of it. */
 export interface ReadingThread {
   readonly on: Worker["on"];
+  readonly ref: () => void;
   readonly unref: () => void;
   readonly postMessage: (job: ReadingJob, transfer: readonly ArrayBuffer[]) => void;
   readonly terminate: () => Promise<unknown>;
@@ -267,6 +268,7 @@ class Lane {
       return;
     }
     this.#thread ??= this.#open();
+    if (this.#works.length === 0) this.#thread.ref();
     this.#works.push(work);
     this.#thread.postMessage(job, transfer);
   }
@@ -278,9 +280,10 @@ class Lane {
 
   #open(): ReadingThread {
     const thread = this.#start();
-    thread.unref();
     thread.on("message", (answer: ReadingAnswer) => {
       const work = this.#works.shift();
+      // The process waits for a thread that has work, and for no other.
+      if (this.#works.length === 0) thread.unref();
       invariant(work !== undefined, "a reading thread answered a job that nobody gave it");
       work.take(answer);
       this.#onRoom();

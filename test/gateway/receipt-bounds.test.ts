@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { withoutPlaces } from "../../gateway/pipeline/fit-receipt.ts";
 import type { DecisionFields, OutcomeFields, Stages } from "../../gateway/pipeline/stage.ts";
+import { type BundleFile, parseBundle } from "../../gateway/policy/bundle.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { linkOf } from "../../kernel/receipt/delegation.ts";
@@ -12,9 +13,10 @@ import { FINDING_CODES } from "../../kernel/receipt/findings.ts";
 import type { Delegation, DelegationHop } from "../../kernel/receipt/identity.ts";
 import type { Finding, ValueMatch } from "../../kernel/receipt/inspection.ts";
 import { present } from "../../kernel/receipt/observed.ts";
-import { MAX_RECEIPT_BYTES } from "../../kernel/receipt/receipt.ts";
+import { MAX_RECEIPT_BYTES, signReceipt } from "../../kernel/receipt/receipt.ts";
 import { OPENED_MEMBERS } from "../../kernel/receipt/vocabulary.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
+import { codeOf } from "../support/code-of.ts";
 import { fullReceiptBodies } from "../support/full-receipts.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
@@ -27,6 +29,7 @@ import {
   runCall,
   SESSION,
 } from "../support/gateway-run.ts";
+import { gatewayKeys } from "../support/receipts.ts";
 
 const benches = gatewayBenches("receipt-bounds");
 
@@ -159,6 +162,25 @@ describe("a receipt", () => {
     await run.close();
     const folder = join(bench.folder, "streams", decision?.stream ?? "", "payloads");
     expect(membersIn(join(folder, readdirSync(folder)[0] ?? ""))).toEqual(["request_received", "detail"]);
+  });
+
+  it("of a loaded policy has room for as many files, of as long paths, as a bundle may have", () => {
+    const filesOf = (count: number, path: (i: number) => string): readonly BundleFile[] => [
+      { path: "policy.json", content: formatUtf8('{"version":"1"}') },
+      ...Array.from({ length: count }, (_, i) => {
+        return { path: path(i), content: formatUtf8(`@id("p${i}") permit (principal, action, resource);`) };
+      }),
+    ];
+    const long = (i: number, length = 128): string => `${"p".repeat(64)}/${String(i).padStart(length - 71, "f")}.cedar`;
+    for (const path of [long(1, 129), ".hidden.cedar", "a/.b.cedar", "../a.cedar", "a/b/c/d/e.cedar"]) {
+      expect([path, codeOf(() => parseBundle(filesOf(1, () => path)))]).toEqual([path, "ERR_POLICY_BUNDLE"]);
+    }
+    const { files } = parseBundle(filesOf(255, long));
+    const body = fullReceiptBodies().find(({ kind }) => kind === "policy-load");
+    if (body?.kind !== "policy-load") throw new Error("want one");
+    const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1)).map(({ path, digest }) => ({ path, digest }));
+    const { bytes } = signReceipt({ ...body, files: sorted }, [gatewayKeys().receipt]);
+    expect(bytes.length).toBeLessThanOrEqual(MAX_RECEIPT_BYTES);
   });
 
   it("of any kind that has places gives them up once, and no other does", () => {

@@ -182,12 +182,38 @@ describe("an erasure", () => {
     expect(found).toMatchObject({ receipts: 3, open_calls: 1 });
     if (open.action !== "forward") throw new Error("refused");
     await run.pipeline.finish(open.ticket, outcomeWith("late"));
-    expect(await run.switches.vault.erase("data-subject:alice@example.com", RITA, false)).toMatchObject({
+    expect(await run.switches.vault.erase("data-subject:alice@example.com", RITA, true)).toMatchObject({
       receipts: 1,
     });
     expect(await run.switches.vault.erase("data-subject:carol@example.com", RITA, false)).toMatchObject({
       receipts: 0,
     });
+  });
+
+  it("of a call that has not ended takes what its outcome commits to when it is there, also after a restart", async () => {
+    for (const isRestarted of [false, true]) {
+      const at = bench();
+      const first = await at.open();
+      const open = await first.pipeline.decide(call(CANARY));
+      if (open.action !== "forward") throw new Error("refused");
+      const { stream } = first.status();
+      const target = `call:${stream}/${open.receipt.seq}`;
+      expect(await first.switches.vault.erase(target, RITA, false)).toMatchObject({ receipts: 1, open_calls: 1 });
+      await first.pipeline.finish(open.ticket, outcomeWith("late"));
+      if (isRestarted) await first.close();
+      const run = isRestarted ? await benches.open(at) : first;
+      if (!isRestarted) await at.world.advance(61_000, 61_000);
+      await run.switches.vault.stop();
+      const outcome = ofKind(await streamOf(at, run), "outcome")[0];
+      expect((await secretAt(at, run, outcome?.seq ?? -1)).every((byte) => byte === 0)).toBe(true);
+      const erased = ofKind(await streamOf(at, run), "operator-action").filter(({ action }) => action === "erased");
+      expect(erased).toMatchObject([
+        { by: { value: { issuer: "operator" } } },
+        { by: { value: { issuer: "operator" } }, target: { receipts: [{ first: outcome?.seq, last: outcome?.seq }] } },
+      ]);
+      expect(JSON.parse(await readFile(join(at.folder, "erasing-open.json"), "utf8"))).toEqual({ v: 1, owed: [] });
+      if (!isRestarted) await run.close();
+    }
   });
 
   it("that a crash cut off is carried out at the next start, with its receipt", async () => {

@@ -9,6 +9,7 @@ const TEXT = `${LEDGER_ORIGIN}\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\
 
 /** A thread that takes requests and never answers. */
 class MuteThread extends EventEmitter {
+  readonly ref = (): void => undefined;
   readonly unref = (): void => undefined;
   readonly postMessage = (): void => undefined;
   readonly terminate = (): Promise<void> => Promise.resolve();

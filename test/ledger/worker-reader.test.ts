@@ -27,6 +27,7 @@ class NearThread extends EventEmitter {
   readonly jobs: ReadingJob[] = [];
   readonly #runner = new JobRunner();
   #isHeld = false;
+  readonly ref = (): void => undefined;
   readonly unref = (): void => undefined;
 
   readonly postMessage = (given: ReadingJob, transfer: readonly ArrayBuffer[]): void => {

@@ -20,6 +20,7 @@ const FAST = makeCosigner("witness.example/fast", 0x04, new Uint8Array(32).fill(
 /** A thread that answers when it is told to. */
 class HeldThread extends EventEmitter implements SigningThread {
   readonly held: SigningRequest[] = [];
+  readonly ref = (): void => undefined;
   readonly unref = (): void => undefined;
   readonly terminate = (): Promise<void> => Promise.resolve();
 
