@@ -8,18 +8,17 @@
  */
 
 import { setImmediate } from "node:timers/promises";
-import type { ErrorCode } from "../../kernel/error-codes.ts";
+import { invariant } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { receiptHash } from "../../kernel/receipt/receipt.ts";
-import type { ReceiptPlace } from "../../kernel/receipt/scan.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { scanEntry } from "../admission/scan-entry.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
-import type { CheckPool } from "../fsck/check-pool.ts";
-import type { EntryVerdict } from "../fsck/entry-check.ts";
+import type { AdmittedPool } from "../fsck/check-pool.ts";
 import type { EntryIndex } from "../sequence/entry-index.ts";
 import type { Tree } from "../tree/tree.ts";
+import type { AdmittedJob, AdmittedVerdict, StreamEnds } from "./admitted-check.ts";
 import type { Backlog } from "./backlog.ts";
 import { type CheckFinding, checkedRow, findingRow } from "./check-rows.ts";
 import type { CheckPace } from "./pace.ts";
@@ -29,7 +28,7 @@ export interface CheckParts {
   readonly tree: Tree;
   readonly index: EntryIndex;
   readonly streams: StreamBook;
-  readonly pool: CheckPool;
+  readonly pool: AdmittedPool;
   readonly backlog: Backlog;
   /** When the checks go on; without it, at once. */
   readonly pace: CheckPace | undefined;
@@ -41,21 +40,24 @@ export interface CheckParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** Entries of one job, and what they claim. */
+/** Entries of one job. */
 interface Job {
   readonly first: bigint;
   readonly end: bigint;
-  readonly entries: readonly Uint8Array[];
-  /** Of each entry; undefined where it is no receipt. */
-  readonly places: readonly (ReceiptPlace | undefined)[];
+  readonly bundle: Uint8Array;
+  /** Of the entries themselves. */
+  readonly bytes: number;
 }
+
+/** A verdict about entries. */
+type Checked = AdmittedVerdict & { readonly kind: "checked" };
 
 /** The background checks of one log. */
 export class ReceiptChecks {
   readonly #parts: CheckParts;
   /** Streams whose keys the pool has. */
   readonly #told = new Set<string>();
-  /** The last checked receipt of each stream whose follower may be in another job, and its hash. */
+  /** The last receipt of each stream in the jobs so far, and its hash: its follower is in another job. */
   readonly #lastOf: Map<string, { readonly seq: number; readonly hash: string }> = new Map();
   #recorded: bigint;
   #running: Promise<void> | undefined;
@@ -73,7 +75,9 @@ export class ReceiptChecks {
     const before = backlog.first === undefined || backlog.first === 0n ? undefined : backlog.first - 1n;
     const entry = before === undefined ? undefined : await tree.readEntry(before);
     const place = entry === undefined ? undefined : scanEntry(entry);
-    if (place !== undefined) this.#remember(place, entry);
+    if (entry !== undefined && place !== undefined) {
+      this.#remember(place.stream, { seq: place.seq, hash: formatHex(receiptHash(entry)) });
+    }
     this.wake();
   }
 
@@ -170,17 +174,26 @@ export class ReceiptChecks {
   }
 
   async #readJob(first: bigint, end: bigint): Promise<Job> {
-    const bundle = await this.#parts.tree.readBundle(first / BigInt(TILE_WIDTH));
+    const whole = await this.#parts.tree.readBundle(first / BigInt(TILE_WIDTH));
     const start = Number(first % BigInt(TILE_WIDTH));
-    const entries = bundle.slice(start, start + Number(end - first));
-    return { first, end, entries, places: entries.map(scanEntry) };
+    const entries = whole.slice(start, start + Number(end - first));
+    const bytes = entries.reduce((total, entry) => total + entry.length, 0);
+    return { first, end, bytes, bundle: formatEntryBundle(entries) };
   }
 
-  #check({ first, entries, places }: Job): Promise<EntryVerdict> {
-    for (const place of places) if (place !== undefined) this.#tell(place.stream);
-    const skip = places.flatMap((place, i) => (place === undefined ? [i] : []));
-    const bundle = formatEntryBundle(entries);
-    return this.#parts.pool.check({ firstIndex: Number(first), bundle, count: entries.length, skip, holes: [] });
+  async #check({ first, end, bundle }: Job): Promise<Checked> {
+    const job: Omit<AdmittedJob, "streams" | "isTold"> = {
+      firstIndex: Number(first),
+      bundle,
+      count: Number(end - first),
+    };
+    const verdict = await this.#parts.pool.check({ ...job, isTold: false });
+    if (verdict.kind === "checked") return verdict;
+    for (const stream of verdict.streams) this.#tell(stream);
+    // Every thread of the pool is told with its next job; what is named now and not registered is a fault.
+    const second = await this.#parts.pool.check({ ...job, isTold: true });
+    invariant(second.kind === "checked", "a checker that was told every stream checks");
+    return second;
   }
 
   #tell(stream: string): void {
@@ -190,38 +203,33 @@ export class ReceiptChecks {
     this.#parts.pool.addStream({ stream: account.stream, keys: account.registration.keys });
   }
 
-  #take(job: Job, verdict: EntryVerdict): void {
-    const faults = new Map<number, ErrorCode>();
-    for (const { index, code } of verdict.faults) {
-      // Admission gave each receipt its seq: behind one that cannot be read, only this check misses one.
-      if (code !== "ERR_STREAM_GAP" && !faults.has(index)) faults.set(index, code);
+  #take(job: Job, { faults, ends }: Checked): void {
+    const findings = new Map<number, CheckFinding>();
+    for (const { index, code, stream, seq } of faults) {
+      findings.set(index, { index, code, stream: this.#ownString(stream), seq });
     }
-    const findings: CheckFinding[] = [];
-    for (const [i, place] of job.places.entries()) {
-      if (place === undefined) continue;
-      const index = Number(job.first) + i;
-      const isLinked = this.#follow(place);
-      if (!isFollowedInside(job.places, i) || faults.has(index)) this.#remember(place, job.entries[i]);
-      const code = faults.get(index) ?? (isLinked ? undefined : "ERR_STREAM_PREV");
-      if (code !== undefined) findings.push({ index, code, stream: this.#ownString(place.stream), seq: place.seq });
+    for (const { stream, first, last } of ends) {
+      if (!this.#isLinked(stream, first) && !findings.has(first.index)) {
+        const { index, seq } = first;
+        findings.set(index, { index, code: "ERR_STREAM_PREV", stream: this.#ownString(stream), seq });
+      }
+      this.#remember(stream, last);
     }
-    this.#report(findings);
-    const bytes = job.entries.reduce((total, entry) => total + entry.length, 0);
-    this.#parts.backlog.drop(job.end, bytes, job.entries.length);
+    this.#report([...findings.values()].toSorted((a, b) => a.index - b.index));
+    this.#parts.backlog.drop(job.end, job.bytes, Number(job.end - job.first));
   }
 
   /** False if the receipt names another hash before it than that of the one before it, where that is remembered. */
-  #follow({ stream, seq, prev }: ReceiptPlace): boolean {
+  #isLinked(stream: string, { seq, prev }: StreamEnds["first"]): boolean {
     const last = this.#lastOf.get(stream);
     return last?.seq !== seq - 1 || last.hash === prev;
   }
 
-  #remember({ stream, seq }: ReceiptPlace, entry: Uint8Array | undefined): void {
-    if (entry === undefined) return;
-    this.#lastOf.set(this.#ownString(stream), { seq, hash: formatHex(receiptHash(entry)) });
+  #remember(stream: string, { seq, hash }: StreamEnds["last"]): void {
+    this.#lastOf.set(this.#ownString(stream), { seq, hash });
   }
 
-  /** Of a slice of an entry, the string that the book holds anyway. */
+  /** Of a stream, the string that the book holds anyway. */
   #ownString(stream: string): string {
     return this.#parts.streams.find(stream)?.stream ?? stream;
   }
@@ -232,10 +240,4 @@ export class ReceiptChecks {
     index.record({ rows: findings.map(findingRow), size: tree.size });
     for (const finding of findings) onFinding(finding);
   }
-}
-
-/** True if the next entry of the job is the next receipt of the stream, so that the check of the job joined them. */
-function isFollowedInside(places: Job["places"], i: number): boolean {
-  const [place, next] = [places[i], places[i + 1]];
-  return place !== undefined && next?.stream === place.stream && next.seq === place.seq + 1;
 }

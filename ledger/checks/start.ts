@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 import type { StreamBook } from "../admission/stream-book.ts";
 import { LEDGER_DEFAULTS } from "../config.ts";
-import { makeCheckPool } from "../fsck/check-pool.ts";
+import { makeAdmittedPool } from "../fsck/check-pool.ts";
 import type { Halt } from "../halt.ts";
 import type { Log } from "../log.ts";
 import type { LedgerOptions } from "../options.ts";
@@ -54,7 +54,7 @@ export async function openChecks({ options, log, store, streams, halt }: Checkin
     {
       ...log,
       streams,
-      pool: makeCheckPool({ origin: config.origin }, workers, true),
+      pool: makeAdmittedPool({ origin: config.origin }, workers),
       backlog: new Backlog(config.check_backlog ?? LEDGER_DEFAULTS.checkBacklog, recorded, log.tree.size),
       // On the serving thread the checks are what it works on; there they take little at a time.
       pace: workers === 0 ? undefined : new CheckPace(),

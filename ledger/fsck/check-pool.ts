@@ -5,22 +5,30 @@
 
 import { Worker } from "node:worker_threads";
 import { invariant, StoreError } from "../../kernel/errors.ts";
+import { type AdmittedJob, type AdmittedVerdict, checkAdmitted } from "../checks/admitted-check.ts";
 import { type CheckedLog, EntryChecker, type EntryJob, type EntryVerdict, type KnownStream } from "./entry-check.ts";
 
-/** Checks entries. */
-export interface CheckPool {
+/** Checks stretches of the log. */
+export interface JobPool<Job, Verdict> {
   /** Makes a stream's keys known to every later job. */
   readonly addStream: (stream: KnownStream) => void;
   /** Checks a job; the streams known so far are added to it. */
-  readonly check: (job: Omit<EntryJob, "streams">) => Promise<EntryVerdict>;
+  readonly check: (job: Omit<Job, "streams">) => Promise<Verdict>;
   /** Jobs that may be under way at the same time without one waiting for memory. */
   readonly width: number;
   readonly close: () => Promise<void>;
 }
 
+/** Checks entries for `fsck`. */
+export type CheckPool = JobPool<EntryJob, EntryVerdict>;
+
+/** Checks what segments brought in. */
+export type AdmittedPool = JobPool<AdmittedJob, AdmittedVerdict>;
+
 /** What a worker is started with. */
 export type CheckSetting = {
   readonly log: CheckedLog;
+  /** Whether it checks what segments brought in, and leaves the processors to others who want them. */
   readonly isBackground: boolean;
 };
 
@@ -30,11 +38,23 @@ const [JOBS_A_WORKER, BACKGROUND_JOBS_A_WORKER] = [4, 1];
 /**
  * @param log  streams must have it as their home, expiries its operator's signature
  * @param workers  threads; 0 checks on the calling thread. Threads need the compiled program.
- * @param isBackground  whether the threads leave the processors to others who want them
  */
-export function makeCheckPool(log: CheckedLog, workers: number, isBackground = false): CheckPool {
-  if (workers > 0) return new WorkerPool({ log, isBackground }, workers);
+export function makeCheckPool(log: CheckedLog, workers: number): CheckPool {
+  if (workers > 0) return new WorkerPool({ log, isBackground: false }, workers);
   const checker = new EntryChecker(log);
+  return inlinePool((job, streams) => checker.check({ ...job, streams }));
+}
+
+/** As `makeCheckPool`, for the background checks. */
+export function makeAdmittedPool(log: CheckedLog, workers: number): AdmittedPool {
+  if (workers > 0) return new WorkerPool({ log, isBackground: true }, workers);
+  const checker = new EntryChecker(log);
+  return inlinePool((job, streams) => checkAdmitted(checker, { ...job, streams }));
+}
+
+function inlinePool<Job, Verdict>(
+  check: (job: Omit<Job, "streams">, streams: readonly KnownStream[]) => Verdict,
+): JobPool<Job, Verdict> {
   let fresh: KnownStream[] = [];
   return {
     width: 1,
@@ -42,15 +62,15 @@ export function makeCheckPool(log: CheckedLog, workers: number, isBackground = f
     check: (job) => {
       const streams = fresh;
       fresh = [];
-      return Promise.resolve(checker.check({ ...job, streams }));
+      return Promise.resolve(check(job, streams));
     },
     close: () => Promise.resolve(),
   };
 }
 
-class WorkerPool implements CheckPool {
+class WorkerPool<Job, Verdict> implements JobPool<Job, Verdict> {
   readonly width: number;
-  readonly #lanes: readonly Lane[];
+  readonly #lanes: readonly Lane<Job, Verdict>[];
   readonly #streams: KnownStream[] = [];
 
   constructor(setting: CheckSetting, workers: number) {
@@ -62,7 +82,7 @@ class WorkerPool implements CheckPool {
     this.#streams.push(stream);
   }
 
-  check(job: Omit<EntryJob, "streams">): Promise<EntryVerdict> {
+  check(job: Omit<Job, "streams">): Promise<Verdict> {
     const lane = this.#lanes.reduce((best, each) => (each.waiting < best.waiting ? each : best));
     return lane.ask(job);
   }
@@ -73,13 +93,13 @@ class WorkerPool implements CheckPool {
 }
 
 /** One worker, started with its first job, which answers in the order it was asked. */
-class Lane {
+class Lane<Job, Verdict> {
   readonly #setting: CheckSetting;
   readonly #streams: readonly KnownStream[];
   #worker: Worker | undefined;
   /** Why the worker is gone; whoever asks it afterwards would wait for ever. */
   #gone: StoreError | undefined;
-  readonly #open: { resolve: (verdict: EntryVerdict) => void; reject: (error: Error) => void }[] = [];
+  readonly #open: { resolve: (verdict: Verdict) => void; reject: (error: Error) => void }[] = [];
   #told = 0;
 
   constructor(setting: CheckSetting, streams: readonly KnownStream[]) {
@@ -91,7 +111,7 @@ class Lane {
     return this.#open.length;
   }
 
-  ask(job: Omit<EntryJob, "streams">): Promise<EntryVerdict> {
+  ask(job: Omit<Job, "streams">): Promise<Verdict> {
     if (this.#gone !== undefined) return Promise.reject(this.#gone);
     this.#worker ??= this.#start();
     const worker = this.#worker;
@@ -99,7 +119,7 @@ class Lane {
     this.#told = this.#streams.length;
     return new Promise((resolve, reject) => {
       this.#open.push({ resolve, reject });
-      worker.postMessage({ ...job, streams } satisfies EntryJob);
+      worker.postMessage({ ...job, streams });
     });
   }
 
@@ -111,7 +131,7 @@ class Lane {
   #start(): Worker {
     const url = new URL("./check-worker.js", import.meta.url);
     const worker = new Worker(url, { workerData: JSON.stringify(this.#setting) });
-    worker.on("message", (verdict: EntryVerdict) => {
+    worker.on("message", (verdict: Verdict) => {
       const asked = this.#open.shift();
       invariant(asked !== undefined, "a checking worker answered a job that nobody gave it");
       asked.resolve(verdict);

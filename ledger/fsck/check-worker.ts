@@ -5,6 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { boolean, object, readShape } from "../../kernel/shape.ts";
+import { type AdmittedJob, checkAdmitted } from "../checks/admitted-check.ts";
 import type { CheckSetting } from "./check-pool.ts";
 import { checkedLogShape, EntryChecker, type EntryJob } from "./entry-check.ts";
 
@@ -19,4 +20,8 @@ const setting = readShape(settingShape, parseJson(given, { maxBytes: MAX_LOG_BYT
 if (setting.isBackground && process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
 const checker = new EntryChecker(setting.log);
 
-port.on("message", (job: EntryJob) => port.postMessage(checker.check(job)));
+if (setting.isBackground) {
+  port.on("message", (job: AdmittedJob) => port.postMessage(checkAdmitted(checker, job)));
+} else {
+  port.on("message", (job: EntryJob) => port.postMessage(checker.check(job)));
+}

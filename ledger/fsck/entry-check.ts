@@ -96,9 +96,19 @@ export class EntryChecker {
     this.#operator = operator_key === undefined ? undefined : publicKeyShape.read(operator_key, "operator_key");
   }
 
+  /** Takes the keys of streams. */
+  learn(streams: readonly KnownStream[]): void {
+    for (const { stream, keys } of streams) this.#keys.set(stream, readStreamKeys(keys));
+  }
+
+  /** True if it has the keys of the stream. */
+  knows(stream: string): boolean {
+    return this.#keys.has(stream);
+  }
+
   /** Checks one job; faults of entries are data, nothing is thrown for them. */
   check(job: EntryJob): EntryVerdict {
-    for (const { stream, keys } of job.streams) this.#keys.set(stream, readStreamKeys(keys));
+    this.learn(job.streams);
     const stretch = new Stretch(job.firstIndex);
     const [skip, holes] = [new Set(job.skip), new Set(job.holes)];
     for (const [i, bytes] of parseEntryBundle(job.bundle, job.count).entries()) {
