@@ -32,8 +32,10 @@ export class HashInput {
     const known = this.#views[length];
     if (known !== undefined) return known;
     // Places in between are filled, so that the list stays one without holes.
-    while (this.#views.length <= length) this.#views.push(bytes.subarray(0, this.#views.length));
-    return bytes.subarray(0, length);
+    while (this.#views.length < length) this.#views.push(bytes.subarray(0, this.#views.length));
+    const made = bytes.subarray(0, length);
+    this.#views.push(made);
+    return made;
   }
 
   /** Adds u32be length ‖ UTF-8 of `text`. */
@@ -47,6 +49,11 @@ export class HashInput {
     this.#putLength(part.length);
     this.bytes.set(part, this.length);
     this.length += part.length;
+  }
+
+  /** Lets go of memory beyond the capacity. */
+  shrink(): void {
+    this.bytes = this.#usual;
   }
 
   /** Forgets what was written: it was made with a secret. */

@@ -14,6 +14,16 @@ export function matchesAll(pattern: RegExp, text: string): boolean {
   return pattern.exec(text)?.[0] === text;
 }
 
+/** True for lower-case hexadecimal digits alone: there are many of them, and a pattern costs more than this. */
+export function hasHexDigits(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    const isDigit = (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66);
+    if (!isDigit) return false;
+  }
+  return true;
+}
+
 /** True for an array, whose items stay unknown values. */
 export function isArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);

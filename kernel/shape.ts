@@ -15,7 +15,7 @@ import { constantFacts } from "./json/constant.ts";
 import { TextCursor } from "./json/cursor.ts";
 import type { JsonObject, JsonValue } from "./json/value.ts";
 import { TextWriter } from "./json/writer.ts";
-import { isArray, matchesAll, printable, refuse, requireObject } from "./shape-fault.ts";
+import { hasHexDigits, isArray, matchesAll, printable, refuse, requireObject } from "./shape-fault.ts";
 import {
   formatBy,
   formatObject,
@@ -328,12 +328,20 @@ export function jsonObject(): Shape<JsonObject> {
 
 /** Lower-case hexadecimal of `bytes` bytes, kept as text. */
 export function hex(bytes: number): Shape<string> {
-  const text = string({
-    pattern: new RegExp(`^[0-9a-f]{${2 * bytes}}$`, "u"),
-    maxLength: 2 * bytes,
-    description: `${2 * bytes} lower-case hexadecimal digits`,
+  const digits = 2 * bytes;
+  const { read: readAny } = string({
+    pattern: new RegExp(`^[0-9a-f]{${digits}}$`, "u"),
+    maxLength: digits,
+    description: `${digits} lower-case hexadecimal digits`,
   });
-  return { ...text, take: (cursor) => cursor.takeHex(2 * bytes) };
+  const isHex = (value: JsonValue): value is string =>
+    typeof value === "string" && value.length === digits && hasHexDigits(value);
+  const format = (value: JsonValue, out: TextWriter): void => {
+    if (!isHex(value)) throw NOT_WRITTEN;
+    out.text += `"${value}"`;
+  };
+  const read = (value: JsonValue, path: string): string => (isHex(value) ? value : readAny(value, path));
+  return { read, take: (cursor) => cursor.takeHex(digits), format };
 }
 
 /** Lower-case hexadecimal of `bytes` bytes, read as bytes. */

@@ -23,6 +23,7 @@ const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334
  * @throws {FormatError} ERR_TIMESTAMP on any other spelling and on dates and times that do not exist (no leap seconds)
  */
 export function parseTimestamp(text: string): Timestamp {
+  if (text === lastFormatted) return lastFormatted;
   const ms = text.length === LENGTH ? readMs(text) : undefined;
   if (ms === undefined || spell(ms) !== text) {
     throw new FormatError("ERR_TIMESTAMP", "want a time as YYYY-MM-DDTHH:MM:SS.mmmZ, years 1970 to 9999");
@@ -40,8 +41,12 @@ export function timestampMs(timestamp: Timestamp): number {
 /** The timestamp of `ms` since 1970-01-01T00:00:00.000Z; requires an integer before the year 10000. */
 export function formatTimestamp(ms: number): Timestamp {
   invariant(Number.isSafeInteger(ms) && ms >= 0 && ms <= MAX_MS, "formatTimestamp: out of range");
-  return spell(ms) as Timestamp;
+  lastFormatted = spell(ms) as Timestamp;
+  return lastFormatted;
 }
+
+/** What is written is mostly read once more when it is signed. */
+let lastFormatted: Timestamp | undefined;
 
 /** Milliseconds of a text of the right form; fields out of range give a number that is spelled in another way. */
 function readMs(text: string): number | undefined {

@@ -6,7 +6,6 @@
 
 import { isCodedError } from "../../kernel/errors.ts";
 import { constant } from "../../kernel/json/constant.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
 import { formatPointer } from "../../kernel/json/pointer.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Hex64, Label } from "../../kernel/receipt/fields.ts";
@@ -30,6 +29,7 @@ import type {
   RequestStage,
   RespondStage,
 } from "../pipeline/stage.ts";
+import { messageValue } from "../wire/message-value.ts";
 import { type Leaf, leavesOf, MAX_LEAVES, valuesGiven } from "./leaves.ts";
 import type { PrincipalLabels } from "./principal-labels.ts";
 import { labelsOf, SessionFlow, type Standing } from "./session-flow.ts";
@@ -206,7 +206,7 @@ function argumentOf({ target, params }: InboundCall): JsonValue {
 function givenTexts(bytes: Uint8Array | undefined): readonly string[] {
   if (bytes === undefined) return [];
   try {
-    const response = parseJson(bytes, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+    const { value: response } = messageValue(bytes);
     return isJsonObject(response) ? valuesGiven(response) : [];
   } catch (error) {
     if (isCodedError(error)) return [];
@@ -250,7 +250,7 @@ function reportedAnswers(matches: readonly Match[], bounded: boolean): ValueMatc
 function answerLeaves(bytes: Uint8Array | undefined): readonly Leaf[] {
   if (bytes === undefined) return [];
   try {
-    const response = parseJson(bytes, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+    const { value: response } = messageValue(bytes);
     const result = isJsonObject(response) ? response["result"] : undefined;
     return result === undefined ? [] : leavesOf(result);
   } catch (error) {

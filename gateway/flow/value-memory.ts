@@ -4,9 +4,8 @@
  * session's.
  */
 
-import { sha256 } from "#crypto";
-import { concat, formatUtf8 } from "../../kernel/bytes.ts";
-import { formatHex } from "../../kernel/hex.ts";
+import { sha256Into } from "#crypto";
+import { HashInput } from "../../kernel/hash-input.ts";
 import type { MatchKind } from "../../kernel/receipt/vocabulary.ts";
 import { decodings } from "./decodings.ts";
 import type { Leaf } from "./leaves.ts";
@@ -172,6 +171,25 @@ export class ValueMemory {
 
   #keyed(kind: "value" | "run", text: string): string {
     // The key in front of the text: what is made of it stays in memory, so nobody can extend it.
-    return formatHex(sha256(concat(this.#key, formatUtf8(`${kind}:${text}`))).subarray(0, 16));
+    input.length = 0;
+    input.putBytes(this.#key);
+    input.putText(kind);
+    input.putText(text);
+    sha256Into(input.view(), hashed, 0);
+    input.shrink();
+    return firstHalf();
   }
+}
+
+const input = new HashInput(1024);
+const hashed = new Uint8Array(32);
+
+/** 16 bytes as eight code units: a text that is compared, and never written anywhere. */
+function firstHalf(): string {
+  const [a, b, c, d] = [unitAt(0), unitAt(2), unitAt(4), unitAt(6)];
+  return String.fromCharCode(a, b, c, d, unitAt(8), unitAt(10), unitAt(12), unitAt(14));
+}
+
+function unitAt(at: number): number {
+  return ((hashed[at] ?? 0) << 8) | (hashed[at + 1] ?? 0);
 }

@@ -8,7 +8,7 @@ import type { DefinitionKind } from "../catalog/digests.ts";
 import type { Count, InjectionContext } from "./injection.ts";
 import { checkName } from "./name-rules.ts";
 import { checkStructure } from "./schema-rules.ts";
-import { leavesOf, namesOf } from "./strings.ts";
+import { isSpoken, leavesOf, namesOf } from "./strings.ts";
 import { countByRule, findInText } from "./text-findings.ts";
 
 /** A description above this is read by nobody. */
@@ -36,18 +36,13 @@ export function scanDefinition(kind: DefinitionKind, text: string, { steering }:
     if (typeof value === "string")
       found.push(...countByRule(findInText(value, context)).map((count) => ({ ...count, path })));
   }
-  for (const path of namesOf(definition)) {
+  for (const path of namesOf(definition, isSpoken)) {
     const name = path.at(-1) ?? "";
-    if (isSpoken(name)) found.push(...countByRule(findInText(name, context)).map((count) => ({ ...count, path })));
+    found.push(...countByRule(findInText(name, context)).map((count) => ({ ...count, path })));
   }
   found.push(...nameFindings(kind, definition), ...lengthFindings(definition));
   if (kind === "tool") found.push(...checkStructure(definition, text));
   return found.map(({ path, ...count }) => ({ ...count, pointer: pointerOf(path) }));
-}
-
-/** A member name that is a sentence, or not plain ASCII, is read as text. */
-function isSpoken(name: string): boolean {
-  return name.length > 24 || !/^[\x21-\x7e]*$/u.test(name);
 }
 
 /** Tools and prompts have names; resources have addresses. */

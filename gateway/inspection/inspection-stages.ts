@@ -5,7 +5,6 @@
 
 import { isCodedError } from "../../kernel/errors.ts";
 import { constant } from "../../kernel/json/constant.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Finding, Inspection } from "../../kernel/receipt/inspection.ts";
 import { ABSENT, present } from "../../kernel/receipt/observed.ts";
@@ -30,6 +29,7 @@ import type {
 } from "../pipeline/stage.ts";
 import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
+import { messageValue } from "../wire/message-value.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import { type CheckSchema, compileSchema, type SchemaAnswer } from "./json-schema.ts";
 import {
@@ -332,7 +332,7 @@ function refusalOf(
 function readAnswer({ received, returned }: CallOutcome): JsonObject | undefined {
   if (received === undefined || returned === undefined) return undefined;
   try {
-    const answer = parseJson(returned, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+    const { value: answer } = messageValue(returned);
     return isJsonObject(answer) ? answer : undefined;
   } catch (error) {
     if (isCodedError(error)) return undefined;

@@ -10,7 +10,7 @@ import type { Finding, Inspection } from "../../kernel/receipt/inspection.ts";
 import { type Hit, worse } from "./hit.ts";
 import type { Count, Surface } from "./injection.ts";
 import type { LongList, LongText } from "./result-needs.ts";
-import { keyOf, leavesOf, namesOf } from "./strings.ts";
+import { isSpoken, keyOf, leavesOf, namesOf } from "./strings.ts";
 import { type FindContext, findInText, type OwnRules } from "./text-findings.ts";
 
 /** Version of the rules, in every inspection of a receipt. */
@@ -124,11 +124,8 @@ function placesOf(
   for (const { path, value } of leavesOf(part.value)) {
     if (part.isMedia?.(path) !== true) look(String(value), path, keyOf(path), false);
   }
-  for (const path of namesOf(part.value)) {
-    const name = path.at(-1) ?? "";
-    // Short plain names say nothing that a value could not.
-    if (name.length > 24 || !/^[\x21-\x7e]*$/u.test(name)) look(name, path, undefined, true);
-  }
+  // Short plain names say nothing that a value could not.
+  for (const path of namesOf(part.value, isSpoken)) look(path.at(-1) ?? "", path, undefined, true);
   return places;
 }
 

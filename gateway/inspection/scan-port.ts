@@ -55,7 +55,7 @@ export function scanValue(
     const context = { ...options, surface, ...(key === undefined ? {} : { key }) };
     findings.push(...textFindings(String(leaf), pointerText(path), context));
   }
-  for (const path of namesOf(value))
+  for (const path of namesOf(value, () => true))
     findings.push(...textFindings(path.at(-1) ?? "", pointerText(path), { ...options, surface }));
   return answerOf(findings);
 }

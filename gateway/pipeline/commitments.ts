@@ -2,12 +2,11 @@
 
 import { commitBytes, commitJson } from "../../kernel/commitment.ts";
 import { isCodedError } from "../../kernel/errors.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
 import type { Commitment } from "../../kernel/receipt/fields.ts";
 import { ABSENT, type Observed, present } from "../../kernel/receipt/observed.ts";
+import { messageValue } from "../wire/message-value.ts";
 
 const MAX_FIELDS_BYTES = 64 * 1024;
-const MAX_DEPTH = 64;
 
 /**
  * Commits to a message.
@@ -30,7 +29,8 @@ export function commitText(secret: Uint8Array, name: string, text: string): Comm
 
 function commitFields(secret: Uint8Array, name: string, bytes: Uint8Array): Commitment | undefined {
   try {
-    const value = parseJson(bytes, { maxBytes: MAX_FIELDS_BYTES, maxDepth: MAX_DEPTH });
+    const { value, isExact } = messageValue(bytes);
+    if (!isExact) return undefined;
     return { scheme: "countersign/fields/v1", root: commitJson(secret, name, value, bytes) };
   } catch (error) {
     if (isCodedError(error)) return undefined;

@@ -5,10 +5,10 @@
  */
 
 import { isCodedError } from "../../kernel/errors.ts";
-import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { foldKey } from "./fold.ts";
+import { type MessageValue, messageValue } from "./message-value.ts";
 import { hasReservedAlias } from "./reserved-keys.ts";
 
 /** `ingress`: from an agent; `egress`: from a server. */
@@ -27,10 +27,8 @@ export interface ScanFault {
   readonly reason: ReasonCode;
 }
 
-const MAX_DEPTH = 64;
 const MAX_MEMBERS = 10_000;
 const MAX_TOKENS = 200_000;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const REASONS: Readonly<Record<string, ReasonCode>> = {
   ERR_JSON_SIZE: "json.size",
@@ -45,18 +43,19 @@ const REASONS: Readonly<Record<string, ReasonCode>> = {
 export function scanJson(bytes: Uint8Array, scope: Scope, maxBytes: number): Scanned | ScanFault {
   if (bytes.length > maxBytes) return fault("json.size");
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return fault("json.bom");
-  let value: JsonValue;
+  let read: MessageValue;
   try {
-    value = parseJson(bytes, { maxBytes, maxDepth: MAX_DEPTH, numbers: "rounded" });
+    read = messageValue(bytes);
   } catch (error) {
     const reason = isCodedError(error) ? REASONS[error.code] : undefined;
     if (reason === undefined) throw error;
     return fault(reason);
   }
+  const { text, value } = read;
   const reason = faultOf(value, scope);
   if (reason !== undefined) return fault(reason);
   if (!isJsonObject(value)) return fault("json.shape");
-  return { type: "scanned", text: decoder.decode(bytes), value };
+  return { type: "scanned", text, value };
 }
 
 function faultOf(value: JsonValue, scope: Scope): ReasonCode | undefined {

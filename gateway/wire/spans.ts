@@ -26,6 +26,29 @@ export interface Edit extends Span {
 
 /** Members of the object whose opening brace is at `start`, in the order of the text. */
 export function memberSpans(text: string, start: number): readonly MemberSpan[] {
+  if (text.length > MAX_KEPT_TEXT) return findMembers(text, start);
+  const kept = recent.get(text) ?? keep(text);
+  const known = kept.get(start) ?? findMembers(text, start);
+  kept.set(start, known);
+  return known;
+}
+
+/** Objects of the texts that were taken apart last: every message is, several times on its way. */
+const recent = new Map<string, Map<number, readonly MemberSpan[]>>();
+const MAX_KEPT_TEXTS = 64;
+const MAX_KEPT_TEXT = 8192;
+
+function keep(text: string): Map<number, readonly MemberSpan[]> {
+  const made = new Map<number, readonly MemberSpan[]>();
+  recent.set(text, made);
+  for (const oldest of recent.keys()) {
+    if (recent.size <= MAX_KEPT_TEXTS) break;
+    recent.delete(oldest);
+  }
+  return made;
+}
+
+function findMembers(text: string, start: number): readonly MemberSpan[] {
   invariant(text[start] === "{", "memberSpans: want an object");
   const spans: MemberSpan[] = [];
   let at = skipSpace(text, start + 1);

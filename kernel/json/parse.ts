@@ -92,13 +92,15 @@ export function parseJsonText(text: string, limits: JsonLimits): JsonValue {
 export interface SpelledJson {
   readonly value: JsonValue;
   readonly isCanonical: boolean;
+  /** False if a number was rounded that exact reading refuses. */
+  readonly isExact: boolean;
 }
 
 /** As `parseJsonText`; says too whether the text is canonical, which costs next to nothing while it is read. */
 export function parseSpelledJson(text: string, limits: JsonLimits): SpelledJson {
   const scanner = makeScanner(text, limits);
   const value = scanner.readDocument();
-  return { value, isCanonical: scanner.isCanonical };
+  return { value, isCanonical: scanner.isCanonical, isExact: !scanner.hasRounded };
 }
 
 function makeScanner(text: string, limits: JsonLimits): Scanner {
@@ -111,6 +113,8 @@ function makeScanner(text: string, limits: JsonLimits): Scanner {
 class Scanner {
   /** False once something was read that RFC 8785 spells otherwise: white space, an unsorted key, another escape or number. */
   isCanonical = true;
+  /** True once a number was read that a double does not carry. */
+  hasRounded = false;
   private at = 0;
   private depthLeft: number;
   private readonly text: string;
@@ -284,9 +288,10 @@ class Scanner {
     if (spelling === undefined) return this.fail("a value");
     const value = Number(spelling);
     if (String(value) !== spelling) this.isCanonical = false;
-    if (!this.isExact) return value === 0 ? 0 : value;
     const isLost = value === 0 ? spelling.startsWith("-") || NONZERO.test(spelling) : Math.abs(value) > MAX_SAFE;
     if (!isLost) return value;
+    this.hasRounded = true;
+    if (!this.isExact) return value === 0 ? 0 : value;
     throw new FormatError("ERR_JSON_NUMBER", `a number that a double does not carry at character ${start}`);
   }
 
