@@ -4,6 +4,7 @@ import { equalBytes } from "../kernel/bytes.ts";
 import { parseHex } from "../kernel/hex.ts";
 import { observedValue } from "../kernel/receipt/observed.ts";
 import { type ReceiptOf, receiptHash } from "../kernel/receipt/receipt.ts";
+import type { Status } from "../kernel/receipt/vocabulary.ts";
 import { type PlacedReceipt, receiptSubject } from "./read-entries.ts";
 import type { Stream } from "./streams.ts";
 import { doubt, type Finding, fault, type Judgement, judge } from "./verdict.ts";
@@ -97,5 +98,12 @@ function findMismatch(
   if (resolves !== settles) return "a second outcome that does not name the first, or a first one that names another";
   if (last !== undefined && last.outcome.effect !== "unknown")
     return "a second outcome of a call whose effect is known";
-  return undefined;
+  return findTaskFault(last?.outcome.status, outcome.outcome.status);
+}
+
+/** A call makes one task, and what ends a task was one. */
+function findTaskFault(before: Status | undefined, now: Status): string | undefined {
+  if (now === "task_created" && before !== undefined) return "a task that is made behind the call's outcome";
+  const isEnd = now === "task_completed" || now === "task_failed";
+  return isEnd && before !== "task_created" ? "the end of a task that the call did not make" : undefined;
 }

@@ -8,7 +8,7 @@ import { coversTool, type PolicyArtifact, type SealedWorkflow, workflowDigest } 
 import type { Workflow } from "../../kernel/receipt/identity.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { Caller, InboundCall } from "../pipeline/call.ts";
+import { type Caller, type InboundCall, toolBehind } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import { principalOf } from "../pipeline/policy-question.ts";
 import type { Contribution, Gate, RequestStage } from "../pipeline/stage.ts";
@@ -127,15 +127,19 @@ function denialsOf(
   return denials;
 }
 
-function covers({ tools, upstreams }: PolicyArtifact, { serverId, target }: InboundCall): boolean {
-  if (target.kind === "tool") return coversTool(tools, `${serverId}/${target.name}`);
+function covers({ tools, upstreams }: PolicyArtifact, call: InboundCall): boolean {
+  const { serverId } = call;
+  const tool = toolBehind(call);
+  if (tool !== undefined) return coversTool(tools, `${serverId}/${tool}`);
   return upstreams.some(({ server }) => server === serverId);
 }
 
 /** Tools as listed, resources by their prefixes; what a workflow does not list it has not. A dot segment may lead anywhere. */
-export function isInWorkflow(sealed: SealedWorkflow | undefined, { serverId, target }: InboundCall): boolean {
+export function isInWorkflow(sealed: SealedWorkflow | undefined, call: InboundCall): boolean {
   if (sealed === undefined) return false;
-  if (target.kind === "tool") return coversTool(sealed.tools, `${serverId}/${target.name}`);
+  const { serverId, target } = call;
+  const tool = toolBehind(call);
+  if (tool !== undefined) return coversTool(sealed.tools, `${serverId}/${tool}`);
   if (target.kind !== "resource" || hasDotSegment(target.name)) return false;
   return sealed.resources.some((prefix) => target.name.startsWith(prefix));
 }

@@ -9,7 +9,7 @@ import { coversTool, type SealedLimits } from "../../kernel/policy-artifact.ts";
 import type { Digest } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { checkNarrower, type SealedSession, sessionHash } from "../../kernel/session-artifact.ts";
-import type { Caller, InboundCall, SessionKey } from "../pipeline/call.ts";
+import { type Caller, type InboundCall, type SessionKey, toolBehind } from "../pipeline/call.ts";
 import type { CallBasis, RunFacts } from "../pipeline/decision-body.ts";
 import { principalOf } from "../pipeline/policy-question.ts";
 import type { PolicyEvaluator } from "../policy/evaluator.ts";
@@ -143,11 +143,12 @@ export class SessionArtifacts {
   }
 
   /** True unless the artifact that binds the caller leaves this tool, or all of the server, out. */
-  covers(call: Pick<InboundCall, "caller" | "session" | "wire" | "serverId" | "target">): boolean {
+  covers(call: Pick<InboundCall, "caller" | "session" | "wire" | "serverId" | "target" | "taskTool">): boolean {
     const artifact = this.#of(call)?.examined.sealed.artifact;
     if (artifact === undefined) return true;
-    const { serverId, target } = call;
-    if (target.kind === "tool") return coversTool(artifact.tools, `${serverId}/${target.name}`);
+    const { serverId } = call;
+    const tool = toolBehind(call);
+    if (tool !== undefined) return coversTool(artifact.tools, `${serverId}/${tool}`);
     return artifact.upstreams.some(({ server }) => server === serverId);
   }
 

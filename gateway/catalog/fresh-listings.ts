@@ -28,8 +28,9 @@ export function withFreshListings(
   const response: ResponseStage = {
     name: "doubted-listing",
     end: ({ call, outcome }) => {
-      if (outcome.status === "rpc_error" && outcome.rpcCode === RPC_INVALID_PARAMS)
-        relister.paramsRefused(call.serverId);
+      // Of a task it says that there is none, which no definition knows.
+      const isDoubt = outcome.status === "rpc_error" && outcome.rpcCode === RPC_INVALID_PARAMS;
+      if (isDoubt && call.target.kind !== "task") relister.paramsRefused(call.serverId);
       return { outcome };
     },
   };

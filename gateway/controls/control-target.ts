@@ -14,7 +14,7 @@ import { hex64Shape, serverIdShape } from "../../kernel/receipt/fields.ts";
 import { sessionIdShape } from "../../kernel/receipt/identity.ts";
 import type { ActionTarget } from "../../kernel/receipt/operator-action.ts";
 import { readShape, type Shape } from "../../kernel/shape.ts";
-import type { InboundCall } from "../pipeline/call.ts";
+import { type InboundCall, toolBehind } from "../pipeline/call.ts";
 import { isPlainName } from "../pipeline/call-facts.ts";
 import { commitText } from "../pipeline/commitments.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
@@ -84,11 +84,12 @@ export function actionTargetOf(target: ControlTarget, secret: Uint8Array): Actio
 
 /** Every target that a call is under, the most telling first. Principal and session cost a hash each. */
 export function targetsOf(call: InboundCall, names: KeyedNames): readonly ControlTarget[] {
-  const { serverId, target } = call;
+  const { serverId } = call;
+  const tool = toolBehind(call);
   return [
     "all",
     `server:${serverId}`,
-    ...(target.kind === "tool" ? [`tool:${serverId}/${target.name}`] : []),
+    ...(tool === undefined ? [] : [`tool:${serverId}/${tool}`]),
     ...subjectsOf(call, names),
   ];
 }

@@ -2,7 +2,15 @@
 
 import { isCodedError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
-import type { CallOutcome, CallRefusal, Decided, InboundCall, Pipeline, ReceiptRef } from "../pipeline/call.ts";
+import type {
+  CallOutcome,
+  CallRefusal,
+  Decided,
+  DecisionTicket,
+  InboundCall,
+  Pipeline,
+  ReceiptRef,
+} from "../pipeline/call.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
 import { errorResponse, httpStatusOf, RPC, resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef } from "./agent-request.ts";
@@ -43,6 +51,20 @@ export async function finish(
   }
 }
 
+/** The end of a task, as `finish`. */
+export async function finishTask(
+  { pipeline, logger }: ReceiptDeps,
+  ticket: DecisionTicket,
+  outcome: CallOutcome,
+): Promise<CallOutcome | undefined> {
+  try {
+    return await pipeline.finishTask(ticket, outcome);
+  } catch (error) {
+    logger.error({ code: codeOf(error), call: ticket.callId }, "no end of a task could be kept; it is withheld");
+    return undefined;
+  }
+}
+
 /** The answer without a receipt, which says nothing. */
 export function withheld({ idText }: AgentRequest, receipt: ReceiptRef | undefined): AgentAnswer {
   const reason = "receipt.unavailable";
@@ -70,7 +92,12 @@ export function refusalResponse(idText: string, refusal: CallRefusal, ref: Recei
   return errorResponse(idText, rpcCode, message, { ...data, reason, policies, ...named });
 }
 
-function deniedResult({ era }: AgentRequest, { reason, policies, message }: CallRefusal, ref: ReceiptRef): string {
+/** The result of a tool in place of one that is denied. */
+export function deniedResult(
+  { era }: AgentRequest,
+  { reason, policies, message }: CallRefusal,
+  ref: ReceiptRef,
+): string {
   const receipt = formatReceiptRef(ref);
   return JSON.stringify({
     ...(era === "modern" ? { resultType: "complete" } : {}),
@@ -81,7 +108,7 @@ function deniedResult({ era }: AgentRequest, { reason, policies, message }: Call
 }
 
 /** What the agent is told of an answer that a stage took away without a word. */
-const BLOCKED: CallRefusal = {
+export const BLOCKED: CallRefusal = {
   rpcCode: RPC.blocked,
   reason: "inspect.block",
   policies: [],

@@ -2,17 +2,22 @@
 
 import { setMaxListeners } from "node:events";
 import { readRequestClaims } from "../identity/request-claims.ts";
+import type { Caller, SessionKey } from "../pipeline/call.ts";
 import { metaOf } from "../wire/era.ts";
 import { requestRule } from "../wire/methods.ts";
 import { errorResponse, RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
-import { type ForwardDeps, forwardCall } from "./forward.ts";
+import { forwardCall } from "./forward.ts";
 import { type InFlight, type InFlightNames, makeInFlight } from "./in-flight.ts";
 import { type ListenDeps, listen } from "./listen.ts";
 import { discoverResult, hasCapability, listResult } from "./local-answers.ts";
 import { refuseRequest } from "./refuse.ts";
 import { makeRoundStates } from "./round-state.ts";
+import type { ForwardDeps } from "./round-trip.ts";
+import { callTask, UNDECLARED } from "./task-calls.ts";
+import { listTasks } from "./task-list.ts";
+import { TaskTable } from "./task-table.ts";
 
 const RETRY_AFTER_MS = 250;
 
@@ -20,8 +25,10 @@ const RETRY_AFTER_MS = 250;
 export interface Dispatcher {
   /** Never rejects for what an agent or a server did. `initialize` is the edge's own, as it opens a session. */
   readonly answer: (request: AgentRequest) => Promise<AgentAnswer>;
-  /** Resolves when no call is in flight; ends the streams of those who listen. */
+  /** Resolves when no call is in flight and no task open; ends the streams of those who listen. */
   readonly drained: () => Promise<void>;
+  /** Lets go of what a session that somebody vouches for has open. */
+  readonly endSession: (caller: Caller, session: SessionKey) => Promise<void>;
 }
 
 /** What is done with a call that policy decides. */
@@ -39,13 +46,17 @@ export function makeDispatcher(options: EdgeOptions, forward: Forward = forwardC
   // Each stream waits for the end of the edge.
   setMaxListeners(0, closing.signal);
   const rounds = makeRoundStates(options.randomBytes, options.nowMs);
-  const deps = { ...options, forward, rounds, closing: closing.signal, listens };
+  const tasks = new TaskTable({ ...DEFAULT_EDGE_LIMITS, ...options.limits, ...options });
+  const deps = { ...options, forward, rounds, tasks, closing: closing.signal, listens };
   return {
     answer: (request) => answer(deps, inFlight, request),
     drained: async () => {
       closing.abort();
       await Promise.all([inFlight.drained(), listens.drained()]);
+      // Behind the last call that could make one.
+      await tasks.close();
     },
+    endSession: (caller, session) => tasks.endSession(caller, session),
   };
 }
 
@@ -75,12 +86,15 @@ async function answer(options: Deps, inFlight: InFlight, request: AgentRequest):
       return withPlace(options, options.listens, request, () => listen(options, request));
     case "forward":
       return withPlace(options, inFlight, request, () => options.forward(options, request, row));
-    case "tasks":
-      return refuseRequest(options, tasksRefusal(), request);
+    case "task":
+      // Where calls go another way, no task of theirs is known.
+      if (options.forward !== forwardCall) return refuseRequest(options, UNDECLARED, request);
+      return withPlace(options, inFlight, request, () => callTask(options, request));
+    case "task-list":
+      return withPlace(options, inFlight, request, () => listTasks(options, request));
     case "initialize":
     case "removed":
     case "unknown":
-    case "unsupported":
       return refuseRequest(options, methodRefusal(request, row.rule), request);
   }
 }
@@ -138,26 +152,15 @@ function ok(idText: string, result: string): AgentAnswer {
 }
 
 /** SPEC MCP 2026-07-28: an unknown method is HTTP 404; a legacy client would take 404 for the end of its session. */
-function methodRefusal(
-  { era, transport }: AgentRequest,
-  rule: "removed" | "unknown" | "unsupported" | "initialize",
-): WireRefusal {
+function methodRefusal({ era, transport }: AgentRequest, rule: "removed" | "unknown" | "initialize"): WireRefusal {
   const status = era === "modern" && transport === "http" ? 404 : 200;
   if (rule === "removed") {
     return refusal("classify", "mcp.method-removed", RPC.methodNotFound, status, "this revision has no such method");
   }
-  const reason = rule === "unsupported" ? "bridge.unsupported" : "mcp.method-unknown";
-  const text = rule === "unsupported" ? "the gateway does not carry this method" : "no such method";
-  return refusal("classify", reason, RPC.methodNotFound, status, text);
+  return refusal("classify", "mcp.method-unknown", RPC.methodNotFound, status, "no such method");
 }
 
 function conflictRefusal(): WireRefusal {
   const text = "who the request says to be, or to act for, is not whom its credential names";
   return refusal("identity", "identity.conflict", RPC.invalidParams, 200, text);
-}
-
-function tasksRefusal(): WireRefusal {
-  const data = { requiredCapabilities: { extensions: { "io.modelcontextprotocol/tasks": {} } } };
-  const text = "the tasks extension is not declared on both sides";
-  return refusal("classify", "mcp.capability-missing", RPC.missingCapability, 400, text, { data });
 }

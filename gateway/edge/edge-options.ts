@@ -21,6 +21,12 @@ export interface EdgeLimits {
   /** Streams of `subscriptions/listen`, in all and of one caller. */
   readonly maxListens: number;
   readonly maxListensPerCaller: number;
+  /** Tasks at a time, in all and of one caller; one that has ended makes room. */
+  readonly maxTasks: number;
+  readonly maxTasksPerCaller: number;
+  /** Longest life of a task, and how much longer than its server says it is kept. */
+  readonly maxTaskMs: number;
+  readonly taskGraceMs: number;
   /** Legacy sessions at a time. */
   readonly maxSessions: number;
   readonly sessionIdleMs: number;
@@ -40,6 +46,10 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = {
   maxInFlightPerCaller: 256,
   maxListens: 4_096,
   maxListensPerCaller: 16,
+  maxTasks: 4_096,
+  maxTasksPerCaller: 256,
+  maxTaskMs: 7 * 24 * 3_600_000,
+  taskGraceMs: 60_000,
   maxSessions: 10_000,
   sessionIdleMs: 30 * 60_000,
   sessionMaxAgeMs: 24 * 3_600_000,

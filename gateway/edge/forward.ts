@@ -4,57 +4,33 @@
  * path for each of them.
  */
 
-import { isJsonObject } from "../../kernel/json/value.ts";
-import type { AwaitedApproval, CatalogReader, InboundCall } from "../pipeline/call.ts";
+import type { AwaitedApproval, InboundCall } from "../pipeline/call.ts";
 import { listenMessage } from "../upstream/own-request.ts";
-import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
-import {
-  messageToAgent,
-  mirroredCapabilities,
-  progressToAgent,
-  requestToServer,
-  responseToAgent,
-} from "../wire/bridge.ts";
-import { META } from "../wire/meta-keys.ts";
-import { errorResponse, RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
-import { rawAt } from "../wire/spans.ts";
-import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
-import {
-  type ApprovalDeps,
-  answerToPage,
-  asHeld,
-  decideAsking,
-  heldAnswer,
-  takesPage,
-  waitForDecision,
-} from "./approval-rounds.ts";
+import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
+import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
+import { answerToPage, asHeld, decideAsking, heldAnswer, takesPage, waitForDecision } from "./approval-rounds.ts";
 import { askAll, withMembers } from "./bridged-rounds.ts";
-import { denied, type Forwarded, finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import { denied, finish, recordedAnswer, withheld } from "./call-receipts.ts";
 import { openState, scopeOf } from "./carried-state.ts";
-import type { EdgeOptions } from "./edge-options.ts";
 import { type InputRound, inputFault, inputOf, settleInput } from "./input-rounds.ts";
-import type { ModernLegs } from "./modern-legs.ts";
 import { outcomeOf } from "./outcome.ts";
 import { phantomAnswer } from "./phantom.ts";
-import { type RefuseDeps, refuseRequest } from "./refuse.ts";
-import type { RoundState, RoundStates } from "./round-state.ts";
+import { refuseRequest } from "./refuse.ts";
+import type { RoundState } from "./round-state.ts";
+import {
+  answerCut,
+  type ForwardDeps,
+  gateOf,
+  inboundCall,
+  type Round,
+  type RoutedCall,
+  send,
+  writers,
+} from "./round-trip.ts";
 import { type Routed, type RouteRefusal, routeCall } from "./route-call.ts";
-import { type StreamCut, StreamGate } from "./stream-gate.ts";
-import { upstreamHeaders } from "./upstream-headers.ts";
 
-/** What forwarding needs. */
-export interface ForwardDeps extends RefuseDeps, ApprovalDeps {
-  readonly catalog: CatalogReader;
-  readonly upstreams: ReadonlyMap<string, Upstream>;
-  readonly rounds: RoundStates;
-  /** Undefined where all modern agents are one. */
-  readonly modernLegs?: ModernLegs | undefined;
-  readonly scopes?: EdgeOptions["scopes"];
-  readonly software: EdgeOptions["software"];
-}
-
-/** A call with the way that it takes to its server. */
-type RoutedCall = Omit<Routed, "upstream"> & { readonly upstream: Pick<Upstream, "facts" | "nextId" | "request"> };
+import { asksForTask, fullRefusal, madeTask, taskBound, taskRefusal } from "./task-making.ts";
+import { makePhantom } from "./task-phantom.ts";
 
 type ForwardRule = Parameters<typeof routeCall>[3];
 
@@ -67,6 +43,12 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
   }
   const unscoped = scopeRefusal(deps, request, routed);
   if (unscoped !== undefined) return refuseRequest(deps, unscoped, request, { serverId: routed.route.serverId });
+  const full = taskBound(deps, request, routed);
+  const untaken = taskRefusal(deps, request, routed) ?? (full === undefined ? undefined : fullRefusal(full));
+  if (untaken !== undefined) {
+    const accounting = full === undefined ? {} : { accounting: full.accounting };
+    return refuseRequest(deps, untaken, request, { serverId: routed.route.serverId, ...accounting });
+  }
   const opened = openState(deps.rounds, request, routed);
   if (opened === "invalid") {
     const text = "the request state is not one that was given for this request";
@@ -94,7 +76,7 @@ async function forwardRound(
   const id = routed.upstream.nextId();
   const isOffered = waited?.isOffered !== false && takesPage(request);
   const call: InboundCall = {
-    ...sharedSubscription(deps, inboundCall(request, routed, id, kind, state), request, id),
+    ...sharedSubscription(deps, inboundCall(deps, request, routed, id, kind, state), request, id),
     ...(isOffered ? { takesPage: true } : {}),
     ...(waited === undefined ? {} : { approval: waited.approval }),
   };
@@ -104,7 +86,9 @@ async function forwardRound(
     const asked = heldAnswer(deps.rounds, request, scopeOf(request, routed), state, decided);
     return asked ?? denied(request, decided.refusal, decided.receipt);
   }
-  if (decided.action === "phantom") return phantomAnswer(deps, request, decided);
+  if (decided.action === "phantom") {
+    return asksForTask(request) ? makePhantom(deps, request, routed, decided) : phantomAnswer(deps, request, decided);
+  }
   return dispatch(deps, { request, routed, call, id, state, decided });
 }
 
@@ -133,40 +117,6 @@ export function scopeRefusal(
   return refusal("authenticate", "auth.scope", RPC.invalidRequest, 403, "the credential lacks a scope", { headers });
 }
 
-function inboundCall(
-  request: AgentRequest,
-  { upstream, route, rename }: RoutedCall,
-  id: number,
-  kind: ForwardRule["kind"],
-  state: RoundState | undefined,
-): InboundCall {
-  const facts = upstream.facts();
-  const rewrite = {
-    id,
-    era: facts.era,
-    isLine: facts.transport === "stdio",
-    capabilities: mirroredCapabilities(request.capabilities.text),
-    keepsLogLevel: request.notify !== undefined && facts.transport === "http",
-    ...(state === undefined ? {} : { state: state.upstream }),
-    // A legacy agent is given no state, so one that it sends is another's.
-    ...(request.era === "legacy" ? { state: null } : {}),
-    ...(rename === undefined ? {} : { name: rename }),
-  };
-  return {
-    wire: wireFacts(request),
-    caller: request.caller,
-    session: request.session,
-    serverId: route.serverId,
-    mount: request.mount.path,
-    target: { kind, name: route.name },
-    params: request.message.params,
-    received: request.received,
-    toSend: requestToServer(request.message, rewrite),
-    upstream: facts,
-    ...(state === undefined ? {} : { round: { index: state.round, firstSeq: state.firstSeq } }),
-  };
-}
-
 /**
  * A subscription of a legacy agent that has no session of its own at the server. A modern one takes it in its own way, and is
  * told of its end by the stream's; a child that agents share is told when nobody listens any more.
@@ -183,16 +133,6 @@ function sharedSubscription(
   return { ...call, toSend: listenMessage(id, call.target.name, deps.software).bytes };
 }
 
-/** One round that is let through. */
-interface Round {
-  readonly request: AgentRequest;
-  readonly routed: RoutedCall;
-  readonly call: InboundCall;
-  readonly id: number;
-  readonly state: RoundState | undefined;
-  readonly decided: Forwarded;
-}
-
 async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   const { request, routed, call, id, decided } = round;
   const started = performance.now();
@@ -204,10 +144,14 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   if (input !== undefined && request.era === "legacy") {
     return bridgeInput(deps, round, { ...input, upstreamUs });
   }
+  const made = input === undefined ? madeTask(deps, round, reply) : undefined;
   const ended =
-    input === undefined ? outcomeOf(reply, ...writers(round)) : await settleInput(deps, inputRound(deps, round, input));
+    input === undefined
+      ? (made?.ended ?? outcomeOf(reply, ...writers(round)))
+      : await settleInput(deps, inputRound(deps, round, input));
   if (ended === "withheld") return withheld(request, decided.receipt);
   const kept = await finish(deps, decided, { ...ended.outcome, upstreamUs });
+  made?.settle(kept);
   if (call.target.kind === "subscribe" && ended.outcome.status === "ok") noteSubscription(request, call);
   if (kept === undefined) return withheld(request, decided.receipt);
   if (kept.returned !== undefined) gate?.release();
@@ -236,7 +180,7 @@ async function bridgeInput(
   }
   const id = routed.upstream.nextId();
   const firstSeq = state?.firstSeq ?? receipt.seq;
-  const first = inboundCall(request, routed, id, call.target.kind, undefined);
+  const first = inboundCall(deps, request, routed, id, call.target.kind, undefined);
   const next: InboundCall = {
     ...first,
     ...(takesPage(request) ? { takesPage: true } : {}),
@@ -252,61 +196,11 @@ async function bridgeInput(
   return dispatch(deps, { request, routed, call: next, id, state: nextState, decided: decidedNext });
 }
 
-/** For what the server says during the call; undefined if the agent takes none of it. */
-function gateOf(deps: ForwardDeps, { request, decided }: Round): CutGate | undefined {
-  const { notify, message, legs } = request;
-  const isTold = legs !== undefined || wantsLog(request) || wantsProgress(message);
-  if (notify === undefined || !isTold) return undefined;
-  const controller = new AbortController();
-  const watch = (): ReturnType<typeof deps.pipeline.watchStream> => deps.pipeline.watchStream(decided.ticket);
-  const gate = new StreamGate({ notify, watch, cut: () => controller.abort() });
-  return Object.assign(gate, { signal: controller.signal });
-}
-
-type CutGate = StreamGate & { readonly signal: AbortSignal };
-
-/** The agent has perhaps got parts, and gets an error in place of the rest; the receipt says so. */
-async function answerCut(
-  deps: ForwardDeps,
-  { request, decided }: Round,
-  gate: StreamGate,
-  { refusal, part }: StreamCut,
-  upstreamUs: number,
-): Promise<AgentAnswer> {
-  const answer = denied(request, refusal, decided.receipt);
-  const kept = await finish(deps, decided, {
-    status: "blocked",
-    effect: "unknown",
-    received: part,
-    returned: gate.statement(answer.bytes),
-    upstreamUs,
-    uninspectedBytes: 0,
-    rpcCode: refusal.rpcCode,
-    ...(gate.forwarded > 0 ? { isPartlyGiven: true } : {}),
-  });
-  return kept === undefined ? withheld(request, decided.receipt) : answer;
-}
-
 /** What a legacy agent is told of from now on, and no more. */
 function noteSubscription({ legs, message }: AgentRequest, { serverId, target }: InboundCall): void {
   if (message.method === "resources/subscribe") legs?.subscribe(serverId, target.name);
   else legs?.unsubscribe(serverId, target.name);
 }
-
-/** How the agent's answer is made: from the server's, or as an error of ours. */
-function writers({ request, call, decided }: Round, requestState?: string): [PassOn, MakeError] {
-  const { message, idText, era } = request;
-  const serverEra = call.upstream.era;
-  const rewrite = { idText, method: message.method, agentEra: era, serverEra, isLine: isLine(request) };
-  const receipt = formatReceiptRef(decided.receipt);
-  return [
-    (text) => responseToAgent(text, requestState === undefined ? rewrite : { ...rewrite, requestState }),
-    (code, reason, text) => errorResponse(idText, code, text, { reason, receipt }),
-  ];
-}
-
-type PassOn = Parameters<typeof outcomeOf>[1];
-type MakeError = Parameters<typeof outcomeOf>[2];
 
 function inputRound(
   deps: ForwardDeps,
@@ -327,64 +221,4 @@ function inputRound(
       return passOn(reply.text);
     },
   };
-}
-
-async function send(
-  deps: ForwardDeps,
-  request: AgentRequest,
-  routed: RoutedCall,
-  call: InboundCall,
-  id: number,
-  gate: CutGate | undefined,
-): Promise<UpstreamReply> {
-  if (request.signal.aborted) {
-    return { type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" };
-  }
-  const { message, notify, legs } = request;
-  if (call.isAnsweredHere === true) return NOTHING_SENT;
-  if (call.target.kind === "subscribe" && legs?.has(call.serverId) === false) {
-    const upstream = deps.upstreams.get(call.serverId);
-    const headers = call.upstream.era === "modern" ? { "Mcp-Method": "subscriptions/listen" } : {};
-    const toSend = { id, method: message.method, headers, bytes: call.toSend, signal: request.signal };
-    if (upstream !== undefined) return legs.watch(upstream, toSend, call.target.name);
-  }
-  const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
-  const onProgress = (text: string): void => gate?.pass(progressToAgent(text, token ?? "null", isLine(request)));
-  const onLog = (text: string): void => gate?.pass(messageToAgent(text, isLine(request)));
-  const signal = gate === undefined ? request.signal : AbortSignal.any([request.signal, gate.signal]);
-  const run = (): Promise<UpstreamReply> =>
-    routed.upstream.request({
-      id,
-      method: message.method,
-      headers: upstreamHeaders(request, call, routed.mirrored),
-      bytes: call.toSend,
-      signal,
-      ...(notify === undefined || token === undefined ? {} : { onProgress }),
-      ...(notify === undefined || !wantsLog(request) ? {} : { onLog }),
-    });
-  if (request.legs === undefined) return run();
-  return request.legs.during(call.serverId, id, { notify, pass: gate?.pass, signal }, run);
-}
-
-/** What the end of a subscription is answered with, of which a server is told by other means or not at all. */
-const NOTHING_SENT: UpstreamReply = {
-  type: "answered",
-  bytes: new Uint8Array(),
-  text: '{"jsonrpc":"2.0","id":0,"result":{}}',
-  body: { jsonrpc: "2.0", id: 0, result: {} },
-};
-
-function wantsProgress({ params }: AgentRequest["message"]): boolean {
-  const meta = params["_meta"];
-  return isJsonObject(meta) && meta["progressToken"] !== undefined;
-}
-
-/** A modern agent says with each request whether it wants log messages. */
-function wantsLog({ era, message }: AgentRequest): boolean {
-  const meta = message.params["_meta"];
-  return era === "modern" && isJsonObject(meta) && meta[META.logLevel] !== undefined;
-}
-
-function isLine({ transport }: AgentRequest): boolean {
-  return transport === "stdio";
 }

@@ -90,14 +90,15 @@ function requestDeps(
   const { pipeline, logger, nowMs } = options;
   const { maxSessions, sessionIdleMs: idleMs } = limits;
   const modernLegs = new ModernLegs({ pipeline, logger, nowMs, maxSessions, idleMs });
+  const dispatcher = makeDispatcher({ ...options, modernLegs, scopes: server });
   return {
     ...options,
     server,
     limits,
     modernLegs,
-    dispatcher: makeDispatcher({ ...options, modernLegs, scopes: server }),
+    dispatcher,
     maxBodyBytes: limits.maxBodyBytes,
-    sessions: makeSessions(options, limits),
+    sessions: makeSessions(options, limits, dispatcher),
     allowed: allowedNames(port, options.allowedHosts ?? [], options.allowedOrigins ?? []),
     authenticate: makeAuthenticate({
       configured: makeConfigured(options.tokens),
@@ -114,7 +115,7 @@ function requestDeps(
 const CUT_MS = 2_000;
 const NO_CERTIFICATES: CertificateRules = { authorities: [], principals: [], spiffe: new Map() };
 
-function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessions {
+function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits, dispatcher: Dispatcher): LegacySessions {
   return new LegacySessions({
     pipeline: options.pipeline,
     logger: options.logger,
@@ -126,7 +127,8 @@ function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits): LegacySessi
     changes: options.changes,
     serversOf: (path) => mountAt(options.catalog, path)?.serverIds ?? [],
     onEnd: ({ caller, key }, reason) => {
-      options.pipeline.sealSession(caller, key, reason).catch((error: unknown) => {
+      const sealed = dispatcher.endSession(caller, key).then(() => options.pipeline.sealSession(caller, key, reason));
+      sealed.catch((error: unknown) => {
         options.logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a session could not be sealed");
       });
     },

@@ -73,7 +73,8 @@ function blocked({ makeError, reply }: InputRound, { rpcCode, reason, message }:
   return refusedOutcome("blocked", rpcCode, reply.bytes, makeError(rpcCode, reason, message));
 }
 
-function questionDeps(deps: ReceiptDeps): Parameters<typeof decideQuestions>[0] {
+/** Decides questions and keeps their receipts. */
+export function questionDeps(deps: ReceiptDeps): Parameters<typeof decideQuestions>[0] {
   return {
     decide: (call) => decide(deps, call),
     finish: async (decided, bytes) => {

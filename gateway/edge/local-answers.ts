@@ -7,6 +7,7 @@ import { announces } from "../upstream/own-request.ts";
 import { META } from "../wire/meta-keys.ts";
 import { type LegacyRevision, MODERN_REVISIONS } from "../wire/revisions.ts";
 import { type Mount, offeredTexts } from "./mount.ts";
+import { extensionsOf, legacyTasksOf } from "./task-support.ts";
 
 /** What answers are made from. */
 export interface LocalAnswers {
@@ -24,7 +25,7 @@ const CACHE = '"ttlMs":0,"cacheScope":"private"';
 export function initializeResult({ catalog, software }: LocalAnswers, mount: Mount, revision: LegacyRevision): string {
   const result = {
     protocolVersion: revision,
-    capabilities: legacyCapabilities(catalog, mount),
+    capabilities: { ...legacyCapabilities(catalog, mount), ...legacyTasksOf(catalog, mount, revision) },
     serverInfo: software,
     ...instructionsOf(catalog, mount),
   };
@@ -36,7 +37,7 @@ export function discoverResult({ catalog, software }: LocalAnswers, mount: Mount
   return JSON.stringify({
     resultType: "complete",
     supportedVersions: MODERN_REVISIONS,
-    capabilities: capabilitiesOf(catalog, mount),
+    capabilities: { ...capabilitiesOf(catalog, mount), ...extensionsOf(catalog, mount) },
     ...instructionsOf(catalog, mount),
     ttlMs: 0,
     cacheScope: "private",

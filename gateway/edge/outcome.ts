@@ -91,7 +91,7 @@ function rpcCodeOf(error: JsonObject): number {
 }
 
 /** Bytes of images, audio and blobs in a result: base64 members `data` and `blob` of content, messages and contents. */
-function uninspectedBytes(value: JsonValue | undefined): number {
+export function uninspectedBytes(value: JsonValue | undefined): number {
   if (typeof value !== "object" || value === null) return 0;
   if (!isJsonObject(value)) return Object.values(value).reduce((sum: number, item) => sum + uninspectedBytes(item), 0);
   const { data, blob, type, content, contents, messages, resource } = value;

@@ -111,9 +111,10 @@ function ended(input: Readable, output: Writable, signal: AbortSignal): Promise<
 
 /** Lets calls in flight end; what is late is cancelled, and its outcome kept. */
 async function drain({ tasks, calls, dispatcher }: Pipe, limitMs: number): Promise<void> {
-  void dispatcher.drained();
+  const drained = dispatcher.drained();
   const timer = setTimeout(calls.cancelAll, limitMs);
   await Promise.all(tasks);
+  await drained;
   clearTimeout(timer);
 }
 

@@ -16,7 +16,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { type DataClass, dataClassOf } from "../catalog/data-class.ts";
 import { declaredPointer } from "../catalog/declared-pointer.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
-import type { InboundCall } from "../pipeline/call.ts";
+import { type InboundCall, toolBehind } from "../pipeline/call.ts";
 import { carriedOut } from "../pipeline/judge.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import type { LiveSession } from "../pipeline/session-desk.ts";
@@ -81,9 +81,8 @@ export class FlowStages {
     return flow;
   }
 
-  #classOf({ serverId, target }: InboundCall): DataClass {
-    const tool = target.kind === "tool" ? target.name : undefined;
-    return dataClassOf(this.#options.catalog().entry(serverId)?.data, tool);
+  #classOf(call: InboundCall): DataClass {
+    return dataClassOf(this.#options.catalog().entry(call.serverId)?.data, toolBehind(call));
   }
 
   #begin(call: InboundCall, session: LiveSession): (turn: CallTurn) => Contribution {

@@ -21,7 +21,7 @@ import { linkOf } from "../../kernel/receipt/delegation.ts";
 import type { Delegation, DelegationHop } from "../../kernel/receipt/identity.ts";
 import { notEstablished, present } from "../../kernel/receipt/observed.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { Caller, InboundCall } from "../pipeline/call.ts";
+import { type Caller, type InboundCall, toolBehind } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { actorOf } from "../pipeline/parties.ts";
@@ -133,8 +133,11 @@ function checkHeld(chain: MandateChain, caller: Caller): void {
   checkHolder(chain, caller);
 }
 
-function targetOf({ serverId, target: { kind, name } }: InboundCall): MandateTarget {
-  return kind === "tool" || kind === "resource" ? { kind, serverId, name } : { kind: "other", serverId };
+function targetOf(call: InboundCall): MandateTarget {
+  const { serverId, target } = call;
+  const tool = toolBehind(call);
+  if (tool !== undefined) return { kind: "tool", serverId, name: tool };
+  return target.kind === "resource" ? { kind: "resource", serverId, name: target.name } : { kind: "other", serverId };
 }
 
 /** The chain as receipts have it: names and addresses as keyed hashes. */

@@ -10,7 +10,7 @@ import { coversTool, type SealedWorkflow, workflowDigest } from "../../kernel/po
 import { notEstablished, present } from "../../kernel/receipt/observed.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { isInWorkflow } from "../artifact/artifact-stages.ts";
-import type { InboundCall } from "../pipeline/call.ts";
+import { type InboundCall, toolBehind } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import { actorOf } from "../pipeline/parties.ts";
 import type { CallTurn, Contribution, RequestStage } from "../pipeline/stage.ts";
@@ -63,9 +63,7 @@ function isMissing({ required, acceptsCredentials }: WorkflowRules, call: Inboun
   if (acceptsCredentials && call.caller.facts?.workflow !== undefined) return false;
   const { all = false, mounts = [], tools = [] } = required;
   const isMount = call.mount !== undefined && mounts.includes(call.mount);
-  return (
-    all || isMount || coversTool(tools, `${call.serverId}/${call.target.kind === "tool" ? call.target.name : "*"}`)
-  );
+  return all || isMount || coversTool(tools, `${call.serverId}/${toolBehind(call) ?? "*"}`);
 }
 
 function look(rules: WorkflowRules, uses: WorkflowUses, token: WorkflowToken, turn: CallTurn): Contribution {

@@ -33,6 +33,8 @@ export interface CallLimiter {
 /** A call's places. */
 interface Held {
   readonly counters: readonly Counter[];
+  /** A call of which a task was made is charged to its rates, and stays under way. */
+  readonly settleRates: (isSent: boolean) => void;
   readonly settle: (isSent: boolean) => void;
 }
 
@@ -40,6 +42,8 @@ interface Held {
 const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots"]);
 
 const RPC_LIMIT = -31_006;
+/** What counts calls that are under way. */
+const IN_FLIGHT: ReadonlySet<LimitId> = new Set(["calls-in-flight-tool"]);
 
 /** Makes the limiter of a run. */
 export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): CallLimiter {
@@ -50,14 +54,13 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
     const own = counters.of(call, limits(call));
     const full = own.find((counter) => counter.room() <= 0);
     if (full !== undefined) return refusedBy(full);
-    const places = own.map((counter) => counter.take());
-    let isSettled = false;
+    const settleRates = settlerOf(own.filter((counter) => !IN_FLIGHT.has(counter.limit)));
+    const settleFlights = settlerOf(own.filter((counter) => IN_FLIGHT.has(counter.limit)));
     const settle = (isSent: boolean): void => {
-      if (isSettled) return;
-      isSettled = true;
-      for (const place of places) isSent ? place.charge() : place.release();
+      settleRates(isSent);
+      settleFlights(isSent);
     };
-    held.set(call, { counters: own, settle });
+    held.set(call, { counters: own, settleRates, settle });
     return { type: "admitted", abandon: () => settle(false) };
   };
   return {
@@ -80,13 +83,23 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
         const places = held.get(call);
         if (places === undefined) return { outcome };
         const isSent = outcome.effect !== "none";
+        const isTask = outcome.status === "task_created";
         const look = (): { readonly accounting: ReturnType<typeof present<Accounting>> } => {
-          places.settle(isSent);
+          if (isTask) places.settleRates(isSent);
+          else places.settle(isSent);
           return { accounting: present(tightest(places, isSent ? "charged" : "released")) };
         };
         return { outcome, look };
       },
     },
+  };
+}
+
+/** Takes a place in each; the returned function charges or gives them back, once. */
+function settlerOf(counters: readonly Counter[]): (isSent: boolean) => void {
+  const places = counters.map((counter) => counter.take());
+  return (isSent) => {
+    for (const place of places.splice(0)) isSent ? place.charge() : place.release();
   };
 }
 

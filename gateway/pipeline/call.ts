@@ -4,7 +4,7 @@
  */
 
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
-import type { Accounting } from "../../kernel/receipt/fields.ts";
+import type { Accounting, Label } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type {
   Binding,
@@ -130,12 +130,19 @@ export interface InboundCall {
   readonly upstream: UpstreamFacts;
   /** Set if nothing is sent to the server for this call. */
   readonly isAnsweredHere?: true;
-  /** Absent for the first round, which most calls only have. */
+  /** Absent for the first round, which most calls only have. A request about a task is round 1 of the call that made it. */
   readonly round?: CallRound;
   /** Set if the agent's host takes the address of an approval's page by URL-mode elicitation. */
   readonly takesPage?: true;
   /** The approval that the agent waits for, by a state that was sealed for this call. */
   readonly approval?: AwaitedApproval;
+  /** The tool whose call made the task that this request is about; the target is then the task. */
+  readonly taskTool?: string;
+}
+
+/** The tool that a call is made to, or that made the task which it is about. */
+export function toolBehind({ target, taskTool }: Pick<InboundCall, "target" | "taskTool">): string | undefined {
+  return target.kind === "tool" ? target.name : taskTool;
 }
 
 /** An approval that a call waits for. */
@@ -245,6 +252,8 @@ export interface CallOutcome {
   readonly refusal?: CallRefusal;
   /** Set if the stream was cut after the agent had got parts of it; then `returned` is the statement of what it got. */
   readonly isPartlyGiven?: true;
+  /** Labels that the answer brings beside those of its own call: of the call whose result it carries. */
+  readonly labels?: readonly Label[];
 }
 
 /** A request refused before policy: by transport, authentication, scan, classification, session, routing or limits. */
@@ -272,6 +281,17 @@ export interface Pipeline {
    * @throws {StoreError} ERR_STREAM_FAILED, and whatever a stage failed with: the answer must be withheld
    */
   readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;
+  /**
+   * The end of the task that a call made (its outcome was `task_created`): goes through the stages and the policy of the
+   * call's own answer, and is recorded as the call's second outcome. A result that is fetched again goes through them
+   * again, and has no receipt here.
+   *
+   * @returns as `finish`, with the labels that the result brings
+   * @throws as `finish`
+   */
+  readonly finishTask: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;
+  /** Lets go of a task: one that has not ended is recorded as `unknown`. @throws {StoreError} ERR_STREAM_FAILED */
+  readonly dropTask: (ticket: DecisionTicket) => Promise<void>;
   /** Who looks at what the server says during a forwarded call; undefined if nobody does. */
   readonly watchStream: (ticket: DecisionTicket) => StreamWatch | undefined;
   /** False if what a server says outside of calls may not reach an agent. */

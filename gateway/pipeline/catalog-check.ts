@@ -42,8 +42,10 @@ export function checkCatalog(source: CatalogSource, call: InboundCall, nowMs: nu
   };
 }
 
-function findDefinition(catalog: Catalog, { serverId, target }: InboundCall): CatalogDefinition | undefined {
+function findDefinition(catalog: Catalog, { serverId, target, taskTool }: InboundCall): CatalogDefinition | undefined {
   switch (target.kind) {
+    case "task":
+      return taskTool === undefined ? undefined : catalog.find(serverId, "tools", taskTool);
     case "tool":
       return catalog.find(serverId, "tools", target.name);
     case "prompt":
@@ -54,7 +56,6 @@ function findDefinition(catalog: Catalog, { serverId, target }: InboundCall): Ca
       return catalog.find(serverId, "prompts", target.name) ?? catalog.find(serverId, "resourceTemplates", target.name);
     case "subscribe":
       return catalog.find(serverId, "resources", target.name) ?? templateOf(catalog, serverId, target.name);
-    case "task":
     case "sample":
     case "elicit":
     case "roots":
@@ -92,8 +93,12 @@ function identityDenials(catalog: Catalog, serverId: string): readonly Denial[] 
 }
 
 /** Tools and prompts must be approved as they are; resources come and go, so policy alone decides about them. */
-function definitionDenials({ target }: InboundCall, definition: CatalogDefinition | undefined): readonly Denial[] {
-  if (target.kind !== "tool" && target.kind !== "prompt") return [];
+function definitionDenials(call: InboundCall, definition: CatalogDefinition | undefined): readonly Denial[] {
+  const { target, taskTool, wire } = call;
+  // A task is as good as the tool that made it; whoever wants it stopped may say so.
+  const isOfTool = taskTool !== undefined && wire.method !== "tasks/cancel";
+  if (target.kind !== "tool" && target.kind !== "prompt" && !isOfTool) return [];
+  const kind = target.kind === "prompt" ? "prompt" : "tool";
   if (definition === undefined) {
     // The same answer for a name that is hidden and for one that does not exist.
     return [
@@ -101,7 +106,7 @@ function definitionDenials({ target }: InboundCall, definition: CatalogDefinitio
         step: "catalog",
         reason: "name.unknown",
         rpcCode: RPC_INVALID_PARAMS,
-        message: `The approved catalog has no ${target.kind} of this name.`,
+        message: `The approved catalog has no ${kind} of this name.`,
       },
     ];
   }
@@ -111,7 +116,7 @@ function definitionDenials({ target }: InboundCall, definition: CatalogDefinitio
       step: "quarantine",
       reason: definition.state === "changed" ? "definition.changed" : "definition.quarantined",
       rpcCode: RPC_QUARANTINED,
-      message: `The definition of this ${target.kind} is not the approved one any more.`,
+      message: `The definition of this ${kind} is not the approved one any more.`,
     },
   ];
 }
@@ -130,7 +135,7 @@ function observeDefinition(
   listedAtMs: number | undefined,
   nowMs: number,
 ): Observed<Definition> {
-  if (NAMELESS.has(kind)) return ABSENT;
+  if (NAMELESS.has(kind) && definition === undefined) return ABSENT;
   if (definition === undefined) return notEstablished("definition.unknown");
   if (listedAtMs === undefined) return notEstablished("definition.unchecked");
   return present({

@@ -14,11 +14,11 @@ import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
 import type { Action, Effect, Judgement, Mode, Status, Step } from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyEvaluator } from "../policy/evaluator.ts";
 import type { Unplaced } from "../receipts/recorder.ts";
-import type { OpenCall } from "../receipts/stream-book.ts";
 import type { Caller, CallOutcome, InboundCall, Refusal } from "./call.ts";
 import { serverOf, upstreamOf, wireOf } from "./call-facts.ts";
 import { commitMessage } from "./commitments.ts";
 import type { KeyedNames } from "./keyed-names.ts";
+import type { EndedDecision } from "./open-tasks.ts";
 import { partiesOf } from "./parties.ts";
 import type { OutcomeFields, Settlement } from "./stage.ts";
 
@@ -139,13 +139,13 @@ export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, ref
 /** Outcome of a dispatched call. */
 export function outcomeOf(
   secret: Uint8Array,
-  { decision, hash }: OpenCall,
+  { decision, hash, resolves }: EndedDecision,
   outcome: CallOutcome,
   latency: { readonly policyUs: number; readonly inspectionUs: number; readonly totalUs: number },
   fields: OutcomeFields,
 ): Outcome {
   return {
-    ...outcomeBase(decision, hash, outcome.status, outcome.effect),
+    ...outcomeBase(decision, hash, outcome.status, outcome.effect, resolves),
     ...fields,
     outcome: endOf(outcome.status, outcome.effect, outcome.rpcCode),
     ...(outcome.unseen === undefined ? answerOf(secret, outcome, latency) : unseenAnswer(outcome.unseen)),
@@ -173,13 +173,15 @@ function unseenAnswer(why: ReasonCode): AnswerFields {
   return { response_received: unknown, response_returned: unknown, latency: unknown };
 }
 
-/** Outcome of a call that a crash cut off: nobody knows what the server did. */
-export function lostOutcomeOf({ decision, hash }: OpenCall): Outcome {
+/** Outcome of a call, or of the task that it made, that a crash cut off: nobody knows what the server did. */
+export function lostOutcomeOf({ decision, hash, resolves }: EndedDecision): Outcome {
   const lost = notEstablished("recovery.crash");
   // Nothing was sent for a phantom, so nothing is unknown about it.
   const isPhantom = decision.ruling.action === "phantom";
   return {
-    ...(isPhantom ? outcomeBase(decision, hash, "phantom", "none") : outcomeBase(decision, hash, "unknown", "unknown")),
+    ...(isPhantom
+      ? outcomeBase(decision, hash, "phantom", "none")
+      : outcomeBase(decision, hash, "unknown", "unknown", resolves)),
     response_received: lost,
     response_returned: lost,
     latency: lost,
@@ -191,6 +193,7 @@ function outcomeBase(
   hash: string,
   status: Status,
   effect: Effect,
+  resolves?: number,
 ): Omit<Outcome, "response_received" | "response_returned" | "latency"> {
   return {
     kind: "outcome",
@@ -200,7 +203,7 @@ function outcomeBase(
       round: decision.call.round,
       decision_seq: decision.seq,
       decision_hash: hash,
-      resolves: ABSENT,
+      resolves: resolves === undefined ? ABSENT : present(resolves),
     },
     wire: decision.wire,
     upstream: decision.upstream,

@@ -108,6 +108,9 @@ export function policyLoadOf(
 async function recover(recorder: Recorder, book: StreamBook): Promise<{ calls: number; sessions: number }> {
   const calls = book.openCalls();
   for (const call of calls) await recorder.append(() => lostOutcomeOf(call));
+  for (const { outcomeSeq, ...call } of book.openTasks()) {
+    await recorder.append(() => lostOutcomeOf({ ...call, resolves: outcomeSeq }));
+  }
   const sessions = book.openSessions();
   for (const { open } of sessions) await sealSession(recorder, book, open.session.id, "recovery");
   return { calls: calls.length, sessions: sessions.length };

@@ -5,17 +5,16 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { askPolicy, formatQuestion } from "../policy/asked-question.ts";
-import { deniedBy, type PolicyRequest } from "../policy/evaluator.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { Recorder, Smaller } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
 import type { WrittenReceipt } from "../receipts/written-receipt.ts";
 import type { KeepPayload } from "../vault/payload-store.ts";
+import { askRespond, type Flight } from "./ask-respond.ts";
 import type {
   Caller,
   CallOutcome,
@@ -29,21 +28,21 @@ import type {
   StreamWatch,
 } from "./call.ts";
 import { checkCatalog } from "./catalog-check.ts";
-import { type CallBasis, decisionOf, outcomeOf, type RunFacts, refusalOf, rulingOf } from "./decision-body.ts";
+import { type CallBasis, decisionOf, outcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
-import { judge, judgeResult, refusalFor } from "./judge.ts";
+import { judge, refusalFor } from "./judge.ts";
 import { keepMessages } from "./keep-messages.ts";
-import { actionOf, type QuestionFacts, questionOf, respondActionOf, respondQuestionOf } from "./policy-question.ts";
+import { type EndedDecision, OpenTasks } from "./open-tasks.ts";
+import { actionOf, type QuestionFacts, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
-import { type AskRespond, endCall, endPhantom, type RespondDecision } from "./response-stages.ts";
+import { type AskRespond, endCall, endPhantom } from "./response-stages.ts";
 import { type LiveSession, NoRoomForSession, type SessionDesk } from "./session-desk.ts";
 import {
   type Admission,
   type CallTurn,
   type Contribution,
   type DecisionFields,
-  type EndedCall,
   merged,
   type Settlement,
   type Stages,
@@ -78,15 +77,6 @@ const MAX_CONCURRENT = 256;
 /** How often a call looks for its session again when it was sealed meanwhile. */
 const MAX_ENTRIES = 8;
 
-/** A forwarded call whose outcome is awaited. */
-interface Flight {
-  readonly call: InboundCall;
-  readonly labels: readonly Label[];
-  readonly facts: QuestionFacts;
-  readonly startedMs: number;
-  readonly policyUs: number;
-}
-
 /** What the turn of a decision came to. */
 interface Turn {
   readonly settlement: Settlement;
@@ -110,11 +100,13 @@ export function makePipeline(options: PipelineOptions): Pipeline {
 class ReceiptPipeline implements Pipeline {
   readonly #options: PipelineOptions;
   readonly #flights = new Map<string, Flight>();
+  readonly #tasks: OpenTasks;
   /** Receipts that calls in flight will still write. */
   #promised = 0;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#tasks = new OpenTasks(options.book, (flight, open, outcome) => this.#end(flight, open, outcome));
   }
 
   get mode(): Mode {
@@ -133,7 +125,7 @@ class ReceiptPipeline implements Pipeline {
       const { written, turn } = await this.#record(call, callId);
       if (turn.isTooLarge) admission.abandon?.();
       await turn.settlement.durable;
-      const decided = this.#answer(callId, call, written, turn, startedMs);
+      const decided = this.#answer(callId, call, written, turn, { startedMs, release: admission.abandon });
       // A call that is answered still owes its outcome.
       if (decided.action !== "refuse") owed = 1;
       return decided;
@@ -157,39 +149,56 @@ class ReceiptPipeline implements Pipeline {
   }
 
   async finish({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {
-    const { recorder, monotonicMs, stages, keepPayload } = this.#options;
     const flight = this.#flights.get(callId);
     invariant(flight !== undefined, "a call was finished that is not in flight");
     this.#flights.delete(callId);
+    try {
+      const ended = await this.#end(flight, this.#openCall(callId), outcome);
+      if (ended.status === "task_created") this.#tasks.hold(callId, flight);
+      // The agent is not given the task, so nobody will end it.
+      else if (outcome.status === "task_created") flight.release?.();
+      return ended;
+    } finally {
+      this.#promised -= 1;
+    }
+  }
+
+  finishTask({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {
+    return this.#tasks.end(callId, outcome);
+  }
+
+  dropTask({ callId }: DecisionTicket): Promise<void> {
+    return this.#tasks.drop(callId);
+  }
+
+  async #end(flight: Flight, open: EndedDecision, outcome: CallOutcome): Promise<CallOutcome> {
+    const { recorder, monotonicMs, stages, keepPayload, nowMs } = this.#options;
     const { call, labels } = flight;
     let { policyUs } = flight;
     const ask: AskRespond = (ended, steps) => {
       const before = monotonicMs();
-      const decision = this.#askRespond(flight, ended, steps);
+      const decision = askRespond(this.#options, flight, ended, steps);
       policyUs += microseconds(monotonicMs() - before);
       return decision;
     };
-    try {
-      const open = this.#openCall(callId);
-      const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
-      const startedMs = monotonicMs();
-      const given = { call, open, labels, outcome: whole };
-      const isPhantom = open.decision.ruling.action === "phantom";
-      const ended = isPhantom ? await endPhantom(stages, given) : await endCall(stages, given, ask);
-      const isLooked = stages.response.length + stages.respond.length > 0;
-      const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
+    const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
+    const startedMs = monotonicMs();
+    const given = { call, open, labels: [...labels, ...(outcome.labels ?? [])], outcome: whole };
+    const isPhantom = open.decision.ruling.action === "phantom";
+    const ended = isPhantom ? await endPhantom(stages, given) : await endCall(stages, given, ask);
+    const isLooked = stages.response.length + stages.respond.length > 0;
+    const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
+    if (open.isSettled !== true) {
       await recorder.append((secret, seq) => {
         const { received, returned } = ended.outcome;
         keepMessages(keepPayload, { secret, seq }, { response_received: received, response_returned: returned });
-        const fields = ended.look({ secret, seq, nowMs: this.#options.nowMs() });
+        const fields = ended.look({ secret, seq, nowMs: nowMs() });
         const totalUs = microseconds(monotonicMs() - flight.startedMs);
         return outcomeOf(secret, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
       }, withoutPlaces);
-      if (ended.fault !== undefined) throw ended.fault;
-      return ended.outcome;
-    } finally {
-      this.#promised -= 1;
     }
+    if (ended.fault !== undefined) throw ended.fault;
+    return { ...ended.outcome, labels: ended.labels };
   }
 
   watchStream({ callId }: DecisionTicket): StreamWatch | undefined {
@@ -238,7 +247,7 @@ class ReceiptPipeline implements Pipeline {
       });
     }
     try {
-      outbox.requireRoom(this.#promised + RECEIPTS_OF_CALL + 1);
+      outbox.requireRoom(this.#promised + this.#tasks.promised + RECEIPTS_OF_CALL + 1);
     } catch (error) {
       tally.count({ step: "receipt", reason: "outbox.full", caller });
       throw error;
@@ -323,29 +332,6 @@ class ReceiptPipeline implements Pipeline {
     };
   }
 
-  /** Policy's answer about a result, if the bundle speaks of it. */
-  #askRespond(
-    { call, facts }: Flight,
-    { outcome }: EndedCall,
-    steps: readonly Pick<Contribution, "session" | "system">[],
-  ): RespondDecision | undefined {
-    const { basisOf, nowMs } = this.#options;
-    const { evaluator, run } = basisOf(call);
-    const actionId = respondActionOf(call, outcome);
-    if (actionId === undefined || !evaluator.hasAction(actionId)) return undefined;
-    // What was found in the request is not found in the result.
-    const found = [...facts.found, { system: { findings: [] } }, ...steps];
-    const question = (): PolicyRequest =>
-      respondQuestionOf(call, actionId, outcome, { ...facts, nowMs: nowMs(), found });
-    // A result that comes later, by another request, or another way, would go past the rules for results.
-    const isLater = outcome.status === "task_created" || outcome.unseen !== undefined;
-    const answer = isLater ? deniedBy("policy.request-unmappable") : askPolicy(evaluator, actionId, question).answer;
-    // Advisory policies speak of the result, and none matched.
-    if (answer.allowed && answer.policies.length + answer.advisory.length === 0) return undefined;
-    const { ruling, refusal } = judgeResult(run.mode, answer);
-    return { answer, ruling: rulingOf(run.mode, ruling), ...(refusal === undefined ? {} : { refusal }) };
-  }
-
   /** What the receipt commits to, once it is the receipt: a call that is refused after all sends nothing. */
   #keepCall({ secret, seq, call }: CallTurn, { settlement: { judged, toSend }, detail }: Turn): void {
     const sent = judged.ruling.action === "forward" ? toSend : undefined;
@@ -375,12 +361,13 @@ class ReceiptPipeline implements Pipeline {
     call: InboundCall,
     { seq }: WrittenReceipt,
     { settlement, facts, policyUs }: Turn,
-    startedMs: number,
+    { startedMs, release }: Pick<Flight, "startedMs"> & { readonly release: (() => void) | undefined },
   ): Decided {
     const receipt = { stream: this.#options.recorder.stream, seq };
     const { judged, toSend, labels, phantom } = settlement;
     if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
-    this.#flights.set(callId, { call, labels, facts, startedMs, policyUs });
+    const flight = { call, labels, facts, startedMs, policyUs };
+    this.#flights.set(callId, release === undefined ? flight : { ...flight, release });
     const ticket = { callId, receipt };
     if (phantom !== undefined) return { action: "phantom", receipt, ticket, answer: phantom };
     const wouldDeny = judged.ruling.judgement !== "allow";

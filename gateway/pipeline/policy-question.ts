@@ -136,6 +136,8 @@ const ANSWERED: ReadonlySet<CallOutcome["status"]> = new Set([
   "rpc_error",
   "redacted",
   "task_created",
+  "task_completed",
+  "task_failed",
 ]);
 
 /** Id of the action about the result of a call; undefined if there is no result that policy could be asked about. */

@@ -3,6 +3,7 @@
  * withholds the answer, and the receipt says `blocked`.
  */
 
+import type { Label } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Ruling } from "../../kernel/receipt/ruling.ts";
 import type { ObligationKind } from "../../kernel/receipt/vocabulary.ts";
@@ -14,6 +15,8 @@ import { type EndedCall, type EndedStep, merged, type OutcomeFields, type Outcom
 export interface Ended {
   readonly outcome: CallOutcome;
   readonly look: (turn: OutcomeTurn) => OutcomeFields;
+  /** What the answer brings into its session. */
+  readonly labels: readonly Label[];
   /** What a stage failed with: the agent gets nothing of the answer. */
   readonly fault?: Error;
 }
@@ -58,10 +61,10 @@ export async function endCall(
     row.decision = ask(row.ended, row.steps);
     if (row.decision !== undefined) row.ended = decidedOn(row.ended, row.decision);
     for (const stage of respond) take(await stage.settle(row.ended, row.decision?.answer));
-    return { outcome: row.ended.outcome, look };
+    return { outcome: row.ended.outcome, look, labels: row.ended.labels };
   } catch (error) {
     const fault = error instanceof Error ? error : new Error("a response stage failed", { cause: error });
-    return { outcome: blocked(row.ended.outcome, undefined), look, fault };
+    return { outcome: blocked(row.ended.outcome, undefined), look, labels: [], fault };
   }
 }
 
@@ -69,7 +72,11 @@ export async function endCall(
 export async function endPhantom({ response }: Pick<Stages, "response">, given: EndedCall): Promise<Ended> {
   const looks: EndedStep["look"][] = [];
   for (const stage of response) looks.push((await stage.end(given)).look);
-  return { outcome: given.outcome, look: (turn) => merged<OutcomeFields>(looks.map((look) => look?.(turn))) };
+  return {
+    outcome: given.outcome,
+    labels: [],
+    look: (turn) => merged<OutcomeFields>(looks.map((look) => look?.(turn))),
+  };
 }
 
 /** The answer under the decision about it: taken away, or with the labels that it brings. */

@@ -10,13 +10,16 @@ export type FixedAnswers = Readonly<Record<string, JsonObject>>;
 
 /** The result: the tool's fixed one, else one made from its output schema, else an empty one of the method's form. */
 export function phantomResult(
-  { serverId, target }: Pick<InboundCall, "serverId" | "target">,
+  call: Pick<InboundCall, "serverId" | "target" | "taskTool">,
   definition: CatalogDefinition | undefined,
   fixed: FixedAnswers,
 ): JsonObject {
+  const { serverId, target, taskTool } = call;
   switch (target.kind) {
-    case "tool": {
-      const key = `${serverId}/${target.name}`;
+    case "tool":
+    // What the task could end with.
+    case "task": {
+      const key = `${serverId}/${taskTool ?? target.name}`;
       return (Object.hasOwn(fixed, key) ? fixed[key] : undefined) ?? toolResult(definition);
     }
     case "prompt":
@@ -26,7 +29,6 @@ export function phantomResult(
     case "completion":
       return { completion: { values: [], total: 0, hasMore: false } };
     case "subscribe":
-    case "task":
     case "sample":
     case "elicit":
     case "roots":

@@ -22,6 +22,12 @@ export interface OpenCall {
   readonly hash: string;
 }
 
+/** A call whose last outcome says that its server made a task of it. */
+export interface OpenTask extends OpenCall {
+  /** Number of that outcome. */
+  readonly outcomeSeq: number;
+}
+
 /** A session that is not sealed, with the counts of its calls. */
 export interface OpenSession {
   readonly open: SessionOpenBody;
@@ -44,6 +50,9 @@ type SessionState = {
   readonly servers: readonly string[];
 };
 
+/** A task as a state keeps it. */
+type TaskState = { readonly decision: number; readonly outcome: number };
+
 /** What is open in front of a receipt, by the numbers of the receipts that opened it. */
 export type StreamState = {
   readonly next_seq: number;
@@ -53,6 +62,8 @@ export type StreamState = {
   readonly catalog?: string;
   /** Decisions without an outcome. */
   readonly calls: readonly number[];
+  /** Tasks that have not ended: the decision and the outcome of each. Absent if there are none. */
+  readonly tasks?: readonly TaskState[];
   readonly sessions: readonly SessionState[];
 };
 
@@ -65,6 +76,7 @@ export const streamStateShape: Shape<StreamState> = object<StreamState>({
   policy: optional(string()),
   catalog: optional(string()),
   calls: array(integer(), { max: MAX_OPEN }),
+  tasks: optional(array(object<TaskState>({ decision: integer(), outcome: integer() }), { max: MAX_OPEN })),
   sessions: array(
     object<SessionState>({
       seq: integer(),
@@ -83,6 +95,8 @@ const FAULTS: ReadonlySet<Status> = new Set<Status>(["cancelled", "timeout", "up
 /** The open things of one stream. */
 export class StreamBook {
   readonly #calls = new Map<string, OpenCall>();
+  /** By the id of the call. */
+  readonly #tasks = new Map<string, OpenTask>();
   /** Decisions of `#calls` by session, ascending: each decision names those of its session. */
   readonly #openSeqs = new Map<string, Set<number>>();
   readonly #sessions = new Map<string, OpenSession>();
@@ -106,6 +120,11 @@ export class StreamBook {
       if (body.kind !== "decision") throw notOpening(seq);
       book.#openCall({ decision: body, hash });
     }
+    for (const { decision: seq, outcome: outcomeSeq } of state.tasks ?? []) {
+      const { body, hash } = await opening(seq, receiptAt);
+      if (body.kind !== "decision") throw notOpening(seq);
+      book.#tasks.set(body.call.id, { decision: body, hash, outcomeSeq });
+    }
     for (const { seq, servers, ...counts } of state.sessions) {
       const { body } = await opening(seq, receiptAt);
       if (body.kind !== "session-open") throw notOpening(seq);
@@ -124,6 +143,7 @@ export class StreamBook {
       ...(this.#policy === undefined ? {} : { policy: this.#policy }),
       ...(this.#catalog === undefined ? {} : { catalog: this.#catalog }),
       calls: this.openCalls().map(({ decision }) => decision.seq),
+      ...(this.#tasks.size === 0 ? {} : { tasks: this.openTasks().map(taskState) }),
       sessions: this.openSessions().map(({ open, total, allowed, denied, faulted, servers }) => ({
         seq: open.seq,
         total,
@@ -205,6 +225,16 @@ export class StreamBook {
     return [...this.#calls.values()];
   }
 
+  /** A task that has not ended, by the id of its call. */
+  openTask(id: string): OpenTask | undefined {
+    return this.#tasks.get(id);
+  }
+
+  /** Tasks that have not ended, oldest first. */
+  openTasks(): readonly OpenTask[] {
+    return [...this.#tasks.values()];
+  }
+
   openSessions(): readonly OpenSession[] {
     return [...this.#sessions.values()];
   }
@@ -256,13 +286,24 @@ export class StreamBook {
   }
 
   #applyOutcome(outcome: OutcomeBody): void {
-    const call = this.#calls.get(outcome.call.id);
-    if (call !== undefined) this.#closeCall(call);
-    const id = call === undefined ? undefined : sessionOf(call.decision);
+    const { id: callId } = outcome.call;
+    const call = this.#calls.get(callId) ?? this.#tasks.get(callId);
+    if (call === undefined) return;
+    this.#closeCall(call);
+    // A second outcome settles the first, which said that there is a task.
+    this.#tasks.delete(callId);
+    if (outcome.outcome.status === "task_created") {
+      this.#tasks.set(callId, { decision: call.decision, hash: call.hash, outcomeSeq: outcome.seq });
+    }
+    const id = sessionOf(call.decision);
     const session = id === undefined ? undefined : this.#sessions.get(id);
     if (id === undefined || session === undefined || !FAULTS.has(outcome.outcome.status)) return;
     this.#sessions.set(id, { ...session, faulted: session.faulted + 1 });
   }
+}
+
+function taskState({ decision, outcomeSeq }: OpenTask): TaskState {
+  return { decision: decision.seq, outcome: outcomeSeq };
 }
 
 function withServer(servers: ReadonlySet<string>, server: string | undefined): ReadonlySet<string> {

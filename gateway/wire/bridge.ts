@@ -35,14 +35,28 @@ function modernMeta({ capabilities = "{}" }: RequestRewrite): Readonly<Record<st
 /** The capabilities of agents that the gateway carries from servers; what it does not carry it does not declare. */
 const MIRRORED: ReadonlySet<string> = new Set(["elicitation", "sampling", "roots"]);
 
+const EXTENSIONS = "extensions";
+
 /**
  * The client capabilities that a server's leg declares for this agent: what the agent declared and we carry, in its bytes.
  *
  * @param text  JSON text of an object
+ * @param extensions  those that the server has and we carry
  */
-export function mirroredCapabilities(text: string): string {
-  const edit = editMembers(text, { start: 0, end: text.length }, {}, (key) => !MIRRORED.has(key));
+export function mirroredCapabilities(text: string, extensions: readonly string[] = []): string {
+  const carried = membersAmong(rawAt(text, [EXTENSIONS]), extensions);
+  const set: Record<string, string> = carried === undefined ? {} : { [EXTENSIONS]: carried };
+  const isDropped = (key: string): boolean => !MIRRORED.has(key) && (key !== EXTENSIONS || carried === undefined);
+  const edit = editMembers(text, { start: 0, end: text.length }, set, isDropped);
   return edit === undefined ? text : edit.text;
+}
+
+/** The members of an object that are among the named ones; undefined if none is. */
+function membersAmong(text: string | undefined, names: readonly string[]): string | undefined {
+  if (text === undefined || names.length === 0 || !text.startsWith("{")) return undefined;
+  const whole = { start: 0, end: text.length };
+  const kept = editMembers(text, whole, {}, (key) => !names.includes(key))?.text ?? text;
+  return memberSpans(kept, 0).length === 0 ? undefined : kept;
 }
 
 const RESERVED = "io.modelcontextprotocol/";

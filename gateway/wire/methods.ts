@@ -13,9 +13,8 @@ export type RequestRule =
   | { readonly rule: "list"; readonly list: ListKind }
   /** Decided, then forwarded. `names` is the member of params that names the target. */
   | { readonly rule: "forward"; readonly kind: TargetKind; readonly names: "name" | "uri" | "ref" }
-  /** Exists in MCP and is not carried. */
-  | { readonly rule: "unsupported" }
-  | { readonly rule: "tasks" }
+  /** About a task that a call made: decided, then forwarded to the server that has it. */
+  | { readonly rule: "task" | "task-list" }
   /** Removed in this era, or of no era at all. */
   | { readonly rule: "removed" | "unknown" };
 
@@ -26,7 +25,7 @@ type Row = Readonly<Record<Era, RequestRule>>;
 
 const REMOVED: RequestRule = { rule: "removed" };
 const UNKNOWN: RequestRule = { rule: "unknown" };
-const UNSUPPORTED: RequestRule = { rule: "unsupported" };
+const TASK: RequestRule = { rule: "task" };
 
 const SUBSCRIBE: RequestRule = { rule: "forward", kind: "subscribe", names: "uri" };
 
@@ -58,11 +57,11 @@ const REQUESTS: ReadonlyMap<string, Row> = new Map([
   ["subscriptions/listen", { modern: { rule: "listen" }, legacy: UNKNOWN }],
   ["resources/subscribe", { modern: REMOVED, legacy: SUBSCRIBE }],
   ["resources/unsubscribe", { modern: REMOVED, legacy: SUBSCRIBE }],
-  ["tasks/get", { modern: { rule: "tasks" }, legacy: UNSUPPORTED }],
-  ["tasks/update", { modern: { rule: "tasks" }, legacy: UNKNOWN }],
-  ["tasks/cancel", { modern: { rule: "tasks" }, legacy: UNSUPPORTED }],
-  ["tasks/result", { modern: REMOVED, legacy: UNSUPPORTED }],
-  ["tasks/list", { modern: REMOVED, legacy: UNSUPPORTED }],
+  ["tasks/get", both(TASK)],
+  ["tasks/update", { modern: TASK, legacy: UNKNOWN }],
+  ["tasks/cancel", both(TASK)],
+  ["tasks/result", { modern: REMOVED, legacy: TASK }],
+  ["tasks/list", { modern: REMOVED, legacy: { rule: "task-list" } }],
 ] as const);
 
 /** The row of a request's method. */

@@ -102,13 +102,13 @@ function checkOutcome(receipt: Signed<OutcomeBody>): Signed<OutcomeBody> {
   return receipt;
 }
 
-/** A call that a server answered was sent; one whose end nobody knows has an effect that nobody knows. */
+/** A call that a server answered was sent; one whose end nobody knows, or knows yet, has an effect that nobody knows. */
 function checkEffect({ status, effect }: OutcomeFacts): void {
   if (status === "phantom" && effect !== "none") {
     throw new FormatError("ERR_SHAPE", "outcome: want no effect of a phantom");
   }
-  if (status === "unknown" && effect !== "unknown") {
-    throw new FormatError("ERR_SHAPE", "outcome: want an unknown effect of an unknown end");
+  if ((status === "unknown" || status === "task_created") && effect !== "unknown") {
+    throw new FormatError("ERR_SHAPE", "outcome: want an unknown effect of an unknown end, and of a task that runs");
   }
   if (effect === "none" && !UNANSWERED.has(status)) {
     throw new FormatError("ERR_SHAPE", "outcome: want an effect, or an unknown one, of a call that was answered");

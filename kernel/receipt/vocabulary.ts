@@ -198,6 +198,7 @@ export const LIMITS = [
   "calls-per-minute-session",
   "calls-per-minute-tool",
   "listen-streams-principal",
+  "open-tasks-principal",
   "rounds-per-call",
 ] as const;
 export type LimitId = (typeof LIMITS)[number];

@@ -8,11 +8,11 @@ const text = readFileSync(join(ROOT, "docs", "gateway.md"), "utf8");
 
 /** The word of the documentation for a rule. */
 function wordOf({ rule }: RequestRule): string {
-  if (rule === "removed" || rule === "forward") return rule === "forward" ? "forwarded" : "removed";
-  if (rule === "tasks") return "refused, -32021";
+  if (rule === "removed") return "removed";
+  if (rule === "forward" || rule === "task") return "forwarded";
   if (rule === "set-level")
     return "answered if a server has `logging`, and passed to each with a session of this agent";
-  return rule === "unknown" || rule === "unsupported" ? "refused" : "answered";
+  return rule === "unknown" ? "refused" : "answered";
 }
 
 describe("docs/gateway.md", () => {

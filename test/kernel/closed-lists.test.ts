@@ -39,7 +39,7 @@ describe("the closed lists", () => {
       JUDGEMENTS: "allow deny hold",
       KEY_PROTECTIONS: "software tpm sev-snp tdx opaque",
       LIMITS:
-        "calls-in-flight-principal calls-in-flight-tool calls-in-flight-total calls-per-minute-principal calls-per-minute-session calls-per-minute-tool listen-streams-principal rounds-per-call",
+        "calls-in-flight-principal calls-in-flight-tool calls-in-flight-total calls-per-minute-principal calls-per-minute-session calls-per-minute-tool listen-streams-principal open-tasks-principal rounds-per-call",
       LOAD_RESULTS: "loaded refused",
       MATCH_KINDS: "exact token encoded fragment",
       METHODS:
@@ -88,7 +88,7 @@ describe("the closed lists", () => {
       inspect.redact-failed json.bom json.case-collision json.depth json.duplicate-key json.members
       json.number-range json.proto-key json.reserved-alias json.shape json.size json.surrogate json.syntax
       json.utf8 kill-switch.active ledger.unreachable limit.in-flight limit.listen-streams
-      limit.per-principal limit.per-session limit.per-tool limit.sessions limit.total mcp.capability-missing
+      limit.per-principal limit.per-session limit.per-tool limit.sessions limit.tasks limit.total mcp.capability-missing
       mcp.claim-malformed mcp.method-removed mcp.method-unknown mcp.notification-refused
       mcp.version-unsupported measurement.mismatch name.ambiguous name.unknown operator.incident
       operator.maintenance operator.request outbox.full pin.stale policy.advisory-forbid

@@ -247,6 +247,7 @@ describe("an outcome", () => {
       upstream_error: ["done", "none", "unknown"],
       phantom: ["none"],
       unknown: ["unknown"],
+      task_created: ["unknown"],
     };
     for (const status of STATUSES) {
       const fits = EFFECTS.filter((effect) => {

@@ -42,6 +42,9 @@ export interface HostileServer {
 /** What every hostile server says that it can. */
 export const CAPABILITIES: JsonObject = { tools: { listChanged: true } };
 
+/** Answers `tasks/get` and its like: the result. */
+export type AnswerTask = (method: string, taskId: string) => JsonObject;
+
 /** A text result. */
 export function textResult(text: string): JsonObject {
   return { content: [{ type: "text", text }] };
@@ -52,6 +55,7 @@ export async function startHostileServer(
   id: string,
   given: readonly HostileTool[],
   certificate?: ServerCertificate,
+  tasks?: AnswerTask,
 ): Promise<HostileServer> {
   let tools = given;
   let isPaged = false;
@@ -63,7 +67,11 @@ export async function startHostileServer(
       seen.push(JSON.stringify(message));
       if (tools.some(({ name, isSilent }) => name === message.params?.["name"] && isSilent === true)) return;
     }
-    sendJson(response, { jsonrpc: "2.0", id: message.id, result: resultOf(message, tools, isPaged) });
+    const isTask = message.method?.startsWith("tasks/") === true;
+    if (isTask) seen.push(JSON.stringify(message));
+    const asked = isTask ? tasks?.(message.method ?? "", String(message.params?.["taskId"])) : undefined;
+    const result = asked ?? resultOf(message, tools, isPaged, tasks !== undefined);
+    sendJson(response, { jsonrpc: "2.0", id: message.id, result });
   }, certificate);
   return {
     id,
@@ -81,10 +89,16 @@ export async function startHostileServer(
   };
 }
 
-function resultOf({ method, params }: ScriptedMessage, tools: readonly HostileTool[], isPaged: boolean): JsonObject {
+function resultOf(
+  { method, params }: ScriptedMessage,
+  tools: readonly HostileTool[],
+  isPaged: boolean,
+  hasTasks: boolean,
+): JsonObject {
   const complete = { resultType: "complete" };
   if (method === "server/discover") {
-    return { ...complete, supportedVersions: ["2026-07-28"], capabilities: CAPABILITIES };
+    const more = hasTasks ? { extensions: { "io.modelcontextprotocol/tasks": {} } } : {};
+    return { ...complete, supportedVersions: ["2026-07-28"], capabilities: { ...CAPABILITIES, ...more } };
   }
   if (method === "tools/list" && isPaged) return { ...complete, ...pageOf(tools, Number(params?.["cursor"] ?? 0)) };
   if (method === "tools/list") return { ...complete, tools: tools.map(definitionOf) };

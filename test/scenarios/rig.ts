@@ -26,6 +26,7 @@ import {
 import type { ServerCertificate } from "../support/mcp-scripted.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import {
+  type AnswerTask,
   CAPABILITIES,
   definitionOf,
   type HostileServer,
@@ -40,6 +41,8 @@ export interface ScenarioServer {
   readonly config?: JsonObject;
   /** Shown over TLS; default: plain HTTP. */
   readonly certificate?: ServerCertificate;
+  /** Answers requests about tasks; then the server has the extension for them. */
+  readonly tasks?: AnswerTask;
 }
 
 /** What a scenario starts with. */
@@ -121,7 +124,9 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
   const { servers, rules, mode = "enforcing", config = {} } = options;
   const ledger = await startFakeLedger();
   const started = await Promise.all(
-    Object.entries(servers).map(([id, { tools, certificate }]) => startHostileServer(id, tools, certificate)),
+    Object.entries(servers).map(([id, { tools, certificate, tasks }]) =>
+      startHostileServer(id, tools, certificate, tasks),
+    ),
   );
   const catalogFile = options.pinned === undefined ? undefined : catalogOf(started, options);
   const more = options.bench?.(started, catalogFile) ?? {};
@@ -230,7 +235,7 @@ function catalogOf(servers: readonly HostileServer[], { pinned = [], servers: gi
 }
 
 function headersOf(method: string, params: JsonObject, token = AGENT_TOKEN): Record<string, string> {
-  const name = params["name"];
+  const name = params["name"] ?? params["taskId"];
   return {
     ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
     "content-type": "application/json",

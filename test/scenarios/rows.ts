@@ -159,7 +159,7 @@ export const CATEGORIES: readonly Row[] = [
     "T7",
     "session and transport",
     "held",
-    "headers and bodies agree, each call has receipts of its own, foreign hosts and origins are refused",
+    "headers and bodies agree, each call has receipts of its own, foreign hosts and origins are refused; a task is its maker's alone",
   ),
   row(
     "T8",

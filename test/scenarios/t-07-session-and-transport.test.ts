@@ -1,8 +1,11 @@
-/** T7: headers that disagree with the body, reused ids, and what leaves a receipt. */
+/** T7: headers that disagree with the body, reused ids, what leaves a receipt, and tasks, whose handles are state. */
 
 import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../kernel/json/value.ts";
+import { observedValue } from "../../kernel/receipt/observed.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
-import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
+import type { AnswerTask } from "./hostile-server.ts";
+import { type Answer, type CallOptions, PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
 const open = withScenarios();
@@ -67,5 +70,180 @@ describe("T7 session and transport", () => {
     const scenario = await start();
     expect((await post(scenario, { origin: "https://evil.example" })).status).toBe(403);
     expect(scenario.server("crm").count()).toBe(0);
+  });
+});
+
+const TIME = "2026-11-25T10:30:00Z";
+const TASK_META = {
+  "io.modelcontextprotocol/clientCapabilities": { extensions: { "io.modelcontextprotocol/tasks": {} } },
+};
+const CARD = "4111 1111 1111 1111";
+/** Calls and tasks are permitted; card numbers leave results, and totals above one keep them back. */
+const RULES = `
+@id("all") permit (principal, action in [Mcp::Action::"call_tool", Mcp::Action::"task"], resource);
+@id("results") @redact("pii.card") @taint("paid") permit (principal, action in Mcp::Action::"respond", resource);
+@id("few") @reason("Too many.")
+forbid (principal, action == Mcp::Action::"respond:crm/report", resource)
+when { context.output has total && context.output.total > 1 };
+`;
+const SCHEMA = { type: "object", properties: { total: { type: "integer" }, note: { type: "string" } } };
+
+function stated(status: string, more: JsonObject = {}): JsonObject {
+  return {
+    resultType: "complete",
+    taskId: "t-1",
+    status,
+    createdAt: TIME,
+    lastUpdatedAt: TIME,
+    ttlMs: 60_000,
+    ...more,
+  };
+}
+
+function done(total: number): JsonObject {
+  const value = { total, note: `paid with ${CARD}` };
+  return stated("completed", {
+    result: { content: [{ type: "text", text: JSON.stringify(value) }], structuredContent: value },
+  });
+}
+
+async function startTasks(tasks: AnswerTask, config: JsonObject = {}, nowMs?: () => number): Promise<Scenario> {
+  const answer = (): JsonObject => ({ ...stated("working"), resultType: "task" });
+  const tools = [{ name: "report", outputSchema: SCHEMA, answer }];
+  return open(
+    startScenario({
+      rules: RULES,
+      servers: { crm: { tools, tasks } },
+      config,
+      ...(nowMs === undefined ? {} : { nowMs }),
+    }),
+  );
+}
+
+async function make(scenario: Scenario, options: CallOptions = {}): Promise<string> {
+  const { result } = await scenario.call("report", {}, { meta: TASK_META, ...options });
+  return String(result?.["taskId"]);
+}
+
+function get(scenario: Scenario, taskId: string, options: CallOptions = {}): Promise<Answer> {
+  return scenario.request("tasks/get", { taskId }, { meta: TASK_META, ...options });
+}
+
+describe("T7 tasks", () => {
+  it("a result that comes as a task is redacted, labelled and recorded as the call's own, and the stream verifies", async () => {
+    let answer = stated("working");
+    const scenario = await startTasks(() => answer);
+    const id = await make(scenario);
+    expect(id).not.toBe("t-1");
+    expect((await get(scenario, id)).result).toMatchObject({ taskId: id, status: "working" });
+    answer = done(1);
+    const [first, again] = [await get(scenario, id), await get(scenario, id)];
+    expect(first.text).not.toContain(CARD);
+    expect(first.result).toMatchObject({ result: { structuredContent: { note: "paid with [redacted:pii.card]" } } });
+    expect(again.result).toEqual(first.result);
+    const [call, ...polls] = await scenario.decisions();
+    const outcomes = await scenario.outcomes();
+    const own = outcomes.filter(({ call: ties }) => ties.decision_seq === call?.seq);
+    expect(own.map(({ outcome }) => [outcome.status, outcome.effect])).toEqual([
+      ["task_created", "unknown"],
+      ["task_completed", "done"],
+    ]);
+    expect(observedValue(own[1]?.call.resolves ?? { state: "absent" })).toBe(own[0]?.seq);
+    expect(own[1]?.respond).toMatchObject({ value: { policies: ["results"], action: "forward" } });
+    expect(own[1]?.redactions.state).toBe("present");
+    expect(polls.map(({ call: ties }) => [ties.round, observedValue(ties.first_round)])).toEqual(
+      polls.map(() => [1, call?.seq]),
+    );
+    expect(polls.map(({ wire }) => [observedValue(wire.mcp_method), observedValue(wire.mcp_name)?.form])).toEqual(
+      polls.map(() => ["tasks/get", "commitment"]),
+    );
+    expect(outcomes.at(-1)?.taint).toMatchObject({ value: { after: expect.arrayContaining(["paid"]) } });
+    const { words, exit } = await scenario.evidence();
+    expect(words["call.outcome"]).toBeUndefined();
+    expect(words["session.sealed"]).toBeUndefined();
+    expect([exit, Object.values(words).includes("fail")]).toEqual([expect.any(Number), false]);
+  });
+
+  it("a result that policy denies is withheld however often it is asked for", async () => {
+    const scenario = await startTasks(() => done(2));
+    const id = await make(scenario);
+    for (let poll = 0; poll < 2; poll += 1) {
+      const { result, text } = await get(scenario, id);
+      expect(result).toMatchObject({ status: "completed", result: { isError: true } });
+      expect(text).toContain("Too many.");
+      expect(text).not.toContain("paid with");
+    }
+    const outcomes = await scenario.outcomes();
+    expect(outcomes.map(({ outcome }) => outcome.status)).toEqual(["task_created", "blocked", "blocked", "blocked"]);
+  });
+
+  it("a handle is of no use in another session or under another name, and each attempt has a receipt", async () => {
+    const scenario = await startTasks(() => stated("working"));
+    const id = await make(scenario);
+    const before = scenario.server("crm").bytes();
+    const answers = [
+      await get(scenario, id, { conversation: "two" }),
+      await get(scenario, "t-1"),
+      await get(scenario, "x"),
+    ];
+    for (const { error } of answers) {
+      expect(error).toMatchObject({ code: -32602, message: "there is no such task", data: { reason: "task.unknown" } });
+    }
+    expect(scenario.server("crm").bytes()).toBe(before);
+    const refused = (await scenario.decisions()).filter(({ ruling }) => ruling.action === "refuse");
+    expect(refused.map(({ ruling }) => ruling.reasons[0])).toEqual(["task.foreign", "task.unknown", "task.unknown"]);
+  });
+
+  it("a revoked principal gets no result of a task that it made before, and a stopped tool's task gives none", async () => {
+    const scenario = await startTasks(() => done(1));
+    const id = await make(scenario);
+    for (const target of ["principal:local|example-agent", "tool:crm/report", "server:crm", "all"]) {
+      const body = { target };
+      expect((await scenario.operate("PUT", "/kill-switch", body)).status).toBe(200);
+      const before = scenario.server("crm").bytes();
+      expect((await get(scenario, id)).error?.data).toMatchObject({ reason: "kill-switch.active" });
+      expect(scenario.server("crm").bytes()).toBe(before);
+      await scenario.operate("DELETE", "/kill-switch", body);
+    }
+    expect((await get(scenario, id)).result).toMatchObject({ status: "completed" });
+  });
+
+  it("a subject in quarantine is told of its task as before, and nothing of it is asked of the server", async () => {
+    let later = 0;
+    const scenario = await startTasks(
+      () => stated("working"),
+      { quarantine: {} },
+      () => Date.now() + later,
+    );
+    const id = await make(scenario);
+    await scenario.operate("PUT", "/quarantine", { target: "principal:local|example-agent" });
+    const before = scenario.server("crm").bytes();
+    expect((await get(scenario, id)).result).toMatchObject({
+      resultType: "complete",
+      taskId: id,
+      status: "working",
+      ttlMs: 60_000,
+    });
+    later = 10_000;
+    const ended = await get(scenario, id);
+    expect(ended.result).toMatchObject({ status: "completed", result: { structuredContent: {} } });
+    expect(ended.text).not.toMatch(/phantom|quarantine/iu);
+    expect((await scenario.request("tasks/cancel", { taskId: id }, { meta: TASK_META })).result).toEqual({
+      resultType: "complete",
+    });
+    expect(scenario.server("crm").bytes()).toBe(before);
+    const outcomes = await scenario.outcomes();
+    expect(new Set(outcomes.slice(1).map(({ outcome }) => outcome.status))).toEqual(new Set(["phantom"]));
+    const { words } = await scenario.evidence();
+    expect(words["call.outcome"]).toBe("call.effect-unknown");
+  });
+
+  it("a task that never ends is an unknown end in the receipts when its gateway stops", async () => {
+    const scenario = await startTasks(() => stated("working"));
+    await make(scenario);
+    const { words, result } = await scenario.evidence();
+    expect(words["call.outcome"]).toBe("call.effect-unknown");
+    const found = result.obligations.find(({ id }) => id === "call.outcome");
+    expect(JSON.stringify(found)).toContain("status unknown");
   });
 });

@@ -15,10 +15,14 @@ import { StoreError } from "../../kernel/errors.ts";
 export interface FakePipeline extends Pipeline {
   readonly calls: InboundCall[];
   readonly outcomes: CallOutcome[];
+  /** Second outcomes of calls that made tasks, by the id of the call; undefined for one that was dropped. */
+  readonly tasks: { readonly callId: string; readonly outcome: CallOutcome | undefined }[];
   readonly refusals: Refusal[];
   readonly sealed: { readonly session: SessionKey; readonly reason: string }[];
   /** Refuses the calls for which it returns something. */
   policy: (call: InboundCall) => CallRefusal | undefined;
+  /** What is made of the end of a task. */
+  end: (outcome: CallOutcome) => CallOutcome;
   decideFails: boolean;
   finishFails: boolean;
 }
@@ -39,9 +43,11 @@ export function makeFakePipeline(): FakePipeline {
     mode: "enforcing",
     calls: [],
     outcomes: [],
+    tasks: [],
     refusals: [],
     sealed: [],
     policy: () => undefined,
+    end: (outcome) => outcome,
     decideFails: false,
     finishFails: false,
     decide: async (call) => {
@@ -67,6 +73,17 @@ export function makeFakePipeline(): FakePipeline {
       pipeline.outcomes.push(outcome);
       next();
       return outcome;
+    },
+    finishTask: async ({ callId }, outcome) => {
+      await Promise.resolve();
+      if (pipeline.finishFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
+      pipeline.tasks.push({ callId, outcome });
+      next();
+      return pipeline.end(outcome);
+    },
+    dropTask: async ({ callId }) => {
+      await Promise.resolve();
+      pipeline.tasks.push({ callId, outcome: undefined });
     },
     refuse: async (refusal) => {
       await Promise.resolve();

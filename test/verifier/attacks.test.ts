@@ -10,6 +10,7 @@ import type { JsonObject } from "../../kernel/json/value.ts";
 import { parseNodeHash } from "../../kernel/merkle/hash.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { ABSENT, notEstablished, present } from "../../kernel/receipt/observed.ts";
+import type { Effect, Status } from "../../kernel/receipt/vocabulary.ts";
 import { signEnvelope } from "../../kernel/signature/envelope.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy, type TrustPolicyJson } from "../../kernel/trust-policy.ts";
@@ -529,6 +530,30 @@ describe("sessions and calls", () => {
       const result = await made({ steps: [...start, ...more] });
       expect([result.exit, wordOf(result, "call.outcome")]).toEqual([1, "ERR_CALL_OUTCOME"]);
     }
+  });
+
+  it("a task has one end, behind the outcome that made it; without one its effect is unknown", async () => {
+    const task = (status: Status, effect: Effect, resolves?: number): Step =>
+      finish(4, (outcome) => ({
+        ...outcome,
+        call: { ...outcome.call, resolves: resolves === undefined ? ABSENT : present(resolves) },
+        outcome: { status, effect, rpc_code: ABSENT },
+      }));
+    const start = [...LOADS, openSession(), decide(0)];
+    const running = task("task_created", "unknown");
+    const words = async (...more: readonly Step[]): Promise<string> =>
+      wordOf(await made({ steps: [...start, ...more] }), "call.outcome");
+    for (const end of ["task_completed", "task_failed", "blocked"] as const) {
+      expect(await words(running, task(end, "done", 5))).toBe("pass");
+    }
+    expect(await words(running)).toBe("call.effect-unknown");
+    expect(await words(running, task("unknown", "unknown", 5))).toBe("call.effect-unknown");
+    expect(await words(task("task_completed", "done"))).toBe("ERR_CALL_OUTCOME");
+    expect(await words(task("timeout", "unknown"), task("task_failed", "done", 5))).toBe("ERR_CALL_OUTCOME");
+    expect(await words(running, task("task_created", "unknown", 5))).toBe("ERR_CALL_OUTCOME");
+    expect(await words(running, task("task_completed", "done"))).toBe("ERR_CALL_OUTCOME");
+    const twice = [running, task("task_completed", "done", 5), task("task_failed", "unknown", 6)];
+    expect(await words(...twice)).toBe("ERR_CALL_OUTCOME");
   });
 
   it("a phantom needs its outcome too", async () => {

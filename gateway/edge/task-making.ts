@@ -1,0 +1,160 @@
+/**
+ * Calls that their servers make tasks of. A legacy agent asks for one (`task` in the params), and is refused where nobody
+ * could carry it; a modern agent takes one from a server when it declares the extension. Either is decided, limited and
+ * recorded like the call that it is; the first outcome says that the task was taken.
+ */
+
+import { isJsonObject } from "../../kernel/json/value.ts";
+import type { CallOutcome, DecisionTicket } from "../pipeline/call.ts";
+import type { UpstreamReply } from "../upstream/upstream.ts";
+import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
+import { rawAt } from "../wire/spans.ts";
+import type { AgentRequest } from "./agent-request.ts";
+import type { Place } from "./in-flight.ts";
+import { type Ended, refusedOutcome } from "./outcome.ts";
+import { type ForwardDeps, type Round, type RoutedCall, writers } from "./round-trip.ts";
+import { madePath, readTask, type StatedTask, withRelatedTask, withTask } from "./task-messages.ts";
+import { hasLegacyTasks, hasTasksExtension, TASKS_REVISION } from "./task-support.ts";
+import { type KeptTask, ownerOf } from "./task-table.ts";
+import { routedToolFacts } from "./tool-facts.ts";
+
+/** A call of which its server made a task. */
+export interface MadeTask {
+  readonly ended: Ended;
+  /** Told what became of the answer: the task is kept if the agent gets it. */
+  readonly settle: (kept: CallOutcome | undefined) => void;
+}
+
+/** True if the agent asks for a task, as legacy agents do. */
+export function asksForTask({ era, message }: Pick<AgentRequest, "era" | "message">): boolean {
+  return era === "legacy" && message.params["task"] !== undefined;
+}
+
+/** Why a call may not be made here, as far as tasks go; undefined if it may. */
+export function taskRefusal(deps: ForwardDeps, request: AgentRequest, routed: RoutedCall): WireRefusal | undefined {
+  const { message, era } = request;
+  const { task } = message.params;
+  const facts = routed.upstream.facts();
+  const isTool = message.method === "tools/call";
+  const support = isTool ? routedToolFacts(deps.catalog, routed.route)?.taskSupport : undefined;
+  const isOfTwoEras = era !== facts.era;
+  // SPEC MCP 2025-11-25: a tool that is a task only is not called in another way. Another era has no way to ask for one.
+  if (isTool && isOfTwoEras && facts.era === "legacy" && support === "required") return UNBRIDGED;
+  const isForServer = era === "legacy" || facts.era === "legacy";
+  if (task === undefined || !isForServer) return undefined;
+  if (!isJsonObject(task)) return MALFORMED;
+  const isSpoken = request.revision === TASKS_REVISION && (facts.revision ?? TASKS_REVISION) === TASKS_REVISION;
+  const isDeclared = hasLegacyTasks(deps.catalog.capabilities(routed.route.serverId));
+  const isTaken = support === "optional" || support === "required";
+  return !isOfTwoEras && isSpoken && isDeclared && isTaken ? undefined : UNBRIDGED;
+}
+
+const UNBRIDGED = refusal(
+  "classify",
+  "bridge.unsupported",
+  RPC.methodNotFound,
+  200,
+  "this call cannot be made as a task, or not without one, between this agent and this server",
+);
+const MALFORMED = refusal("classify", "rpc.shape", RPC.invalidParams, 200, "params.task is not an object");
+
+/** True if the server may answer with a task, which the agent then has to have a place for. */
+function mayMake(deps: ForwardDeps, request: AgentRequest, { route, upstream }: RoutedCall): boolean {
+  if (request.message.method !== "tools/call") return false;
+  if (asksForTask(request)) return true;
+  return request.era === "modern" && upstream.facts().era === "modern" && isCarried(deps, request, route.serverId);
+}
+
+/** True if both sides declare the extension. */
+export function isCarried(
+  { catalog }: Pick<ForwardDeps, "catalog">,
+  { capabilities }: AgentRequest,
+  serverId: string,
+): boolean {
+  return hasTasksExtension(capabilities.value) && hasTasksExtension(catalog.capabilities(serverId));
+}
+
+/** The bound that the agent has reached with its tasks, if it has. */
+export function taskBound(
+  deps: ForwardDeps,
+  request: AgentRequest,
+  routed: RoutedCall,
+): Extract<Place, { type: "full" }> | undefined {
+  if (!mayMake(deps, request, routed)) return undefined;
+  const place = deps.tasks.enter(request.caller, request.received.length);
+  if (place.type === "full") return place;
+  place.leave();
+  return undefined;
+}
+
+/** The refusal of a call for which there is no place. */
+export function fullRefusal({ reason, accounting }: Extract<Place, { type: "full" }>): WireRefusal {
+  const { limit, budget, consumed, reserved } = accounting;
+  const data = { limit, budget, consumed, reserved };
+  return refusal("limits", reason, RPC.limit, 200, "too many tasks are open", { data });
+}
+
+/** The task that an answer says it is; undefined if it is another answer. */
+export function madeTask(deps: ForwardDeps, round: Round, reply: UpstreamReply): MadeTask | undefined {
+  const { request, routed, call } = round;
+  if (reply.type !== "answered" || call.target.kind !== "tool") return undefined;
+  const { result } = reply.body;
+  if (!isJsonObject(result)) return undefined;
+  const { era } = call.upstream;
+  const isTask = era === "modern" ? result["resultType"] === "task" : isJsonObject(result["task"]);
+  if (!isTask) return undefined;
+  const isAsked = era === "modern" ? mayMake(deps, request, routed) : asksForTask(request);
+  const stated = isAsked ? readTask(era === "modern" ? result : result["task"], era) : undefined;
+  return stated === undefined ? refused(round, reply) : take(deps, round, reply, stated);
+}
+
+/** What nobody asked for, or what is no task. */
+function refused(round: Round, reply: Extract<UpstreamReply, { type: "answered" }>): MadeTask {
+  const [, makeError] = writers(round);
+  const bytes = makeError(RPC.internal, "upstream.protocol", "the server's answer cannot be passed on");
+  return { ended: refusedOutcome("upstream_error", RPC.internal, reply.bytes, bytes), settle: () => undefined };
+}
+
+function take(
+  deps: ForwardDeps,
+  round: Round,
+  reply: Extract<UpstreamReply, { type: "answered" }>,
+  stated: StatedTask,
+): MadeTask {
+  const { tasks } = deps;
+  const { request, call } = round;
+  const { era } = call.upstream;
+  const key = { serverId: call.serverId, owner: ownerOf(request), era, upstreamId: stated.taskId };
+  // SPEC MCP: ids are unique among the tasks of a server. One that stands for two would give one agent another's results.
+  if (tasks.isBound(key)) return refused(round, reply);
+  const bytes = request.received.length + call.toSend.length;
+  const place = tasks.enter(request.caller, bytes);
+  const [passOn, makeError] = writers(round);
+  if (place.type === "full") {
+    const error = makeError(RPC.limit, place.reason, "too many tasks are open");
+    return { ended: refusedOutcome("blocked", RPC.limit, reply.bytes, error), settle: () => undefined };
+  }
+  const id = tasks.newId();
+  const ttlMs = tasks.promised(stated.ttlMs);
+  const named = withTask(reply.text, madePath(era), era, { id, ...(ttlMs === undefined ? {} : { ttlMs }) });
+  const text = withRelatedTask(named, "result", id);
+  const returned = passOn(text);
+  const outcome = { status: "task_created", effect: "unknown", received: reply.bytes, returned } as const;
+  const last = rawAt(text, madePath(era)) ?? "{}";
+  return {
+    ended: { bytes: returned, outcome: { ...outcome, uninspectedBytes: 0 } },
+    settle: (kept) => {
+      const isGiven = kept?.status === "task_created" && kept.returned !== undefined;
+      if (!isGiven) place.leave();
+      else tasks.open({ ...key, ...taskOf(round), id, place, bytes, last, status: stated.status, ttlMs: stated.ttlMs });
+    },
+  };
+}
+
+function taskOf({
+  call,
+  state,
+  decided,
+}: Round): Pick<KeptTask, "tool" | "firstSeq"> & { readonly ticket: DecisionTicket } {
+  return { tool: call.target.name, ticket: decided.ticket, firstSeq: state?.firstSeq ?? decided.receipt.seq };
+}

@@ -1,0 +1,257 @@
+/**
+ * Tasks that agents may ask for. An agent knows a task by an id of the gateway's, 192 random bits, that means nothing at
+ * any server; the server's own id stays here. A task belongs to the caller that made it, and to its session where somebody
+ * vouches for one. The table lives as long as the process: its receipts, and not its tasks, outlast a restart.
+ */
+
+import { formatBase64url } from "../../kernel/base64url.ts";
+import { isCodedError } from "../../kernel/errors.ts";
+import type { Era } from "../../kernel/receipt/vocabulary.ts";
+import type { Logger } from "../../kernel/service/service.ts";
+import type { Caller, DecisionTicket, Pipeline, SessionKey } from "../pipeline/call.ts";
+import type { AgentRequest } from "./agent-request.ts";
+import { type InFlight, type InFlightNames, makeInFlight, type Place } from "./in-flight.ts";
+import type { TaskStatus } from "./task-messages.ts";
+
+/** A task that is kept. */
+export interface KeptTask {
+  /** As the agent knows it. */
+  readonly id: string;
+  /** As its server knows it. */
+  readonly upstreamId: string;
+  readonly serverId: string;
+  /** Name at the server of the tool that made it. */
+  readonly tool: string;
+  /** Of the server's leg: which of the two protocols it is. */
+  readonly era: Era;
+  /** Only this caller, in this session, may use it. */
+  readonly owner: string;
+  /** Of the call that made it; undefined if no server has the task, since it is a phantom's. */
+  readonly ticket: DecisionTicket | undefined;
+  /** Number of the decision of the call's first round. */
+  readonly firstSeq: number;
+  readonly createdMs: number;
+  readonly place: Extract<Place, { type: "taken" }>;
+  /** Bytes of the call, which is kept for the policy of its result. */
+  readonly bytes: number;
+  expiresMs: number;
+  status: TaskStatus;
+  /** JSON text of the task as the agent saw it last. */
+  last: string;
+  /** Digest of the end that the agent was given; a task ends once. */
+  end: string | undefined;
+  /** Questions of the server that policy has let through: their digests by key. */
+  readonly asked: Map<string, string>;
+  /** When an invented task ends. */
+  phantomMs: number | undefined;
+}
+
+/** What a table is made of. */
+export interface TaskTableOptions {
+  readonly pipeline: Pick<Pipeline, "dropTask">;
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly maxTasks: number;
+  readonly maxTasksPerCaller: number;
+  /** Longest life of a task, whatever its server says. */
+  readonly maxTaskMs: number;
+  /** How much longer than its server says a task is kept, so that the server is the one who says that it is over. */
+  readonly taskGraceMs: number;
+}
+
+const ID_BYTES = 24;
+/** Of the messages of all calls that are kept. */
+const MAX_BYTES = 64 * 1024 * 1024;
+/** An invented task takes this long, and up to twice as long. */
+const INVENTED_MS = 2_000;
+const SWEEP_MS = 30_000;
+const LEAST_SWEEP_MS = 20;
+
+const NAMES: InFlightNames = {
+  total: { reason: "limit.tasks", limit: "open-tasks-principal" },
+  own: { reason: "limit.tasks", limit: "open-tasks-principal" },
+};
+
+/** A task that is about to be kept. */
+export type NewTask = Omit<KeptTask, "id" | "createdMs" | "expiresMs" | "end" | "asked" | "phantomMs"> & {
+  readonly id: string;
+  readonly ttlMs: number | null;
+  readonly phantomMs?: number;
+};
+
+/** Who owns the tasks of this caller and session. A trace or an idle window binds nothing: nobody vouches for either. */
+export function ownerOf({ caller, session }: { readonly caller: Caller; readonly session: SessionKey }): string {
+  const key = session.trust === "inferred" ? null : [session.source, session.key];
+  return JSON.stringify([caller.issuer, caller.name, key]);
+}
+
+/** The tasks of one edge. */
+export class TaskTable {
+  readonly #options: TaskTableOptions;
+  readonly #tasks = new Map<string, KeptTask>();
+  readonly #byServer = new Map<string, KeptTask>();
+  readonly #places: InFlight;
+  #bytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: TaskTableOptions) {
+    this.#options = options;
+    this.#places = makeInFlight(options.maxTasks, options.maxTasksPerCaller, NAMES);
+  }
+
+  /** A place for a task of this caller. One that has ended gives up its place to a new one. */
+  enter(caller: Caller, bytes: number): Place {
+    const place = this.#enter(caller, bytes);
+    if (place.type === "taken") return place;
+    const mine = JSON.stringify([caller.issuer, caller.name]).slice(0, -1);
+    for (const task of this.#tasks.values()) {
+      const isOver = task.end !== undefined || task.status === "failed" || task.status === "cancelled";
+      if (!isOver || !task.owner.startsWith(`${mine},`)) continue;
+      void this.#drop(task);
+      const next = this.#enter(caller, bytes);
+      if (next.type === "taken") return next;
+    }
+    return place;
+  }
+
+  #enter(caller: Caller, bytes: number): Place {
+    const isFull = this.#isClosed || this.#bytes + bytes > MAX_BYTES;
+    return isFull ? makeInFlight(0, 0, NAMES).enter(caller) : this.#places.enter(caller);
+  }
+
+  /** An id for an agent. */
+  newId(): string {
+    return `cst_${formatBase64url(this.#options.randomBytes(ID_BYTES))}`;
+  }
+
+  /** The task as an agent may see it: what its server promises beyond the gateway's own bound is not promised on. */
+  promised(ttlMs: number | null): number | undefined {
+    const { maxTaskMs } = this.#options;
+    return ttlMs === null || ttlMs > maxTaskMs ? maxTaskMs : undefined;
+  }
+
+  nowMs(): number {
+    return this.#options.nowMs();
+  }
+
+  /** When a task ends that is invented now. */
+  inventedEnd(): number {
+    const [by = 0] = this.#options.randomBytes(ID_BYTES);
+    return this.nowMs() + Math.round(INVENTED_MS * (1 + by / 256));
+  }
+
+  /** True if the server gave this id before: then it means two things by it. */
+  isBound(task: Pick<KeptTask, "serverId" | "owner" | "era" | "upstreamId">): boolean {
+    return this.#byServer.has(keyAtServer(task));
+  }
+
+  /** Keeps a task. */
+  open({ ttlMs, ...given }: NewTask): KeptTask {
+    const createdMs = this.#options.nowMs();
+    const phantomMs = given.phantomMs;
+    const task: KeptTask = { ...given, createdMs, expiresMs: 0, end: undefined, asked: new Map(), phantomMs };
+    this.renew(task, ttlMs);
+    this.#tasks.set(task.id, task);
+    this.#bytes += task.bytes;
+    if (task.ticket !== undefined) this.#byServer.set(keyAtServer(task), task);
+    if (this.#isClosed) void this.#drop(task);
+    this.#plan();
+    return task;
+  }
+
+  /** The server may change its mind about how long; never beyond the bound from the task's creation. */
+  renew(task: KeptTask, ttlMs: number | null): void {
+    const { maxTaskMs, taskGraceMs } = this.#options;
+    task.expiresMs = task.createdMs + Math.min(ttlMs ?? maxTaskMs, maxTaskMs) + taskGraceMs;
+  }
+
+  /** The task of this id, if this agent made it and reaches its server here. */
+  find(id: string, request: AgentRequest): KeptTask | "unknown" | "foreign" {
+    const task = this.#tasks.get(id);
+    if (task === undefined) return "unknown";
+    if (task.expiresMs <= this.#options.nowMs()) {
+      void this.#drop(task);
+      return "unknown";
+    }
+    const isOwn = task.owner === ownerOf(request) && request.mount.serverIds.includes(task.serverId);
+    return isOwn && task.era === request.era ? task : "foreign";
+  }
+
+  /** The task that a server means in what it says to this agent. */
+  atServer(serverId: string, owner: string, era: Era, upstreamId: string): KeptTask | undefined {
+    const task = this.#byServer.get(keyAtServer({ serverId, owner, era, upstreamId }));
+    return task?.owner === owner ? task : undefined;
+  }
+
+  /** The agent's own tasks, oldest first. */
+  own(request: AgentRequest): readonly KeptTask[] {
+    const owner = ownerOf(request);
+    const now = this.#options.nowMs();
+    const { serverIds } = request.mount;
+    return [...this.#tasks.values()].filter(
+      (task) => task.owner === owner && task.expiresMs > now && serverIds.includes(task.serverId),
+    );
+  }
+
+  /** The session has ended, and with it whatever it had open. */
+  endSession(caller: Caller, session: SessionKey): Promise<void> {
+    const owner = ownerOf({ caller, session });
+    const ended = [...this.#tasks.values()].filter((task) => task.owner === owner);
+    return this.#dropAll(ended);
+  }
+
+  /** Lets go of every task; none is opened any more. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    return this.#dropAll([...this.#tasks.values()]);
+  }
+
+  async #dropAll(tasks: readonly KeptTask[]): Promise<void> {
+    await Promise.all(tasks.map((task) => this.#drop(task)));
+  }
+
+  /** At once for agents; what it owes is recorded behind. */
+  async #drop(task: KeptTask): Promise<void> {
+    if (!this.#tasks.delete(task.id)) return;
+    this.#bytes -= task.bytes;
+    task.place.leave();
+    if (task.ticket === undefined) return;
+    if (this.#byServer.get(keyAtServer(task)) === task) this.#byServer.delete(keyAtServer(task));
+    try {
+      await this.#options.pipeline.dropTask(task.ticket);
+    } catch (error) {
+      const code = isCodedError(error) ? error.code : "ERR_BUG";
+      this.#options.logger.error({ code, call: task.ticket.callId }, "the end of a task could not be recorded");
+    }
+  }
+
+  /** Looks again when the next task is over, and from time to time. */
+  #plan(): void {
+    if (this.#timer !== undefined || this.#tasks.size === 0 || this.#isClosed) return;
+    const now = this.#options.nowMs();
+    let next = now + SWEEP_MS;
+    for (const { expiresMs } of this.#tasks.values()) next = Math.min(next, expiresMs);
+    this.#timer = setTimeout(() => this.#sweep(), Math.max(LEAST_SWEEP_MS, next - now));
+    this.#timer.unref();
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const now = this.#options.nowMs();
+    for (const task of [...this.#tasks.values()]) if (task.expiresMs <= now) void this.#drop(task);
+    this.#plan();
+  }
+}
+
+/** A legacy session is one agent's, and so are the ids in it; a modern server has one set of ids for all. */
+function keyAtServer({
+  serverId,
+  owner,
+  era,
+  upstreamId,
+}: Pick<KeptTask, "serverId" | "owner" | "era" | "upstreamId">): string {
+  return JSON.stringify([serverId, era === "legacy" ? owner : null, upstreamId]);
+}

@@ -1,0 +1,75 @@
+/** A modern server with the tasks extension, whose tasks do what a test says; and an agent's requests to a gateway in front of it. */
+
+import { ALICE } from "./mcp-gateway.ts";
+import { type RawAnswer, sendRaw } from "./mcp-raw.ts";
+import {
+  answerAsModern,
+  type ScriptedMessage,
+  type ScriptedServer,
+  sendJson,
+  startScriptedServer,
+} from "./mcp-scripted.ts";
+
+const EXTENSION = "io.modelcontextprotocol/tasks";
+/** What an agent declares that takes tasks and answers questions. */
+export const TASK_AGENT: string = JSON.stringify({ extensions: { [EXTENSION]: {}, "vendor/x": {} }, elicitation: {} });
+
+/** A running server: `calls` answers `tools/call`, `tasks` answers the rest; the test replaces either. */
+export interface TaskServer extends ScriptedServer {
+  calls: (message: ScriptedMessage) => object;
+  tasks: (message: ScriptedMessage) => object;
+}
+
+/** A task of this id as its server states it. */
+export function stated(taskId: string, status: string, more: object = {}): object {
+  const time = "2026-11-25T10:30:00Z";
+  return { taskId, status, createdAt: time, lastUpdatedAt: time, ttlMs: 60_000, pollIntervalMs: 10, ...more };
+}
+
+/** Starts one whose `tools/call` makes the task `server-task-1`, and whose task works for ever. */
+export async function startTaskServer(
+  capabilities: object = { tools: {}, extensions: { [EXTENSION]: {} } },
+): Promise<TaskServer> {
+  const server = await startScriptedServer((message, response) => {
+    const { id, method } = message;
+    if (method === "server/discover") {
+      const result = { resultType: "complete", supportedVersions: ["2026-07-28"], capabilities };
+      sendJson(response, { jsonrpc: "2.0", id, result });
+      return;
+    }
+    if (answerAsModern(message, response)) return;
+    const answer = method === "tools/call" ? own.calls(message) : own.tasks(message);
+    sendJson(
+      response,
+      "code" in answer ? { jsonrpc: "2.0", id, error: answer } : { jsonrpc: "2.0", id, result: answer },
+    );
+  });
+  const own: TaskServer = Object.assign(server, {
+    calls: () => ({ resultType: "task", ...stated("server-task-1", "working") }),
+    tasks: () => ({ resultType: "complete", ...stated("server-task-1", "working") }),
+  });
+  return own;
+}
+
+/** One request of a modern agent. */
+export function askModern(
+  url: string,
+  method: string,
+  params: Readonly<Record<string, unknown>>,
+  {
+    token = ALICE,
+    capabilities = TASK_AGENT,
+    meta = {},
+  }: { token?: string; capabilities?: string; meta?: object } = {},
+  path = "/mcp",
+): Promise<RawAnswer> {
+  const claims = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": JSON.parse(capabilities),
+    ...meta,
+  };
+  const body = JSON.stringify({ jsonrpc: "2.0", id: "x", method, params: { ...params, _meta: claims } });
+  const name = String(params["name"] ?? params["taskId"] ?? "");
+  const headers = { "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, "Mcp-Name": name };
+  return sendRaw(url, { path, body, headers: { ...headers, Authorization: `Bearer ${token}` } });
+}
