@@ -38,7 +38,7 @@ async function call(client: Client, name: string): Promise<unknown> {
 }
 
 describe("a server of the SDK's 1.x line over HTTP+SSE", () => {
-  it("is found when it takes no POST, and used by agents of both eras, each legacy one on a stream of its own", async () => {
+  it("is found when it takes no POST, and used by agents of both eras, each on a stream of its own", async () => {
     const { server, gateway } = await start();
     expect(server.streams()).toBe(1);
     const [one, two] = [await agent(gateway, "legacy"), await agent(gateway, "legacy")];
@@ -46,12 +46,12 @@ describe("a server of the SDK's 1.x line over HTTP+SSE", () => {
     expect((await modern.listTools()).tools.map(({ name }) => name)).toEqual(["count", "ask", "change"]);
     expect([await call(one, "count"), await call(one, "count"), await call(two, "count")]).toEqual(["1", "2", "1"]);
     expect(await call(modern, "count")).toBe("1");
-    expect(server.streams()).toBe(3);
+    expect(server.streams()).toBe(4);
     const { upstream } = gateway.pipeline.calls.at(-1) ?? {};
     expect(upstream).toMatchObject({ transport: "http", era: "legacy" });
     const { transport } = one;
     if (transport instanceof StreamableHTTPClientTransport) await transport.terminateSession();
-    await expect.poll(server.streams).toBe(2);
+    await expect.poll(server.streams).toBe(3);
   });
 
   it("asks the agent whose stream it is, and its notices reach agents", async () => {
