@@ -12,6 +12,8 @@ import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
 import { type AskedAgent, askAgent } from "./ask-agent.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
 import { NoticePacer } from "./notice-pacer.ts";
+import { relatedTask } from "./task-messages.ts";
+import { type KeptTask, ownerOf, type TaskTable } from "./task-table.ts";
 
 /** A call that runs on a leg: where what belongs to it goes. */
 export interface LegCall {
@@ -24,6 +26,7 @@ export interface LegCall {
 /** What legs are made with. */
 export interface AgentLegsOptions extends ReceiptDeps {
   readonly agent: AskedAgent;
+  readonly tasks: Pick<TaskTable, "atServer">;
   /** Text of the capabilities that the agent declared. */
   readonly capabilities: string;
   /** Sends what belongs to no call; false if the agent has no stream open. */
@@ -231,10 +234,19 @@ export class AgentLegs {
       return true;
     };
     const facts = this.#legs.get(upstream.id)?.facts() ?? upstream.facts();
-    const asking = { serverId: upstream.id, upstream: facts, message, received, send, signal };
+    const task = this.#taskOf(upstream.id, message);
+    const asking = { serverId: upstream.id, upstream: facts, message, received, send, signal, ...task };
     return askAgent(this.#options, agent, asking).finally(() => {
       if (this.#questions.get(key) === taken) this.#questions.delete(key);
     });
+  }
+
+  /** The task to which the server says that a question belongs. */
+  #taskOf(serverId: string, message: RpcRequest): { readonly task?: KeptTask | "unknown" } {
+    const upstreamId = relatedTask(message.value, "params");
+    if (upstreamId === undefined) return {};
+    const owner = ownerOf(this.#options.agent);
+    return { task: this.#options.tasks.atServer(serverId, owner, "legacy", upstreamId) ?? "unknown" };
   }
 
   /** Something may have been missed of whatever the agent subscribed to at this server. */

@@ -15,6 +15,8 @@ import { rawAt } from "../wire/spans.ts";
 import { decide, type Forwarded, finish, type ReceiptDeps, refusalResponse } from "./call-receipts.ts";
 import { inputKind, isDeclared } from "./input-required.ts";
 import type { AskReply, PendingAsks } from "./pending-asks.ts";
+import { withRelatedTask } from "./task-messages.ts";
+import type { KeptTask } from "./task-table.ts";
 
 /** The agent that is asked. */
 export interface AskedAgent {
@@ -32,6 +34,8 @@ export interface Asking {
   readonly upstream: UpstreamFacts;
   readonly message: RpcRequest;
   readonly received: Uint8Array;
+  /** The agent's task inside which it is asked; `unknown` if the server names one that is not this agent's. */
+  readonly task?: KeptTask | "unknown";
   /** False if the agent cannot be reached now. */
   readonly send: (bytes: Uint8Array) => boolean;
   /** Aborted when the call inside which it is asked ends, or the session. */
@@ -43,9 +47,11 @@ const LIMIT_MS = 600_000;
 
 /** @returns the response for the server, under its id; never rejects */
 export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Asking): Promise<Uint8Array> {
-  const { message, signal } = asking;
+  const { message, signal, task } = asking;
   const idText = rawAt(message.text, ["id"]) ?? "null";
   const kind = inputKind(message.method);
+  // A question in the name of another's task would be answered as if it were the agent's own.
+  if (task === "unknown") return refused(deps, agent, asking, idText, "upstream.protocol");
   if (kind === undefined) return refused(deps, agent, asking, idText, "bridge.unsupported");
   if (!isDeclared(message.method, message.params, agent.capabilities)) {
     return refused(deps, agent, asking, idText, "upstream.undeclared-input");
@@ -62,16 +68,19 @@ export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Ask
   // Nobody waits any more: the server took its question back, or the call inside which it was asked has ended.
   if (reply !== undefined && reply.type !== "answered") asking.send(cancelledNotification(pending.id));
   const upstreamUs = Math.round((performance.now() - started) * 1000);
-  return answerOf(deps, decided, reply, idText, upstreamUs);
+  return answerOf(deps, decided, reply, { idText, task: asking.task }, upstreamUs);
 }
 
 function askCall(
   { caller, session, transport, revision }: AskedAgent,
-  { serverId, upstream, message, received }: Asking,
+  { serverId, upstream, message, received, task }: Asking,
   kind: InputKind,
   id: number,
 ): InboundCall {
+  const isInTask = task !== undefined && task !== "unknown";
+  const text = isInTask ? withRelatedTask(message.text, "params", task.id) : message.text;
   return {
+    ...(isInTask ? { taskTool: task.tool, round: { index: 1, firstSeq: task.firstSeq } } : {}),
     wire: { transport, era: "legacy", revision, method: message.method, id },
     caller,
     session,
@@ -79,7 +88,7 @@ function askCall(
     target: { kind, name: message.method },
     params: message.params,
     received,
-    toSend: withId(message.text, String(id), transport === "stdio"),
+    toSend: withId(text, String(id), transport === "stdio"),
     upstream,
   };
 }
@@ -89,24 +98,33 @@ async function answerOf(
   deps: ReceiptDeps,
   decided: Forwarded,
   reply: AskReply | undefined,
-  idText: string,
+  asked: Asked,
   upstreamUs: number,
 ): Promise<Uint8Array> {
-  const outcome = reply?.type === "answered" ? answered(reply, idText) : unanswered(reply, idText);
+  const { idText } = asked;
+  const outcome = reply?.type === "answered" ? answered(reply, asked) : unanswered(reply, idText);
   const kept = await finish(deps, decided, { ...outcome, upstreamUs, uninspectedBytes: 0 });
   return kept?.returned ?? internal(idText, "receipt.unavailable");
 }
 
 type Ended = Omit<CallOutcome, "upstreamUs" | "uninspectedBytes">;
 
-function answered({ message, bytes }: Extract<AskReply, { type: "answered" }>, idText: string): Ended {
+/** How the server names its question, and what it belongs to. */
+interface Asked {
+  readonly idText: string;
+  readonly task: Asking["task"];
+}
+
+function answered({ message, bytes }: Extract<AskReply, { type: "answered" }>, { idText, task }: Asked): Ended {
+  const isInTask = task !== undefined && task !== "unknown";
+  const text = isInTask ? withRelatedTask(message.text, "result", task.upstreamId) : message.text;
   const { error } = message.value;
   const code = isJsonObject(error) ? error["code"] : undefined;
   return {
     status: error === undefined ? "ok" : "rpc_error",
     effect: "done",
     received: bytes,
-    returned: withId(message.text, idText, false),
+    returned: withId(text, idText, false),
     ...(typeof code === "number" && (code | 0) === code ? { rpcCode: code } : {}),
   };
 }

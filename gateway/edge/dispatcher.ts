@@ -27,6 +27,8 @@ export interface Dispatcher {
   readonly answer: (request: AgentRequest) => Promise<AgentAnswer>;
   /** Resolves when no call is in flight and no task open; ends the streams of those who listen. */
   readonly drained: () => Promise<void>;
+  /** Tasks of the agents. */
+  readonly tasks: TaskTable;
   /** Lets go of what a session that somebody vouches for has open. */
   readonly endSession: (caller: Caller, session: SessionKey) => Promise<void>;
 }
@@ -56,6 +58,7 @@ export function makeDispatcher(options: EdgeOptions, forward: Forward = forwardC
       // Behind the last call that could make one.
       await tasks.close();
     },
+    tasks,
     endSession: (caller, session) => tasks.endSession(caller, session),
   };
 }

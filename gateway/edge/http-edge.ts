@@ -117,6 +117,7 @@ const NO_CERTIFICATES: CertificateRules = { authorities: [], principals: [], spi
 
 function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits, dispatcher: Dispatcher): LegacySessions {
   return new LegacySessions({
+    tasks: dispatcher.tasks,
     pipeline: options.pipeline,
     logger: options.logger,
     nowMs: options.nowMs,

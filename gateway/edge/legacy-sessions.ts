@@ -7,7 +7,7 @@ import { formatBase64url } from "../../kernel/base64url.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
-import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
+import { AgentLegs, type AgentLegsOptions, listChangedNotice } from "./agent-legs.ts";
 import type { AgentCapabilities } from "./agent-request.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
 import type { ChangeFeed } from "./change-feed.ts";
@@ -52,6 +52,7 @@ export interface LegacySessionsOptions extends ReceiptDeps {
   readonly idleMs: number;
   readonly maxAgeMs: number;
   readonly changes: ChangeFeed;
+  readonly tasks: AgentLegsOptions["tasks"];
   /** The servers that a mount offers. */
   readonly serversOf: (mount: string) => readonly string[];
   /** Told of each session that ended here, when its last call is answered. */
@@ -140,6 +141,7 @@ export class LegacySessions {
   #legsOf(agent: NewSession, session: SessionKey, streams: SessionStreams, asks: PendingAsks): AgentLegs {
     const { caller, revision, capabilities } = agent;
     return new AgentLegs({
+      tasks: this.#options.tasks,
       pipeline: this.#options.pipeline,
       logger: this.#options.logger,
       agent: { caller, session, transport: "http", revision, capabilities: capabilities.value, asks },

@@ -197,6 +197,7 @@ async function initialize(pipe: Pipe, message: RpcRequest, line: Uint8Array): Pr
 function legsOf(pipe: Pipe, revision: LegacyRevision): AgentLegs {
   const { options, session, capabilities, asks, mount } = pipe;
   const legs = new AgentLegs({
+    tasks: pipe.dispatcher.tasks,
     pipeline: options.pipeline,
     logger: options.logger,
     agent: { caller: options.caller, session, transport: "stdio", revision, capabilities: capabilities.value, asks },

@@ -45,6 +45,7 @@ async function side(mode: Mode): Promise<Side> {
     },
   };
   const legs = new AgentLegs({
+    tasks: { atServer: () => undefined },
     pipeline: run.pipeline,
     logger: bench.gatewayOptions.logger,
     agent: {
