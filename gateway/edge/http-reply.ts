@@ -88,7 +88,7 @@ export class HttpReply {
     const receipt = answer.receipt === undefined ? {} : { "Countersign-Receipt": formatReceiptRef(answer.receipt) };
     const type = { "Content-Type": "application/json", "Content-Length": String(answer.bytes.length) };
     response.writeHead(answer.httpStatus, { ...NO_STORE, ...type, ...receipt, ...answer.headers, ...this.#close() });
-    response.end(answer.bytes);
+    endWith(response, answer.bytes);
   }
 
   /** An answer without a body. */
@@ -139,4 +139,12 @@ export class HttpReply {
   #close(): Record<string, string> {
     return this.#isLast() ? { Connection: "close" } : {};
   }
+}
+
+/** An answer of so many bytes is sent as a text of one character each, with the head in one piece. */
+const SHORT_BODY = 16_384;
+
+function endWith(response: ServerResponse, bytes: Uint8Array): void {
+  if (bytes.length > SHORT_BODY) response.end(bytes);
+  else response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1"), "latin1");
 }

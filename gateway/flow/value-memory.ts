@@ -69,19 +69,24 @@ export class ValueMemory {
   hashValues(texts: readonly string[]): RememberedValues {
     const hashes = new Set<string>();
     for (const text of texts) {
-      for (const hash of this.#hashesOf(text)) {
-        if (hashes.size >= MAX_RESULT_VALUES) return { hashes: [...hashes], bounded: true };
-        hashes.add(hash);
-      }
+      if (!this.#addHashes(text, hashes)) return { hashes: [...hashes], bounded: true };
     }
     return { hashes: [...hashes], bounded: false };
   }
 
-  *#hashesOf(text: string): Generator<string> {
+  /** False once there are more than are kept. */
+  #addHashes(text: string, hashes: Set<string>): boolean {
     const whole = normalise(text);
-    if (isTelling(whole)) yield this.#hash(whole);
-    for (const token of tellingTokens(text)) yield this.#hash(token);
-    for (const run of wordRuns(text)) yield this.#hashRun(run);
+    const values = isTelling(whole) ? [whole, ...tellingTokens(text)] : tellingTokens(text);
+    for (const value of values) {
+      if (hashes.size >= MAX_RESULT_VALUES) return false;
+      hashes.add(this.#hash(value));
+    }
+    for (const run of wordRuns(text)) {
+      if (hashes.size >= MAX_RESULT_VALUES) return false;
+      hashes.add(this.#hashRun(run));
+    }
+    return true;
   }
 
   /** Keeps what an outcome gave. */

@@ -16,6 +16,7 @@ import {
 } from "node:http";
 import { type Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Readable } from "node:stream";
+import { urlToHttpOptions } from "node:url";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 
 /** What a leg asks of `fetch`. */
@@ -61,11 +62,31 @@ const httpAgent = new Agent(KEPT);
 
 /** Requests over plain HTTP. */
 export const httpFetch: SiteFetch = (url, init) =>
-  exchange(init, (options) => request(url, { ...options, agent: httpAgent }));
+  exchange(init, (options) => request({ ...placeOf(url), ...options, agent: httpAgent }));
 
 /** Requests over the connections of `agent`, whose TLS is its own. */
 export function makeHttpsFetch(agent: HttpsAgent): SiteFetch {
-  return (url, init) => exchange(init, (options) => httpsRequest(url, { ...options, agent }));
+  return (url, init) => exchange(init, (options) => httpsRequest({ ...placeOf(url), ...options, agent }));
+}
+
+/** Where a URL leads, read once: servers have few, and each request would read its own again. */
+const places = new Map<string, RequestOptions>();
+const MAX_PLACES = 256;
+
+function placeOf(url: string): RequestOptions {
+  const known = places.get(url);
+  if (known !== undefined) return known;
+  if (places.size >= MAX_PLACES) places.clear();
+  const made = urlToHttpOptions(new URL(url));
+  places.set(url, made);
+  return made;
+}
+
+/** A body of so many bytes is sent as a text of one character each, with the head in one piece. */
+const SHORT_BODY = 16_384;
+
+function latin1({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString("latin1");
 }
 
 function exchange(
@@ -88,7 +109,8 @@ function exchange(
     sent.on("error", reject);
     sent.once("response", (answer) => resolve(new NodeAnswer(answer)));
     limitConnect(sent);
-    sent.end(body);
+    if (body === undefined || body.length > SHORT_BODY) sent.end(body);
+    else sent.end(latin1(body), "latin1");
   });
 }
 

@@ -59,6 +59,27 @@ describe("a request to a server", () => {
     expect(connections()).toBe(1);
   });
 
+  it.each([0, 1, 16_383, 16_384, 16_385, 70_000])("carries every byte of a body of %i", async (length) => {
+    const { url } = await serverOf((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => response.end(Buffer.concat(chunks)));
+    });
+    const body = Uint8Array.from({ length }, (_, i) => (i * 7) % 256);
+    const { signal } = new AbortController();
+    // A query is a part of the address.
+    const answer = await httpFetch(`${url}?a=%C3%A9&b`, {
+      method: "POST",
+      headers: {},
+      body,
+      redirect: "manual",
+      signal,
+    });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of chunksOf(answer)) chunks.push(chunk);
+    expect(Buffer.compare(concatAll(chunks), body)).toBe(0);
+  });
+
   it("keeps the connection of an answer whose body nobody wants, if it came whole", async () => {
     const { url, connections } = await serverOf((_, response) =>
       response.writeHead(202, { "content-length": 0 }).end(),
