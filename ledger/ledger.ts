@@ -54,7 +54,7 @@ import { replayBoth, TraceBook } from "./trace/trace-book.ts";
 const LIMITS: SequencerLimits = {
   maxQueuedEntries: 65_536,
   maxQueuedBytes: 64 * 1024 * 1024,
-  maxBatchEntries: 8192,
+  maxBatchEntries: 1024,
   maxBatchBytes: 8 * 1024 * 1024,
 };
 const WAL_FILE_BYTES = 16 * 1024 * 1024;

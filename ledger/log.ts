@@ -18,7 +18,7 @@ import { EntryIndex, type LeafIndex } from "./sequence/entry-index.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
 import type { Sequencer } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
-import { GroupSequencer, type SequencerParts } from "./sequence/sequencer.ts";
+import { GroupSequencer, type Room, type SequencerParts } from "./sequence/sequencer.ts";
 import type { Disk } from "./storage/disk.ts";
 import { openHeadStore, type TreeHeadStore } from "./storage/head-store.ts";
 import { readRetention } from "./storage/retention.ts";
@@ -162,7 +162,7 @@ interface WrittenParts {
  * is allowed. Before it comes to that, files are retired in the background: once for each time that one was begun, and never
  * twice at the same time.
  */
-function makeRoom({ wal, tiles, index, retire }: WrittenParts): () => Promise<void> {
+function makeRoom({ wal, tiles, index, retire }: WrittenParts): Room {
   let [retiredFor, isRetiring] = [wal.files.at(-1), false];
   const retireBehind = (newest: WalFile | undefined): void => {
     [retiredFor, isRetiring] = [newest, true];
@@ -170,12 +170,15 @@ function makeRoom({ wal, tiles, index, retire }: WrittenParts): () => Promise<vo
       isRetiring = false;
     });
   };
-  return async () => {
-    if (!tiles.hasRoom) await tiles.flush();
-    if (!index.hasRoom) await index.waitForLeaves();
-    const newest = wal.files.at(-1);
-    if (!wal.hasRoom) await retire();
-    else if (wal.isFilling && !isRetiring && newest !== retiredFor) retireBehind(newest);
+  return {
+    isThere: () => tiles.hasRoom && index.hasRoom && wal.hasRoom,
+    wait: async () => {
+      if (!tiles.hasRoom) await tiles.flush();
+      if (!index.hasRoom) await index.waitForLeaves();
+      const newest = wal.files.at(-1);
+      if (!wal.hasRoom) await retire();
+      else if (wal.isFilling && !isRetiring && newest !== retiredFor) retireBehind(newest);
+    },
   };
 }
 
@@ -187,7 +190,7 @@ function makeSequencer(parts: LogParts, written: WrittenParts): GroupSequencer {
     tree,
     index,
     limits,
-    waitForRoom: makeRoom(written),
+    room: makeRoom(written),
     nowMs: () => clock.nowMs(),
     onFatal: (error) => halt.trip(error),
     ...(onBatch === undefined ? {} : { onBatch }),

@@ -7,28 +7,40 @@
  */
 
 import { sha256, sha256Into } from "#crypto";
-import { equalBytes } from "../bytes.ts";
+import { concat, concatAll, equalBytes } from "../bytes.ts";
 import { FormatError } from "../errors.ts";
 
 /** Bytes of every hash of the tree. */
 export const HASH_BYTES = 32;
 
 const NODE_PREFIX = 0x01;
+/** Of a tile. */
+const MOST_HASHES = 256;
 
 /**
  * Inputs of the two hashes are put together here and nowhere else: an array of more than 64 bytes is memory of the C library
  * with a finalizer, which costs more than the hash. Nothing keeps a view of them, and hashing never yields.
  */
-const nodeInput = Uint8Array.of(NODE_PREFIX, ...new Uint8Array(2 * HASH_BYTES));
-const leafInput = new Uint8Array(1 + 65_535);
+const pairs = Uint8Array.of(NODE_PREFIX, ...new Uint8Array((2 + MOST_HASHES) * HASH_BYTES));
+const nodeInput = pairs.subarray(0, 1 + 2 * HASH_BYTES);
+const LONGEST = 65_535;
+/** Bytes of entries that are taken at once. */
+const CHUNK = 128 * 1024;
+const work = new Uint8Array(1 + LONGEST + CHUNK);
+const leafInput = work.subarray(0, 1 + LONGEST);
+let leafView = leafInput;
 const checked = new Uint8Array(HASH_BYTES);
 
 declare const leafBrand: unique symbol;
 declare const nodeBrand: unique symbol;
 declare const rootBrand: unique symbol;
+declare const leavesBrand: unique symbol;
 
 /** 32 bytes: SHA-256(00 ‖ entry). */
 export type LeafHash = Uint8Array & { readonly [leafBrand]: true };
+
+/** Leaf hashes one behind the other, 32 bytes each: no object is made for one of many. */
+export type LeafHashes = Uint8Array & { readonly [leavesBrand]: true };
 
 /** 32 bytes: the root of the tree over some run of leaves, inside a larger tree or of it. */
 export type NodeHash = Uint8Array & { readonly [nodeBrand]: true };
@@ -41,11 +53,76 @@ export function hashLeaf(entry: Uint8Array): LeafHash {
   return sha256(leafInputOf(entry)) as LeafHash;
 }
 
+/** Where entries are in memory that holds more than them: entry `i` is `bytes` from `starts[i]` to `ends[i]`. */
+export interface EntryRanges {
+  readonly bytes: Uint8Array;
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+}
+
+/** Leaf hashes of all entries, in their order. Requires entries of at most 65,535 bytes, each behind the one before. */
+export function hashLeaves(entries: EntryRanges): LeafHashes {
+  const count = entries.starts.length;
+  const leaves = new Uint8Array(count * HASH_BYTES);
+  for (let from = 0; from < count; ) {
+    const to = loadChunk(entries, from);
+    hashChunk(entries, from, to, leaves);
+    from = to;
+  }
+  return leaves as LeafHashes;
+}
+
+/** Copies entries into the working memory, as many as it takes. @returns the number of the first that was not */
+function loadChunk({ bytes, starts, ends }: EntryRanges, from: number): number {
+  const first = starts[from] ?? 0;
+  let to = from + 1;
+  while (to < ends.length && (ends[to] ?? 0) - first <= CHUNK) to += 1;
+  work.set(bytes.subarray(first, ends[to - 1]), leafInput.length);
+  return to;
+}
+
+/** Moves each behind the prefix: neither a view nor an array is made for it. */
+function hashChunk({ starts, ends }: EntryRanges, from: number, to: number, leaves: Uint8Array): void {
+  const base = leafInput.length - (starts[from] ?? 0);
+  for (let i = from; i < to; i += 1) {
+    const [start, end] = [starts[i] ?? 0, ends[i] ?? 0];
+    work.copyWithin(1, base + start, base + end);
+    sha256Into(leafViewOf(end - start), leaves, i * HASH_BYTES);
+  }
+}
+
+/** Entry `i`, as a view. */
+export function entryAt({ bytes, starts, ends }: EntryRanges, i: number): Uint8Array {
+  return bytes.subarray(starts[i], ends[i]);
+}
+
+/** Leaf hash `i`, as a view. */
+export function leafAt(leaves: LeafHashes, i: number): LeafHash {
+  const leaf: Uint8Array = leaves.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES);
+  return leaf as LeafHash;
+}
+
+/** Puts leaf hashes one behind the other. */
+export function joinLeaves(parts: readonly (LeafHash | LeafHashes)[]): LeafHashes {
+  return concatAll(parts) as LeafHashes;
+}
+
+/** Leaf hashes by themselves, as views. */
+export function splitLeaves(leaves: LeafHashes): readonly LeafHash[] {
+  return Array.from({ length: leaves.length / HASH_BYTES }, (_, i) => leafAt(leaves, i));
+}
+
 function leafInputOf(entry: Uint8Array): Uint8Array {
   // The prefix 00 is what a new array holds, and nobody writes there.
-  const input = entry.length < leafInput.length ? leafInput : new Uint8Array(1 + entry.length);
-  input.set(entry, 1);
-  return input.subarray(0, 1 + entry.length);
+  if (entry.length >= leafInput.length) return concat(leafInput.subarray(0, 1), entry);
+  leafInput.set(entry, 1);
+  return leafViewOf(entry.length);
+}
+
+/** Entries of one log are often of one length, and a view costs a tenth of the hash. */
+function leafViewOf(length: number): Uint8Array {
+  if (leafView.length !== 1 + length) leafView = leafInput.subarray(0, 1 + length);
+  return leafView;
 }
 
 /** Hash of the node above `left` and `right`. */
@@ -69,10 +146,35 @@ export function hashPairs(row: Uint8Array, count: number): void {
   }
 }
 
+/**
+ * Root over hashes that lie one behind the other, as those of a tile do.
+ *
+ * @param count  of hashes; a power of two, at most 256
+ */
+export function foldHashes(hashes: Uint8Array, count: number): NodeHash {
+  pairs.set(hashes.subarray(0, count * HASH_BYTES), nodeInput.length);
+  for (let left = count; left > 1; left /= 2) foldPairs(left);
+  return pairs.slice(nodeInput.length, nodeInput.length + HASH_BYTES) as NodeHash;
+}
+
+/** Replaces the first hashes in the working memory by those of the nodes above them. */
+function foldPairs(count: number): void {
+  for (let pair = 0; 2 * pair < count; pair += 1) {
+    const from = nodeInput.length + 2 * pair * HASH_BYTES;
+    pairs.copyWithin(1, from, from + 2 * HASH_BYTES);
+    sha256Into(nodeInput, pairs, nodeInput.length + pair * HASH_BYTES);
+  }
+}
+
 /** True if `leaf` is the leaf hash of `entry`. */
 export function isLeafOf(leaf: LeafHash, entry: Uint8Array): boolean {
   sha256Into(leafInputOf(entry), checked, 0);
   return equalBytes(checked, leaf);
+}
+
+/** True if `leaves` are the leaf hashes of `entries`, as many and in their order. */
+export function areLeavesOf(leaves: LeafHashes, entries: EntryRanges): boolean {
+  return equalBytes(hashLeaves(entries), leaves);
 }
 
 /** Root of the tree without leaves: SHA-256 of no bytes. */

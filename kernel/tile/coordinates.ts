@@ -7,7 +7,7 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { HASH_BYTES, hashPairs, type NodeHash, parseNodeHash } from "../merkle/hash.ts";
+import { foldHashes, HASH_BYTES, type NodeHash } from "../merkle/hash.ts";
 import type { NodeId } from "../merkle/node-id.ts";
 import { TILE_WIDTH, type TileRef } from "./path.ts";
 
@@ -80,16 +80,10 @@ export function rootOfTile(tile: Uint8Array): NodeHash {
   throw new FormatError("ERR_TILE_LENGTH", `want a tile of ${TILE_WIDTH * HASH_BYTES} bytes, got ${tile.length}`);
 }
 
-/** Root over `count` (a power of two) hashes of a tile from `first` on. Folding never yields, so one memory serves all. */
+/** Root over `count` (a power of two) hashes of a tile from `first` on. */
 function foldTile(tile: Uint8Array, first: number, count: number): NodeHash {
-  const start = first * HASH_BYTES;
-  if (count === 1) return parseNodeHash(tile.slice(start, start + HASH_BYTES));
-  folding.set(tile.subarray(start, start + count * HASH_BYTES));
-  for (let left = count; left > 1; left /= 2) hashPairs(folding, left);
-  return parseNodeHash(folding.slice(0, HASH_BYTES));
+  return foldHashes(tile.subarray(first * HASH_BYTES), count);
 }
-
-const folding = new Uint8Array(TILE_WIDTH * HASH_BYTES);
 
 function* rowOfTiles(
   hashes: bigint,

@@ -1,6 +1,6 @@
 /**
  * Reads every frame of the write-ahead log and goes on behind a bad one. What is free in these files, because it holds
- * no truth: `spare.wal` as a whole, and in the last file what stands behind the last batch (zeros, or what an earlier
+ * no truth: the files of wal-spares.ts as a whole, and in the last file what stands behind the last batch (zeros, or what an earlier
  * use of the file left there). Every frame carries the salt of the log; where its own file is lost, the first readable
  * frame of the oldest file shows it, so that the batches are checked all the same.
  */
@@ -17,11 +17,11 @@ import {
 } from "../storage/wal-frame.ts";
 import { parseSalt, SALT_PATH } from "../storage/wal-salt.ts";
 import { findNewerFrame, firstPosition, type WalPosition } from "../storage/wal-scan.ts";
+import { isSparePath } from "../storage/wal-spares.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { Findings } from "./finding.ts";
 
 const NAME = /^wal\/(\d{16})\.wal$/;
-const SPARE = "wal/spare.wal";
 
 /** One batch, and where it stands. */
 export interface WalPart {
@@ -58,7 +58,7 @@ export class WalAudit {
   async *parts(): AsyncGenerator<WalPart, void, undefined> {
     const paths = await this.#folder.list("wal");
     const files = paths.filter((path) => NAME.test(path));
-    for (const path of paths) if (!NAME.test(path) && path !== SPARE && path !== SALT_PATH) this.#addStray(path);
+    for (const path of paths) if (!NAME.test(path) && !isSparePath(path) && path !== SALT_PATH) this.#addStray(path);
     if (files.length === 0) this.#damage("wal", 0, "no file says where the log goes on");
     this.#salt = await this.#readSalt(files[0]);
     for (const path of files) yield* this.#file(path, path === files.at(-1));

@@ -12,7 +12,7 @@ import { closed } from "../../kernel/lifecycle/log-state.ts";
 import type { Clock } from "../../kernel/service/service.ts";
 import { timestampMs } from "../../kernel/time.ts";
 import { Refusal } from "../admission/refusal.ts";
-import type { Decision, Proposal, Sequencer } from "../sequence/proposal.ts";
+import { countOf, type Decision, listEntries, type Proposal, type Sequencer } from "../sequence/proposal.ts";
 
 /** What the gate looks at. */
 export interface GateParts {
@@ -59,10 +59,10 @@ export class GatedSequencer implements Sequencer {
 
   readonly submit = <A>(proposal: Proposal<A>): Promise<A> => {
     const { entries } = proposal;
-    if (entries.length === 0) return this.#inner.submit(proposal);
+    if (countOf(entries) === 0) return this.#inner.submit(proposal);
     const decide: Proposal<A>["decide"] = (known, next): Decision<A> => {
       const refusal = refusalNow(this.#parts);
-      const isTaken = refusal === undefined || entries.every(({ leaf }) => known(leaf) !== undefined);
+      const isTaken = refusal === undefined || listEntries(entries).every(({ leaf }) => known(leaf) !== undefined);
       if (isTaken) return proposal.decide(known, next);
       return {
         entries: [],

@@ -64,7 +64,7 @@ export class RowLeafIndex implements LeafIndex {
       window.add(leaf, index);
       this.#onIndex(index);
     }
-    return (leaf) => window.get(leaf);
+    return (some, i) => window.find(some, i);
   }
 
   flush(): Promise<void> {

@@ -14,10 +14,17 @@
  */
 
 import { StoreError } from "../../kernel/errors.ts";
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, joinLeaves, type LeafHash } from "../../kernel/merkle/hash.ts";
 import type { Known } from "../sequence/entry-index.ts";
 import { LeafWindow } from "../sequence/leaf-window.ts";
-import type { Decision, Flush, Proposal, Sequencer } from "../sequence/proposal.ts";
+import {
+  countOf,
+  type Decision,
+  type Flush,
+  listEntries,
+  type Proposal,
+  type Sequencer,
+} from "../sequence/proposal.ts";
 import { ProposalQueue, type SequencerLimits, type Waiting } from "../sequence/proposal-queue.ts";
 import type { Database, Sql } from "./database.ts";
 import { beginTurn, findLeaves, type Turn, writeTurn } from "./sequence-table.ts";
@@ -105,8 +112,8 @@ export class TurnSequencer implements Sequencer {
       this.#parts.streams.settle();
       for (const refuse of refused) refuse();
       for (const { decision, reject } of decided) answer(decision, flush, reject);
-      const { length } = flush.entries;
-      onTurn({ entries: length, durationMs: nowMs() - started, size: flush.firstIndex + BigInt(length) });
+      const entries = flush.leaves.length / HASH_BYTES;
+      onTurn({ entries, durationMs: nowMs() - started, size: flush.firstIndex + BigInt(entries) });
     } catch (error) {
       onFault(error);
       for (const { reject } of batch) reject(error);
@@ -121,18 +128,19 @@ export class TurnSequencer implements Sequencer {
     const { decided, refused } = this.#decideAll(batch, window, turn);
     const decisions = decided.map(({ decision }) => decision);
     const writes = {
-      entries: decisions.flatMap(({ entries }) => entries),
+      entries: decisions.flatMap(({ entries }) => listEntries(entries)),
       rows: decisions.flatMap(({ rows }) => rows ?? []),
       beside: decisions.flatMap(({ beside }) => beside ?? []),
     };
     await writeTurn(sql, log, turn, { ...writes, beside: streams.noteDecided(writes.rows, writes.beside) });
-    return { decided, refused, flush: { firstIndex: turn.next, entries: writes.entries } };
+    const leaves = joinLeaves(writes.entries.map(({ leaf }) => leaf));
+    return { decided, refused, flush: { firstIndex: turn.next, leaves } };
   }
 
   async #lookUp(sql: Sql, batch: readonly Waiting<() => void>[]): Promise<LeafWindow> {
     const window = new LeafWindow();
     const leaves: LeafHash[] = [];
-    for (const { proposal } of batch) for (const { leaf } of proposal.entries) leaves.push(leaf);
+    for (const { proposal } of batch) for (const { leaf } of listEntries(proposal.entries)) leaves.push(leaf);
     for (const { leaf, index } of await findLeaves(sql, this.#parts.log, leaves)) window.add(leaf, index);
     return window;
   }
@@ -142,15 +150,15 @@ export class TurnSequencer implements Sequencer {
     window: LeafWindow,
     { next: first, integrated }: Turn,
   ): { readonly decided: readonly Decided[]; readonly refused: readonly (() => void)[] } {
-    const known: Known = (leaf) => window.get(leaf);
+    const known: Known = (leaves, i) => window.find(leaves, i);
     const decided: Decided[] = [];
     const refused: (() => void)[] = [];
     let next = first;
     for (const { proposal, reject } of batch) {
       try {
-        if (proposal.entries.length > 0) this.#requireRoom(next - integrated);
+        if (countOf(proposal.entries) > 0) this.#requireRoom(next - integrated);
         const decision = proposal.decide(known, next);
-        for (const { leaf } of decision.entries) {
+        for (const { leaf } of listEntries(decision.entries)) {
           window.add(leaf, next);
           next += 1n;
         }

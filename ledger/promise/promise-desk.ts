@@ -3,7 +3,7 @@
  * about, of a submission once for each run of consecutive indexes. Nothing is signed or hashed for whoever does not ask.
  */
 
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import { type LeafHash, splitLeaves } from "../../kernel/merkle/hash.ts";
 import { LeafTree } from "../../kernel/merkle/leaf-tree.ts";
 import { type BatchPromise, type LeafPromise, leafPromiseOf, signPromise } from "../../kernel/promise.ts";
 import type { Clock } from "../../kernel/service/service.ts";
@@ -69,7 +69,7 @@ export class PromiseDesk {
   #signFlush(flush: Flush): SignedRun {
     const known = this.#signed.get(flush);
     if (known !== undefined) return known;
-    const signed = this.#sign({ firstIndex: flush.firstIndex, leaves: flush.entries.map(({ leaf }) => leaf) });
+    const signed = this.#sign({ firstIndex: flush.firstIndex, leaves: splitLeaves(flush.leaves) });
     this.#signed.set(flush, signed);
     return signed;
   }

@@ -4,7 +4,7 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, type LeafHash, type LeafHashes, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import type { LeafStore } from "../leaves/leaf-store.ts";
 import type { IndexRow, IndexStore } from "./index-store.ts";
 import { LeafFilter } from "./leaf-filter.ts";
@@ -16,6 +16,8 @@ const MAX_RUNS = 4;
 /** Rows of one write to the index: to hand over one costs the serving thread a microsecond, and nothing comes between. */
 const GROUP_ROWS = 1024;
 
+const NO_ANSWERS = new LeafWindow();
+
 /** What one durable batch adds to the index. */
 export interface IndexedBatch {
   readonly rows: readonly IndexRow[];
@@ -23,8 +25,8 @@ export interface IndexedBatch {
   readonly size: bigint;
 }
 
-/** Looks up one of the leaves that were asked for; sees what was placed meanwhile. */
-export type Known = (leaf: LeafHash) => bigint | undefined;
+/** Looks up one of the leaves that were asked for, the i-th (default 0) of some; sees what was placed meanwhile. */
+export type Known = (leaves: LeafHash | LeafHashes, i?: number) => bigint | undefined;
 
 /** What the rest of the ledger asks an index. */
 export interface LeafIndex {
@@ -102,14 +104,20 @@ export class EntryIndex implements LeafIndex {
   }
 
   /** Asks the leaf store once for all leaves that are not in memory and that the filter does not rule out. */
-  async find(leaves: readonly LeafHash[]): Promise<Known> {
-    const suspects = leaves.filter((leaf) => this.#mayHold(leaf));
-    if (suspects.length === 0) return (leaf) => this.#findRecent(leaf);
+  async find(leaves: readonly (LeafHash | LeafHashes)[]): Promise<Known> {
+    // One look at the filter for each leaf: it is larger than the processor's caches.
+    const [since, suspects] = [this.size, this.#suspectsOf(leaves)];
+    const answers = suspects.length === 0 ? NO_ANSWERS : await this.#findAll(suspects);
+    // What was not there then can only have been placed since.
+    return (some, i = 0) => answers.find(some, i) ?? this.#findSince(since, some, i * HASH_BYTES);
+  }
+
+  async #findAll(suspects: readonly LeafHash[]): Promise<LeafWindow> {
     // What the runs answer now is kept: they may move to the store while others are looked up.
     const answers = new LeafWindow();
     const missing: LeafHash[] = [];
     for (const leaf of suspects) {
-      const index = this.#findRecent(leaf);
+      const index = this.#findSince(0, leaf, 0);
       if (index === undefined) missing.push(leaf);
       else answers.add(leaf, index);
     }
@@ -119,13 +127,14 @@ export class EntryIndex implements LeafIndex {
       const index = found[i];
       if (index !== undefined) answers.add(leaf, BigInt(index));
     }
-    return (leaf) => answers.get(leaf) ?? this.#findRecent(leaf);
+    return answers;
   }
 
-  /** Takes the leaf of the next entry at once; only inside the sequencer's turn. */
-  place(leaf: LeafHash): void {
-    this.#newest.add(leaf);
-    this.#filter.add(leaf);
+  /** Takes the leaf of the next entry at once, the i-th of some; only inside the sequencer's turn. */
+  place(leaves: LeafHash | LeafHashes, i = 0): void {
+    const at = i * HASH_BYTES;
+    this.#newest.add(leaves, at);
+    this.#filter.add(leaves, at);
     if (this.#newest.isFull) this.#runs.push(new RecentLeaves(this.#newest.end, this.#leaves.runEntries));
   }
 
@@ -171,14 +180,25 @@ export class EntryIndex implements LeafIndex {
     this.#handedOver -= 1;
   }
 
-  #mayHold(leaf: LeafHash): boolean {
-    return !this.#isFilterWhole || this.#filter.mayHold(leaf);
+  /** Those that the filter does not rule out, as views. */
+  #suspectsOf(leaves: readonly (LeafHash | LeafHashes)[]): readonly LeafHash[] {
+    const suspects: LeafHash[] = [];
+    for (const some of leaves) {
+      for (let at = 0; at < some.length; at += HASH_BYTES) {
+        if (this.#mayHold(some, at)) suspects.push(parseLeafHash(some.subarray(at, at + HASH_BYTES)));
+      }
+    }
+    return suspects;
   }
 
-  #findRecent(leaf: LeafHash): bigint | undefined {
-    if (!this.#mayHold(leaf)) return undefined;
+  #mayHold(leaves: LeafHash | LeafHashes, at: number): boolean {
+    return !this.#isFilterWhole || this.#filter.mayHold(leaves, at);
+  }
+
+  /** Looks in the runs that go beyond an index. */
+  #findSince(since: number, leaves: LeafHash | LeafHashes, at: number): bigint | undefined {
     for (const run of this.#runs) {
-      const index = run.find(leaf);
+      const index = run.end > since ? run.find(leaves, at) : undefined;
       if (index !== undefined) return BigInt(index);
     }
     return undefined;

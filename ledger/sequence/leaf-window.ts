@@ -4,7 +4,7 @@
  */
 
 import { equalBytes } from "../../kernel/bytes.ts";
-import type { LeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, type LeafHash, type LeafHashes, parseLeafHash } from "../../kernel/merkle/hash.ts";
 
 interface Slot {
   readonly leaf: LeafHash;
@@ -27,6 +27,13 @@ export class LeafWindow {
       if (equalBytes(slot.leaf, leaf)) return slot.index;
     }
     return undefined;
+  }
+
+  /** Index of the i-th of some leaves. */
+  find(leaves: LeafHash | LeafHashes, i = 0): bigint | undefined {
+    const at = i * HASH_BYTES;
+    const first = this.#slots.get(keyOf(leaves, at));
+    return first === undefined ? undefined : this.get(parseLeafHash(leaves.subarray(at, at + HASH_BYTES)));
   }
 
   /** Takes a leaf; one that is there keeps its index. */
@@ -53,6 +60,12 @@ function without(slot: Slot | undefined, leaf: LeafHash): Slot | undefined {
 }
 
 /** 30 bits: what V8 keeps without a heap number. */
-function keyOf(leaf: LeafHash): number {
-  return ((leaf[0] ?? 0) << 22) | ((leaf[1] ?? 0) << 14) | ((leaf[2] ?? 0) << 6) | ((leaf[3] ?? 0) >>> 2);
+function keyOf(leaves: Uint8Array, at = 0): number {
+  const [first, second, third, fourth] = [
+    leaves[at] ?? 0,
+    leaves[at + 1] ?? 0,
+    leaves[at + 2] ?? 0,
+    leaves[at + 3] ?? 0,
+  ];
+  return (first << 22) | (second << 14) | (third << 6) | (fourth >>> 2);
 }

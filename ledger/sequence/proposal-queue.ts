@@ -1,7 +1,7 @@
 /** Proposals that wait for a turn, bounded in number and bytes; taken in order, as many as one turn may hold. */
 
 import { StoreError } from "../../kernel/errors.ts";
-import type { Proposal } from "./proposal.ts";
+import { countOf, type Entries, isRun, type Proposal } from "./proposal.ts";
 
 /** Bounds of memory. */
 export interface SequencerLimits {
@@ -14,6 +14,8 @@ export interface SequencerLimits {
 /** A proposal that waits; whoever waits for it is told by its decision, or by `reject`. */
 export interface Waiting<A> {
   readonly proposal: Proposal<A>;
+  /** Entries, and their bytes. */
+  readonly count: number;
   readonly bytes: number;
   readonly reject: (error: unknown) => void;
 }
@@ -34,33 +36,44 @@ export class ProposalQueue<A> {
     return this.#entries;
   }
 
+  /** True if no proposal waits. */
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  /** True if what waits is as much as one turn takes. */
+  get isFull(): boolean {
+    return this.#entries >= this.#limits.maxBatchEntries || this.#bytes >= this.#limits.maxBatchBytes;
+  }
+
   /** Adds a proposal. @throws {StoreError} ERR_QUEUE_FULL */
   add(proposal: Proposal<A>, reject: (error: unknown) => void): void {
-    const bytes = proposal.entries.reduce((total, entry) => total + entry.bytes.length, 0);
+    const { entries } = proposal;
+    const [count, bytes] = [countOf(entries), bytesOf(entries)];
     const { maxQueuedEntries, maxQueuedBytes } = this.#limits;
-    if (this.#entries + proposal.entries.length > maxQueuedEntries) {
+    if (this.#entries + count > maxQueuedEntries) {
       throw new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedEntries} entries would wait`);
     }
     if (this.#bytes + bytes > maxQueuedBytes) {
       throw new StoreError("ERR_QUEUE_FULL", `more than ${maxQueuedBytes} bytes would wait`);
     }
-    this.#waiting.push({ proposal, bytes, reject });
-    this.#entries += proposal.entries.length;
+    this.#waiting.push({ proposal, count, bytes, reject });
+    this.#entries += count;
     this.#bytes += bytes;
   }
 
   /** The next ones that one turn takes, at least one if any waits. */
   take(): readonly Waiting<A>[] {
     const { maxBatchEntries, maxBatchBytes } = this.#limits;
-    let [count, entries, bytes] = [0, 0, 0];
-    for (const { proposal, bytes: size } of this.#waiting) {
-      if (count > 0 && (entries + proposal.entries.length > maxBatchEntries || bytes + size > maxBatchBytes)) break;
-      [count, entries, bytes] = [count + 1, entries + proposal.entries.length, bytes + size];
+    let [taken, entries, bytes] = [0, 0, 0];
+    for (const next of this.#waiting) {
+      if (taken > 0 && (entries + next.count > maxBatchEntries || bytes + next.bytes > maxBatchBytes)) break;
+      [taken, entries, bytes] = [taken + 1, entries + next.count, bytes + next.bytes];
     }
-    const taken = this.#waiting.slice(0, count);
-    this.#waiting = this.#waiting.slice(count);
+    const turn = this.#waiting.slice(0, taken);
+    this.#waiting = this.#waiting.slice(taken);
     [this.#entries, this.#bytes] = [this.#entries - entries, this.#bytes - bytes];
-    return taken;
+    return turn;
   }
 
   /** Refuses all that wait. */
@@ -70,4 +83,11 @@ export class ProposalQueue<A> {
     [this.#entries, this.#bytes] = [0, 0];
     for (const { reject } of waiting) reject(error);
   }
+}
+
+function bytesOf(entries: Entries): number {
+  let total = 0;
+  if (!isRun(entries)) for (const { bytes } of entries) total += bytes.length;
+  else for (let i = 0; i < entries.starts.length; i += 1) total += (entries.ends[i] ?? 0) - (entries.starts[i] ?? 0);
+  return total;
 }

@@ -7,7 +7,7 @@
  */
 
 import { randomFillSync } from "node:crypto";
-import { HASH_BYTES, type LeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, type LeafHash, type LeafHashes } from "../../kernel/merkle/hash.ts";
 
 const WORDS = HASH_BYTES / 4;
 /** Places for each leaf. */
@@ -48,43 +48,45 @@ export class RecentLeaves {
     return this.#count * HASH_BYTES === this.bytes.length;
   }
 
-  /** Takes the next leaf; one that is in the run already is found at its first place. Requires that it is not full. */
-  add(leaf: LeafHash): void {
-    this.bytes.set(leaf, this.#count * HASH_BYTES);
-    const slot = this.#slotOf(leaf);
+  /** Takes the next leaf, which begins at byte `at`; one that is in the run already is found at its first place. Requires that it is not full. */
+  add(leaves: LeafHash | LeafHashes, at = 0): void {
+    const word = this.#count * WORDS;
+    for (let i = 0; i < WORDS; i += 1) this.#words[word + i] = wordOf(leaves, at + 4 * i);
+    const slot = this.#slotOf(leaves, at);
     if (this.#slots[slot] === 0) this.#slots[slot] = this.#count + 1;
     this.#count += 1;
   }
 
-  /** Index of the first leaf with this hash. */
-  find(leaf: LeafHash): number | undefined {
-    const number = this.#slots[this.#slotOf(leaf)] ?? 0;
+  /** Index of the first leaf with the hash that begins at byte `at`. */
+  find(leaves: LeafHash | LeafHashes, at = 0): number | undefined {
+    const number = this.#slots[this.#slotOf(leaves, at)] ?? 0;
     return number === 0 ? undefined : this.first + number - 1;
   }
 
   /** The slot that holds this leaf, or the empty one where it would be. */
-  #slotOf(leaf: LeafHash): number {
-    const [first, second] = [wordOf(leaf, 0), wordOf(leaf, 1)];
+  #slotOf(leaves: LeafHash | LeafHashes, from: number): number {
+    const [first, second] = [wordOf(leaves, from), wordOf(leaves, from + 4)];
     const mask = this.#slots.length - 1;
     let slot = (Math.imul(first, FACTOR) + Math.imul(second, OTHER_FACTOR)) >>> this.#shift;
     for (; ; slot = (slot + 1) & mask) {
       const number = this.#slots[slot] ?? 0;
       if (number === 0) return slot;
       const at = (number - 1) * WORDS;
-      if (this.#words[at] === first && this.#words[at + 1] === second && this.#equals(at, leaf)) return slot;
+      if (this.#words[at] === first && this.#words[at + 1] === second && this.#equals(at, leaves, from)) {
+        return slot;
+      }
     }
   }
 
-  #equals(at: number, leaf: LeafHash): boolean {
-    for (let i = 2; i < WORDS; i += 1) if (this.#words[at + i] !== wordOf(leaf, i)) return false;
+  #equals(at: number, leaves: LeafHash | LeafHashes, from: number): boolean {
+    for (let i = 2; i < WORDS; i += 1) if (this.#words[at + i] !== wordOf(leaves, from + 4 * i)) return false;
     return true;
   }
 }
 
-/** The i-th word as the processor reads it, which is little-endian everywhere that Node runs. */
-function wordOf(leaf: LeafHash, i: number): number {
-  const at = 4 * i;
+/** The word there as the processor reads it, which is little-endian everywhere that Node runs. */
+function wordOf(bytes: Uint8Array, at: number): number {
   return (
-    ((leaf[at] ?? 0) | ((leaf[at + 1] ?? 0) << 8) | ((leaf[at + 2] ?? 0) << 16) | ((leaf[at + 3] ?? 0) << 24)) >>> 0
+    ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
   );
 }

@@ -11,7 +11,19 @@ export interface DiskFile {
   readonly write: (bytes: Uint8Array, offset: number) => Promise<void>;
   /** Makes every completed write durable (fdatasync). */
   readonly datasync: () => Promise<void>;
+  /**
+   * Both at once, where there is such a call (O_DSYNC): who waits for two by turns also waits for whatever the thread does between
+   * them. Fails as either does.
+   */
+  readonly writeSynced?: (bytes: Uint8Array, offset: number) => Promise<void>;
   readonly close: () => Promise<void>;
+}
+
+/** Writes all of `bytes`; durable when it resolves. */
+export async function writeSynced(file: DiskFile, bytes: Uint8Array, offset: number): Promise<void> {
+  if (file.writeSynced !== undefined) return file.writeSynced(bytes, offset);
+  await file.write(bytes, offset);
+  await file.datasync();
 }
 
 /** The file system below the data folder. */

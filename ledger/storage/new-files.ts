@@ -1,6 +1,6 @@
 /** Writes new files in one synchronous run: temporaries, their syncs, renames, and the syncs of the folders. */
 
-import { closeSync, fdatasyncSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** A file, by its whole path. */
@@ -21,7 +21,7 @@ export function writeNewFiles(files: readonly WholeFile[]): void {
     for (const { path, bytes } of files) {
       const descriptor = openSync(temporaryOf(path), "w");
       open.push({ descriptor, path });
-      writeWhole(descriptor, bytes);
+      writeEarly(descriptor, path, bytes);
     }
     for (const { descriptor } of open) fdatasyncSync(descriptor);
   } finally {
@@ -29,6 +29,17 @@ export function writeNewFiles(files: readonly WholeFile[]): void {
   }
   for (const { path } of files) renameSync(temporaryOf(path), path);
   for (const folder of new Set(files.map(({ path }) => dirname(path)))) syncFolderNow(folder);
+}
+
+/**
+ * Cut to nothing before it is written, and closed once behind it: ext4 then gives the file blocks and begins to write them at once
+ * (auto_da_alloc), so that the sync of one file commits all of them to the journal and the others find it done. What is durable follows
+ * from the syncs alone, and `descriptor`, which stays open, sees what that writing met.
+ */
+function writeEarly(descriptor: number, path: string, bytes: Uint8Array): void {
+  ftruncateSync(descriptor, 0);
+  writeWhole(descriptor, bytes);
+  closeSync(openSync(temporaryOf(path), "r"));
 }
 
 /** Writes all of `bytes` where the file is. A short write is legal: a full disk then fails at the next one. */

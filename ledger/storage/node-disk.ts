@@ -26,7 +26,7 @@ export function makeNodeDisk(root: string, writeNew?: (files: readonly WholeFile
       made.add(folder);
     },
     // Keeps the content of an existing file.
-    open: async (path) => wrapDescriptor(await fd.open(at(path), constants.O_RDWR | constants.O_CREAT)),
+    open: async (path) => openFile(at(path)),
     rename: (from, to) => rename(at(from), at(to)),
     remove: (path) => unlinkOrNothing(at(path)),
     syncFolder: (folder) => syncFolder(at(folder)),
@@ -46,19 +46,31 @@ const fd = {
   close: promisify(close),
 };
 
-function wrapDescriptor(file: number): DiskFile {
+async function openFile(path: string): Promise<DiskFile> {
+  const file = await fd.open(path, constants.O_RDWR | constants.O_CREAT);
+  /** The same file where each write is durable when it returns; opened by the first that wants this. */
+  let synced: number | undefined;
   return {
-    write: async (bytes, offset) => {
-      // A short write is legal: go on where it ended, so that a full disk shows as an error and not as a silent hole.
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await fd.write(file, bytes, done, bytes.length - done, offset + done);
-        if (bytesWritten === 0) throw new StoreError("ERR_STORE_WRITE", "the disk took no bytes", { fatal: true });
-        done += bytesWritten;
-      }
-    },
+    write: (bytes, offset) => writeAll(file, bytes, offset),
     datasync: () => fd.datasync(file),
-    close: () => fd.close(file),
+    writeSynced: async (bytes, offset) => {
+      synced ??= await fd.open(path, constants.O_RDWR | constants.O_DSYNC);
+      await writeAll(synced, bytes, offset);
+    },
+    close: async () => {
+      if (synced !== undefined) await fd.close(synced);
+      await fd.close(file);
+    },
   };
+}
+
+/** A short write is legal: go on where it ended, so that a full disk shows as an error and not as a silent hole. */
+async function writeAll(file: number, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await fd.write(file, bytes, done, bytes.length - done, offset + done);
+    if (bytesWritten === 0) throw new StoreError("ERR_STORE_WRITE", "the disk took no bytes", { fatal: true });
+    done += bytesWritten;
+  }
 }
 
 async function readFileOrNothing(path: string): Promise<Uint8Array | undefined> {

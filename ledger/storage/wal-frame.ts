@@ -12,6 +12,7 @@
  */
 
 import { crc32 } from "node:zlib";
+import { type EntryRanges, entryAt } from "../../kernel/merkle/hash.ts";
 import { crc32c } from "./crc32c.ts";
 
 /** Bytes before the payload. */
@@ -36,6 +37,7 @@ export function isFrameType(type: number): type is FrameType {
   return type === FRAME_TYPES.crc32c || type === FRAME_TYPES.crc32;
 }
 
+const NO_MEMORY = new Uint8Array(0);
 const RECORD_KINDS = { entry: 1, segment: 2, conflict: 3 } as const;
 
 /** What a record holds: an entry of the log; a segment envelope that brought entries; a refused receipt of a fork. */
@@ -62,34 +64,117 @@ export interface FoundFrame extends WalBatch {
   readonly length: number;
 }
 
-/** The frame of a batch: one copy of every record. The records of the result are views of the frame's own bytes. */
+/** What a frame is made of: one record, or entries that lie in one memory, a record each. */
+export type FramePart = WalRecord | EntryRanges;
+
+/** A batch to write. */
+export interface FrameContent extends Omit<WalBatch, "records"> {
+  readonly records: readonly FramePart[];
+}
+
+/**
+ * The frame of a batch: one copy of every record. The entries of the result are in the frame's own bytes.
+ *
+ * @param memory  for the frame, if it is large enough
+ */
 export function formatFrame(
-  batch: WalBatch,
+  { batch, firstIndex, records }: FrameContent,
   salt: bigint,
   type: FrameType = FRAME_TYPES.crc32,
-): { readonly bytes: Uint8Array; readonly records: readonly WalRecord[] } {
-  const payloadBytes = batch.records.reduce(
-    (total, { bytes }) => total + RECORD_HEADER_BYTES + bytes.length,
-    PAYLOAD_HEADER_BYTES,
-  );
-  const frame = new Uint8Array(FRAME_HEADER_BYTES + payloadBytes);
-  const view = new DataView(frame.buffer);
+  memory: Uint8Array = NO_MEMORY,
+): { readonly bytes: Uint8Array; readonly entries: EntryRanges } {
+  const payloadBytes = PAYLOAD_HEADER_BYTES + bytesOfRecords(records);
+  const length = FRAME_HEADER_BYTES + payloadBytes;
+  const frame = memory.length < length ? new Uint8Array(length) : memory.subarray(0, length);
+  const view = new DataView(frame.buffer, frame.byteOffset, length);
   view.setUint32(0, payloadBytes);
   view.setUint8(FRAME_OFFSETS.type, type);
   view.setBigUint64(FRAME_OFFSETS.salt, salt);
-  view.setBigUint64(FRAME_OFFSETS.batch, batch.batch);
-  view.setBigUint64(FRAME_OFFSETS.firstIndex, batch.firstIndex);
-  let at = FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES;
-  const records = batch.records.map(({ kind, bytes }) => {
-    view.setUint8(at, RECORD_KINDS[kind]);
-    view.setUint32(at + 1, bytes.length);
-    at += RECORD_HEADER_BYTES;
-    frame.set(bytes, at);
-    at += bytes.length;
-    return { kind, bytes: frame.subarray(at - bytes.length, at) };
-  });
+  view.setBigUint64(FRAME_OFFSETS.batch, batch);
+  view.setBigUint64(FRAME_OFFSETS.firstIndex, firstIndex);
+  const entries = writeRecords(frame, FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES, records);
   view.setUint32(FRAME_OFFSETS.checksum, checksumOf(type, frame, FRAME_OFFSETS.type, frame.length));
-  return { bytes: frame, records };
+  return { bytes: frame, entries };
+}
+
+function bytesOfRecords(records: readonly FramePart[]): number {
+  let total = 0;
+  for (const part of records) {
+    if ("kind" in part) total += RECORD_HEADER_BYTES + part.bytes.length;
+    else for (let i = 0; i < part.starts.length; i += 1) total += RECORD_HEADER_BYTES + lengthOf(part, i);
+  }
+  return total;
+}
+
+/** @returns where in the frame the entries are */
+function writeRecords(frame: Uint8Array, start: number, records: readonly FramePart[]): EntryRanges {
+  const count = Number(countEntries(records));
+  const entries = { bytes: frame, starts: new Uint32Array(count), ends: new Uint32Array(count) };
+  let [at, index] = [start, 0];
+  for (const part of records) {
+    if (!("kind" in part)) {
+      at = writeEntries(entries, index, at, part);
+      index += part.starts.length;
+      continue;
+    }
+    writeHeader(frame, at, part.kind, part.bytes.length);
+    at += RECORD_HEADER_BYTES;
+    frame.set(part.bytes, at);
+    at += part.bytes.length;
+    if (part.kind !== "entry") continue;
+    [entries.starts[index], entries.ends[index]] = [at - part.bytes.length, at];
+    index += 1;
+  }
+  return entries;
+}
+
+/**
+ * Writes the records of entries from byte `start` on, and notes where they are.
+ *
+ * All are copied at once to the end of the place that they will take, and each is moved from there to behind its header. It is behind
+ * what is written before it as long as no two have more between them than a header takes.
+ */
+function writeEntries(to: EntryRanges, first: number, start: number, from: EntryRanges): number {
+  const { bytes: frame } = to;
+  const count = from.starts.length;
+  const [begin, end] = [from.starts[0] ?? 0, from.ends[count - 1] ?? 0];
+  const behind = start + bytesOfRecords([from]);
+  const isDense = end - begin <= behind - start && areClose(from);
+  if (isDense) frame.set(from.bytes.subarray(begin, end), behind - (end - begin));
+  let at = start;
+  for (let i = 0; i < count; i += 1) {
+    const length = lengthOf(from, i);
+    const source = behind - end + (from.starts[i] ?? 0);
+    writeHeader(frame, at, "entry", length);
+    at += RECORD_HEADER_BYTES;
+    if (isDense) frame.copyWithin(at, source, source + length);
+    else frame.set(entryAt(from, i), at);
+    to.starts[first + i] = at;
+    at += length;
+    to.ends[first + i] = at;
+  }
+  return at;
+}
+
+/** True if between two entries there is never more than the header of a record, and none begins before the end of another. */
+function areClose({ starts, ends }: EntryRanges): boolean {
+  for (let i = 1; i < starts.length; i += 1) {
+    const gap = (starts[i] ?? 0) - (ends[i - 1] ?? 0);
+    if (gap < 0 || gap > RECORD_HEADER_BYTES) return false;
+  }
+  return true;
+}
+
+function writeHeader(frame: Uint8Array, at: number, kind: RecordKind, length: number): void {
+  frame[at] = RECORD_KINDS[kind];
+  frame[at + 1] = length >>> 24;
+  frame[at + 2] = length >>> 16;
+  frame[at + 3] = length >>> 8;
+  frame[at + 4] = length;
+}
+
+function lengthOf({ starts, ends }: EntryRanges, i: number): number {
+  return (ends[i] ?? 0) - (starts[i] ?? 0);
 }
 
 /**
@@ -142,8 +227,11 @@ function kindOf(code: number): RecordKind | undefined {
 }
 
 /** Number of entries among the records. */
-export function countEntries(records: readonly WalRecord[]): bigint {
-  let count = 0n;
-  for (const record of records) if (record.kind === "entry") count += 1n;
-  return count;
+export function countEntries(records: readonly FramePart[]): bigint {
+  let count = 0;
+  for (const record of records) {
+    if (!("kind" in record)) count += record.starts.length;
+    else if (record.kind === "entry") count += 1;
+  }
+  return BigInt(count);
 }

@@ -6,15 +6,15 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import type { Disk, DiskFile } from "./disk.ts";
-import { formatFrame, type WalBatch, type WalRecord } from "./wal-frame.ts";
+import type { EntryRanges } from "../../kernel/merkle/hash.ts";
+import { type Disk, type DiskFile, writeSynced } from "./disk.ts";
+import { FRAME_TYPES, type FramePart, formatFrame, type WalBatch } from "./wal-frame.ts";
 import { openSalt } from "./wal-salt.ts";
 import { firstPosition, scanWal, type WalPosition } from "./wal-scan.ts";
+import { WalSpares } from "./wal-spares.ts";
 
 const FOLDER = "wal";
 const NAME = /^\d{16}\.wal$/;
-const SPARE = "spare.wal";
-const ZEROS = new Uint8Array(1 << 20);
 
 /** Settings of the log. What a start has to read again follows from them. */
 export interface WalOptions {
@@ -32,6 +32,9 @@ export interface WalOptions {
 
 const DEFAULTS = { fileEntries: 16_384, roomBytes: 64 * 1024 * 1024, roomEntries: 98_304 } as const;
 const FILLING_SHARE = 0.25;
+/** Two batches are on their way at most. */
+const KEPT_MEMORIES = 2;
+const KEPT_BYTES = 2 * 1024 * 1024;
 
 /** One file of the log, oldest first in `Wal.files`. */
 export interface WalFile {
@@ -49,24 +52,40 @@ interface GrowingFile extends WalFile {
   hasOthers: boolean;
 }
 
+/** A batch that `write` takes. */
+export interface PreparedBatch {
+  /** Its frame, and where in it the entries are: from these bytes the caller computes everything that follows. */
+  readonly bytes: Uint8Array;
+  readonly entries: EntryRanges;
+  /** Where it stands, and where the one behind it will. */
+  readonly from: WalPosition;
+  readonly next: WalPosition;
+  readonly hasOthers: boolean;
+}
+
 /** What replay hands over, batch by batch, before the log takes new ones. */
 export type OnBatch = (batch: WalBatch) => void | Promise<void>;
 
-/** A write-ahead log that is open for appending. One append at a time. */
+/** A write-ahead log that is open for appending. One write at a time. */
 export class Wal {
   readonly #disk: Disk;
   readonly #options: Required<WalOptions>;
   readonly #salt: bigint;
   #files: GrowingFile[] = [];
   #current: DiskFile | undefined;
+  /** Behind the last batch that is durable, and behind the last that was prepared. */
   #next: WalPosition = { batch: 1n, index: 0n };
-  #spare: Promise<void> | undefined;
+  #planned: WalPosition = this.#next;
+  readonly #spares: WalSpares;
   #failed = false;
+  /** Of batches that were written, for the next ones. */
+  readonly #memories: Uint8Array[] = [];
 
-  private constructor(disk: Disk, options: WalOptions, salt: bigint) {
+  private constructor(disk: Disk, options: WalOptions, salt: bigint, names: readonly string[]) {
     this.#disk = disk;
     this.#options = { ...DEFAULTS, ...options };
     this.#salt = salt;
+    this.#spares = new WalSpares(disk, FOLDER, options.fileBytes, names);
   }
 
   /**
@@ -78,8 +97,9 @@ export class Wal {
     await disk.makeFolder(FOLDER);
     const names = await disk.list(FOLDER);
     const salt = await openSalt(disk, !names.some((name) => NAME.test(name)));
-    const wal = new Wal(disk, options, salt);
+    const wal = new Wal(disk, options, salt, names);
     await wal.#replay(names, onBatch);
+    wal.#planned = wal.#next;
     return wal;
   }
 
@@ -132,31 +152,52 @@ export class Wal {
     return this.entries < this.#options.roomEntries * share && this.bytes < this.#options.roomBytes * share;
   }
 
+  /** Writes one batch as `prepare` and `write` do. Resolves to where its entries are in what was written. */
+  async append(records: readonly FramePart[]): Promise<EntryRanges> {
+    const batch = this.prepare(records);
+    await this.write(batch);
+    return batch.entries;
+  }
+
+  /** Makes the frame of the next batch; those that were made are written in their order. */
+  prepare(records: readonly FramePart[]): PreparedBatch {
+    const from = this.#planned;
+    const content = { batch: from.batch, firstIndex: from.index, records };
+    const { bytes, entries } = formatFrame(content, this.#salt, FRAME_TYPES.crc32, this.#memories.pop());
+    this.#planned = { batch: from.batch + 1n, index: from.index + BigInt(entries.starts.length) };
+    const hasOthers = records.some((part) => "kind" in part && part.kind !== "entry");
+    return { bytes, entries, from, next: this.#planned, hasOthers };
+  }
+
   /**
-   * Writes one batch and syncs it; durable when it resolves. Resolves to the records as written: views of the bytes
-   * that went to the disk, from which the caller computes everything that follows.
+   * Writes a prepared batch and syncs it; durable when it resolves. Nothing is written before the batch in front of it is
+   * synced: a whole frame behind a torn one means that acknowledged entries are lost.
    *
    * @throws {StoreError} ERR_STORE_WRITE, fatal: the tail is unknown, and this log takes nothing any more. A second
    *   sync after a failed one may report success for pages that were dropped, so there is none.
    */
-  async append(records: readonly WalRecord[]): Promise<readonly WalRecord[]> {
+  async write({ bytes, from, next, hasOthers }: PreparedBatch): Promise<void> {
     if (this.#failed) throw new StoreError("ERR_STORE_WRITE", "the write-ahead log failed before", { fatal: true });
-    const frame = formatFrame({ batch: this.#next.batch, firstIndex: this.#next.index, records }, this.#salt);
+    invariant(from.batch === this.#next.batch, "batches are written in the order in which they were prepared");
     try {
-      const file = await this.#fileFor(frame.bytes.length);
-      await file.write(frame.bytes, this.#offset);
-      await file.datasync();
+      const file = await this.#fileFor(bytes.length);
+      await writeSynced(file, bytes, this.#offset);
     } catch (cause) {
       this.#failed = true;
       throw new StoreError("ERR_STORE_WRITE", "a write or sync of the write-ahead log failed", { cause, fatal: true });
     }
     const file = this.#files.at(-1);
     invariant(file !== undefined, "a batch was written to no file");
-    file.bytes += frame.bytes.length;
-    file.hasOthers ||= records.some(({ kind }) => kind !== "entry");
-    this.#next = advance(this.#next, records);
-    this.#prepareSpare();
-    return frame.records;
+    file.bytes += bytes.length;
+    file.hasOthers ||= hasOthers;
+    this.#next = next;
+    if (this.#isFilled(0.5)) this.#spares.prepare();
+  }
+
+  /** Takes back the memory of a batch that was written and is used by nobody any more: new memory costs more than what is in it. */
+  release({ bytes }: PreparedBatch): void {
+    if (this.#memories.length >= KEPT_MEMORIES || bytes.buffer.byteLength > KEPT_BYTES) return;
+    this.#memories.push(new Uint8Array(bytes.buffer));
   }
 
   /** Batches of a file that is no longer written. */
@@ -166,31 +207,24 @@ export class Wal {
     return scanWal(file.path, bytes, file.first, this.#salt).frames.map(({ frame }) => frame);
   }
 
-  /** Gives up `oldestLeft`, whose content is durable elsewhere: it becomes the spare, or is removed. */
+  /** Gives up `oldestLeft`, whose content is durable elsewhere: it becomes a spare, or is removed. */
   async retireOldest(): Promise<void> {
     const oldest = this.oldestLeft?.file;
     if (oldest === undefined) return;
     this.#files = this.#files.slice(1);
-    if (this.#spare === undefined) {
-      this.#spare = this.#disk.rename(oldest.path, `${FOLDER}/${SPARE}`);
-      this.#spare.catch(() => undefined);
-      await this.#spare;
-    } else {
-      await this.#disk.remove(oldest.path);
-    }
+    await this.#spares.give(oldest.path);
     await this.#disk.syncFolder(FOLDER);
   }
 
   /** Closes the file that is being written. */
   async close(): Promise<void> {
     this.#failed = true;
-    await this.#spare?.catch(() => undefined);
+    await this.#spares.settled();
     await this.#current?.close();
     this.#current = undefined;
   }
 
   async #replay(names: readonly string[], onBatch: OnBatch): Promise<void> {
-    if (names.includes(SPARE)) this.#spare = Promise.resolve();
     for (const name of names.filter((each) => NAME.test(each))) await this.#replayFile(`${FOLDER}/${name}`, onBatch);
   }
 
@@ -235,15 +269,11 @@ export class Wal {
     const isRoomy = this.#offset === 0 || (this.#offset + frameBytes <= fileBytes && !this.#isFilled(1));
     if (this.#current !== undefined && isRoomy) return this.#current;
     const path = pathOf(this.#next.batch);
-    // Recorded before it is awaited: a retirement meanwhile must not rename its file over the one that is being made.
-    this.#spare ??= this.#makeSpare();
-    await this.#spare;
-    await this.#disk.rename(`${FOLDER}/${SPARE}`, path);
+    await this.#spares.take(path);
     await this.#disk.syncFolder(FOLDER);
     await this.#current?.close();
     this.#current = await this.#disk.open(path);
     this.#files.push({ path, first: this.#next, bytes: 0, hasOthers: false });
-    this.#spare = undefined;
     return this.#current;
   }
 
@@ -253,33 +283,8 @@ export class Wal {
     const entries = Number(this.#next.index - (this.#files.at(-1)?.first.index ?? 0n));
     return this.#offset >= fileBytes * share || entries >= fileEntries * share;
   }
-
-  /** Begins the next file in the background once this one is half full and no retired one is at hand. */
-  #prepareSpare(): void {
-    if (this.#spare !== undefined || !this.#isFilled(0.5)) return;
-    this.#spare = this.#makeSpare();
-    this.#spare.catch(() => undefined);
-  }
-
-  /** A file of zeros, so that later writes change no metadata. */
-  async #makeSpare(): Promise<void> {
-    const path = `${FOLDER}/${SPARE}`;
-    const file = await this.#disk.open(path);
-    for (let at = 0; at < this.#options.fileBytes; at += ZEROS.length) {
-      await file.write(ZEROS.subarray(0, Math.min(ZEROS.length, this.#options.fileBytes - at)), at);
-    }
-    await file.datasync();
-    await file.close();
-    await this.#disk.syncFolder(FOLDER);
-  }
 }
 
 function pathOf(batch: bigint): string {
   return `${FOLDER}/${batch.toString().padStart(16, "0")}.wal`;
-}
-
-function advance(from: WalPosition, records: readonly WalRecord[]): WalPosition {
-  let index = from.index;
-  for (const record of records) if (record.kind === "entry") index += 1n;
-  return { batch: from.batch + 1n, index };
 }

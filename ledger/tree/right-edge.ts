@@ -9,23 +9,31 @@ import { CompactRange } from "../../kernel/merkle/compact-range.ts";
 import {
   asRootHash,
   EMPTY_ROOT,
+  type EntryRanges,
   HASH_BYTES,
   type LeafHash,
+  type LeafHashes,
   type NodeHash,
   type RootHash,
 } from "../../kernel/merkle/hash.ts";
 import { foldRange, type NodeId, nodesOfRange } from "../../kernel/merkle/node-id.ts";
 import { nodeFromTile, rootOfTile, TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
-import { formatEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import type { TileRef } from "../../kernel/tile/path.ts";
+import { GrowingBundle, sharedBytes } from "./growing-bundle.ts";
+
+/** Memories of bundles that are kept for the next ones, and the longest of them. */
+const KEPT_BUNDLES = 64;
+const KEPT_BYTES = 128 * 1024;
 
 /** Levels of the tree between one tile level and the next. */
 export const TILE_HEIGHT = 8;
 
-/** A tile or bundle of full width. */
+/** A tile or bundle of full width; those of leaves and entries are in memory that threads share, and nobody writes there any more. */
 export interface FullTile {
   readonly ref: TileRef;
   readonly bytes: Uint8Array;
+  /** Called, where there is one, when the bytes are durable elsewhere and nobody looks at these any more. */
+  readonly release?: () => void;
 }
 
 /** The rightmost tile of a level: `width` hashes at the front of `bytes`. */
@@ -58,8 +66,10 @@ export class RightEdge {
   readonly #tiles: EdgeTile[];
   /** Number of the tile of leaves, and of the bundle, that are not full yet. */
   #index: bigint;
-  #leaves: Uint8Array = new Uint8Array(TILE_WIDTH * HASH_BYTES);
-  #bundle: Uint8Array[] = [];
+  #leaves: Uint8Array = sharedBytes(TILE_WIDTH * HASH_BYTES);
+  #bundle = new GrowingBundle();
+  /** Of bundles that are files by now. */
+  #memories: Uint8Array[] = [];
 
   constructor(start: EdgeStart, onFull: (tile: FullTile) => void) {
     invariant(start.size % BigInt(TILE_WIDTH) === 0n, "RightEdge: the start must be a multiple of the tile width");
@@ -71,7 +81,7 @@ export class RightEdge {
 
   /** Number of entries. */
   get size(): bigint {
-    return this.#index * BigInt(TILE_WIDTH) + BigInt(this.#bundle.length);
+    return this.#index * BigInt(TILE_WIDTH) + BigInt(this.#bundle.width);
   }
 
   /** Root of the tree of `size` entries; cost: up to one hash for each entry of the last tile. */
@@ -82,36 +92,64 @@ export class RightEdge {
 
   /** Adds one entry and its leaf hash at index `size`. */
   append(entry: Uint8Array, leaf: LeafHash): void {
-    this.#leaves.set(leaf, this.#bundle.length * HASH_BYTES);
-    this.#bundle.push(entry);
-    if (this.#bundle.length === TILE_WIDTH) this.#finish();
+    this.#leaves.set(leaf, this.#bundle.width * HASH_BYTES);
+    this.#bundle.add(entry);
+    if (this.#bundle.width === TILE_WIDTH) this.#finish();
+  }
+
+  /** Adds entries and their leaf hashes, as many and in their order. */
+  appendAll(entries: EntryRanges, leaves: LeafHashes): void {
+    const count = entries.starts.length;
+    for (let from = 0; from < count; ) {
+      const { width } = this.#bundle;
+      const to = Math.min(count, from + TILE_WIDTH - width);
+      this.#leaves.set(leaves.subarray(from * HASH_BYTES, to * HASH_BYTES), width * HASH_BYTES);
+      this.#bundle.addAll(entries, from, to);
+      if (this.#bundle.width === TILE_WIDTH) this.#finish();
+      from = to;
+    }
   }
 
   /** The rightmost tile of a level. */
   tile(level: number): EdgeTile | undefined {
-    if (level > 0 || this.#bundle.length === 0) return this.#tiles[level];
-    return { index: this.#index, width: this.#bundle.length, bytes: this.#leaves };
+    if (level > 0 || this.#bundle.width === 0) return this.#tiles[level];
+    return { index: this.#index, width: this.#bundle.width, bytes: this.#leaves };
   }
 
   /** Entries of the bundle that is not full yet. */
-  bundle(): { readonly index: bigint; readonly entries: readonly Uint8Array[] } {
-    return { index: this.#index, entries: this.#bundle };
+  bundle(): { readonly index: bigint; readonly bundle: Pick<GrowingBundle, "width" | "prefix" | "entries"> } {
+    return { index: this.#index, bundle: this.#bundle };
   }
 
   #finish(): void {
     const [index, width, bytes] = [this.#index, TILE_WIDTH, this.#leaves];
-    this.#onFull({ ref: { kind: "entries", index, width }, bytes: formatEntryBundle(this.#bundle) });
+    const bundle = this.#bundle.finish();
+    const release = (): void => this.#keep(bundle);
+    this.#onFull({ ref: { kind: "entries", index, width }, bytes: bundle, release });
     this.#tiles[0] = { index, width, bytes };
     this.#onFull({ ref: { kind: "hash", level: 0, index, width }, bytes });
-    this.#bundle = [];
+    // Entries of one log are often alike, and so are its bundles.
+    this.#bundle = new GrowingBundle(this.#memoryFor(bundle.length));
     this.#index += 1n;
-    this.#leaves = new Uint8Array(TILE_WIDTH * HASH_BYTES);
+    this.#leaves = sharedBytes(TILE_WIDTH * HASH_BYTES);
     this.#range.append(rootOfTile(bytes));
+  }
+
+  #memoryFor(bytes: number): Uint8Array {
+    const memory = this.#memories.pop();
+    if (memory?.length === bytes) return memory;
+    this.#memories = [];
+    return sharedBytes(bytes);
+  }
+
+  /** Memory costs more than what is in it: it is that of the garbage collector too. */
+  #keep(bundle: Uint8Array): void {
+    if (this.#memories.length < KEPT_BUNDLES && bundle.length <= KEPT_BYTES) this.#memories.push(bundle);
   }
 
   /** Complete subtrees of the tile that is not full, widest first. */
   #partialNodes(): readonly NodeHash[] {
-    const width = this.#bundle.length;
+    const { width } = this.#bundle;
     if (width === 0) return [];
     return nodesOfRange(0n, BigInt(width)).map((id) => nodeFromTile(this.#leaves, 0, 0n, id));
   }

@@ -28,7 +28,7 @@ export class TileStore {
   readonly #disk: Disk;
   readonly #onFatal: OnFatal;
   readonly #names: FolderNames;
-  readonly #waiting = new Map<string, Uint8Array>();
+  readonly #waiting = new Map<string, FullTile>();
   readonly #recent = new RecentMap<string, Uint8Array>(CACHED_TILES);
   #waitingBytes = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -47,7 +47,7 @@ export class TileStore {
 
   /** Takes a tile that will be durable at some later `flush`. */
   add(tile: FullTile): void {
-    this.#waiting.set(formatTilePath(tile.ref), tile.bytes);
+    this.#waiting.set(formatTilePath(tile.ref), tile);
     this.#waitingBytes += tile.bytes.length;
     if (this.#isWriting) return;
     this.#isWriting = true;
@@ -64,7 +64,8 @@ export class TileStore {
   /** Bytes of a full tile or bundle; undefined if it does not exist. */
   async read(ref: TileRef): Promise<Uint8Array | undefined> {
     const path = formatTilePath(ref);
-    const known = this.#waiting.get(path) ?? this.#recent.get(path);
+    // A copy: not everything that readers do takes memory which threads share.
+    const known = this.#waiting.get(path)?.bytes.slice() ?? this.#recent.get(path);
     if (known !== undefined) return known;
     const bytes = (await this.#readTile(ref, path)) ?? (await this.#disk.read(path));
     if (bytes !== undefined && ref.kind === "hash") this.#recent.set(path, bytes);
@@ -88,14 +89,16 @@ export class TileStore {
 
   async #writeGroup(): Promise<void> {
     const files: NewFile[] = [];
-    for (const [path, bytes] of this.#waiting) {
+    for (const [path, { bytes }] of this.#waiting) {
       files.push({ path, bytes });
       if (files.length === GROUP_FILES) break;
     }
     await writeOnce(this.#disk, files, this.#names);
     for (const { path, bytes } of files) {
+      const tile = this.#waiting.get(path);
       this.#waiting.delete(path);
       this.#waitingBytes -= bytes.length;
+      tile?.release?.();
     }
   }
 }

@@ -4,7 +4,15 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { HASH_BYTES, hashNode, type LeafHash, type NodeHash, type RootHash } from "../../kernel/merkle/hash.ts";
+import {
+  type EntryRanges,
+  HASH_BYTES,
+  hashNode,
+  type LeafHash,
+  type LeafHashes,
+  type NodeHash,
+  type RootHash,
+} from "../../kernel/merkle/hash.ts";
 import { type NodeId, nodesOfRange } from "../../kernel/merkle/node-id.ts";
 import type { HashReader } from "../../kernel/merkle/prove.ts";
 import { nodeFromTile, partialWidth, TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
@@ -75,6 +83,11 @@ export class GrowingTree implements Tree {
     this.#edge.append(entry, leaf);
   }
 
+  /** Adds entries and their leaf hashes, as many and in their order. */
+  appendAll(entries: EntryRanges, leaves: LeafHashes): void {
+    this.#edge.appendAll(entries, leaves);
+  }
+
   /** Reader of the tree of `size` entries, which must not be above this tree's. */
   reader(size: bigint): HashReader {
     const reader = readerOf(this, size);
@@ -102,7 +115,7 @@ export class GrowingTree implements Tree {
   /** All entries so far of one bundle; requires that there is at least one. */
   async readBundle(index: bigint): Promise<readonly Uint8Array[]> {
     const last = this.#edge.bundle();
-    if (last.index === index) return [...last.entries];
+    if (last.index === index) return last.bundle.entries();
     const bytes = await this.#store.read({ kind: "entries", index, width: TILE_WIDTH });
     if (bytes === undefined) throw new StoreError("ERR_TILE_MISSING", `bundle ${index} is missing`, { fatal: true });
     return parseEntryBundle(bytes, TILE_WIDTH);
@@ -124,13 +137,12 @@ export class GrowingTree implements Tree {
   #readEdgeTile(ref: TileRef & { readonly kind: "hash" }): Uint8Array | undefined {
     const tile = this.#edge.tile(ref.level);
     if (tile?.index !== ref.index || tile.width < ref.width) return undefined;
-    return tile.bytes.subarray(0, ref.width * HASH_BYTES);
+    return tile.bytes.slice(0, ref.width * HASH_BYTES);
   }
 
   #readEdgeBundle(ref: TileRef): Uint8Array | undefined {
-    const { index, entries } = this.#edge.bundle();
-    if (index !== ref.index || entries.length < ref.width) return undefined;
-    return formatEntryBundle(entries.slice(0, ref.width));
+    const { index, bundle } = this.#edge.bundle();
+    return index !== ref.index || bundle.width < ref.width ? undefined : bundle.prefix(ref.width);
   }
 }
 

@@ -5,6 +5,7 @@ import { parseUtf8 } from "../../kernel/bytes.ts";
 import type { IndexStore } from "../../ledger/sequence/index-store.ts";
 import type { Disk, DiskFile } from "../../ledger/storage/disk.ts";
 import { writeEach } from "../../ledger/storage/durable-file.ts";
+import { isSparePath } from "../../ledger/storage/wal-spares.ts";
 import type { StateFiles } from "../../witness/state-files.ts";
 import type { Plan, Step } from "./steps.ts";
 
@@ -52,7 +53,7 @@ export class Stall {
 type FileKind = "wal" | "spare" | "tile" | "head" | "checkpoint" | "archive";
 
 function kindOf(path: string): FileKind | undefined {
-  if (path === "wal/spare.wal") return "spare";
+  if (isSparePath(path)) return "spare";
   if (/^wal\/\d+\.wal$/.test(path)) return "wal";
   if (path === "head") return "head";
   if (path.startsWith("checkpoint")) return "checkpoint";
@@ -81,7 +82,7 @@ export function stallingDisk({ writeNew, ...disk }: Disk, stall: Stall): Disk {
 
 function stallingFile(file: DiskFile, kind: FileKind | undefined, stall: Stall): DiskFile {
   if (kind === undefined) return file;
-  return {
+  const stalling: DiskFile = {
     ...file,
     write: async (bytes, offset) => {
       // What a crash of the machine may leave of a write: its first half.
@@ -93,6 +94,17 @@ function stallingFile(file: DiskFile, kind: FileKind | undefined, stall: Stall):
     datasync: async () => {
       await file.datasync();
       await stall.at(`${kind}.synced`);
+    },
+  };
+  const { writeSynced } = file;
+  if (writeSynced === undefined) return stalling;
+  return {
+    ...stalling,
+    writeSynced: async (bytes, offset) => {
+      // One call, unless a step between its two halves is meant.
+      if (!stall.isAt(kind)) return writeSynced(bytes, offset);
+      await stalling.write(bytes, offset);
+      await stalling.datasync();
     },
   };
 }

@@ -8,6 +8,7 @@ import { checkDataFolder, type FsckReport } from "../../ledger/fsck/fsck.ts";
 import { rebuildIndex } from "../../ledger/recovery/rebuild-index.ts";
 import { openLevelIndex } from "../../ledger/sequence/level-index.ts";
 import { readSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
+import { isSparePath } from "../../ledger/storage/wal-spares.ts";
 import {
   copyFolder,
   FOLDER_ORIGIN,
@@ -147,7 +148,7 @@ describe("one flipped byte", () => {
   async function expectNamed(folder: string, count: number): Promise<number> {
     let flips = 0;
     for (const path of await filesOf(folder)) {
-      if (/^(?:index|lock)\//.test(path) || path === "wal/spare.wal") continue;
+      if (/^(?:index|lock)\//.test(path) || isSparePath(path)) continue;
       const { length } = await readFile(join(folder, path));
       const end = path.startsWith("wal/") && path !== SALT_PATH ? await endOfWal(folder, path) : length;
       for (const offset of placesOf(end, count)) {

@@ -1,0 +1,122 @@
+/**
+ * The entry bundle that is not full yet, in the form that it will have as a file: entries are copied into it once, and the file
+ * is the memory that they were copied into.
+ */
+
+import { invariant } from "../../kernel/errors.ts";
+import { type EntryRanges, entryAt } from "../../kernel/merkle/hash.ts";
+import { MAX_ENTRY_BYTES, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
+import { TILE_WIDTH } from "../../kernel/tile/path.ts";
+
+const LENGTH_BYTES = 2;
+const LEAST_BYTES = 1024;
+const SCRATCH_BYTES = 128 * 1024;
+/** Nothing keeps a view of it, and filling a bundle never yields. */
+const scratch = new Uint8Array(LENGTH_BYTES + SCRATCH_BYTES);
+
+/** Mutable; what stands in it never changes, so views of it stay true. */
+export class GrowingBundle {
+  #bytes: Uint8Array;
+  /** Where each entry ends. */
+  readonly #ends = new Uint32Array(TILE_WIDTH);
+  #count = 0;
+  #length = 0;
+
+  /** @param memory  that threads share; a bundle that fills it exactly is copied nowhere else */
+  constructor(memory: Uint8Array = sharedBytes(LEAST_BYTES)) {
+    this.#bytes = memory;
+  }
+
+  /** Number of entries. */
+  get width(): number {
+    return this.#count;
+  }
+
+  /** Takes the next entry. Requires that there are fewer than 256. */
+  add(entry: Uint8Array): void {
+    const { length } = entry;
+    invariant(length <= MAX_ENTRY_BYTES && this.#count < TILE_WIDTH, "a bundle takes 256 entries of at most 64 KiB");
+    const end = this.#length + LENGTH_BYTES + length;
+    if (end > this.#bytes.length) this.#grow(end);
+    this.#bytes[this.#length] = length >>> 8;
+    this.#bytes[this.#length + 1] = length;
+    this.#bytes.set(entry, this.#length + LENGTH_BYTES);
+    this.#ends[this.#count] = end;
+    this.#count += 1;
+    this.#length = end;
+  }
+
+  /** Takes entries `from` to `to` (exclusive). Requires that there is room for them. */
+  addAll(entries: EntryRanges, from: number, to: number): void {
+    for (let at = from; at < to; ) {
+      const end = chunkEnd(entries, at, to);
+      if (end === at + 1) this.add(entryAt(entries, at));
+      else this.#addChunk(entries, at, end);
+      at = end;
+    }
+  }
+
+  /** Copies them at once, and moves each to its place in front of where it is: no view is made for one. */
+  #addChunk({ bytes, starts, ends }: EntryRanges, from: number, to: number): void {
+    const [first, last] = [starts[from] ?? 0, ends[to - 1] ?? 0];
+    scratch.set(bytes.subarray(first, last), LENGTH_BYTES);
+    let at = 0;
+    for (let i = from; i < to; i += 1) {
+      const [start, end] = [starts[i] ?? 0, ends[i] ?? 0];
+      scratch[at] = (end - start) >>> 8;
+      scratch[at + 1] = end - start;
+      at += LENGTH_BYTES;
+      scratch.copyWithin(at, start - first + LENGTH_BYTES, end - first + LENGTH_BYTES);
+      at += end - start;
+      this.#ends[this.#count] = this.#length + at;
+      this.#count += 1;
+    }
+    invariant(this.#count <= TILE_WIDTH, "a bundle takes 256 entries");
+    if (this.#length + at > this.#bytes.length) this.#grow(this.#length + at);
+    this.#bytes.set(scratch.subarray(0, at), this.#length);
+    this.#length += at;
+  }
+
+  /** The bundle of the first entries, in memory of its own. @param width  1 to `this.width` */
+  prefix(width: number): Uint8Array {
+    return this.#bytes.slice(0, this.#ends[width - 1]);
+  }
+
+  /** The entries so far, in memory of their own. */
+  entries(): readonly Uint8Array[] {
+    return this.#count === 0 ? [] : parseEntryBundle(this.prefix(this.#count), this.#count);
+  }
+
+  /** The bytes of the file, in memory that threads share and without room for more. */
+  finish(): Uint8Array {
+    return this.#length === this.#bytes.length ? this.#bytes : copyInto(sharedBytes(this.#length), this.#bytes);
+  }
+
+  #grow(least: number): void {
+    this.#bytes = copyInto(sharedBytes(Math.max(least, 2 * this.#bytes.length)), this.#bytes.subarray(0, this.#length));
+  }
+}
+
+/** Memory that the thread which writes files reads without a copy. */
+export function sharedBytes(length: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(length));
+}
+
+function copyInto(to: Uint8Array, from: Uint8Array): Uint8Array {
+  to.set(from.subarray(0, to.length));
+  return to;
+}
+
+/** How many of the entries from `from` on can be taken at once: with room for a length in front of each, within the scratch memory. */
+function chunkEnd({ starts, ends }: EntryRanges, from: number, to: number): number {
+  const first = starts[from] ?? 0;
+  let end = from + 1;
+  while (
+    end < to &&
+    (ends[end] ?? 0) - first <= SCRATCH_BYTES &&
+    (starts[end] ?? 0) - (ends[end - 1] ?? 0) >= LENGTH_BYTES
+  ) {
+    end += 1;
+  }
+  return end;
+}
