@@ -4,13 +4,27 @@ import { FormatError } from "./errors.ts";
 
 /** `00` to `ff`. */
 const PAIRS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+/** Codes of `0` to `f`. */
+const DIGITS: readonly number[] = Array.from({ length: 16 }, (_, digit) => digit.toString(16).charCodeAt(0));
+/** Digits of one hash, of which there are very many: a text that is put together of pairs is a chain of texts. */
+const hashDigits: number[] = Array.from({ length: 64 }, () => 0);
 const PATTERN = /^(?:[0-9a-f]{2})*$/;
 
 /** Lower-case hexadecimal of `bytes`. */
 export function formatHex(bytes: Uint8Array): string {
+  if (2 * bytes.length === hashDigits.length) return formatHash(bytes);
   let text = "";
   for (let i = 0; i < bytes.length; i += 1) text += PAIRS[bytes[i] ?? 0] ?? "";
   return text;
+}
+
+function formatHash(bytes: Uint8Array): string {
+  for (let i = 0; i < bytes.length; i += 1) {
+    const byte = bytes[i] ?? 0;
+    hashDigits[2 * i] = DIGITS[byte >> 4] ?? 0;
+    hashDigits[2 * i + 1] = DIGITS[byte & 15] ?? 0;
+  }
+  return String.fromCharCode(...hashDigits);
 }
 
 /**

@@ -138,7 +138,8 @@ export function signShaped<T extends JsonObject & { readonly kind: string }>(
   signers: readonly EnvelopeSigner[],
   name: string,
 ): SignedBytes<T> {
-  const written = formatWithSpans(shape, { ...body, signatures: signers.map(placeholderOf) });
+  const envelope: T & { signatures: readonly Signature[] } = { ...body, signatures: signers.map(placeholderOf) };
+  const written = formatWithSpans(shape, envelope);
   const [span, ...others] = written?.spans ?? [];
   const bytes = written === undefined ? undefined : formatUtf8(written.text);
   if (written === undefined || span === undefined || others.length > 0 || bytes?.length !== written.text.length) {
@@ -150,11 +151,11 @@ export function signShaped<T extends JsonObject & { readonly kind: string }>(
   const [start, end] = span;
   const keyAt = start - SIGNATURES_KEY.length;
   invariant(written.text.startsWith(SIGNATURES_KEY, keyAt), "signShaped: the place of signatures");
-  const signatures = signDigest(body.kind, hashWithout(bytes, keyAt, end), signers);
-  const made = formatUtf8(formatCanonical(signatures));
+  envelope.signatures = signDigest(body.kind, hashWithout(bytes, keyAt, end), signers);
+  const made = formatUtf8(formatCanonical(envelope.signatures));
   invariant(made.length === end - start, "signShaped: the length of signatures");
   bytes.set(made, start);
-  return { envelope: { ...body, signatures }, bytes };
+  return { envelope, bytes };
 }
 
 /** `kind` is always there and in front of it. */
