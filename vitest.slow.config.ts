@@ -47,6 +47,7 @@ export const LONG: readonly string[] = [
   "test/gateway/kubernetes.test.ts",
   "test/gateway/listener-files.test.ts",
   "test/gateway/limits.test.ts",
+  "test/gateway/offers.test.ts",
   "test/gateway/pipeline-disk.test.ts",
   "test/gateway/policy-respond.test.ts",
   "test/gateway/quarantine.test.ts",

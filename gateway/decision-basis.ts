@@ -25,6 +25,7 @@ import type { GatewayOptions, World } from "./options.ts";
 import { captureScope } from "./pipeline/capture-scope.ts";
 import type { RunFacts } from "./pipeline/decision-body.ts";
 import { makeKeyedNames } from "./pipeline/keyed-names.ts";
+import { Offers } from "./pipeline/offers.ts";
 import { BUILT_IN_BUNDLE, type PolicyBundle, parseBundle } from "./policy/bundle.ts";
 import { makeEvaluator } from "./policy/evaluator.ts";
 import { EvaluatorInForce } from "./policy/evaluator-in-force.ts";
@@ -40,6 +41,7 @@ export interface DecisionBasis {
   /** The narrower artifacts of agents and sessions. */
   readonly sessions: SessionArtifacts;
   readonly floors: SessionFloors;
+  readonly offers: Offers;
   /** Names of those whose signatures approve the catalog of this start. */
   readonly approvers: readonly string[];
   /** Of what is in force: read at each decision. */
@@ -139,7 +141,8 @@ export async function loadBasis(
     bundle,
     schemaSources: catalog.schemaSources,
   });
-  return { keeper, evaluator, artifact, ...narrower, approvers, boundary, ...now, inTurn: makeTurns() };
+  const offers = new Offers({ sessions: narrower.sessions, catalog: keeper.current });
+  return { keeper, evaluator, artifact, ...narrower, offers, approvers, boundary, ...now, inTurn: makeTurns() };
 }
 
 /** The policy of now behind constant names. */

@@ -11,7 +11,6 @@ import { sessionLoadOf } from "./artifact/session-load.ts";
 import { SessionWatch } from "./artifact/session-watch.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { withFreshListings } from "./catalog/fresh-listings.ts";
-import { offeredChanges } from "./catalog/offered-changes.ts";
 import { type Relister, startRelisting } from "./catalog/relisting.ts";
 import { makeCatalogReload, type ReloadedCatalog } from "./catalog-reload.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
@@ -24,6 +23,7 @@ import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import type { Caller, CatalogReader, Pipeline } from "./pipeline/call.ts";
+import type { Offers } from "./pipeline/offers.ts";
 import { type StreamDeclaration, writeOpening } from "./pipeline/opening.ts";
 import { makePipeline } from "./pipeline/pipeline.ts";
 import { RefusalTally } from "./pipeline/refusal-tally.ts";
@@ -39,6 +39,7 @@ import { refuseServerRequests } from "./server-requests.ts";
 import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
 import { type Controls, openControls } from "./stages.ts";
 import { type GatewayStatus, statusOf } from "./status.ts";
+import { tellingCatalog, tellingOffers } from "./telling-reloads.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 import { formatUuid } from "./uuid.ts";
 
@@ -57,6 +58,8 @@ export interface GatewayRun {
   readonly changes: ChangeFeed;
   /** Changes of what decides. */
   readonly rules: RuleChanges;
+  /** What each caller is offered. */
+  readonly offers: Offers;
   readonly switches: OperatorSwitches;
   readonly admissions: AdmissionDesk;
   readonly boundary: JsonObject;
@@ -162,10 +165,11 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     pipeline,
     catalogReader: basis.keeper.reader,
     catalog: basis.keeper.current,
-    reloadCatalog: telling(reloadCatalog, { keeper: basis.keeper, changes, rules }),
+    reloadCatalog: tellingCatalog(reloadCatalog, { keeper: basis.keeper, changes, rules }),
     changes,
     rules,
-    reloadPolicy: sealed.reload,
+    offers: basis.offers,
+    reloadPolicy: tellingOffers(sealed.reload, basis, changes),
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     switches,
     admissions: makeAdmissionDesk({ ...plane, names, monotonicMs: world.monotonicMs }),
@@ -179,21 +183,6 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     world,
     status,
     close,
-  };
-}
-
-/** Tells those who listen what another catalog changes of what they are offered. */
-function telling(
-  reload: GatewayRun["reloadCatalog"],
-  { keeper, changes, rules }: Pick<DecisionBasis, "keeper"> & Pick<GatewayRun, "changes" | "rules">,
-): GatewayRun["reloadCatalog"] {
-  return async (bytes) => {
-    const before = keeper.current();
-    const loaded = await reload(bytes);
-    const after = keeper.current();
-    for (const id of after.serverIds) changes.tell(id, offeredChanges(before, after, id));
-    rules.tell();
-    return loaded;
   };
 }
 
@@ -259,6 +248,7 @@ function pipelineOf(
     run: basis.run,
     catalog: basis.keeper,
     basisOf: (call) => basis.sessions.basisOf(call),
+    offeredTo: (call) => basis.offers.readerFor(call),
     desk,
     tally,
     stages,

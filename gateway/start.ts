@@ -167,6 +167,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions 
     upstreams: run.upstreams,
     changes: run.changes,
     rules: run.rules,
+    offers: run.offers,
     approvals: run.switches.approvals,
     limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
     nowMs,

@@ -99,6 +99,10 @@ function readJson(base64: string): JsonValue | undefined {
 
 function replay(decision: Decision, opened: ReadonlyMap<string, JsonValue>, engine: ReplayEngine): readonly Finding[] {
   const subject = receiptSubject(decision);
+  if (observedValue(decision.policy)?.session_artifact !== undefined) {
+    // Its own Cedar policies had to permit, too: the gateway's bundle alone does not say what was decided.
+    return [doubt("replay.policy-not-disclosed", subject, "a session artifact decided beside the bundle")];
+  }
   if (decision.ruling.detail.state !== "present") {
     return [doubt("replay.not-committed", subject, "the ruling commits to no question")];
   }

@@ -78,6 +78,11 @@ export class SessionArtifacts {
     return this.#lines.size;
   }
 
+  /** The gateway's own, which they narrow. */
+  get evaluator(): PolicyEvaluator {
+    return this.#options.evaluator;
+  }
+
   list(): readonly ExaminedSession[] {
     return [...this.#lines.values()].map(({ examined }) => examined);
   }

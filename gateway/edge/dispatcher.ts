@@ -4,14 +4,16 @@ import { setMaxListeners } from "node:events";
 import { readRequestClaims } from "../identity/request-claims.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 import { metaOf } from "../wire/era.ts";
-import { requestRule } from "../wire/methods.ts";
+import { type RequestRule, requestRule } from "../wire/methods.ts";
 import { errorResponse, RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
-import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
+import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
+import { extensionsOf, routeExtension } from "./extension-route.ts";
 import { forwardCall } from "./forward.ts";
 import { type InFlight, type InFlightNames, makeInFlight } from "./in-flight.ts";
 import { type ListenDeps, listen } from "./listen.ts";
-import { discoverResult, hasCapability, listResult } from "./local-answers.ts";
+import { listing } from "./listing.ts";
+import { discoverResult, hasCapability } from "./local-answers.ts";
 import { refuseRequest } from "./refuse.ts";
 import { makeRoundStates } from "./round-state.ts";
 import type { ForwardDeps } from "./round-trip.ts";
@@ -34,7 +36,9 @@ export interface Dispatcher {
 }
 
 /** What is done with a call that policy decides. */
-export type Forward = typeof forwardCall;
+export type Forward = (deps: ForwardDeps, request: AgentRequest, rule: ForwardRow) => Promise<AgentAnswer>;
+
+type ForwardRow = Extract<RequestRule, { rule: "forward" }>;
 
 /** Makes the dispatcher of an edge. @param forward  another way than to send calls to their server and wait for the answer */
 export function makeDispatcher(options: EdgeOptions, forward: Forward = forwardCall): Dispatcher {
@@ -77,29 +81,40 @@ async function answer(options: Deps, inFlight: InFlight, request: AgentRequest):
   const row = requestRule(message.method, era);
   switch (row.rule) {
     case "list":
-      return ok(idText, listResult(options, mount, row.list, era));
+      return listing(offering(options, request), request, row.list);
     case "discover":
-      return ok(idText, discoverResult(options, mount));
+      return ok(idText, discoverResult(options, mount, extensionsOf(options, request)));
     case "ping":
       return ok(idText, "{}");
     case "set-level":
       if (hasCapability(options.catalog, mount, "logging")) return setLevel(options, request);
       return refuseRequest(options, methodRefusal(request, "unknown"), request);
     case "listen":
-      return withPlace(options, options.listens, request, () => listen(options, request));
+      return withPlace(options, options.listens, request, () => listen(offering(options, request), request));
     case "forward":
-      return withPlace(options, inFlight, request, () => options.forward(options, request, row));
+      return withPlace(options, inFlight, request, () => options.forward(offering(options, request), request, row));
     case "task":
       // Where calls go another way, no task of theirs is known.
       if (options.forward !== forwardCall) return refuseRequest(options, UNDECLARED, request);
       return withPlace(options, inFlight, request, () => callTask(options, request));
     case "task-list":
       return withPlace(options, inFlight, request, () => listTasks(options, request));
+    case "unknown": {
+      // Whoever carries calls another way carries none of an extension.
+      const routed = options.forward === forwardCall ? routeExtension(options, request) : undefined;
+      if (routed === undefined) return refuseRequest(options, methodRefusal(request, row.rule), request);
+      return withPlace(options, inFlight, request, () => forwardCall(options, request, { rule: "extension", routed }));
+    }
     case "initialize":
     case "removed":
-    case "unknown":
       return refuseRequest(options, methodRefusal(request, row.rule), request);
   }
+}
+
+/** With what of the catalog this agent is offered. */
+function offering<T extends Deps>(options: T, request: AgentRequest): T {
+  if (options.offers === undefined) return options;
+  return { ...options, catalog: options.offers.readerFor({ ...request, wire: wireFacts(request) }) };
 }
 
 /** Every server with a session of this agent is told, those that get one later with it. */

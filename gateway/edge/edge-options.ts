@@ -4,6 +4,7 @@ import type { Logger } from "../../kernel/service/service.ts";
 import type { ClaimMembers } from "../identity/request-claims.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
+import type { Offers } from "../pipeline/offers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { ApprovalDecisions } from "./approval-rounds.ts";
 import type { ChangeFeed } from "./change-feed.ts";
@@ -61,6 +62,8 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = {
 export interface EdgeOptions {
   readonly pipeline: Pipeline;
   readonly catalog: CatalogReader;
+  /** What each caller is offered; undefined: all of the catalog. */
+  readonly offers?: Offers | undefined;
   /** By server id. */
   readonly upstreams: ReadonlyMap<string, Upstream>;
   /** Changes of servers' lists, for the agents. */

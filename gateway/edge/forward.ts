@@ -34,9 +34,15 @@ import { makePhantom } from "./task-phantom.ts";
 
 type ForwardRule = Parameters<typeof routeCall>[3];
 
+/** A row of the method table, or a method that MCP does not define with where it goes. */
+type AnyRule = ForwardRule | { readonly rule: "extension"; readonly routed: Routed };
+
 /** Answers a request by the server that its target belongs to. */
-export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: ForwardRule): Promise<AgentAnswer> {
-  const routed = onOwnLeg(deps, request, routeCall(deps.catalog, deps.upstreams, request, rule));
+export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: AnyRule): Promise<AgentAnswer> {
+  const isExtension = rule.rule === "extension";
+  const found = isExtension ? rule.routed : routeCall(deps.catalog, deps.upstreams, request, rule);
+  const kind = isExtension ? "extension" : rule.kind;
+  const routed = onOwnLeg(deps, request, found);
   if (routed.type === "refusal") {
     const { serverId } = routed;
     return refuseRequest(deps, routed, request, serverId === undefined ? {} : { serverId });
@@ -56,12 +62,12 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
     return refuseRequest(deps, refused, request, { serverId: routed.route.serverId });
   }
   const held = opened?.held;
-  if (held === undefined || opened === undefined) return forwardRound(deps, request, routed, rule.kind, opened);
+  if (held === undefined || opened === undefined) return forwardRound(deps, request, routed, kind, opened);
   await waitForDecision(deps, request, held.approval);
   const isOffered = answerToPage(request) !== "no";
   const approval = { id: held.approval, seq: held.seq };
   const state = opened.round === 0 ? undefined : opened;
-  return forwardRound(deps, asHeld(request, opened), routed, rule.kind, state, { approval, isOffered });
+  return forwardRound(deps, asHeld(request, opened), routed, kind, state, { approval, isOffered });
 }
 
 /** @param waited  the approval that the agent has waited for, and whether its host is asked again if it has to wait on */

@@ -32,17 +32,23 @@ export function initializeResult({ catalog, software }: LocalAnswers, mount: Mou
   return JSON.stringify(result);
 }
 
-/** Result of `server/discover`. */
-export function discoverResult({ catalog, software }: LocalAnswers, mount: Mount): string {
+/** Result of `server/discover`. @param extensions  that the agent may use */
+export function discoverResult({ catalog, software }: LocalAnswers, mount: Mount, extensions: JsonObject = {}): string {
   return JSON.stringify({
     resultType: "complete",
     supportedVersions: MODERN_REVISIONS,
-    capabilities: { ...capabilitiesOf(catalog, mount), ...extensionsOf(catalog, mount) },
+    capabilities: { ...capabilitiesOf(catalog, mount), ...withTasks(extensions, extensionsOf(catalog, mount)) },
     ...instructionsOf(catalog, mount),
     ttlMs: 0,
     cacheScope: "private",
     _meta: { [META.serverInfo]: software },
   });
+}
+
+/** What a policy permits, and the extension of tasks. */
+function withTasks(extensions: JsonObject, own: JsonObject): JsonObject {
+  const all = { ...extensions, ...(isJsonObject(own["extensions"]) ? own["extensions"] : {}) };
+  return Object.keys(all).length === 0 ? own : { ...own, extensions: all };
 }
 
 /** Result of a list: every definition that may be offered, on one page, each in the bytes that were approved. */

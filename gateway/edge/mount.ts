@@ -92,8 +92,21 @@ export function routeName(
   return found === undefined ? undefined : { serverId, name: found.name };
 }
 
-/** Where a URI leads: the server that lists it, else those with a template that it matches, else nowhere. */
+/**
+ * Where a URI leads: the server that lists it, else those with a template that it matches, else nowhere. One that is hidden from the
+ * agent leads nowhere.
+ */
 export function routeUri(catalog: CatalogReader, mount: Mount, uri: string): Route | "unknown" | "ambiguous" {
+  const route = routeWhole(catalog.whole ?? catalog, mount, uri);
+  return typeof route === "object" && isHidden(catalog, route) ? "unknown" : route;
+}
+
+function isHidden(catalog: CatalogReader, { serverId, name }: Route): boolean {
+  const kinds = ["resources", "resourceTemplates"] as const;
+  return kinds.some((kind) => catalog.whole?.has(serverId, kind, name) === true && !catalog.has(serverId, kind, name));
+}
+
+function routeWhole(catalog: CatalogReader, mount: Mount, uri: string): Route | "unknown" | "ambiguous" {
   if (uri.startsWith(OWN_SCHEME)) return routeOwnUri(mount, uri);
   const [only] = mount.serverIds;
   if (mount.serverIds.length === 1 && only !== undefined) return { serverId: only, name: uri };

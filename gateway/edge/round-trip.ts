@@ -58,7 +58,7 @@ export interface Round {
 export function inboundCall(
   { catalog }: Pick<ForwardDeps, "catalog">,
   request: AgentRequest,
-  { upstream, route, rename }: RoutedCall,
+  { upstream, route, rename, extensions }: RoutedCall,
   id: number,
   kind: InboundCall["target"]["kind"],
   state: RoundState | undefined,
@@ -70,7 +70,7 @@ export function inboundCall(
     isLine: facts.transport === "stdio",
     capabilities: mirroredCapabilities(
       request.capabilities.text,
-      hasTasksExtension(catalog.capabilities(route.serverId)) ? [TASKS_EXTENSION] : [],
+      extensions ?? (hasTasksExtension(catalog.capabilities(route.serverId)) ? [TASKS_EXTENSION] : []),
     ),
     keepsLogLevel: request.notify !== undefined && facts.transport === "http",
     ...(state === undefined ? {} : { state: state.upstream }),
@@ -89,6 +89,7 @@ export function inboundCall(
     received: request.received,
     toSend: requestToServer(request.message, rewrite),
     upstream: facts,
+    ...(extensions === undefined ? {} : { extensions }),
     ...(state === undefined ? {} : { round: { index: state.round, firstSeq: state.firstSeq } }),
   };
 }

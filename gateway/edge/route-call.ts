@@ -20,6 +20,8 @@ export interface Routed {
   readonly upstream: Upstream;
   /** Where the name stands in the message, if it is another at the server. */
   readonly rename?: { readonly path: readonly string[]; readonly value: string };
+  /** Of a method that MCP does not define: the extensions that agent and server both declare. */
+  readonly extensions?: readonly string[];
   /** Arguments that are mirrored in headers. */
   readonly mirrored: readonly ParamHeader[];
 }
@@ -48,7 +50,7 @@ export function routeCall(
     return refusal("classify", "rpc.shape", RPC.invalidParams, 200, `params.${rule.names} is missing or malformed`);
   }
   const route = findRoute(catalog, request, target);
-  if (typeof route === "string") return routeRefusal(request, route);
+  if (typeof route === "string") return routeRefusal(request, route, isHidden(catalog, request, target));
   const upstream = upstreams.get(route.serverId);
   if (upstream === undefined) {
     const text = "the server is not connected";
@@ -91,17 +93,23 @@ function findRoute(catalog: CatalogReader, { mount }: AgentRequest, { by, name }
   return found === "unknown" ? "resource.unknown" : "resource.ambiguous";
 }
 
+/** True if the target is there, and not offered to this agent. */
+function isHidden({ whole }: CatalogReader, request: AgentRequest, target: Target): boolean {
+  return whole !== undefined && typeof findRoute(whole, request, target) === "object";
+}
+
 const TEXTS: Readonly<Record<RouteFault, string>> = {
   "name.unknown": "no such tool or prompt is offered here",
   "resource.unknown": "no such resource is offered here",
   "resource.ambiguous": "more than one server offers this URI; address it as countersign://<server>/<encoded URI>",
 };
 
-/** A hidden name and one that does not exist give the same answer. */
-function routeRefusal({ era }: AgentRequest, reason: RouteFault): RouteRefusal {
+/** A hidden name and one that does not exist give the same answer; only the receipt tells them apart. */
+function routeRefusal({ era }: AgentRequest, reason: RouteFault, hidden = false): RouteRefusal {
   const isLegacyResource = reason === "resource.unknown" && era === "legacy";
   const code = isLegacyResource ? RPC.resourceNotFound : RPC.invalidParams;
-  return refusal("route", reason, code, 200, TEXTS[reason]);
+  const refused = refusal("route", reason, code, 200, TEXTS[reason]);
+  return hidden ? { ...refused, recorded: "definition.hidden" } : refused;
 }
 
 /** Arguments that policy would see otherwise than the server: in a header, or under a name that only looks declared. */

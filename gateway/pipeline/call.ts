@@ -100,7 +100,18 @@ export interface UpstreamFacts {
 }
 
 /** What kind of thing a call names at its server. */
-export type TargetKind = "tool" | "prompt" | "resource" | "completion" | "subscribe" | "task" | InputKind | "other";
+export type TargetKind =
+  | "tool"
+  | "prompt"
+  | "resource"
+  | "completion"
+  | "subscribe"
+  | "task"
+  | InputKind
+  /** A list of what is offered; a method that MCP does not define. Their name is the method. */
+  | "list"
+  | "extension"
+  | "other";
 
 /** What a server asks of an agent: a completion of its model, an answer of its user, its roots. */
 export type InputKind = "sample" | "elicit" | "roots";
@@ -128,6 +139,8 @@ export interface InboundCall {
   readonly received: Uint8Array;
   readonly toSend: Uint8Array;
   readonly upstream: UpstreamFacts;
+  /** Ids of the extensions that the server declares, for a call of one of their methods. */
+  readonly extensions?: readonly string[];
   /** Set if nothing is sent to the server for this call. */
   readonly isAnsweredHere?: true;
   /** Absent for the first round, which most calls only have. A request about a task is round 1 of the call that made it. */
@@ -349,4 +362,6 @@ export interface CatalogReader {
   readonly instructions: (serverId: string) => string | undefined;
   readonly capabilities: (serverId: string) => JsonValue;
   readonly has: (serverId: string, kind: ListKind, name: string) => boolean;
+  /** The whole catalog, if this is what one agent is offered of it. */
+  readonly whole?: CatalogReader;
 }

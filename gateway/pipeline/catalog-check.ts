@@ -9,7 +9,7 @@ import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
 import { digestOf } from "../catalog/digests.ts";
 import { matchesTemplate } from "../wire/uri-template.ts";
-import type { CatalogDefinition, InboundCall, ListKind } from "./call.ts";
+import type { CatalogDefinition, CatalogReader, InboundCall, ListKind } from "./call.ts";
 import type { Denial } from "./judge.ts";
 
 /** What was found. */
@@ -26,8 +26,17 @@ export interface CatalogFinding {
 const RPC_INVALID_PARAMS = -32_602;
 const RPC_QUARANTINED = -31_003;
 
-/** Looks up the server and the definition that the call names. */
-export function checkCatalog(source: CatalogSource, call: InboundCall, nowMs: number): CatalogFinding {
+/**
+ * Looks up the server and the definition that the call names.
+ *
+ * @param offered  what the caller is offered, if that is not all of the catalog
+ */
+export function checkCatalog(
+  source: CatalogSource,
+  call: InboundCall,
+  nowMs: number,
+  offered?: CatalogReader,
+): CatalogFinding {
   const catalog = source.current();
   const { serverId, target } = call;
   const definition = findDefinition(catalog, call);
@@ -36,7 +45,7 @@ export function checkCatalog(source: CatalogSource, call: InboundCall, nowMs: nu
     definition,
     approvedName: isNamed && definition !== undefined ? definition.name : undefined,
     denials: [...identityDenials(catalog, serverId), ...definitionDenials(call, definition)],
-    view: viewOf(catalog, serverId),
+    view: offered?.whole === undefined ? viewOf(catalog, serverId) : narrowView(catalog, offered, serverId),
     observed: observeDefinition(definition, target.kind, checkedAtMs(source, serverId), nowMs),
     identityDigest: catalog.identityDigest(serverId),
   };
@@ -59,6 +68,8 @@ function findDefinition(catalog: Catalog, { serverId, target, taskTool }: Inboun
     case "sample":
     case "elicit":
     case "roots":
+    case "list":
+    case "extension":
     case "other":
       return undefined;
   }
@@ -122,7 +133,15 @@ function definitionDenials(call: InboundCall, definition: CatalogDefinition | un
 }
 
 /** What names no definition of the catalog. */
-const NAMELESS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["task", "sample", "elicit", "roots", "other"]);
+const NAMELESS: ReadonlySet<InboundCall["target"]["kind"]> = new Set([
+  "task",
+  "sample",
+  "elicit",
+  "roots",
+  "list",
+  "extension",
+  "other",
+]);
 
 /** When the definitions were compared with the server's; undefined if the server does not answer its lists now. */
 function checkedAtMs(source: CatalogSource, serverId: string): number | undefined {
@@ -170,6 +189,25 @@ function viewOf(catalog: Catalog, serverId: string): Observed<CatalogView> {
   const view = known.get(serverId) ?? constant(present(makeView(catalog, serverId)));
   known.set(serverId, view);
   return view;
+}
+
+/** Of what one agent is offered; what is hidden from it counts as withheld. */
+function narrowView(catalog: Catalog, offered: CatalogReader, serverId: string): Observed<CatalogView> {
+  const known = narrowViews.get(offered) ?? new Map<string, Observed<CatalogView>>();
+  narrowViews.set(offered, known);
+  const view = known.get(serverId) ?? constant(present(makeNarrowView(catalog, offered, serverId)));
+  known.set(serverId, view);
+  return view;
+}
+
+const narrowViews = new WeakMap<CatalogReader, Map<string, Observed<CatalogView>>>();
+
+function makeNarrowView(catalog: Catalog, offered: CatalogReader, serverId: string): CatalogView {
+  const count = (reader: Pick<CatalogReader, "definitions">): number =>
+    LISTS.reduce((sum, kind) => sum + reader.definitions(serverId, kind).length, 0);
+  const view = makeView(catalog, serverId);
+  const hidden = count(catalog) - count(offered);
+  return { ...view, seen: present(digestOffered(offered, serverId)), withheld: view.withheld + hidden };
 }
 
 function makeView(catalog: Catalog, serverId: string): CatalogView {

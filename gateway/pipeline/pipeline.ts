@@ -18,6 +18,7 @@ import { askRespond, type Flight } from "./ask-respond.ts";
 import type {
   Caller,
   CallOutcome,
+  CatalogReader,
   Decided,
   DecisionTicket,
   InboundCall,
@@ -56,6 +57,8 @@ export interface PipelineOptions {
   readonly outbox: Pick<Outbox, "requireRoom">;
   readonly run: RunFacts;
   readonly catalog: CatalogSource;
+  /** What a caller is offered; undefined: all of the catalog. */
+  readonly offeredTo?: (call: InboundCall) => CatalogReader;
   /** What a call is decided on; receipts of no call have `run`. */
   readonly basisOf: (call: InboundCall) => CallBasis;
   readonly desk: SessionDesk;
@@ -285,9 +288,9 @@ class ReceiptPipeline implements Pipeline {
   }
 
   #turnOf(known: Pick<CallTurn, "secret" | "seq" | "callId" | "call" | "session">): CallTurn {
-    const { catalog, basisOf, nowMs } = this.#options;
+    const { catalog, offeredTo, basisOf, nowMs } = this.#options;
     const open = this.#requireOpen(known.session);
-    const finding = checkCatalog(catalog, known.call, nowMs());
+    const finding = checkCatalog(catalog, known.call, nowMs(), offeredTo?.(known.call));
     const basis = basisOf(known.call);
     return { ...known, open, finding, basis, mode: basis.run.mode, nowMs: nowMs() };
   }

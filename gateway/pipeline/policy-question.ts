@@ -40,6 +40,8 @@ export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "t
     case "sample":
     case "elicit":
     case "roots":
+    case "list":
+    case "extension":
       return `${target.kind}:${serverId}`;
     case "other":
       return undefined;
@@ -102,7 +104,7 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
       now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
       mode: facts.mode,
       workflow: call.caller.facts?.workflow?.id ?? "",
-      ...partiesOf(call.caller),
+      ...actingParties(call.caller),
       era: call.wire.era ?? "unknown",
       catalog: facts.catalogDigest,
       toolModel: facts.definition?.model ?? "",
@@ -119,7 +121,7 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
 }
 
 /** Who acts, the nearest first, and for whom: as the credential says it, never as the caller does. */
-function partiesOf(caller: Caller): Readonly<Record<"actor" | "actors" | "subject", CedarValueJson>> {
+export function actingParties(caller: Caller): Readonly<Record<"actor" | "actors" | "subject", CedarValueJson>> {
   const named = ({ issuer, name }: Party): string => `${issuer}|${name}`;
   const subject = subjectOf(caller);
   return {
@@ -178,10 +180,13 @@ function structuredContent(answer: Uint8Array): JsonValue | undefined {
 
 /**
  * What `context.input` is made from: the arguments of a tool or prompt, `{uri}` of a resource, completion or subscription,
- * `{mode, url}` of an elicitation.
+ * `{mode, url}` of an elicitation, `{method, extensions}` of a list and of a method of an extension.
  */
-function argumentOf({ target, params }: InboundCall): JsonValue {
+function argumentOf({ target, params, extensions = [] }: InboundCall): JsonValue {
   switch (target.kind) {
+    case "list":
+    case "extension":
+      return { method: target.name, extensions };
     case "resource":
     case "completion":
     case "subscribe":

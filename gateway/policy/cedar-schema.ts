@@ -9,15 +9,27 @@ import { cutContext, pick, type WantedContext, WHOLE_CONTEXT } from "./context-u
 import type { CedarType } from "./value-mapping.ts";
 import { compileMapping, OpaqueSchema, startCompilation, type ValueMapping } from "./value-mapping.ts";
 
-/** Action groups; every action is in exactly one, and, unless it is about a result, in the group of its server. */
-export type ActionGroup = "call_tool" | "respond" | "get_prompt" | ServerGroup;
+/** Action groups; every action is in exactly one, and, unless it is about a result or a listing, in the group of its server. */
+export type ActionGroup = "call_tool" | "respond" | "get_prompt" | "offer" | ServerGroup;
 
 /** Groups with one action a server. */
-type ServerGroup = "read_resource" | "complete" | "subscribe" | "task" | "sample" | "elicit" | "roots";
+type ServerGroup =
+  | "read_resource"
+  | "complete"
+  | "subscribe"
+  | "task"
+  | "sample"
+  | "elicit"
+  | "roots"
+  | "list"
+  | "extension";
 
 /** One action that policies decide about. */
 export interface PolicyAction {
-  /** `<serverId>/<tool>`, `respond:<serverId>/<tool>`, `prompt:<serverId>/<name>`, and `<word>:<serverId>` for what every server has. */
+  /**
+   * `<serverId>/<tool>`, `respond:<serverId>/<tool>`, `prompt:<serverId>/<name>`, `<word>:<serverId>` for what every server has, and
+   * `offer:` in front of what names a tool, a prompt, or the resources of a server (`offer:read:<serverId>`).
+   */
   readonly id: string;
   readonly group: ActionGroup;
   readonly serverId: string;
@@ -59,6 +71,9 @@ const GROUPS: readonly ActionGroup[] = [
   "sample",
   "elicit",
   "roots",
+  "list",
+  "offer",
+  "extension",
 ];
 
 /** Who asks: a program by its own credential, a person, whoever started `countersign wrap`. */
@@ -146,6 +161,9 @@ export function listActions(sources: readonly SchemaSource[]): ReadonlyMap<strin
         ...typeInput({ type: "object", properties }),
       };
     }),
+    ...tools.map(({ name }) => offerAction(serverId, `${serverId}/${name}`, NO_INPUT)),
+    ...prompts.map(({ name }) => offerAction(serverId, `prompt:${serverId}/${name}`, NO_INPUT)),
+    offerAction(serverId, `read:${serverId}`, URI_INPUT),
     ...PER_SERVER.map(({ prefix, group, input }) => ({
       id: `${prefix}:${serverId}`,
       group,
@@ -162,6 +180,16 @@ function toolActions(serverId: string, { name, inputSchema, outputSchema }: Tool
   const { input: output, isOpaque } = typeOutput(outputSchema);
   const typed = output === undefined ? {} : { output };
   return [call, { id: respondAction(call.id), group: "respond", serverId, input: call.input, ...typed, isOpaque }];
+}
+
+/** @param target  id of the action that the offer is for */
+function offerAction(serverId: string, target: string, input: JsonValue): PolicyAction {
+  return { id: offerOf(target), group: "offer", serverId, ...typeInput(input) };
+}
+
+/** Id of the action about offering what another action is about. */
+export function offerOf(actionId: string): string {
+  return `offer:${actionId}`;
 }
 
 /** Id of the action about the result of a tool's call. */
@@ -182,6 +210,12 @@ function typeOutput(schema: JsonValue | undefined): Pick<PolicyAction, "input" |
 /** Arguments of a resource read, a completion and a subscription: what they name. */
 const URI_INPUT: JsonValue = { type: "object", properties: { uri: { type: "string" } } };
 const NO_INPUT: JsonValue = { type: "object", properties: {} };
+/** `method` is the request's; `extensions` are those that the server declares. */
+const METHOD_INPUT: JsonValue = {
+  type: "object",
+  properties: { method: { type: "string" }, extensions: { type: "array", items: { type: "string" } } },
+  required: ["method", "extensions"],
+};
 /** `mode` is `form` or `url`; `url` is there in mode `url`. */
 const ELICIT_INPUT: JsonValue = { type: "object", properties: { mode: { type: "string" }, url: { type: "string" } } };
 
@@ -194,6 +228,8 @@ const PER_SERVER: readonly { readonly prefix: string; readonly group: ServerGrou
   { prefix: "sample", group: "sample", input: NO_INPUT },
   { prefix: "elicit", group: "elicit", input: ELICIT_INPUT },
   { prefix: "roots", group: "roots", input: NO_INPUT },
+  { prefix: "list", group: "list", input: METHOD_INPUT },
+  { prefix: "extension", group: "extension", input: METHOD_INPUT },
 ];
 
 /**
@@ -250,9 +286,12 @@ function cutType(group: CedarType, members: ReadonlySet<string>): CedarType {
   return "attributes" in group ? { type: "Record", attributes: pick(group.attributes, members) } : group;
 }
 
-/** The groups of an action: a rule about a server's calls is not one about their results. */
+/** Groups of actions that are no calls of a server. */
+const APART: ReadonlySet<ActionGroup> = new Set<ActionGroup>(["respond", "list", "offer"]);
+
+/** The groups of an action: a rule about a server's calls is not one about their results, nor about what is listed. */
 export function groupsOf({ group, serverId }: Pick<PolicyAction, "group" | "serverId">): readonly string[] {
-  return group === "respond" ? [group] : [group, `server:${serverId}`];
+  return APART.has(group) ? [group] : [group, `server:${serverId}`];
 }
 
 /** Types an input schema. No schema at all is an object without members. */

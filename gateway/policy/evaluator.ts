@@ -17,15 +17,12 @@ import {
   type CedarAnswer,
   type CedarValueJson,
   type EntityJson,
-  type PolicyJson,
   preparePolicies,
   prepareSchema,
-  scopeEntities,
   validatePolicies,
 } from "./cedar.ts";
 import {
   buildSchema,
-  groupsOf,
   listActions,
   NAMESPACE,
   type ParentType,
@@ -35,6 +32,7 @@ import {
 } from "./cedar-schema.ts";
 import { contextUseOf, cutContext, pick, type WantedContext } from "./context-use.ts";
 import { NO_OBLIGATIONS, type Obligations, obligationsOf } from "./obligations.ts";
+import { canMatch, checkListing, isListing, isSpokenOf } from "./spoken-of.ts";
 import type { MappingReport } from "./value-mapping.ts";
 
 /** Who asks. */
@@ -82,7 +80,7 @@ export interface PolicyAnswer extends Obligations {
 /** Decides requests. */
 export interface PolicyEvaluator {
   readonly evaluate: (request: PolicyRequest) => PolicyAnswer;
-  /** True if policy can be asked about this action: it exists, and if it is about a result, the bundle speaks of it. */
+  /** True if policy can be asked about this action: it exists, and if it is about no call, the bundle speaks of it. */
   readonly hasAction: (actionId: string) => boolean;
 }
 
@@ -132,17 +130,6 @@ export function makeEvaluator(name: string, bundle: PolicyBundle, sources: reado
   };
 }
 
-/**
- * Results are asked about only if a policy names them: otherwise a bundle that was written for calls would deny them all.
- * Of a call everything is asked.
- */
-function isSpokenOf(bundle: PolicyBundle, action: PolicyAction, isDeciding = false): boolean {
-  if (action.group !== "respond") return true;
-  return [...bundle.policies.values()].some(
-    ({ notes, json }) => !(isDeciding && notes.advisory) && json.action.op !== "All" && canMatch(json, action),
-  );
-}
-
 /** A result that a forbid speaks of and no permit would always be denied: that is a mistake and no rule. */
 function checkPermitted(action: PolicyAction, permits: boolean): void {
   if (permits) return;
@@ -167,6 +154,8 @@ function prepareSlice(
     );
   }
   const use = contextUseOf([...deciding, ...advisory].map(([, { json }]) => readJson(JSON.stringify(json))));
+  const all = [...deciding, ...advisory].map(([, policy]) => policy);
+  if (isListing(action)) checkListing(action, all, use);
   const schema = `${name}/schema/${action.id}`;
   prepareSchema(schema, buildSchema(sources, [action], use));
   return {
@@ -185,20 +174,13 @@ const readJson: (text: string) => JsonValue = JSON.parse;
 type IdentifiedPolicy = readonly [id: string, policy: BundlePolicy];
 
 function matching(bundle: PolicyBundle, action: PolicyAction, advisory: boolean): readonly IdentifiedPolicy[] {
-  return [...bundle.policies].filter(([, { notes, json }]) => notes.advisory === advisory && canMatch(json, action));
+  return [...bundle.policies].filter(([, policy]) => policy.notes.advisory === advisory && canMatch(policy, action));
 }
 
 /** @param id  ends in the action's: a tool may be called anything, and must not name the set of another */
 function prepareSet(id: string, policies: readonly IdentifiedPolicy[]): string {
   preparePolicies(id, textsOf(policies));
   return id;
-}
-
-/** True unless the policy's action scope excludes the action. */
-function canMatch({ action: scope }: PolicyJson, action: PolicyAction): boolean {
-  if (scope.op === "All") return true;
-  const names = new Set([action.id, ...groupsOf(action)]);
-  return scopeEntities(scope).some(({ id }) => names.has(id));
 }
 
 function textsOf(policies: Iterable<IdentifiedPolicy>): Readonly<Record<string, string>> {
@@ -239,7 +221,10 @@ function decide(
     return memory.answer(JSON.stringify(whole), () => authorize(whole));
   };
   const observed = advisory === undefined ? undefined : ask(advisory);
-  return readAnswer(bundle, deciding === undefined ? NOTHING_DENIES : ask(deciding), observed);
+  const answer = readAnswer(bundle, deciding === undefined ? NOTHING_DENIES : ask(deciding), observed);
+  // What is listed has to be forbidden, and needs no permit.
+  const isOpen = isListing(action) && answer.reason === "policy.default-deny";
+  return isOpen ? { ...answer, allowed: true, reason: "policy.not-forbidden" } : answer;
 }
 
 function cutValue(group: CedarValueJson, members: ReadonlySet<string>): CedarValueJson {

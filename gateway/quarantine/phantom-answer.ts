@@ -32,6 +32,8 @@ export function phantomResult(
     case "sample":
     case "elicit":
     case "roots":
+    case "list":
+    case "extension":
     case "other":
       return {};
   }

@@ -145,6 +145,7 @@ export const REASON_CODES = {
   "policy.forbid": "a policy forbids the call",
   "policy.invalid": "the policy bundle does not load",
   "policy.lower-version": "the policy bundle has a lower version than the one in force",
+  "policy.not-forbidden": "no policy forbids it, and none has to permit it",
   "policy.permit": "a policy permits the call and none forbids it",
   "policy.request-unmappable": "the arguments cannot be expressed in the policy's types",
   "policy.unsigned": "the policy bundle carries no valid signature",

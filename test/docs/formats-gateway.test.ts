@@ -109,6 +109,14 @@ describe("docs/policy.md", () => {
     expect(evaluator.hasAction("respond:crm/query")).toBe(true);
   });
 
+  it("shows a rule about what is offered that hides from those whom it names", () => {
+    const [, , cedar = ""] = blocks;
+    const evaluator = makeEvaluator("docs-offers", parseBundle(bundleFiles(cedar)), [
+      sourceOf({ query: {} }, {}, "crm"),
+    ]);
+    expect(["offer:crm/query", "list:crm", "extension:crm"].map(evaluator.hasAction)).toEqual([true, true, false]);
+  });
+
   it("shows a bundle that loads over a catalog which has what it names", () => {
     const [cedar = ""] = blocks;
     const schema = { type: "object", properties: { name: { type: "string" } }, required: ["name"] };

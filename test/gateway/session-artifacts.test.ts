@@ -154,6 +154,8 @@ describe("an artifact of one agent", () => {
     const { bench, run } = await open([narrow]);
     const done = [await runCall(run, echo()), await runCall(run, wipe()), await runCall(run, wipe(OTHER))];
     expect(done).toEqual(["forward", "refuse", "forward"]);
+    const offered = [echo(), echo(OTHER)].map((call) => run.offers.readerFor(call).definitions("s", "tools"));
+    expect(offered.map((tools) => tools.map(({ name }) => name))).toEqual([["echo"], ["echo", "wipe"]]);
     const receipts = await receiptsOf(bench, run);
     const digest = digestFile(narrow);
     expect(ofKind(receipts, "session-open").map((one) => one.session_artifact)).toEqual([digest, undefined]);

@@ -93,7 +93,7 @@ describe("the closed lists", () => {
       mcp.version-unsupported measurement.mismatch name.ambiguous name.unknown operator.incident
       operator.maintenance operator.request outbox.full pin.stale policy.advisory-forbid
       policy.default-deny policy.digest-mismatch policy.engine-failed policy.error policy.expired
-      policy.forbid policy.invalid policy.lower-version policy.permit policy.request-unmappable
+      policy.forbid policy.invalid policy.lower-version policy.not-forbidden policy.permit policy.request-unmappable
       policy.unsigned receipt.too-large receipt.unavailable recovery.crash resource.ambiguous resource.unknown rpc.id
       rpc.shape rpc.version server.identity-changed server.quarantined server.unavailable server.unknown
       session.ended session.expired session.foreign session.required session.unknown state.invalid

@@ -1,0 +1,62 @@
+/**
+ * Lists of an agent, from what it is offered. Where a policy is about lists, each server's is decided with receipts, and one that is
+ * refused is left out as if the server had nothing.
+ */
+
+import type { Decided, InboundCall, ListKind } from "../pipeline/call.ts";
+import type { Offers } from "../pipeline/offers.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { resultResponse } from "../wire/rpc-error.ts";
+import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
+import { decide, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
+import { type LocalAnswers, listResult } from "./local-answers.ts";
+
+/** What listing needs. */
+export interface ListingDeps extends ReceiptDeps, LocalAnswers {
+  readonly offers?: Offers | undefined;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+}
+
+/** Answers a list. */
+export async function listing(deps: ListingDeps, request: AgentRequest, kind: ListKind): Promise<AgentAnswer> {
+  const { mount, era, idText } = request;
+  const who = { ...request, wire: wireFacts(request) };
+  const decidedOf = mount.serverIds.filter((id) => deps.offers?.isListDecided(who, id) === true);
+  if (decidedOf.length === 0) return answerOf(idText, listResult(deps, mount, kind, era));
+  const decided = await Promise.all(decidedOf.map(async (id) => [id, await decideList(deps, request, id)] as const));
+  if (decided.some(([, one]) => one === undefined)) return withheld(request, undefined);
+  const left = mount.serverIds.filter((id) => !decided.some(([own, one]) => own === id && one?.action === "refuse"));
+  const answer = answerOf(idText, listResult(deps, { ...mount, serverIds: left }, kind, era));
+  for (const [, one] of decided) {
+    if (one === undefined || one.action === "refuse") continue;
+    const ended = one.action === "phantom" ? PHANTOM : GIVEN;
+    const given = { ...ended, returned: answer.bytes, upstreamUs: 0, uninspectedBytes: 0 };
+    if ((await finish(deps, one, given)) === undefined) return withheld(request, one.receipt);
+  }
+  return answer;
+}
+
+const GIVEN = { status: "ok", effect: "done" } as const;
+const PHANTOM = { status: "phantom", effect: "none" } as const;
+
+function decideList(deps: ListingDeps, request: AgentRequest, serverId: string): Promise<Decided | undefined> {
+  const { caller, session, message, received } = request;
+  const upstream = deps.upstreams.get(serverId)?.facts() ?? { transport: "stdio", era: "legacy" };
+  const call: InboundCall = {
+    wire: wireFacts(request),
+    caller,
+    session,
+    serverId,
+    target: { kind: "list", name: message.method },
+    params: message.params,
+    received,
+    toSend: received,
+    upstream,
+    isAnsweredHere: true,
+  };
+  return decide(deps, call);
+}
+
+function answerOf(idText: string, result: string): AgentAnswer & { readonly bytes: Uint8Array } {
+  return { httpStatus: 200, bytes: resultResponse(idText, result) };
+}
