@@ -29,7 +29,6 @@ const CHUNK = 128 * 1024;
 const work = new Uint8Array(1 + LONGEST + CHUNK);
 const leafInput = work.subarray(0, 1 + LONGEST);
 let leafView = leafInput;
-const checked = new Uint8Array(HASH_BYTES);
 
 declare const leafBrand: unique symbol;
 declare const nodeBrand: unique symbol;
@@ -164,12 +163,6 @@ function foldPairs(count: number): void {
     pairs.copyWithin(1, from, from + 2 * HASH_BYTES);
     sha256Into(nodeInput, pairs, nodeInput.length + pair * HASH_BYTES);
   }
-}
-
-/** True if `leaf` is the leaf hash of `entry`. */
-export function isLeafOf(leaf: LeafHash, entry: Uint8Array): boolean {
-  sha256Into(leafInputOf(entry), checked, 0);
-  return equalBytes(checked, leaf);
 }
 
 /** True if `leaves` are the leaf hashes of `entries`, as many and in their order. */

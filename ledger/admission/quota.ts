@@ -96,9 +96,9 @@ export class Quota {
     for (const [, bucket, amount] of buckets) bucket.take(amounts[amount]);
   }
 
-  /** As `take`, of an entry that is of no stream. */
-  takeOfLog(bytes: number): void {
-    if (this.#log.length > 0) this.#takeAll(this.#log, { receipts: 1, bytes });
+  /** As `take`, of entries that are of no stream. */
+  takeOfLog(bytes: number, entries = 1): void {
+    if (this.#log.length > 0) this.#takeAll(this.#log, { receipts: entries, bytes });
   }
 
   /** One for each registered stream that submits: no more than the log holds in memory anyway. */

@@ -4,7 +4,8 @@
  */
 
 import { FormatError } from "../../kernel/errors.ts";
-import { HASH_BYTES, hashLeaves, type LeafHashes } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, hashLeaves, type LeafHash, type LeafHashes, splitLeaves } from "../../kernel/merkle/hash.ts";
+import type { LeafRun } from "../promise/promise-desk.ts";
 import type { Known } from "../sequence/entry-index.ts";
 import {
   type Decision,
@@ -54,6 +55,21 @@ export function parseRawBatch(body: Uint8Array): EntryRun {
  */
 export function appendRawBatch(sequencer: Sequencer, run: EntryRun): Promise<PlacedBatch> {
   return sequencer.submit(proposeRawBatch(run));
+}
+
+/** The leaves of a batch, where they are in the log: consecutive ones together. */
+export function leafRunsOf({ leaves }: EntryRun, { firstIndex, known }: PlacedBatch): readonly LeafRun[] {
+  const runs: { firstIndex: bigint; leaves: LeafHash[] }[] = [];
+  const places = new Map(known);
+  let next = firstIndex;
+  for (const [place, leaf] of splitLeaves(leaves).entries()) {
+    const index = places.get(place) ?? next;
+    if (!places.has(place)) next += 1n;
+    const run = runs.at(-1);
+    if (run !== undefined && run.firstIndex + BigInt(run.leaves.length) === index) run.leaves.push(leaf);
+    else runs.push({ firstIndex: index, leaves: [leaf] });
+  }
+  return runs;
 }
 
 /** What `appendRawBatch` submits. */

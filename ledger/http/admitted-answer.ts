@@ -9,8 +9,8 @@ export function placeAnswer({ firstIndex, count, tip }: Admitted): JsonObject {
   return { first_index: Number(firstIndex), count, tip: { ...tip } };
 }
 
-/** Member `promises`, one for each run of the segment, if they were asked for. */
-export function runPromises(promises: PromiseDesk, isAsked: boolean, { runs }: Admitted): JsonObject {
+/** Member `promises`, one for each run of a segment or batch, if they were asked for. */
+export function runPromises(promises: PromiseDesk, isAsked: boolean, { runs }: Pick<Admitted, "runs">): JsonObject {
   return isAsked ? { promises: runs.map((run) => promises.promiseRun(run)) } : {};
 }
 

@@ -27,6 +27,7 @@ import {
   startTestLedger,
   type TestLedger,
 } from "../support/ledger-service.ts";
+import { rawBatchBody } from "../support/raw-batches.ts";
 
 const KEYS = LEDGER_KEYS.map(({ verifierKey }) => verifierKey);
 const POLICY: WitnessPolicy = parseWitnessPolicy(
@@ -207,6 +208,34 @@ describe("a raw log over HTTP", () => {
     });
     expect(answer).toMatch(/^HTTP\/1.1 400/);
     expect((await ledger.get("/readyz")).status).toBe(200);
+  });
+
+  it("takes many entries at once, each once, and says where each is; promises too", async () => {
+    const texts = ["batch a", "entry 7", "batch b", "batch b", "batch c"];
+    const body = rawBatchBody(texts.map(formatUtf8));
+    const headers = { ...SUBMIT, "content-type": "application/octet-stream" };
+    const answer: unknown = await (await ledger.post("/add-batch?promise=1", body, headers)).json();
+    const first = await add(ledger, "batch a");
+    const seventh = await add(ledger, "entry 7");
+    expect(answer).toMatchObject({
+      first_index: first,
+      count: 5,
+      known: [
+        { place: 1, index: seventh },
+        { place: 3, index: first + 1 },
+      ],
+    });
+    expect([await add(ledger, "batch b"), await add(ledger, "batch c")]).toEqual([first + 1, first + 2]);
+    const promises = [first, seventh, first + 1, first + 1].map((at) => ({ first_index: at }));
+    expect(answer).toMatchObject({ promises });
+    for (const [bad, code] of [
+      [body.subarray(0, body.length - 1), "ERR_BUNDLE_LENGTH"],
+      [new Uint8Array(2), "ERR_ENTRY_LENGTH"],
+    ] as const) {
+      const refused = await ledger.post("/add-batch", bad, headers);
+      expect([refused.status, await errorCode(refused)]).toEqual([400, code]);
+    }
+    expect((await ledger.post("/add-batch", body, { "content-type": "application/octet-stream" })).status).toBe(401);
   });
 });
 
