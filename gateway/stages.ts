@@ -1,5 +1,6 @@
 /** The controls of a run, in the order in which they look at a call. A control that is not listed here controls nothing. */
 
+import type { MandateChain } from "../kernel/mandate/mandate-chain.ts";
 import type { SealedWorkflow } from "../kernel/policy-artifact.ts";
 import type { Label } from "../kernel/receipt/fields.ts";
 import type { SessionSource } from "../kernel/receipt/vocabulary.ts";
@@ -42,7 +43,7 @@ export async function openControls(
   { config, readFile, logger, wrapStages = (own) => own }: GatewayOptions,
   world: World,
   { keeper, run, policyNow, artifact, sessions }: DecisionBasis,
-  { killSwitch, quarantine, approvals }: OperatorSwitches,
+  { killSwitch, quarantine, approvals, mandates: register }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
   const flow = new FlowStages({
@@ -54,7 +55,14 @@ export async function openControls(
   const { mandates, workflows, identity_claims: claims } = config.auth;
   const sealed = (): readonly SealedWorkflow[] | undefined => artifact.current()?.artifact.workflows;
   const workflowDeps = { readFile, fetch: world.fetch, nowMs: world.nowMs, logger, sealed };
-  const rules = mandates === undefined ? undefined : { ...mandates, isRequired: mandates.required === true };
+  const rules =
+    mandates === undefined || register === undefined
+      ? undefined
+      : {
+          roots: () => register.roots,
+          isRevoked: (chain: MandateChain) => register.isRevoked(chain),
+          isRequired: mandates.required === true,
+        };
   const inspection = new InspectionStages({
     catalog: keeper.current,
     mode: (call) => (call === undefined ? run : sessions.basisOf(call).run).mode,

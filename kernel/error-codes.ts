@@ -98,6 +98,8 @@ export const ERROR_CODES = {
   ERR_MANDATE_BROKEN: "a mandate that does not follow from the one before it: parent, key or signature",
   ERR_MANDATE_EXPIRED: "a mandate that is not valid yet, or not any more",
   ERR_MANDATE_HOLDER: "a chain of mandates that ends at somebody else",
+  ERR_MANDATE_LIST: "a list of revoked mandates, or of roots, that may not come after the one before it",
+  ERR_MANDATE_REVOKED: "a chain of mandates of which a hop was taken back",
   ERR_MANDATE_UNTRUSTED: "a chain of mandates that begins at a key that nobody trusts for it",
   ERR_MANDATE_WIDER: "a mandate that grants more than the one before it",
   // promises

@@ -8,6 +8,8 @@ import { CheckError, StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { canonicalBytes, formatCanonical } from "../../kernel/json/canonical.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
+import type { MandateLink } from "../../kernel/mandate/mandate-chain.ts";
+import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { ApprovalNotice } from "../../kernel/receipt/vocabulary.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { ActionBook, Operator } from "../controls/operator.ts";
@@ -16,7 +18,9 @@ import { carriedOut } from "../pipeline/judge.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import type { CallTurn, ObligationStage, Settlement } from "../pipeline/stage.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
-import { held, isOnlyPolicy, isQuestion, refused, refusedAs, withApproval } from "./approval-ruling.ts";
+import { metaOf } from "../wire/era.ts";
+import { OUR_META } from "../wire/meta-keys.ts";
+import { held, isOnlyPolicy, isQuestion, linksOf, refused, refusedAs, withApproval } from "./approval-ruling.ts";
 import { type ApprovalEvent, next } from "./approval-state.ts";
 import type { Approval, ApprovalStore, Demand } from "./approval-store.ts";
 import { ApprovalWaits } from "./approval-waits.ts";
@@ -173,6 +177,7 @@ export class ApprovalDesk {
       requestedMs: nowMs,
       expiresMs: nowMs + ttlMs,
       seq: turn.seq,
+      ...linksOf(turn),
     };
     if (answer.message !== undefined) this.#reasons.set(approval.id, answer.message);
     const given = turn.call.params["arguments"] ?? {};
@@ -234,18 +239,34 @@ export class ApprovalDesk {
     this.#reasons.delete(id);
   }
 
+  /** Ends what rests on mandates that were taken back, granted or not; each end has a receipt. */
+  revoke(isRevoked: (links: readonly MandateLink[]) => boolean): void {
+    for (const approval of this.#options.store.all()) {
+      if (next(approval.state, "revoke") === undefined || !isRevoked(approval.links ?? [])) continue;
+      this.#end(approval, "revoke", "approval-refused", "delegation.revoked");
+    }
+  }
+
+  #end(
+    approval: Approval,
+    event: ApprovalEvent,
+    action: "approval-expired" | "approval-refused",
+    reason: ReasonCode,
+  ): void {
+    const { actions, onFault } = this.#options;
+    this.#move(approval, event).catch(onFault);
+    const { id, binding, seq } = approval;
+    const target = (): { type: "approval"; id: string; binding: string } => ({ type: "approval", id, binding });
+    actions.write({ action, operator: undefined, target, reason, cause: seq }).catch(onFault);
+  }
+
   /** Ends what ran out; each end has a receipt. */
   #sweep(): void {
-    const { store, actions, world, onFault } = this.#options;
+    const { store, world } = this.#options;
     const nowMs = world.nowMs();
     for (const approval of store.all()) {
       if (approval.expiresMs > nowMs || next(approval.state, "expire") === undefined) continue;
-      this.#move(approval, "expire").catch(onFault);
-      const { id, binding, seq } = approval;
-      const target = (): { type: "approval"; id: string; binding: string } => ({ type: "approval", id, binding });
-      actions
-        .write({ action: "approval-expired", operator: undefined, target, reason: "approval.expired", cause: seq })
-        .catch(onFault);
+      this.#end(approval, "expire", "approval-expired", "approval.expired");
     }
   }
 
@@ -263,11 +284,13 @@ export class ApprovalDesk {
       name: call.target.name,
       arguments: given,
     };
+    const mandates = metaOf(call.params)[OUR_META.mandates];
     const all = {
       ...match,
       session: isTrusted ? session.place.key : null,
       model: finding.definition?.model ?? null,
       policy: policy(),
+      ...(mandates === undefined ? {} : { mandates }),
     };
     const { actors = [], subject } = call.caller.facts ?? {};
     const others = [...actors, ...(subject === undefined ? [] : [subject])];

@@ -1,10 +1,16 @@
 /** What becomes of a call that needs an approval: what its receipt says, and what its agent is told. */
 
+import { formatUtf8 } from "../../kernel/bytes.ts";
+import { isCodedError } from "../../kernel/errors.ts";
+import { MAX_CHAIN, parseMandate } from "../../kernel/mandate/mandate.ts";
+import type { MandateLink } from "../../kernel/mandate/mandate-chain.ts";
 import { ABSENT, present } from "../../kernel/receipt/observed.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { Judged } from "../pipeline/judge.ts";
 import type { CallTurn, Settlement } from "../pipeline/stage.ts";
+import { metaOf } from "../wire/era.ts";
+import { OUR_META } from "../wire/meta-keys.ts";
 import type { Approval } from "./approval-store.ts";
 
 const RPC_APPROVAL = -31_002;
@@ -76,4 +82,22 @@ export function isOnlyPolicy({ judged: { ruling } }: Settlement, reason: ReasonC
 /** True for what a server asks of an agent. */
 export function isQuestion({ call: { target } }: CallTurn): boolean {
   return target.kind === "elicit" || target.kind === "sample" || target.kind === "roots";
+}
+
+/** The mandates that a call carries; nothing is said of them if they cannot be read: then they lift and lend nothing. */
+export function linksOf({ call: { params } }: CallTurn): { readonly links?: readonly MandateLink[] } {
+  const carried = metaOf(params)[OUR_META.mandates];
+  const texts: readonly unknown[] = Array.isArray(carried) && carried.length <= MAX_CHAIN ? carried : [];
+  try {
+    const links = texts
+      .filter((text) => typeof text === "string")
+      .map((text) => {
+        const { hash, issuerKey } = parseMandate(formatUtf8(text));
+        return { hash, issuer: issuerKey.kid };
+      });
+    return links.length === 0 ? {} : { links };
+  } catch (error) {
+    if (isCodedError(error)) return {};
+    throw error;
+  }
 }

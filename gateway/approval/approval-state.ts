@@ -5,11 +5,11 @@ export const APPROVAL_STATES = ["requested", "granted", "refused", "consumed", "
 export type ApprovalState = (typeof APPROVAL_STATES)[number];
 
 /** What happens to an approval. */
-export type ApprovalEvent = "grant" | "refuse" | "consume" | "expire" | "mismatch";
+export type ApprovalEvent = "grant" | "refuse" | "consume" | "expire" | "mismatch" | "revoke";
 
 const NEXT: Readonly<Record<ApprovalState, Partial<Record<ApprovalEvent, ApprovalState>>>> = {
-  requested: { grant: "granted", refuse: "refused", expire: "expired" },
-  granted: { consume: "consumed", expire: "expired", mismatch: "mismatched" },
+  requested: { grant: "granted", refuse: "refused", expire: "expired", revoke: "refused" },
+  granted: { consume: "consumed", expire: "expired", mismatch: "mismatched", revoke: "refused" },
   refused: {},
   consumed: {},
   expired: {},

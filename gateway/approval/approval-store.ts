@@ -3,6 +3,8 @@
  * not in it: only their keyed hashes.
  */
 
+import { MAX_CHAIN } from "../../kernel/mandate/mandate.ts";
+import type { MandateLink } from "../../kernel/mandate/mandate-chain.ts";
 import { hex64Shape, serverIdShape } from "../../kernel/receipt/fields.ts";
 import {
   APPROVAL_EVIDENCES,
@@ -11,6 +13,7 @@ import {
   type ApprovalNotice,
 } from "../../kernel/receipt/vocabulary.ts";
 import { array, hex, integer, literal, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { kidShape } from "../../kernel/signature/public-key.ts";
 import { ControlFile } from "../controls/control-file.ts";
 import { APPROVAL_STATES, type ApprovalState, isOpen } from "./approval-state.ts";
 
@@ -41,6 +44,8 @@ export type Approval = {
   readonly seq: number;
   /** How people were told of it, sorted, each once. */
   readonly notified?: readonly ApprovalNotice[];
+  /** The mandates that the call carried. */
+  readonly links?: readonly MandateLink[];
   readonly grant?: Grant;
 };
 
@@ -69,6 +74,7 @@ const approvalShape: Shape<Approval> = object<Approval>({
   expiresMs: integer(),
   seq: integer(),
   notified: optional(array(literal(...APPROVAL_NOTICES), { min: 1 })),
+  links: optional(array(object<MandateLink>({ hash: hex64Shape, issuer: kidShape }), { max: MAX_CHAIN })),
   grant: optional(object<Grant>({ issuer: text, id: hex64Shape, evidence: literal(...APPROVAL_EVIDENCES) })),
 });
 

@@ -6,6 +6,7 @@ import { ApprovalStore } from "../approval/approval-store.ts";
 import { Webhook } from "../approval/webhook.ts";
 import type { ArtifactInForce } from "../artifact/artifact-in-force.ts";
 import type { RuleChanges } from "../edge/rule-changes.ts";
+import { MandateRegister } from "../identity/mandate-register.ts";
 import type { GatewayOptions, World } from "../options.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { Quarantine } from "../quarantine/quarantine.ts";
@@ -23,6 +24,8 @@ export interface OperatorSwitches {
   readonly quarantine: Quarantine;
   readonly approvals: ApprovalDesk;
   readonly vault: VaultDesk;
+  /** Undefined if nobody's mandates are taken. */
+  readonly mandates: MandateRegister | undefined;
   /** Begins what runs by the clock, once the stream is open. @throws {StoreError} ERR_CONTROL_FILE */
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
@@ -32,7 +35,7 @@ export interface OperatorSwitches {
 
 /** What the controls work with. */
 export interface SwitchParts {
-  readonly options: Pick<GatewayOptions, "config" | "logger" | "secrets">;
+  readonly options: Pick<GatewayOptions, "config" | "logger" | "secrets" | "readFile">;
   readonly world: Pick<World, "nowMs" | "sleep" | "random" | "randomBytes" | "schedule" | "fetch">;
   readonly plane: Pick<ReceiptPlane, "recorder" | "vault" | "payloads">;
   readonly book: StreamBook;
@@ -75,19 +78,8 @@ export async function openSwitches({
     onFault: (error) =>
       options.logger.error({ err: error }, "a quarantine holds, and is not durable or has no receipt"),
   });
-  const page = pageOf(options.config);
   const webhook = webhookOf(options, world);
-  const approvals = new ApprovalDesk({
-    store: await ApprovalStore.open(folder),
-    actions,
-    names,
-    policy: () => book.policy ?? "",
-    world,
-    page,
-    hasWebhook: webhook !== undefined,
-    onEvent: (approval) => webhook?.tell(eventOf(approval, page, nowMs())),
-    onFault: (error) => options.logger.error({ err: error }, "an approval could not be kept"),
-  });
+  const approvals = await approvalsOf({ options, world, book, names }, actions, webhook);
   const vault = new VaultDesk({
     ...plane,
     dataDir: folder,
@@ -99,13 +91,17 @@ export async function openSwitches({
     onFault: (fields, message) => options.logger.warn(fields, message),
   });
   const sessionKey = (id: string): string | undefined => book.session(id)?.open.session.key;
+  const mandates = await registerOf({ options, world, rules }, actions, approvals);
   let stopSweep = (): void => undefined;
+  let stopMandates = (): void => undefined;
   const start = async (): Promise<void> => {
     await vault.start();
     stopSweep = approvals.start();
+    stopMandates = (await mandates?.start()) ?? stopMandates;
   };
   const stop = async (): Promise<void> => {
     stopSweep();
+    stopMandates();
     await webhook?.close();
     await vault.stop();
   };
@@ -114,10 +110,55 @@ export async function openSwitches({
     quarantine,
     approvals,
     vault,
+    mandates,
     start,
     stop,
     parseTarget: (text) => parseTarget(text, { names, sessionKey }),
   };
+}
+
+/** @throws {StoreError} ERR_CONTROL_FILE */
+async function approvalsOf(
+  { options, world, book, names }: Pick<SwitchParts, "options" | "world" | "book" | "names">,
+  actions: ActionBook,
+  webhook: Webhook | undefined,
+): Promise<ApprovalDesk> {
+  const page = pageOf(options.config);
+  return new ApprovalDesk({
+    store: await ApprovalStore.open(options.config.data_dir),
+    actions,
+    names,
+    policy: () => book.policy ?? "",
+    world,
+    page,
+    hasWebhook: webhook !== undefined,
+    onEvent: (approval) => webhook?.tell(eventOf(approval, page, world.nowMs())),
+    onFault: (error) => options.logger.error({ err: error }, "an approval could not be kept"),
+  });
+}
+
+/** What is taken back ends the approvals of calls that rested on it, and what listens is decided anew. */
+async function registerOf(
+  { options, world, rules }: Pick<SwitchParts, "options" | "world" | "rules">,
+  actions: ActionBook,
+  approvals: ApprovalDesk,
+): Promise<MandateRegister | undefined> {
+  const { config, readFile, logger } = options;
+  const { mandates } = config.auth;
+  if (mandates === undefined) return undefined;
+  const register = await MandateRegister.open({
+    config: mandates,
+    dataDir: config.data_dir,
+    readFile,
+    actions,
+    world,
+    onChange: () => {
+      approvals.revoke((links) => register.isRevoked({ links }));
+      rules.tell();
+    },
+    onFault: (fields, message) => logger.error(fields, message),
+  });
+  return register;
 }
 
 function webhookOf(

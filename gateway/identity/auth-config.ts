@@ -1,10 +1,8 @@
 /** Whose requests a gateway takes: `auth` of its file (docs/gateway.md). */
 
 import { FormatError } from "../../kernel/errors.ts";
-import type { MandateRoot } from "../../kernel/mandate/mandate-chain.ts";
-import { issuerShape } from "../../kernel/receipt/identity.ts";
-import { array, boolean, object, optional, type Shape, string } from "../../kernel/shape.ts";
-import { publicKeyShape } from "../../kernel/signature/public-key.ts";
+import { array, object, optional, type Shape, string } from "../../kernel/shape.ts";
+import { type MandateConfig, mandatesShape } from "./mandate-config.ts";
 import {
   type CertificatePrincipal,
   certificatesShape,
@@ -46,14 +44,6 @@ export type AgentAuth = {
   readonly identity_claims?: ClaimMembers;
 };
 
-/** Whose mandates are taken. */
-export type MandateConfig = {
-  /** Keys by which principals make first mandates. */
-  readonly roots: readonly MandateRoot[];
-  /** True: a call without a chain of mandates is denied. Default false. */
-  readonly required?: boolean;
-};
-
 const memberName: Shape<string> = string({
   pattern: /^[^\p{Cc}\p{Cs}]{1,255}$/u,
   maxLength: 255,
@@ -72,7 +62,6 @@ const tokenShape: Shape<AgentToken> = object<AgentToken>({
   workflow: optional(string({ pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u, maxLength: 64 })),
 });
 
-const partyName: Shape<string> = string({ maxLength: 255, description: "a name" });
 const metaMember: Shape<string> = string({
   pattern: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/u,
   maxLength: 128,
@@ -85,15 +74,7 @@ export const agentAuthShape: Shape<AgentAuth> = object<AgentAuth>({
   oauth: optional(oauthShape),
   certificates: optional(certificatesShape),
   spiffe: optional(spiffeShape),
-  mandates: optional(
-    object<MandateConfig>({
-      roots: array(object<MandateRoot>({ issuer: issuerShape, name: partyName, key: publicKeyShape }), {
-        min: 1,
-        max: 256,
-      }),
-      required: optional(boolean()),
-    }),
-  ),
+  mandates: optional(mandatesShape),
   workflows: optional(workflowsShape),
   identity_claims: optional(object<ClaimMembers>({ subject: optional(metaMember), actor: optional(metaMember) })),
 });

@@ -32,13 +32,17 @@ import { RPC } from "../wire/rpc-error.ts";
 
 /** Whose mandates are taken. */
 export interface MandateRules {
-  readonly roots: readonly MandateRoot[];
+  /** Now; another list after each change. */
+  readonly roots: () => readonly MandateRoot[];
+  /** True if a hop of the chain was taken back. */
+  readonly isRevoked: (chain: MandateChain) => boolean;
   /** True: a call without a chain is denied. */
   readonly isRequired: boolean;
 }
 
 const REASONS: Readonly<Record<string, ReasonCode>> = {
   ERR_MANDATE_EXPIRED: "delegation.expired",
+  ERR_MANDATE_REVOKED: "delegation.revoked",
   ERR_MANDATE_HOLDER: "delegation.holder",
   ERR_MANDATE_UNTRUSTED: "delegation.untrusted",
   ERR_MANDATE_WIDER: "delegation.wider",
@@ -46,7 +50,7 @@ const REASONS: Readonly<Record<string, ReasonCode>> = {
 
 /** Makes the stage; undefined rules: nobody's mandates are taken, and a chain is the caller's word. */
 export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefined): RequestStage {
-  const chains = new KnownChains(rules?.roots ?? []);
+  const chains = new KnownChains(rules?.roots ?? (() => []));
   return {
     name: "mandates",
     begin: (call) => {
@@ -58,7 +62,11 @@ export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefi
       if (carried === undefined) return () => (rules.isRequired ? { denials: [MISSING] } : {});
       // Signatures are checked here, so that nobody waits in the turn for somebody else's.
       const chain = readChain(chains, carried);
-      return ({ nowMs }) => (typeof chain === "string" ? refusedBy(chain) : look(names, chain, call, nowMs));
+      return ({ nowMs }) => {
+        // Whom the roots were changed under meanwhile, in the turn of this receipt, nobody trusts any more.
+        const held = typeof chain === "string" ? chain : chains.current(chain);
+        return typeof held === "string" ? refusedBy(held) : look(names, rules, held, call, nowMs);
+      };
     },
   };
 }
@@ -66,24 +74,36 @@ export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefi
 /** Most chains that are remembered. An agent sends the same one with each of its calls. */
 const MAX_KNOWN = 1_024;
 
-/** Chains that hold but for the time, by the hash of their bytes. */
+/** Chains that hold but for the time, by the hash of their bytes; forgotten when the roots change. */
 class KnownChains {
-  readonly #roots: readonly MandateRoot[];
+  readonly #roots: () => readonly MandateRoot[];
   readonly #known = new Map<string, MandateChain>();
+  #of: readonly MandateRoot[] = [];
 
-  constructor(roots: readonly MandateRoot[]) {
+  constructor(roots: () => readonly MandateRoot[]) {
     this.#roots = roots;
   }
 
   /** @throws as `readMandateChain` */
   read(mandates: readonly Uint8Array[]): MandateChain {
+    const roots = this.#roots();
+    if (roots !== this.#of) this.#known.clear();
+    this.#of = roots;
     const key = formatHex(sha256(concat(...mandates.map(lengthPrefixed))));
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const chain = readMandateChain(mandates, this.#roots);
+    const chain = readMandateChain(mandates, roots);
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(key, chain);
     return chain;
+  }
+
+  /** The chain, if the roots still trust the key at its beginning for the same principal. */
+  current(chain: MandateChain): MandateChain | ReasonCode {
+    const [first] = chain.links;
+    const root = this.#roots().find(({ key }) => key.kid === first?.issuer);
+    const isSame = root?.issuer === chain.root.issuer && root.name === chain.root.name;
+    return isSame ? chain : "delegation.untrusted";
   }
 }
 
@@ -95,9 +115,16 @@ function readChain(chains: KnownChains, carried: JsonObject[string]): MandateCha
   }
 }
 
-function look(names: KeyedNames, chain: MandateChain, call: InboundCall, nowMs: number): Contribution {
+function look(
+  names: KeyedNames,
+  { isRevoked }: MandateRules,
+  chain: MandateChain,
+  call: InboundCall,
+  nowMs: number,
+): Contribution {
   try {
     checkChainTime(chain, nowMs);
+    if (isRevoked(chain)) throw new CheckError("ERR_MANDATE_REVOKED", "a mandate of the chain was taken back");
     checkHeld(chain, call.caller);
     const isCovered = chain.hops.every(({ scope }) => covers(scope, targetOf(call)));
     const fields = { delegation: present(delegationOf(names, chain)) };

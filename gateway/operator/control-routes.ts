@@ -38,6 +38,9 @@ export function controlRoutes(
   switchRoutes(scope, "/quarantine", switches.quarantine, change);
   approvalRoutes(scope, switches.approvals, operatorOf);
   vaultRoutes(scope, switches.vault, bodyOf, operatorOf);
+  scope.post("/mandates/reload", async (request, reply) =>
+    reply.send((await switches.mandates?.reload(operatorOf(request))) ?? { changed: 0 }),
+  );
 }
 
 type EraseRequest = { readonly target: string; readonly dry_run?: boolean };

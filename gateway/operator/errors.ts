@@ -17,6 +17,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_STREAM_FAILED: 503,
   ERR_CATALOG_VERSION: 409,
   ERR_CATALOG_PREVIOUS: 409,
+  ERR_MANDATE_LIST: 409,
 };
 
 /** An error as the client sees it. */

@@ -4,7 +4,8 @@
  */
 
 import { CheckError, FormatError } from "../errors.ts";
-import { formatPublicKey, type PublicKey } from "../signature/public-key.ts";
+import type { Hex64 } from "../receipt/fields.ts";
+import { formatPublicKey, type Kid, type PublicKey } from "../signature/public-key.ts";
 import { formatTimestamp } from "../time.ts";
 import { type CheckedMandate, MAX_CHAIN, type Mandate, type MandateParty, parseMandate } from "./mandate.ts";
 import { isWithin } from "./mandate-scope.ts";
@@ -28,6 +29,14 @@ export interface MandateChain {
   readonly firstHash: string;
   /** The last hop: its scope is the narrowest. */
   readonly last: Mandate;
+  /** Of each hop, the hash of its bytes and the key that issued it. */
+  readonly links: readonly MandateLink[];
+}
+
+/** What a hop is known by. */
+export interface MandateLink {
+  readonly hash: Hex64;
+  readonly issuer: Kid;
 }
 
 /**
@@ -62,7 +71,8 @@ export function readMandateChain(mandates: readonly Uint8Array[], roots: readonl
     const before = checked[index - 1];
     if (before !== undefined) checkHop(before, mandate);
   }
-  return { root, hops: checked.map(({ mandate }) => mandate), firstHash: first.hash, last: last.mandate };
+  const links = checked.map(({ hash, issuerKey }) => ({ hash, issuer: issuerKey.kid }));
+  return { root, hops: checked.map(({ mandate }) => mandate), firstHash: first.hash, last: last.mandate, links };
 }
 
 /** Checks that it is the time of every hop. @throws {CheckError} ERR_MANDATE_EXPIRED */

@@ -4,7 +4,7 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { array, hex, literal, mapped, object, type Shape, tagged } from "../shape.ts";
+import { array, hex, integer, literal, mapped, object, type Shape, tagged } from "../shape.ts";
 import { type Signed, signaturesShape } from "../signature/envelope.ts";
 import { checkEarlier, observedSeq } from "./earlier.ts";
 import { type Digest, digestShape, type Hex64, hex64Shape, type ServerId, seqShape, serverIdShape } from "./fields.ts";
@@ -32,7 +32,16 @@ export type ActionTarget =
   /** `binding`: digest of everything that the approval is bound to. */
   | { readonly type: "approval"; readonly id: string; readonly binding: Hex64 }
   | DisclosureTarget
-  | ErasureTarget;
+  | ErasureTarget
+  | MandatesTarget;
+
+/** A document about mandates that is in force from here on: its digest, its version, and how many entries it has. */
+export type MandatesTarget = {
+  readonly type: "mandates";
+  readonly file: Digest;
+  readonly version: number;
+  readonly count: number;
+};
 
 /** Receipts of one stream from the first to the last, both included. */
 export type SeqRange = { readonly first: number; readonly last: number };
@@ -103,6 +112,12 @@ const targetShape: Shape<ActionTarget> = tagged("type", {
     stream: hex64Shape,
     receipts: rangesShape,
   }),
+  mandates: object<MandatesTarget>({
+    type: literal("mandates"),
+    file: digestShape,
+    version: integer({ min: 1 }),
+    count: integer(),
+  }),
   erasure: object<ErasureTarget>({
     type: literal("erasure"),
     scope: literal(...ERASURE_SCOPES),
@@ -133,6 +148,8 @@ const OWN_TARGETS: Readonly<Partial<Record<OperatorAction, ActionTarget["type"]>
   "approval-expired": "approval",
   disclosed: "disclosure",
   erased: "erasure",
+  "mandates-revoked": "mandates",
+  "mandate-roots-loaded": "mandates",
 };
 
 /** Whoever acts was authenticated somehow; its cause lies before it, and so does what was opened or erased. */

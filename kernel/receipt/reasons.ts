@@ -71,6 +71,8 @@ export const REASON_CODES = {
   "delegation.expired": "a hop of the delegation chain has expired",
   "delegation.holder": "the delegation chain ends at somebody else than the caller",
   "delegation.missing": "the configuration asks for a delegation chain, and the call carries none",
+  "delegation.revoked": "a hop of the delegation chain was taken back before its time",
+  "delegation.roots": "whose mandates are taken was changed",
   "delegation.scope": "the delegation chain does not cover this call",
   "delegation.untrusted": "the delegation chain begins at a key that nobody trusts for it",
   "delegation.wider": "a hop of the delegation chain grants more than the one before",

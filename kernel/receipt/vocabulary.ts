@@ -224,6 +224,8 @@ export const OPERATOR_ACTIONS = [
   "approval-expired",
   "disclosed",
   "erased",
+  "mandates-revoked",
+  "mandate-roots-loaded",
 ] as const;
 export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
 

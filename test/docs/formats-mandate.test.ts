@@ -49,7 +49,7 @@ describe("docs/formats/mandate.md", () => {
 
   it("has commands that run as they stand there, and a check that can fail", async () => {
     const lines = document.match(/^countersign .*$/gmu) ?? [];
-    expect(lines).toHaveLength(7);
+    expect(lines).toHaveLength(8);
     for (const line of lines) {
       const { exit, fault } = await runLine(line);
       expect([line, exit, fault]).toEqual([line, 0, undefined]);
@@ -59,6 +59,10 @@ describe("docs/formats/mandate.md", () => {
     expect((await runLine(check.replace("alice.pub", "planner.pub"))).exit).toBe(1);
     expect((await runLine(`${check} --at 2098-06-01T00:00:00.000Z`)).exit).toBe(1);
     expect((await runLine(check.replace("worker.json", "planner.json"))).exit).toBe(1);
+    expect((await runLine(`${check} --revocations alice-revoked.json`)).exit).toBe(1);
+    expect((await runLine("countersign mandate revoke worker.json --key worker.key --list none.json")).exit).not.toBe(
+      0,
+    );
     expect((await runLine("countersign mandate revoke")).fault).toBe("usage");
   });
 });

@@ -277,7 +277,7 @@ describe("over the operator's routes", () => {
 describe("the rules", () => {
   it("let an approval move along one path only", () => {
     const moves = APPROVAL_STATES.flatMap((state) =>
-      (["grant", "refuse", "consume", "expire", "mismatch"] as const).flatMap((event) => {
+      (["grant", "refuse", "consume", "expire", "mismatch", "revoke"] as const).flatMap((event) => {
         const to = next(state, event);
         return to === undefined ? [] : [`${state} ${event} ${to}`];
       }),
@@ -286,9 +286,11 @@ describe("the rules", () => {
       "requested grant granted",
       "requested refuse refused",
       "requested expire expired",
+      "requested revoke refused",
       "granted consume consumed",
       "granted expire expired",
       "granted mismatch mismatched",
+      "granted revoke refused",
     ]);
   });
 

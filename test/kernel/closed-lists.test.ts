@@ -47,7 +47,7 @@ describe("the closed lists", () => {
       MODES: "enforcing advisory silent",
       OBLIGATIONS: "redact neutralise taint require-approval advisory",
       OPERATOR_ACTIONS:
-        "kill-switch-on kill-switch-off quarantine-on quarantine-off safe-state-on safe-state-off approval-granted approval-refused approval-expired disclosed erased",
+        "kill-switch-on kill-switch-off quarantine-on quarantine-off safe-state-on safe-state-off approval-granted approval-refused approval-expired disclosed erased mandates-revoked mandate-roots-loaded",
       ERASURE_SCOPES: "call session data-subject age",
       OPENED_MEMBERS: "request_received request_sent response_received response_returned detail",
       PROVENANCES: "connection-credential signed-request-claim unsigned-request-claim",
@@ -79,7 +79,7 @@ describe("the closed lists", () => {
       bridge.unsupported catalog.digest-mismatch catalog.invalid catalog.lower-version catalog.pagination
       catalog.too-large catalog.unapproved catalog.unsigned client.cancelled client.disconnected
       definition.changed definition.hidden definition.quarantined definition.unchecked definition.unknown
-      delegation.broken delegation.expired delegation.holder delegation.missing delegation.scope
+      delegation.broken delegation.expired delegation.holder delegation.missing delegation.revoked delegation.roots delegation.scope
       delegation.untrusted delegation.wider egress.undeclared field.not-collected field.not-configured
       field.not-reached http.accept http.body http.content-type http.header http.header-mismatch
       http.header-missing http.headers-too-large http.host http.method http.origin http.path
