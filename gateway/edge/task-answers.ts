@@ -92,7 +92,7 @@ interface StateEnd {
   readonly outcome?: Partial<CallOutcome>;
 }
 
-/** Remembers what the agent is told, and tells it. */
+/** The answer under the agent's name of the task. */
 function note(
   deps: ForwardDeps,
   round: TaskRound,
@@ -108,7 +108,6 @@ function note(
     ...(members === undefined ? {} : { members }),
   };
   const text = withTask(reply.text, TASK_PATH, task.era, edit);
-  if (task.era === "legacy") task.last = rawAt(text, TASK_PATH) ?? task.last;
   return pass(round, reply, text, outcome);
 }
 
@@ -190,8 +189,8 @@ async function ask(
   const { task, request, call } = round;
   const input = readInputRequired(reply.text, reply.result, request.capabilities.value);
   if ("reason" in input) return fault(round, reply, input.reason);
-  const isChanged = input.questions.some((one) => (task.asked.get(one.key) ?? digestOf(one)) !== digestOf(one));
-  const fresh = input.questions.filter(({ key }) => !task.asked.has(key));
+  const isChanged = input.questions.some((one) => (task.asked.get(keyOf(one)) ?? digestOf(one)) !== digestOf(one));
+  const fresh = input.questions.filter((one) => !task.asked.has(keyOf(one)));
   // SPEC ext-tasks: a key stands for one question as long as the task lives.
   if (isChanged || task.asked.size + fresh.length > MAX_ASKED) return fault(round, reply);
   const refused = await decideQuestions(questionDeps(deps), call, fresh);
@@ -201,8 +200,13 @@ async function ask(
     const bytes = makeError(refused.rpcCode, refused.reason, refused.message);
     return refusedOutcome("blocked", refused.rpcCode, reply.bytes, bytes);
   }
-  for (const one of fresh) task.asked.set(one.key, digestOf(one));
+  for (const one of fresh) task.asked.set(keyOf(one), digestOf(one));
   return note(deps, round, reply, stated, { outcome: { status: "input_required", effect: "unknown" } });
+}
+
+/** Keys are the server's, of any length. */
+function keyOf({ key }: InputQuestion): string {
+  return digest(key);
 }
 
 function digestOf({ method, params }: InputQuestion): string {

@@ -5,7 +5,7 @@
  */
 
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
-import type { InboundCall } from "../pipeline/call.ts";
+import type { CallOutcome, InboundCall } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
@@ -24,6 +24,7 @@ import {
   writers,
 } from "./round-trip.ts";
 import { endGone, readAnswer } from "./task-answers.ts";
+import { rememberedTask, TASK_PATH } from "./task-messages.ts";
 import { answerPhantom } from "./task-phantom.ts";
 import { hasLegacyTasks, hasTasksExtension, TASKS_EXTENSION } from "./task-support.ts";
 import type { KeptTask } from "./task-table.ts";
@@ -107,14 +108,19 @@ async function settle(
   return readAnswer(deps, round, { ...reply, result: reply.body["result"] }, upstreamUs);
 }
 
-async function answer(
-  deps: ForwardDeps,
-  { request, decided }: TaskRound,
-  ended: Ended,
-  upstreamUs: number,
-): Promise<AgentAnswer> {
+/** What a legacy agent was given of its task is what its list says. */
+function remember({ task, request }: TaskRound, { status, returned }: CallOutcome): void {
+  const isState = request.message.method === "tasks/get" || request.message.method === "tasks/cancel";
+  if (task.era !== "legacy" || !isState || returned === undefined) return;
+  if (status === "ok" || status === "redacted") task.last = rememberedTask(returned, TASK_PATH);
+}
+
+async function answer(deps: ForwardDeps, round: TaskRound, ended: Ended, upstreamUs: number): Promise<AgentAnswer> {
+  const { request, decided } = round;
   const kept = await finish(deps, decided, { ...ended.outcome, upstreamUs });
-  return kept === undefined ? withheld(request, decided.receipt) : recordedAnswer(request, decided.receipt, kept);
+  if (kept === undefined) return withheld(request, decided.receipt);
+  remember(round, kept);
+  return recordedAnswer(request, decided.receipt, kept);
 }
 
 /** What the agent is told of a task that is not there, or not its own: the same. */

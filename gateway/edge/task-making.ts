@@ -8,14 +8,13 @@ import { isJsonObject } from "../../kernel/json/value.ts";
 import type { CallOutcome, DecisionTicket } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
-import { rawAt } from "../wire/spans.ts";
 import type { AgentRequest } from "./agent-request.ts";
 import type { Place } from "./in-flight.ts";
 import { type Ended, refusedOutcome } from "./outcome.ts";
 import { type ForwardDeps, type Round, type RoutedCall, writers } from "./round-trip.ts";
-import { madePath, readTask, type StatedTask, withRelatedTask, withTask } from "./task-messages.ts";
+import { madePath, readTask, rememberedTask, type StatedTask, withRelatedTask, withTask } from "./task-messages.ts";
 import { hasLegacyTasks, hasTasksExtension, TASKS_REVISION } from "./task-support.ts";
-import { type KeptTask, ownerOf } from "./task-table.ts";
+import { callerOf, type KeptTask, ownerOf } from "./task-table.ts";
 import { routedToolFacts } from "./tool-facts.ts";
 
 /** A call of which its server made a task. */
@@ -101,9 +100,10 @@ export function madeTask(deps: ForwardDeps, round: Round, reply: UpstreamReply):
   const { result } = reply.body;
   if (!isJsonObject(result)) return undefined;
   const { era } = call.upstream;
-  const isTask = era === "modern" ? result["resultType"] === "task" : isJsonObject(result["task"]);
-  if (!isTask) return undefined;
   const isAsked = era === "modern" ? mayMake(deps, request, routed) : asksForTask(request);
+  // A result of a legacy tool may have a member of this name beside its content.
+  const isLegacyTask = isJsonObject(result["task"]) && (isAsked || result["content"] === undefined);
+  if (era === "modern" ? result["resultType"] !== "task" : !isLegacyTask) return undefined;
   const stated = isAsked ? readTask(era === "modern" ? result : result["task"], era) : undefined;
   return stated === undefined ? refused(round, reply) : take(deps, round, reply, stated);
 }
@@ -140,13 +140,24 @@ function take(
   const text = withRelatedTask(named, "result", id);
   const returned = passOn(text);
   const outcome = { status: "task_created", effect: "unknown", received: reply.bytes, returned } as const;
-  const last = rawAt(text, madePath(era)) ?? "{}";
   return {
     ended: { bytes: returned, outcome: { ...outcome, uninspectedBytes: 0 } },
     settle: (kept) => {
-      const isGiven = kept?.status === "task_created" && kept.returned !== undefined;
-      if (!isGiven) place.leave();
-      else tasks.open({ ...key, ...taskOf(round), id, place, bytes, last, status: stated.status, ttlMs: stated.ttlMs });
+      const given = kept?.status === "task_created" ? kept.returned : undefined;
+      const last = given === undefined ? "" : rememberedTask(given, madePath(era));
+      if (given === undefined) place.leave();
+      else
+        tasks.open({
+          ...key,
+          caller: callerOf(request.caller),
+          ...taskOf(round),
+          id,
+          place,
+          bytes,
+          last,
+          status: stated.status,
+          ttlMs: stated.ttlMs,
+        });
     },
   };
 }

@@ -3,10 +3,12 @@
  * gateway does not have to change keeps its bytes.
  */
 
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import { META } from "../wire/meta-keys.ts";
-import { applyEdits, type Edit, editMembers, spanOf } from "../wire/spans.ts";
+import { applyEdits, type Edit, editMembers, rawAt, spanOf } from "../wire/spans.ts";
 
 const STATUSES = ["working", "input_required", "completed", "failed", "cancelled"] as const;
 /** Where a task is; the last three are its end. */
@@ -63,6 +65,25 @@ export function withTask(text: string, path: readonly string[], era: Era, { id, 
   const edit = editMembers(text, span, { taskId: JSON.stringify(id), ...ttl, ...members }, () => false);
   return edit === undefined ? text : applyEdits(text, [edit]);
 }
+
+/** Text of a task that is remembered for lists as it is. */
+const MAX_REMEMBERED = 2_048;
+const SHORT = 64;
+
+/** The task that an agent was given, as JSON text for lists; of a long one what says where it stands. */
+export function rememberedTask(given: Uint8Array, path: readonly string[]): string {
+  const text = rawAt(parseUtf8(given), path) ?? "{}";
+  if (text.length <= MAX_REMEMBERED) return text;
+  const value = parseJson(formatUtf8(text), { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
+  const members = isJsonObject(value) ? Object.entries(value) : [];
+  const isKept = ([key, member]: readonly [string, JsonValue | undefined]): boolean =>
+    OWN_MEMBERS.has(key) && (typeof member !== "object" || member === null) && String(member).length <= SHORT;
+  return JSON.stringify(Object.fromEntries(members.filter(isKept)));
+}
+
+const OWN_MEMBERS: ReadonlySet<string> = new Set(
+  "taskId status createdAt lastUpdatedAt ttl ttlMs pollInterval pollIntervalMs".split(" "),
+);
 
 /** The task that a message says it belongs to, by `_meta` of `root` (`params` or `result`); undefined if it names none. */
 export function relatedTask(message: JsonObject, root: "params" | "result"): string | undefined {

@@ -14,7 +14,7 @@ import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { finish, recordedAnswer, withheld } from "./call-receipts.ts";
 import type { ForwardDeps, RoutedCall } from "./round-trip.ts";
 import { isEnd } from "./task-messages.ts";
-import { type KeptTask, ownerOf } from "./task-table.ts";
+import { callerOf, type KeptTask, ownerOf } from "./task-table.ts";
 
 type Phantom = Extract<Decided, { action: "phantom" }>;
 
@@ -41,6 +41,7 @@ export async function makePhantom(
       tool: route.name,
       era: "legacy",
       owner: ownerOf(request),
+      caller: callerOf(request.caller),
       ticket: undefined,
       firstSeq: decided.receipt.seq,
       place,

@@ -26,6 +26,7 @@ export interface KeptTask {
   readonly era: Era;
   /** Only this caller, in this session, may use it. */
   readonly owner: string;
+  readonly caller: string;
   /** Of the call that made it; undefined if no server has the task, since it is a phantom's. */
   readonly ticket: DecisionTicket | undefined;
   /** Number of the decision of the call's first round. */
@@ -61,8 +62,9 @@ export interface TaskTableOptions {
 }
 
 const ID_BYTES = 24;
-/** Of the messages of all calls that are kept. */
-const MAX_BYTES = 64 * 1024 * 1024;
+/** Of the messages of all calls that are kept, and of one caller's. */
+const MAX_BYTES = 32 * 1024 * 1024;
+const MAX_CALLER_BYTES = 8 * 1024 * 1024;
 /** An invented task takes this long, and up to twice as long. */
 const INVENTED_MS = 2_000;
 const SWEEP_MS = 30_000;
@@ -86,6 +88,11 @@ export function ownerOf({ caller, session }: { readonly caller: Caller; readonly
   return JSON.stringify([caller.issuer, caller.name, key]);
 }
 
+/** Whose tasks are counted together. */
+export function callerOf({ issuer, name }: Caller): string {
+  return JSON.stringify([issuer, name]);
+}
+
 /** The tasks of one edge. */
 export class TaskTable {
   readonly #options: TaskTableOptions;
@@ -93,6 +100,7 @@ export class TaskTable {
   readonly #byServer = new Map<string, KeptTask>();
   readonly #places: InFlight;
   #bytes = 0;
+  readonly #bytesOf = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -105,10 +113,10 @@ export class TaskTable {
   enter(caller: Caller, bytes: number): Place {
     const place = this.#enter(caller, bytes);
     if (place.type === "taken") return place;
-    const mine = JSON.stringify([caller.issuer, caller.name]).slice(0, -1);
+    const mine = callerOf(caller);
     for (const task of this.#tasks.values()) {
       const isOver = task.end !== undefined || task.status === "failed" || task.status === "cancelled";
-      if (!isOver || !task.owner.startsWith(`${mine},`)) continue;
+      if (!isOver || task.caller !== mine) continue;
       void this.#drop(task);
       const next = this.#enter(caller, bytes);
       if (next.type === "taken") return next;
@@ -117,7 +125,8 @@ export class TaskTable {
   }
 
   #enter(caller: Caller, bytes: number): Place {
-    const isFull = this.#isClosed || this.#bytes + bytes > MAX_BYTES;
+    const own = (this.#bytesOf.get(callerOf(caller)) ?? 0) + bytes;
+    const isFull = this.#isClosed || this.#bytes + bytes > MAX_BYTES || own > MAX_CALLER_BYTES;
     return isFull ? makeInFlight(0, 0, NAMES).enter(caller) : this.#places.enter(caller);
   }
 
@@ -154,7 +163,7 @@ export class TaskTable {
     const task: KeptTask = { ...given, createdMs, expiresMs: 0, end: undefined, asked: new Map(), phantomMs };
     this.renew(task, ttlMs);
     this.#tasks.set(task.id, task);
-    this.#bytes += task.bytes;
+    this.#count(task, task.bytes);
     if (task.ticket !== undefined) this.#byServer.set(keyAtServer(task), task);
     if (this.#isClosed) void this.#drop(task);
     this.#plan();
@@ -216,7 +225,7 @@ export class TaskTable {
   /** At once for agents; what it owes is recorded behind. */
   async #drop(task: KeptTask): Promise<void> {
     if (!this.#tasks.delete(task.id)) return;
-    this.#bytes -= task.bytes;
+    this.#count(task, -task.bytes);
     task.place.leave();
     if (task.ticket === undefined) return;
     if (this.#byServer.get(keyAtServer(task)) === task) this.#byServer.delete(keyAtServer(task));
@@ -226,6 +235,13 @@ export class TaskTable {
       const code = isCodedError(error) ? error.code : "ERR_BUG";
       this.#options.logger.error({ code, call: task.ticket.callId }, "the end of a task could not be recorded");
     }
+  }
+
+  #count({ caller }: KeptTask, bytes: number): void {
+    this.#bytes += bytes;
+    const own = (this.#bytesOf.get(caller) ?? 0) + bytes;
+    if (own <= 0) this.#bytesOf.delete(caller);
+    else this.#bytesOf.set(caller, own);
   }
 
   /** Looks again when the next task is over, and from time to time. */

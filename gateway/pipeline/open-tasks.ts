@@ -29,6 +29,13 @@ interface HeldTask {
 /** Nothing came, and nobody knows what the server did. */
 const NEVER_ENDED: CallOutcome = { status: "unknown", effect: "unknown", upstreamUs: 0, uninspectedBytes: 0 };
 
+/** The task was let go of while its server was asked: the agent gets nothing of the answer. */
+function gone({ returned: _, ...outcome }: CallOutcome): CallOutcome {
+  const message = "there is no such task";
+  const refusal = { rpcCode: -32_602, reason: "task.unknown", policies: [], message } as const;
+  return { ...outcome, status: "blocked", refusal };
+}
+
 /** The tasks of this run. Whoever opens them bounds their number and their life. */
 export class OpenTasks {
   readonly #book: Pick<StreamBook, "openTask">;
@@ -55,7 +62,7 @@ export class OpenTasks {
 
   async end(callId: string, outcome: CallOutcome): Promise<CallOutcome> {
     const held = this.#held.get(callId);
-    invariant(held !== undefined, "a task was ended that is not open");
+    if (held === undefined) return gone(outcome);
     // Before anything is waited for: of two ends at once one is recorded.
     const isFirst = !held.isEnded;
     held.isEnded = true;

@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ALICE, BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { type RawAnswer, sendRaw } from "../support/mcp-raw.ts";
+import { type ScriptedMessage, type ScriptedServer, sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
 import {
   connectOldTaskClient,
   type OldTaskClient,
   type OldTaskServer,
   startOldTaskServer,
 } from "../support/old-task-peers.ts";
+import { askModern } from "../support/task-server.ts";
 
 let server: OldTaskServer;
 let gateway: TestGateway;
@@ -81,5 +84,122 @@ describe("the SDK's 1.x client and server with tasks, a gateway between them", (
     await alice.terminate();
     await expect.poll(() => gateway.pipeline.tasks).toMatchObject([{ outcome: undefined }]);
     await expect.poll(() => gateway.pipeline.sealed.length).toBe(1);
+  });
+});
+
+const DONE = { content: [{ type: "text", text: "done" }] };
+const RELATED = "io.modelcontextprotocol/related-task";
+
+/** A legacy server over HTTP without sessions, whose tool `t` is a task that does what a test says. */
+async function startHostile(support: string, answers: (message: ScriptedMessage) => object): Promise<ScriptedServer> {
+  const tools = [{ name: "t", inputSchema: { type: "object" }, execution: { taskSupport: support } }];
+  const capabilities = { tools: {}, tasks: { requests: { tools: { call: {} } } } };
+  const serverInfo = { name: "hostile", version: "1" };
+  return startScriptedServer((message, response) => {
+    const { id, method } = message;
+    if (id === undefined) return void response.writeHead(202).end();
+    if (method === "server/discover") {
+      return sendJson(response, { jsonrpc: "2.0", id, error: { code: -32601, message: "no such method" } });
+    }
+    const known = { initialize: { protocolVersion: "2025-11-25", capabilities, serverInfo }, "tools/list": { tools } };
+    const result = Object.entries(known).find(([name]) => name === method)?.[1] ?? answers(message);
+    sendJson(response, { jsonrpc: "2.0", id, result });
+  });
+}
+
+describe("a hostile legacy server", () => {
+  const task = (taskId: string, status: string, more: object = {}): object => {
+    const time = "2025-11-25T10:30:00Z";
+    return { taskId, status, createdAt: time, lastUpdatedAt: time, ttl: null, pollInterval: 10, ...more };
+  };
+  let hostile: ScriptedServer;
+  let answers: (message: ScriptedMessage) => object;
+  let before: TestGateway;
+  let session: string;
+
+  async function startBefore(support = "optional"): Promise<void> {
+    answers = () => ({ task: task("one", "working") });
+    hostile = await startHostile(support, (message) => answers(message));
+    before = await startTestGateway([httpServer("h", hostile.url)]);
+    const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "a", version: "1" } };
+    const opened = await post("initialize", params);
+    session = opened.headers["mcp-session-id"] ?? "";
+  }
+  afterEach(async () => {
+    session = "";
+    await before.close();
+    await hostile.close();
+  });
+
+  function post(method: string, params: object): Promise<RawAnswer> {
+    const headers = session === "" ? {} : { "Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-11-25" };
+    return sendRaw(before.url, { body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }), headers });
+  }
+
+  async function ask(method: string, params: object): Promise<Record<string, unknown>> {
+    return JSON.parse((await post(method, params)).body.replace(/^[^{]*data: /su, ""));
+  }
+
+  const make = async (): Promise<string> => {
+    const { result } = await ask("tools/call", { name: "t", arguments: {}, task: { ttl: 1 } });
+    return JSON.parse(JSON.stringify(result)).task.taskId;
+  };
+  const PROTOCOL = { error: { code: -32603, data: { reason: "upstream.protocol" } } };
+
+  it("cannot answer for another task, end in two ways, or make a task of a call that asks for none", async () => {
+    await startBefore();
+    const taskId = await make();
+    expect(await ask("tools/call", { name: "t", arguments: {}, task: {} })).toMatchObject(PROTOCOL);
+    expect(await ask("tools/call", { name: "t", arguments: {} })).toMatchObject(PROTOCOL);
+    answers = () => task("another", "completed");
+    expect(await ask("tasks/get", { taskId })).toMatchObject(PROTOCOL);
+    answers = () => ({ ...DONE, _meta: { [RELATED]: { taskId: "another" } } });
+    expect(await ask("tasks/result", { taskId })).toMatchObject(PROTOCOL);
+    expect(before.pipeline.tasks).toEqual([]);
+    answers = () => ({ ...DONE, _meta: { [RELATED]: { taskId: "one" } } });
+    expect(await ask("tasks/result", { taskId })).toMatchObject({
+      result: { ...DONE, _meta: { [RELATED]: { taskId } } },
+    });
+    answers = () => ({ content: [] });
+    expect(await ask("tasks/result", { taskId })).toMatchObject(PROTOCOL);
+    answers = () => task("one", "failed");
+    expect(await ask("tasks/get", { taskId })).toMatchObject({ result: { taskId, status: "failed" } });
+    answers = () => task("one", "working");
+    expect(await ask("tasks/get", { taskId })).toMatchObject(PROTOCOL);
+  });
+
+  it("fills no list: what is remembered of a task is small, and nothing that was withheld", async () => {
+    await startBefore();
+    const taskId = await make();
+    answers = () => task("one", "working", { statusMessage: "x".repeat(100_000), more: { deep: "y".repeat(5_000) } });
+    await ask("tasks/get", { taskId });
+    const listed = await post("tasks/list", {});
+    expect(JSON.parse(listed.body)).toMatchObject({ result: { tasks: [{ taskId, status: "working" }] } });
+    expect(listed.body.length).toBeLessThan(2_000);
+  });
+
+  it("is not asked for a task that it cannot carry: a tool without, a malformed ask, an agent of another era", async () => {
+    await startBefore("forbidden");
+    const sent = hostile.messages.length;
+    const UNBRIDGED = { error: { code: -32601, data: { reason: "bridge.unsupported" } } };
+    expect(await ask("tools/call", { name: "t", arguments: {}, task: {} })).toMatchObject(UNBRIDGED);
+    expect(await ask("tools/call", { name: "t", arguments: {}, task: 7 })).toMatchObject({
+      error: { code: -32602, data: { reason: "rpc.shape" } },
+    });
+    const modern = await askModern(before.url, "tools/call", { name: "t", arguments: {}, task: {} });
+    expect(modern.json).toMatchObject(UNBRIDGED);
+    expect(before.pipeline.refusals.map(({ reason }) => reason)).toEqual([
+      "bridge.unsupported",
+      "rpc.shape",
+      "bridge.unsupported",
+    ]);
+    expect(hostile.messages.filter(({ method }) => method === "tools/call").length).toBe(0);
+    expect(sent).toBeGreaterThan(0);
+  });
+
+  it("whose tool is a task only is not called by an agent that cannot ask for one", async () => {
+    await startBefore("required");
+    const modern = await askModern(before.url, "tools/call", { name: "t", arguments: {} });
+    expect(modern.json).toMatchObject({ error: { code: -32601, data: { reason: "bridge.unsupported" } } });
   });
 });

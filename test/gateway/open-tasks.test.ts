@@ -71,10 +71,14 @@ describe("a call that made a task", () => {
     await start();
     await run.pipeline.dropTask(await makeTask());
     expect(await statuses()).toEqual(["task_created", "unknown"]);
+    const gone = await makeTask();
+    await run.pipeline.dropTask(gone);
+    const late = await run.pipeline.finishTask(gone, ENDED);
+    expect([late.status, late.returned, late.refusal?.reason]).toEqual(["blocked", undefined, "task.unknown"]);
     await makeTask();
     await run.close();
     run = await bench.open();
-    expect(await statuses()).toEqual(["task_created", "unknown", "task_created", "unknown"]);
+    expect(await statuses()).toEqual(Array.from({ length: 3 }, () => ["task_created", "unknown"]).flat());
     const last = (await outcomes()).at(-1);
     expect(observedValue(last?.call.resolves ?? { state: "absent" })).toBe((await outcomes()).at(-2)?.seq);
   });
