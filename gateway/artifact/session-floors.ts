@@ -1,6 +1,6 @@
 /**
  * The highest version of each line of session artifacts that was in force, kept in the data folder: none that is older comes after
- * it. A line is forgotten when every artifact of it that was seen is over: then time refuses them.
+ * it. Only when they are too many, a line is forgotten of which every artifact that was seen is over.
  */
 
 import { CheckError, StoreError } from "../../kernel/errors.ts";
@@ -66,14 +66,14 @@ export class SessionFloors {
    * @throws {StoreError} ERR_CONTROL_FULL, ERR_CONTROL_FILE
    */
   async remember(sealed: readonly SealedSessionArtifact[], nowMs: number): Promise<void> {
-    for (const floor of [...this.#lines.values()]) {
-      if (timestampMs(floor.until) < nowMs) this.#lines.delete(floor.line);
-    }
     for (const { artifact, digest } of sealed) {
       const line = nameOf(artifact);
       const { version, not_after: end } = artifact;
       const [until = end] = [end, this.#lines.get(line)?.until ?? end].sort().reverse();
       this.#lines.set(line, { line, version, digest, until });
+    }
+    for (const floor of this.#lines.size > MAX_LINES ? [...this.#lines.values()] : []) {
+      if (timestampMs(floor.until) < nowMs) this.#lines.delete(floor.line);
     }
     if (this.#lines.size > MAX_LINES) throw new StoreError("ERR_CONTROL_FULL", "the list of session artifacts is full");
     await this.#file.write(() => ({ v: 1, lines: [...this.#lines.values()] }));

@@ -1,6 +1,6 @@
 /**
- * Lists of an agent, from what it is offered. Where a policy is about lists, each server's is decided with receipts, and one that is
- * refused is left out as if the server had nothing.
+ * Lists of an agent, from what it is offered. Where a policy is about lists, each server's is decided with receipts, and one that a
+ * policy refuses is left out as if the server had nothing. What refuses it otherwise is told: a limit is no empty list.
  */
 
 import type { Decided, InboundCall, ListKind } from "../pipeline/call.ts";
@@ -8,7 +8,7 @@ import type { Offers } from "../pipeline/offers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
-import { decide, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
+import { decide, denied, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
 import { type LocalAnswers, listResult } from "./local-answers.ts";
 
 /** What listing needs. */
@@ -25,6 +25,11 @@ export async function listing(deps: ListingDeps, request: AgentRequest, kind: Li
   if (decidedOf.length === 0) return answerOf(idText, listResult(deps, mount, kind, era));
   const decided = await Promise.all(decidedOf.map(async (id) => [id, await decideList(deps, request, id)] as const));
   if (decided.some(([, one]) => one === undefined)) return withheld(request, undefined);
+  const stopped = decided.flatMap(([, one]) => (one?.action === "refuse" && !isPolicys(one) ? [one] : []))[0];
+  if (stopped !== undefined) {
+    for (const [, one] of decided) if (one !== undefined) await cancelList(deps, one);
+    return denied(request, stopped.refusal, stopped.receipt);
+  }
   const left = mount.serverIds.filter((id) => !decided.some(([own, one]) => own === id && one?.action === "refuse"));
   const answer = answerOf(idText, listResult(deps, { ...mount, serverIds: left }, kind, era));
   for (const [, one] of decided) {
@@ -34,6 +39,17 @@ export async function listing(deps: ListingDeps, request: AgentRequest, kind: Li
     if ((await finish(deps, one, given)) === undefined) return withheld(request, one.receipt);
   }
   return answer;
+}
+
+function isPolicys({ refusal: { reason } }: Extract<Decided, { action: "refuse" }>): boolean {
+  return reason === "policy.forbid" || reason === "policy.error" || reason === "policy.engine-failed";
+}
+
+/** Nothing of it is given. */
+async function cancelList(deps: ListingDeps, decided: Decided): Promise<void> {
+  if (decided.action === "refuse") return;
+  const status = decided.action === "phantom" ? "phantom" : "cancelled";
+  await finish(deps, decided, { status, effect: "none", upstreamUs: 0, uninspectedBytes: 0 });
 }
 
 const GIVEN = { status: "ok", effect: "done" } as const;

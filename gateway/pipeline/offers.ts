@@ -52,7 +52,7 @@ export class Offers {
     const isNarrowed = basis.run.mode === "enforcing" && (sessions.size > 0 || speaksOfLists(basis.evaluator, catalog));
     if (!isNarrowed) return catalog;
     const known = this.#callersOf(basis, catalog);
-    const key = keyOf(who, basis);
+    const key = keyOf(who);
     const found = known.get(key) ?? this.#narrowed(who, basis, catalog);
     if (known.size >= MAX_CALLERS) known.clear();
     known.set(key, found);
@@ -114,12 +114,10 @@ function speaksOfLists(evaluator: PolicyEvaluator, { serverIds }: Catalog): bool
   return serverIds.some((id) => evaluator.hasAction(`list:${id}`));
 }
 
-/** All of the caller that an offer may depend on. */
-function keyOf({ caller, session, wire }: OfferedTo, { run }: CallBasis): string {
-  const { policy } = run;
-  const own = policy.session_artifact === undefined ? "" : [session.source, session.key];
-  const parties = actingParties(caller);
-  return JSON.stringify([principalOf(caller, wire.transport), parties, caller.facts?.workflow?.id, wire.era, own]);
+/** All of the caller that an offer may depend on; nothing of it can an agent choose for itself, so what is kept does not grow by that. */
+function keyOf({ caller, wire }: OfferedTo): string {
+  const { facts } = caller;
+  return JSON.stringify([principalOf(caller, wire.transport), actingParties(caller), facts?.workflow?.id, wire.era]);
 }
 
 /** One thing that may be offered. */

@@ -171,6 +171,14 @@ describe("a list", () => {
     expect(refused?.ruling).toMatchObject({ action: "refuse", policies: ["no-lists"] });
   });
 
+  it("is an error, and no empty list, where something else than a policy stops it", async () => {
+    const { gatewayOptions } = benchWith(HIDES);
+    const limits = { calls_per_minute: { session: 1 } };
+    gateway = await startGateway({ ...gatewayOptions, config: { ...gatewayOptions.config, limits } });
+    expect(await listed("tools")).toEqual(["echo"]);
+    expect(await ask("tools/list")).toMatchObject({ error: { code: -31006 } });
+  });
+
   it("hides nothing in a mode that only records", async () => {
     await start(HIDES, "advisory");
     expect(await listed("tools")).toEqual(["echo", "wipe"]);
@@ -242,6 +250,8 @@ describe("what is hidden", () => {
       const reader = run.offers.readerFor(callOf("echo", {}));
       expect(run.offers.readerFor(callOf("wipe", {}))).toBe(reader);
       expect(reader.definitions("s", "tools").map(({ name }) => name)).toEqual(["echo"]);
+      const session = { key: "another", source: "traceparent", trust: "inferred" } as const;
+      expect(run.offers.readerFor(callOf("echo", {}, { session }))).toBe(reader);
       const other = run.offers.readerFor(callOf("echo", {}, { caller: { ...CALLER, name: "other" } }));
       expect(other.definitions("s", "tools")).toHaveLength(2);
     } finally {
