@@ -39,7 +39,8 @@ export class TileBucket implements FullTiles {
 
   /** Takes a tile that `flush` will store. */
   add(tile: FullTile): void {
-    this.#waiting.set(formatTilePath(tile.ref), tile.bytes);
+    // A copy: not everything that takes bytes takes memory which threads share.
+    this.#waiting.set(formatTilePath(tile.ref), tile.bytes.slice());
   }
 
   /** Resolves when everything added so far is stored. @throws {StoreError} ERR_STORE_CONFLICT, ERR_OBJECT_STORE */
