@@ -1,6 +1,6 @@
 /** What a gateway measures of itself and of its agents, by reading files: its own code, the policy's folder, agents' folders. */
 
-import { type Dirent, readdirSync } from "node:fs";
+import { type Dirent, existsSync, readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import type { AgentDigests } from "../gateway/artifact/artifact-check.ts";
 import type { MeasuredAgent } from "../gateway/artifact/artifact-config.ts";
@@ -41,10 +41,7 @@ export function measurementsOf({ policy, artifact }: Pick<GatewayConfig, "policy
 /** Digest of the gateway's own code and of the file that pins its dependencies, measured as an agent's is. */
 export function ownCodeDigest(): string {
   const root = packageRoot();
-  const folders = readFolder(root)
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name);
-  const present = CODE.filter((path) => folders.includes(path.split("/", 1)[0] ?? ""));
+  const present = CODE.filter((path) => existsSync(join(root, path)));
   const files = present.flatMap((path) => filesBelow(root, join(root, path)));
   return agentCodeDigest([...files, { path: "package.json", content: readBytes(join(root, "package.json")) }]);
 }

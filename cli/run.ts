@@ -26,6 +26,7 @@ import { mandateCommand } from "./commands/mandate.ts";
 import { mirrorCommand } from "./commands/mirror.ts";
 import { mirrorServerCommand } from "./commands/mirror-server.ts";
 import { policyCommand } from "./commands/policy.ts";
+import { provenanceCommand } from "./commands/provenance.ts";
 import { pruneCommand } from "./commands/prune.ts";
 import { quarantineCommand } from "./commands/quarantine.ts";
 import { reindexCommand } from "./commands/reindex.ts";
@@ -64,6 +65,7 @@ const COMMANDS: readonly Command[] = [
   checkPromiseCommand,
   logStatusCommand,
   keygenCommand,
+  provenanceCommand,
   mandateCommand,
   fsckCommand,
   reindexCommand,

@@ -53,6 +53,8 @@ export const ERROR_CODES = {
   ERR_INDEX_RANGE: "a leaf index that is not below the tree size",
   ERR_OLD_ROOT_MISMATCH: "a consistency proof that does not lead to the root of the old tree",
   ERR_PROOF_LENGTH: "a proof with another number of hashes than its place and size determine",
+  ERR_PROVENANCE: "a provenance file that is no DSSE envelope with an in-toto statement of SLSA provenance",
+  ERR_PROVENANCE_BUILDER: "a builder's key under a statement that names another builder",
   ERR_REPLAY_DECISION: "the disclosed policy decides the disclosed question otherwise than the receipt says",
   ERR_REPLAY_QUESTION: "a disclosed question is not the one of its receipt or of its request",
   ERR_ROOT_MISMATCH: "a proof that does not lead to the root of the tree",

@@ -22,6 +22,7 @@ export const OBLIGATIONS = {
   "time.window": "receipts lie in the allowed time, and not after the witnesses saw them",
   "attestation.hardware": "hardware evidence speaks for the gateway's keys",
   "policy.replay": "the disclosed policies decide the disclosed questions as the receipts say",
+  "build.provenance": "a pinned builder built the code that the gateways were bound to by their sealed artifacts",
 } as const;
 
 /** One id of the closed list. */
@@ -49,7 +50,7 @@ export const OBLIGATION_IDS: readonly Exclude<ObligationId, AskedObligationId>[]
 ];
 
 /** The ids that are judged only where they are required or what they need is handed in, in order. */
-export const ASKED_OBLIGATION_IDS = ["policy.replay"] as const;
+export const ASKED_OBLIGATION_IDS = ["policy.replay", "build.provenance"] as const;
 export type AskedObligationId = (typeof ASKED_OBLIGATION_IDS)[number];
 
 /** An obligation id in JSON. */

@@ -3,10 +3,12 @@
  * comes from the one who verifies, never out of a bundle.
  */
 
+import { parseBase64 } from "./base64.ts";
 import { FormatError } from "./errors.ts";
 import type { JsonValue } from "./json/value.ts";
 import { type ObligationId, obligationShape } from "./obligation.ts";
-import { type Digest, digestShape, type Hex64, hex64Shape } from "./receipt/fields.ts";
+import type { TrustedBuilder } from "./provenance.ts";
+import { type Digest, digestShape, type Hex64, hex64Shape, publicKeyJsonShape } from "./receipt/fields.ts";
 import { MODES, type Mode } from "./receipt/vocabulary.ts";
 import {
   array,
@@ -20,6 +22,7 @@ import {
   string,
   timestamp,
 } from "./shape.ts";
+import { makePublicKey, type PublicKeyJson } from "./signature/public-key.ts";
 import type { Timestamp } from "./time.ts";
 import { parseWitnessPolicy, type WitnessPolicy } from "./witness-policy.ts";
 
@@ -45,7 +48,12 @@ export type TrustPolicyJson = {
   readonly max_receipt_age_seconds?: number;
   readonly not_before?: Timestamp;
   readonly not_after?: Timestamp;
+  /** Whose statements about builds count; an id and a key each once. */
+  readonly builders?: readonly TrustedBuilderJson[];
 };
+
+/** A builder: its Ed25519 key, and the id by which its statements call it. */
+export type TrustedBuilderJson = { readonly id: string; readonly key: PublicKeyJson };
 
 /** A trust policy, ready for use. */
 export interface TrustPolicy {
@@ -61,6 +69,7 @@ export interface TrustPolicy {
   readonly maxReceiptAgeSeconds?: number;
   readonly notBefore?: Timestamp;
   readonly notAfter?: Timestamp;
+  readonly builders: readonly TrustedBuilder[];
 }
 
 const witnessPolicyShape: Shape<WitnessPolicy> = mapped(string({ maxLength: 1_048_576 }), parseWitnessPolicy);
@@ -91,6 +100,15 @@ const fileShape: Shape<TrustPolicyJson> = object<TrustPolicyJson>({
   max_receipt_age_seconds: optional(integer({ min: 1 })),
   not_before: optional(timestamp()),
   not_after: optional(timestamp()),
+  builders: optional(
+    array(
+      object<TrustedBuilderJson>({
+        id: string({ pattern: /^[\x21-\x7e]{1,1024}$/u, maxLength: 1024 }),
+        key: publicKeyJsonShape,
+      }),
+      { max: 256 },
+    ),
+  ),
 });
 
 /**
@@ -116,7 +134,16 @@ export function parseTrustPolicy(value: JsonValue): TrustPolicy {
     ...(maxReceiptAgeSeconds === undefined ? {} : { maxReceiptAgeSeconds }),
     ...(notBefore === undefined ? {} : { notBefore }),
     ...(notAfter === undefined ? {} : { notAfter }),
+    builders: readBuilders(file.builders ?? []),
   };
+}
+
+/** One key speaks for one builder. */
+function readBuilders(builders: readonly TrustedBuilderJson[]): readonly TrustedBuilder[] {
+  return distinct(builders, "builders", ({ key }) => key.key).map(({ id, key }) => {
+    if (key.alg !== "ed25519") throw new FormatError("ERR_TRUST_POLICY", "trust policy.builders: want ed25519 keys");
+    return { id, key: makePublicKey("ed25519", parseBase64(key.key)) };
+  });
 }
 
 function withLabel({ stream, label = "" }: TrustedGateway): readonly [Hex64, string] {

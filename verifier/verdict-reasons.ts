@@ -2,6 +2,12 @@
 
 /** Reason and its meaning in one sentence; docs/errors.md is held to this table. Sorted. */
 export const VERDICT_REASONS = {
+  "build.artifact-not-disclosed": "the sealed artifact that a decision was made under was not handed in",
+  "build.builders-none-pinned": "the trust policy names no builder",
+  "build.not-measured": "the sealed artifact names no code",
+  "build.sbom-unknown": "no statement about the code names the bill of materials that the artifact seals",
+  "build.unknown": "no pinned builder says that it built the code",
+  "build.unsealed": "a decision was made under no sealed artifact, so nothing says which code made it",
   "call.effect-unknown": "the last outcome of a dispatched call says that its effect is not known",
   "call.no-outcome": "the window ends before the outcome of a dispatched call",
   "catalog.not-recorded": "a decision does not say under which catalog it was made",

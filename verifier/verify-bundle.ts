@@ -10,6 +10,7 @@ import { type AskedObligationId, OBLIGATION_IDS, type ObligationId } from "../ke
 import { type Timestamp, timestampMs } from "../kernel/time.ts";
 import type { TrustPolicy } from "../kernel/trust-policy.ts";
 import { judgeAttestation } from "./attestation.ts";
+import { type BuildFiles, judgeBuilds } from "./build-provenance.ts";
 import { judgeCalls } from "./calls.ts";
 import { judgeContinuity } from "./continuity.ts";
 import { judgeCoverage } from "./coverage.ts";
@@ -38,6 +39,8 @@ export interface VerifyInput {
   readonly now?: Timestamp;
   /** Decides questions by disclosed policies; without it `policy.replay` is not established where it is asked for. */
   readonly replay?: ReplayEngine;
+  /** Sealed artifacts and statements of builders; with them `build.provenance` is judged. */
+  readonly build?: BuildFiles;
 }
 
 /** The verdict about one obligation of the closed list. */
@@ -102,7 +105,7 @@ type Timed = "session.sealed" | "time.window";
 /**
  * Verifies a bundle.
  *
- * @throws {FormatError} as `parseBundle` and `parseDisclosure`: a file cannot be read at all. Everything else is a verdict.
+ * @throws {FormatError} as `parseBundle` and `parseDisclosure`, ERR_PROVENANCE: a file cannot be read at all. Everything else is a verdict.
  */
 export function verifyBundle(input: VerifyInput): VerificationResult {
   const { bundle: bytes, disclosure, trust, at: given, now } = input;
@@ -157,12 +160,17 @@ function readParts(bundle: EvidenceBundle, trust: TrustPolicy): Parts {
 function judgeAsked(
   parts: Parts,
   openings: readonly OpeningVerdict[],
-  { replay, trust }: VerifyInput,
+  { replay, build, trust }: VerifyInput,
 ): ReadonlyMap<AskedObligationId, Judgement> {
   const judged = new Map<AskedObligationId, Judgement>();
   if (replay !== undefined || trust.require.has("policy.replay")) {
     const { decisions } = pickDecisions(parts.read.receipts);
     judged.set("policy.replay", authenticated(parts, judgeReplay(decisions, openings, replay)));
+  }
+  if (build !== undefined || trust.require.has("build.provenance")) {
+    const { decisions } = pickDecisions(parts.read.receipts);
+    const files = build ?? { artifacts: [], provenance: [] };
+    judged.set("build.provenance", authenticated(parts, judgeBuilds(decisions, files, trust.builders)));
   }
   return judged;
 }

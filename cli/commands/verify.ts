@@ -4,6 +4,7 @@ import { parseBundle } from "../../kernel/bundle.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatTimestamp, parseTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
+import type { BuildFiles } from "../../verifier/build-provenance.ts";
 import { renderVerdicts } from "../../verifier/render.ts";
 import type { ReplayEngine } from "../../verifier/replay.ts";
 import { verifyBundle } from "../../verifier/verify-bundle.ts";
@@ -14,7 +15,7 @@ import type { Io } from "../io.ts";
 import { makeReplayEngine } from "../policy/replay-engine.ts";
 
 const HELP = `countersign verify <bundle> --trust <policy> [--disclosure <file>] [--replay] [--replay-policy <folder> …]
-                   [--replay-catalog <file> …] [--at <time>] [--json]
+                   [--replay-catalog <file> …] [--artifact <file> …] [--provenance <file> …] [--at <time>] [--json]
 
 Verifies an evidence bundle offline under a trust policy and prints one verdict per obligation:
 pass, fail, or not_established with its reason.
@@ -25,6 +26,9 @@ pass, fail, or not_established with its reason.
                   the bundle: the obligation policy.replay (docs/verify.md)
   --replay-policy <folder>, --replay-catalog <file>
                   the same with policies and catalogs that are not in the bundle; more than once
+  --artifact <file>, --provenance <file>
+                  sealed artifacts of the gateways, and statements of builders about their code; more than once: the
+                  obligation build.provenance
   --at <time>     judge as of this time, YYYY-MM-DDTHH:MM:SS.mmmZ; the default is the earliest witness timestamp
                   by which a quorum covers the entries, so that the verdict is the same whenever it is run
   --json          print the verdicts as JSON, with every id and digest whole
@@ -41,6 +45,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     replay: { type: "boolean" },
     "replay-policy": { type: "string", multiple: true },
     "replay-catalog": { type: "string", multiple: true },
+    artifact: { type: "string", multiple: true },
+    provenance: { type: "string", multiple: true },
     at: { type: "string" },
     json: { type: "boolean" },
   } as const;
@@ -54,9 +60,23 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const disclosure = opened === undefined ? {} : { disclosure: readBytes(opened) };
   const now = formatTimestamp(Date.now());
   const bundle = readBytes(path);
-  const result = verifyBundle({ bundle, trust, now, ...time, ...disclosure, ...replayOf(bundle, given) });
+  const result = verifyBundle({
+    bundle,
+    trust,
+    now,
+    ...time,
+    ...disclosure,
+    ...replayOf(bundle, given),
+    ...buildOf(given),
+  });
   io.out(given.flag("json") ? `${JSON.stringify(result, null, 2)}\n` : renderVerdicts(result));
   return result.exit;
+}
+
+function buildOf(given: Arguments): { readonly build?: BuildFiles } {
+  const [artifacts, provenance] = [given.texts("artifact"), given.texts("provenance")];
+  if (artifacts.length + provenance.length === 0) return {};
+  return { build: { artifacts: artifacts.map(readBytes), provenance: provenance.map(readBytes) } };
 }
 
 /** What decides again, if that is asked for. */

@@ -12,6 +12,7 @@ import { observedValue } from "../../kernel/receipt/observed.ts";
 import type { StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import type { Timestamp } from "../../kernel/time.ts";
 import type { TrustPolicyJson } from "../../kernel/trust-policy.ts";
+import type { BuildFiles } from "../../verifier/build-provenance.ts";
 import type { ReplayEngine } from "../../verifier/replay.ts";
 import { type VerificationResult, verifyBundle } from "../../verifier/verify-bundle.ts";
 import { type Evidence, type EvidenceOptions, makeEvidence, trustOf, wordOf, wordsOf } from "../support/evidence.ts";
@@ -34,6 +35,8 @@ export interface EvidenceChange {
   readonly disclosure?: Uint8Array | (() => Uint8Array);
   /** Policies in the bundle beside the gateway's. */
   readonly morePolicies?: readonly BundlePolicy[];
+  /** Sealed artifacts and statements of builders that are handed in with the bundle. */
+  readonly build?: BuildFiles;
   /** True: the calls are decided again by what the bundle discloses. */
   readonly isReplayed?: boolean;
 }
@@ -64,6 +67,7 @@ export async function judgeStream(
     more = {},
     now,
     disclosure,
+    build,
     isReplayed = false,
     morePolicies = [],
     swapPolicy = (file) => file,
@@ -90,6 +94,7 @@ export async function judgeStream(
     trust: evidence.trust,
     ...(now === undefined ? {} : { now }),
     ...(disclosure === undefined ? {} : { disclosure: typeof disclosure === "function" ? disclosure() : disclosure }),
+    ...(build === undefined ? {} : { build }),
     ...(isReplayed ? { replay: engineOf(evidence) } : {}),
   });
   const hardware = wordOf(result, "attestation.hardware");

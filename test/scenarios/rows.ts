@@ -178,7 +178,7 @@ export const CATEGORIES: readonly Row[] = [
     "T11",
     "supply chain and lifecycle",
     "partly",
-    "rotation, retirement and decommissioning are entries that verdicts follow, and tenants learn nothing of each other; which build made a receipt is the gateway's own word",
+    "rotation, retirement and decommissioning are entries that verdicts follow, and tenants learn nothing of each other; a receipt leads to a build by its sealed artifact and a pinned builder's statement (`build.provenance`). Complete in software: that the sealed code ran is what the gateway measured of itself, until hardware does",
   ),
   row(
     "T12",

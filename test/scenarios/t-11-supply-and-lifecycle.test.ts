@@ -8,13 +8,20 @@ import type { StatementBody } from "../../kernel/lifecycle/statement.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { makeSignerKey } from "../../kernel/note/signer-key.ts";
 import { OBLIGATION_IDS } from "../../kernel/obligation.ts";
-import { parseKid } from "../../kernel/signature/public-key.ts";
+import { digestFile } from "../../kernel/policy-manifest.ts";
+import { signProvenance } from "../../kernel/provenance.ts";
+import { formatPublicKey, parseKid } from "../../kernel/signature/public-key.ts";
+import { createSigner } from "../../kernel/signature/signer.ts";
 import { startLedgers } from "../../ledger/start.ts";
+import type { BuildFiles } from "../../verifier/build-provenance.ts";
+import { wordOf } from "../support/evidence.ts";
 import { ofKind } from "../support/gateway-run.ts";
 import { ledgerOptions, makeDataDir } from "../support/ledger-service.ts";
 import { ORIGIN } from "../support/log-keys.ts";
 import { genesisBytes, header, pairOf, rotationBody, StatedLog } from "../support/log-statements.ts";
+import { bundleFiles } from "../support/policy-request.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
+import { boundBy, sealBoth, sealedBody } from "./sealed.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
 const open = withScenarios();
@@ -37,6 +44,66 @@ describe("T11 a build", () => {
     });
     const judged = await scenario.evidence({ trust: { require: OBLIGATION_IDS } });
     expect([judged.hardware, judged.exit]).toEqual(["attestation.software", 2]);
+  });
+});
+
+const SEED = new Uint8Array(32).fill(7);
+const BUILDER = { id: "https://ci.example.com", key: formatPublicKey(createSigner("ed25519", SEED).publicKey) };
+const CODE = digestFile("the code that was built");
+
+/** A gateway under an artifact that seals its code, and the file of that artifact. */
+async function startSealed(): Promise<{ readonly scenario: Scenario; readonly artifact: Uint8Array }> {
+  let artifact = new Uint8Array();
+  const scenario = await open(
+    startScenario({
+      rules: PERMIT_ALL,
+      pinned: ["crm"],
+      servers: { crm: { tools: [{ name: "find" }] } },
+      bench: (servers, catalog) => {
+        const files = bundleFiles(PERMIT_ALL);
+        artifact = Uint8Array.from(sealBoth(sealedBody(servers, catalog, files, { code: CODE })));
+        const bound = boundBy(artifact, files);
+        return { ...bound, options: { ...bound.options, measurements: { code: () => CODE } } };
+      },
+    }),
+  );
+  await scenario.call("find");
+  return { scenario, artifact };
+}
+
+describe("T11 from a receipt to a build", () => {
+  const builtBy = (builder: string, code: string): Uint8Array =>
+    signProvenance({ builder, buildType: "urn:x", name: "countersign", code }, SEED);
+  const judged = async (build: BuildFiles | undefined, builders: readonly (typeof BUILDER)[]): Promise<string> => {
+    const { result } = await sealed.scenario.evidence({
+      trust: { builders, require: ["build.provenance"] },
+      ...(build === undefined ? {} : { build }),
+    });
+    return wordOf(result, "build.provenance");
+  };
+  let sealed: Awaited<ReturnType<typeof startSealed>>;
+
+  it("passes by the artifact that the receipt names and a pinned builder's statement about its code", async () => {
+    sealed = await startSealed();
+    const artifacts = [sealed.artifact];
+    expect(await judged({ artifacts, provenance: [builtBy(BUILDER.id, CODE)] }, [BUILDER])).toBe("pass");
+    const other = builtBy(BUILDER.id, digestFile("other code"));
+    expect(await judged({ artifacts, provenance: [other] }, [BUILDER])).toBe("build.unknown");
+    expect(await judged({ artifacts, provenance: [] }, [BUILDER])).toBe("build.unknown");
+    expect(await judged(undefined, [BUILDER])).toBe("build.artifact-not-disclosed");
+    expect(await judged({ artifacts, provenance: [builtBy(BUILDER.id, CODE)] }, [])).toBe("build.builders-none-pinned");
+    const foreign = builtBy("https://else.example.com", CODE);
+    expect(await judged({ artifacts, provenance: [foreign] }, [BUILDER])).toBe("ERR_PROVENANCE_BUILDER");
+    const cut = [sealed.artifact.slice(0, -2)];
+    expect(await judged({ artifacts: cut, provenance: [] }, [BUILDER])).toBe("build.artifact-not-disclosed");
+  });
+
+  it("is not established for a gateway under no artifact", async () => {
+    const { result } = await (await startAndCall()).evidence({
+      trust: { builders: [BUILDER] },
+      build: { artifacts: [], provenance: [builtBy(BUILDER.id, CODE)] },
+    });
+    expect(wordOf(result, "build.provenance")).toBe("build.unsealed");
   });
 });
 
