@@ -5,6 +5,9 @@ import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { PINNED_CATALOG } from "../../gateway/catalog/approved-catalog.ts";
 import { type GatewayConfig, parseGatewayConfig } from "../../gateway/config.ts";
+import { declaredEgress } from "../../gateway/egress/egress-config.ts";
+import { type EgressGuard, installEgressGuard } from "../../gateway/egress/egress-guard.ts";
+import { EgressRules } from "../../gateway/egress/egress-rules.ts";
 import type { GatewayOptions } from "../../gateway/options.ts";
 import { serveStdio } from "../../gateway/stdio.ts";
 import { isCodedError } from "../../kernel/errors.ts";
@@ -22,7 +25,7 @@ Starts one MCP server over stdio and stands before it on standard input and outp
 put these words in front of the server's command in the host's configuration ("countersign init" does). Every call leaves
 receipts.
 
-  --config <file>   a gateway's configuration; its ledger, intervals, outbox and approvers are used, and nothing else of it
+  --config <file>   a gateway's configuration; its ledger, intervals, outbox, egress and approvers are used, and nothing else of it
   --id <id>         the server's name in receipts and policies: 1 to 24 of a-z, 0-9 and "-"; default "server"
   --mode <mode>     enforcing, advisory (the default) or silent
   --policy <dir>    a policy bundle (docs/policy.md); without it what the catalog has is permitted. "enforcing" needs one
@@ -58,8 +61,10 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const stop = new AbortController();
   void stopRequested().then(() => stop.abort());
   const side = { input: process.stdin, output: process.stdout, user: userInfo().username, signal: stop.signal };
-  await serveInFreeFolder(foldersOf(base, given, wrapped.id), (folder, first) =>
-    serveStdio(optionsOf(base, given, io, { ...wrapped, folder, first }), side),
+  const [first = "", ...others] = foldersOf(base, given, wrapped.id);
+  const guard = guardOf(wrapConfig(base, given, { ...wrapped, folder: first, first }), io);
+  await serveInFreeFolder([first, ...others], (folder) =>
+    serveStdio({ ...optionsOf(base, given, io, { ...wrapped, folder, first }), ...guard }, side),
   );
   // The host closed its end: whatever still holds the event loop, such as a half-open standard input, is not waited for.
   process.stdin.destroy();
@@ -114,19 +119,21 @@ function foldersOf(base: GatewayConfig, given: Arguments, id: string): readonly 
 }
 
 /** Serves in the first folder that no other process has. @throws {StoreError} ERR_FOLDER_LOCKED if there is none */
-async function serveInFreeFolder(
-  folders: readonly string[],
-  serve: (folder: string, first: string) => Promise<void>,
-): Promise<void> {
-  const [first = ""] = folders;
+async function serveInFreeFolder(folders: readonly string[], serve: (folder: string) => Promise<void>): Promise<void> {
   for (const folder of folders) {
     try {
-      return await serve(folder, first);
+      return await serve(folder);
     } catch (error) {
       const isTaken = isCodedError(error) && error.code === "ERR_FOLDER_LOCKED";
       if (!isTaken || folder === folders.at(-1)) throw error;
     }
   }
+}
+
+/** From here on the process connects to the ledger and to what else the configuration declares, and starts this one server. */
+function guardOf(config: GatewayConfig, io: Io): { readonly egress?: EgressGuard } {
+  if (config.egress?.guard === "off") return {};
+  return { egress: installEgressGuard(new EgressRules(declaredEgress(config), io.env["PATH"] ?? "")) };
 }
 
 interface Wrapped {

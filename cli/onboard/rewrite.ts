@@ -149,7 +149,6 @@ function rewriteUrl(
   },
 ): Rewriting {
   if (url.startsWith(`${installation.gatewayUrl}/`)) return { kind: "governed" };
-  if (entry["type"] === "sse") return left("it speaks HTTP+SSE");
   const web = webUrl(url);
   if (web === undefined) return left("its URL is not one that can be carried");
   const credentials = readCredentials(entry);
@@ -158,6 +157,7 @@ function rewriteUrl(
   if (token === undefined && !isLoopback(web.hostname))
     return left("it has no token here, so it probably asks for OAuth");
   const id = ids.idOf(name, url);
+  // The gateway speaks Streamable HTTP toward the host, whatever the server speaks: HTTP+SSE (`sse`) too.
   const type = entry["type"] === undefined ? {} : { type: "http" };
   const members = {
     ...type,

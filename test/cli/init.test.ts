@@ -74,7 +74,7 @@ const SAMPLES: Readonly<Record<string, string>> = {
   "project/.mcp.json": `{
   "mcpServers": {
     "github": { "command": "npx", "args": ["-y", "another-github"] },
-    "old": { "type": "sse", "url": "https://mcp.example.com/sse" }
+    "old": { "type": "sse", "url": "https://mcp.example.com/sse", "headers": { "Authorization": "Bearer @token@" } }
   }
 }
 `,
@@ -141,7 +141,7 @@ describe("countersign init", () => {
     expect(out).not.toContain(TOKEN);
     expect(out).toContain("supply.unpinned: @modelcontextprotocol/server-memory has");
     expect(out).not.toContain("supply.unpinned: @modelcontextprotocol/server-github");
-    for (const reason of ["is not found in PATH", "OAuth", "HTTP+SSE", "environment from a file", "not JSON"]) {
+    for (const reason of ["is not found in PATH", "OAuth", "environment from a file", "not JSON"]) {
       expect(out).toContain(reason);
     }
     expect(all()).toEqual(before);
@@ -171,6 +171,11 @@ describe("countersign init", () => {
     const desktop = entry("home/.config/Claude/claude_desktop_config.json", "mcpServers");
     expect(desktop["github"]).toMatchObject({ args: github.args });
     expect(desktop["gone"]).toEqual({ command: "no-such-command-anywhere", args: [] });
+    // A server of HTTP+SSE is behind the gateway too, which speaks Streamable HTTP toward the host.
+    expect(entry("project/.mcp.json", "mcpServers", "old")).toMatchObject({
+      type: "http",
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/s\/old\/mcp$/u),
+    });
     // Another server of the same name is another server.
     const other = entry("project/.mcp.json", "mcpServers", "github").args ?? [];
     expect(other[other.indexOf("--id") + 1]).toMatch(/^github-[0-9a-f]{4}$/u);
@@ -210,8 +215,14 @@ describe("countersign init", () => {
     expect(config.servers).toMatchObject([
       { id: "remote", url: "https://mcp.example.com/mcp" },
       { id: "dev", url: "http://127.0.0.1:9999/mcp" },
+      { id: "old", url: "https://mcp.example.com/sse" },
     ]);
-    expect(secrets.bearerTokens).toEqual(new Map([["remote", TOKEN]]));
+    expect(secrets.bearerTokens).toEqual(
+      new Map([
+        ["remote", TOKEN],
+        ["old", TOKEN],
+      ]),
+    );
     expect(config.catalog).toEqual({ pin: "first-use" });
     for (const name of [
       "tokens/host-cursor",

@@ -79,7 +79,7 @@ export const SHAPES: readonly Row[] = [
     "P4.1",
     "typosquat",
     "partly",
-    "a look-alike is refused, or blocks the approval that names what it looks like; who publishes an approved one is `unchecked` until servers are attested",
+    "a look-alike is refused, or blocks the approval that names what it looks like; who publishes an approved one is `unchecked`: no publisher's statement is asked for, and no server is attested",
   ),
   row(
     "P4.2",
@@ -113,7 +113,7 @@ export const THREATS: readonly Row[] = [
     "S-T4",
     "policy swapped at enforcement",
     "partly",
-    "unsigned and older policies are refused with a receipt, a signed one is a logged change, files on disk decide nothing; no hardware measures what is loaded (`attestation.software`)",
+    "unsigned and older policies are refused with a receipt, a signed one is a logged change, files on disk decide nothing. Complete in software: no hardware measures what is loaded (`attestation.software`)",
   ),
 ];
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
@@ -15,9 +15,10 @@ const folder = mkdtempSync(join(tmpdir(), "countersign-wrap-"));
 const layout = makeLayout(folder);
 const DATA = join(folder, "data", "wrap", "everything");
 
-async function wrapped(mode: "auto" | "legacy"): Promise<Client> {
+async function wrapped(mode: "auto" | "legacy", ...options: readonly string[]): Promise<[Client, number]> {
   const client = new Client({ name: "host", version: "1" }, { versionNegotiation: { mode } });
   const args = [
+    ...options,
     MAIN,
     "wrap",
     "--config",
@@ -28,8 +29,9 @@ async function wrapped(mode: "auto" | "legacy"): Promise<Client> {
     process.execPath,
     EVERYTHING,
   ];
-  await client.connect(new StdioClientTransport({ command: process.execPath, args, stderr: "pipe" }));
-  return client;
+  const transport = new StdioClientTransport({ command: process.execPath, args, stderr: "pipe" });
+  await client.connect(transport);
+  return [client, transport.pid ?? 0];
 }
 
 describe("countersign wrap", () => {
@@ -40,7 +42,7 @@ describe("countersign wrap", () => {
   it.each(["auto", "legacy"] as const)(
     "is a stdio server to the SDK's client in mode %s, also without a ledger",
     async (mode) => {
-      const client = await wrapped(mode);
+      const [client] = await wrapped(mode);
       expect((await client.listTools()).tools.map(({ name }) => name)).toContain("echo");
       const result = await client.callTool({ name: "echo", arguments: { message: "wrapped" } });
       expect(result.content).toEqual([{ type: "text", text: "Echo: wrapped" }]);
@@ -53,6 +55,19 @@ describe("countersign wrap", () => {
       expect(log).not.toContain("wrapped");
     },
   );
+
+  it("connects to nothing that its configuration does not declare", async () => {
+    const out = join(folder, "egress.txt");
+    const preload = `import net from "node:net";
+      import { writeFileSync } from "node:fs";
+      const tell = (error) => writeFileSync(${JSON.stringify(out)}, String(error.code));
+      process.on("SIGUSR2", () => net.connect(9, "127.0.0.1").on("error", tell));`;
+    const [client, pid] = await wrapped("legacy", "--import", `data:text/javascript,${encodeURIComponent(preload)}`);
+    process.kill(pid, "SIGUSR2");
+    await expect.poll(() => (existsSync(out) ? readFileSync(out, "utf8") : ""), { timeout: 20_000 }).toBe("ERR_EGRESS");
+    expect((await client.listTools()).tools.length).toBeGreaterThan(0);
+    await client.close();
+  });
 
   it("says what is wrong with its arguments, its configuration and its server", () => {
     const wrap = (...args: readonly string[]): unknown => {
