@@ -133,18 +133,19 @@ export class GroupSequencer implements Sequencer {
   /** The first turn starts in the next microtask, so that what arrived together shares a sync. */
   async #run(): Promise<void> {
     let open: WrittenTurn | undefined;
+    let started: WrittenTurn | undefined;
     try {
       do {
-        const next = await (open === undefined ? this.#takeTurn() : this.#takeFullTurn(open));
+        const next: Turn | undefined = await (open === undefined ? this.#takeTurn() : this.#takeFullTurn(open));
         await open?.written;
         // Before the other is integrated: the disk works meanwhile.
-        const started = next === undefined ? undefined : this.#write(next);
+        started = next === undefined ? undefined : this.#write(next);
         if (open !== undefined) this.#finish(open);
         open = started;
       } while (open !== undefined || !this.#queue.isEmpty);
     } catch (error) {
-      // What is being written may become durable; nobody is told that it did.
-      await open?.written.catch(() => undefined);
+      // What is being written may become durable; nobody is told that it did. Nothing is closed under it.
+      await Promise.allSettled([open?.written, started?.written]);
       this.#fail(error);
     }
     this.#running = undefined;

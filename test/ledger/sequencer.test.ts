@@ -179,6 +179,27 @@ describe("the sequencer", () => {
     expect([answers, faults.length]).toEqual([["first: ERR_LEDGER_STOPPED"], 1]);
   });
 
+  it("does not end, with a fault, while a batch is being written", async () => {
+    const { log, faults, sequencer, answers, submit } = makeRig();
+    submit("first", ["a", "b"]);
+    await settled();
+    submit("second", ["c", "d"]);
+    await settled();
+    log.prepared[0]?.bytes.fill(0x7a);
+    log.writes[0]?.go();
+    await settled();
+    let isStopped = false;
+    const stopping = sequencer.stop().then(() => {
+      isStopped = true;
+    });
+    await settled();
+    expect([log.writes.length, isStopped, faults.length]).toEqual([2, false, 0]);
+    log.writes[1]?.go();
+    await stopping;
+    await settled();
+    expect([faults.length, answers]).toEqual([1, ["first: ERR_LEDGER_STOPPED", "second: ERR_LEDGER_STOPPED"]]);
+  });
+
   it("takes proposals that bring no entry, alone or behind others", async () => {
     const { log, sequencer } = makeRig();
     const nothing: Proposal<string> = { entries: [], decide: () => ({ entries: [], settle: () => "done" }) };
