@@ -201,7 +201,7 @@ class ReceiptPipeline implements Pipeline {
       }, withoutPlaces);
     }
     if (ended.fault !== undefined) throw ended.fault;
-    return { ...ended.outcome, labels: ended.labels };
+    return ended.labels.length === 0 ? ended.outcome : { ...ended.outcome, labels: ended.labels };
   }
 
   watchStream({ callId }: DecisionTicket): StreamWatch | undefined {

@@ -50,7 +50,7 @@ async function start(cedar: string, mode: Mode = "enforcing", respond: readonly 
     return run.pipeline.finish(decided.ticket, outcome);
   };
   const last = async () => ofKind(await readStream(bench.folder, run.status().stream), "outcome").at(-1);
-  return { call, last };
+  return { call, last, run };
 }
 
 function resultOf(structuredContent: JsonObject | undefined, changes: Partial<CallOutcome> = {}): CallOutcome {
@@ -126,12 +126,17 @@ describe("a result that policy denies", () => {
     expect(await last()).toMatchObject({ respond: { value: { reasons: ["policy.request-unmappable"] } } });
   });
 
-  it("is one that comes later, as a task: nothing would decide it then", async () => {
-    const { call } = await start(CALL + ROWS);
-    expect(await call(resultOf(undefined, { status: "task_created" }))).toMatchObject({
-      status: "blocked",
-      refusal: { reason: "policy.request-unmappable" },
-    });
+  it("may be that there is a task, and is the task's result, which a policy tells apart", async () => {
+    const later = `@id("later") forbid (principal, action in Mcp::Action::"respond", resource)
+      when { context.system.result == "task_created" };`;
+    const { call } = await start(CALL + ROWS + later);
+    const task = resultOf(undefined, { status: "task_created", effect: "unknown" });
+    expect(await call(task)).toMatchObject({ status: "blocked", refusal: { reason: "policy.forbid" } });
+    const { call: other, last, run } = await start(CALL + ROWS + FEW);
+    expect((await other(task)).status).toBe("task_created");
+    const ticket = { callId: (await last())?.call.id ?? "", receipt: { stream: "", seq: 0 } };
+    const many = resultOf({ total: 50, who: "ann" }, { status: "task_completed" });
+    expect(await run.pipeline.finishTask(ticket, many)).toMatchObject({ status: "blocked" });
   });
 
   it("is one at which a policy errs", async () => {
