@@ -138,8 +138,7 @@ class Delivery implements Outbox {
         });
         return;
       case "failed":
-        this.#end(new StoreError("ERR_THREAD_ENDED", message.why, { fatal: true }));
-        void this.#options.thread.terminate();
+        this.#fail(message.why);
         return;
       case "stopped":
         this.#move(message.state);
@@ -147,7 +146,12 @@ class Delivery implements Outbox {
     }
   }
 
+  /** Receipts that were never written are not proven, and what is proven stays so: else what the thread says is worth nothing. */
   #move(state: DeliveryState): void {
+    if (state.proven > this.#next || state.acknowledged > this.#next || state.proven < this.#state.proven) {
+      this.#fail("it names receipts that it cannot have");
+      return;
+    }
     this.#state = state;
     // Only what the outbox calls final is: it names it as its fault.
     if (state.isFinal) this.#ended ??= FINAL_REFUSALS.get(state.fault ?? "") ?? "ERR_THREAD_ENDED";
@@ -159,6 +163,11 @@ class Delivery implements Outbox {
     } catch (error) {
       this.#tell({ type: "unsigned", id, message: error instanceof Error ? error.message : "unknown" });
     }
+  }
+
+  #fail(why: string): void {
+    this.#end(new StoreError("ERR_THREAD_ENDED", why, { fatal: true }));
+    void this.#options.thread.terminate();
   }
 
   #end(error: unknown): void {

@@ -4,6 +4,8 @@
  */
 
 import { parseGatewayConfig } from "../../gateway/config.ts";
+import { declaredEgress } from "../../gateway/egress/egress-config.ts";
+import { startUnguarded } from "../../gateway/egress/thread-guard.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { makeFakeUpstream } from "../support/fake-upstream.ts";
 import {
@@ -40,10 +42,12 @@ const { dataDir, ledgerUrl, policy } = startOptions<GatewayStart>();
 const stall = makeStall(undefined);
 const upstream = makeFakeUpstream("s");
 const ledger = { url: ledgerUrl, origin: LEDGER_ORIGIN, witness_policy: policy, submit_token_file: "unused" };
+const config = parseGatewayConfig(
+  configOf(dataDir, ledgerUrl, [upstream], { config: { ledger, durability: "durable", limits: UNLIMITED } }),
+);
 const run = await openRun({
-  config: parseGatewayConfig(
-    configOf(dataDir, ledgerUrl, [upstream], { config: { ledger, durability: "durable", limits: UNLIMITED } }),
-  ),
+  config,
+  startThread: startUnguarded(declaredEgress(config).threads),
   secrets: {
     submitToken: SUBMIT_TOKEN,
     operatorToken: OPERATOR_TOKEN,

@@ -111,6 +111,18 @@ describe("the delivery thread", () => {
     expect(bench.log.filter((line) => line.startsWith("error the delivery thread ended"))).toHaveLength(1);
   });
 
+  it("that names receipts as proven that were never written, or takes a proof back, is ended", async () => {
+    for (const proven of [1_000_000, -1]) {
+      const of = await open();
+      await callSome(of, 1);
+      threads.at(-1)?.say({ type: "state", state: { acknowledged: 0, proven, isFinal: false } });
+      expect(of.status().outbox.fault).toBe("ERR_THREAD_ENDED");
+      expect(of.status().outbox.proven).toBeLessThanOrEqual(of.status().next_seq);
+      expect(await refusalOf(of)).toBe("ERR_THREAD_ENDED");
+      await of.close();
+    }
+  });
+
   it("ends where the stream's own files are damaged: nothing else is sent in their place", async () => {
     ledger.fail({ path: "/streams/", answer: { status: 503 } });
     const of = await open();
