@@ -20,6 +20,7 @@ import type { CallTurn, ObligationStage, Settlement } from "../pipeline/stage.ts
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import { metaOf } from "../wire/era.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
+import { isPage } from "./approval-event.ts";
 import { held, isOnlyPolicy, isQuestion, linksOf, refused, refusedAs, withApproval } from "./approval-ruling.ts";
 import { type ApprovalEvent, next } from "./approval-state.ts";
 import type { Approval, ApprovalStore, Demand } from "./approval-store.ts";
@@ -35,6 +36,8 @@ export interface ApprovalDeskOptions {
   readonly world: Pick<World, "nowMs" | "randomBytes" | "schedule" | "sleep">;
   /** The page where an approval is decided; an id goes behind it. */
   readonly page: string;
+  /** True if this process serves that page: no host is sent to another's. */
+  readonly isServed: boolean;
   /** True if `onEvent` tells somebody outside. */
   readonly hasWebhook: boolean;
   /** Told of each approval that waits, and of what became of it. */
@@ -47,6 +50,8 @@ export type ShownApproval = JsonObject;
 
 /** Longer arguments are not kept for the approver, who then decides without them. */
 const MAX_SHOWN = 64 * 1024;
+/** Longest time from which on nobody is told any more; approvals end before. */
+const MAX_TOLD_MS = 24 * 3_600_000;
 /** An approval has ended in its receipts so long after its time at most. */
 const SWEEP_MS = 1_000;
 
@@ -58,6 +63,8 @@ export class ApprovalDesk {
   /** What the policies say why, in memory alone. */
   readonly #reasons = new Map<string, string>();
   readonly #waits: ApprovalWaits;
+  /** Apart from those of calls: who is told later takes no call's place. */
+  readonly #notices: ApprovalWaits;
   readonly #isPage: boolean;
   readonly obligation: ObligationStage = {
     name: "approval",
@@ -68,7 +75,8 @@ export class ApprovalDesk {
   constructor(options: ApprovalDeskOptions) {
     this.#options = options;
     this.#waits = new ApprovalWaits(options.world);
-    this.#isPage = isPage(options.page);
+    this.#notices = new ApprovalWaits(options.world);
+    this.#isPage = options.isServed && isPage(options.page);
   }
 
   /** Ends by the clock what runs out, looked at or not; tells again of what still waits. @returns the function that stops it */
@@ -121,7 +129,7 @@ export class ApprovalDesk {
     const after = { ...now, state, ...(event === "grant" ? { grant } : {}) };
     await store.put(after);
     this.#options.onEvent(after);
-    this.#waits.tell(id);
+    this.#tell(id);
     if (event === "refuse") this.#forget(id);
     return this.#shown(this.#require(id), operator);
   }
@@ -130,12 +138,26 @@ export class ApprovalDesk {
    * Resolves when the approval no longer waits to be decided, when `limitMs` is over, or when `signal` is aborted. True if it
    * no longer waits. Only so many waits are open at a time: above it the answer comes at once.
    */
-  async untilDecided(id: string, limitMs: number, signal: AbortSignal): Promise<boolean> {
+  untilDecided(id: string, limitMs: number, signal: AbortSignal): Promise<boolean> {
+    return this.#until(this.#waits, id, limitMs, signal);
+  }
+
+  /** As `untilDecided`, for whoever is told of it and holds no call meanwhile. */
+  onceDecided(id: string, signal: AbortSignal): Promise<boolean> {
+    return this.#until(this.#notices, id, MAX_TOLD_MS, signal);
+  }
+
+  async #until(waits: ApprovalWaits, id: string, limitMs: number, signal: AbortSignal): Promise<boolean> {
     this.#sweep();
     const approval = this.#options.store.get(id);
     if (approval?.state !== "requested") return true;
-    await this.#waits.until(approval, limitMs, signal);
+    await waits.until(approval, limitMs, signal);
     return this.#options.store.get(id)?.state !== "requested";
+  }
+
+  #tell(id: string): void {
+    this.#waits.tell(id);
+    this.#notices.tell(id);
   }
 
   #settle(turn: CallTurn, answer: PolicyAnswer, settlement: Settlement): Settlement {
@@ -228,7 +250,7 @@ export class ApprovalDesk {
     const after = { ...approval, state };
     const written = this.#options.store.put(after);
     this.#options.onEvent(after);
-    this.#waits.tell(approval.id);
+    this.#tell(approval.id);
     // Whoever waits for it is told; a decision that failed before waits for nothing.
     written.catch(() => undefined);
     return written;
@@ -348,13 +370,6 @@ function givenBy(turn: CallTurn): readonly JsonValue[] {
   return inputResponses === undefined ? [given] : [given, inputResponses];
 }
 
-/** Hosts open pages of the web; without TLS only on this machine. */
-function isPage(page: string): boolean {
-  const url = URL.canParse(page) ? new URL(page) : undefined;
-  return url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.has(url.hostname));
-}
-
-const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const MISMATCH = "What was approved is not what this call is now.";
 
 interface Bound {

@@ -45,3 +45,11 @@ export function pageOf({ approvals, operator_listen: listen = {} }: GatewayConfi
   const own = port === 0 ? "" : `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   return `${approvals?.page_url ?? own}/#`;
 }
+
+/** Hosts open pages of the web; without TLS only on this machine. */
+export function isPage(page: string): boolean {
+  const url = URL.canParse(page) ? new URL(page) : undefined;
+  return url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.has(url.hostname));
+}
+
+const LOOPBACK: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);

@@ -35,7 +35,7 @@ export interface OperatorSwitches {
 
 /** What the controls work with. */
 export interface SwitchParts {
-  readonly options: Pick<GatewayOptions, "config" | "logger" | "secrets" | "readFile">;
+  readonly options: Pick<GatewayOptions, "agents" | "config" | "logger" | "secrets" | "readFile">;
   readonly world: Pick<World, "nowMs" | "sleep" | "random" | "randomBytes" | "schedule" | "fetch">;
   readonly plane: Pick<ReceiptPlane, "recorder" | "vault" | "payloads">;
   readonly book: StreamBook;
@@ -131,6 +131,8 @@ async function approvalsOf(
     policy: () => book.policy ?? "",
     world,
     page,
+    // On standard input and output nobody serves a page.
+    isServed: options.agents === "http",
     hasWebhook: webhook !== undefined,
     onEvent: (approval) => webhook?.tell(eventOf(approval, page, world.nowMs())),
     onFault: (error) => options.logger.error({ err: error }, "an approval could not be kept"),

@@ -22,6 +22,8 @@ import type { RoundScope, RoundState, RoundStates } from "./round-state.ts";
 export interface ApprovalDecisions {
   /** True once it is decided; false after `limitMs`, or when `signal` is aborted. May answer earlier. */
   readonly untilDecided: (id: string, limitMs: number, signal: AbortSignal) => Promise<boolean>;
+  /** The same for whoever is told afterwards, and keeps no call waiting meanwhile. */
+  readonly onceDecided: (id: string, signal: AbortSignal) => Promise<boolean>;
 }
 
 /** What asking needs. */
@@ -36,8 +38,6 @@ export interface ApprovalDeps extends ReceiptDeps {
 const HOLD_MS = 50_000;
 /** How long the host may take to say whether its user goes to the page. */
 const ASK_MS = 600_000;
-/** Longest wait for a decision that an agent is told of afterwards. */
-const MAX_TOLD_MS = 24 * 3_600_000;
 /** They came in one message. */
 const MAX_RESPONSES = 64 * 1024 * 1024;
 /** Names our question among those of an answer. */
@@ -161,7 +161,7 @@ function isRefused(reply: AskReply): boolean {
 /** SPEC MCP 2025-11-25: only the client that was asked is told that it is over. */
 function tellLater({ approvals }: ApprovalDeps, { legs }: AgentRequest, { id }: OfferedApproval): void {
   if (approvals === undefined || legs === undefined) return;
-  legs.tellOnce(id, completeNotice(id), (signal) => approvals.untilDecided(id, MAX_TOLD_MS, signal));
+  legs.tellOnce(id, completeNotice(id), (signal) => approvals.onceDecided(id, signal));
 }
 
 function asUrlError(refusal: CallRefusal, offer: OfferedApproval): CallRefusal {

@@ -162,6 +162,7 @@ function subscribeCall(request: AgentRequest, { serverId, name }: Route, upstrea
     caller,
     session,
     serverId,
+    mount: request.mount.path,
     target: { kind: "subscribe", name },
     params: message.params,
     received,

@@ -68,8 +68,8 @@ const TAG_BYTES = 16;
 /** The nonce in base64url: 12 bytes fill 16 characters. */
 const NONCE_DIGITS = 16;
 /** States of one approval, and approvals whose states are remembered. */
-const MAX_USES = 1_024;
-const MAX_APPROVALS = 2_048;
+const MAX_USES = 128;
+const MAX_APPROVALS = 1_024;
 const KID_DIGITS = 8;
 const FORMAT = /^cs1\.([0-9a-f]{8})\.([A-Za-z0-9_-]+)$/u;
 

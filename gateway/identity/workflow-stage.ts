@@ -31,8 +31,8 @@ export interface WorkflowRules extends WorkflowTokenRules {
   readonly reuse: "session" | "once";
 }
 
-/** What a server asks of an agent belongs to a call that was decided. */
-const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots"]);
+/** What belongs to a call that was decided, and lists of what may be called. */
+const NO_CALLS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots", "task", "list"]);
 
 /** Makes the stage; undefined rules: nobody's tokens are taken, and one that is carried is the caller's word. */
 export function makeWorkflowStage(rules: WorkflowRules | undefined): RequestStage {
@@ -41,7 +41,7 @@ export function makeWorkflowStage(rules: WorkflowRules | undefined): RequestStag
     name: "workflows",
     begin: (call) => {
       const carried = metaOf(call.params)[OUR_META.workflow];
-      if (QUESTIONS.has(call.target.kind)) return () => ({});
+      if (NO_CALLS.has(call.target.kind)) return () => ({});
       if (rules === undefined) return () => (carried === undefined ? {} : ignored(call));
       if (carried === undefined) return () => (isMissing(rules, call) ? { denials: [MISSING] } : {});
       if (typeof carried !== "string") return () => refusedBy("workflow.invalid");

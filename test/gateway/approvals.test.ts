@@ -202,6 +202,18 @@ describe("a call that needs an approval", () => {
   });
 });
 
+describe("a host that opens pages", () => {
+  it("is sent to none that this process does not serve", async () => {
+    const config = { approvals: { page_url: "https://approvals.example" } };
+    for (const agents of ["http", "stdio"] as const) {
+      const run = await open(benches.make({ policyFiles: bundleFiles(RULES), config, options: { agents } }));
+      const held = await run.pipeline.decide(wipe("/tmp", { takesPage: true }));
+      if (held.action !== "refuse") throw new Error(held.action);
+      expect([agents, held.refusal.offer !== undefined]).toEqual([agents, agents === "http"]);
+    }
+  });
+});
+
 describe("over the operator's routes", () => {
   it("an operator lists, shows and grants", async () => {
     const at = bench();

@@ -248,9 +248,9 @@ describe("the demand", () => {
     expect(await ask({ tools: ["s/echo"] })).toBe("workflow.missing");
     expect(await ask({ tools: ["s/other"] })).toBe("forward");
     expect(await ask({ tools: ["s/*"] })).toBe("workflow.missing");
-    expect(await ask({ all: true }, { target: { kind: "elicit", name: "elicitation/create" } })).not.toBe(
-      "workflow.missing",
-    );
+    for (const kind of ["elicit", "sample", "roots", "task", "list"] as const) {
+      expect(await ask({ all: true }, { target: { kind, name: "x" } })).not.toBe("workflow.missing");
+    }
   });
 
   it("stands in a configuration that says whose tokens are taken, and how far they may reach", () => {
