@@ -30,6 +30,8 @@ export interface DueErasure {
   readonly found: Pick<FoundReceipts, "stream" | "ranges">;
   /** The decisions whose outcomes these are. */
   readonly decisions: ReadonlySet<number>;
+  /** The first receipt that was not looked at. */
+  readonly next: number;
 }
 
 interface OwedFile {
@@ -64,6 +66,8 @@ export class OwedErasures {
   readonly #dataDir: string;
   readonly #file: ControlFile<OwedFile>;
   #owed: readonly OwedErasure[] = [];
+  /** Where the search for each goes on: a call may take hours, and a stream grows meanwhile. */
+  readonly #next = new WeakMap<OwedErasure, number>();
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
@@ -91,22 +95,27 @@ export class OwedErasures {
       const wanted = new Set(owed.decisions);
       const decisions = new Set<number>();
       const seqs: number[] = [];
-      for await (const { seq, bytes } of walkStream(streamFolder(this.#dataDir, owed.stream), owed.decisions[0] ?? 0)) {
+      let next = this.#next.get(owed) ?? owed.decisions[0] ?? 0;
+      for await (const { seq, bytes } of walkStream(streamFolder(this.#dataDir, owed.stream), next)) {
+        next = seq + 1;
         const decision = outcomeOf(bytes);
         if (decision === undefined || !wanted.has(decision)) continue;
         seqs.push(seq);
         decisions.add(decision);
       }
-      if (seqs.length > 0) due.push({ owed, found: { stream: owed.stream, ranges: rangesOf(seqs) }, decisions });
+      // What was found is found again if it could not be erased.
+      if (seqs.length > 0) due.push({ owed, found: { stream: owed.stream, ranges: rangesOf(seqs) }, decisions, next });
+      else this.#next.set(owed, next);
     }
     return due;
   }
 
   /** Once it was carried out. @throws {StoreError} ERR_CONTROL_FILE */
-  async settle({ owed, decisions }: DueErasure): Promise<void> {
-    const left = owed.decisions.filter((each) => !decisions.has(each));
+  async settle({ owed, decisions, next }: DueErasure): Promise<void> {
     const rest = this.#owed.filter((each) => each !== owed);
-    await this.#set(left.length === 0 ? rest : [...rest, { ...owed, decisions: left }]);
+    const left = { ...owed, decisions: owed.decisions.filter((each) => !decisions.has(each)) };
+    this.#next.set(left, next);
+    await this.#set(left.decisions.length === 0 ? rest : [...rest, left]);
   }
 
   async #set(owed: readonly OwedErasure[]): Promise<void> {
