@@ -32,6 +32,11 @@ export function serve(port: MessagePort, order: DeliveryOrder): void {
   const reporter = new Reporter(port, outbox);
   const fail = (error: unknown): void =>
     tell(port, { type: "failed", why: error instanceof Error ? error.message : "unknown" });
+  // Nobody hears of it any more.
+  port.on("close", () => {
+    reporter.stop();
+    outbox.stop().catch(fail);
+  });
   port.on("message", (message: ToDelivery) => {
     switch (message.type) {
       case "start":
