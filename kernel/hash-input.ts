@@ -51,11 +51,6 @@ export class HashInput {
     this.length += part.length;
   }
 
-  /** Lets go of memory beyond the capacity. */
-  shrink(): void {
-    this.bytes = this.#usual;
-  }
-
   /** Forgets what was written: it was made with a secret. */
   wipe(): void {
     this.bytes.fill(0);

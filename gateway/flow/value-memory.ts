@@ -181,7 +181,7 @@ export class ValueMemory {
     input.putText(kind);
     input.putText(text);
     sha256Into(input.view(), hashed, 0);
-    input.shrink();
+    input.wipe();
     return firstHalf();
   }
 }

@@ -33,13 +33,17 @@ export function memberSpans(text: string, start: number): readonly MemberSpan[] 
   return known;
 }
 
-/** Objects of the texts that were taken apart last: every message is, several times on its way. */
+/**
+ * Objects of the texts that were taken apart in this turn: every message is, several times on its way. Nothing of a message is
+ * kept beyond the turn: an idle gateway holds no arguments.
+ */
 const recent = new Map<string, Map<number, readonly MemberSpan[]>>();
 const MAX_KEPT_TEXTS = 64;
 const MAX_KEPT_TEXT = 8192;
 
 function keep(text: string): Map<number, readonly MemberSpan[]> {
   const made = new Map<number, readonly MemberSpan[]>();
+  if (recent.size === 0) setImmediate(() => recent.clear());
   recent.set(text, made);
   for (const oldest of recent.keys()) {
     if (recent.size <= MAX_KEPT_TEXTS) break;
