@@ -29,6 +29,7 @@ import type { Contribution, RequestStage } from "../pipeline/stage.ts";
 import { metaOf } from "../wire/era.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
 import { RPC } from "../wire/rpc-error.ts";
+import { NO_CALLS } from "./workflow-stage.ts";
 
 /** Whose mandates are taken. */
 export interface MandateRules {
@@ -59,7 +60,8 @@ export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefi
         const fields = { delegation: notEstablished("field.not-configured") };
         return () => (carried === undefined ? {} : { fields });
       }
-      if (carried === undefined) return () => (rules.isRequired ? { denials: [MISSING] } : {});
+      const isMissing = rules.isRequired && !NO_CALLS.has(call.target.kind);
+      if (carried === undefined) return () => (isMissing ? { denials: [MISSING] } : {});
       // Signatures are checked here, so that nobody waits in the turn for somebody else's.
       const chain = readChain(chains, carried);
       return ({ nowMs }) => {

@@ -31,8 +31,14 @@ export interface WorkflowRules extends WorkflowTokenRules {
   readonly reuse: "session" | "once";
 }
 
-/** What belongs to a call that was decided, and lists of what may be called. */
-const NO_CALLS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots", "task", "list"]);
+/** What belongs to a call that was decided, and lists of what may be called: nothing is demanded of them. */
+export const NO_CALLS: ReadonlySet<InboundCall["target"]["kind"]> = new Set([
+  "sample",
+  "elicit",
+  "roots",
+  "task",
+  "list",
+]);
 
 /** Makes the stage; undefined rules: nobody's tokens are taken, and one that is carried is the caller's word. */
 export function makeWorkflowStage(rules: WorkflowRules | undefined): RequestStage {

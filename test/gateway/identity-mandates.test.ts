@@ -123,6 +123,11 @@ describe("a call with mandates", () => {
     const none = await start({ roots: [{ ...ROOT, name: "nobody" }], required: true });
     expect(await runCall(none.run, callOf("echo", { message: "hi" }))).toBe("refuse");
     expect((await lastDecision(none)).ruling.reasons).toContain("delegation.missing");
+    // Nothing is called by a list, nor by a question that a server asks inside a call.
+    for (const kind of ["list", "elicit"] as const) {
+      await runCall(none.run, callOf("echo", {}, { target: { kind, name: "x" } }));
+      expect((await lastDecision(none)).ruling.reasons).not.toContain("delegation.missing");
+    }
     await none.run.close();
     bench?.remove();
     bench = makeGatewayBench(ledger.url);
