@@ -111,6 +111,23 @@ export function formatSegment(segment: Segment, receipts: readonly Uint8Array[])
 }
 
 /**
+ * The envelope of a segment's wire form, by its first line alone: whose it claims to be. Nothing behind it is looked at.
+ *
+ * @throws {FormatError} ERR_SEGMENT (no line), ERR_JSON_*, ERR_SHAPE
+ */
+export function parseSegmentEnvelope(bytes: Uint8Array): Segment {
+  const end = bytes.subarray(0, MAX_ENVELOPE_BYTES + 1).indexOf(LF);
+  if (end === -1) throw new FormatError("ERR_SEGMENT", `want an envelope of at most ${MAX_ENVELOPE_BYTES} bytes`);
+  return readEnvelope(bytes.subarray(0, end));
+}
+
+function readEnvelope(line: Uint8Array): Segment {
+  const segment = readShape(segmentShape, parseCanonical(line, { maxBytes: MAX_ENVELOPE_BYTES }), "segment");
+  if ((segment.prev === undefined) === (segment.first_seq === 0)) return segment;
+  throw new FormatError("ERR_SHAPE", "segment.prev: want it absent exactly if first_seq is 0");
+}
+
+/**
  * The segment that `bytes` spell, nothing verified: the receipts are not even parsed.
  *
  * @throws {FormatError} ERR_SEGMENT (lines, their number or length, a missing LF), ERR_JSON_*, ERR_SHAPE
@@ -120,10 +137,7 @@ export function parseSegment(bytes: Uint8Array): ParsedSegment {
     throw new FormatError("ERR_SEGMENT", `want at most ${MAX_SEGMENT_BYTES} bytes that end in a newline`);
   }
   const [envelope = new Uint8Array(0), ...receipts] = splitLines(bytes);
-  const segment = readShape(segmentShape, parseCanonical(envelope, { maxBytes: MAX_ENVELOPE_BYTES }), "segment");
-  if ((segment.prev === undefined) !== (segment.first_seq === 0)) {
-    throw new FormatError("ERR_SHAPE", "segment.prev: want it absent exactly if first_seq is 0");
-  }
+  const segment = readEnvelope(envelope);
   if (receipts.length !== segment.count) {
     throw new FormatError("ERR_SEGMENT", `want ${segment.count} receipts, got ${receipts.length} lines`);
   }

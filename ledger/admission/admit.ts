@@ -16,15 +16,16 @@
 import { equalBytes } from "../../kernel/bytes.ts";
 import { CheckError, invariant, isCodedError } from "../../kernel/errors.ts";
 import { formatHex, parseHex } from "../../kernel/hex.ts";
-import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import { hashLeaf, type LeafHash, leafAt } from "../../kernel/merkle/hash.ts";
 import { readSignedReceipt } from "../../kernel/receipt/signed-form.ts";
 import { followStream, type StreamState } from "../../kernel/stream/stream-state.ts";
 import { segmentRow } from "../checks/check-rows.ts";
 import type { LeafRun } from "../promise/promise-desk.ts";
 import type { Known, LeafIndex } from "../sequence/entry-index.ts";
-import type { Decision, Flush, Sequencer } from "../sequence/proposal.ts";
+import { countOf, type Decision, type EntryRun, type Flush, type Sequencer } from "../sequence/proposal.ts";
 import type { Tree } from "../tree/tree.ts";
 import { type Candidate, type ClaimedSegment, type ReadingDesk, readMembers, type Submission } from "./candidates.ts";
+import { isAnyKnown } from "./raw-batch.ts";
 import { Refusal } from "./refusal.ts";
 import { scanEntry } from "./scan-entry.ts";
 import type { ShownTip, StreamAccount } from "./stream-account.ts";
@@ -142,33 +143,27 @@ export function continueStream(parts: AdmitParts, claimed: ClaimedSegment): Prom
     entries,
     decide: (known, next) => {
       if (hasEnded(parts, claimed)) return { entries: [], settle: () => ({ kind: "apart" }) };
-      return decideContinuation(checks, claimed, (leaf) => known(leaf) !== undefined, next);
+      return decideContinuation(checks, claimed, known, next);
     },
   });
 }
 
-function decideContinuation(
-  checks: Checks,
-  claimed: ClaimedSegment,
-  isKnown: (leaf: LeafHash) => boolean,
-  next: bigint,
-): Decision<Continued> {
+function decideContinuation(checks: Checks, claimed: ClaimedSegment, known: Known, next: bigint): Decision<Continued> {
   const { account, segment, entries, envelope, closes } = claimed;
+  const count = countOf(entries);
   const before = stateBefore(claimed);
-  const [first] = entries;
   // Equal bytes have one seq, so that a segment whose receipts have each their own holds none twice.
-  if (before === undefined || first === undefined || entries.some(({ leaf }) => isKnown(leaf))) {
+  if (before === undefined || isAnyKnown(entries.leaves, known)) {
     return { entries: [], settle: () => ({ kind: "apart" }) };
   }
   const state = {
     ...before,
-    nextSeq: segment.first_seq + entries.length,
+    nextSeq: segment.first_seq + count,
     last: parseHex(segment.last, 32),
     closed: closes,
   };
   account.decide(state);
-  const bytes = entries.reduce((total, entry) => total + entry.bytes.length, 0);
-  checks.expect({ firstIndex: next, count: entries.length, bytes });
+  checks.expect({ firstIndex: next, count, bytes: bytesOf(entries) });
   return {
     entries,
     beside: [{ kind: "segment", bytes: envelope }],
@@ -176,11 +171,18 @@ function decideContinuation(
     settle: (flush) => {
       account.show(state);
       checks.wake();
-      const place = { firstIndex: next, leaf: first.leaf, count: entries.length };
-      const runs = [{ firstIndex: next, leaves: entries.map(({ leaf }) => leaf) }];
-      return { kind: "admitted", admitted: { ...place, runs, flush, tip: account.tip() } };
+      const runs = [{ firstIndex: next, leaves: entries.leaves }];
+      const leaf = leafAt(entries.leaves, 0);
+      return { kind: "admitted", admitted: { firstIndex: next, leaf, count, runs, flush, tip: account.tip() } };
     },
   };
+}
+
+/** Of the entries themselves. */
+function bytesOf({ starts, ends }: EntryRun): number {
+  let total = 0;
+  for (let i = 0; i < starts.length; i += 1) total += (ends[i] ?? 0) - (starts[i] ?? 0);
+  return total;
 }
 
 /** The state that a segment continues, or the one that its first receipt opens; undefined if it stands apart. */

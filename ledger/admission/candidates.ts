@@ -5,13 +5,14 @@
  */
 
 import { CheckError, FormatError } from "../../kernel/errors.ts";
+import { entryAt } from "../../kernel/merkle/hash.ts";
 import { parseReceipt } from "../../kernel/receipt/receipt.ts";
 import { readSignedReceipt } from "../../kernel/receipt/signed-form.ts";
-import { parseSegment, type Segment } from "../../kernel/segment.ts";
+import { parseSegmentEnvelope, type Segment } from "../../kernel/segment.ts";
 import { checkStreamOpen, openedStream, type StreamLink, type StreamState } from "../../kernel/stream/stream-state.ts";
 import { hashesOf, type ReadReceipt } from "../reading/read.ts";
 import type { SubmissionReader } from "../reading/reader.ts";
-import type { PendingEntry } from "../sequence/proposal.ts";
+import { type EntryRun, listEntries, type PendingEntry } from "../sequence/proposal.ts";
 import { scanEntry } from "./scan-entry.ts";
 import type { StreamAccount } from "./stream-account.ts";
 import type { StreamBook } from "./stream-book.ts";
@@ -46,7 +47,8 @@ export interface Submission {
 export interface ClaimedSegment {
   readonly account: StreamAccount;
   readonly segment: Segment;
-  readonly entries: readonly PendingEntry[];
+  /** Its receipts, where they were received. */
+  readonly entries: EntryRun;
   /** Envelope bytes. */
   readonly envelope: Uint8Array;
   /** True if the last receipt closes the stream. */
@@ -97,15 +99,14 @@ export async function readSingle(desk: ReadingDesk, bytes: Uint8Array, guess?: S
  * @throws {StoreError} ERR_QUEUE_FULL
  */
 export async function readSegment(desk: ReadingDesk, bytes: Uint8Array): Promise<ClaimedSegment> {
-  const { segment, receipts } = parseSegment(bytes);
+  const segment = parseSegmentEnvelope(bytes);
   const account = findAccount(desk.streams, segment.stream);
   const { origin, reader } = desk;
-  const { leaves, closes } = await reader.segment(bytes, account.source, origin);
-  const entries = leaves.map((leaf, i) => ({ leaf, bytes: receipts[i] ?? new Uint8Array(0) }));
+  const { closes, leaves, starts, ends } = await reader.segment(bytes, account.source, origin);
+  const entries: EntryRun = { bytes, starts, ends, leaves };
   const claimed = { account, segment, entries, envelope: bytes.subarray(0, bytes.indexOf(0x0a)), closes };
-  const [first] = receipts;
-  if (segment.first_seq > 0 || first === undefined) return claimed;
-  const { opens } = readOpen(account, first, origin);
+  if (segment.first_seq > 0) return claimed;
+  const { opens } = readOpen(account, entryAt(entries, 0), origin);
   return opens === undefined ? claimed : { ...claimed, opens };
 }
 
@@ -117,7 +118,7 @@ export async function readSegment(desk: ReadingDesk, bytes: Uint8Array): Promise
 export async function readMembers(desk: ReadingDesk, claimed: ClaimedSegment): Promise<Submission> {
   const { account, entries, envelope } = claimed;
   const read = await Promise.allSettled(
-    entries.map(async ({ bytes }) => readCandidate(desk, account, linkOf(bytes), bytes)),
+    listEntries(entries).map(async ({ bytes }) => readCandidate(desk, account, linkOf(bytes), bytes)),
   );
   const candidates: Candidate[] = [];
   for (const one of read) {

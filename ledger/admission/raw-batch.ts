@@ -99,7 +99,8 @@ function lengthAt(body: Uint8Array, at: number): number {
   return ((body[at] ?? 0) << 8) | (body[at + 1] ?? 0);
 }
 
-function isAnyKnown(leaves: LeafHashes, known: Known): boolean {
+/** True if the log has one of these leaves. */
+export function isAnyKnown(leaves: LeafHashes, known: Known): boolean {
   for (let i = 0; i * HASH_BYTES < leaves.length; i += 1) if (known(leaves, i) !== undefined) return true;
   return false;
 }

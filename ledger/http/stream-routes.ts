@@ -102,7 +102,7 @@ function segmentRoute(scope: FastifyInstance, parts: StreamParts): void {
     const isAsked = isPromiseAsked(request);
     const bytes = bodyOf(request);
     const claimed = await readSegment(desk, bytes);
-    quota.take(claimed.account.stream, { receipts: claimed.entries.length, bytes: bytes.length });
+    quota.take(claimed.account.stream, { receipts: claimed.segment.count, bytes: bytes.length });
     const admitted = await admitSegment(admitParts, desk, claimed);
     return { ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) };
   });

@@ -140,7 +140,7 @@ async function prepareSegment(
     return { ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) };
   };
   return async (before) => {
-    quota.take(claimed.account.stream, { receipts: claimed.entries.length, bytes: bytes.length });
+    quota.take(claimed.account.stream, { receipts: claimed.segment.count, bytes: bytes.length });
     const first = await continueStream(admission, claimed);
     if (first.kind === "admitted") return answer(first.admitted);
     // What stands in front may be what it continues.

@@ -3,7 +3,7 @@
  * about, of a submission once for each run of consecutive indexes. Nothing is signed or hashed for whoever does not ask.
  */
 
-import { type LeafHash, splitLeaves } from "../../kernel/merkle/hash.ts";
+import { type LeafHash, type LeafHashes, splitLeaves } from "../../kernel/merkle/hash.ts";
 import { LeafTree } from "../../kernel/merkle/leaf-tree.ts";
 import { type BatchPromise, type LeafPromise, leafPromiseOf, signPromise } from "../../kernel/promise.ts";
 import type { Clock } from "../../kernel/service/service.ts";
@@ -26,7 +26,7 @@ export interface PromiseDeskParts {
 /** Leaves with consecutive indexes. */
 export interface LeafRun {
   readonly firstIndex: bigint;
-  readonly leaves: readonly LeafHash[];
+  readonly leaves: readonly LeafHash[] | LeafHashes;
 }
 
 /** A leaf in the log, and the flush that was synced when its index was told. */
@@ -74,7 +74,8 @@ export class PromiseDesk {
     return signed;
   }
 
-  #sign({ firstIndex, leaves }: LeafRun): SignedRun {
+  #sign({ firstIndex, leaves: given }: LeafRun): SignedRun {
+    const leaves = given instanceof Uint8Array ? splitLeaves(given) : given;
     const { origin, signer, promiseSeconds, clock, onSigned } = this.#parts;
     const tree = new LeafTree(leaves);
     const deadline = formatTimestamp(clock.nowMs() + promiseSeconds * 1000);

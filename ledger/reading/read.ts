@@ -4,7 +4,7 @@
  */
 
 import { CheckError, FormatError } from "../../kernel/errors.ts";
-import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
+import { hashLeaf, joinLeaves, type LeafHash, type LeafHashes } from "../../kernel/merkle/hash.ts";
 import { parseReceipt, receiptHash } from "../../kernel/receipt/receipt.ts";
 import { scanReceipt } from "../../kernel/receipt/scan.ts";
 import { readSignedReceipt, type SignedForm } from "../../kernel/receipt/signed-form.ts";
@@ -37,7 +37,10 @@ export interface ReceiptSource {
 
 /** A segment whose signature holds, and whose receipts claim the places that it gives them. */
 export interface ReadSegment {
-  readonly leaves: readonly LeafHash[];
+  readonly leaves: LeafHashes;
+  /** Where each receipt begins and ends in the segment's bytes. */
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
   /** True if the last receipt closes the stream. */
   readonly closes: boolean;
 }
@@ -74,7 +77,18 @@ export function hashesOf(bytes: Uint8Array, { bodyHash }: SignedForm): ReceiptHa
 export function readSegmentBytes(bytes: Uint8Array, { stream, key }: ReceiptSource, origin: string): ReadSegment {
   const parsed = parseSegment(bytes);
   const leaves = checkSegment(parsed, { instance: { kid: parseKid(stream) }, receipt: key }, origin);
-  return { leaves, closes: checkPlaces(parsed, bytes) };
+  const { starts, ends } = placesOf(parsed, bytes);
+  return { leaves: joinLeaves(leaves), starts, ends, closes: checkPlaces(parsed, bytes) };
+}
+
+function placesOf({ receipts }: ParsedSegment, bytes: Uint8Array): Pick<ReadSegment, "starts" | "ends"> {
+  const [starts, ends] = [new Uint32Array(receipts.length), new Uint32Array(receipts.length)];
+  let at = bytes.indexOf(0x0a) + 1;
+  for (const [i, { length }] of receipts.entries()) {
+    [starts[i], ends[i]] = [at, at + length];
+    at += length + 1;
+  }
+  return { starts, ends };
 }
 
 /** @returns true if the last receipt closes the stream */

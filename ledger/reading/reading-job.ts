@@ -3,13 +3,12 @@
  * hands, so that a message costs what its bytes cost and not what its objects would.
  */
 
-import { concatAll } from "../../kernel/bytes.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { BugError, CheckError, FormatError, invariant, isCodedError } from "../../kernel/errors.ts";
 import { HASH_BYTES } from "../../kernel/merkle/hash.ts";
 import { RECEIPT_KINDS } from "../../kernel/receipt/receipt.ts";
 import { type PublicKeyJson, publicKeyShape } from "../../kernel/signature/public-key.ts";
-import { type ReadReceipt, type ReceiptSource, readReceipt, readSegmentBytes } from "./read.ts";
+import { type ReadReceipt, type ReadSegment, type ReceiptSource, readReceipt, readSegmentBytes } from "./read.ts";
 
 /** A stream and its receipt key. */
 export interface NewSource {
@@ -49,10 +48,12 @@ export interface ReadingFault {
 }
 
 /** The answer to a job. */
-export type ReadingAnswer =
-  | ReceiptsAnswer
-  | { readonly kind: "segment"; readonly leaves: Uint8Array; readonly closes: boolean }
-  | { readonly kind: "fault"; readonly fault: ReadingFault };
+export type ReadingAnswer = ReceiptsAnswer | SegmentAnswer | { readonly kind: "fault"; readonly fault: ReadingFault };
+
+/** What was read of a segment. */
+export interface SegmentAnswer extends ReadSegment {
+  readonly kind: "segment";
+}
 
 /** What was read of the receipts of a job, each at its place. */
 export interface ReceiptsAnswer {
@@ -86,7 +87,7 @@ export class JobRunner {
     const { bytes, source, origin } = job;
     const read = attempt(() => readSegmentBytes(bytes, this.#source(source), origin));
     if ("fault" in read) return { kind: "fault", fault: read.fault };
-    return { kind: "segment", leaves: concatAll(read.value.leaves), closes: read.value.closes };
+    return { kind: "segment", ...read.value };
   }
 
   #readReceipts({ bytes, ends, sources }: ReadingJob & { readonly kind: "receipts" }): ReceiptsAnswer {

@@ -6,7 +6,7 @@
 
 import { Worker } from "node:worker_threads";
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { HASH_BYTES, type LeafHash, parseLeafHash } from "../../kernel/merkle/hash.ts";
+import { HASH_BYTES, parseLeafHash } from "../../kernel/merkle/hash.ts";
 import { RECEIPT_KINDS } from "../../kernel/receipt/receipt.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import type { ReadReceipt, ReadSegment, ReceiptHashes, ReceiptSource } from "./read.ts";
@@ -207,10 +207,8 @@ function takeSegment({ resolve, reject }: Pick<WaitingSegment, "resolve" | "reje
     return;
   }
   invariant(answer.kind === "segment", "a reading thread answered a segment with something else");
-  const { leaves: bytes, closes } = answer;
-  const leaves: LeafHash[] = [];
-  for (let at = 0; at < bytes.length; at += HASH_BYTES) leaves.push(parseLeafHash(bytes.subarray(at, at + HASH_BYTES)));
-  resolve({ leaves, closes });
+  const { leaves, starts, ends, closes } = answer;
+  resolve({ leaves, starts, ends, closes });
 }
 
 function hashesAt({ hashes }: ReceiptsAnswer, i: number): ReceiptHashes {

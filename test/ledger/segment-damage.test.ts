@@ -5,6 +5,7 @@ import { parseRegistration } from "../../kernel/registration.ts";
 import { readSegment } from "../../ledger/admission/candidates.ts";
 import { StreamBook } from "../../ledger/admission/stream-book.ts";
 import { makeInlineReader } from "../../ledger/reading/reader.ts";
+import { listEntries } from "../../ledger/sequence/proposal.ts";
 import { LEDGER_ORIGIN } from "../support/ledger-service.ts";
 import { registrationOf, segmentOf } from "../support/ledger-submitter.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
@@ -36,7 +37,7 @@ async function verdict(bytes: Uint8Array): Promise<string> {
 describe("a segment", () => {
   it("is read as it was made, with the bytes of its receipts and its envelope", async () => {
     const { entries, envelope } = await readSegment(desk, whole);
-    expect(entries.map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(
+    expect(listEntries(entries).map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(
       stream.receipts.map(({ bytes }) => Buffer.from(bytes).toString()),
     );
     expect(Buffer.from(envelope).toString()).toBe(Buffer.from(whole).toString().split("\n")[0]);
