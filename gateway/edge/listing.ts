@@ -24,16 +24,27 @@ export async function listing(deps: ListingDeps, request: AgentRequest, kind: Li
   const decidedOf = mount.serverIds.filter((id) => deps.offers?.isListDecided(who, id) === true);
   if (decidedOf.length === 0) return answerOf(idText, listResult(deps, mount, kind, era));
   const decided = await Promise.all(decidedOf.map(async (id) => [id, await decideList(deps, request, id)] as const));
-  if (decided.some(([, one]) => one === undefined)) return withheld(request, undefined);
-  const stopped = decided.flatMap(([, one]) => (one?.action === "refuse" && !isPolicys(one) ? [one] : []))[0];
-  if (stopped !== undefined) {
-    for (const [, one] of decided) if (one !== undefined) await cancelList(deps, one);
-    return denied(request, stopped.refusal, stopped.receipt);
-  }
-  const left = mount.serverIds.filter((id) => !decided.some(([own, one]) => own === id && one?.action === "refuse"));
-  const answer = answerOf(idText, listResult(deps, { ...mount, serverIds: left }, kind, era));
+  const known = decided.flatMap(([id, one]) => (one === undefined ? [] : [[id, one] as const]));
+  if (known.length < decided.length) return withheld(request, undefined);
+  const stopped = known.flatMap(([, one]) => (one.action === "refuse" && !isPolicys(one) ? [one] : []))[0];
+  if (stopped === undefined) return give(deps, request, kind, known);
+  for (const [, one] of known) await cancelList(deps, one);
+  return denied(request, stopped.refusal, stopped.receipt);
+}
+
+/** The lists of those that are not left out, once each has its outcome. */
+async function give(
+  deps: ListingDeps,
+  request: AgentRequest,
+  kind: ListKind,
+  decided: readonly (readonly [serverId: string, decided: Decided])[],
+): Promise<AgentAnswer> {
+  const { mount, era, idText } = request;
+  const leftOut = new Set(decided.flatMap(([id, { action }]) => (action === "refuse" ? [id] : [])));
+  const serverIds = mount.serverIds.filter((id) => !leftOut.has(id));
+  const answer = answerOf(idText, listResult(deps, { ...mount, serverIds }, kind, era));
   for (const [, one] of decided) {
-    if (one === undefined || one.action === "refuse") continue;
+    if (one.action === "refuse") continue;
     const ended = one.action === "phantom" ? PHANTOM : GIVEN;
     const given = { ...ended, returned: answer.bytes, upstreamUs: 0, uninspectedBytes: 0 };
     if ((await finish(deps, one, given)) === undefined) return withheld(request, one.receipt);

@@ -47,7 +47,8 @@ const PUBLIC: Readonly<Record<string, string>> = {
   receipt:
     "MAX_RECEIPT_BYTES RECEIPT_KINDS isReceiptKind parseReceipt readReceipt receiptBodyHash receiptHash receiptShape signReceipt",
   registration: "parseRegistration readRegistration signRegistration",
-  segment: "MAX_SEGMENT_BYTES MAX_SEGMENT_RECEIPTS checkSegment formatSegment makeSegment parseSegment parseSegmentEnvelope segmentBodyOf",
+  segment:
+    "MAX_SEGMENT_BYTES MAX_SEGMENT_RECEIPTS checkSegment formatSegment makeSegment parseSegment parseSegmentEnvelope segmentBodyOf",
   "signed-note": "MAX_NOTE_BYTES MAX_SIGNATURE_LINES formatNote formatSignatureLine parseNote parseSignatureLine",
   signer: "SECRET_BYTES createSigner",
   stream: "checkReceiptSignature checkStreamOpen followStream nextStreamState openedStream restoreStream streamTip",
