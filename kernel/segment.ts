@@ -111,11 +111,12 @@ export function formatSegment(segment: Segment, receipts: readonly Uint8Array[])
 }
 
 /**
- * The envelope of a segment's wire form, by its first line alone: whose it claims to be. Nothing behind it is looked at.
+ * The envelope of a segment's wire form, by its first line: whose it claims to be. Of what is behind it only the end is looked at.
  *
- * @throws {FormatError} ERR_SEGMENT (no line), ERR_JSON_*, ERR_SHAPE
+ * @throws {FormatError} ERR_SEGMENT (no line, a missing LF), ERR_JSON_*, ERR_SHAPE
  */
 export function parseSegmentEnvelope(bytes: Uint8Array): Segment {
+  if (bytes.at(-1) !== LF) throw new FormatError("ERR_SEGMENT", "want lines that end in a newline each");
   const end = bytes.subarray(0, MAX_ENVELOPE_BYTES + 1).indexOf(LF);
   if (end === -1) throw new FormatError("ERR_SEGMENT", `want an envelope of at most ${MAX_ENVELOPE_BYTES} bytes`);
   return readEnvelope(bytes.subarray(0, end));
