@@ -22,6 +22,7 @@ export const SWEPT: readonly string[] = [
   "test/ledger/prune.test.ts",
   "test/ledger/tree-audit.test.ts",
   "test/verifier/damage.test.ts",
+  "test/verifier/session-artifacts.test.ts",
 ];
 
 /** Files about whole data folders and failing disks: each second of theirs is one of the two cores', so the quick suite leaves them out. */

@@ -1,19 +1,9 @@
 /** Files that the command reads and writes: configuration, keys, tokens. Every error names the file. */
 
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { formatUtf8, parseUtf8 } from "../kernel/bytes.ts";
+import { concatAll, formatUtf8, parseUtf8 } from "../kernel/bytes.ts";
 import { FormatError, isCodedError, StoreError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
@@ -23,6 +13,7 @@ import { createSigner, type EnvelopeSigner } from "../kernel/signature/signer.ts
 import { parseDatabaseUrl } from "../ledger/postgres-s3/config.ts";
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
+const READ_BYTES = 256 * 1024;
 const MIN_TOKEN_CHARACTERS = 32;
 
 /**
@@ -31,13 +22,37 @@ const MIN_TOKEN_CHARACTERS = 32;
  * @throws {StoreError} ERR_FILE_READ
  */
 export function readBytes(path: string): Uint8Array {
+  return readBytesUpTo(path, MAX_FILE_BYTES);
+}
+
+/**
+ * Bytes of the file at `path`. Of a larger one, or of one without an end, no more than `maxBytes` and one are read.
+ *
+ * @throws {StoreError} ERR_FILE_READ
+ */
+export function readBytesUpTo(path: string, maxBytes: number): Uint8Array {
   try {
-    const bytes = readFileSync(path);
-    if (bytes.length > MAX_FILE_BYTES) throw new Error(`larger than ${MAX_FILE_BYTES} bytes`);
-    return new Uint8Array(bytes);
+    return readAtMost(path, maxBytes);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new StoreError("ERR_FILE_READ", `cannot read ${path}: ${why}`, { cause });
+  }
+}
+
+function readAtMost(path: string, maxBytes: number): Uint8Array {
+  const file = openSync(path, "r");
+  try {
+    const parts: Uint8Array[] = [];
+    for (let length = 0; length <= maxBytes; ) {
+      const part = new Uint8Array(Math.min(READ_BYTES, maxBytes + 1 - length));
+      const taken = readSync(file, part);
+      if (taken === 0) return concatAll(parts);
+      parts.push(part.slice(0, taken));
+      length += taken;
+    }
+    throw new Error(`larger than ${maxBytes} bytes`);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -221,8 +221,12 @@ export const ERROR_CODES = {
   // gateway: policy, catalog, receipts
   ERR_APPROVAL_STATE: "an approval that is not waiting for a decision any more",
   ERR_APPROVER: "an operator who may not decide this approval",
+  ERR_ARTIFACT_DIGEST: "a session artifact that was handed in has another digest than receipts name",
   ERR_ARTIFACT_MISMATCH:
     "a sealed policy artifact that names another policy, catalog, server, mode or code than there is",
+  ERR_ARTIFACT_SCOPE: "a call that was permitted outside of the session artifact that its receipt names",
+  ERR_ARTIFACT_SUBJECT:
+    "receipts that name the session artifact of another agent or session, or leave it out in the middle of a session",
   ERR_ARTIFACT_THRESHOLD: "a sealed policy artifact with fewer signatures than the configuration asks for",
   ERR_ARTIFACT_TIME: "a sealed policy artifact that is not valid yet, or not any more",
   ERR_ARTIFACT_UNSIGNED: "a sealed policy artifact with a signature that is not a pinned key's or does not hold",

@@ -7,6 +7,7 @@ import { parseBase64 } from "./base64.ts";
 import { FormatError } from "./errors.ts";
 import type { JsonValue } from "./json/value.ts";
 import { type ObligationId, obligationShape } from "./obligation.ts";
+import { gatewayNameShape, type SealRule } from "./policy-artifact.ts";
 import type { TrustedBuilder } from "./provenance.ts";
 import { type Digest, digestShape, type Hex64, hex64Shape, publicKeyJsonShape } from "./receipt/fields.ts";
 import { MODES, type Mode } from "./receipt/vocabulary.ts";
@@ -50,10 +51,18 @@ export type TrustPolicyJson = {
   readonly not_after?: Timestamp;
   /** Whose statements about builds count; an id and a key each once. */
   readonly builders?: readonly TrustedBuilderJson[];
+  /** Whose signatures seal artifacts; a name and a key each once. */
+  readonly sealers?: TrustedSealersJson;
 };
 
 /** A builder: its Ed25519 key, and the id by which its statements call it. */
 export type TrustedBuilderJson = { readonly id: string; readonly key: PublicKeyJson };
+
+/** Those who seal artifacts, and how many of them one needs: 1 to 4, no more than there are. */
+export type TrustedSealersJson = {
+  readonly threshold: number;
+  readonly signers: readonly { readonly name: string; readonly key: PublicKeyJson }[];
+};
 
 /** A trust policy, ready for use. */
 export interface TrustPolicy {
@@ -70,6 +79,7 @@ export interface TrustPolicy {
   readonly notBefore?: Timestamp;
   readonly notAfter?: Timestamp;
   readonly builders: readonly TrustedBuilder[];
+  readonly sealers?: SealRule;
 }
 
 const witnessPolicyShape: Shape<WitnessPolicy> = mapped(string({ maxLength: 1_048_576 }), parseWitnessPolicy);
@@ -109,13 +119,22 @@ const fileShape: Shape<TrustPolicyJson> = object<TrustPolicyJson>({
       { max: 256 },
     ),
   ),
+  sealers: optional(
+    object<TrustedSealersJson>({
+      threshold: integer({ min: 1, max: 4 }),
+      signers: array(
+        object<TrustedSealersJson["signers"][number]>({ name: gatewayNameShape, key: publicKeyJsonShape }),
+        { min: 1, max: 16 },
+      ),
+    }),
+  ),
 });
 
 /**
  * The trust policy that a JSON value spells.
  *
  * @throws {FormatError} ERR_SHAPE (naming the field; also for the witness policy texts), ERR_TRUST_POLICY (a log of two
- *   witness policies or of none, a stream or obligation twice, not_before after not_after)
+ *   witness policies or of none, a stream or obligation twice, not_before after not_after, more sealers wanted than named)
  * @throws {CheckError} ERR_KEY_WEAK
  */
 export function parseTrustPolicy(value: JsonValue): TrustPolicy {
@@ -135,6 +154,7 @@ export function parseTrustPolicy(value: JsonValue): TrustPolicy {
     ...(notBefore === undefined ? {} : { notBefore }),
     ...(notAfter === undefined ? {} : { notAfter }),
     builders: readBuilders(file.builders ?? []),
+    ...(file.sealers === undefined ? {} : { sealers: readSealers(file.sealers) }),
   };
 }
 
@@ -144,6 +164,19 @@ function readBuilders(builders: readonly TrustedBuilderJson[]): readonly Trusted
     if (key.alg !== "ed25519") throw new FormatError("ERR_TRUST_POLICY", "trust policy.builders: want ed25519 keys");
     return { id, key: makePublicKey("ed25519", parseBase64(key.key)) };
   });
+}
+
+/** A key counts once, whatever it is called. */
+function readSealers({ threshold, signers }: TrustedSealersJson): SealRule {
+  distinct(signers, "sealers.signers", ({ name }) => name);
+  const distinctKeys = distinct(signers, "sealers.signers", ({ key }) => key.key);
+  if (threshold > signers.length) {
+    throw new FormatError("ERR_TRUST_POLICY", "trust policy.sealers: want a threshold of no more than its signers");
+  }
+  return {
+    threshold,
+    signers: distinctKeys.map(({ name, key }) => ({ name, key: makePublicKey(key.alg, parseBase64(key.key)) })),
+  };
 }
 
 function withLabel({ stream, label = "" }: TrustedGateway): readonly [Hex64, string] {

@@ -74,17 +74,18 @@ function wasAsked({ ruling: { action, reasons, policies, detail }, policy }: Dec
 }
 
 /** Whole messages and questions that openings show, by receipt and member. */
-function openedBytes(openings: readonly OpeningVerdict[]): ReadonlyMap<string, JsonValue> {
+export function openedBytes(openings: readonly OpeningVerdict[]): ReadonlyMap<string, JsonValue> {
   const opened = new Map<string, JsonValue>();
   for (const { verdict, receipt, member, part, value } of openings) {
     if (verdict !== "pass" || part !== "bytes" || value === undefined) continue;
     const read = readJson(value);
-    if (read !== undefined) opened.set(keyOf(receipt, member), read);
+    if (read !== undefined) opened.set(openedKey(receipt, member), read);
   }
   return opened;
 }
 
-function keyOf(receipt: string, member: OpenedMember): string {
+/** Where `openedBytes` has a member of a receipt. */
+export function openedKey(receipt: string, member: OpenedMember): string {
   return `${receipt} ${member}`;
 }
 
@@ -106,8 +107,8 @@ function replay(decision: Decision, opened: ReadonlyMap<string, JsonValue>, engi
   if (decision.ruling.detail.state !== "present") {
     return [doubt("replay.not-committed", subject, "the ruling commits to no question")];
   }
-  const question = opened.get(keyOf(subject, "detail"));
-  const request = opened.get(keyOf(subject, "request_received"));
+  const question = opened.get(openedKey(subject, "detail"));
+  const request = opened.get(openedKey(subject, "request_received"));
   if (question === undefined || request === undefined) {
     const what = question === undefined ? "its question" : "its request";
     return [doubt("replay.inputs-not-disclosed", subject, `${what} is not opened`)];

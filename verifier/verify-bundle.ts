@@ -20,6 +20,7 @@ import { judgeOpenings, type OpeningVerdict } from "./openings.ts";
 import { PINNED } from "./pinned.ts";
 import { type ReadEntries, readEntries } from "./read-entries.ts";
 import { judgeReplay, type ReplayEngine } from "./replay.ts";
+import { judgeSessionArtifacts } from "./session-artifacts.ts";
 import { countSealed, judgeSessions } from "./sessions.ts";
 import { judgeStreams, type StreamJudgement } from "./streams.ts";
 import { type JudgedTime, judgedTime, judgeTimes } from "./times.ts";
@@ -41,6 +42,8 @@ export interface VerifyInput {
   readonly replay?: ReplayEngine;
   /** Sealed artifacts and statements of builders; with them `build.provenance` is judged. */
   readonly build?: BuildFiles;
+  /** Session artifacts, as their files; with them `artifact.session` is judged. Those of the gateways are `build.artifacts`. */
+  readonly sessionArtifacts?: readonly Uint8Array[];
 }
 
 /** The verdict about one obligation of the closed list. */
@@ -160,7 +163,7 @@ function readParts(bundle: EvidenceBundle, trust: TrustPolicy): Parts {
 function judgeAsked(
   parts: Parts,
   openings: readonly OpeningVerdict[],
-  { replay, build, trust }: VerifyInput,
+  { replay, build, sessionArtifacts, trust }: VerifyInput,
 ): ReadonlyMap<AskedObligationId, Judgement> {
   const judged = new Map<AskedObligationId, Judgement>();
   if (replay !== undefined || trust.require.has("policy.replay")) {
@@ -171,6 +174,12 @@ function judgeAsked(
     const { decisions } = pickDecisions(parts.read.receipts);
     const files = build ?? { artifacts: [], provenance: [] };
     judged.set("build.provenance", authenticated(parts, judgeBuilds(decisions, files, trust.builders)));
+  }
+  if (sessionArtifacts !== undefined || trust.require.has("artifact.session")) {
+    const files = { sessions: sessionArtifacts ?? [], gateways: build?.artifacts ?? [] };
+    const receipts = parts.read.receipts.map(({ receipt }) => receipt);
+    const judgement = judgeSessionArtifacts({ receipts, openings, files, rule: trust.sealers });
+    judged.set("artifact.session", authenticated(parts, judgement));
   }
   return judged;
 }

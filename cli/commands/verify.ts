@@ -2,6 +2,7 @@
 
 import { parseBundle } from "../../kernel/bundle.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { MAX_ARTIFACT_BYTES } from "../../kernel/policy-artifact.ts";
 import { formatTimestamp, parseTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
 import type { BuildFiles } from "../../verifier/build-provenance.ts";
@@ -9,13 +10,14 @@ import { renderVerdicts } from "../../verifier/render.ts";
 import type { ReplayEngine } from "../../verifier/replay.ts";
 import { verifyBundle } from "../../verifier/verify-bundle.ts";
 import { type Arguments, type Command, readArguments, UsageError } from "../command.ts";
-import { readBytes, readJsonFile } from "../files.ts";
+import { readBytes, readBytesUpTo, readJsonFile } from "../files.ts";
 import { readBundle } from "../gateway-files.ts";
 import type { Io } from "../io.ts";
 import { makeReplayEngine } from "../policy/replay-engine.ts";
 
 const HELP = `countersign verify <bundle> --trust <policy> [--disclosure <file>] [--replay] [--replay-policy <folder> …]
-                   [--replay-catalog <file> …] [--artifact <file> …] [--provenance <file> …] [--at <time>] [--json]
+                   [--replay-catalog <file> …] [--artifact <file> …] [--provenance <file> …]
+                   [--session-artifact <file> …] [--at <time>] [--json]
 
 Verifies an evidence bundle offline under a trust policy and prints one verdict per obligation:
 pass, fail, or not_established with its reason.
@@ -29,6 +31,9 @@ pass, fail, or not_established with its reason.
   --artifact <file>, --provenance <file>
                   sealed artifacts of the gateways, and statements of builders about their code; more than once: the
                   obligation build.provenance
+  --session-artifact <file>
+                  artifacts of single agents and sessions that receipts name; more than once: the obligation
+                  artifact.session. It compares them with those of the gateways that --artifact names
   --at <time>     judge as of this time, YYYY-MM-DDTHH:MM:SS.mmmZ; the default is the earliest witness timestamp
                   by which a quorum covers the entries, so that the verdict is the same whenever it is run
   --json          print the verdicts as JSON, with every id and digest whole
@@ -47,6 +52,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     "replay-catalog": { type: "string", multiple: true },
     artifact: { type: "string", multiple: true },
     provenance: { type: "string", multiple: true },
+    "session-artifact": { type: "string", multiple: true },
     at: { type: "string" },
     json: { type: "boolean" },
   } as const;
@@ -68,6 +74,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     ...disclosure,
     ...replayOf(bundle, given),
     ...buildOf(given),
+    ...sessionsOf(given),
   });
   io.out(given.flag("json") ? `${JSON.stringify(result, null, 2)}\n` : renderVerdicts(result));
   return result.exit;
@@ -77,6 +84,12 @@ function buildOf(given: Arguments): { readonly build?: BuildFiles } {
   const [artifacts, provenance] = [given.texts("artifact"), given.texts("provenance")];
   if (artifacts.length + provenance.length === 0) return {};
   return { build: { artifacts: artifacts.map(readBytes), provenance: provenance.map(readBytes) } };
+}
+
+/** One that is longer can be none, and is not read whole. */
+function sessionsOf(given: Arguments): { readonly sessionArtifacts?: readonly Uint8Array[] } {
+  const files = given.texts("session-artifact");
+  return files.length === 0 ? {} : { sessionArtifacts: files.map((path) => readBytesUpTo(path, MAX_ARTIFACT_BYTES)) };
 }
 
 /** What decides again, if that is asked for. */

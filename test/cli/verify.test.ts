@@ -1,12 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { UsageError } from "../../cli/command.ts";
 import { verifyCommand } from "../../cli/commands/verify.ts";
 import { isCodedError } from "../../kernel/errors.ts";
-import { makeEvidence } from "../support/evidence.ts";
+import { digestFile } from "../../kernel/policy-manifest.ts";
+import { formatPublicKey } from "../../kernel/signature/public-key.ts";
+import { LOADS, makeEvidence, say } from "../support/evidence.ts";
+import { receiptContents } from "../support/receipts.ts";
 import { recordIo } from "../support/recorded-io.ts";
+import { ALICE } from "../support/signed-catalog.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-verify-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -55,6 +59,38 @@ describe("countersign verify", () => {
     expect((await run(bundle, "--trust", demanding, "--replay")).exit).toBe(2);
     expect((await run(bundle, "--trust", demanding, "--replay-policy", folder)).exit).toBe(2);
     expect((await run(bundle, "--trust", demanding)).out).toContain("replay.engine-absent");
+  });
+
+  it("takes session artifacts, and reads no more of a file than one can have", async () => {
+    const artifact = file("artifact.json", "{}");
+    const key = formatPublicKey(ALICE.signer.publicKey);
+    const sealers = { threshold: 1, signers: [{ name: "alice", key }] };
+    const open = { ...receiptContents()["session-open"], session_artifact: digestFile("{}") };
+    const named = file("named.json", (await makeEvidence({ steps: [...LOADS, say(open)] })).bytes);
+    const demanding = { ...honest.trustJson, sealers, require: ["artifact.session"] };
+    const under = ["--trust", file("session.json", JSON.stringify(demanding))];
+    const given = ["--session-artifact", trust, "--session-artifact", artifact];
+    const results: (readonly [number | string, string | undefined])[] = [];
+    for (const args of [[bundle, ...given], [named], [named, "--session-artifact", trust], [named, ...given]]) {
+      const { exit, out } = await run(...args, ...under);
+      results.push([exit, /session-artifact\.none|session-artifact\.not-disclosed|ERR_[A-Z_]+/u.exec(out)?.[0]]);
+    }
+    expect(results).toEqual([
+      [2, "session-artifact.none"],
+      [2, "session-artifact.not-disclosed"],
+      [1, "ERR_ARTIFACT_DIGEST"],
+      [1, "ERR_SHAPE"],
+    ]);
+    const [huge, largest] = [file("huge.json", ""), file("largest.json", "")];
+    truncateSync(largest, 1_048_576);
+    expect((await run(bundle, "--trust", trust, "--session-artifact", largest)).exit).toBe(0);
+    truncateSync(huge, 2 ** 32);
+    for (const path of [huge, folder, join(folder, "nowhere")]) {
+      expect(await run(bundle, "--trust", trust, "--session-artifact", path)).toEqual({
+        exit: "ERR_FILE_READ",
+        out: "",
+      });
+    }
   });
 
   it("prints the whole result as JSON, whose exit is the exit", async () => {

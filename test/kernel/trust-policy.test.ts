@@ -5,6 +5,8 @@ import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { ASKED_OBLIGATION_IDS, OBLIGATION_IDS, OBLIGATIONS } from "../../kernel/obligation.ts";
+import { formatPublicKey } from "../../kernel/signature/public-key.ts";
+import { createSigner } from "../../kernel/signature/signer.ts";
 import { parseTrustPolicy, type TrustPolicy } from "../../kernel/trust-policy.ts";
 import { codeOf } from "../support/code-of.ts";
 import { ORIGIN, policyText, seedOf } from "../support/log-keys.ts";
@@ -35,6 +37,15 @@ const least = {
   catalogs: [],
   modes: [],
   require: ["bundle.digest"],
+};
+
+const [keyA, keyB] = [1, 2].map((n) => formatPublicKey(createSigner("ed25519", seedOf(n)).publicKey));
+const sealers = {
+  threshold: 1,
+  signers: [
+    { name: "alice", key: keyA },
+    { name: "bob", key: keyB },
+  ],
 };
 
 /** As a file is read: text first. */
@@ -68,6 +79,18 @@ describe("a trust policy", () => {
     expect("notBefore" in policy || "notAfter" in policy || "maxReceiptAgeSeconds" in policy).toBe(false);
   });
 
+  it("may pin who seals artifacts, and how many of them it takes", () => {
+    const rule = parse({ ...file, sealers }).sealers;
+    expect([rule?.threshold, rule?.signers.map(({ name, key }) => [name, formatPublicKey(key)])]).toEqual([
+      1,
+      [
+        ["alice", keyA],
+        ["bob", keyB],
+      ],
+    ]);
+    expect("sealers" in parse(file)).toBe(false);
+  });
+
   it("may name two logs under one witness policy", () => {
     const policy = parse({ ...least, logs: [`${other}${policyText(2)}`] });
     expect([...policy.logs.keys()].toSorted()).toEqual(["log.example/other", ORIGIN].toSorted());
@@ -78,6 +101,9 @@ describe("a trust policy", () => {
     ["a witness policy without a log", { logs: [policyText(2).replace(/^log .*\n/u, "")] }],
     ["a stream twice", { gateways: [{ stream: stream("a") }, { stream: stream("a"), label: "x" }] }],
     ["an obligation twice", { require: ["log.quorum", "log.quorum"] }],
+    ["a sealer's name twice", { sealers: { ...sealers, signers: [sealers.signers[0], { name: "alice", key: keyB }] } }],
+    ["a sealer's key twice", { sealers: { ...sealers, signers: [sealers.signers[0], { name: "bob", key: keyA }] } }],
+    ["more sealers wanted than named", { sealers: { ...sealers, threshold: 3 } }],
     ["a window of time that ends before it begins", { not_before: "2027-01-01T00:00:00.000Z" }],
   ])("is refused when it contradicts itself, with %s: ERR_TRUST_POLICY", (_, change) => {
     expect(codeWith(change)).toBe("ERR_TRUST_POLICY");
@@ -99,6 +125,9 @@ describe("a trust policy", () => {
     ["a digest without its algorithm", { policies: ["1".repeat(64)] }],
     ["a digest with a line feed", { catalogs: [`${digest("1")}\n`] }],
     ["an unknown mode", { modes: ["strict"] }],
+    ["nobody who seals", { sealers: { threshold: 1, signers: [] } }],
+    ["a threshold of none", { sealers: { ...sealers, threshold: 0 } }],
+    ["a threshold above what an artifact can have", { sealers: { ...sealers, threshold: 5 } }],
     ["an age of zero", { max_receipt_age_seconds: 0 }],
     ["an age with a fraction", { max_receipt_age_seconds: 0.5 }],
     ["a time without milliseconds", { not_after: "2026-12-31T23:59:59Z" }],

@@ -37,6 +37,8 @@ export interface EvidenceChange {
   readonly morePolicies?: readonly BundlePolicy[];
   /** Sealed artifacts and statements of builders that are handed in with the bundle. */
   readonly build?: BuildFiles;
+  /** Session artifacts that are handed in with the bundle. */
+  readonly sessionArtifacts?: readonly Uint8Array[];
   /** True: the calls are decided again by what the bundle discloses. */
   readonly isReplayed?: boolean;
 }
@@ -68,6 +70,7 @@ export async function judgeStream(
     now,
     disclosure,
     build,
+    sessionArtifacts,
     isReplayed = false,
     morePolicies = [],
     swapPolicy = (file) => file,
@@ -95,6 +98,7 @@ export async function judgeStream(
     ...(now === undefined ? {} : { now }),
     ...(disclosure === undefined ? {} : { disclosure: typeof disclosure === "function" ? disclosure() : disclosure }),
     ...(build === undefined ? {} : { build }),
+    ...(sessionArtifacts === undefined ? {} : { sessionArtifacts }),
     ...(isReplayed ? { replay: engineOf(evidence) } : {}),
   });
   const hardware = wordOf(result, "attestation.hardware");

@@ -7,6 +7,7 @@ import { formatBase64 } from "../../kernel/base64.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { type PolicyArtifactBody, sealArtifact } from "../../kernel/policy-artifact.ts";
+import { sealSessionArtifact } from "../../kernel/session-artifact.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { BenchOptions } from "../support/gateway-run.ts";
@@ -54,6 +55,15 @@ export function sealedBody(
 /** The bytes of the artifact under both seals. */
 export function sealBoth(body: PolicyArtifactBody): Uint8Array {
   return sealArtifact(body, [alice.signer, bob.signer]);
+}
+
+/** The same of the first agent alone, with these tools. */
+export function sealSession({ subjects, tools, ...outer }: PolicyArtifactBody): Uint8Array {
+  const [subject] = subjects;
+  if (subject === undefined) throw new Error("an artifact without an agent");
+  const { version, gateway, not_before, not_after, mode, policy, catalog, upstreams, limits } = outer;
+  const kept = { version, gateway, not_before, not_after, mode, policy, catalog, upstreams, limits };
+  return sealSessionArtifact({ kind: "session-artifact", v: 1, ...kept, subject, tools }, [alice.signer, bob.signer]);
 }
 
 /** What a gateway that is bound by this artifact starts with. */

@@ -19,9 +19,10 @@ import { ofKind } from "../support/gateway-run.ts";
 import { ledgerOptions, makeDataDir } from "../support/ledger-service.ts";
 import { ORIGIN } from "../support/log-keys.ts";
 import { genesisBytes, header, pairOf, rotationBody, StatedLog } from "../support/log-statements.ts";
+import { SEAL_RULE } from "../support/policy-artifact.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
-import { boundBy, sealBoth, sealedBody } from "./sealed.ts";
+import { ARTIFACT_CONFIG, boundBy, sealBoth, sealedBody, sealSession } from "./sealed.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
 const open = withScenarios();
@@ -104,6 +105,52 @@ describe("T11 from a receipt to a build", () => {
       build: { artifacts: [], provenance: [builtBy(BUILDER.id, CODE)] },
     });
     expect(wordOf(result, "build.provenance")).toBe("build.unsealed");
+  });
+});
+
+describe("T11 from a receipt to what its agent was allowed", () => {
+  it("passes by the sealed artifact of the agent that the receipts name, within the gateway's own", async () => {
+    let [artifact, narrow] = [new Uint8Array(), new Uint8Array()];
+    const scenario = await open(
+      startScenario({
+        rules: PERMIT_ALL,
+        pinned: ["crm"],
+        servers: { crm: { tools: [{ name: "find" }, { name: "wipe" }] } },
+        bench: (servers, catalog) => {
+          const files = bundleFiles(PERMIT_ALL);
+          const body = sealedBody(servers, catalog, files);
+          artifact = Uint8Array.from(sealBoth(body));
+          narrow = Uint8Array.from(sealSession({ ...body, tools: ["crm/find"] }));
+          const { config: _, ...bound } = boundBy(artifact, files);
+          const own = { artifact: { ...ARTIFACT_CONFIG, sessions: { files: ["unused"] } } };
+          return { ...bound, config: own, options: { ...bound.options, sessionArtifactFiles: [narrow] } };
+        },
+      }),
+    );
+    expect((await scenario.call("find")).result).toBeDefined();
+    // It is not offered, so the call is refused before any policy is asked.
+    expect((await scenario.call("wipe")).error).toBeDefined();
+    const sealers = {
+      threshold: 2,
+      signers: SEAL_RULE.signers.map(({ name, key }) => ({ name, key: formatPublicKey(key) })),
+    };
+    const judged = async (files: readonly Uint8Array[]): Promise<readonly [string, string | undefined]> => {
+      const { result } = await scenario.evidence({
+        trust: { sealers, require: ["artifact.session"] },
+        sessionArtifacts: files,
+        build: { artifacts: [artifact], provenance: [] },
+      });
+      return [
+        wordOf(result, "artifact.session"),
+        result.obligations.find(({ id }) => id === "artifact.session")?.detail,
+      ];
+    };
+    expect(await judged([narrow])).toEqual([
+      "pass",
+      "1 artifacts, 1 calls sent; 1 within a gateway's own that is there",
+    ]);
+    expect((await judged([]))[0]).toBe("session-artifact.not-disclosed");
+    expect((await judged([narrow.slice(0, -1)]))[0]).toBe("ERR_ARTIFACT_DIGEST");
   });
 });
 
