@@ -9,6 +9,7 @@ export const SWEPT: readonly string[] = [
   "test/kernel/bundle.test.ts",
   "test/kernel/cose-receipt.test.ts",
   "test/kernel/policy-artifact.test.ts",
+  "test/kernel/publisher-statement.test.ts",
   "test/kernel/mandate-revocations.test.ts",
   "test/kernel/mandate.test.ts",
   "test/kernel/session-artifact.test.ts",

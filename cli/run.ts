@@ -28,6 +28,7 @@ import { mirrorServerCommand } from "./commands/mirror-server.ts";
 import { policyCommand } from "./commands/policy.ts";
 import { provenanceCommand } from "./commands/provenance.ts";
 import { pruneCommand } from "./commands/prune.ts";
+import { publisherCommand } from "./commands/publisher.ts";
 import { quarantineCommand } from "./commands/quarantine.ts";
 import { reindexCommand } from "./commands/reindex.ts";
 import { restoreCommand } from "./commands/restore.ts";
@@ -66,6 +67,7 @@ const COMMANDS: readonly Command[] = [
   logStatusCommand,
   keygenCommand,
   provenanceCommand,
+  publisherCommand,
   mandateCommand,
   fsckCommand,
   reindexCommand,

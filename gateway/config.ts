@@ -2,6 +2,7 @@
 
 import { FormatError } from "../kernel/errors.ts";
 import type { JsonValue } from "../kernel/json/value.ts";
+import { publisherName } from "../kernel/publisher-statement.ts";
 import { issuerShape } from "../kernel/receipt/identity.ts";
 import { originShape } from "../kernel/receipt/stream-open.ts";
 import { DURABILITIES, type Durability, MODES, type Mode } from "../kernel/receipt/vocabulary.ts";
@@ -25,6 +26,7 @@ import { type ApprovalsConfig, approvalsShape } from "./approval/approvals-confi
 import { type ArtifactConfig, artifactConfigShape } from "./artifact/artifact-config.ts";
 import type { ApprovalRule, Approver } from "./catalog/catalog-approval.ts";
 import { approverName } from "./catalog/catalog-file.ts";
+import { checkPublisherRules, type Publisher, type PublisherRules } from "./catalog/publisher.ts";
 import { type EgressConfig, egressShape } from "./egress/egress-config.ts";
 import { checkEnvoy, type EnvoyConfig, envoyShape } from "./envoy/envoy-config.ts";
 import { type AgentAuth, agentAuthShape, checkAgentAuth } from "./identity/auth-config.ts";
@@ -45,12 +47,18 @@ export type LedgerTarget = {
   readonly submit_token_file: string;
 };
 
+/** Whose statements are taken about the servers that name a publisher. Default: nobody's. */
+type Publishers = { readonly publishers?: readonly Publisher[] };
+
 /** A reviewed catalog. With approvers it must carry `threshold` of their signatures. */
-export type CatalogSource = {
+export type CatalogSource = Publishers & {
   readonly file: string;
   readonly approvers?: readonly Approver[];
   readonly threshold?: number;
 };
+
+/** What the servers list at the first start, without a review. */
+type PinnedSource = Publishers & { readonly pin: "first-use" };
 
 /** An operator with a token of their own. */
 export type OperatorConfig = {
@@ -88,7 +96,7 @@ export type GatewayConfig = {
   /** Folder of the policy bundle. Without it a built-in rule allows what the catalog has; `enforcing` needs one. */
   readonly policy?: { readonly dir: string };
   /** Default: pin what the servers list at the first start; `enforcing` wants it said, or approvers. */
-  readonly catalog?: { readonly pin: "first-use" } | CatalogSource;
+  readonly catalog?: PinnedSource | CatalogSource;
   /** A sealed policy artifact that binds the gateway. Default: none. */
   readonly artifact?: ArtifactConfig;
   /** Decides requests that an Envoy forwards itself. Default: none. */
@@ -181,8 +189,13 @@ const catalogShape: Shape<NonNullable<GatewayConfig["catalog"]>> = {
     return isPin ? pinShape.read(value, at) : catalogFileShape.read(value, at);
   },
 };
-const pinShape: Shape<{ readonly pin: "first-use" }> = object<{ readonly pin: "first-use" }>({
+const publishersShape: Shape<readonly Publisher[]> = array(
+  object<Publisher>({ name: publisherName, key: publicKeyShape }),
+  { min: 1, max: MAX_SERVERS },
+);
+const pinShape: Shape<PinnedSource> = object<PinnedSource>({
   pin: literal("first-use"),
+  publishers: optional(publishersShape),
 });
 const catalogFileShape: Shape<CatalogSource> = object<CatalogSource>({
   file: path,
@@ -190,6 +203,7 @@ const catalogFileShape: Shape<CatalogSource> = object<CatalogSource>({
     array(object<Approver>({ name: approverName, key: publicKeyShape }), { min: 1, max: MAX_APPROVERS }),
   ),
   threshold: optional(integer({ min: 1, max: MAX_THRESHOLD })),
+  publishers: optional(publishersShape),
 });
 
 const operatorShape: Shape<OperatorConfig> = object<OperatorConfig>({
@@ -268,6 +282,7 @@ export function parseGatewayConfig(value: JsonValue): GatewayConfig {
   checkLedger(config.ledger);
   checkOperators(config);
   checkCatalog(config);
+  checkPublisherRules(publisherRules(config));
   checkAgentAuth(config.listen, config.auth);
   checkEnvoy(config.envoy);
   if (config.mode === "enforcing" && config.policy === undefined) {
@@ -322,6 +337,16 @@ function checkCatalog(config: GatewayConfig): void {
   if (new Set(names).size < names.length || new Set(kids).size < kids.length) {
     throw contradiction("config.catalog.approvers: want distinct names and distinct keys");
   }
+}
+
+/** Who publishes what, as the configuration says it. */
+export function publisherRules({ catalog, servers }: Pick<GatewayConfig, "catalog" | "servers">): PublisherRules {
+  const rules = servers.map((server) => ({
+    id: server.id,
+    ...(server.publisher === undefined ? {} : { publisher: server.publisher }),
+    spki: (server.transport === "http" ? server.tls?.spki : undefined) ?? [],
+  }));
+  return { publishers: catalog?.publishers ?? [], servers: rules };
 }
 
 /** Whose signatures approve the catalog; undefined if it is approved without. */

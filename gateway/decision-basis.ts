@@ -4,6 +4,7 @@
  * signed catalog or a newer sealed policy changes what is in force (catalog-reload.ts, policy-reload.ts).
  */
 
+import { StoreError } from "../kernel/errors.ts";
 import type { JsonObject } from "../kernel/json/value.ts";
 import type { PolicyRef } from "../kernel/receipt/fields.ts";
 import { ABSENT, present } from "../kernel/receipt/observed.ts";
@@ -17,7 +18,8 @@ import { readApprovedCatalog } from "./catalog/approved-catalog.ts";
 import type { CatalogFile } from "./catalog/catalog-file.ts";
 import { CatalogKeeper } from "./catalog/catalog-keeper.ts";
 import { digestOf } from "./catalog/digests.ts";
-import { approvalRule, GATEWAY_DEFAULTS } from "./config.ts";
+import { type PublisherProofs, type PublisherStanding, provePublishers } from "./catalog/publisher.ts";
+import { approvalRule, GATEWAY_DEFAULTS, publisherRules } from "./config.ts";
 import { declaredEgress, egressStatement } from "./egress/egress-config.ts";
 import { bundleDocument, keepEvidence } from "./evidence-files.ts";
 import { screenFirstUse } from "./inspection/first-use.ts";
@@ -87,12 +89,10 @@ export async function loadBasis(
   };
   const origin = { dataDir: config.data_dir, configured: options.catalogFile, rule: approvalRule(config), screen };
   const { file, approvers, isNew } = await readApprovedCatalog(origin, servers.listed);
-  const keeper = new CatalogKeeper(file, servers.listed, world.nowMs());
+  const keeper = new CatalogKeeper(file, servers.listed, world.nowMs(), proverOf(options));
   const catalog = keeper.current();
   if (isNew) logger.warn({ catalog: catalog.digest }, "pinned what the servers list now; nobody has reviewed it");
-  for (const { id } of config.servers) {
-    if (catalog.entry(id) === undefined) logger.warn({ server: id }, "a configured server is not in the catalog");
-  }
+  saySources(options, keeper, world.nowMs());
   const files = options.policyFiles ?? BUILT_IN_BUNDLE;
   const bundle = parseBundle(files);
   const evaluator = new EvaluatorInForce(
@@ -182,4 +182,42 @@ function makeTurns(): DecisionBasis["inTurn"] {
 /** The configured mode, or the default. */
 export function modeOf({ config }: Pick<GatewayOptions, "config">): Mode {
   return config.mode ?? GATEWAY_DEFAULTS.mode;
+}
+
+/** Statements are read when a file comes into force; where no file can be read there is none. */
+function proverOf({ config, readFile }: GatewayOptions): (file: CatalogFile) => PublisherProofs {
+  const rules = publisherRules(config);
+  const read =
+    readFile ??
+    ((path: string): never => {
+      throw new StoreError("ERR_FILE_READ", `cannot read ${path}: no file is read here`);
+    });
+  return (file) => provePublishers(rules, file, read);
+}
+
+/** What a start says of each configured server: whether it is approved, and whose it is. */
+function saySources({ config, logger }: GatewayOptions, keeper: CatalogKeeper, nowMs: number): void {
+  for (const { id } of config.servers) {
+    const isApproved = keeper.current().entry(id) !== undefined;
+    if (isApproved) sayPublisher(id, keeper.publisherOf(id, nowMs), logger);
+    else logger.warn({ server: id }, "a configured server is not in the catalog");
+  }
+}
+
+function sayPublisher(server: string, standing: PublisherStanding, logger: GatewayOptions["logger"]): void {
+  switch (standing.provenance) {
+    case "unchecked":
+      return;
+    case "verified": {
+      const { publisher, server: published, not_after } = standing.statement;
+      logger.info({ server, publisher, name: published.name, until: not_after }, "the publisher is verified");
+      return;
+    }
+    case "absent":
+    case "invalid":
+    case "catalog-mismatch": {
+      const { code, message } = standing.error;
+      logger.warn({ server, code, why: message }, "the publisher of a server is not proven");
+    }
+  }
 }

@@ -48,10 +48,17 @@ export async function closeServers(upstreams: readonly Upstream[]): Promise<void
 
 async function listServer(upstream: Upstream, servers: readonly UpstreamConfig[]): Promise<ListedServer> {
   const { id, identity, attributes } = upstream;
-  const data = servers.find((config) => config.id === id)?.data;
+  const { data, publisher } = servers.find((config) => config.id === id) ?? {};
   try {
     const surface = await upstream.listSurface();
-    return { id, identity, attributes, surface, ...(data === undefined ? {} : { data }) };
+    return {
+      id,
+      identity,
+      attributes,
+      surface,
+      ...(data === undefined ? {} : { data }),
+      ...(publisher === undefined ? {} : { publisher: { name: publisher.name, server: publisher.server } }),
+    };
   } catch (cause) {
     throw unanswered(upstream.id, cause);
   }

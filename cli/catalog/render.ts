@@ -95,6 +95,7 @@ function entryLines(entry: CatalogEntry, paint: Paint): string[] {
   return [
     `${paint("bold", entry.id)}  ${visible(JSON.stringify(entry.identity))}`,
     `  surface ${entry.surface}`,
+    ...(entry.publisher === undefined ? [] : [`  publisher ${entry.publisher.name}, as ${entry.publisher.server}`]),
     ...DEFINITION_LISTS.flatMap((list) =>
       entry[list].flatMap(({ name, model, full, approved_by }) => [
         `  ${list}/${visible(name)}  approved by ${approved_by}`,

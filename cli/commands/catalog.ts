@@ -12,6 +12,7 @@ import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { pathInUse, readCatalogFile, readRevisedFile } from "../catalog/catalog-files.ts";
 import { checkFindings, readOverrides, renderFindings } from "../catalog/findings.ts";
 import { listServers } from "../catalog/list-servers.ts";
+import { checkPublishers, renderPublishers } from "../catalog/publishers.ts";
 import { reloadCatalog } from "../catalog/reload.ts";
 import { renderCatalog, renderDiff } from "../catalog/render.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
@@ -37,8 +38,9 @@ signed by enough approvers, and then loaded; nothing is trusted before that.
   approve <file> --key <file> [--digest <digest>] [--config <gateway.json>]
           [--override <server>/<list>/<name>:<finding>]… [--name <approver> --reason <text>]
       signs a proposed catalog, in place. With --digest it signs only the one that was reviewed. A finding of the scanner
-      that blocks is signed only with --override, by the first who signs; name and reason stand in the catalog. Exit 1
-      with --config if more signatures are wanted
+      that blocks is signed only with --override, by the first who signs; name and reason stand in the catalog. With
+      --config nothing is signed while a server is not proven to be of the publisher that it must be of (pin, diff and show
+      say so), and the exit is 1 if more signatures are wanted
   key --key <file> --name <approver>
       prints the member of "approvers" of a gateway's configuration for a key ("countersign keygen envelope" makes one)
   reload --config <gateway.json> [--catalog <file>]
@@ -93,15 +95,19 @@ async function pin(given: Given, io: Io): Promise<number> {
   writeNewFile(out, parseUtf8(formatStoredCatalog({ file, signatures: [] })), 0o644);
   io.out(renderDiff(diffServers(base?.servers ?? [], file.servers), makePaint(io.isColoured === true)));
   io.out(renderFindings(file, makePaint(io.isColoured === true)));
+  io.out(renderPublishers(config, file));
   io.out(`\nproposed as version ${file.version}, ${digestOf(file)}\nin ${out}: not trusted until it is approved\n`);
   return EXIT.ok;
 }
 
 async function diff(given: Given, io: Io): Promise<number> {
-  const { before, after } = await sidesOf(given, io);
+  const { before, after, config } = await sidesOf(given, io);
   const diffs = diffServers(before, after);
+  const publishers = config === undefined ? "" : renderPublishers(config, { servers: after });
   io.out(
-    given.flag("json") ? `${JSON.stringify(diffs, null, 2)}\n` : renderDiff(diffs, makePaint(io.isColoured === true)),
+    given.flag("json")
+      ? `${JSON.stringify(diffs, null, 2)}\n`
+      : `${renderDiff(diffs, makePaint(io.isColoured === true))}${publishers}`,
   );
   return diffs.length === 0 ? EXIT.ok : EXIT.failed;
 }
@@ -109,6 +115,8 @@ async function diff(given: Given, io: Io): Promise<number> {
 interface Sides {
   readonly before: readonly CatalogEntry[];
   readonly after: readonly CatalogEntry[];
+  /** Of the gateway whose servers are compared. */
+  readonly config?: GatewayConfig;
 }
 
 async function sidesOf(given: Given, io: Io): Promise<Sides> {
@@ -121,16 +129,17 @@ async function sidesOf(given: Given, io: Io): Promise<Sides> {
   const path = given.text("catalog") ?? pathInUse(config);
   const all = path === undefined ? [] : readCatalogFile(path).file.servers;
   const before = all.filter(({ id }) => given.words.length === 0 || given.words.includes(id));
-  return { before, after: pinServers(await listServers(config, given.words, io), SIGNERS) };
+  return { before, after: pinServers(await listServers(config, given.words, io), SIGNERS), config };
 }
 
 async function show(given: Given, io: Io): Promise<number> {
-  const config = given.text("config");
-  const rule = config === undefined ? undefined : approvalRule(readJsonFile(config, parseGatewayConfig));
+  const config = given.text("config") === undefined ? undefined : readConfig(given);
+  const rule = config === undefined ? undefined : approvalRule(config);
   const read = readCatalogFile(onlyWord(given, "the catalog's file"));
   const paint = makePaint(io.isColoured === true);
   io.out(renderCatalog(read, rule?.approvers ?? [], paint));
   io.out(renderFindings(read.file, paint));
+  if (config !== undefined) io.out(renderPublishers(config, read.file));
   return Promise.resolve(EXIT.ok);
 }
 
@@ -144,18 +153,22 @@ async function approve(given: Given, io: Io): Promise<number> {
   const overrides = readOverrides(given.texts("override"), given.text("name"), given.text("reason"));
   io.out(renderFindings(stored.file, makePaint(io.isColoured === true)));
   checkFindings(stored.file, overrides);
+  const config = given.text("config") === undefined ? undefined : readConfig(given);
+  if (config !== undefined) {
+    io.out(renderPublishers(config, stored.file));
+    checkPublishers(config, stored.file);
+  }
   const signed = signCatalog(stored, readEnvelopeKey(given.required("key")), overrides);
   replaceFile(path, formatStoredCatalog(signed), 0o644);
   const { version } = signed.file;
   io.out(`signed version ${version}, ${digestOf(signed.file)}: ${signed.signatures.length} signatures\n`);
-  const config = given.text("config");
   return Promise.resolve(config === undefined ? EXIT.ok : sayWhetherApproved(signed, config, io));
 }
 
 /** Says what a gateway of this configuration makes of the catalog. */
-function sayWhetherApproved(signed: Parameters<typeof checkApproval>[0], config: string, io: Io): number {
-  const rule = approvalRule(readJsonFile(config, parseGatewayConfig));
-  if (rule === undefined) throw new UsageError(`${config} names no approvers`);
+function sayWhetherApproved(signed: Parameters<typeof checkApproval>[0], config: GatewayConfig, io: Io): number {
+  const rule = approvalRule(config);
+  if (rule === undefined) throw new UsageError("the configuration names no approvers");
   try {
     io.out(`approved by ${checkApproval(signed, rule).join(", ")}\n`);
     return EXIT.ok;

@@ -44,7 +44,7 @@ export interface ServerDiff {
   readonly server: string;
   readonly change: "added" | "removed" | "changed";
   readonly surface: DigestDiff;
-  /** Of identity, attributes, capabilities and instructions. */
+  /** Of identity, attributes, declared data, publisher, capabilities and instructions. */
   readonly members: readonly MemberDiff[];
   readonly definitions: readonly DefinitionDiff[];
 }
@@ -72,8 +72,15 @@ function diffServer(server: string, before: CatalogEntry | undefined, after: Cat
   };
 }
 
-function headOf({ identity, attributes, capabilities, instructions }: CatalogEntry): JsonValue {
-  return { identity, attributes, capabilities, instructions };
+function headOf({ identity, attributes, data, publisher, capabilities, instructions }: CatalogEntry): JsonValue {
+  return {
+    identity,
+    attributes,
+    ...(data === undefined ? {} : { data }),
+    ...(publisher === undefined ? {} : { publisher }),
+    capabilities,
+    instructions,
+  };
 }
 
 function diffList(

@@ -26,6 +26,7 @@ import type { ListedSurface, ServerIdentity } from "../pipeline/call.ts";
 import { type ServerDataClass, serverDataClassShape } from "./data-class.ts";
 import { definitionName } from "./definition-value.ts";
 import { type DefinitionKind, digestDefinition, digestSurface } from "./digests.ts";
+import { type NamedPublisher, namedPublisherShape } from "./publisher.ts";
 
 /** One approved definition. */
 export type PinnedDefinition = {
@@ -50,6 +51,8 @@ export type CatalogEntry = {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** What the operator declares about the data behind its tools. */
   readonly data?: ServerDataClass;
+  /** Whose it must be, by the publisher's own statement. */
+  readonly publisher?: NamedPublisher;
   readonly capabilities: JsonValue;
   readonly instructions: string | null;
   /** Digest of the approved surface. */
@@ -144,6 +147,7 @@ const serversShape: Shape<readonly CatalogEntry[]> = array(
     identity: identityShape,
     attributes: record(json(), { max: 64, key: /^[A-Za-z_][A-Za-z0-9_]{0,63}$/ }),
     data: optional(serverDataClassShape),
+    publisher: optional(namedPublisherShape),
     capabilities: json(),
     instructions: nullable(string()),
     surface: digestText,
@@ -234,6 +238,7 @@ export interface ListedServer {
   readonly identity: ServerIdentity;
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly data?: ServerDataClass;
+  readonly publisher?: NamedPublisher;
   readonly surface: ListedSurface;
 }
 
@@ -248,12 +253,13 @@ export function pinFirstUse(servers: readonly ListedServer[]): CatalogFile {
  * @param approvedBy  what each definition says of its approval
  */
 export function pinServers(servers: readonly ListedServer[], approvedBy: string): readonly CatalogEntry[] {
-  const entries = servers.map(({ id, identity, attributes, data, surface }) => {
+  const entries = servers.map(({ id, identity, attributes, data, publisher, surface }) => {
     const pinned = {
       id,
       identity,
       attributes,
       ...(data === undefined ? {} : { data }),
+      ...(publisher === undefined ? {} : { publisher }),
       capabilities: surface.capabilities,
       instructions: surface.instructions ?? null,
       tools: pin("tool", surface.tools, approvedBy),

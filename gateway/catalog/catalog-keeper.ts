@@ -6,6 +6,7 @@
 import type { CatalogReader } from "../pipeline/call.ts";
 import { type Catalog, makeCatalog, type ServerDrift } from "./catalog.ts";
 import type { CatalogFile, ListedServer } from "./catalog-file.ts";
+import { NO_PROOFS, type PublisherProofs, type PublisherStanding, publisherStanding } from "./publisher.ts";
 
 /** What the pipeline asks at each call. */
 export interface CatalogSource {
@@ -14,6 +15,8 @@ export interface CatalogSource {
   readonly listedAtMs: (serverId: string) => number | undefined;
   /** False while the server does not answer its lists: what it offers now is not known. */
   readonly isAnswered: (serverId: string) => boolean;
+  /** What is known of the server's publisher at a time. */
+  readonly publisherOf: (serverId: string, nowMs: number) => PublisherStanding;
 }
 
 /** Keeps the catalog of a run up to date. */
@@ -23,11 +26,21 @@ export class CatalogKeeper implements CatalogSource {
   readonly #listedAtMs = new Map<string, number>();
   readonly #unanswered = new Set<string>();
   #catalog: Catalog;
+  readonly #prove: (file: CatalogFile) => PublisherProofs;
+  #proofs: PublisherProofs;
   /** For the wire: reads what is current at each call. */
   readonly reader: CatalogReader;
 
-  constructor(file: CatalogFile, listed: readonly ListedServer[], nowMs: number) {
+  /** @param prove  proves the publishers of a file's servers: of this one, and of each that replaces it */
+  constructor(
+    file: CatalogFile,
+    listed: readonly ListedServer[],
+    nowMs: number,
+    prove: (file: CatalogFile) => PublisherProofs = () => NO_PROOFS,
+  ) {
     this.#file = file;
+    this.#prove = prove;
+    this.#proofs = prove(file);
     for (const server of listed) this.#take(server, nowMs);
     this.#catalog = makeCatalog(file, listed);
     const current = this.current;
@@ -47,6 +60,9 @@ export class CatalogKeeper implements CatalogSource {
   readonly listedAtMs = (serverId: string): number | undefined => this.#listedAtMs.get(serverId);
 
   readonly isAnswered = (serverId: string): boolean => !this.#unanswered.has(serverId);
+
+  readonly publisherOf = (serverId: string, nowMs: number): PublisherStanding =>
+    publisherStanding(this.#proofs.get(serverId), nowMs);
 
   /** The server did not answer its lists; its last listing stands, as one that nobody could check again. */
   markUnanswered(serverId: string): void {
@@ -71,8 +87,10 @@ export class CatalogKeeper implements CatalogSource {
 
   /** Another file is in force from now on. */
   replace(file: CatalogFile): void {
+    const [proofs, catalog] = [this.#prove(file), makeCatalog(file, [...this.#listed.values()])];
     this.#file = file;
-    this.#catalog = makeCatalog(file, [...this.#listed.values()]);
+    this.#proofs = proofs;
+    this.#catalog = catalog;
   }
 
   #take(server: ListedServer, nowMs: number): void {

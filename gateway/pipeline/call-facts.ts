@@ -5,7 +5,13 @@ import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { Constants } from "../../kernel/json/constant.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { CalledName, JsonRpcId, Server, UpstreamLeg, Wire } from "../../kernel/receipt/target.ts";
-import { type Era, METHODS, type Method, type Revision } from "../../kernel/receipt/vocabulary.ts";
+import {
+  type Era,
+  METHODS,
+  type Method,
+  type Revision,
+  type ServerProvenance,
+} from "../../kernel/receipt/vocabulary.ts";
 import type { UpstreamFacts, WireFacts } from "./call.ts";
 import { commitText } from "./commitments.ts";
 import type { KeyedNames } from "./keyed-names.ts";
@@ -43,13 +49,21 @@ export function isPlainName(name: string): boolean {
   return PLAIN_NAME.test(name);
 }
 
-/** The server and its identity, for the catalog's servers. */
-export function serverOf(id: string, identity: string | undefined): Present<Server> {
-  return servers.of(`${id} ${identity}`, () =>
+/**
+ * The server and its identity, for the catalog's servers.
+ *
+ * @param provenance  what is known of its publisher
+ */
+export function serverOf(
+  id: string,
+  identity: string | undefined,
+  provenance: ServerProvenance = "unchecked",
+): Present<Server> {
+  return servers.of(`${id} ${identity} ${provenance}`, () =>
     present({
       id,
       identity: identity === undefined ? notEstablished("field.not-collected") : present(identity),
-      provenance: "unchecked",
+      provenance,
       egress: notEstablished("attestation.no-device"),
     }),
   );

@@ -4,6 +4,7 @@ import { constant } from "../../kernel/json/constant.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
 import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
+import type { ServerProvenance } from "../../kernel/receipt/vocabulary.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
@@ -21,6 +22,7 @@ export interface CatalogFinding {
   readonly view: Observed<CatalogView>;
   readonly observed: Observed<Definition>;
   readonly identityDigest: string | undefined;
+  readonly provenance: ServerProvenance;
 }
 
 const RPC_INVALID_PARAMS = -32_602;
@@ -40,14 +42,16 @@ export function checkCatalog(
   const catalog = source.current();
   const { serverId, target } = call;
   const definition = findDefinition(catalog, call);
+  const { provenance } = source.publisherOf(serverId, nowMs);
   const isNamed = target.kind === "tool" || target.kind === "prompt";
   return {
     definition,
     approvedName: isNamed && definition !== undefined ? definition.name : undefined,
-    denials: [...identityDenials(catalog, serverId), ...definitionDenials(call, definition)],
+    denials: [...identityDenials(catalog, serverId, provenance), ...definitionDenials(call, definition)],
     view: offered?.whole === undefined ? viewOf(catalog, serverId) : narrowView(catalog, offered, serverId),
     observed: observeDefinition(definition, target.kind, checkedAtMs(source, serverId), nowMs),
     identityDigest: catalog.identityDigest(serverId),
+    provenance,
   };
 }
 
@@ -80,7 +84,7 @@ function templateOf(catalog: Catalog, serverId: string, uri: string): CatalogDef
   return catalog.definitions(serverId, "resourceTemplates").find(({ name }) => matchesTemplate(name, uri));
 }
 
-function identityDenials(catalog: Catalog, serverId: string): readonly Denial[] {
+function identityDenials(catalog: Catalog, serverId: string, provenance: ServerProvenance): readonly Denial[] {
   if (catalog.entry(serverId) === undefined) {
     return [
       {
@@ -92,15 +96,26 @@ function identityDenials(catalog: Catalog, serverId: string): readonly Denial[] 
       },
     ];
   }
-  if (catalog.hasSameIdentity(serverId)) return [];
-  return [
-    {
-      step: "identity",
-      reason: "server.identity-changed",
-      rpcCode: RPC_QUARANTINED,
-      message: "The server is not the one that was approved.",
-    },
-  ];
+  if (!catalog.hasSameIdentity(serverId)) return [identityChanged()];
+  return provenance === "unchecked" || provenance === "verified" ? [] : [publisherUnproven()];
+}
+
+function publisherUnproven(): Denial {
+  return {
+    step: "identity",
+    reason: "server.publisher",
+    rpcCode: RPC_QUARANTINED,
+    message: "The publisher of the server is not proven.",
+  };
+}
+
+function identityChanged(): Denial {
+  return {
+    step: "identity",
+    reason: "server.identity-changed",
+    rpcCode: RPC_QUARANTINED,
+    message: "The server is not the one that was approved.",
+  };
 }
 
 /** Tools and prompts must be approved as they are; resources come and go, so policy alone decides about them. */

@@ -11,7 +11,15 @@ import type { OutcomeBody, OutcomeFacts } from "../../kernel/receipt/outcome.ts"
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Obligation, Ruling } from "../../kernel/receipt/ruling.ts";
 import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
-import type { Action, Effect, Judgement, Mode, Status, Step } from "../../kernel/receipt/vocabulary.ts";
+import type {
+  Action,
+  Effect,
+  Judgement,
+  Mode,
+  ServerProvenance,
+  Status,
+  Step,
+} from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyEvaluator } from "../policy/evaluator.ts";
 import type { Unplaced } from "../receipts/recorder.ts";
 import type { Caller, CallOutcome, InboundCall, Refusal } from "./call.ts";
@@ -57,6 +65,7 @@ export interface CallContext {
   readonly catalog: Observed<CatalogView>;
   readonly definition: Observed<Definition>;
   readonly identityDigest: string | undefined;
+  readonly provenance: ServerProvenance;
   /** The name as the approved catalog has it; undefined if it has none of that name. */
   readonly catalogName: string | undefined;
   readonly concurrentWith: readonly number[];
@@ -101,7 +110,7 @@ export function decisionOf(
     wire: wireOf(secret, run.names, call.wire, context.catalogName),
     upstream: upstreamOf(call.upstream),
     upstream_auth: authOf(call.upstream.auth),
-    server: serverOf(call.serverId, context.identityDigest),
+    server: serverOf(call.serverId, context.identityDigest, context.provenance),
     definition: context.definition,
     request_received: commitMessage(secret, "request_received", call.received),
     request_sent: commitMessage(secret, "request_sent", isSent ? toSend : undefined),

@@ -352,6 +352,7 @@ class ReceiptPipeline implements Pipeline {
       catalog: finding.view,
       definition: finding.observed,
       identityDigest: finding.identityDigest,
+      provenance: finding.provenance,
       catalogName: finding.approvedName,
       concurrentWith: this.#options.book.openDecisions(session.place.id).slice(-MAX_CONCURRENT),
       detail,

@@ -7,6 +7,7 @@ import { FormatError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { array, integer, json, mapped, object, optional, record, type Shape, string } from "../../kernel/shape.ts";
 import { type ServerDataClass, serverDataClassShape } from "../catalog/data-class.ts";
+import { type WantedPublisher, wantedPublisherShape } from "../catalog/publisher.ts";
 import { type ServerOauth, serverOauthShape } from "./server-oauth.ts";
 import { type ServerTlsConfig, serverTlsShape } from "./server-tls.ts";
 
@@ -29,6 +30,8 @@ export type StdioUpstreamConfig = {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** What holds for the data behind its tools. */
   readonly data?: ServerDataClass;
+  /** Whose it must be. Default: nobody asks. */
+  readonly publisher?: WantedPublisher;
   /** Hosts of the pages to which it may send users. Default none. */
   readonly elicitation_hosts?: readonly string[];
 };
@@ -49,6 +52,8 @@ export type HttpUpstreamConfig = {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   /** What holds for the data behind its tools. */
   readonly data?: ServerDataClass;
+  /** Whose it must be. Default: nobody asks. */
+  readonly publisher?: WantedPublisher;
   /** Hosts of the pages to which it may send users. Default none. */
   readonly elicitation_hosts?: readonly string[];
 };
@@ -88,6 +93,7 @@ const stdioShape: Shape<StdioMembers> = object<StdioMembers>({
   per_session: optional(integer({ min: 1, max: 1_024 })),
   attributes: optional(attributesShape),
   data: optional(serverDataClassShape),
+  publisher: optional(wantedPublisherShape),
   elicitation_hosts: optional(array(pageHost, { max: 64 })),
 });
 
@@ -99,6 +105,7 @@ const httpShape: Shape<HttpMembers> = object<HttpMembers>({
   tls: optional(serverTlsShape),
   attributes: optional(attributesShape),
   data: optional(serverDataClassShape),
+  publisher: optional(wantedPublisherShape),
   elicitation_hosts: optional(array(pageHost, { max: 64 })),
 });
 

@@ -160,6 +160,7 @@ export const REASON_CODES = {
   "rpc.shape": "the message is neither request, notification nor response",
   "rpc.version": "the message does not say jsonrpc 2.0",
   "server.identity-changed": "the server's key, executable or measurement is not the pinned one",
+  "server.publisher": "the publisher that the server must be of has not stated that it is, or no longer",
   "server.quarantined": "the server is quarantined",
   "server.unavailable": "the server is down or not started",
   "server.unknown": "the catalog has no such server",

@@ -95,7 +95,7 @@ describe("the closed lists", () => {
       policy.default-deny policy.digest-mismatch policy.engine-failed policy.error policy.expired
       policy.forbid policy.invalid policy.lower-version policy.not-forbidden policy.permit policy.request-unmappable
       policy.unsigned receipt.too-large receipt.unavailable recovery.crash resource.ambiguous resource.unknown rpc.id
-      rpc.shape rpc.version server.identity-changed server.quarantined server.unavailable server.unknown
+      rpc.shape rpc.version server.identity-changed server.publisher server.quarantined server.unavailable server.unknown
       session.ended session.expired session.foreign session.required session.unknown state.invalid
       state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
       upstream.closed upstream.connect upstream.credential upstream.id-unknown upstream.invalid upstream.protocol

@@ -78,8 +78,8 @@ export const SHAPES: readonly Row[] = [
   row(
     "P4.1",
     "typosquat",
-    "partly",
-    "a look-alike is refused, or blocks the approval that names what it looks like; who publishes an approved one is `unchecked`: no publisher's statement is asked for, and no server is attested",
+    "held",
+    "a look-alike is refused, or blocks the approval that names what it looks like; one that was approved by mistake is not called where the configuration says whose the server must be: it has no signed statement of that publisher. Where nobody is asked for, receipts say `unchecked`; that a server runs its publisher's code is not attested",
   ),
   row(
     "P4.2",
