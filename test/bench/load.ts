@@ -40,7 +40,8 @@ export function printRow(
 export async function load(job: LoadJob): Promise<LoadResult> {
   const child = fork(pathOf("ledger-load.js"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   child.send(job);
-  const [result]: LoadResult[] = await once(child, "message");
+  // A process that dies says nothing.
+  const [result]: LoadResult[] = await Promise.race([once(child, "message"), once(child, "exit").then(() => [])]);
   if (result === undefined) throw new Error("the load process gave no result");
   return result;
 }
