@@ -42,29 +42,43 @@ export function safeStateGate(inForce: ArtifactInForce): Gate {
  * Refuses everything of an agent or session whose own artifact serves nothing, or that has to have one and has none; of nobody
  * else anything.
  */
-export function sessionGate(sessions: SessionArtifacts): Gate {
+export function sessionGate(sessions: Pick<SessionArtifacts, "haltedFor">): Gate {
   return {
     name: "session-artifact",
     admit: (call) => {
-      const reason = sessions.haltedFor(call);
-      if (reason === undefined) return { type: "admitted" };
-      const message =
-        reason === "artifact.missing"
-          ? "The gateway wants a sealed artifact for this agent, and there is none."
-          : "The sealed artifact of this agent is not valid any more; its operator has to renew it.";
-      return { type: "refused", denial: { step: "health", reason, rpcCode: RPC_DENIED, message, isFinal: true } };
+      const denial = haltedOf(sessions, call);
+      return denial === undefined ? { type: "admitted" } : { type: "refused", denial };
     },
   };
 }
 
+function haltedOf(
+  sessions: Pick<SessionArtifacts, "haltedFor">,
+  call: InboundCall,
+): (Denial & { readonly isFinal: true }) | undefined {
+  const reason = sessions.haltedFor(call);
+  if (reason === undefined) return undefined;
+  const message =
+    reason === "artifact.missing"
+      ? "The gateway wants a sealed artifact for this agent, and there is none."
+      : "The sealed artifact of this agent is not valid any more; its operator has to renew it.";
+  return { step: "health", reason, rpcCode: RPC_DENIED, message, isFinal: true };
+}
+
 /** Denies what the artifacts in force do not cover, and names the workflow. */
-export function scopeStage(inForce: ArtifactInForce, sessions: SessionArtifacts): RequestStage {
+export function scopeStage(
+  inForce: Pick<ArtifactInForce, "current">,
+  sessions: Pick<SessionArtifacts, "haltedFor" | "covers">,
+): RequestStage {
   return {
     name: "artifact",
     begin: (call) => () => {
       const artifact = inForce.current()?.artifact;
       const workflow = workflowOf(artifact, call.caller);
       const isClaimed = Object.keys(metaOf(call.params)).some((key) => CLAIM.test(key));
+      // The gate asked before this turn: an artifact may have ended since, or be another one.
+      const halted = haltedOf(sessions, call);
+      if (halted !== undefined) return { denials: [halted] };
       const own = sessions.covers(call) ? [] : [denial("artifact.scope", NOT_COVERED)];
       const { denials = [], ...rest } = contribution(artifact, call, workflow, isClaimed);
       return { ...rest, denials: [...denials, ...own] };
