@@ -62,12 +62,16 @@ async function openRig(era: "modern" | "sessions"): Promise<Rig> {
 /** The example, with the ports of this run and a route that names no server. */
 async function startEnvoy(address: string, serverUrl: string): Promise<string> {
   const [port, admin] = [await freePort(), await freePort()];
+  const ports = new Map([
+    ["4180", String(port)],
+    ["9901", String(admin)],
+    ["4102", String(address.split(":")[1])],
+    ["3000", new URL(serverUrl).port],
+  ]);
   const text = readFileSync(join(ROOT, "docs", "examples", "envoy", "envoy.yaml"), "utf8")
     .replaceAll(/\$\{COUNTERSIGN_ENVOY_TOKEN\}/gu, ENVOY_TOKEN)
-    .replaceAll("port_value: 4180", `port_value: ${port}`)
-    .replaceAll("port_value: 9901", `port_value: ${admin}`)
-    .replaceAll("port_value: 4102", `port_value: ${address.split(":")[1]}`)
-    .replaceAll("port_value: 3000", `port_value: ${new URL(serverUrl).port}`);
+    // In one pass: what one port is replaced by may begin like another.
+    .replace(/port_value: (\d+)\b/gu, (_, named: string) => `port_value: ${ports.get(named) ?? named}`);
   const bootstrap: object = parse(text);
   addBareRoute(bootstrap);
   const path = join(folder, `envoy-${port}.json`);
