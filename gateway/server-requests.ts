@@ -3,8 +3,8 @@
  * it leaves a receipt like any other refusal, with the reason that the server was told. It names no caller, since no agent asked.
  */
 
-import { isCodedError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/service/service.ts";
+import { keepRefusal } from "./edge/refuse.ts";
 import type { Pipeline } from "./pipeline/call.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -19,12 +19,14 @@ export function refuseServerRequests(
     onRefusedRequest: (method, received) => {
       const { transport, era, revision } = upstream.facts();
       const wire = { transport, era, method, ...(revision === undefined ? {} : { revision }) };
-      pipeline
-        .refuse({ step: "classify", reason: "bridge.unsupported", wire, serverId: upstream.id, received })
-        .catch((error: unknown) => {
-          const code = isCodedError(error) ? error.code : "ERR_BUG";
-          logger.error({ code, server: upstream.id }, "no receipt of a server's request could be kept");
-        });
+      const refusal = {
+        step: "classify",
+        reason: "bridge.unsupported",
+        wire,
+        serverId: upstream.id,
+        received,
+      } as const;
+      void keepRefusal({ pipeline, logger }, refusal);
     },
   });
 }

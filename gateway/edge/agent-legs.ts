@@ -4,14 +4,15 @@
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { isCodedError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { levelRequest } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
 import { type AskedAgent, askAgent } from "./ask-agent.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
 import { NoticePacer } from "./notice-pacer.ts";
+import { keepRefusal } from "./refuse.ts";
 import { relatedTask } from "./task-messages.ts";
 import { type KeptTask, ownerOf, type TaskTable } from "./task-table.ts";
 
@@ -179,9 +180,7 @@ export class AgentLegs {
       upstreams.map(async (upstream) => {
         const leg = this.leg(upstream);
         if (leg === undefined) return;
-        const id = leg.nextId();
-        const bytes = formatUtf8(JSON.stringify({ jsonrpc: "2.0", id, method: "logging/setLevel", params: { level } }));
-        await leg.request({ id, method: "logging/setLevel", headers: {}, bytes, signal: this.#ended.signal });
+        await leg.request(levelRequest(leg.nextId(), level, this.#ended.signal));
       }),
     );
   }
@@ -281,14 +280,9 @@ export class AgentLegs {
 
   /** What may not reach the agent has a receipt; the agent is told nothing. */
   async #refuseNotice(serverId: string, method: string, received: Uint8Array): Promise<void> {
-    const { agent, pipeline, logger } = this.#options;
-    const { caller, session, transport, revision } = agent;
+    const { caller, session, transport, revision } = this.#options.agent;
     const wire = { transport, era: "legacy", revision, method } as const;
-    try {
-      await pipeline.refuse({ step: "inspect", reason: "inspect.block", wire, caller, session, serverId, received });
-    } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
-      logger.error({ code, server: serverId }, "a notification was dropped, and no receipt of it could be kept");
-    }
+    const reason = "inspect.block";
+    await keepRefusal(this.#options, { step: "inspect", reason, wire, caller, session, serverId, received });
   }
 }

@@ -15,6 +15,7 @@ import { rawAt } from "../wire/spans.ts";
 import { decide, type Forwarded, finish, type ReceiptDeps, refusalResponse } from "./call-receipts.ts";
 import { inputKind, isDeclared } from "./input-required.ts";
 import type { AskReply, PendingAsks } from "./pending-asks.ts";
+import { keepRefusal } from "./refuse.ts";
 import { withRelatedTask } from "./task-messages.ts";
 import type { KeptTask } from "./task-table.ts";
 
@@ -140,18 +141,14 @@ function unanswered(reply: AskReply | undefined, idText: string): Ended {
 
 /** Not one that this agent can be asked: a receipt, and the error that a client without the capability gives. */
 async function refused(
-  { pipeline, logger }: ReceiptDeps,
+  deps: ReceiptDeps,
   { caller, session, transport, revision }: AskedAgent,
   { serverId, message, received }: Asking,
   idText: string,
   reason: ReasonCode,
 ): Promise<Uint8Array> {
   const wire = { transport, era: "legacy", revision, method: message.method } as const;
-  try {
-    await pipeline.refuse({ step: "classify", reason, wire, caller, session, serverId, received });
-  } catch {
-    logger.error({ server: serverId, reason }, "no receipt of a server's request could be kept");
-  }
+  await keepRefusal(deps, { step: "classify", reason, wire, caller, session, serverId, received });
   return errorResponse(idText, RPC.methodNotFound, "this agent cannot be asked that", { reason });
 }
 

@@ -4,9 +4,9 @@
  * ended with each trace would forget what the agent did a moment ago, so what is only inferred shares the principal's own.
  */
 
-import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
+import { levelRequest } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { metaOf } from "../wire/era.ts";
 import { META } from "../wire/meta-keys.ts";
@@ -16,6 +16,7 @@ import { errorResponse, RPC } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import type { AgentRequest } from "./agent-request.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
+import { keepRefusal } from "./refuse.ts";
 
 /** What the table is made of. */
 export interface ModernLegsOptions extends ReceiptDeps {
@@ -145,15 +146,9 @@ export class ModernLegs {
     { method, text }: RpcRequest,
     received: Uint8Array,
   ): Promise<Uint8Array> {
-    const { pipeline, logger } = this.#options;
     const reason = "bridge.no-legacy-input";
     const wire = { transport: "http", era: "legacy", revision: LEGACY_REVISIONS[0], method } as const;
-    try {
-      await pipeline.refuse({ step: "classify", reason, wire, caller, session, serverId, received });
-    } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
-      logger.error({ code, server: serverId }, "no receipt of a server's request could be kept");
-    }
+    await keepRefusal(this.#options, { step: "classify", reason, wire, caller, session, serverId, received });
     const words = "a modern agent cannot be asked inside a call";
     return errorResponse(rawAt(text, ["id"]) ?? "null", RPC.methodNotFound, words, { reason });
   }
@@ -186,9 +181,7 @@ function tellLevel(held: Held, level: JsonValue, signal: AbortSignal): Promise<u
   held.told = before.then(async () => {
     if (held.level === level || signal.aborted) return;
     const { leg } = held;
-    const id = leg.nextId();
-    const bytes = formatUtf8(JSON.stringify({ jsonrpc: "2.0", id, method: "logging/setLevel", params: { level } }));
-    const reply = await leg.request({ id, method: "logging/setLevel", headers: {}, bytes, signal });
+    const reply = await leg.request(levelRequest(leg.nextId(), level, signal));
     if (reply.type === "answered") held.level = level;
   });
   return held.told;

@@ -12,6 +12,24 @@ export interface RefuseDeps {
   readonly logger: Logger;
 }
 
+/** Keeps a receipt of a refusal; whoever is refused is refused without one, too. */
+export async function keepRefusal(
+  { pipeline, logger }: Pick<RefuseDeps, "logger"> & { readonly pipeline: Pick<Pipeline, "refuse"> },
+  refusal: Refusal,
+): Promise<ReceiptRef | undefined> {
+  try {
+    return await pipeline.refuse(refusal);
+  } catch (error) {
+    const { reason, serverId: server } = refusal;
+    const code = isCodedError(error) ? error.code : "ERR_BUG";
+    logger.error(
+      { code, reason, ...(server === undefined ? {} : { server }) },
+      "no receipt of a refusal could be kept",
+    );
+    return undefined;
+  }
+}
+
 /**
  * Keeps a receipt of a refusal and makes the answer. Without a receipt it is refused all the same.
  *
@@ -25,15 +43,7 @@ export async function refuse(
   idText: string | undefined,
 ): Promise<AgentAnswer> {
   const { step, reason, recorded = reason, rpcCode, httpStatus, message, data = {}, headers } = refusal;
-  let receipt: ReceiptRef | undefined;
-  try {
-    receipt = await pipeline.refuse({ step, reason: recorded, ...facts });
-  } catch (error) {
-    logger.error(
-      { code: isCodedError(error) ? error.code : "ERR_BUG", reason },
-      "no receipt of a refusal could be kept",
-    );
-  }
+  const receipt = await keepRefusal({ pipeline, logger }, { step, reason: recorded, ...facts });
   const named = receipt === undefined ? {} : { receipt: formatReceiptRef(receipt) };
   const bytes = errorResponse(idText, rpcCode, message, { reason, ...data, ...named });
   return {

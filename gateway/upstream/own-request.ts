@@ -39,6 +39,13 @@ export function ownRequest(
   };
 }
 
+/** The least level of log messages in a session at a legacy server. */
+export function levelRequest(id: number, level: JsonValue, signal: AbortSignal): UpstreamRequest {
+  const method = "logging/setLevel";
+  const bytes = formatUtf8(JSON.stringify({ jsonrpc: "2.0", id, method, params: { level } }));
+  return { id, method, headers: {}, bytes, signal };
+}
+
 /** The subscription to one resource at a modern server. */
 export function listenMessage(id: number, uri: string, software: Software): UpstreamRequest {
   return ownRequest(id, LISTEN, { notifications: { resourceSubscriptions: [uri] } }, "modern", software);
