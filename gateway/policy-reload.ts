@@ -5,10 +5,11 @@
  * Files on disk decide nothing here: they are measured, and must be what the artifact names.
  */
 
+import { MAX_ARTIFACT_BYTES } from "../kernel/artifact-bytes.ts";
 import type { ErrorCode } from "../kernel/error-codes.ts";
 import { CheckError, FormatError, isCodedError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
-import { checkArtifact, MAX_ARTIFACT_BYTES, type SealedArtifact } from "../kernel/policy-artifact.ts";
+import { checkArtifact, type SealedArtifact } from "../kernel/policy-artifact.ts";
 import { digestFile } from "../kernel/policy-manifest.ts";
 import { present } from "../kernel/receipt/observed.ts";
 import type { ReasonCode } from "../kernel/receipt/reasons.ts";

@@ -8,9 +8,10 @@
  * of it can be changed.
  */
 
+import { parseSealed, withSignature } from "./artifact-bytes.ts";
 import { CheckError, FormatError } from "./errors.ts";
-import { canonicalBytes, parseCanonical } from "./json/canonical.ts";
-import type { JsonObject, JsonValue } from "./json/value.ts";
+import { canonicalBytes } from "./json/canonical.ts";
+import type { JsonObject } from "./json/value.ts";
 import { digestFile } from "./policy-manifest.ts";
 import {
   type Digest,
@@ -155,9 +156,6 @@ export interface SealedArtifact {
   /** Names of those who signed, sorted. */
   readonly signers: readonly string[];
 }
-
-/** Most bytes of an artifact. */
-export const MAX_ARTIFACT_BYTES = 1_048_576;
 
 const MAX_SUBJECTS = 1024;
 const MAX_TOOLS = 10_000;
@@ -329,24 +327,13 @@ export function addSeal(value: JsonObject, signer: EnvelopeSigner): Uint8Array {
   return canonicalBytes(readShape(artifactShape, withSignature(value, "policy-artifact", signer), "artifact"));
 }
 
-/** A body with one signature more. @throws {FormatError} ERR_SHAPE if the key has signed already */
-export function withSignature(value: JsonObject, kind: string, signer: EnvelopeSigner): JsonObject {
-  const { signatures, ...body } = value;
-  const before: readonly JsonValue[] = Array.isArray(signatures) ? signatures : [];
-  const { signatures: own } = signEnvelope({ ...body, kind }, [signer]);
-  return { ...body, kind, signatures: [...before, ...own] };
-}
-
 /**
  * Reads an artifact without judging its signatures.
  *
  * @throws {FormatError} ERR_ENTRY_LENGTH, ERR_JSON_*, ERR_SHAPE
  */
 export function parseArtifact(bytes: Uint8Array): PolicyArtifact {
-  if (bytes.length > MAX_ARTIFACT_BYTES) {
-    throw new FormatError("ERR_ENTRY_LENGTH", `want at most ${MAX_ARTIFACT_BYTES} bytes, got ${bytes.length}`);
-  }
-  return artifactShape.read(parseCanonical(bytes), "artifact");
+  return parseSealed(artifactShape, bytes);
 }
 
 /**

@@ -7,17 +7,17 @@
  */
 
 import { sha256 } from "#crypto";
+import { parseSealed, withSignature } from "./artifact-bytes.ts";
 import { formatUtf8 } from "./bytes.ts";
 import { CheckError, FormatError } from "./errors.ts";
 import { formatHex } from "./hex.ts";
-import { canonicalBytes, formatCanonical, parseCanonical } from "./json/canonical.ts";
+import { canonicalBytes, formatCanonical } from "./json/canonical.ts";
 import type { JsonObject } from "./json/value.ts";
 import {
   checkSeal,
   coversTool,
   gatewayNameShape,
   limitsShape,
-  MAX_ARTIFACT_BYTES,
   type PolicyArtifactBody,
   type SealedLimits,
   type SealedSubject,
@@ -26,7 +26,6 @@ import {
   subjectShape,
   toolsShape,
   upstreamsShape,
-  withSignature,
 } from "./policy-artifact.ts";
 import { digestFile } from "./policy-manifest.ts";
 import { type Digest, digestShape, type Hex64, hex64Shape, type Version, versionShape } from "./receipt/fields.ts";
@@ -146,10 +145,7 @@ export function addSessionSeal(value: JsonObject, signer: EnvelopeSigner): Uint8
  * @throws {FormatError} ERR_ENTRY_LENGTH, ERR_JSON_*, ERR_SHAPE
  */
 export function parseSessionArtifact(bytes: Uint8Array): SessionArtifact {
-  if (bytes.length > MAX_ARTIFACT_BYTES) {
-    throw new FormatError("ERR_ENTRY_LENGTH", `want at most ${MAX_ARTIFACT_BYTES} bytes, got ${bytes.length}`);
-  }
-  return artifactShape.read(parseCanonical(bytes), "artifact");
+  return parseSealed(artifactShape, bytes);
 }
 
 /**

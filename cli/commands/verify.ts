@@ -1,8 +1,8 @@
 /** `countersign verify`: an evidence bundle and a trust policy in, verdicts and an exit code out. No network. */
 
+import { MAX_ARTIFACT_BYTES } from "../../kernel/artifact-bytes.ts";
 import { parseBundle } from "../../kernel/bundle.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { MAX_ARTIFACT_BYTES } from "../../kernel/policy-artifact.ts";
 import { formatTimestamp, parseTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
 import type { BuildFiles } from "../../verifier/build-provenance.ts";

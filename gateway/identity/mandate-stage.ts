@@ -21,7 +21,7 @@ import { linkOf } from "../../kernel/receipt/delegation.ts";
 import type { Delegation, DelegationHop } from "../../kernel/receipt/identity.ts";
 import { notEstablished, present } from "../../kernel/receipt/observed.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import { type Caller, type InboundCall, toolBehind } from "../pipeline/call.ts";
+import { type Caller, type InboundCall, NO_CALLS, toolBehind } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { actorOf } from "../pipeline/parties.ts";
@@ -29,7 +29,6 @@ import type { Contribution, RequestStage } from "../pipeline/stage.ts";
 import { metaOf } from "../wire/era.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
 import { RPC } from "../wire/rpc-error.ts";
-import { NO_CALLS } from "./workflow-stage.ts";
 
 /** Whose mandates are taken. */
 export interface MandateRules {

@@ -10,7 +10,7 @@ import { coversTool, type SealedWorkflow, workflowDigest } from "../../kernel/po
 import { notEstablished, present } from "../../kernel/receipt/observed.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { isInWorkflow } from "../artifact/artifact-stages.ts";
-import { type InboundCall, toolBehind } from "../pipeline/call.ts";
+import { type InboundCall, NO_CALLS, toolBehind } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import { actorOf } from "../pipeline/parties.ts";
 import type { CallTurn, Contribution, RequestStage } from "../pipeline/stage.ts";
@@ -30,15 +30,6 @@ export interface WorkflowRules extends WorkflowTokenRules {
   readonly leewayMs: number;
   readonly reuse: "session" | "once";
 }
-
-/** What belongs to a call that was decided, and lists of what may be called: nothing is demanded of them. */
-export const NO_CALLS: ReadonlySet<InboundCall["target"]["kind"]> = new Set([
-  "sample",
-  "elicit",
-  "roots",
-  "task",
-  "list",
-]);
 
 /** Makes the stage; undefined rules: nobody's tokens are taken, and one that is carried is the caller's word. */
 export function makeWorkflowStage(rules: WorkflowRules | undefined): RequestStage {

@@ -116,6 +116,9 @@ export type TargetKind =
 /** What a server asks of an agent: a completion of its model, an answer of its user, its roots. */
 export type InputKind = "sample" | "elicit" | "roots";
 
+/** What belongs to a call that was decided, and lists of what may be called: no credential of a call is demanded of them. */
+export const NO_CALLS: ReadonlySet<TargetKind> = new Set(["sample", "elicit", "roots", "task", "list"]);
+
 /** Place of a call among the rounds of one request, if it is not the first. */
 export interface CallRound {
   /** From 1. */
