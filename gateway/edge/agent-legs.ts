@@ -5,6 +5,7 @@
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { type CancelSignal, firstOf } from "../upstream/cancellation.ts";
 import { levelRequest } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
@@ -21,7 +22,7 @@ export interface LegCall {
   readonly notify: ((message: Uint8Array) => void) | undefined;
   /** What is no question: it is looked at first. */
   readonly pass: ((message: Uint8Array) => void) | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 /** What legs are made with. */
@@ -226,7 +227,7 @@ export class AgentLegs {
     const taken = new AbortController();
     const key = questionKey(upstream.id, message.id);
     this.#questions.set(key, taken);
-    const signal = AbortSignal.any([taken.signal, this.#ended.signal, ...(call === undefined ? [] : [call.signal])]);
+    const signal = firstOf([taken.signal, this.#ended.signal, ...(call === undefined ? [] : [call.signal])]);
     const send = (bytes: Uint8Array): boolean => {
       if (call?.notify === undefined) return tell(bytes);
       call.notify(bytes);

@@ -3,6 +3,7 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Era, Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, ReceiptRef, SessionKey, WireFacts } from "../pipeline/call.ts";
+import type { CancelSignal } from "../upstream/cancellation.ts";
 import type { Headers } from "../wire/mirrored-headers.ts";
 import { mirroredName } from "../wire/mirrored-headers.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
@@ -46,7 +47,7 @@ export interface AgentRequest {
   /** Undefined on stdio. */
   readonly headers: Headers | undefined;
   /** Aborted when the agent cancels the request or, where that counts, goes away. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Calls back when the answer has left the process, or nobody takes it any more; undefined if that is not known. */
   readonly untilWritten?: (done: () => void) => void;
   /** Sends a notification in front of the answer; undefined if the agent takes none. */

@@ -8,6 +8,7 @@ import { formatUtf8 } from "../../kernel/bytes.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { CallRefusal, Decided, InboundCall, OfferedApproval } from "../pipeline/call.ts";
+import { firstOf } from "../upstream/cancellation.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
 import { RPC, resultResponse } from "../wire/rpc-error.ts";
 import { applyEdits, editMembers, rawAt, spanOf } from "../wire/spans.ts";
@@ -62,7 +63,7 @@ export function answerToPage({ message }: AgentRequest): "accept" | "no" | "none
 /** Lets a retry wait until somebody has decided, for a while; one whose user does not open the page waits for nothing. */
 export async function waitForDecision(deps: ApprovalDeps, request: AgentRequest, id: string): Promise<void> {
   if (answerToPage(request) !== "accept") return;
-  await deps.approvals?.untilDecided(id, HOLD_MS, AbortSignal.any([request.signal, deps.closing]));
+  await deps.approvals?.untilDecided(id, HOLD_MS, firstOf([request.signal, deps.closing]));
 }
 
 /** The request as it was held: without what answers the gateway, with what the agent had answered the server. */
@@ -135,7 +136,7 @@ async function askInCall(
   offer: OfferedApproval,
 ): Promise<"decided" | "declined" | "waits"> {
   if (legs === undefined || notify === undefined || deps.approvals === undefined) return "waits";
-  const ends = AbortSignal.any([signal, deps.closing]);
+  const ends = firstOf([signal, deps.closing]);
   const pending = legs.agent.asks.open(ends, ASK_MS);
   if (pending === undefined) return "waits";
   const params = { ...pageOf(offer), elicitationId: offer.id };

@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, CallOutcome, InboundCall, InputKind, SessionKey, UpstreamFacts } from "../pipeline/call.ts";
+import type { CancelSignal } from "../upstream/cancellation.ts";
 import { cancelledNotification } from "../upstream/own-request.ts";
 import { withId } from "../wire/bridge.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
@@ -40,7 +41,7 @@ export interface Asking {
   /** False if the agent cannot be reached now. */
   readonly send: (bytes: Uint8Array) => boolean;
   /** Aborted when the call inside which it is asked ends, or the session. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 /** People answer slowly; the server's own limit is usually shorter. */

@@ -2,6 +2,7 @@
 
 import type { ServerResponse } from "node:http";
 import type { Caller, Refusal, WireFacts } from "../pipeline/call.ts";
+import { Cancellation } from "../upstream/cancellation.ts";
 import { BATCH_REVISION, isBatch, joinAnswers, splitBatch } from "../wire/batch.ts";
 import { type EraOf, eraOf } from "../wire/era.ts";
 import { META } from "../wire/meta-keys.ts";
@@ -102,12 +103,11 @@ async function handleModern(
 ): Promise<void> {
   if (message.type === "notification") return handleNotification(deps, post, message, undefined);
   const session = modernSessionKey(message.params, post.headers["traceparent"], post.caller);
-  const controller = new AbortController();
-  const onClose = (): void => controller.abort();
+  const signal = new Cancellation();
+  const onClose = (): void => signal.abort();
   // SPEC MCP 2026-07-28: closing the response stream cancels the request.
   post.response.once("close", onClose);
   const capabilities = capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]);
-  const { signal } = controller;
   const leg = { era: "modern", revision, session, signal, capabilities, legs: undefined } as const;
   const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
   post.response.off("close", onClose);

@@ -6,6 +6,7 @@
 
 import { isCodedError } from "../../kernel/errors.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
+import type { CancelSignal } from "../upstream/cancellation.ts";
 import { levelRequest } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { metaOf } from "../wire/era.ts";
@@ -176,7 +177,7 @@ async function ask(held: Held, call: UpstreamRequest, level: JsonValue | undefin
 }
 
 /** One after the other; a server that does not know the method says so, and the call goes on. */
-function tellLevel(held: Held, level: JsonValue, signal: AbortSignal): Promise<unknown> {
+function tellLevel(held: Held, level: JsonValue, signal: CancelSignal): Promise<unknown> {
   const before = held.told.catch(() => undefined);
   held.told = before.then(async () => {
     if (held.level === level || signal.aborted) return;

@@ -1,5 +1,6 @@
 /** What a legacy agent was asked and has not answered yet. The ids are ours: those of two servers may be equal. */
 
+import type { CancelSignal } from "../upstream/cancellation.ts";
 import type { RpcResponse } from "../wire/rpc.ts";
 
 /** What came of a question. */
@@ -22,7 +23,7 @@ export class PendingAsks {
   #lastId = 0;
 
   /** Registers one; undefined if as many are out as may be. */
-  open(signal: AbortSignal, limitMs: number): PendingAsk | undefined {
+  open(signal: CancelSignal, limitMs: number): PendingAsk | undefined {
     if (this.#waiting.size >= MAX_ASKS) return undefined;
     this.#lastId += 1;
     const id = this.#lastId;

@@ -2,6 +2,7 @@
 
 import { isJsonObject } from "../../kernel/json/value.ts";
 import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
+import { Cancellation, type CancelSignal, firstOf } from "../upstream/cancellation.ts";
 import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
 import {
   messageToAgent,
@@ -117,7 +118,7 @@ export async function send(
   const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
   const onProgress = (text: string): void => gate?.pass(progressToAgent(text, token ?? "null", isLine(request)));
   const onLog = (text: string): void => gate?.pass(messageToAgent(text, isLine(request)));
-  const signal = gate === undefined ? request.signal : AbortSignal.any([request.signal, gate.signal]);
+  const signal = gate === undefined ? request.signal : firstOf([request.signal, gate.signal]);
   const run = (): Promise<UpstreamReply> =>
     routed.upstream.request({
       id,
@@ -160,13 +161,13 @@ export function gateOf(deps: ForwardDeps, { request, decided }: Round): CutGate 
   const { notify, message, legs } = request;
   const isTold = legs !== undefined || wantsLog(request) || wantsProgress(message);
   if (notify === undefined || !isTold) return undefined;
-  const controller = new AbortController();
+  const signal = new Cancellation();
   const watch = (): ReturnType<typeof deps.pipeline.watchStream> => deps.pipeline.watchStream(decided.ticket);
-  const gate = new StreamGate({ notify, watch, cut: () => controller.abort() });
-  return Object.assign(gate, { signal: controller.signal });
+  const gate = new StreamGate({ notify, watch, cut: () => signal.abort() });
+  return Object.assign(gate, { signal });
 }
 
-type CutGate = StreamGate & { readonly signal: AbortSignal };
+type CutGate = StreamGate & { readonly signal: CancelSignal };
 
 /** The agent has perhaps got parts, and gets an error in place of the rest; the receipt says so. */
 export async function answerCut(

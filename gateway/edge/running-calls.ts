@@ -1,12 +1,13 @@
 /** Requests of one agent that run, by their JSON-RPC id, so that a cancellation finds them. */
 
+import { Cancellation, type CancelSignal } from "../upstream/cancellation.ts";
 import type { RpcId } from "../wire/rpc.ts";
 
 /** The requests of one session or pipe. An id that is used twice names both. */
 export interface RunningCalls {
   readonly size: number;
   /** Registers a request; call `done` when it is answered. */
-  readonly start: (id: RpcId) => { readonly signal: AbortSignal; readonly done: () => void };
+  readonly start: (id: RpcId) => { readonly signal: CancelSignal; readonly done: () => void };
   /** Cancels every request with this id; false if there is none. */
   readonly cancel: (id: RpcId) => boolean;
   readonly cancelAll: () => void;
@@ -16,27 +17,27 @@ export interface RunningCalls {
 
 /** Makes an empty table. */
 export function makeRunningCalls(): RunningCalls {
-  const byId = new Map<RpcId, Set<AbortController>>();
+  const byId = new Map<RpcId, Set<Cancellation>>();
   const waiting: (() => void)[] = [];
   const cancel = (id: RpcId): boolean => {
-    const controllers = byId.get(id);
-    for (const controller of controllers ?? []) controller.abort();
-    return controllers !== undefined;
+    const running = byId.get(id);
+    for (const signal of running ?? []) signal.abort();
+    return running !== undefined;
   };
   return {
     get size() {
       return byId.size;
     },
     start: (id) => {
-      const controller = new AbortController();
-      const controllers = byId.get(id) ?? new Set();
-      byId.set(id, controllers.add(controller));
+      const signal = new Cancellation();
+      const running = byId.get(id) ?? new Set();
+      byId.set(id, running.add(signal));
       const done = (): void => {
-        controllers.delete(controller);
-        if (controllers.size === 0 && byId.get(id) === controllers) byId.delete(id);
+        running.delete(signal);
+        if (running.size === 0 && byId.get(id) === running) byId.delete(id);
         if (byId.size === 0) for (const resolve of waiting.splice(0)) resolve();
       };
-      return { signal: controller.signal, done };
+      return { signal, done };
     },
     cancel,
     cancelAll: () => {

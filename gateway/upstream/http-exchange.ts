@@ -7,6 +7,7 @@ import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect } from "../../kernel/receipt/vocabulary.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
+import type { CancelSignal } from "./cancellation.ts";
 import { SERVER_CREDENTIAL } from "./client-credentials.ts";
 import type { HttpAnswer, SiteFetch } from "./http-client.ts";
 import { pause } from "./pause.ts";
@@ -268,7 +269,7 @@ interface Clock {
 /** Reason of aborts, made once: the one that is made without a reason has a stack. */
 const ENDED = new Error("the request has ended");
 
-function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, ends: readonly AbortSignal[]): Clock {
+function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, ends: readonly CancelSignal[]): Clock {
   const controller = new AbortController();
   let why: Failure | undefined;
   let isStopped = false;

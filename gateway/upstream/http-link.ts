@@ -8,6 +8,7 @@ import { StoreError } from "../../kernel/errors.ts";
 import { MODERN_REVISION } from "../wire/revisions.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
 import { rawAt } from "../wire/spans.ts";
+import { firstOf } from "./cancellation.ts";
 import type { SiteFetch } from "./http-client.ts";
 import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
 import { followStream } from "./http-stream.ts";
@@ -165,7 +166,7 @@ export class Link {
   /** Subscribes to a resource at a modern server. */
   watchResource(request: UpstreamRequest, uri: string, onUpdated: () => void): Promise<UpstreamReply> {
     const { nextId, deps } = this.#options;
-    const signal = AbortSignal.any([request.signal, this.#abort.signal]);
+    const signal = firstOf([request.signal, this.#abort.signal]);
     return new Promise((resolve) => {
       void followListen(this.#site, {
         request: requestsOf(request, () => listenMessage(nextId(), uri, deps.software)),

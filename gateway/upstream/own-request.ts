@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import { META } from "../wire/meta-keys.ts";
 import { LEGACY_REVISIONS, MODERN_REVISION } from "../wire/revisions.ts";
+import type { CancelSignal } from "./cancellation.ts";
 import {
   CHANGED_LISTS,
   type ChangedList,
@@ -40,7 +41,7 @@ export function ownRequest(
 }
 
 /** The least level of log messages in a session at a legacy server. */
-export function levelRequest(id: number, level: JsonValue, signal: AbortSignal): UpstreamRequest {
+export function levelRequest(id: number, level: JsonValue, signal: CancelSignal): UpstreamRequest {
   const method = "logging/setLevel";
   const bytes = formatUtf8(JSON.stringify({ jsonrpc: "2.0", id, method, params: { level } }));
   return { id, method, headers: {}, bytes, signal };

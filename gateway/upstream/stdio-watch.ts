@@ -5,6 +5,7 @@
 
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import type { RpcNotification } from "../wire/rpc.ts";
+import { type CancelSignal, firstOf } from "./cancellation.ts";
 import type { Notices } from "./notices.ts";
 import { listenMessage, ownRequest } from "./own-request.ts";
 import type { UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
@@ -24,7 +25,7 @@ export interface WatchedChild {
 export class ChildWatches {
   readonly #child: WatchedChild;
   /** Who watches each URI; a restart subscribes them again. */
-  readonly #byUri = new Map<string, Set<AbortSignal>>();
+  readonly #byUri = new Map<string, Set<CancelSignal>>();
 
   constructor(child: WatchedChild) {
     this.#child = child;
@@ -65,7 +66,7 @@ export class ChildWatches {
         resolve({ type: "answered", bytes: new TextEncoder().encode(text), text, body: value });
       };
       const stop = this.#child.notices.watchAcknowledgement(request.id, take);
-      const signal = AbortSignal.any([request.signal, late.signal]);
+      const signal = firstOf([request.signal, late.signal]);
       void this.#child.request({ ...request, signal, isOpenEnded: true }).then((reply) => {
         clearTimeout(timer);
         stop();
@@ -74,7 +75,7 @@ export class ChildWatches {
     });
   }
 
-  #end(uri: string, signal: AbortSignal): void {
+  #end(uri: string, signal: CancelSignal): void {
     const watchers = this.#byUri.get(uri);
     watchers?.delete(signal);
     if (watchers === undefined || watchers.size > 0) return;

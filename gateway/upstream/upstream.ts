@@ -9,6 +9,7 @@ import type { Effect, Revision, Status } from "../../kernel/receipt/vocabulary.t
 import type { Logger } from "../../kernel/service/service.ts";
 import type { ListedSurface, ServerIdentity, UpstreamFacts } from "../pipeline/call.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
+import type { CancelSignal } from "./cancellation.ts";
 import type { SiteFetch } from "./http-client.ts";
 import { connectHttp } from "./http-upstream.ts";
 import type { ServerTls } from "./server-tls.ts";
@@ -47,7 +48,7 @@ export interface UpstreamRequest {
   /** Called in order with the text of each log message on the request's own stream; without it they are dropped. */
   readonly onLog?: (notification: string) => void;
   /** Aborted when the agent cancels or goes away. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** The answer is the end of a subscription: it comes when it comes. */
   readonly isOpenEnded?: true;
 }
