@@ -39,7 +39,7 @@ import {
   type MessageFindings,
   type MessagePart,
 } from "./message-findings.ts";
-import { partsOfAnswer, partsOfCall, type ToolSchemas } from "./message-parts.ts";
+import { partsOfAnswer, partsOfCall, type ToolSides, toolSides } from "./message-parts.ts";
 import { NEUTRALISED } from "./neutralise.ts";
 import { isOrdered, redactionsOf, redactMessage } from "./redact.ts";
 import { mostItems } from "./result-needs.ts";
@@ -64,12 +64,13 @@ export interface InspectionOptions {
 export type StreamMode = "buffered" | "streaming";
 
 /** What is read once from a definition. */
-interface ToolFacts extends ToolSchemas {
+interface ToolFacts extends ToolSides {
   readonly checkInput: CheckSchema | undefined;
   readonly checkOutput: CheckSchema | undefined;
 }
 
-const NO_SCHEMAS: ToolFacts = { input: undefined, output: undefined, checkInput: undefined, checkOutput: undefined };
+const NO_NEEDS: ResultNeeds = {};
+const NO_SCHEMAS: ToolFacts = { ...toolSides(undefined, undefined), checkInput: undefined, checkOutput: undefined };
 
 /** A message that was looked at. */
 interface Looked {
@@ -81,6 +82,8 @@ interface Looked {
 /** The stages that look at data. */
 export class InspectionStages {
   readonly #options: InspectionOptions;
+  /** With what the texts of a call and of its answer are looked at. */
+  readonly #contexts: Readonly<Record<"argument" | "result", MessageContext>>;
   readonly #facts = new WeakMap<CatalogDefinition, ToolFacts>();
   /** Findings of answers between the two looks at them. */
   readonly #answers = new WeakMap<InboundCall, Looked>();
@@ -95,6 +98,9 @@ export class InspectionStages {
 
   constructor(options: InspectionOptions) {
     this.#options = options;
+    const { ownRules, phoneRegion } = options;
+    const known = { ownRules, ...(phoneRegion === undefined ? {} : { phoneRegion }) };
+    this.#contexts = { argument: { ...known, surface: "argument" }, result: { ...known, surface: "result" } };
     this.request = { name: "inspection", begin: (call) => this.#begin(call) };
     this.response = { name: "inspection", end: (ended) => this.#look(ended) };
     this.obligation = {
@@ -125,7 +131,7 @@ export class InspectionStages {
   #lookAtCall(call: InboundCall, definition: CatalogDefinition | undefined): Contribution {
     const facts = this.#factsOf(definition);
     const parts = partsOfCall(call, facts);
-    const found = findInMessage(parts, this.#context("argument"), 0);
+    const found = findInMessage(parts, this.#contexts.argument, 0);
     this.#calls.set(call, { facts, parts, found });
     const { inspection, rules, blocking } = found;
     const denials = [...schemaDenials(facts, call), ...blockDenials(blocking)];
@@ -157,7 +163,7 @@ export class InspectionStages {
   /** @returns undefined if it cannot be read */
   #findIn(notification: Uint8Array): MessageFindings | undefined {
     const part = partOfNotification(notification);
-    return part === undefined ? undefined : findInMessage([part], this.#context("result"), 0);
+    return part === undefined ? undefined : findInMessage([part], this.#contexts.result, 0);
   }
 
   #look({ call, outcome }: EndedCall): EndedStep {
@@ -169,7 +175,7 @@ export class InspectionStages {
     const needs = this.#needsOf(call);
     const parts = partsOfAnswer(answer, facts, needs);
     const whole = bytesFinding(outcome, needs);
-    const found = findInMessage(parts, this.#context("result"), outcome.uninspectedBytes, whole);
+    const found = findInMessage(parts, this.#contexts.result, outcome.uninspectedBytes, whole);
     this.#answers.set(call, { facts, parts, found });
     const system = { findings: [...found.rules], ...this.#itemsOf(call, answer) };
     return { outcome, system, look: () => ({ inspection: reported(found.inspection) }) };
@@ -177,7 +183,8 @@ export class InspectionStages {
 
   #needsOf({ serverId, target }: InboundCall): ResultNeeds {
     const tool = target.kind === "tool" ? target.name : undefined;
-    return dataClassOf(this.#options.catalog().entry(serverId)?.data, tool).results ?? {};
+    const data = this.#options.catalog().entry(serverId)?.data;
+    return data === undefined ? NO_NEEDS : (dataClassOf(data, tool).results ?? NO_NEEDS);
   }
 
   /** Counted for policies about results alone. */
@@ -234,11 +241,6 @@ export class InspectionStages {
     };
   }
 
-  #context(surface: MessageContext["surface"]): MessageContext {
-    const { ownRules, phoneRegion } = this.#options;
-    return { surface, ownRules, ...(phoneRegion === undefined ? {} : { phoneRegion }) };
-  }
-
   #definitionOf({ serverId, target }: InboundCall): CatalogDefinition | undefined {
     return target.kind === "tool" ? this.#options.catalog().find(serverId, "tools", target.name) : undefined;
   }
@@ -251,7 +253,7 @@ export class InspectionStages {
     const compiled = (schema: JsonValue | undefined): CheckSchema | undefined =>
       schema === undefined ? undefined : compileSchema(schema);
     const checks = { checkInput: compiled(inputSchema), checkOutput: compiled(outputSchema) };
-    const facts = { input: inputSchema, output: outputSchema, ...checks };
+    const facts = { ...toolSides(inputSchema, outputSchema), ...checks };
     this.#facts.set(definition, facts);
     return facts;
   }

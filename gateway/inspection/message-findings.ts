@@ -3,14 +3,14 @@
  * counts and places as far as the approved schema declares them; what is kept for a redaction stays in memory.
  */
 
-import type { JsonValue } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DeclaredPointer } from "../../kernel/receipt/fields.ts";
 import type { FindingCode } from "../../kernel/receipt/findings.ts";
 import type { Finding, Inspection } from "../../kernel/receipt/inspection.ts";
 import { type Hit, worse } from "./hit.ts";
 import type { Count, Surface } from "./injection.ts";
 import type { LongList, LongText } from "./result-needs.ts";
-import { isSpoken, keyOf, leavesOf, namesOf } from "./strings.ts";
+import { isIndex, isJsonArray, isSpoken } from "./strings.ts";
 import { type FindContext, findInText, type OwnRules } from "./text-findings.ts";
 
 /** Version of the rules, in every inspection of a receipt. */
@@ -32,8 +32,10 @@ export interface MessagePart {
   readonly surplus: readonly (readonly string[])[];
   /** Lists that are longer than needed, and texts with such lists in them. */
   readonly long?: readonly (LongList | LongText)[];
-  /** True for a path whose text is no text, as base64 of a picture. */
-  readonly isMedia?: (path: readonly string[]) => boolean;
+  /** A member of the value that is no part of it. */
+  readonly without?: string;
+  /** True for a path below the value whose text is no text, as base64 of a picture. */
+  readonly isMedia?: (value: JsonValue | undefined, path: readonly string[]) => boolean;
 }
 
 /** What was found at one place. */
@@ -75,8 +77,10 @@ export function findInMessage(
   uninspectedBytes: number,
   whole: readonly Finding[] = [],
 ): MessageFindings {
-  const budget = { left: MAX_CHARACTERS, cut: 0 };
-  const places = parts.flatMap((part, index) => placesOf(part, index, context, budget));
+  const look = new MessageLook(context);
+  for (let part = 0; part < parts.length; part += 1) look.at(parts[part], part);
+  const { places, cut } = look;
+  if (places.length === 0 && whole.length === 0 && cut === 0) return nothingIn(uninspectedBytes);
   const rows: Finding[] = places.flatMap(({ part, path, hits, counts }) => {
     const pointer = parts[part]?.pointer(path) ?? "";
     return [
@@ -85,10 +89,10 @@ export function findInMessage(
     ];
   });
   rows.push(...whole);
-  if (budget.cut > 0) rows.push({ rule: "inspect.budget", severity: "warn", pointer: "", count: 1 });
+  if (cut > 0) rows.push({ rule: "inspect.budget", severity: "warn", pointer: "", count: 1 });
   const findings = mergeFindings(rows);
   return {
-    inspection: { inspector: INSPECTOR, findings, uninspected_bytes: uninspectedBytes + budget.cut },
+    inspection: inspectionOf(findings, uninspectedBytes + cut),
     rules: rulesOf(rows.filter(({ severity }) => severity !== "info")),
     blocking: rulesOf(rows.filter(({ severity }) => severity === "block")),
     places,
@@ -99,35 +103,90 @@ function rulesOf(rows: readonly Finding[]): readonly FindingCode[] {
   return [...new Set(rows.map(({ rule }) => rule))].sort();
 }
 
-function placesOf(
-  part: MessagePart,
-  index: number,
-  context: MessageContext,
-  budget: { left: number; cut: number },
-): readonly Place[] {
-  const places: Place[] = [
-    ...part.surplus.map((path): Place => {
-      return { part: index, path, hits: [], counts: [{ rule: "surplus.undeclared", severity: "warn", count: 1 }] };
-    }),
-    ...(part.long ?? []).map((long): Place => {
-      return { part: index, path: long.path, hits: [], counts: [longCount(long)], long };
-    }),
-  ];
-  const look = (text: string, path: readonly string[], key: string | undefined, isName: boolean): void => {
-    const seen = text.slice(0, budget.left);
-    budget.left -= seen.length;
-    budget.cut += text.length - seen.length;
-    const { hits, counts } = findInText(seen, { ...context, ...(key === undefined ? {} : { key }) });
-    if (hits.length + counts.length === 0) return;
-    places.push({ part: index, path, hits, counts, ...(isName ? { isName } : {}) });
-  };
-  for (const { path, value } of leavesOf(part.value)) {
-    if (part.isMedia?.(path) !== true) look(String(value), path, keyOf(path), false);
-  }
-  // Short plain names say nothing that a value could not.
-  for (const path of namesOf(part.value, isSpoken)) look(path.at(-1) ?? "", path, undefined, true);
-  return places;
+/** Most messages: nothing was found in them. */
+function nothingIn(uninspectedBytes: number): MessageFindings {
+  return uninspectedBytes === 0 ? NOTHING : { ...NOTHING, inspection: inspectionOf([], uninspectedBytes) };
 }
+
+function inspectionOf(findings: readonly Finding[], uninspectedBytes: number): Inspection {
+  return { inspector: INSPECTOR, findings, uninspected_bytes: uninspectedBytes };
+}
+
+const NOTHING: MessageFindings = { inspection: inspectionOf([], 0), rules: [], blocking: [], places: [] };
+
+/** One look at a message. A path is written down only where something was found. */
+class MessageLook {
+  readonly places: Place[] = [];
+  /** Characters beyond the bound. */
+  cut = 0;
+  #left = MAX_CHARACTERS;
+  #part = 0;
+  /** Of the value that is looked at; the same list on the whole way. */
+  readonly #path: string[] = [];
+  /** Names to read when the values were. */
+  #names: (readonly string[])[] = [];
+  /** With the name that the text of the moment stands under. */
+  readonly #context: MessageContext & { key: string | undefined };
+
+  constructor(context: MessageContext) {
+    this.#context = { ...context, key: undefined };
+  }
+
+  at(part: MessagePart | undefined, index: number): void {
+    if (part === undefined) return;
+    this.#part = index;
+    for (const path of part.surplus) this.#add(path, [], UNDECLARED);
+    for (const long of part.long ?? []) this.#add(long.path, [], [longCount(long)], { long });
+    this.#walk(part, part.value, undefined);
+    if (this.#names.length === 0) return;
+    for (const path of this.#names) this.#look(path.at(-1) ?? "", path, undefined, true);
+    this.#names = [];
+  }
+
+  #walk(part: MessagePart, value: JsonValue | undefined, key: string | undefined): void {
+    if (typeof value === "string" || typeof value === "number") {
+      if (part.isMedia?.(part.value, this.#path) !== true) this.#look(String(value), this.#path, key, false);
+    } else if (isJsonArray(value)) {
+      for (let at = 0; at < value.length; at += 1) this.#enter(part, String(at), value[at], key);
+    } else if (isJsonObject(value)) this.#walkMembers(part, value, key);
+  }
+
+  #walkMembers(part: MessagePart, value: JsonObject, key: string | undefined): void {
+    const left = this.#path.length === 0 ? part.without : undefined;
+    for (const name of Object.keys(value)) {
+      if (name === left) continue;
+      // Short plain names say nothing that a value could not.
+      if (isSpoken(name)) this.#names.push([...this.#path, name]);
+      this.#enter(part, name, value[name], isIndex(name) ? key : name);
+    }
+  }
+
+  #enter(part: MessagePart, step: string, value: JsonValue | undefined, key: string | undefined): void {
+    this.#path.push(step);
+    this.#walk(part, value, key);
+    this.#path.pop();
+  }
+
+  #look(text: string, path: readonly string[], key: string | undefined, isName: boolean): void {
+    const seen = text.length <= this.#left ? text : text.slice(0, this.#left);
+    this.#left -= seen.length;
+    this.cut += text.length - seen.length;
+    this.#context.key = key;
+    const { hits, counts } = findInText(seen, this.#context);
+    if (hits.length + counts.length > 0) this.#add([...path], hits, counts, isName ? { isName } : {});
+  }
+
+  #add(
+    path: readonly string[],
+    hits: readonly Hit[],
+    counts: readonly Count[],
+    more: Pick<Place, "isName" | "long"> = {},
+  ): void {
+    this.places.push({ part: this.#part, path, hits, counts, ...more });
+  }
+}
+
+const UNDECLARED: readonly Count[] = [{ rule: "surplus.undeclared", severity: "warn", count: 1 }];
 
 function longCount(long: LongList | LongText): Count {
   const over = "lists" in long ? long.lists.reduce((sum, list) => sum + list.over, 0) : long.over;

@@ -5,18 +5,45 @@ import type { DeclaredPointer } from "../../kernel/receipt/fields.ts";
 import type { ResultNeeds } from "../catalog/data-class.ts";
 import { declaredPointer } from "../catalog/declared-pointer.ts";
 import type { InboundCall } from "../pipeline/call.ts";
+import { type DeclaredNames, declaredNames } from "../wire/declared-names.ts";
 import type { MessagePart } from "./message-findings.ts";
 import { longLists, longTexts } from "./result-needs.ts";
-import { surplusPaths } from "./surplus.ts";
+import { valueAt } from "./strings.ts";
+import { NO_PATHS, surplusPaths } from "./surplus.ts";
 
-/** The schemas of a tool's definition. */
-export interface ToolSchemas {
-  readonly input: JsonValue | undefined;
-  readonly output: JsonValue | undefined;
+/** What a tool's definition says of one side of a call, read once. */
+export interface DeclaredSide {
+  readonly names: DeclaredNames | undefined;
+  readonly pointer: MessagePart["pointer"];
 }
 
+/** Both sides of a tool's calls. */
+export interface ToolSides {
+  readonly input: DeclaredSide;
+  readonly output: DeclaredSide;
+}
+
+const ARGUMENTS = ["params", "arguments"] as const;
+const STRUCTURED = ["result", "structuredContent"] as const;
+const RESULT = ["result"] as const;
+const ERROR = ["error"] as const;
+
+/** Reads the schemas of a definition. */
+export function toolSides(input: JsonValue | undefined, output: JsonValue | undefined): ToolSides {
+  return { input: sideOf(ARGUMENTS, input), output: sideOf(STRUCTURED, output) };
+}
+
+function sideOf(at: readonly string[], schema: JsonValue | undefined): DeclaredSide {
+  return { names: declaredNames(schema), pointer: (path) => declaredPointer(at, schema, path) };
+}
+
+const MAX_STEPS = 16;
 /** Members of params that hold what the agent says; `_meta` but for what MCP reserves. */
-const SPOKEN = ["uri", "argument", "context", "inputResponses"] as const;
+const SPOKEN = ["uri", "argument", "context", "inputResponses"].map((member) => ({
+  member,
+  pointer: starred(["params", member]),
+}));
+const META_POINTER = starred(["params", "_meta"]);
 const RESERVED = /^(?:io\.modelcontextprotocol\/|progressToken$|traceparent$|tracestate$|baggage$)/u;
 
 /** Names in a result that are MCP's own; every other one is the server's text. */
@@ -26,50 +53,54 @@ const OWN_NAMES: ReadonlySet<string> = new Set(
     "error code message inputRequests params _meta annotations audience statusMessage instructions links resultType"
   ).split(" "),
 );
-const MAX_STEPS = 16;
+const ERROR_POINTER = ownNames("error");
+const RESULT_POINTER = ownNames("result");
 
 /** The parts of a request. */
-export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: ToolSchemas): readonly MessagePart[] {
-  const given: JsonValue | undefined = params["arguments"];
-  const meta = isJsonObject(params["_meta"]) ? params["_meta"] : {};
-  const own = Object.fromEntries(Object.entries(meta).filter(([key]) => !RESERVED.test(key)));
-  return [
-    {
-      at: ["params", "arguments"],
-      value: given,
-      pointer: (path) => declaredPointer(["params", "arguments"], input, path),
-      surplus: surplusPaths(given, input),
-    },
-    ...SPOKEN.map((member) => ({ value: params[member], pointer: starred(["params", member]), surplus: [] })),
-    { value: own, pointer: starred(["params", "_meta"]), surplus: [] },
-  ];
+export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: ToolSides): readonly MessagePart[] {
+  const parts: MessagePart[] = [];
+  const given = params["arguments"];
+  if (given !== undefined) {
+    const { pointer, names } = input;
+    parts.push({ at: ARGUMENTS, value: given, pointer, surplus: surplusPaths(given, names) });
+  }
+  for (const { member, pointer } of SPOKEN) {
+    const value = params[member];
+    if (value !== undefined) parts.push({ value, pointer, surplus: NO_PATHS });
+  }
+  const own = ownMeta(params["_meta"]);
+  if (own !== undefined) parts.push({ value: own, pointer: META_POINTER, surplus: NO_PATHS });
+  return parts;
+}
+
+/** What of `_meta` is the agent's own; undefined if nothing is. */
+function ownMeta(meta: JsonValue | undefined): JsonObject | undefined {
+  if (!isJsonObject(meta)) return undefined;
+  const own = Object.keys(meta).filter((key) => !RESERVED.test(key));
+  return own.length === 0 ? undefined : Object.fromEntries(own.map((key) => [key, meta[key]]));
 }
 
 /** The parts of an answer: the structured content, and all the rest of result or error. */
 export function partsOfAnswer(
   { result, error }: JsonObject,
-  { output }: ToolSchemas,
+  { output }: ToolSides,
   needs: ResultNeeds = {},
 ): readonly MessagePart[] {
-  if (!isJsonObject(result)) return [{ at: ["error"], value: error, pointer: ownNames("error"), surplus: [] }];
-  const { structuredContent, ...rest } = result;
-  return [
-    {
-      at: ["result", "structuredContent"],
-      value: structuredContent,
-      pointer: (path) => declaredPointer(["result", "structuredContent"], output, path),
-      surplus: surplusPaths(structuredContent, output),
-      long: longLists(structuredContent, needs),
-    },
-    {
-      at: ["result"],
-      value: rest,
-      pointer: ownNames("result"),
-      surplus: [],
-      long: longTexts(rest, needs),
-      isMedia: (path) => isMediaAt(rest, path),
-    },
-  ];
+  if (!isJsonObject(result)) return [{ at: ERROR, value: error, pointer: ERROR_POINTER, surplus: NO_PATHS }];
+  const structured = result["structuredContent"];
+  const rest: MessagePart = {
+    at: RESULT,
+    value: result,
+    without: "structuredContent",
+    pointer: RESULT_POINTER,
+    surplus: NO_PATHS,
+    long: longTexts(result, needs),
+    isMedia: isMediaAt,
+  };
+  if (structured === undefined) return [rest];
+  const { pointer, names } = output;
+  const surplus = surplusPaths(structured, names);
+  return [{ at: STRUCTURED, value: structured, pointer, surplus, long: longLists(structured, needs) }, rest];
 }
 
 function starred(prefix: readonly string[]): (path: readonly string[]) => DeclaredPointer {
@@ -89,16 +120,10 @@ function ownNames(root: string): (path: readonly string[]) => DeclaredPointer {
 }
 
 /** `data` of images and audio, and `blob`: base64 of what is not read as text. */
-function isMediaAt(root: JsonValue, path: readonly string[]): boolean {
+function isMediaAt(root: JsonValue | undefined, path: readonly string[]): boolean {
   const last = path.at(-1);
   if (last === "blob") return true;
   if (last !== "data") return false;
-  let holder: JsonValue | undefined = root;
-  for (const step of path.slice(0, -1)) {
-    holder =
-      typeof holder === "object" && holder !== null
-        ? Object.entries(holder).find(([key]) => key === step)?.[1]
-        : undefined;
-  }
+  const holder = valueAt(root, path.slice(0, -1));
   return isJsonObject(holder) && (holder["type"] === "image" || holder["type"] === "audio");
 }

@@ -15,6 +15,7 @@ import { itemSpans, memberSpans, type Span, spanOf } from "../wire/spans.ts";
 import type { MessagePart, Place } from "./message-findings.ts";
 import { neutraliseText } from "./neutralise.ts";
 import { type LongList, type LongText, readText } from "./result-needs.ts";
+import { isJsonArray, valueAt } from "./strings.ts";
 import { renewTextCopies } from "./text-copies.ts";
 import { ValueCopies } from "./value-copies.ts";
 
@@ -140,21 +141,7 @@ function itemsBeyond(value: JsonValue, long: LongList | LongText): readonly Json
     const inner = typeof value === "string" ? readText(value) : undefined;
     return long.lists.flatMap((list) => itemsBeyond(valueAt(inner, list.path) ?? null, list));
   }
-  return isList(value) ? value.slice(long.keep) : [];
-}
-
-function isList(value: JsonValue): value is readonly JsonValue[] {
-  return Array.isArray(value);
-}
-
-function valueAt(value: JsonValue | undefined, path: readonly string[]): JsonValue | undefined {
-  let found: JsonValue | undefined = value;
-  for (const step of path) {
-    if (typeof found !== "object" || found === null) return undefined;
-    if (isList(found)) found = found[Number(step)];
-    else if (isJsonObject(found)) found = Object.hasOwn(found, step) ? found[step] : undefined;
-  }
-  return found;
+  return isJsonArray(value) ? value.slice(long.keep) : [];
 }
 
 function replaceSpans(

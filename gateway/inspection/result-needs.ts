@@ -24,13 +24,17 @@ export interface LongText {
 }
 
 /** The lists of a value that are longer than needed. A step `*` of a declared pointer is any member or item. */
-export function longLists(value: JsonValue | undefined, { items = {} }: ResultNeeds): readonly LongList[] {
+export function longLists(value: JsonValue | undefined, { items }: ResultNeeds): readonly LongList[] {
+  if (items === undefined) return NO_LISTS;
   return Object.entries(items).flatMap(([pointer, keep]) =>
     [...placesOf(value, parsePointer(pointer), [])].flatMap(({ path, found }) =>
       Array.isArray(found) && found.length > keep ? [{ path, keep, over: found.length - keep }] : [],
     ),
   );
 }
+
+const NO_LISTS: readonly LongList[] = [];
+const NO_TEXTS: readonly LongText[] = [];
 
 function* placesOf(
   value: JsonValue | undefined,
@@ -48,7 +52,7 @@ function* placesOf(
 
 /** The texts of a result (of tools `content`, of resources `contents`) that are JSON with longer lists than needed. */
 export function longTexts(result: JsonObject, needs: ResultNeeds): readonly LongText[] {
-  if (needs.items === undefined) return [];
+  if (needs.items === undefined) return NO_TEXTS;
   return textsOf(result).flatMap(({ path, text }) => {
     const lists = longLists(readText(text), needs);
     return lists.length === 0 ? [] : [{ path, lists }];

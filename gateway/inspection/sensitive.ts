@@ -16,7 +16,7 @@ import { findUrlCredentials } from "./secret-url.ts";
 /** What recognisers may know beside the text. */
 export interface TextContext {
   /** Name of the member that the text is the value of. */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** ISO 3166 code of the country whose national telephone numbers are looked for. */
   readonly phoneRegion?: string;
 }

@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { dataClassOf, type ResultNeeds, serverDataClassShape } from "../../gateway/catalog/data-class.ts";
 import { findInMessage } from "../../gateway/inspection/message-findings.ts";
-import { partsOfAnswer } from "../../gateway/inspection/message-parts.ts";
+import { partsOfAnswer, toolSides } from "../../gateway/inspection/message-parts.ts";
 import { redactMessage } from "../../gateway/inspection/redact.ts";
 import { mostItems } from "../../gateway/inspection/result-needs.ts";
 import { ValueCopies } from "../../gateway/inspection/value-copies.ts";
@@ -12,7 +12,7 @@ import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import { codeOf } from "../support/code-of.ts";
 
-const NO_SCHEMAS = { input: undefined, output: undefined };
+const NO_SCHEMAS = toolSides(undefined, undefined);
 const ORDER = { redact: ["surplus.items", "pii.*"], neutralise: false };
 
 /** What is left of a result under an order, and what was found in it. */
