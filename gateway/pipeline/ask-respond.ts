@@ -18,7 +18,7 @@ export interface Flight {
   readonly startedMs: number;
   readonly policyUs: number;
   /** Gives back what the gates took, as far as it is still taken. */
-  readonly release?: () => void;
+  readonly release: (() => void) | undefined;
 }
 
 /** What a result is decided with. */

@@ -5,7 +5,6 @@ import { Constants, constant } from "../../kernel/json/constant.ts";
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import type { PolicyRef } from "../../kernel/receipt/fields.ts";
 import type { SessionPlace } from "../../kernel/receipt/identity.ts";
-import type { DataFacts } from "../../kernel/receipt/inspection.ts";
 import { ABSENT, notEstablished, type Observed, PENDING, present } from "../../kernel/receipt/observed.ts";
 import type { OutcomeBody, OutcomeFacts } from "../../kernel/receipt/outcome.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
@@ -21,14 +20,14 @@ import type {
   Step,
 } from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyEvaluator } from "../policy/evaluator.ts";
-import type { Unplaced } from "../receipts/recorder.ts";
-import type { Caller, CallOutcome, InboundCall, Refusal } from "./call.ts";
+import type { PlacedHeader, ReceiptPlace } from "../receipts/recorder.ts";
+import type { CallOutcome, InboundCall, Refusal } from "./call.ts";
 import { serverOf, upstreamOf, wireOf } from "./call-facts.ts";
 import { commitMessage } from "./commitments.ts";
 import type { KeyedNames } from "./keyed-names.ts";
 import type { EndedDecision } from "./open-tasks.ts";
-import { partiesOf } from "./parties.ts";
-import type { OutcomeFields, Settlement } from "./stage.ts";
+import { type Parties, partiesOf } from "./parties.ts";
+import type { DecisionFields, OutcomeFields, Settlement } from "./stage.ts";
 
 /** What is the same for every receipt of a run. */
 export interface RunFacts {
@@ -73,32 +72,84 @@ export interface CallContext {
   readonly detail: Uint8Array | undefined;
 }
 
-type Decision = Extract<Unplaced<DecisionBody>, { kind: "decision" }>;
-type Outcome = Extract<Unplaced<OutcomeBody>, { kind: "outcome" }>;
-
 /** What no stage fills: the receipts say that nobody looked. */
-const NOT_COLLECTED: DataFacts = {
-  inspection: notEstablished("field.not-configured"),
-  redactions: notEstablished("field.not-configured"),
-  matches: notEstablished("field.not-configured"),
-  taint: notEstablished("field.not-configured"),
-  edges: notEstablished("field.not-configured"),
-};
+const NOT_CONFIGURED: ReturnType<typeof notEstablished> = notEstablished("field.not-configured");
+
+/** A decision from what its kinds differ in. One literal with every member: a shape that is grown or overlaid costs as much as signing. */
+function decisionBody(
+  { v, stream, seq, prev, time, attestation }: PlacedHeader,
+  run: RunFacts,
+  { action }: Pick<RulingFacts, "action">,
+  own: OwnMembers,
+  parties: Parties,
+  fields: DecisionFields,
+): DecisionBody {
+  return {
+    v,
+    stream,
+    seq,
+    prev,
+    time,
+    attestation,
+    kind: "decision",
+    call: own.call,
+    principal: parties.principal,
+    delegation: fields.delegation ?? ABSENT,
+    actor: fields.actor ?? parties.actor,
+    subject: fields.subject ?? parties.subject,
+    session: own.session,
+    workflow: fields.workflow ?? parties.workflow,
+    data_subjects: fields.data_subjects ?? NOT_CONFIGURED,
+    policy: policyOf(run.policy),
+    boundary: boundaries.of(run.boundary, () => present(run.boundary)),
+    catalog: own.catalog,
+    wire: own.wire,
+    upstream: own.upstream,
+    upstream_auth: own.upstream_auth,
+    server: own.server,
+    definition: own.definition,
+    request_received: own.request_received,
+    request_sent: own.request_sent,
+    inspection: fields.inspection ?? NOT_CONFIGURED,
+    redactions: fields.redactions ?? NOT_CONFIGURED,
+    matches: fields.matches ?? NOT_CONFIGURED,
+    taint: fields.taint ?? NOT_CONFIGURED,
+    edges: fields.edges ?? NOT_CONFIGURED,
+    ruling: own.ruling,
+    approval: fields.approval ?? ABSENT,
+    outcome: action === "forward" || action === "phantom" ? PENDING : ABSENT,
+    accounting: fields.accounting ?? NOT_CONFIGURED,
+    concurrent_with: own.concurrent_with,
+  };
+}
+
+/** Members that the stages have no hand in. */
+type OwnMembers = Pick<
+  DecisionBody,
+  | "call"
+  | "session"
+  | "catalog"
+  | "wire"
+  | "upstream"
+  | "upstream_auth"
+  | "server"
+  | "definition"
+  | "request_received"
+  | "request_sent"
+  | "ruling"
+  | "concurrent_with"
+>;
 
 /** Decision about a call that reached policy (or a step behind routing). */
 export function decisionOf(
   run: RunFacts,
-  secret: Uint8Array,
+  { secret, header }: ReceiptPlace,
   call: InboundCall,
   context: CallContext,
   { judged: { ruling }, toSend, fields }: Settlement,
-): Decision {
+): DecisionBody {
   const isSent = ruling.action === "forward" && call.isAnsweredHere !== true;
-  const common = commonDecision(run, call.caller, ruling);
-  return {
-    ...common,
-    ruling: withDetail(secret, common.ruling, context.detail),
-    ...fields,
+  const own: OwnMembers = {
     call: {
       id: context.callId,
       round: call.round?.index ?? 0,
@@ -114,8 +165,10 @@ export function decisionOf(
     definition: context.definition,
     request_received: commitMessage(secret, "request_received", call.received),
     request_sent: commitMessage(secret, "request_sent", isSent ? toSend : undefined),
+    ruling: withDetail(secret, rulingOf(run.mode, ruling), context.detail),
     concurrent_with: context.concurrentWith,
   };
+  return decisionBody(header, run, ruling, own, partiesOf(run.names, call.caller), fields);
 }
 
 function withDetail(secret: Uint8Array, ruling: Ruling, detail: Uint8Array | undefined): Ruling {
@@ -125,11 +178,16 @@ function withDetail(secret: Uint8Array, ruling: Ruling, detail: Uint8Array | und
 }
 
 /** Decision about a request that was refused before policy. */
-export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, refusal: Refusal): Decision {
+export function refusalOf(
+  run: RunFacts,
+  { secret, header }: ReceiptPlace,
+  callId: string,
+  refusal: Refusal,
+): DecisionBody {
   const { step, reason, wire, caller, claimed, serverId, received, accounting } = refusal;
   const unreached = notEstablished("field.not-reached");
-  return {
-    ...commonDecision(run, caller, { action: "refuse", judgement: "deny", step, reasons: [reason] }, claimed),
+  const ruling: RulingFacts = { action: "refuse", judgement: "deny", step, reasons: [reason] };
+  const own: OwnMembers = {
     call: { id: callId, round: 0, first_round: ABSENT, retry_of: ABSENT },
     session: unreached,
     catalog: unreached,
@@ -140,28 +198,27 @@ export function refusalOf(run: RunFacts, secret: Uint8Array, callId: string, ref
     definition: unreached,
     request_received: received === undefined ? unreached : commitMessage(secret, "request_received", received),
     request_sent: ABSENT,
+    ruling: rulingOf(run.mode, ruling),
     concurrent_with: [],
-    ...(accounting === undefined ? {} : { accounting: present(accounting) }),
   };
+  const fields: DecisionFields = accounting === undefined ? {} : { accounting: present(accounting) };
+  return decisionBody(header, run, ruling, own, partiesOf(run.names, caller, claimed), fields);
 }
 
 /** Outcome of a dispatched call. */
 export function outcomeOf(
-  secret: Uint8Array,
-  { decision, hash, resolves }: EndedDecision,
+  { secret, header }: ReceiptPlace,
+  ended: EndedDecision,
   outcome: CallOutcome,
   latency: { readonly policyUs: number; readonly inspectionUs: number; readonly totalUs: number },
   fields: OutcomeFields,
-): Outcome {
-  return {
-    ...outcomeBase(decision, hash, outcome.status, outcome.effect, resolves),
-    ...fields,
-    outcome: endOf(outcome.status, outcome.effect, outcome.rpcCode),
-    ...(outcome.unseen === undefined ? answerOf(secret, outcome, latency) : unseenAnswer(outcome.unseen)),
-  };
+): OutcomeBody {
+  const { status, effect, rpcCode, unseen } = outcome;
+  const answer = unseen === undefined ? answerOf(secret, outcome, latency) : unknownAnswer(unseen);
+  return outcomeBody(header, ended, endOf(status, effect, rpcCode), answer, fields);
 }
 
-type AnswerFields = Pick<Outcome, "response_received" | "response_returned" | "latency">;
+type AnswerFields = Pick<OutcomeBody, "response_received" | "response_returned" | "latency">;
 
 function answerOf(secret: Uint8Array, outcome: CallOutcome, latency: Parameters<typeof outcomeOf>[3]): AnswerFields {
   return {
@@ -170,43 +227,42 @@ function answerOf(secret: Uint8Array, outcome: CallOutcome, latency: Parameters<
     latency: present({
       policy_us: latency.policyUs,
       inspection_us: latency.inspectionUs,
-      upstream_us: outcome.upstreamUs,
+      upstream_us: Math.max(0, Math.round(outcome.upstreamUs)),
       total_us: latency.totalUs,
     }),
   };
 }
 
 /** Nobody can say that there was no answer. */
-function unseenAnswer(why: ReasonCode): AnswerFields {
+function unknownAnswer(why: ReasonCode): AnswerFields {
   const unknown = notEstablished(why);
   return { response_received: unknown, response_returned: unknown, latency: unknown };
 }
 
 /** Outcome of a call, or of the task that it made, that a crash cut off: nobody knows what the server did. */
-export function lostOutcomeOf({ decision, hash, resolves }: EndedDecision): Outcome {
-  const lost = notEstablished("recovery.crash");
+export function lostOutcomeOf({ header }: ReceiptPlace, ended: EndedDecision): OutcomeBody {
   // Nothing was sent for a phantom, so nothing is unknown about it.
-  const isPhantom = decision.ruling.action === "phantom";
-  return {
-    ...(isPhantom
-      ? outcomeBase(decision, hash, "phantom", "none")
-      : outcomeBase(decision, hash, "unknown", "unknown", resolves)),
-    response_received: lost,
-    response_returned: lost,
-    latency: lost,
-  };
+  const isPhantom = ended.decision.ruling.action === "phantom";
+  const end = isPhantom ? endOf("phantom", "none", undefined) : endOf("unknown", "unknown", undefined);
+  return outcomeBody(header, ended, end, unknownAnswer("recovery.crash"), {});
 }
 
-function outcomeBase(
-  decision: DecisionBody,
-  hash: string,
-  status: Status,
-  effect: Effect,
-  resolves?: number,
-): Omit<Outcome, "response_received" | "response_returned" | "latency"> {
+/** As `decisionBody`. */
+function outcomeBody(
+  { v, stream, seq, prev, time, attestation }: PlacedHeader,
+  { decision, hash, resolves }: EndedDecision,
+  end: OutcomeFacts,
+  answer: AnswerFields,
+  fields: OutcomeFields,
+): OutcomeBody {
   return {
+    v,
+    stream,
+    seq,
+    prev,
+    time,
+    attestation,
     kind: "outcome",
-    ...NOT_COLLECTED,
     call: {
       id: decision.call.id,
       round: decision.call.round,
@@ -217,9 +273,17 @@ function outcomeBase(
     wire: decision.wire,
     upstream: decision.upstream,
     server: decision.server,
-    outcome: endOf(status, effect, undefined),
-    respond: ABSENT,
-    accounting: notEstablished("field.not-configured"),
+    response_received: answer.response_received,
+    response_returned: answer.response_returned,
+    inspection: fields.inspection ?? NOT_CONFIGURED,
+    redactions: fields.redactions ?? NOT_CONFIGURED,
+    matches: fields.matches ?? NOT_CONFIGURED,
+    taint: fields.taint ?? NOT_CONFIGURED,
+    edges: fields.edges ?? NOT_CONFIGURED,
+    outcome: end,
+    respond: fields.respond ?? ABSENT,
+    latency: answer.latency,
+    accounting: fields.accounting ?? NOT_CONFIGURED,
   };
 }
 
@@ -228,14 +292,14 @@ function endOf(status: Status, effect: Effect, rpcCode: number | undefined): Out
   return ends.of(`${status} ${effect}`, () => ({ status, effect, rpc_code: ABSENT }));
 }
 
-function authOf(auth: InboundCall["upstream"]["auth"]): Decision["upstream_auth"] {
+function authOf(auth: InboundCall["upstream"]["auth"]): DecisionBody["upstream_auth"] {
   return auth === undefined ? notEstablished("upstream.unseen") : auths.of(auth, () => present(auth));
 }
 
 /** What is the same in very many receipts. */
 const ends = new Constants<OutcomeFacts>();
-const auths = new Constants<Decision["upstream_auth"]>();
-const boundaries = new Constants<Decision["boundary"]>();
+const auths = new Constants<DecisionBody["upstream_auth"]>();
+const boundaries = new Constants<DecisionBody["boundary"]>();
 const rulings = new Constants<Ruling>();
 
 function policyOf(policy: PolicyRef): Observed<PolicyRef> {
@@ -248,45 +312,6 @@ function policyOf(policy: PolicyRef): Observed<PolicyRef> {
 
 /** What every decision under one policy holds. */
 const policies = new WeakMap<PolicyRef, Observed<PolicyRef>>();
-
-type CommonDecision = Pick<
-  Decision,
-  | "kind"
-  | keyof DataFacts
-  | "principal"
-  | "delegation"
-  | "actor"
-  | "subject"
-  | "workflow"
-  | "data_subjects"
-  | "policy"
-  | "boundary"
-  | "ruling"
-  | "approval"
-  | "outcome"
-  | "accounting"
->;
-
-function commonDecision(
-  run: RunFacts,
-  caller: Caller | undefined,
-  facts: RulingFacts,
-  claimed?: Caller,
-): CommonDecision {
-  return {
-    kind: "decision",
-    ...NOT_COLLECTED,
-    ...partiesOf(run.names, caller, claimed),
-    delegation: ABSENT,
-    data_subjects: notEstablished("field.not-configured"),
-    policy: policyOf(run.policy),
-    boundary: boundaries.of(run.boundary, () => present(run.boundary)),
-    ruling: rulingOf(run.mode, facts),
-    approval: ABSENT,
-    outcome: facts.action === "forward" || facts.action === "phantom" ? PENDING : ABSENT,
-    accounting: notEstablished("field.not-configured"),
-  };
-}
 
 /** A ruling as receipts have it; the same one for the same facts, of which a run meets few. */
 export function rulingOf(mode: Mode, facts: RulingFacts): Ruling {

@@ -1,6 +1,7 @@
 /** Hands the messages of a receipt over for later disclosure. */
 
 import { OPENED_MEMBERS, type OpenedMember } from "../../kernel/receipt/vocabulary.ts";
+import type { ReceiptPlace } from "../receipts/recorder.ts";
 import type { KeepPayload } from "../vault/payload-store.ts";
 
 /** Messages by the members of receipts that commit to them. */
@@ -9,7 +10,7 @@ export type OpenedMessages = Readonly<Partial<Record<OpenedMember, Uint8Array | 
 /** @param keep  undefined: nothing is kept */
 export function keepMessages(
   keep: KeepPayload | undefined,
-  { secret, seq }: { readonly secret: Uint8Array; readonly seq: number },
+  { secret, header: { seq } }: ReceiptPlace,
   messages: OpenedMessages,
 ): void {
   if (keep === undefined) return;

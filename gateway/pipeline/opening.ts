@@ -107,9 +107,9 @@ export function policyLoadOf(
 /** Ends what a crash left open: nobody knows what became of the calls, and the sessions have no further call. */
 async function recover(recorder: Recorder, book: StreamBook): Promise<{ calls: number; sessions: number }> {
   const calls = book.openCalls();
-  for (const call of calls) await recorder.append(() => lostOutcomeOf(call));
+  for (const call of calls) await recorder.appendWhole((place) => lostOutcomeOf(place, call));
   for (const { outcomeSeq, ...call } of book.openTasks()) {
-    await recorder.append(() => lostOutcomeOf({ ...call, resolves: outcomeSeq }));
+    await recorder.appendWhole((place) => lostOutcomeOf(place, { ...call, resolves: outcomeSeq }));
   }
   const sessions = book.openSessions();
   for (const { open } of sessions) await sealSession(recorder, book, open.session.id, "recovery");

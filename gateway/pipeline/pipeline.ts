@@ -5,12 +5,13 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
+import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { askPolicy, formatQuestion } from "../policy/asked-question.ts";
 import type { Outbox } from "../receipts/outbox.ts";
-import type { Recorder, Smaller } from "../receipts/recorder.ts";
+import type { ReceiptPlace, Recorder, Smaller } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
 import type { WrittenReceipt } from "../receipts/written-receipt.ts";
 import type { KeepPayload } from "../vault/payload-store.ts";
@@ -32,19 +33,19 @@ import { checkCatalog } from "./catalog-check.ts";
 import { type CallBasis, decisionOf, outcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
-import { judge, refusalFor } from "./judge.ts";
+import { type Denial, judge, refusalFor } from "./judge.ts";
 import { keepMessages } from "./keep-messages.ts";
 import { type EndedDecision, OpenTasks } from "./open-tasks.ts";
 import { actionOf, type QuestionFacts, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
+import { beginCall } from "./request-stages.ts";
 import { type AskRespond, endCall, endPhantom } from "./response-stages.ts";
 import { type LiveSession, NoRoomForSession, type SessionDesk } from "./session-desk.ts";
 import {
   type Admission,
   type CallTurn,
   type Contribution,
-  type DecisionFields,
-  merged,
+  decisionFields,
   type Settlement,
   type Stages,
   type TurnLook,
@@ -90,6 +91,13 @@ interface Turn {
   readonly detail: Uint8Array | undefined;
   /** Its receipt did not fit, so it is refused after all. */
   readonly isTooLarge: boolean;
+}
+
+/** A decision that was made, and where. */
+interface Made {
+  readonly place: ReceiptPlace;
+  readonly facts: CallTurn;
+  readonly turn: Turn;
 }
 
 /** Thrown inside a turn: the session was sealed between entering it and deciding. No number was used. */
@@ -184,20 +192,21 @@ class ReceiptPipeline implements Pipeline {
       policyUs += microseconds(monotonicMs() - before);
       return decision;
     };
-    const whole = { ...outcome, upstreamUs: Math.max(0, Math.round(outcome.upstreamUs)) };
     const startedMs = monotonicMs();
-    const given = { call, open, labels: [...labels, ...(outcome.labels ?? [])], outcome: whole };
+    const { labels: own } = outcome;
+    const given = { call, open, labels: own === undefined ? labels : [...labels, ...own], outcome };
     const isPhantom = open.decision.ruling.action === "phantom";
     const ended = isPhantom ? await endPhantom(stages, given) : await endCall(stages, given, ask);
     const isLooked = stages.response.length + stages.respond.length > 0;
     const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
     if (open.isSettled !== true) {
-      await recorder.append((secret, seq) => {
+      await recorder.appendWhole((place) => {
+        const { secret, header } = place;
         const { received, returned } = ended.outcome;
-        keepMessages(keepPayload, { secret, seq }, { response_received: received, response_returned: returned });
-        const fields = ended.look({ secret, seq, nowMs: nowMs() });
+        keepMessages(keepPayload, place, { response_received: received, response_returned: returned });
+        const fields = ended.look({ secret, seq: header.seq, nowMs: nowMs() });
         const totalUs = microseconds(monotonicMs() - flight.startedMs);
-        return outcomeOf(secret, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
+        return outcomeOf(place, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
       }, withoutPlaces);
     }
     if (ended.fault !== undefined) throw ended.fault;
@@ -224,7 +233,7 @@ class ReceiptPipeline implements Pipeline {
   #keepRefusal(refusal: Refusal, run: RunFacts): Promise<ReceiptRef | undefined> {
     const { recorder, tally, newCallId } = this.#options;
     return tally.keep(refusal, async () => {
-      const written = await recorder.append((secret) => refusalOf(run, secret, newCallId(), refusal));
+      const written = await recorder.appendWhole((place) => refusalOf(run, place, newCallId(), refusal));
       return { stream: recorder.stream, seq: written.seq };
     });
   }
@@ -262,37 +271,37 @@ class ReceiptPipeline implements Pipeline {
     const { desk, recorder, stages } = this.#options;
     for (let entry = 1; ; entry += 1) {
       const session = await desk.enter(call.caller, call.session);
-      const looks = await Promise.all(stages.request.map(async (stage) => stage.begin(call, session)));
-      let turn: Turn | undefined;
-      let facts: CallTurn | undefined;
+      const looks = await beginCall(stages.request, call, session);
+      let made: Made | undefined;
       const smaller: Smaller = (body) => {
         const reduced = withoutPlaces(body);
-        if (reduced !== undefined || turn === undefined || facts === undefined || turn.isTooLarge) return reduced;
-        const settlement = refusedAsTooLarge(turn.settlement);
-        turn = { ...turn, settlement, isTooLarge: true };
-        return this.#bodyOf(facts, turn);
+        if (reduced !== undefined || made === undefined || made.turn.isTooLarge) return reduced;
+        const settlement = refusedAsTooLarge(made.turn.settlement);
+        made = { ...made, turn: { ...made.turn, settlement, isTooLarge: true } };
+        return this.#bodyOf(made);
       };
       try {
-        const written = await recorder.append((secret, seq) => {
-          facts = this.#turnOf({ secret, seq, callId, call, session });
-          turn = this.#settle(facts, looks);
-          return this.#bodyOf(facts, turn);
+        const written = await recorder.appendWhole((place) => {
+          const facts = this.#turnOf(place, callId, call, session);
+          made = { place, facts, turn: this.#settle(facts, looks) };
+          return this.#bodyOf(made);
         }, smaller);
-        invariant(turn !== undefined && facts !== undefined, "a decision was recorded without having been made");
-        this.#keepCall(facts, turn);
-        return { written, turn };
+        invariant(made !== undefined, "a decision was recorded without having been made");
+        this.#keepCall(made);
+        return { written, turn: made.turn };
       } catch (error) {
         if (!(error instanceof SessionGone) || entry === MAX_ENTRIES) throw error;
       }
     }
   }
 
-  #turnOf(known: Pick<CallTurn, "secret" | "seq" | "callId" | "call" | "session">): CallTurn {
-    const { catalog, offeredTo, basisOf, nowMs } = this.#options;
-    const open = this.#requireOpen(known.session);
-    const finding = checkCatalog(catalog, known.call, nowMs(), offeredTo?.(known.call));
-    const basis = basisOf(known.call);
-    return { ...known, open, finding, basis, mode: basis.run.mode, nowMs: nowMs() };
+  #turnOf({ secret, header }: ReceiptPlace, callId: string, call: InboundCall, session: LiveSession): CallTurn {
+    const { catalog, offeredTo, basisOf } = this.#options;
+    const nowMs = this.#options.nowMs();
+    const open = this.#requireOpen(session);
+    const finding = checkCatalog(catalog, call, nowMs, offeredTo?.(call));
+    const basis = basisOf(call);
+    return { secret, seq: header.seq, callId, call, mode: basis.run.mode, basis, nowMs, session, open, finding };
   }
 
   #requireOpen({ place }: LiveSession): OpenSession {
@@ -312,11 +321,13 @@ class ReceiptPipeline implements Pipeline {
       questionOf(turn.call, actionId, facts),
     );
     const policyUs = microseconds(monotonicMs() - before);
-    const denials = [...found.flatMap((part) => part.denials ?? []), ...turn.finding.denials];
+    const denials: Denial[] = [];
+    for (const part of found) if (part.denials !== undefined) denials.push(...part.denials);
+    denials.push(...turn.finding.denials);
     let settlement: Settlement = {
       judged: judge(turn.mode, denials, answer),
       toSend: turn.call.toSend,
-      fields: merged<DecisionFields>(found.map(({ fields }) => fields)),
+      fields: decisionFields(found.map(({ fields }) => fields)),
       labels: answer.taint,
     };
     for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
@@ -336,28 +347,28 @@ class ReceiptPipeline implements Pipeline {
   }
 
   /** What the receipt commits to, once it is the receipt: a call that is refused after all sends nothing. */
-  #keepCall({ secret, seq, call }: CallTurn, { settlement: { judged, toSend }, detail }: Turn): void {
+  #keepCall({ place, facts: { call }, turn: { settlement, detail } }: Made): void {
+    const { judged, toSend } = settlement;
     const sent = judged.ruling.action === "forward" ? toSend : undefined;
     const messages = { request_received: call.received, request_sent: sent, detail };
-    keepMessages(this.#options.keepPayload, { secret, seq }, messages);
+    keepMessages(this.#options.keepPayload, place, messages);
   }
 
-  #bodyOf(
-    { secret, callId, call, session, open, finding, basis }: CallTurn,
-    { settlement, detail }: Turn,
-  ): ReturnType<typeof decisionOf> {
+  #bodyOf({ place, facts, turn: { settlement, detail } }: Made): DecisionBody {
+    const { callId, call, session, open, finding, basis } = facts;
+    const { id, key, source, trust } = session.place;
     const context = {
       callId,
-      session: present({ ...session.place, session_seq: open.total }),
+      session: present({ id, key, source, trust, session_seq: open.total }),
       catalog: finding.view,
       definition: finding.observed,
       identityDigest: finding.identityDigest,
       provenance: finding.provenance,
       catalogName: finding.approvedName,
-      concurrentWith: this.#options.book.openDecisions(session.place.id).slice(-MAX_CONCURRENT),
+      concurrentWith: this.#options.book.openDecisions(id).slice(-MAX_CONCURRENT),
       detail,
     };
-    return decisionOf(basis.run, secret, call, context, settlement);
+    return decisionOf(basis.run, place, call, context, settlement);
   }
 
   #answer(
@@ -365,13 +376,12 @@ class ReceiptPipeline implements Pipeline {
     call: InboundCall,
     { seq }: WrittenReceipt,
     { settlement, facts, policyUs }: Turn,
-    { startedMs, release }: Pick<Flight, "startedMs"> & { readonly release: (() => void) | undefined },
+    { startedMs, release }: Pick<Flight, "startedMs" | "release">,
   ): Decided {
     const receipt = { stream: this.#options.recorder.stream, seq };
     const { judged, toSend, labels, phantom } = settlement;
     if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
-    const flight = { call, labels, facts, startedMs, policyUs };
-    this.#flights.set(callId, release === undefined ? flight : { ...flight, release });
+    this.#flights.set(callId, { call, labels, facts, startedMs, policyUs, release });
     const ticket = { callId, receipt };
     if (phantom !== undefined) return { action: "phantom", receipt, ticket, answer: phantom };
     const wouldDeny = judged.ruling.judgement !== "allow";

@@ -10,7 +10,7 @@ import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyPrincipal, PolicyRequest } from "../policy/evaluator.ts";
 import type { Caller, CallOutcome, CatalogDefinition, InboundCall, Party } from "./call.ts";
 import { actorOf, subjectOf } from "./parties.ts";
-import { type Contribution, merged } from "./stage.ts";
+import { type Contribution, overlaid } from "./stage.ts";
 
 /** What policy sees beside the call itself. */
 export interface QuestionFacts {
@@ -71,6 +71,7 @@ function parentsOf({ issuer, facts }: Caller): PolicyPrincipal["parents"] {
 
 /** The principal, also in the workflow that a token beside its credential names. */
 function inWorkflows(principal: PolicyPrincipal, found: QuestionFacts["found"]): PolicyPrincipal {
+  if (found.every(({ workflow }) => workflow === undefined)) return principal;
   const named = found.flatMap(({ workflow }) =>
     workflow === undefined ? [] : [{ type: "Workflow", id: workflow } as const],
   );
@@ -88,37 +89,56 @@ export function questionOf(call: InboundCall, actionId: string, facts: QuestionF
     actionId,
     serverId: call.serverId,
     argument,
-    session: {
-      trust: call.session.trust,
-      source: call.session.source,
-      calls: facts.session.calls,
-      taint: [],
-      servers: [...facts.session.servers],
-      matches: [],
-      ageSeconds: Math.max(0, Math.floor(facts.session.ageMs / 1000)),
-      domains: [],
-      sensitivity: 0,
-      ...merged(facts.found.map((part) => part.session)),
-    },
-    system: {
-      now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
-      mode: facts.mode,
-      workflow: call.caller.facts?.workflow?.id ?? "",
-      ...actingParties(call.caller),
-      era: call.wire.era ?? "unknown",
-      catalog: facts.catalogDigest,
-      toolModel: facts.definition?.model ?? "",
-      definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
-      pinAge: 0,
-      findings: [],
-      argumentBytes: canonicalBytes(argument).length,
-      round: call.round?.index ?? 0,
-      domain: "",
-      sensitivity: 0,
-      ...merged(facts.found.map((part) => part.system)),
-    },
+    session: sessionOf(call, facts),
+    system: systemOf(call, argument, facts),
   };
 }
+
+function sessionOf({ session: { trust, source } }: InboundCall, { session, found }: QuestionFacts): CedarMembers {
+  const known: CedarMembers = {
+    trust,
+    source,
+    calls: session.calls,
+    taint: [],
+    servers: [...session.servers],
+    matches: [],
+    ageSeconds: Math.max(0, Math.floor(session.ageMs / 1000)),
+    domains: [],
+    sensitivity: 0,
+  };
+  return overlaid(
+    known,
+    found.map((part) => part.session),
+  );
+}
+
+function systemOf({ caller, wire, round }: InboundCall, argument: JsonValue, facts: QuestionFacts): CedarMembers {
+  const { actor, actors, subject } = actingParties(caller);
+  const known: CedarMembers = {
+    now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
+    mode: facts.mode,
+    workflow: caller.facts?.workflow?.id ?? "",
+    actor,
+    actors,
+    subject,
+    era: wire.era ?? "unknown",
+    catalog: facts.catalogDigest,
+    toolModel: facts.definition?.model ?? "",
+    definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
+    pinAge: 0,
+    findings: [],
+    argumentBytes: canonicalBytes(argument).length,
+    round: round?.index ?? 0,
+    domain: "",
+    sensitivity: 0,
+  };
+  return overlaid(
+    known,
+    facts.found.map((part) => part.system),
+  );
+}
+
+type CedarMembers = Readonly<Record<string, CedarValueJson>>;
 
 /** Who acts, the nearest first, and for whom: as the credential says it, never as the caller does. */
 export function actingParties(caller: Caller): Readonly<Record<"actor" | "actors" | "subject", CedarValueJson>> {

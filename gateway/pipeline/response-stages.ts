@@ -9,7 +9,14 @@ import type { Ruling } from "../../kernel/receipt/ruling.ts";
 import type { ObligationKind } from "../../kernel/receipt/vocabulary.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import type { CallOutcome, CallRefusal } from "./call.ts";
-import { type EndedCall, type EndedStep, merged, type OutcomeFields, type OutcomeTurn, type Stages } from "./stage.ts";
+import {
+  type EndedCall,
+  type EndedStep,
+  type OutcomeFields,
+  type OutcomeTurn,
+  outcomeFields,
+  type Stages,
+} from "./stage.ts";
 
 /** What the stages made of an answer. */
 export interface Ended {
@@ -50,22 +57,31 @@ export async function endCall(
 ): Promise<Ended> {
   const row: Row = { ended: given, steps: [], decision: undefined };
   const look = (turn: OutcomeTurn): OutcomeFields =>
-    merged<OutcomeFields>([respondField(row), ...row.steps.map((step) => step.look?.(turn))]);
-  const take = (step: EndedStep): void => {
-    const labels = [...row.ended.labels, ...(step.labels ?? [])];
-    row.ended = { ...row.ended, outcome: step.outcome, labels };
-    row.steps.push(step);
-  };
+    outcomeFields([respondField(row), ...row.steps.map((step) => step.look?.(turn))]);
   try {
-    for (const stage of response) take(await stage.end(row.ended));
+    for (const stage of response) {
+      const step = stage.end(row.ended);
+      // Most stages do not wait, and then nobody does.
+      take(row, step instanceof Promise ? await step : step);
+    }
     row.decision = ask(row.ended, row.steps);
     if (row.decision !== undefined) row.ended = decidedOn(row.ended, row.decision);
-    for (const stage of respond) take(await stage.settle(row.ended, row.decision?.answer));
+    for (const stage of respond) {
+      const step = stage.settle(row.ended, row.decision?.answer);
+      take(row, step instanceof Promise ? await step : step);
+    }
     return { outcome: row.ended.outcome, look, labels: row.ended.labels };
   } catch (error) {
     const fault = error instanceof Error ? error : new Error("a response stage failed", { cause: error });
     return { outcome: blocked(row.ended.outcome, undefined), look, labels: [], fault };
   }
+}
+
+function take(row: Row, step: EndedStep): void {
+  const { call, open, labels } = row.ended;
+  const all = step.labels === undefined ? labels : [...labels, ...step.labels];
+  row.ended = { call, open, outcome: step.outcome, labels: all };
+  row.steps.push(step);
 }
 
 /** An invented answer: stages may count it, and change nothing, since no server gave it and the receipt says so. */
@@ -75,7 +91,7 @@ export async function endPhantom({ response }: Pick<Stages, "response">, given: 
   return {
     outcome: given.outcome,
     labels: [],
-    look: (turn) => merged<OutcomeFields>(looks.map((look) => look?.(turn))),
+    look: (turn) => outcomeFields(looks.map((look) => look?.(turn))),
   };
 }
 

@@ -22,14 +22,17 @@ import type { CallBasis } from "./decision-body.ts";
 import type { Denial, Judged } from "./judge.ts";
 import type { LiveSession } from "./session-desk.ts";
 
+/** A member that is undefined is one that nobody filled. */
+type Fillable<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
 /** Members of a decision receipt that stages fill; what nobody fills says that nobody looked. */
-export type DecisionFields = Partial<
+export type DecisionFields = Fillable<
   DataFacts &
     Pick<DecisionBody, "delegation" | "actor" | "subject" | "workflow" | "data_subjects" | "approval" | "accounting">
 >;
 
 /** Members of an outcome receipt that stages fill. */
-export type OutcomeFields = Partial<DataFacts & Pick<OutcomeBody, "respond" | "accounting">>;
+export type OutcomeFields = Fillable<DataFacts & Pick<OutcomeBody, "respond" | "accounting">>;
 
 /**
  * Stands before everything else: before a session is entered and a receipt gets a number, so that a flood of what it
@@ -187,9 +190,48 @@ export function carriedOutBy({ obligations, respond }: Stages): readonly Carried
   ];
 }
 
-/** The members of all parts; where two name one member the later part's holds. */
-export function merged<T extends object>(parts: readonly (Partial<T> | undefined)[]): Partial<T> {
-  const all: Partial<T> = {};
+/** Filled by nobody yet. */
+const UNFILLED_DECISION: { readonly [K in keyof Required<DecisionFields>]: undefined } = {
+  inspection: undefined,
+  redactions: undefined,
+  matches: undefined,
+  taint: undefined,
+  edges: undefined,
+  delegation: undefined,
+  actor: undefined,
+  subject: undefined,
+  workflow: undefined,
+  data_subjects: undefined,
+  approval: undefined,
+  accounting: undefined,
+};
+
+const UNFILLED_OUTCOME: { readonly [K in keyof Required<OutcomeFields>]: undefined } = {
+  inspection: undefined,
+  redactions: undefined,
+  matches: undefined,
+  taint: undefined,
+  edges: undefined,
+  respond: undefined,
+  accounting: undefined,
+};
+
+/** What stages fill of a decision; where two fill one member the later one's holds. */
+export function decisionFields(parts: readonly (DecisionFields | undefined)[]): DecisionFields {
+  return overlaid<DecisionFields>({ ...UNFILLED_DECISION }, parts);
+}
+
+/** What stages fill of an outcome; where two fill one member the later one's holds. */
+export function outcomeFields(parts: readonly (OutcomeFields | undefined)[]): OutcomeFields {
+  return overlaid<OutcomeFields>({ ...UNFILLED_OUTCOME }, parts);
+}
+
+/**
+ * `all` with the members of the parts, the later ones over the earlier.
+ *
+ * @param all  new, and with every member that a part may have: then no part changes its shape, which costs more than all else here
+ */
+export function overlaid<T extends object>(all: T, parts: readonly (T | undefined)[]): T {
   for (const part of parts) Object.assign(all, part);
   return all;
 }

@@ -3,7 +3,7 @@
  * its promise resolves when it is durable. After a failed write nothing is accepted any more.
  */
 
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { AttestationField } from "../../kernel/receipt/fields.ts";
 import type { StreamHeader } from "../../kernel/receipt/header.ts";
@@ -19,23 +19,37 @@ import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
 /** A body without the members that every receipt of the stream has. */
 export type Unplaced<T> = T extends ReceiptBody ? Omit<T, keyof StreamHeader> : never;
 
-/** A smaller receipt than the one that was too long; undefined if there is none. */
-export type Smaller = (body: Unplaced<ReceiptBody>) => Unplaced<ReceiptBody> | undefined;
+/** Those members, of any receipt but the first. */
+export type PlacedHeader = StreamHeader & Required<Pick<StreamHeader, "prev">>;
+
+/** Where a receipt stands that is being made. */
+export interface ReceiptPlace {
+  /** For its commitments. */
+  readonly secret: Uint8Array;
+  readonly header: PlacedHeader;
+}
+
+/** A smaller receipt for the same place than the one that was too long; undefined if there is none. */
+export type Smaller = (body: ReceiptBody) => ReceiptBody | undefined;
 
 /** Appends receipts. */
 export interface Recorder {
   readonly stream: string;
   readonly tip: () => StreamTip;
   /**
-   * Appends the receipt that `make` returns; `make` runs at once, with the secret for its commitments.
+   * Appends the receipt that `make` returns; `make` runs in its turn, with the secret for its commitments.
+   *
+   * @throws {StoreError} ERR_STREAM_FAILED @throws {FormatError} ERR_ENTRY_LENGTH
+   */
+  readonly append: (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>) => Promise<WrittenReceipt>;
+  /**
+   * As `append`, of a receipt that is made with its header: for those of which there are many, since to put two objects together
+   * costs more than to write one. Never the first of a stream.
    *
    * @param smaller  asked, again and again, for a smaller receipt when one is longer than an entry may be
-   * @throws {StoreError} ERR_STREAM_FAILED @throws {FormatError} ERR_ENTRY_LENGTH if there is no smaller one
+   * @throws as `append`; ERR_ENTRY_LENGTH if there is no smaller one
    */
-  readonly append: (
-    make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>,
-    smaller?: Smaller,
-  ) => Promise<WrittenReceipt>;
+  readonly appendWhole: (make: (place: ReceiptPlace) => ReceiptBody, smaller?: Smaller) => Promise<WrittenReceipt>;
   readonly isFailed: () => boolean;
   /** Milliseconds since the last receipt was appended. */
   readonly silenceMs: () => number;
@@ -74,90 +88,162 @@ export interface RecorderOptions {
 
 /** Makes the recorder of an opened stream; `vault.prepare(tip.nextSeq)` was awaited. */
 export function makeRecorder(options: RecorderOptions): Recorder {
-  const { stream, commit, vault, nowMs } = options;
-  let { nextSeq, lastHash } = options.tip;
-  let lastAtMs = nowMs();
-  let turn: Promise<void> = Promise.resolve();
-  let isClosed = false;
-  const turns = new FileMeter(options.files);
+  return new StreamRecorder(options);
+}
 
-  const place = (
-    make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>,
-    smaller: Smaller | undefined,
-  ): WrittenReceipt => {
-    const seq = nextSeq;
-    const header: StreamHeader = {
-      v: 1,
-      stream,
-      seq,
-      time: formatTimestamp(nowMs()),
-      attestation: options.attestation,
-      ...(lastHash === undefined ? {} : { prev: lastHash }),
+/** Makes a receipt with the header of its place. */
+type Make = (secret: Uint8Array, header: StreamHeader) => ReceiptBody;
+
+/** A receipt that has its number, and when it is durable. */
+interface Placed {
+  readonly receipt: WrittenReceipt;
+  readonly durable: Promise<void>;
+}
+
+class StreamRecorder implements Recorder {
+  readonly #options: RecorderOptions;
+  readonly #signers: readonly EnvelopeSigner[];
+  readonly #files: FileMeter;
+  #nextSeq: number;
+  #lastHash: string | undefined;
+  #lastAtMs: number;
+  /** Ends when nobody waits for a place any more. */
+  #turn: Promise<void> = Promise.resolve();
+  /** Receipts that wait for their places, or are being made. */
+  #waiting = 0;
+  #isClosed = false;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#signers = [options.receiptSigner];
+    this.#files = new FileMeter(options.files);
+    this.#nextSeq = options.tip.nextSeq;
+    this.#lastHash = options.tip.lastHash;
+    this.#lastAtMs = options.nowMs();
+  }
+
+  get stream(): string {
+    return this.#options.stream;
+  }
+
+  readonly tip = (): StreamTip => ({ nextSeq: this.#nextSeq, lastHash: this.#lastHash });
+  readonly isFailed = (): boolean => this.#options.commit.isFailed();
+  readonly silenceMs = (): number => this.#options.nowMs() - this.#lastAtMs;
+
+  readonly append: Recorder["append"] = (make) =>
+    this.#append((secret, header): ReceiptBody => ({ ...make(secret, header.seq), ...header }));
+
+  readonly appendWhole: Recorder["appendWhole"] = (make, smaller) =>
+    this.#append((secret, header) => {
+      invariant(isBehindFirst(header), "the first receipt of a stream is not made with its header");
+      return make({ secret, header });
+    }, smaller);
+
+  async #append(make: Make, smaller?: Smaller): Promise<WrittenReceipt> {
+    const ready = this.#ready();
+    const placed = ready === undefined ? this.#placeAtOnce(make, smaller) : this.#placeAfter(ready, make, smaller);
+    const { receipt, durable } = placed instanceof Promise ? await placed : placed;
+    await durable;
+    this.#options.onWritten(receipt);
+    return receipt;
+  }
+
+  /** Receipts are made one after another: each may wait for the vault, none overtakes. @returns undefined if nobody waits */
+  #ready(): Promise<void> | undefined {
+    const { vault } = this.#options;
+    return this.#waiting === 0 ? vault.prepare(this.#nextSeq) : this.#turn.then(() => vault.prepare(this.#nextSeq));
+  }
+
+  #placeAtOnce(make: Make, smaller: Smaller | undefined): Placed {
+    // Whoever appends a receipt while he makes another one waits.
+    this.#waiting += 1;
+    try {
+      return this.#place(make, smaller);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #placeAfter(ready: Promise<void>, make: Make, smaller: Smaller | undefined): Promise<Placed> {
+    this.#waiting += 1;
+    const placed = ready.then(() => this.#place(make, smaller));
+    const end = (): void => {
+      this.#waiting -= 1;
     };
-    const signers = seq === 0 ? [options.instanceSigner, options.receiptSigner] : [options.receiptSigner];
-    const { body, signed } = signFitting(make(vault.secret(seq), seq), header, signers, smaller);
+    this.#turn = placed.then(end, end);
+    return placed;
+  }
+
+  #place(make: Make, smaller: Smaller | undefined): Placed {
+    const { commit, onPlaced, nowMs, vault } = this.#options;
+    if (commit.isFailed()) {
+      throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed", { fatal: true });
+    }
+    // Nothing stands behind the end of a stream: what comes too late is lost to it, and the next run says so.
+    if (this.#isClosed) throw new StoreError("ERR_STREAM_CLOSED", "the receipt stream is closed");
+    const state = this.#files.stateBefore(this.tip());
+    const header = this.#header();
+    const { seq } = header;
+    const { body, signed } = signFitting(make(vault.secret(seq), header), header, this.#signersOf(seq), smaller);
     const { bytes } = signed;
     const hash = formatHex(signed.hash);
-    nextSeq = seq + 1;
-    lastHash = hash;
-    lastAtMs = nowMs();
-    isClosed = body.kind === "stream-close";
-    options.onPlaced(body, hash);
-    return { seq, bytes, hash };
-  };
-  return {
-    stream,
-    tip: () => ({ nextSeq, lastHash }),
-    isFailed: commit.isFailed,
-    silenceMs: () => nowMs() - lastAtMs,
-    append: async (make, smaller) => {
-      // Receipts are made one after another: each may wait for the vault, none overtakes.
-      const made = turn.then(async () => {
-        await vault.prepare(nextSeq);
-        if (commit.isFailed())
-          throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed", { fatal: true });
-        // Nothing stands behind the end of a stream: what comes too late is lost to it, and the next run says so.
-        if (isClosed) throw new StoreError("ERR_STREAM_CLOSED", "the receipt stream is closed");
-        const state = turns.stateBefore({ nextSeq, lastHash });
-        const receipt = place(make, smaller);
-        turns.add(receipt.bytes.length);
-        return { receipt, durable: commit.append(receipt.bytes, state) };
-      });
-      turn = made.then(
-        () => undefined,
-        () => undefined,
-      );
-      const { receipt, durable } = await made;
-      await durable;
-      options.onWritten(receipt);
-      return receipt;
-    },
-    close: async () => {
-      await turn;
-      await commit.close();
-    },
-  };
+    this.#nextSeq = seq + 1;
+    this.#lastHash = hash;
+    this.#lastAtMs = nowMs();
+    this.#isClosed = body.kind === "stream-close";
+    onPlaced(body, hash);
+    this.#files.add(bytes.length);
+    return { receipt: { seq, bytes, hash }, durable: commit.append(bytes, state) };
+  }
+
+  #header(): StreamHeader {
+    const { stream, attestation, nowMs } = this.#options;
+    const time = formatTimestamp(nowMs());
+    const seq = this.#nextSeq;
+    const prev = this.#lastHash;
+    return prev === undefined
+      ? { v: 1, stream, seq, time, attestation }
+      : { v: 1, stream, seq, time, attestation, prev };
+  }
+
+  #signersOf(seq: number): readonly EnvelopeSigner[] {
+    return seq === 0 ? [this.#options.instanceSigner, this.#options.receiptSigner] : this.#signers;
+  }
+
+  async close(): Promise<void> {
+    await this.#turn;
+    await this.#options.commit.close();
+  }
+}
+
+function isBehindFirst(header: StreamHeader): header is PlacedHeader {
+  return header.prev !== undefined;
 }
 
 /** Signs; what is too long is asked for again, smaller, until it fits. */
 function signFitting(
-  made: Unplaced<ReceiptBody>,
+  made: ReceiptBody,
   header: StreamHeader,
   signers: readonly EnvelopeSigner[],
   smaller: Smaller | undefined,
 ): { readonly body: ReceiptBody; readonly signed: ReturnType<typeof signReceipt> } {
-  let next = made;
+  let body = made;
   for (;;) {
-    const body: ReceiptBody = { ...next, ...header };
+    invariant(isAt(header, body), "a receipt was made for another place");
     try {
       return { body, signed: signReceipt(body, signers) };
     } catch (error) {
       const isTooLong = isCodedError(error) && error.code === "ERR_ENTRY_LENGTH";
-      const less = isTooLong ? smaller?.(next) : undefined;
+      const less = isTooLong ? smaller?.(body) : undefined;
       if (less === undefined) throw error;
-      next = less;
+      body = less;
     }
   }
+}
+
+function isAt({ v, stream, seq, prev, time, attestation }: StreamHeader, body: ReceiptBody): boolean {
+  const isBehind = body.stream === stream && body.seq === seq && body.prev === prev;
+  return isBehind && body.v === v && body.time === time && body.attestation === attestation;
 }
 
 /** Counts what the open file holds. */

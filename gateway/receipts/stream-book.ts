@@ -217,7 +217,7 @@ export class StreamBook {
 
   /** Dispatched calls of a session without an outcome: the seq of each decision, ascending. */
   openDecisions(sessionId: string): readonly number[] {
-    return [...(this.#openSeqs.get(sessionId)?.values() ?? [])];
+    return [...(this.#openSeqs.get(sessionId) ?? [])];
   }
 
   /** Dispatched calls without an outcome, oldest first. */
@@ -260,10 +260,11 @@ export class StreamBook {
     if (id === undefined || session === undefined) return;
     const server = observedValue(decision.server)?.id;
     this.#sessions.set(id, {
-      ...session,
+      open: session.open,
       total: session.total + 1,
       allowed: session.allowed + (isForwarded ? 1 : 0),
       denied: session.denied + (isForwarded ? 0 : 1),
+      faulted: session.faulted,
       servers: isForwarded ? withServer(session.servers, server) : session.servers,
     });
   }

@@ -15,8 +15,12 @@ import { writeDurably } from "./write-durably.ts";
 
 /** Secrets of one stream. */
 export interface Vault {
-  /** Makes the secrets of the next receipts durable; call before a receipt with this number is made. */
-  readonly prepare: (seq: number) => Promise<void>;
+  /**
+   * Makes the secrets of the next receipts durable; call before a receipt with this number is made.
+   *
+   * @returns undefined if the secret is there
+   */
+  readonly prepare: (seq: number) => Promise<void> | undefined;
   /** The secret of receipt `seq`, which `prepare` has covered. */
   readonly secret: (seq: number) => Uint8Array;
   /** Forgets secrets of receipts that are written, before `eraseSecrets` takes them from the disk. */
@@ -45,11 +49,13 @@ export function openVault(folder: string, randomBytes: (length: number) => Uint8
     return loading;
   };
   return {
-    prepare: async (seq) => {
+    prepare: (seq) => {
       const block = Math.floor(seq / BLOCK_SLOTS);
-      await load(block);
+      if (!blocks.has(block)) return load(block);
       // Ahead of need, so that no receipt waits for it; a failure comes back when the block is reached.
-      if (seq % BLOCK_SLOTS >= BLOCK_SLOTS / 2) load(block + 1).catch(() => undefined);
+      const isHalfUsed = seq % BLOCK_SLOTS >= BLOCK_SLOTS / 2;
+      if (isHalfUsed && !preparing.has(block + 1)) load(block + 1).catch(() => undefined);
+      return undefined;
     },
     secret: (seq) => {
       const content = blocks.get(Math.floor(seq / BLOCK_SLOTS));
