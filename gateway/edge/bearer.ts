@@ -11,7 +11,8 @@ export function makeConfigured(tokens: readonly CallerToken[]): (token: string) 
   const known = tokens.map(({ token, caller }) => ({ hash: sha256(formatUtf8(token)), caller }));
   return (token) => {
     const hash = sha256(formatUtf8(token));
-    const [found] = known.filter((candidate) => timingSafeEqual(candidate.hash, hash));
-    return found?.caller;
+    let found: Caller | undefined;
+    for (const candidate of known) if (timingSafeEqual(candidate.hash, hash)) found ??= candidate.caller;
+    return found;
   };
 }

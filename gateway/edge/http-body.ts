@@ -1,6 +1,7 @@
 /** Reads a request body within a bound of bytes and of time. */
 
 import type { IncomingMessage } from "node:http";
+import type { Deadlines } from "../deadlines.ts";
 import { GatheredBytes } from "../wire/gathered-bytes.ts";
 
 /** What came of it. */
@@ -11,26 +12,73 @@ export type Body =
   /** Not there in time, or the agent went away. */
   | { readonly type: "cut" };
 
-/** Reads it. A length that is announced above the bound is refused before a byte is read. */
-export function readBody(request: IncomingMessage, maxBytes: number, limitMs: number): Promise<Body> {
-  const announced = Number(request.headers["content-length"] ?? "0");
-  if (announced > maxBytes) return Promise.resolve({ type: "too-large" });
+/**
+ * Reads it. A length that is announced above the bound is refused before a byte is read.
+ *
+ * @param announced  the header Content-Length, if there is one
+ */
+export function readBody(
+  request: IncomingMessage,
+  announced: string | undefined,
+  maxBytes: number,
+  deadlines: Pick<Deadlines, "start" | "stop">,
+): Promise<Body> {
+  if (announced !== undefined && Number(announced) > maxBytes) return Promise.resolve({ type: "too-large" });
   return new Promise((resolve) => {
-    const gathered = new GatheredBytes();
+    const pieces = new Pieces();
+    let isSettled = false;
     const settle = (body: Body): void => {
-      clearTimeout(timer);
-      request.removeAllListeners("data");
+      isSettled = true;
+      deadlines.stop(cut);
       resolve(body);
     };
-    const timer = setTimeout(() => settle({ type: "cut" }), limitMs);
-    request.on("data", (chunk: Uint8Array) => {
-      if (gathered.length + chunk.length > maxBytes) settle({ type: "too-large" });
-      else gathered.push(chunk);
-    });
-    request.once("end", () => settle({ type: "body", bytes: gathered.take() }));
-    request.once("error", () => settle({ type: "cut" }));
-    request.once("close", () => settle({ type: "cut" }));
+    const take = (chunk: Uint8Array): void => {
+      if (pieces.length + chunk.length <= maxBytes) pieces.push(chunk);
+      else {
+        request.off("data", take);
+        settle({ type: "too-large" });
+      }
+    };
+    const cut = (): void => {
+      if (isSettled) return;
+      request.off("data", take);
+      settle({ type: "cut" });
+    };
+    deadlines.start(cut);
+    request.on("data", take);
+    request.on("end", () => settle({ type: "body", bytes: pieces.take() }));
+    request.on("error", cut);
+    request.on("close", cut);
   });
+}
+
+/** A body that comes in one piece, as most do, is not copied: Node gives each piece memory of its own. */
+class Pieces {
+  #first: Uint8Array | undefined;
+  #gathered: GatheredBytes | undefined;
+
+  get length(): number {
+    return this.#gathered?.length ?? this.#first?.length ?? 0;
+  }
+
+  push(piece: Uint8Array): void {
+    if (this.#first === undefined) {
+      this.#first = piece;
+      return;
+    }
+    if (this.#gathered === undefined) {
+      this.#gathered = new GatheredBytes();
+      this.#gathered.push(this.#first);
+    }
+    this.#gathered.push(piece);
+  }
+
+  take(): Uint8Array {
+    if (this.#gathered !== undefined) return this.#gathered.take();
+    if (this.#first === undefined) return new Uint8Array(0);
+    const { buffer, byteOffset, length } = this.#first;
+    return new Uint8Array(buffer, byteOffset, length);
+  }
 }
 
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;

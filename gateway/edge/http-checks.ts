@@ -28,14 +28,19 @@ export function checkNames(headers: Headers, allowed: Allowed): WireRefusal | un
   return undefined;
 }
 
+const JSON_TYPE = "application/json";
+/** As the specification and its SDKs write it: nearly every request, which need not be taken apart. */
+const USUAL_ACCEPT = "application/json, text/event-stream";
+
 /** Content-Type and Accept of a POST. */
 export function checkMedia(headers: Headers): WireRefusal | undefined {
   const type = headers["content-type"] ?? "";
-  if (!/^application\/json\s*(?:;\s*charset=(?:"utf-8"|utf-8)\s*)?$/iu.test(type)) {
+  if (type !== JSON_TYPE && !/^application\/json\s*(?:;\s*charset=(?:"utf-8"|utf-8)\s*)?$/iu.test(type)) {
     return refuse("http.content-type", 415, "want Content-Type: application/json");
   }
   const accept = headers["accept"];
-  if (!admits(accept, "application/json") || !admits(accept, "text/event-stream")) {
+  if (accept === USUAL_ACCEPT) return undefined;
+  if (!admits(accept, JSON_TYPE) || !admits(accept, "text/event-stream")) {
     return refuse("http.accept", 406, "want Accept: application/json, text/event-stream");
   }
   return undefined;

@@ -6,6 +6,7 @@
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { Deadlines } from "../deadlines.ts";
 import { makeAuthenticate } from "../identity/authenticator.ts";
 import type { CertificateRules } from "../identity/client-certificate.ts";
 import type { SecureServer } from "../identity/listener-files.ts";
@@ -19,7 +20,7 @@ import { answerBroken, type RequestDeps, serve } from "./http-request.ts";
 import { LegacySessions } from "./legacy-sessions.ts";
 import { ModernLegs } from "./modern-legs.ts";
 import { mountAt } from "./mount.ts";
-import { countAnswers, type OpenAnswers } from "./open-answers.ts";
+import { OpenAnswers } from "./open-answers.ts";
 
 /** An edge over HTTP. */
 export interface HttpEdgeOptions extends EdgeOptions {
@@ -63,14 +64,13 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   let isClosing = false;
   const edge = requestDeps(options, limits, { url, port, isClosing: () => isClosing });
-  const answers = countAnswers(server);
   server.on("request", (request, response) => void serve(edge, request, response));
   server.on("clientError", (error: { code?: string }, socket) => answerBroken(edge, error.code, socket));
   const close = async (): Promise<void> => {
     isClosing = true;
     stopRenewing?.();
     await edge.sessions.close();
-    await closeServer(server, edge.dispatcher, answers, limits.closeMs);
+    await closeServer(server, edge, limits.closeMs);
     await edge.modernLegs.close();
   };
   return { url, close };
@@ -98,6 +98,8 @@ function requestDeps(
     modernLegs,
     dispatcher,
     maxBodyBytes: limits.maxBodyBytes,
+    bodyDeadlines: new Deadlines(limits.bodyMs),
+    answers: new OpenAnswers(),
     sessions: makeSessions(options, limits, dispatcher),
     allowed: allowedNames(port, options.allowedHosts ?? [], options.allowedOrigins ?? []),
     authenticate: makeAuthenticate({
@@ -160,8 +162,7 @@ function listen(server: Server, { host, port }: HttpEdgeOptions["listen"]): Prom
  */
 async function closeServer(
   server: Server,
-  dispatcher: Dispatcher,
-  answers: OpenAnswers,
+  { dispatcher, answers }: Pick<RequestDeps, "dispatcher" | "answers">,
   limitMs: number,
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));

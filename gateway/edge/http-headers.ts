@@ -1,5 +1,6 @@
 /** Request headers as one value each. What decides about a request must not be there twice: two readers take two of them. */
 
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Headers } from "../wire/mirrored-headers.ts";
 
 const SINGLE: ReadonlySet<string> = new Set([
@@ -12,11 +13,25 @@ const SINGLE: ReadonlySet<string> = new Set([
   "traceparent",
 ]);
 
+/** @returns undefined if a header that must be single stands twice */
+export function readHeaders({
+  headers,
+  rawHeaders,
+}: Pick<IncomingMessage, "headers" | "rawHeaders">): Headers | undefined {
+  return areDistinct(headers, rawHeaders) ? headers : joined(rawHeaders);
+}
+
 /**
- * @param raw  names and values in turn, as Node gives them
- * @returns undefined if a header that must be single stands twice
+ * True if no name stands twice: then what Node has read of them, which it does for every request, is what stands there. It
+ * drops some headers that stand twice, joins others, and has a list for one.
+ *
+ * @param raw  names and values in turn
  */
-export function readHeaders(raw: readonly string[]): Headers | undefined {
+function areDistinct(headers: IncomingHttpHeaders, raw: readonly string[]): headers is Record<string, string> {
+  return headers["set-cookie"] === undefined && 2 * Object.keys(headers).length === raw.length;
+}
+
+function joined(raw: readonly string[]): Headers | undefined {
   const headers: Record<string, string> = {};
   Object.setPrototypeOf(headers, null);
   for (let i = 0; i + 1 < raw.length; i += 2) {

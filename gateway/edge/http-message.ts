@@ -1,6 +1,5 @@
 /** One POSTed message: scan, era, session, answer. The caller is authenticated. */
 
-import type { ServerResponse } from "node:http";
 import type { Caller, Refusal, WireFacts } from "../pipeline/call.ts";
 import { Cancellation } from "../upstream/cancellation.ts";
 import { BATCH_REVISION, isBatch, joinAnswers, splitBatch } from "../wire/batch.ts";
@@ -36,14 +35,16 @@ export interface Post {
   readonly path: string;
   readonly mount: Mount;
   readonly body: Uint8Array;
-  readonly response: ServerResponse;
-  readonly reply: Pick<HttpReply, "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten">;
+  readonly reply: Pick<
+    HttpReply,
+    "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten" | "cancelOnClose" | "release"
+  >;
   /** True for a message of a batch. */
   readonly isMember?: true;
 }
 
 /** Answers it. */
-export async function handlePost(deps: MessageDeps, post: Post): Promise<void> {
+export function handlePost(deps: MessageDeps, post: Post): Promise<void> | void {
   if (isBatch(post.body)) return handleBatch(deps, post);
   const message = readMessage(post.body, "ingress", deps.maxBodyBytes);
   if (message.type === "fault") return answerRefusal(deps, post, undefined, scanRefusal(message.reason));
@@ -74,14 +75,15 @@ async function handleBatch(deps: MessageDeps, post: Post): Promise<void> {
   post.reply.keepIn(session.streams, session.revision);
   const answers: (Uint8Array | undefined)[] = items.map(() => undefined);
   await Promise.all(
-    items.map((body, at) => {
+    items.map(async (body, at) => {
       const send = (answer: AgentAnswer): void => {
         answers[at] = answer.bytes;
       };
       const untilWritten = (done: () => void): void => done();
       const nothing = (): void => undefined;
-      const reply = { send, sendEmpty: nothing, notify: post.reply.notify, keepIn: nothing, untilWritten };
-      return handlePost(deps, { ...post, body, reply, isMember: true });
+      const { notify, cancelOnClose, release } = post.reply;
+      const reply = { send, sendEmpty: nothing, notify, keepIn: nothing, untilWritten, cancelOnClose, release };
+      await handlePost(deps, { ...post, body, reply, isMember: true });
     }),
   );
   const bytes = joinAnswers(answers.filter((answer) => answer !== undefined));
@@ -104,15 +106,16 @@ async function handleModern(
   if (message.type === "notification") return handleNotification(deps, post, message, undefined);
   const session = modernSessionKey(message.params, post.headers["traceparent"], post.caller);
   const signal = new Cancellation();
-  const onClose = (): void => signal.abort();
   // SPEC MCP 2026-07-28: closing the response stream cancels the request.
-  post.response.once("close", onClose);
-  const capabilities = capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]);
+  post.reply.cancelOnClose(signal);
+  const capabilities = capabilitiesAt(message, CAPABILITIES);
   const leg = { era: "modern", revision, session, signal, capabilities, legs: undefined } as const;
   const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
-  post.response.off("close", onClose);
+  post.reply.release(signal);
   post.reply.send(answer);
 }
+
+const CAPABILITIES = ["params", "_meta", META.clientCapabilities];
 
 async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest | RpcNotification): Promise<void> {
   if (message.type === "request" && message.method === "initialize") return initialize(deps, post, message);
@@ -192,10 +195,24 @@ function agentRequest(
   leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal" | "capabilities" | "legs">,
 ): AgentRequest {
   const { body, caller, mount, headers, reply } = post;
-  const { notify, untilWritten } = reply;
-  const idText = idTextOf(message);
-  const place = { caller, mount, headers, notify, untilWritten };
-  return { message, received: body, idText, transport: "http", ...place, ...leg };
+  const { era, revision, session, signal, capabilities, legs } = leg;
+  return {
+    message,
+    received: body,
+    idText: idTextOf(message),
+    transport: "http",
+    era,
+    revision,
+    caller,
+    session,
+    mount,
+    capabilities,
+    legs,
+    headers,
+    signal,
+    untilWritten: reply.untilWritten,
+    notify: reply.notify,
+  };
 }
 
 async function answerRefusal(

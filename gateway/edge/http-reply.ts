@@ -3,41 +3,60 @@
  * headers reaches the agent.
  */
 
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Cancellation } from "../upstream/cancellation.ts";
 import { type AgentAnswer, formatReceiptRef } from "./agent-request.ts";
 import { type EventSink, type EventStream, formatEvent, type SessionStreams } from "./event-stream.ts";
+import type { OpenAnswers } from "./open-answers.ts";
 
 /** Notifications are dropped, not queued, for an agent that does not read them. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 /** What an agent is asked to wait before it takes a stream up again. */
 const RETRY_MS = 1_000;
-const NO_STORE = { "Cache-Control": "no-store" } as const;
+const NO_STORE = "no-store";
+
+/** What answers have in common. */
+export interface ReplyDeps {
+  readonly limits: { readonly keepAliveMs: number };
+  readonly isClosing: () => boolean;
+  readonly answers: Pick<OpenAnswers, "begin" | "end">;
+}
 
 /** Writes one answer. */
 export class HttpReply {
-  readonly #response: ServerResponse;
-  readonly #keepAliveMs: number;
-  readonly #isLast: () => boolean;
-  readonly #sink: EventSink;
+  readonly #response: ServerResponse<IncomingMessage>;
+  readonly #deps: ReplyDeps;
+  /** Calls that end with the connection. */
+  #cancelled: Cancellation[] | undefined;
   #keepAlive: NodeJS.Timeout | undefined;
   #kept: { readonly streams: SessionStreams; readonly revision: string } | undefined;
   #stream: EventStream | undefined;
   #onWritten: (() => void) | undefined;
 
-  /** @param isLast  true if the connection ends with this answer, which the agent is told */
-  constructor(response: ServerResponse, keepAliveMs: number, isLast: () => boolean) {
+  constructor(response: ServerResponse<IncomingMessage>, deps: ReplyDeps) {
     this.#response = response;
-    this.#keepAliveMs = keepAliveMs;
-    this.#isLast = isLast;
-    this.#sink = { write: (text) => this.#write(text), end: () => this.#end() };
-    response.once("close", () => clearInterval(this.#keepAlive));
-    response.on("error", () => undefined);
+    this.#deps = deps;
+    deps.answers.begin();
+    response.on("close", () => this.#closed());
+    response.on("error", ignore);
   }
 
   /** From now on events have ids and are kept in a session: an agent whose connection breaks may go on. */
   keepIn(streams: SessionStreams, revision: string): void {
     this.#kept = { streams, revision };
   }
+
+  /** Ends a call if the connection ends before `release`. */
+  readonly cancelOnClose = (call: Cancellation): void => {
+    this.#cancelled ??= [];
+    this.#cancelled.push(call);
+  };
+
+  /** The call has its answer. */
+  readonly release = (call: Cancellation): void => {
+    const at = this.#cancelled?.indexOf(call) ?? -1;
+    if (at !== -1) this.#cancelled?.splice(at, 1);
+  };
 
   /** Answers a GET: everything of this stream behind `after`, and what follows. */
   follow(stream: EventStream, after: number | undefined): void {
@@ -80,20 +99,31 @@ export class HttpReply {
       this.#stream.end();
       return;
     }
-    clearInterval(this.#keepAlive);
+    this.#stopKeepAlive();
     if (response.headersSent) {
       response.end(formatEvent(answer.bytes));
       return;
     }
-    const receipt = answer.receipt === undefined ? {} : { "Countersign-Receipt": formatReceiptRef(answer.receipt) };
-    const type = { "Content-Type": "application/json", "Content-Length": String(answer.bytes.length) };
-    response.writeHead(answer.httpStatus, { ...NO_STORE, ...type, ...receipt, ...answer.headers, ...this.#close() });
+    response.writeHead(answer.httpStatus, this.#headersOf(answer));
     endWith(response, answer.bytes);
+  }
+
+  #headersOf({ bytes, receipt, headers }: AgentAnswer): Record<string, string> {
+    const own = {
+      "Cache-Control": NO_STORE,
+      "Content-Type": "application/json",
+      "Content-Length": String(bytes.length),
+    };
+    const isPlain = headers === undefined && !this.#isLast();
+    if (receipt !== undefined && isPlain) return { ...own, "Countersign-Receipt": formatReceiptRef(receipt) };
+    const named = receipt === undefined ? {} : { "Countersign-Receipt": formatReceiptRef(receipt) };
+    return { ...own, ...named, ...headers, ...this.#close() };
   }
 
   /** An answer without a body. */
   sendEmpty(status: number, headers: Readonly<Record<string, string>> = {}): void {
-    this.#response.writeHead(status, { ...NO_STORE, "Content-Length": "0", ...headers, ...this.#close() });
+    const own = { "Cache-Control": NO_STORE, "Content-Length": "0" };
+    this.#response.writeHead(status, { ...own, ...headers, ...this.#close() });
     this.#response.end();
   }
 
@@ -109,18 +139,19 @@ export class HttpReply {
   }
 
   #attach(stream: EventStream, after: number | undefined): void {
-    this.#response.once("close", () => stream.detach(this.#sink));
-    stream.attach(this.#sink, after);
+    const sink: EventSink = { write: (text) => this.#write(text), end: () => this.#end() };
+    this.#response.once("close", () => stream.detach(sink));
+    stream.attach(sink, after);
   }
 
   #writeHead(): void {
     this.#response.writeHead(200, {
-      ...NO_STORE,
+      "Cache-Control": NO_STORE,
       ...this.#close(),
       "Content-Type": "text/event-stream",
       "X-Accel-Buffering": "no",
     });
-    this.#keepAlive = setInterval(() => this.#write(": keep-alive\n\n"), this.#keepAliveMs);
+    this.#keepAlive = setInterval(() => this.#write(": keep-alive\n\n"), this.#deps.limits.keepAliveMs);
   }
 
   /** An agent that does not read loses its connection, not the events: it may ask for them again. */
@@ -132,13 +163,36 @@ export class HttpReply {
   }
 
   #end(): void {
-    clearInterval(this.#keepAlive);
+    this.#stopKeepAlive();
     this.#response.end();
+  }
+
+  #stopKeepAlive(): void {
+    if (this.#keepAlive !== undefined) clearInterval(this.#keepAlive);
+  }
+
+  /** The answer was written, or the agent has gone. */
+  #closed(): void {
+    this.#deps.answers.end();
+    this.#stopKeepAlive();
+    const cancelled = this.#cancelled ?? [];
+    this.#cancelled = undefined;
+    for (const call of cancelled) call.abort();
+  }
+
+  /** True if the connection ends with this answer, which the agent is told: what is left of its body is not read. */
+  #isLast(): boolean {
+    return this.#deps.isClosing() || !this.#response.req.complete;
   }
 
   #close(): Record<string, string> {
     return this.#isLast() ? { Connection: "close" } : {};
   }
+}
+
+/** Whoever is answered has gone; the connection's end says so, too. */
+function ignore(): void {
+  // Nothing is to be done.
 }
 
 /** An answer of so many bytes is sent as a text of one character each, with the head in one piece. */

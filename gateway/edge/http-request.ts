@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
+import type { Deadlines } from "../deadlines.ts";
 import type { Authenticate, Authenticated } from "../identity/authenticator.ts";
 import { mountOfMetadata } from "../identity/resource-metadata.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
@@ -18,6 +19,7 @@ import { readHeaders } from "./http-headers.ts";
 import { findSession, handlePost, type MessageDeps, type Post } from "./http-message.ts";
 import { HttpReply } from "./http-reply.ts";
 import { mountAt } from "./mount.ts";
+import type { OpenAnswers } from "./open-answers.ts";
 import { refuse } from "./refuse.ts";
 
 /** What requests are served with. */
@@ -27,14 +29,18 @@ export interface RequestDeps extends MessageDeps {
   readonly authenticate: Authenticate;
   /** Undefined if access tokens are not taken. */
   readonly server: ResourceServer | undefined;
+  /** Until bodies must be there. */
+  readonly bodyDeadlines: Deadlines;
+  readonly answers: OpenAnswers;
   readonly isClosing: () => boolean;
 }
 
 /** Serves one request; never rejects. */
 export async function serve(edge: RequestDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const reply = new HttpReply(response, edge.limits.keepAliveMs, () => edge.isClosing() || !request.complete);
+  const reply = new HttpReply(response, edge);
   try {
-    await handle(edge, request, response, reply);
+    const head = admit(edge, request);
+    await handle(edge, request, response, reply, head instanceof Promise ? await head : head);
   } catch (error) {
     edge.logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a request failed inside the gateway");
     const bytes = errorResponse(undefined, RPC.internal, "the gateway failed", { reason: "receipt.unavailable" });
@@ -42,29 +48,38 @@ export async function serve(edge: RequestDeps, request: IncomingMessage, respons
   }
 }
 
-async function handle(
+/** @param head  what came of the checks in front of the body */
+function handle(
   edge: RequestDeps,
   request: IncomingMessage,
   response: ServerResponse,
   reply: HttpReply,
-): Promise<void> {
-  const admitted = await admit(edge, request);
-  const origin = request.headers["origin"];
-  const isNamed = admitted.type !== "refusal" || admitted.httpStatus !== 403;
+  head: Head,
+): Promise<void> | void {
+  const { origin } = request.headers;
+  const isNamed = head.type !== "refusal" || head.httpStatus !== 403;
   if (origin !== undefined && isNamed) {
     response.setHeader("Access-Control-Allow-Origin", origin);
     response.setHeader("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, DPoP-Nonce");
     response.setHeader("Vary", "Origin");
   }
-  if (admitted.type === "refusal") return turnAway(edge, request, reply, admitted);
-  if (admitted.type === "preflight") return reply.sendEmpty(204, PREFLIGHT);
-  if (admitted.type === "metadata") return reply.send({ httpStatus: 200, bytes: admitted.bytes });
-  if (request.method === "GET") return openStream(edge, request, reply, admitted);
-  if (request.method === "DELETE") return endSession(edge, request, reply, admitted);
-  const body = await readBody(request, edge.limits.maxBodyBytes, edge.limits.bodyMs);
-  if (body.type === "body") return handlePost(edge, { ...admitted, body: body.bytes, response, reply });
+  if (head.type === "refusal") return turnAway(edge, request, reply, head);
+  if (head.type === "preflight") return reply.sendEmpty(204, PREFLIGHT);
+  if (head.type === "metadata") return reply.send({ httpStatus: 200, bytes: head.bytes });
+  if (request.method === "GET") return openStream(edge, request, reply, head);
+  if (request.method === "DELETE") return endSession(edge, request, reply, head);
+  return takePost(edge, request, reply, head);
+}
+
+async function takePost(edge: RequestDeps, request: IncomingMessage, reply: HttpReply, head: Admitted): Promise<void> {
+  const { caller, headers, path, mount } = head;
+  const body = await readBody(request, headers["content-length"], edge.limits.maxBodyBytes, edge.bodyDeadlines);
+  if (body.type === "body") {
+    await handlePost(edge, { caller, headers, path, mount, body: body.bytes, reply });
+    return;
+  }
   const cut = transportRefusal("http.body", 408, "the body did not arrive whole and in time");
-  return turnAway(edge, request, reply, body.type === "cut" ? cut : scanRefusal("json.size"), admitted.caller);
+  return turnAway(edge, request, reply, body.type === "cut" ? cut : scanRefusal("json.size"), caller);
 }
 
 /** A request whose head is in order, and whose agent is known. */
@@ -78,14 +93,17 @@ type Open = { readonly type: "preflight" } | { readonly type: "metadata"; readon
 /** A refusal, and whom a refused credential names. */
 type Refused = WireRefusal & { readonly claimed?: Caller };
 
+/** What came of a request's head. */
+type Head = Admitted | Open | Refused;
+
 /** The checks in front of the body: names, path, method, media types, credential. */
-async function admit(edge: RequestDeps, request: IncomingMessage): Promise<Admitted | Open | Refused> {
-  const headers = readHeaders(request.rawHeaders);
+function admit(edge: RequestDeps, request: IncomingMessage): Head | Promise<Head> {
+  const headers = readHeaders(request);
   if (headers === undefined) return transportRefusal("http.header", 400, "a header stands twice");
   const misnamed = checkNames(headers, edge.allowed);
   if (misnamed !== undefined) return misnamed;
   if (request.method === "OPTIONS" && headers["origin"] !== undefined) return { type: "preflight" };
-  const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  const path = pathOf(request.url ?? "");
   const metadata = metadataAt(edge, request.method, path);
   if (metadata !== undefined) return metadata;
   const mount = mountAt(edge.catalog, path);
@@ -97,15 +115,24 @@ async function admit(edge: RequestDeps, request: IncomingMessage): Promise<Admit
   return media ?? admitCaller(edge, request, { headers, path, mount });
 }
 
-async function admitCaller(
-  edge: RequestDeps,
-  request: IncomingMessage,
-  where: Pick<Admitted, "headers" | "path" | "mount">,
-): Promise<Admitted | Open | Refused> {
-  const authenticated = await edge.authenticate(shownBy(request, where));
+function admitCaller(edge: RequestDeps, request: IncomingMessage, where: Where): Head | Promise<Head> {
+  const authenticated = edge.authenticate(shownBy(request, where));
+  if (!(authenticated instanceof Promise)) return admitted(edge, where, authenticated);
+  return authenticated.then((late) => admitted(edge, where, late));
+}
+
+type Where = Pick<Admitted, "headers" | "path" | "mount">;
+
+function admitted(edge: RequestDeps, { headers, path, mount }: Where, authenticated: Authenticated): Head {
   if (authenticated.type === "refused") return unauthorized(authenticated);
   if (edge.isClosing()) return transportRefusal("server.unavailable", 503, "the gateway is stopping");
-  return { type: "admitted", caller: authenticated.caller, ...where };
+  return { type: "admitted", caller: authenticated.caller, headers, path, mount };
+}
+
+/** Without the query. */
+function pathOf(url: string): string {
+  const end = url.indexOf("?");
+  return end === -1 ? url : url.slice(0, end);
 }
 
 /** The document about a mount (RFC 9728): for everybody, so that a client learns whom to ask for a token. */
@@ -115,10 +142,7 @@ function metadataAt(edge: RequestDeps, method: string | undefined, path: string)
   return { type: "metadata", bytes: formatUtf8(JSON.stringify(edge.server?.metadata(mounted))) };
 }
 
-function shownBy(
-  request: IncomingMessage,
-  { headers, path }: Pick<Admitted, "headers" | "path">,
-): Parameters<Authenticate>[0] {
+function shownBy(request: IncomingMessage, { headers, path }: Where): Parameters<Authenticate>[0] {
   return {
     authorization: headers["authorization"],
     dpop: headers["dpop"],

@@ -42,13 +42,19 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFl
   };
   return {
     enter: ({ issuer, name }) => {
-      const key = JSON.stringify([issuer, name]);
+      // Names end where their length says, so no two callers have one key.
+      const key = `${issuer.length} ${issuer}${name}`;
       const own = byCaller.get(key) ?? 0;
       if (total >= maxTotal) return full(names.total, maxTotal);
       if (own >= maxPerCaller) return full(names.own, maxPerCaller);
       total += 1;
       byCaller.set(key, own + 1);
-      return { type: "taken", leave: once(() => leave(key)) };
+      let isLeft = false;
+      const leaveOnce = (): void => {
+        if (!isLeft) leave(key);
+        isLeft = true;
+      };
+      return { type: "taken", leave: leaveOnce };
     },
     drained: () => (total === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   };
@@ -58,12 +64,4 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFl
 function full({ reason, limit }: InFlightNames["own"], budget: number): Place {
   const accounting = { limit, charge: "refused", budget, consumed: 0, reserved: budget, remaining: 0 } as const;
   return { type: "full", reason, accounting };
-}
-
-function once(action: () => void): () => void {
-  let isDone = false;
-  return () => {
-    if (!isDone) action();
-    isDone = true;
-  };
 }

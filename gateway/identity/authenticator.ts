@@ -54,8 +54,8 @@ export interface AuthenticatorOptions {
   readonly nowMs: () => number;
 }
 
-/** Checks what a request shows. */
-export type Authenticate = (presented: Presented) => Promise<Authenticated>;
+/** Checks what a request shows. A credential that asks nobody, as a configured token, is known at once. */
+export type Authenticate = (presented: Presented) => Authenticated | Promise<Authenticated>;
 
 interface Refused {
   readonly reason: ReasonCode;
@@ -66,13 +66,20 @@ const CREDENTIAL = /^(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)$/iu;
 
 /** Makes the check. */
 export function makeAuthenticate(options: AuthenticatorOptions): Authenticate {
-  return async (presented) => {
-    const found = await authenticate(options, presented);
-    return "reason" in found ? refusalOf(options, presented, found) : { type: "caller", caller: found };
+  return (presented) => {
+    const found = authenticate(options, presented);
+    if (!(found instanceof Promise)) return answerTo(options, presented, found);
+    return found.then((late) => answerTo(options, presented, late));
   };
 }
 
-async function authenticate(options: AuthenticatorOptions, presented: Presented): Promise<Caller | Refused> {
+function answerTo(options: AuthenticatorOptions, presented: Presented, found: Caller | Refused): Authenticated {
+  return "reason" in found ? refusalOf(options, presented, found) : { type: "caller", caller: found };
+}
+
+type Found = Caller | Refused | Promise<Caller | Refused>;
+
+function authenticate(options: AuthenticatorOptions, presented: Presented): Found {
   const { certificate, authorization } = presented;
   const { certificates, clientAuth, nowMs } = options;
   const shown = certificate === undefined ? undefined : callerOfCertificate(certificate, certificates, nowMs());
@@ -86,11 +93,7 @@ async function authenticate(options: AuthenticatorOptions, presented: Presented)
   return typeof shown === "string" ? { reason: shown } : shown;
 }
 
-async function byToken(
-  { configured, server }: AuthenticatorOptions,
-  presented: Presented,
-  authorization: string,
-): Promise<Caller | Refused> {
+function byToken({ configured, server }: AuthenticatorOptions, presented: Presented, authorization: string): Found {
   const [, scheme = "", token = ""] = CREDENTIAL.exec(authorization) ?? [];
   if (token === "") return { reason: "auth.invalid" };
   const isBearer = scheme.toLowerCase() === "bearer";

@@ -1,5 +1,6 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { Deadlines } from "../../gateway/deadlines.ts";
 import { readBody } from "../../gateway/edge/http-body.ts";
 import { LineReader } from "../../gateway/upstream/line-reader.ts";
 import { GatheredBytes } from "../../gateway/wire/gathered-bytes.ts";
@@ -18,8 +19,8 @@ describe("bytes that arrive one at a time", () => {
   });
 
   it("make a body like any other", async () => {
-    const request = Object.assign(new PassThrough(), { headers: {} });
-    const body = readBody(request as never, 1_000_000, 10_000);
+    const request = new PassThrough();
+    const body = readBody(request as never, undefined, 1_000_000, new Deadlines(10_000));
     for (let i = 0; i < PIECES; i += 1) request.emit("data", Uint8Array.of(0x61));
     request.emit("end");
     expect(await body).toMatchObject({ type: "body", bytes: { length: PIECES } });
