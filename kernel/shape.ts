@@ -135,22 +135,6 @@ export function object<T>(members: Members<T>): Shape<T> {
   return { read, take: takeMembers<T>(list), format: formatObject(list, read) };
 }
 
-/** Remembers where the value stands, if it is taken from text or written. */
-export function spanned<T>(shape: Shape<T>): Shape<T> {
-  const take = (cursor: TextCursor): T => {
-    const start = cursor.at;
-    const value = takeBy(shape, cursor);
-    cursor.spans.push([start, cursor.at]);
-    return value;
-  };
-  const format = (value: JsonValue, out: TextWriter): void => {
-    const start = out.text.length;
-    formatBy(shape, value, out);
-    out.spans.push([start, out.text.length]);
-  };
-  return { read: shape.read, take, format };
-}
-
 /** Marks a member that may be absent. */
 export function optional<T>(shape: Shape<T>): OptionalShape<T> {
   return { ...shape, isOptional: true };

@@ -1,6 +1,7 @@
 /** The members that every receipt of a stream has, whatever its kind. */
 
 import { integer, literal, type Members, optional, timestamp } from "../shape.ts";
+import { marked } from "../shape-spans.ts";
 import type { Timestamp } from "../time.ts";
 import { type AttestationField, attestationShape, type Hex64, hex64Shape } from "./fields.ts";
 
@@ -24,7 +25,8 @@ export const headerMembers: Members<StreamHeader> = {
   v: literal(1),
   stream: hex64Shape,
   seq: integer(),
-  prev: optional(hex64Shape),
+  // A receipt is drafted before the hash of the one before it is known.
+  prev: optional(marked(hex64Shape)),
   time: timestamp(),
   attestation: attestationShape,
 };

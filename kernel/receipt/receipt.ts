@@ -5,12 +5,14 @@
  */
 
 import { sha256 } from "#crypto";
-import { parseUtf8 } from "../bytes.ts";
+import { formatUtf8, parseUtf8 } from "../bytes.ts";
 import { FormatError } from "../errors.ts";
 import { canonicalBytes, parseCanonical } from "../json/canonical.ts";
 import type { JsonValue } from "../json/value.ts";
 import { mapped, readShape, type Shape, tagged, takeShape } from "../shape.ts";
-import { type Signed, signShaped } from "../signature/envelope.ts";
+import { draftEnvelope, type EnvelopeDraft, type SealedBytes, sealDraft, UNLINKED } from "../signature/draft.ts";
+import type { Signed } from "../signature/envelope.ts";
+import type { PublicKey } from "../signature/public-key.ts";
 import type { EnvelopeSigner } from "../signature/signer.ts";
 import { type AdmissionBody, admissionShape } from "./admission.ts";
 import { type CatalogLoadBody, catalogLoadShape } from "./catalog-load.ts";
@@ -28,6 +30,8 @@ import { type StreamOpenBody, streamOpenShape } from "./stream-open.ts";
 
 /** Most bytes of a receipt: one entry of a log. */
 export const MAX_RECEIPT_BYTES = 65_535;
+/** Most bytes of one UTF-16 unit. */
+const MAX_UTF8_BYTES = 3;
 
 /** Body of any receipt of a stream, before signing. */
 export type ReceiptBody =
@@ -137,6 +141,41 @@ export function receiptBodyHash(receipt: StreamReceipt): Uint8Array {
   return sha256(canonicalBytes(body));
 }
 
+/** A receipt whose text is checked; link and signatures are left out of it. */
+export type ReceiptDraft = EnvelopeDraft;
+
+/** A body without its link. */
+export type UnlinkedBody<B = ReceiptBody> = B extends ReceiptBody ? Omit<B, "prev"> : never;
+
+/**
+ * Checks that the body becomes a receipt that every reader takes, whatever its link will be.
+ *
+ * @param keys  that will sign: the receipt key; for stream-open the instance key and the receipt key, in this order
+ * @throws {FormatError} ERR_SHAPE, ERR_ENTRY_LENGTH
+ */
+export function draftReceipt(body: UnlinkedBody, keys: readonly PublicKey[]): ReceiptDraft {
+  const isFirst = body.seq === 0;
+  const linked = isFirst ? body : { ...body, prev: UNLINKED };
+  const { draft, text } = draftEnvelope(receiptShape, linked, isFirst ? undefined : "prev", keys, "receipt");
+  if (text.length * MAX_UTF8_BYTES > MAX_RECEIPT_BYTES) checkLength(formatUtf8(text));
+  return draft;
+}
+
+/**
+ * The receipt of a draft: linked, signed, hashed.
+ *
+ * @param prev  hash of the receipt before, hexadecimal; undefined for the first
+ * @throws {FormatError} ERR_SHAPE if `prev` is not what the draft has a place for
+ */
+export function sealReceipt(
+  draft: ReceiptDraft,
+  prev: string | undefined,
+  signers: readonly EnvelopeSigner[],
+): Omit<SignedReceipt, "receipt"> & Pick<SealedBytes, "signatures"> {
+  const { bytes, signatures } = sealDraft(draft, prev, signers);
+  return { bytes, signatures, hash: receiptHash(bytes) };
+}
+
 /**
  * Signs a body and checks that the result is a receipt that every reader takes.
  *
@@ -147,9 +186,10 @@ export function signReceipt<B extends ReceiptBody>(
   body: B,
   signers: readonly EnvelopeSigner[],
 ): SignedReceipt<Signed<B>> {
-  const { envelope: receipt, bytes } = signShaped(receiptShape, body, signers, "receipt");
-  checkLength(bytes);
-  return { receipt, bytes, hash: receiptHash(bytes) };
+  const { prev, ...unlinked } = body;
+  const keys = signers.map(({ publicKey }) => publicKey);
+  const { bytes, hash, signatures } = sealReceipt(draftReceipt(unlinked as UnlinkedBody, keys), prev, signers);
+  return { receipt: { ...body, signatures }, bytes, hash };
 }
 
 function checkLength(bytes: Uint8Array): void {

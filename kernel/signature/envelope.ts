@@ -6,29 +6,17 @@
  */
 
 import { sha256 } from "#crypto";
-import { formatBase64, parseBase64 } from "../base64.ts";
-import { concat, formatUtf8 } from "../bytes.ts";
+import { parseBase64 } from "../base64.ts";
+import { formatUtf8 } from "../bytes.ts";
 import type { Verifier } from "../crypto/primitives.ts";
-import { CheckError, FormatError, invariant } from "../errors.ts";
+import { CheckError, FormatError } from "../errors.ts";
 import { canonicalBytes, formatCanonical, formatMembers } from "../json/canonical.ts";
-import { constant } from "../json/constant.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
-import {
-  array,
-  base64,
-  formatWithSpans,
-  literal,
-  mapped,
-  object,
-  readShape,
-  type Shape,
-  spanned,
-  tagged,
-} from "../shape.ts";
-import { hashWithout } from "./body-hash.ts";
-import { COMPOSITE_SIGNATURE } from "./composite.ts";
+import { array, base64, literal, mapped, object, type Shape, tagged } from "../shape.ts";
+import { spanned } from "../shape-spans.ts";
 import { type Alg, type Kid, kidShape, type PublicKey } from "./public-key.ts";
 import type { EnvelopeSigner } from "./signer.ts";
+import { isKind, MAX_SIGNATURES, SIGNATURE_BYTES, signDigest, signedInput } from "./signing.ts";
 import { createVerifier } from "./verifier.ts";
 
 /** One signature of an envelope. */
@@ -48,16 +36,6 @@ export type Signed<T> = T & { readonly signatures: readonly Signature[] };
  * @param bodyHash  SHA-256(JCS(body)) if it is known; otherwise the body is encoded for it
  */
 export type EnvelopeChecker = (envelope: JsonObject, bodyHash?: Uint8Array) => void;
-
-const MAX_SIGNATURES = 4;
-const KIND = /^[a-z][a-z0-9-]{0,63}$/;
-
-/** Bytes of a signature. */
-const SIGNATURE_BYTES: Readonly<Record<Alg, number>> = {
-  ed25519: 64,
-  es256: 64,
-  "mldsa65-ed25519": 8 + COMPOSITE_SIGNATURE.mlDsa + COMPOSITE_SIGNATURE.ed25519,
-};
 
 const signatureShape: Shape<Signature> = tagged("alg", {
   ed25519: signatureOf("ed25519"),
@@ -81,12 +59,6 @@ export const signaturesShape: Shape<readonly Signature[]> = spanned(
  */
 export function signingInput(kind: string, alg: Alg, body: JsonObject): Uint8Array {
   return signedInput(kind, alg, bodyDigest(body));
-}
-
-/** As `signingInput`, with SHA-256(JCS(body)) at hand. */
-function signedInput(kind: string, alg: Alg, bodyHash: Uint8Array): Uint8Array {
-  invariant(isKind(kind), "signingInput: kind");
-  return concat(formatUtf8(`countersign/${kind}/v1\n${alg}\n`), bodyHash);
 }
 
 /**
@@ -125,63 +97,7 @@ export interface SignedBytes<T> {
   readonly bytes: Uint8Array;
 }
 
-/**
- * As `signEnvelopeBytes`, of what `shape` reads: the body is checked while it is written.
- *
- * @param shape  of the envelope; its signatures are read by `signaturesShape`
- * @param name  of the envelope in messages
- * @throws {FormatError | CheckError} as the shape; as canonicalBytes
- */
-export function signShaped<T extends JsonObject & { readonly kind: string }>(
-  shape: Shape<unknown>,
-  body: T,
-  signers: readonly EnvelopeSigner[],
-  name: string,
-): SignedBytes<T> {
-  const envelope: T & { signatures: readonly Signature[] } = { ...body, signatures: signers.map(placeholderOf) };
-  const written = formatWithSpans(shape, envelope);
-  const [span, ...others] = written?.spans ?? [];
-  const bytes = written === undefined ? undefined : formatUtf8(written.text);
-  if (written === undefined || span === undefined || others.length > 0 || bytes?.length !== written.text.length) {
-    const signed = signEnvelopeBytes(body, signers);
-    readShape(shape, signed.envelope, name);
-    return signed;
-  }
-  // The text is ASCII, so places in it are places in the bytes.
-  const [start, end] = span;
-  const keyAt = start - SIGNATURES_KEY.length;
-  invariant(written.text.startsWith(SIGNATURES_KEY, keyAt), "signShaped: the place of signatures");
-  envelope.signatures = signDigest(body.kind, hashWithout(bytes, keyAt, end), signers);
-  const made = formatUtf8(formatCanonical(envelope.signatures));
-  invariant(made.length === end - start, "signShaped: the length of signatures");
-  bytes.set(made, start);
-  return { envelope, bytes };
-}
-
-/** `kind` is always there and in front of it. */
-const SIGNATURES_KEY = ',"signatures":';
-
-/** What stands for a signature until it is made: another value of its length. */
-function placeholderOf(signer: EnvelopeSigner): Signature {
-  const known = placeholders.get(signer);
-  if (known !== undefined) return known;
-  const { alg, kid } = signer.publicKey;
-  const made: Signature = constant({ alg, kid, sig: formatBase64(new Uint8Array(SIGNATURE_BYTES[alg])) });
-  placeholders.set(signer, made);
-  return made;
-}
-
-const placeholders = new WeakMap<EnvelopeSigner, Signature>();
-
 const SIGNATURES = "signatures";
-
-function signDigest(kind: string, digest: Uint8Array, signers: readonly EnvelopeSigner[]): readonly Signature[] {
-  const kids = new Set(signers.map(({ publicKey }) => publicKey.kid));
-  invariant(kids.size === signers.length && kids.size >= 1 && kids.size <= MAX_SIGNATURES, "signEnvelope: signers");
-  return signers.map(({ publicKey: { alg, kid }, sign }): Signature => {
-    return { alg, kid, sig: formatBase64(sign(signedInput(kind, alg, digest))) };
-  });
-}
 
 /**
  * Checks that `key` signed the envelope; other signatures in it are read and not judged.
@@ -221,8 +137,4 @@ function findSignature(signatures: JsonValue, kid: Kid): Signature | undefined {
 function bodyDigest(envelope: JsonObject): Uint8Array {
   const { signatures: _, ...body } = envelope;
   return sha256(canonicalBytes(body));
-}
-
-function isKind(kind: string): boolean {
-  return KIND.test(kind) && !kind.endsWith("\n");
 }

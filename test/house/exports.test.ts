@@ -23,7 +23,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   cosignature: "MAX_TIMESTAMP_SECONDS checkCosignatureLine checkpointMessage cosignatureMessage subtreeMessage",
   "entry-bundle": "MAX_ENTRY_BYTES formatEntryBundle parseEntryBundle",
   "entry-kind": "classifyEntry",
-  envelope: "checkSignedBy makeEnvelopeChecker signEnvelope signEnvelopeBytes signShaped signaturesShape signingInput",
+  envelope: "checkSignedBy makeEnvelopeChecker signEnvelope signEnvelopeBytes signaturesShape signingInput",
   "error-codes": "ERROR_CODES",
   errors: "BugError CheckError FormatError StoreError invariant isCodedError",
   "evidence-bundle": "MAX_BUNDLE_BYTES formatBundle parseBundle",
@@ -45,7 +45,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "public-key": "ALGS formatPublicKey kidOf kidShape makePublicKey parseKid publicKeyShape",
   reasons: "REASON_CODES isReasonCode reasonShape",
   receipt:
-    "MAX_RECEIPT_BYTES RECEIPT_KINDS isReceiptKind parseReceipt readReceipt receiptBodyHash receiptHash receiptShape signReceipt",
+    "MAX_RECEIPT_BYTES RECEIPT_KINDS draftReceipt isReceiptKind parseReceipt readReceipt receiptBodyHash receiptHash receiptShape sealReceipt signReceipt",
   registration: "parseRegistration readRegistration signRegistration",
   segment:
     "MAX_SEGMENT_BYTES MAX_SEGMENT_RECEIPTS checkSegment formatSegment makeSegment parseSegment parseSegmentEnvelope segmentBodyOf",

@@ -109,7 +109,7 @@ describe("a receipt that is written while it is checked", () => {
       const written = formatWithSpans(receiptShape, receipt);
       if (receipt.kind === "stream-open") expect(written).toBeUndefined();
       else expect(written?.text).toBe(parseUtf8(bytes));
-      const [start = 0, end] = written?.spans[0] ?? [];
+      const [start = 0, end] = written?.spans.at(-1) ?? [];
       expect(written?.text.slice(start, end)).toBe(written && formatCanonical(receipt.signatures));
     }
   });

@@ -1,0 +1,132 @@
+/**
+ * Drafts of envelopes: the canonical text is checked and written; its signatures, and where there is one its link to the
+ * envelope before it, are not in it yet. So one thread can draft what another one links and signs. Sealing puts in values of
+ * one form and length, which cannot make of a good text a bad one.
+ */
+
+import { sha256 } from "#crypto";
+import { formatUtf8 } from "../bytes.ts";
+import { FormatError, invariant } from "../errors.ts";
+import { formatCanonical, formatMembers } from "../json/canonical.ts";
+import type { JsonObject } from "../json/value.ts";
+import { formatWithSpans, readShape, type Shape } from "../shape.ts";
+import type { Signature } from "./envelope.ts";
+import type { PublicKey } from "./public-key.ts";
+import type { EnvelopeSigner } from "./signer.ts";
+import { placeholderOf, signDigest } from "./signing.ts";
+
+/** The text of an envelope in pieces: what was left out stands between them. Strings alone, so that it can be told to a thread. */
+export interface EnvelopeDraft {
+  readonly kind: string;
+  /** Up to the value of the link; empty if there is none. */
+  readonly front: string;
+  /** From there to the member `signatures`, whose comma is not in it. */
+  readonly middle: string;
+  /** What stands behind the value of `signatures`. */
+  readonly tail: string;
+}
+
+/** An envelope's canonical bytes, and the signatures in it. */
+export interface SealedBytes {
+  readonly bytes: Uint8Array;
+  readonly signatures: readonly Signature[];
+}
+
+/** What stands for a link until it is known: a hash of no bytes that anybody has. */
+export const UNLINKED: string = "0".repeat(64);
+
+const LINK = /^[0-9a-f]{64}$/;
+const SIGNATURES = "signatures";
+/** `kind` is always there and in front of it. */
+const SIGNATURES_KEY = `,"${SIGNATURES}":`;
+
+/**
+ * The draft of an envelope that `shape` reads.
+ *
+ * @param body  its link, if it has one, is the member `link` with the value UNLINKED, and `marked` in the shape
+ * @param keys  that will sign, in their order
+ * @param name  of the envelope in messages
+ * @returns the draft, and a text as long as the sealed one
+ * @throws {FormatError | CheckError} as the shape; as canonicalBytes
+ */
+export function draftEnvelope(
+  shape: Shape<unknown>,
+  body: JsonObject & { readonly kind: string },
+  link: string | undefined,
+  keys: readonly PublicKey[],
+  name: string,
+): { readonly draft: EnvelopeDraft; readonly text: string } {
+  const envelope = { ...body, [SIGNATURES]: keys.map(placeholderOf) };
+  const written = formatWithSpans(shape, envelope);
+  const spans = written?.spans ?? [];
+  const [linked, signed] = link === undefined ? [[0, 0] as const, spans[0]] : spans;
+  if (
+    written === undefined ||
+    linked === undefined ||
+    signed === undefined ||
+    spans.length !== (link === undefined ? 1 : 2)
+  ) {
+    return draftOfMembers(shape, envelope, link, name);
+  }
+  const { text } = written;
+  const keyAt = signed[0] - SIGNATURES_KEY.length;
+  invariant(text.startsWith(SIGNATURES_KEY, keyAt), "draftEnvelope: the place of signatures");
+  invariant(link === undefined || text.startsWith(`"${UNLINKED}"`, linked[0]), "draftEnvelope: the place of the link");
+  const parts = { front: text.slice(0, linked[0]), middle: text.slice(linked[1], keyAt), tail: text.slice(signed[1]) };
+  return { draft: { kind: body.kind, ...parts }, text };
+}
+
+/** The same of a value that the shape does not write: it is read by the shape, and put together of its members. */
+function draftOfMembers(
+  shape: Shape<unknown>,
+  envelope: JsonObject & { readonly kind: string },
+  link: string | undefined,
+  name: string,
+): { readonly draft: EnvelopeDraft; readonly text: string } {
+  const members = [...formatMembers(envelope)];
+  readShape(shape, envelope, name);
+  const texts = members.map(([, text]) => text);
+  const [linkAt, signedAt] = [link, SIGNATURES].map((key) => members.findIndex(([each]) => each === key));
+  invariant(signedAt !== undefined && linkAt !== undefined && linkAt < signedAt, "draftEnvelope: the order of members");
+  const key = linkAt < 0 ? "" : `"${link ?? ""}":`;
+  const before = texts.slice(0, Math.max(linkAt, 0)).map((text) => `${text},`);
+  const front = linkAt < 0 ? "" : `{${before.join("")}${key}`;
+  const between = texts.slice(linkAt + 1, signedAt);
+  const middle = linkAt < 0 ? `{${between.join(",")}` : between.map((text) => `,${text}`).join("");
+  const tail = `${texts
+    .slice(signedAt + 1)
+    .map((text) => `,${text}`)
+    .join("")}}`;
+  return { draft: { kind: envelope.kind, front, middle, tail }, text: `{${texts.join(",")}}` };
+}
+
+/**
+ * Links and signs a draft.
+ *
+ * @param link  64 lower-case hexadecimal digits if the draft has a place for it; undefined if it has none
+ * @param signers  of the keys that it was drafted for, in their order
+ * @throws {FormatError} ERR_SHAPE if the link is none
+ */
+export function sealDraft(
+  { kind, front, middle, tail }: EnvelopeDraft,
+  link: string | undefined,
+  signers: readonly EnvelopeSigner[],
+): SealedBytes {
+  if ((link === undefined) !== (front === "") || (link !== undefined && !LINK.test(link))) {
+    throw new FormatError("ERR_SHAPE", `${kind}: want the hash of the one before, and none in a first one`);
+  }
+  const head = link === undefined ? middle : `${front}"${link}"${middle}`;
+  const body = formatUtf8(head + tail);
+  const signatures = signDigest(kind, sha256(body), signers);
+  const signed = formatUtf8(SIGNATURES_KEY + formatCanonical(signatures));
+  const at = body.length - utf8Length(tail);
+  const bytes = new Uint8Array(body.length + signed.length);
+  bytes.set(body.subarray(0, at));
+  bytes.set(signed, at);
+  bytes.set(body.subarray(at), at + signed.length);
+  return { bytes, signatures };
+}
+
+function utf8Length(text: string): number {
+  return formatUtf8(text).length;
+}
