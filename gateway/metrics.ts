@@ -1,6 +1,6 @@
 /** What a gateway counts (Prometheus). One registry a gateway, so that several run in one process. Never names or values. */
 
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, type CounterConfiguration, Gauge, Registry } from "prom-client";
 import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
 import type { EgressWay } from "./egress/egress-guard.ts";
@@ -17,27 +17,27 @@ export interface MetricSource {
 /** The metrics of one gateway. */
 export class GatewayMetrics {
   readonly #registry = new Registry();
-  readonly #receipts: Counter<"kind">;
-  readonly #decisions: Counter<"action" | "judgement" | "step">;
-  readonly #outcomes: Counter<"status">;
+  readonly #receipts: LateCounter<"kind">;
+  readonly #decisions: LateCounter<"action" | "judgement" | "step">;
+  readonly #outcomes: LateCounter<"status">;
   readonly #safeStates: Counter<"reason">;
   readonly #egress: Counter<"way">;
 
   constructor() {
     const registers = [this.#registry];
-    this.#receipts = new Counter({
+    this.#receipts = new LateCounter({
       name: "gateway_receipts_total",
       help: "Receipts that got a number, by kind",
       labelNames: ["kind"],
       registers,
     });
-    this.#decisions = new Counter({
+    this.#decisions = new LateCounter({
       name: "gateway_decisions_total",
       help: "Decisions by what was done, what enforcing mode makes of it, and the step that settled it",
       labelNames: ["action", "judgement", "step"],
       registers,
     });
-    this.#outcomes = new Counter({
+    this.#outcomes = new LateCounter({
       name: "gateway_outcomes_total",
       help: "Dispatched calls by how they ended",
       labelNames: ["status"],
@@ -79,14 +79,14 @@ export class GatewayMetrics {
 
   /** Counts one receipt of the stream. */
   countReceipt(body: ReceiptBody): void {
-    this.#receipts.inc({ kind: body.kind });
+    this.#receipts.add({ kind: body.kind });
     if (body.kind === "decision") {
       const { action, judgement, step } = body.ruling;
-      this.#decisions.inc({ action, judgement, step });
+      this.#decisions.add({ action, judgement, step });
     }
-    if (body.kind === "outcome") this.#outcomes.inc({ status: body.outcome.status });
+    if (body.kind === "outcome") this.#outcomes.add({ status: body.outcome.status });
     if (body.kind === "refusals") {
-      this.#decisions.inc({ action: "refuse", judgement: "deny", step: body.step }, body.count);
+      this.#decisions.add({ action: "refuse", judgement: "deny", step: body.step }, body.count);
     }
   }
 
@@ -110,5 +110,30 @@ export class GatewayMetrics {
         this.set(read());
       },
     });
+  }
+}
+
+/** Counts what is told for every call, and hands the sums over when somebody asks: the library checks and sorts labels each time. */
+class LateCounter<L extends string> {
+  readonly #sums = new Map<string, { readonly labels: Readonly<Record<L, string>>; count: number }>();
+
+  constructor(configuration: Omit<CounterConfiguration<L>, "collect">) {
+    const sums = this.#sums;
+    new Counter({
+      ...configuration,
+      collect() {
+        for (const { labels, count } of sums.values()) this.inc(labels, count);
+        sums.clear();
+      },
+    });
+  }
+
+  /** @param labels  always in the same order */
+  add(labels: Readonly<Record<L, string>>, count = 1): void {
+    let key = "";
+    for (const name in labels) key += `${labels[name]} `;
+    const sum = this.#sums.get(key);
+    if (sum === undefined) this.#sums.set(key, { labels, count });
+    else sum.count += count;
   }
 }

@@ -47,12 +47,16 @@ export function checkCatalog(
   return {
     definition,
     approvedName: isNamed && definition !== undefined ? definition.name : undefined,
-    denials: [...identityDenials(catalog, serverId, provenance), ...definitionDenials(call, definition)],
+    denials: bothOf(identityDenials(catalog, serverId, provenance), definitionDenials(call, definition)),
     view: offered?.whole === undefined ? viewOf(catalog, serverId) : narrowView(catalog, offered, serverId),
     observed: observeDefinition(definition, target.kind, checkedAtMs(source, serverId), nowMs),
     identityDigest: catalog.identityDigest(serverId),
     provenance,
   };
+}
+
+function bothOf(first: readonly Denial[], then: readonly Denial[]): readonly Denial[] {
+  return first.length === 0 ? then : [...first, ...then];
 }
 
 function findDefinition(catalog: Catalog, { serverId, target, taskTool }: InboundCall): CatalogDefinition | undefined {

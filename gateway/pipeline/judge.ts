@@ -3,6 +3,7 @@
  * other modes forward it and say so in the receipt. What no mode forwards is refused before this point, or is `isFinal`.
  */
 
+import { invariant } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { type Mode, type ObligationKind, STEPS, type Step } from "../../kernel/receipt/vocabulary.ts";
@@ -37,20 +38,12 @@ const MAX_NAMES = 32;
 
 /** Rules on a call: the denial of the earliest step is the one that the agent is told. */
 export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnswer): Judged {
+  if (answer.allowed && denials.length === 0) return permitted("policy", answer);
   const found = answer.allowed ? denials : [...denials, policyDenial(answer)];
   const all = [...found].sort((a, b) => STEPS.indexOf(a.step) - STEPS.indexOf(b.step));
   const [first] = all;
+  invariant(first !== undefined, "a call is denied without a denial");
   const names = namesOf(answer);
-  if (first === undefined) {
-    const ruling = {
-      action: "forward",
-      judgement: "allow",
-      step: "policy",
-      reasons: [answer.reason],
-      ...names,
-    } as const;
-    return { ruling, refusal: undefined };
-  }
   const reasons = [...new Set(all.map(({ reason }) => reason))];
   const isRefused = mode === "enforcing" || all.some(({ isFinal }) => isFinal === true);
   const action = isRefused ? "refuse" : "forward";
@@ -62,19 +55,34 @@ export function judge(mode: Mode, denials: readonly Denial[], answer: PolicyAnsw
 
 /** Rules on the result of a call by what policy says of it. */
 export function judgeResult(mode: Mode, answer: PolicyAnswer): Judged {
+  if (answer.allowed) return permitted("respond", answer);
   const names = namesOf(answer);
   const reasons = [answer.reason];
-  if (answer.allowed) {
-    return {
-      ruling: { action: "forward", judgement: "allow", step: "respond", reasons, ...names },
-      refusal: undefined,
-    };
-  }
   const { rpcCode, reason, message } = policyDenial(answer);
   const isRefused = mode === "enforcing";
   return {
     ruling: { action: isRefused ? "refuse" : "forward", judgement: "deny", step: "respond", reasons, ...names },
     refusal: isRefused ? { rpcCode, reason, policies: names.policies, message } : undefined,
+  };
+}
+
+/** What policy allows and nothing else denies. */
+function permitted(step: Step, answer: PolicyAnswer): Judged {
+  const { policies, erring, advisory, controls, obligations } = namesOf(answer);
+  const reasons = [answer.reason];
+  return {
+    ruling: {
+      action: "forward",
+      judgement: "allow",
+      step,
+      reasons,
+      policies,
+      erring,
+      advisory,
+      controls,
+      obligations,
+    },
+    refusal: undefined,
   };
 }
 
@@ -108,10 +116,14 @@ type Names = Pick<Required<RulingFacts>, "policies" | "erring" | "advisory" | "c
 
 function namesOf(answer: PolicyAnswer): Names {
   return {
-    policies: answer.policies.slice(0, MAX_NAMES),
-    erring: answer.erring.slice(0, MAX_NAMES),
-    advisory: answer.advisory.slice(0, MAX_NAMES),
-    controls: answer.controls.slice(0, MAX_NAMES),
-    obligations: answer.obligations.slice(0, MAX_NAMES).map((one) => ({ ...one, applied: false })),
+    policies: most(answer.policies),
+    erring: most(answer.erring),
+    advisory: most(answer.advisory),
+    controls: most(answer.controls),
+    obligations: most(answer.obligations).map(({ policy, kind }) => ({ policy, kind, applied: false })),
   };
+}
+
+function most<T>(items: readonly T[]): readonly T[] {
+  return items.length <= MAX_NAMES ? items : items.slice(0, MAX_NAMES);
 }

@@ -17,6 +17,18 @@ export type Parties = Pick<DecisionBody, "principal" | "actor" | "subject" | "wo
  * @param claimed  whom a refused credential names: the actor, and never the principal
  */
 export function partiesOf(names: KeyedNames, caller: Caller | undefined, claimed?: Caller): Parties {
+  if (caller === undefined) return partiesOfRequest(names, caller, claimed);
+  const known = parties.get(caller);
+  if (known?.names === names) return known.parties;
+  const made = partiesOfRequest(names, caller, claimed);
+  parties.set(caller, { names, parties: made });
+  return made;
+}
+
+/** Of callers, by what was authenticated: that of a configured token is one object for all of its calls. */
+const parties = new WeakMap<Caller, { readonly names: KeyedNames; readonly parties: Parties }>();
+
+function partiesOfRequest(names: KeyedNames, caller: Caller | undefined, claimed: Caller | undefined): Parties {
   const unknown = notEstablished("field.not-reached");
   const named = caller ?? claimed;
   if (named === undefined) return { principal: unknown, actor: unknown, subject: unknown, workflow: ABSENT };

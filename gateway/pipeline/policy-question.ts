@@ -54,6 +54,20 @@ export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "t
  * issuer's name in front, since two issuers may mean two things by one name.
  */
 export function principalOf(caller: Caller, transport: "http" | "stdio"): PolicyPrincipal {
+  const known = principals[transport].get(caller);
+  if (known !== undefined) return known;
+  const made = makePrincipal(caller, transport);
+  principals[transport].set(caller, made);
+  return made;
+}
+
+/** By what was authenticated: a caller comes back with each of its calls. */
+const principals = {
+  http: new WeakMap<Caller, PolicyPrincipal>(),
+  stdio: new WeakMap<Caller, PolicyPrincipal>(),
+} as const;
+
+function makePrincipal(caller: Caller, transport: "http" | "stdio"): PolicyPrincipal {
   const { issuer, name, provenance, outcome } = caller;
   const attributes = { issuer, name, provenance, outcome };
   if (transport === "stdio" && issuer === "local") return { type: "LocalUser", id: name, parents: [], attributes };

@@ -93,13 +93,13 @@ function hasAppendBehind(content: Uint8Array, from: number): boolean {
 /** @param isSyncedApart  true if a write that has returned may not be durable yet, and shall be */
 function makeFrameLog(file: FileHandle, start: number, isSyncedApart: boolean): FrameLog {
   let position = start;
+  const scratch = new Scratch();
   return {
     append: async (payloads) => {
-      const frames = payloads.flatMap((payload, i) => [headerOf(payload, i === 0), payload]);
-      const bytes = frames.reduce((total, part) => total + part.length, 0);
-      const { bytesWritten } = await file.writev(frames, position);
-      if (bytesWritten !== bytes) throw new Error(`wrote ${bytesWritten} of ${bytes} bytes`);
-      position += bytes;
+      const frames = framesOf(payloads, scratch);
+      const { bytesWritten } = await file.write(frames, 0, frames.length, position);
+      if (bytesWritten !== frames.length) throw new Error(`wrote ${bytesWritten} of ${frames.length} bytes`);
+      position += frames.length;
       if (isSyncedApart) await file.datasync();
     },
     sync: () => file.datasync(),
@@ -107,12 +107,31 @@ function makeFrameLog(file: FileHandle, start: number, isSyncedApart: boolean): 
   };
 }
 
-function headerOf(payload: Uint8Array, isFirst: boolean): Uint8Array {
-  const header = new Uint8Array(FRAME_HEADER_BYTES);
-  const view = new DataView(header.buffer);
-  view.setUint32(0, payload.length + (isFirst ? FIRST_OF_APPEND : 0));
-  view.setUint32(4, crc32(payload));
-  return header;
+/** Bytes that are filled for each append anew: the file takes one piece, and appends follow one another. */
+class Scratch {
+  #bytes = new Uint8Array(SCRATCH_BYTES);
+
+  of(length: number): Uint8Array {
+    return length <= SCRATCH_BYTES ? this.#bytes.subarray(0, length) : new Uint8Array(length);
+  }
+}
+
+/** Room for the receipts of sixteen calls. */
+const SCRATCH_BYTES = 131_072;
+
+function framesOf(payloads: readonly Uint8Array[], scratch: Scratch): Uint8Array {
+  let length = 0;
+  for (const payload of payloads) length += FRAME_HEADER_BYTES + payload.length;
+  const frames = scratch.of(length);
+  const view = new DataView(frames.buffer, frames.byteOffset, length);
+  let at = 0;
+  for (const payload of payloads) {
+    view.setUint32(at, payload.length + (at === 0 ? FIRST_OF_APPEND : 0));
+    view.setUint32(at + 4, crc32(payload));
+    frames.set(payload, at + FRAME_HEADER_BYTES);
+    at += FRAME_HEADER_BYTES + payload.length;
+  }
+  return frames;
 }
 
 /** Makes the name of a new file durable. */

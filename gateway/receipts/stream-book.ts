@@ -274,8 +274,9 @@ export class StreamBook {
     this.#calls.set(decision.call.id, call);
     const session = sessionOf(decision);
     if (session === undefined) return;
-    const seqs = this.#openSeqs.get(session) ?? new Set();
-    this.#openSeqs.set(session, seqs.add(decision.seq));
+    const seqs = this.#openSeqs.get(session);
+    if (seqs === undefined) this.#openSeqs.set(session, new Set([decision.seq]));
+    else seqs.add(decision.seq);
   }
 
   #closeCall({ decision }: OpenCall): void {
