@@ -3,13 +3,13 @@
  * other. Everything else keeps its bytes; a message that needs no change is the received one.
  */
 
-import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
+import { MessageEdits } from "./message-edits.ts";
 import { META, OUR_META } from "./meta-keys.ts";
 import { MODERN_REVISION } from "./revisions.ts";
 import type { RpcRequest } from "./rpc.ts";
 import { RPC } from "./rpc-error.ts";
-import { applyEdits, type Edit, editMembers, memberSpans, rawAt, removeMember, spanOf } from "./spans.ts";
+import { editMembers, memberSpans, rawAt, spanOf } from "./spans.ts";
 
 /** What a request becomes on its way to a server. */
 export interface RequestRewrite {
@@ -63,53 +63,62 @@ const RESERVED = "io.modelcontextprotocol/";
 
 /** The request as it is sent to the server. */
 export function requestToServer({ text }: RpcRequest, rewrite: RequestRewrite): Uint8Array {
-  const edits: (Edit | undefined)[] = [replaceAt(text, ["id"], String(rewrite.id))];
-  if (rewrite.name !== undefined) edits.push(replaceAt(text, rewrite.name.path, JSON.stringify(rewrite.name.value)));
-  edits.push(editMeta(text, rewrite), editState(text, rewrite));
-  return formatMessage(applyEdits(text, edits.filter(isEdit)), rewrite.isLine);
+  const edits = new MessageEdits(text);
+  edits.replace(ID, String(rewrite.id));
+  if (rewrite.name !== undefined) edits.replace(rewrite.name.path, JSON.stringify(rewrite.name.value));
+  editMeta(edits, text, rewrite);
+  editState(edits, rewrite);
+  return edits.format(rewrite.isLine);
 }
 
-/** Line ends stand between tokens only: inside a string JSON escapes them. */
-function formatMessage(text: string, isLine: boolean): Uint8Array {
-  return formatUtf8(isLine ? text.replace(/[\r\n]/gu, " ") : text);
-}
+const ID = ["id"];
+const PARAMS = ["params"];
+const REQUEST_META = ["params", "_meta"];
+const PROGRESS_TOKEN = ["params", "_meta", "progressToken"];
+const NO_MEMBERS = {};
 
 /** `_meta` for the server's era. The progress token becomes our id: tokens of two agents may be equal. */
-function editMeta(text: string, rewrite: RequestRewrite): Edit | undefined {
-  const { id, era } = rewrite;
-  const span = spanOf(text, ["params", "_meta"]);
-  if (span === undefined) return era === "modern" ? insertMeta(text, rewrite) : undefined;
-  const token = rawAt(text, ["params", "_meta", "progressToken"]) === undefined ? {} : { progressToken: String(id) };
-  // Mandates and workflow tokens name people, and are for the gateway.
-  const isOurs = (key: string): boolean => key === OUR_META.mandates || key === OUR_META.workflow;
-  if (era === "modern") {
-    const drop = (key: string): boolean => isOurs(key) || (key === META.logLevel && rewrite.keepsLogLevel !== true);
-    return editMembers(text, span, { ...modernMeta(rewrite), ...token }, drop);
+function editMeta(edits: MessageEdits, text: string, rewrite: RequestRewrite): void {
+  const { id, era, keepsLogLevel } = rewrite;
+  if (spanOf(text, REQUEST_META) === undefined) {
+    if (era === "modern") insertMeta(edits, text, rewrite);
+    return;
   }
-  return editMembers(text, span, token, (key) => isOurs(key) || key.startsWith(RESERVED));
+  const token = spanOf(text, PROGRESS_TOKEN) === undefined ? NO_MEMBERS : { progressToken: String(id) };
+  if (era === "legacy") edits.setMembers(REQUEST_META, token, isNotLegacy);
+  else
+    edits.setMembers(
+      REQUEST_META,
+      { ...modernMeta(rewrite), ...token },
+      keepsLogLevel === true ? isOurs : isOursOrLogLevel,
+    );
+}
+
+/** Mandates and workflow tokens name people, and are for the gateway. */
+function isOurs(key: string): boolean {
+  return key === OUR_META.mandates || key === OUR_META.workflow;
+}
+
+function isOursOrLogLevel(key: string): boolean {
+  return isOurs(key) || key === META.logLevel;
+}
+
+function isNotLegacy(key: string): boolean {
+  return isOurs(key) || key.startsWith(RESERVED);
 }
 
 /** The server's own state in the place of the sealed one. */
-function editState(text: string, { state }: RequestRewrite): Edit | undefined {
-  if (state === undefined) return undefined;
-  if (state !== null) return replaceAt(text, ["params", "requestState"], JSON.stringify(state));
-  const params = spanOf(text, ["params"]);
-  return params === undefined ? undefined : removeMember(text, params, "requestState");
+function editState(edits: MessageEdits, { state }: RequestRewrite): void {
+  if (state === undefined) return;
+  if (state === null) edits.remove(PARAMS, "requestState");
+  else edits.replace(["params", "requestState"], JSON.stringify(state));
 }
 
-function insertMeta(text: string, rewrite: RequestRewrite): Edit {
+function insertMeta(edits: MessageEdits, text: string, rewrite: RequestRewrite): void {
   const members = Object.entries(modernMeta(rewrite)).map(([key, value]) => `${JSON.stringify(key)}:${value}`);
-  const meta = `"_meta":{${members.join(",")}}`;
-  const params = spanOf(text, ["params"]);
-  if (params === undefined) return insertMember(text, 0, `"params":{${meta}}`);
-  return insertMember(text, params.start, meta);
-}
-
-/** Puts a member at the front of the object at or behind `from`. */
-function insertMember(text: string, from: number, member: string): Edit {
-  const brace = text.indexOf("{", from);
-  const comma = memberSpans(text, brace).length === 0 ? "" : ",";
-  return { start: brace + 1, end: brace + 1, text: `${member}${comma}` };
+  const meta = `{${members.join(",")}}`;
+  if (spanOf(text, PARAMS) === undefined) edits.addFirst([], "params", `{"_meta":${meta}}`);
+  else edits.addFirst(PARAMS, "_meta", meta);
 }
 
 /** Both eras of a call, and the id as the agent spelled it. */
@@ -129,51 +138,56 @@ const MODERN_MEMBERS: ReadonlySet<string> = new Set(["resultType", "ttlMs", "cac
 
 /** The response as it is returned to the agent. */
 export function responseToAgent(text: string, rewrite: ResponseRewrite): Uint8Array {
-  const edits = [replaceAt(text, ["id"], rewrite.idText), editResult(text, rewrite), editError(text, rewrite)];
-  return formatMessage(applyEdits(text, edits.filter(isEdit)), rewrite.isLine);
+  const edits = new MessageEdits(text);
+  edits.replace(ID, rewrite.idText);
+  editResult(edits, rewrite);
+  editError(edits, text, rewrite);
+  return edits.format(rewrite.isLine);
 }
 
-function editResult(text: string, rewrite: ResponseRewrite): Edit | undefined {
+const RESULT = ["result"];
+
+function editResult(edits: MessageEdits, rewrite: ResponseRewrite): void {
   const { method, agentEra, serverEra, requestState } = rewrite;
-  const span = spanOf(text, ["result"]);
-  if (span !== undefined && requestState !== undefined) {
-    return editMembers(text, span, { requestState: JSON.stringify(requestState) }, () => false);
+  if (requestState !== undefined) edits.setMembers(RESULT, { requestState: JSON.stringify(requestState) }, keepAll);
+  else if (agentEra === serverEra) return;
+  else if (agentEra === "legacy") edits.setMembers(RESULT, NO_MEMBERS, (key) => MODERN_MEMBERS.has(key));
+  else {
+    const cache = CACHEABLE.has(method) ? { ttlMs: "0", cacheScope: '"private"' } : {};
+    edits.setMembers(RESULT, { resultType: '"complete"', ...cache }, keepAll);
   }
-  if (span === undefined || agentEra === serverEra) return undefined;
-  if (agentEra === "legacy") return editMembers(text, span, {}, (key) => MODERN_MEMBERS.has(key));
-  const cache = CACHEABLE.has(method) ? { ttlMs: "0", cacheScope: '"private"' } : {};
-  return editMembers(text, span, { resultType: '"complete"', ...cache }, () => false);
 }
+
+function keepAll(): boolean {
+  return false;
+}
+
+const ERROR_CODE = ["error", "code"];
 
 /** SPEC MCP 2026-07-28: a resource that is not there is -32602; -32002 is never sent. */
-function editError(text: string, { agentEra, serverEra }: ResponseRewrite): Edit | undefined {
-  if (agentEra !== "modern" || serverEra !== "legacy") return undefined;
-  const isNotFound = rawAt(text, ["error", "code"]) === String(RPC.resourceNotFound);
-  return isNotFound ? replaceAt(text, ["error", "code"], String(RPC.invalidParams)) : undefined;
+function editError(edits: MessageEdits, text: string, { agentEra, serverEra }: ResponseRewrite): void {
+  if (agentEra !== "modern" || serverEra !== "legacy") return;
+  const isNotFound = rawAt(text, ERROR_CODE) === String(RPC.resourceNotFound);
+  if (isNotFound) edits.replace(ERROR_CODE, String(RPC.invalidParams));
 }
 
 /** A progress notification of a server with the token of the agent. */
 export function progressToAgent(text: string, tokenText: string, isLine: boolean): Uint8Array {
-  const edit = replaceAt(text, ["params", "progressToken"], tokenText);
-  return formatMessage(edit === undefined ? text : applyEdits(text, [edit]), isLine);
+  return withMember(text, ["params", "progressToken"], tokenText, isLine);
 }
 
 /** A notification of a server that names nothing of ours: as it came, on one line if it must. */
 export function messageToAgent(text: string, isLine: boolean): Uint8Array {
-  return formatMessage(text, isLine);
+  return new MessageEdits(text).format(isLine);
 }
 
 /** A message under another id. */
 export function withId(text: string, idText: string, isLine: boolean): Uint8Array {
-  const edit = replaceAt(text, ["id"], idText);
-  return formatMessage(edit === undefined ? text : applyEdits(text, [edit]), isLine);
+  return withMember(text, ID, idText, isLine);
 }
 
-function replaceAt(text: string, path: readonly string[], value: string): Edit | undefined {
-  const span = spanOf(text, path);
-  return span === undefined ? undefined : { ...span, text: value };
-}
-
-function isEdit(edit: Edit | undefined): edit is Edit {
-  return edit !== undefined;
+function withMember(text: string, path: readonly string[], json: string, isLine: boolean): Uint8Array {
+  const edits = new MessageEdits(text);
+  edits.replace(path, json);
+  return edits.format(isLine);
 }

@@ -19,8 +19,14 @@ export interface DeclaredNames {
  * elements are looked at one by one.
  */
 export function declaredNames(schema: JsonValue | undefined): DeclaredNames | undefined {
-  return isJsonObject(schema) ? collect(schema, schema, new Map()) : undefined;
+  if (!isJsonObject(schema)) return undefined;
+  const read = known.get(schema) ?? collect(schema, schema, new Map());
+  known.set(schema, read);
+  return read;
 }
+
+/** Schemas stand in definitions that are kept for many calls. */
+const known = new WeakMap<JsonObject, DeclaredNames>();
 
 type Found = Map<JsonObject, DeclaredNames>;
 
@@ -79,13 +85,9 @@ function resolve(reference: JsonValue | undefined, root: JsonObject): JsonValue 
 export function hasDeclaredAlias(value: JsonValue | undefined, declared: DeclaredNames | undefined): boolean {
   if (declared === undefined || typeof value !== "object" || value === null) return false;
   if (!isJsonObject(value)) return Object.values(value).some((item: JsonValue) => hasDeclaredAlias(item, declared));
-  return hasOwnAlias(value, declared) || hasNestedAlias(value, declared);
-}
-
-function hasOwnAlias(value: JsonObject, { names, folds }: DeclaredNames): boolean {
-  return Object.keys(value).some((key) => !names.has(key) && folds.has(foldKey(key)));
-}
-
-function hasNestedAlias(value: JsonObject, { names, others }: DeclaredNames): boolean {
-  return Object.entries(value).some(([key, item]) => hasDeclaredAlias(item, names.get(key) ?? others));
+  const { names, folds, others } = declared;
+  const keys = Object.keys(value);
+  for (const key of keys) if (!names.has(key) && folds.has(foldKey(key))) return true;
+  for (const key of keys) if (hasDeclaredAlias(value[key], names.get(key) ?? others)) return true;
+  return false;
 }

@@ -7,6 +7,14 @@ const DROPPED = /[\p{Cc}\p{Cf}\p{Zs}\p{Default_Ignorable_Code_Point}]/gu;
 /** ASCII without controls and space: nothing to normalise or to drop. */
 const VISIBLE_ASCII = /^[!-~]*$/u;
 
+/** Visible ASCII without capitals. */
+const FOLDED_ASCII = /^[!-@[-~]*$/u;
+
+/** True of keys that are their own fold, nearly all; false says nothing. */
+export function isFolded(key: string): boolean {
+  return FOLDED_ASCII.test(key);
+}
+
 /** The fold of a key: NFKC, invisible characters dropped, case removed (long s to s, ß to ss), NFKC. */
 export function foldKey(key: string): string {
   if (VISIBLE_ASCII.test(key)) return key.toLowerCase();

@@ -3,19 +3,24 @@
  * known of an array of bytes is kept as long as the array is there, so nobody may write into one that was received or made.
  */
 
-import { parseSpelledJson, readJsonText } from "../../kernel/json/parse.ts";
+import { parseSpelledJson, readJsonText, type SpelledJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
+import { recentText } from "./recent-texts.ts";
 
-/** A message that was read. */
+/** A message that was read, or made of one that was. */
 export interface MessageValue {
   readonly text: string;
   readonly value: JsonValue;
   /** False if a number of the text is one that a double does not carry: `value` has it rounded. */
   readonly isExact: boolean;
+  /** What was seen while it was read; undefined of one that was made. */
+  readonly spelling?: SpelledJson;
 }
 
 /** Depth of a message: the strict scan refuses deeper ones. */
-const LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxDepth: 64, numbers: "rounded" } as const;
+export const MAX_MESSAGE_DEPTH = 64;
+
+const LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxDepth: MAX_MESSAGE_DEPTH, numbers: "rounded" } as const;
 
 const known = new WeakMap<Uint8Array, MessageValue>();
 
@@ -28,8 +33,14 @@ export function messageValue(bytes: Uint8Array): MessageValue {
   const read = known.get(bytes);
   if (read !== undefined) return read;
   const text = readJsonText(bytes, LIMITS);
-  const { value, isExact } = parseSpelledJson(text, LIMITS);
-  const made = { text, value, isExact };
+  const spelling = parseSpelledJson(text, LIMITS);
+  const made = { text, value: spelling.value, isExact: spelling.isExact, spelling };
   known.set(bytes, made);
+  recentText(text).message = made;
   return made;
+}
+
+/** Keeps what is known of a message that was made: `value` is what reading `bytes` would give. */
+export function keepMessage(bytes: Uint8Array, message: MessageValue): void {
+  known.set(bytes, message);
 }

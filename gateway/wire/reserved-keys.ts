@@ -1,5 +1,6 @@
 /** The keys that MCP gives a meaning, by the level at which they stand; what only looks like one is refused. */
 
+import { knowKeys } from "../../kernel/json/known-keys.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { foldKey } from "./fold.ts";
 import { META } from "./meta-keys.ts";
@@ -39,12 +40,14 @@ export function hasReservedAlias(message: JsonObject): boolean {
 
 function level(names: string): Level {
   const keys = names.split(" ");
+  knowKeys(keys);
   return { keys: new Set(keys), folds: new Set(keys.map(foldKey)) };
 }
 
 function hasAlias(value: JsonValue | undefined, { keys, folds }: Level): boolean {
   if (!isJsonObject(value)) return false;
-  return Object.keys(value).some((key) => !keys.has(key) && folds.has(foldKey(key)));
+  for (const key of Object.keys(value)) if (!keys.has(key) && folds.has(foldKey(key))) return true;
+  return false;
 }
 
 function metaOf(value: JsonValue | undefined): JsonValue | undefined {

@@ -7,7 +7,7 @@
 import { isCodedError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import { foldKey } from "./fold.ts";
+import { foldKey, isFolded } from "./fold.ts";
 import { type MessageValue, messageValue } from "./message-value.ts";
 import { hasReservedAlias } from "./reserved-keys.ts";
 
@@ -52,14 +52,15 @@ export function scanJson(bytes: Uint8Array, scope: Scope, maxBytes: number): Sca
     return fault(reason);
   }
   const { text, value } = read;
-  const reason = faultOf(value, scope);
+  const reason = faultOf(read, scope);
   if (reason !== undefined) return fault(reason);
   if (!isJsonObject(value)) return fault("json.shape");
   return { type: "scanned", text, value };
 }
 
-function faultOf(value: JsonValue, scope: Scope): ReasonCode | undefined {
-  const traits = surveyValue(value);
+function faultOf(message: MessageValue, scope: Scope): ReasonCode | undefined {
+  const { value } = message;
+  const traits = traitsOf(message);
   if (traits.isTooLarge) return "json.members";
   if (isJsonObject(value) && hasReservedAlias(value)) return "json.reserved-alias";
   if (scope === "egress") return undefined;
@@ -72,36 +73,50 @@ function fault(reason: ReasonCode): ScanFault {
   return { type: "fault", reason };
 }
 
-/** What one walk over a value finds. */
+/** What a document has that decides about it. */
 interface Traits {
+  readonly isTooLarge: boolean;
+  readonly hasProtoKey: boolean;
+  /** Rounded to an integer that is not safe, or beyond a double. */
+  readonly hasInexactNumber: boolean;
+}
+
+/** What the reader saw of nearly every document is enough: there is no number to judge, and few enough tokens. */
+function traitsOf({ value, isExact, spelling }: MessageValue): Traits {
+  if (spelling === undefined || !isExact || spelling.tokens > MAX_TOKENS) return surveyValue(value);
+  const { longest, hasProtoKey } = spelling;
+  return { isTooLarge: longest > MAX_MEMBERS, hasProtoKey, hasInexactNumber: false };
+}
+
+/** What one walk over a value has found so far. */
+interface Found {
   tokens: number;
   isTooLarge: boolean;
   hasProtoKey: boolean;
-  /** Rounded to an integer that is not safe, or beyond a double. */
   hasInexactNumber: boolean;
 }
 
 function surveyValue(value: JsonValue): Traits {
-  const traits: Traits = { tokens: 0, isTooLarge: false, hasProtoKey: false, hasInexactNumber: false };
-  survey(value, traits);
-  return traits;
+  const found: Found = { tokens: 0, isTooLarge: false, hasProtoKey: false, hasInexactNumber: false };
+  survey(value, found);
+  return found;
 }
 
 /** Recursion is bounded: the reader refused deeper documents. */
-function survey(value: JsonValue, traits: Traits): void {
-  traits.tokens += 1;
-  if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) traits.hasInexactNumber = true;
+function survey(value: JsonValue, found: Found): void {
+  found.tokens += 1;
+  if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) found.hasInexactNumber = true;
   if (typeof value !== "object" || value === null) return;
   const isObject = isJsonObject(value);
   const keys = isObject ? Object.keys(value) : [];
   const items = Object.values(value);
-  traits.tokens += keys.length;
-  if (items.length > MAX_MEMBERS || traits.tokens > MAX_TOKENS) {
-    traits.isTooLarge = true;
+  found.tokens += keys.length;
+  if (items.length > MAX_MEMBERS || found.tokens > MAX_TOKENS) {
+    found.isTooLarge = true;
     return;
   }
-  if (keys.includes("__proto__")) traits.hasProtoKey = true;
-  for (const item of items) if (item !== undefined && !traits.isTooLarge) survey(item, traits);
+  if (keys.includes("__proto__")) found.hasProtoKey = true;
+  for (const item of items) if (item !== undefined && !found.isTooLarge) survey(item, found);
 }
 
 /** Two keys of one object with one fold, anywhere inside `arguments` or `inputResponses`. */
@@ -112,9 +127,12 @@ function hasArgumentCollision({ params }: JsonObject): boolean {
 
 function hasCollision(value: JsonValue | undefined): boolean {
   if (typeof value !== "object" || value === null) return false;
-  if (isJsonObject(value)) {
-    const keys = Object.keys(value);
-    if (new Set(keys.map(foldKey)).size < keys.length) return true;
-  }
-  return Object.values(value).some(hasCollision);
+  if (isJsonObject(value) && hasEqualFolds(Object.keys(value))) return true;
+  for (const item of Object.values(value)) if (hasCollision(item)) return true;
+  return false;
+}
+
+/** Keys that are their own folds differ as they are. */
+function hasEqualFolds(keys: readonly string[]): boolean {
+  return !keys.every(isFolded) && new Set(keys.map(foldKey)).size < keys.length;
 }

@@ -4,6 +4,16 @@
  */
 
 import { invariant } from "../../kernel/errors.ts";
+import { recentText } from "./recent-texts.ts";
+
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
 /** A range of UTF-16 offsets, end exclusive. */
 export interface Span {
@@ -27,43 +37,30 @@ export interface Edit extends Span {
 /** Members of the object whose opening brace is at `start`, in the order of the text. */
 export function memberSpans(text: string, start: number): readonly MemberSpan[] {
   if (text.length > MAX_KEPT_TEXT) return findMembers(text, start);
-  const kept = recent.get(text) ?? keep(text);
-  const known = kept.get(start) ?? findMembers(text, start);
-  kept.set(start, known);
+  const { members } = recentText(text);
+  let known = members.get(start);
+  if (known === undefined) {
+    known = findMembers(text, start);
+    members.set(start, known);
+  }
   return known;
 }
 
-/**
- * Objects of the texts that were taken apart in this turn: every message is, several times on its way. Nothing of a message is
- * kept beyond the turn: an idle gateway holds no arguments.
- */
-const recent = new Map<string, Map<number, readonly MemberSpan[]>>();
-const MAX_KEPT_TEXTS = 64;
+/** Spans of longer texts are found anew. */
 const MAX_KEPT_TEXT = 8192;
 
-function keep(text: string): Map<number, readonly MemberSpan[]> {
-  const made = new Map<number, readonly MemberSpan[]>();
-  if (recent.size === 0) setImmediate(() => recent.clear());
-  recent.set(text, made);
-  for (const oldest of recent.keys()) {
-    if (recent.size <= MAX_KEPT_TEXTS) break;
-    recent.delete(oldest);
-  }
-  return made;
-}
-
 function findMembers(text: string, start: number): readonly MemberSpan[] {
-  invariant(text[start] === "{", "memberSpans: want an object");
+  invariant(text.charCodeAt(start) === OPEN_BRACE, "memberSpans: want an object");
   const spans: MemberSpan[] = [];
   let at = skipSpace(text, start + 1);
-  while (text[at] === '"') {
+  while (text.charCodeAt(at) === QUOTE) {
     const keyStart = at;
     const keyEnd = skipString(text, at);
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const end = skipValue(text, valueStart);
     spans.push({ key: unescapeKey(text.slice(keyStart, keyEnd)), keyStart, start: valueStart, end });
     at = skipSpace(text, end);
-    if (text[at] === ",") at = skipSpace(text, at + 1);
+    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
   }
   return spans;
 }
@@ -86,12 +83,17 @@ export function itemSpans(text: string, start: number): readonly Span[] {
 export function spanOf(text: string, path: readonly string[]): Span | undefined {
   let span: Span = { start: skipSpace(text, 0), end: text.length };
   for (const key of path) {
-    if (text[span.start] !== "{") return undefined;
-    const member = memberSpans(text, span.start).find((candidate) => candidate.key === key);
+    if (text.charCodeAt(span.start) !== OPEN_BRACE) return undefined;
+    const member = memberNamed(memberSpans(text, span.start), key);
     if (member === undefined) return undefined;
     span = member;
   }
   return span;
+}
+
+function memberNamed(members: readonly MemberSpan[], key: string): MemberSpan | undefined {
+  for (const member of members) if (member.key === key) return member;
+  return undefined;
 }
 
 /** Raw text of the value at a path. */
@@ -125,18 +127,31 @@ export function editMembers(
   drop: (key: string) => boolean,
 ): Edit | undefined {
   const members = memberSpans(text, span.start);
-  const known = new Set(members.map(({ key }) => key));
-  const kept = members
-    .filter(({ key }) => !drop(key))
-    .map(({ key, keyStart, start, end }) => {
-      const value = Object.hasOwn(set, key) ? set[key] : undefined;
-      return value === undefined ? text.slice(keyStart, end) : `${text.slice(keyStart, start)}${value}`;
-    });
-  const added = Object.entries(set).filter(([key]) => !known.has(key));
-  const parts = [...kept, ...added.map(([key, value]) => `${JSON.stringify(key)}:${value}`)];
-  const before = members.map(({ keyStart, end }) => text.slice(keyStart, end));
-  const isSame = parts.length === before.length && parts.every((part, index) => part === before[index]);
-  return isSame ? undefined : { start: span.start, end: span.end, text: `{${parts.join(",")}}` };
+  const parts: string[] = [];
+  let isSame = true;
+  for (const member of members) {
+    if (drop(member.key)) isSame = false;
+    else {
+      const part = memberText(text, member, set);
+      parts.push(part);
+      isSame &&= part === text.slice(member.keyStart, member.end);
+    }
+  }
+  for (const key of Object.keys(set)) {
+    if (memberNamed(members, key) === undefined) parts.push(`${JSON.stringify(key)}:${set[key]}`);
+  }
+  if (isSame && parts.length === members.length) return undefined;
+  return { start: span.start, end: span.end, text: `{${parts.join(",")}}` };
+}
+
+/** A member as it stands, or with the value that `set` has for it. */
+function memberText(
+  text: string,
+  { key, keyStart, start, end }: MemberSpan,
+  set: Readonly<Record<string, string>>,
+): string {
+  const value = Object.hasOwn(set, key) ? set[key] : undefined;
+  return value === undefined ? text.slice(keyStart, end) : `${text.slice(keyStart, start)}${value}`;
 }
 
 /** Takes one member out of the object at `span`, with the comma that it leaves over; undefined if it is not there. */
@@ -158,9 +173,7 @@ function unescapeKey(raw: string): string {
 
 function skipSpace(text: string, from: number): number {
   let at = from;
-  for (let code = text.charCodeAt(at); code === 0x20 || (code >= 0x09 && code <= 0x0d); code = text.charCodeAt(at)) {
-    at += 1;
-  }
+  for (let code = text.charCodeAt(at); code <= SPACE; code = text.charCodeAt(at)) at += 1;
   return at;
 }
 
@@ -170,28 +183,35 @@ function skipString(text: string, from: number): number {
     const quote = text.indexOf('"', at);
     invariant(quote >= 0, "spans: a string does not end");
     let slashes = 0;
-    while (text[quote - 1 - slashes] === "\\") slashes += 1;
+    while (text.charCodeAt(quote - 1 - slashes) === BACKSLASH) slashes += 1;
     if (slashes % 2 === 0) return quote + 1;
     at = quote;
   }
 }
 
 function skipValue(text: string, from: number): number {
-  const first = text[from];
-  if (first === '"') return skipString(text, from);
-  if (first === "{" || first === "[") return skipContainer(text, from);
+  const first = text.charCodeAt(from);
+  if (first === QUOTE) return skipString(text, from);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipContainer(text, from);
   let at = from;
-  while (at < text.length && !",]} \t\r\n".includes(text.charAt(at))) at += 1;
+  // Behind the end of the text it is NaN, which no comparison holds for.
+  for (let code = first; code > SPACE && !ends(code); code = text.charCodeAt(at)) at += 1;
   return at;
+}
+
+/** True of what stands behind a number or a word. */
+function ends(code: number): boolean {
+  return code === COMMA || code === CLOSE_BRACKET || code === CLOSE_BRACE;
 }
 
 function skipContainer(text: string, from: number): number {
   let depth = 0;
   for (let at = from; at < text.length; at += 1) {
-    const character = text[at];
-    if (character === '"') at = skipString(text, at) - 1;
-    else if (character === "{" || character === "[") depth += 1;
-    else if (character === "}" || character === "]") depth -= 1;
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = skipString(text, at) - 1;
+    // '[' and '{', ']' and '}' differ in one bit.
+    else if ((code | 0x20) === OPEN_BRACE) depth += 1;
+    else if ((code | 0x20) === CLOSE_BRACE) depth -= 1;
     if (depth === 0) return at + 1;
   }
   return text.length;

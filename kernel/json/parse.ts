@@ -8,7 +8,8 @@
 
 import { formatUtf8, parseUtf8 } from "../bytes.ts";
 import { FormatError, invariant } from "../errors.ts";
-import { isWellFormed, type JsonValue } from "./value.ts";
+import { addToHash, knownKey } from "./known-keys.ts";
+import { isWellFormed, type JsonObject, type JsonValue, newObject } from "./value.ts";
 
 /** Bounds of one document. */
 export interface JsonLimits {
@@ -49,6 +50,8 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 /** The bit that makes an ASCII letter lower case. */
 const LOWER_CASE = 0x20;
+
+const PROTO = "__proto__";
 
 /** A whole number token: no character follows that could belong to it. */
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![-+.0-9eE])/y;
@@ -94,13 +97,20 @@ export interface SpelledJson {
   readonly isCanonical: boolean;
   /** False if a number was rounded that exact reading refuses. */
   readonly isExact: boolean;
+  /** Number of values and keys. */
+  readonly tokens: number;
+  /** Members or items of the longest object or array. */
+  readonly longest: number;
+  /** True if an object has the key `__proto__`, which is no key like any other to readers whose objects have a prototype. */
+  readonly hasProtoKey: boolean;
 }
 
-/** As `parseJsonText`; says too whether the text is canonical, which costs next to nothing while it is read. */
+/** As `parseJsonText`; says too how the value is spelled, which costs next to nothing while it is read. */
 export function parseSpelledJson(text: string, limits: JsonLimits): SpelledJson {
   const scanner = makeScanner(text, limits);
   const value = scanner.readDocument();
-  return { value, isCanonical: scanner.isCanonical, isExact: !scanner.hasRounded };
+  const { isCanonical, hasRounded, tokens, longest, hasProtoKey } = scanner;
+  return { value, isCanonical, isExact: !hasRounded, tokens, longest, hasProtoKey };
 }
 
 function makeScanner(text: string, limits: JsonLimits): Scanner {
@@ -115,6 +125,9 @@ class Scanner {
   isCanonical = true;
   /** True once a number was read that a double does not carry. */
   hasRounded = false;
+  hasProtoKey = false;
+  tokens = 0;
+  longest = 0;
   private at = 0;
   private depthLeft: number;
   private readonly text: string;
@@ -135,6 +148,7 @@ class Scanner {
 
   /** Reads the value that starts with the character `code`, which is the next one. */
   private readValue(code: number): JsonValue {
+    this.tokens += 1;
     switch (code) {
       case QUOTE:
         return this.readString();
@@ -155,39 +169,47 @@ class Scanner {
 
   private readObject(): JsonValue {
     this.enter();
-    const object: Record<string, JsonValue> = { __proto__: null };
-    let previous = "";
+    const object = newObject();
+    let greatest: string | undefined;
     let code = this.skipSpace();
-    if (code === CLOSE_BRACE) return this.leave(object);
-    for (;;) {
+    if (code === CLOSE_BRACE) return this.leave(object, 0);
+    for (let count = 1; ; count += 1) {
       if (code !== QUOTE) this.fail("a key");
-      const key = this.readString();
-      // RFC 8785 §3.2.3: sorted by UTF-16 code units. Only the first key can be empty.
-      if (key < previous) this.isCanonical = false;
-      previous = key;
-      if (object[key] !== undefined) {
-        throw new FormatError("ERR_JSON_DUPLICATE_KEY", `two equal keys, the second before character ${this.at}`);
-      }
+      const key = this.readKey();
+      // RFC 8785 §3.2.3: sorted by UTF-16 code units. A key above all before it is new.
+      if (greatest === undefined || key > greatest) greatest = key;
+      else this.requireNew(object, key);
+      if (key === PROTO) this.hasProtoKey = true;
       if (this.skipSpace() !== COLON) this.fail("a colon");
       this.at += 1;
       object[key] = this.readValue(this.skipSpace());
       code = this.skipSpace();
-      if (code === CLOSE_BRACE) return this.leave(object);
+      if (code === CLOSE_BRACE) {
+        this.tokens += count;
+        return this.leave(object, count);
+      }
       if (code !== COMMA) this.fail("a comma or a closing brace");
       this.at += 1;
       code = this.skipSpace();
     }
   }
 
+  /** A key that is not behind all others of its object. */
+  private requireNew(object: JsonObject, key: string): void {
+    this.isCanonical = false;
+    if (object[key] === undefined) return;
+    throw new FormatError("ERR_JSON_DUPLICATE_KEY", `two equal keys, the second before character ${this.at}`);
+  }
+
   private readArray(): JsonValue {
     this.enter();
     const array: JsonValue[] = [];
     let code = this.skipSpace();
-    if (code === CLOSE_BRACKET) return this.leave(array);
+    if (code === CLOSE_BRACKET) return this.leave(array, 0);
     for (;;) {
       array.push(this.readValue(code));
       code = this.skipSpace();
-      if (code === CLOSE_BRACKET) return this.leave(array);
+      if (code === CLOSE_BRACKET) return this.leave(array, array.length);
       if (code !== COMMA) this.fail("a comma or a closing bracket");
       this.at += 1;
       code = this.skipSpace();
@@ -200,10 +222,30 @@ class Scanner {
     this.at += 1;
   }
 
-  private leave<T>(value: T): T {
+  private leave<T>(value: T, length: number): T {
+    if (length > this.longest) this.longest = length;
     this.depthLeft += 1;
     this.at += 1;
     return value;
+  }
+
+  /** Reads a key from its opening quote. */
+  private readKey(): string {
+    const { text } = this;
+    const start = this.at + 1;
+    let hash = 0;
+    let end = start;
+    let code = text.charCodeAt(end);
+    // Behind the end of the text it is NaN, which no comparison holds for.
+    while (code > QUOTE && code !== BACKSLASH) {
+      hash = addToHash(hash, code);
+      end += 1;
+      code = text.charCodeAt(end);
+    }
+    const key = code === QUOTE ? knownKey(text, start, end, hash) : undefined;
+    if (key === undefined) return this.readString();
+    this.at = end + 1;
+    return key;
   }
 
   /** Reads a string from its opening quote; the common one, without escapes, is a slice of the text. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { concat, formatUtf8 } from "../../kernel/bytes.ts";
+import { knowKeys } from "../../kernel/json/known-keys.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { codeOf } from "../support/code-of.ts";
@@ -49,6 +50,16 @@ describe("parseJson", () => {
     expect(Object.getPrototypeOf(value)).toBe(null);
     expect(Object.getPrototypeOf(memberOf(value, "__proto__"))).toBe(null);
     expect("polluted" in {}).toBe(false);
+  });
+
+  it("tells keys from those that are known by their hash", () => {
+    knowKeys(["Aa", "é", 'a"b']);
+    const keys = ["Aa", "BB", "AaAa", "AaBB", "BBBB", "A", "", "é", 'a"b', "\u0000"];
+    const object = Object.fromEntries(keys.map((key, index) => [key, index]));
+    expect(parseJson(JSON.stringify(object))).toEqual(object);
+    expect(parseJson('{"\\u0041a":1,"\\u00e9":2}')).toEqual({ Aa: 1, é: 2 });
+    all(['{"Aa":1,"A\\u0061":2}', '{"Aa":1,"Aa":1}'], "ERR_JSON_DUPLICATE_KEY");
+    all(['{"Aa', '{"Aa\\"', '{"Aa\n":1}'], "ERR_JSON_SYNTAX");
   });
 
   it("refuses equal keys, also when they are spelled in two ways or are called __proto__", () => {
