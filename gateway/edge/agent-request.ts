@@ -68,7 +68,8 @@ export function wireFacts(request: AgentRequest): WireFacts {
   const { method, params, id } = message;
   const name = mirroredName(method, params);
   const trace = traceOf(params, headers?.["traceparent"]) ?? null;
-  return { transport, era, revision, method, id, trace, ...(name === undefined ? {} : { name }) };
+  if (name === undefined) return { transport, era, revision, method, id, trace };
+  return { transport, era, revision, method, id, trace, name };
 }
 
 /** `<stream>/<seq>`. */

@@ -114,13 +114,21 @@ export function heldAnswer(
  *
  * @returns as `decide`; the refusal of a call that still waits is the error -32042
  */
-export async function decideAsking(
+export function decideAsking(
+  deps: ApprovalDeps,
+  request: AgentRequest,
+  call: InboundCall,
+): Promise<Decided | undefined> {
+  return request.era === "modern" ? decide(deps, call) : decideAskingInCall(deps, request, call);
+}
+
+async function decideAskingInCall(
   deps: ApprovalDeps,
   request: AgentRequest,
   call: InboundCall,
 ): Promise<Decided | undefined> {
   const first = await decide(deps, call);
-  if (first?.action !== "refuse" || request.era === "modern") return first;
+  if (first?.action !== "refuse") return first;
   const { offer } = first.refusal;
   if (offer === undefined || first.receipt === undefined) return first;
   const came = await askInCall(deps, request, offer);

@@ -2,7 +2,7 @@
 
 import { setMaxListeners } from "node:events";
 import { readRequestClaims } from "../identity/request-claims.ts";
-import type { Caller, SessionKey } from "../pipeline/call.ts";
+import type { Caller, CatalogReader, SessionKey } from "../pipeline/call.ts";
 import { metaOf } from "../wire/era.ts";
 import { type RequestRule, requestRule } from "../wire/methods.ts";
 import { errorResponse, RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
@@ -53,7 +53,8 @@ export function makeDispatcher(options: EdgeOptions, forward: Forward = forwardC
   setMaxListeners(0, closing.signal);
   const rounds = makeRoundStates(options.randomBytes, options.nowMs);
   const tasks = new TaskTable({ ...DEFAULT_EDGE_LIMITS, ...options.limits, ...options });
-  const deps = { ...options, forward, rounds, tasks, closing: closing.signal, listens };
+  const byCatalog = new WeakMap<CatalogReader, Deps>();
+  const deps = { ...options, forward, rounds, tasks, closing: closing.signal, listens, byCatalog };
   return {
     answer: (request) => answer(deps, inFlight, request),
     drained: async () => {
@@ -72,9 +73,14 @@ const LISTENS: InFlightNames = {
   own: { reason: "limit.listen-streams", limit: "listen-streams-principal" },
 };
 
-type Deps = EdgeOptions & ForwardDeps & ListenDeps & { readonly listens: InFlight; readonly forward: Forward };
+interface Deps extends EdgeOptions, ForwardDeps, ListenDeps {
+  readonly listens: InFlight;
+  readonly forward: Forward;
+  /** The same with what is offered of the catalog: one for each such part, of which few differ. */
+  readonly byCatalog: WeakMap<CatalogReader, Deps>;
+}
 
-async function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
+function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
   const { message, era, idText, mount } = request;
   const claims = readRequestClaims(metaOf(message.params), request.caller, options.claims);
   if (claims.type === "conflict") return refuseRequest(options, conflictRefusal(), request);
@@ -112,9 +118,16 @@ async function answer(options: Deps, inFlight: InFlight, request: AgentRequest):
 }
 
 /** With what of the catalog this agent is offered. */
-function offering<T extends Deps>(options: T, request: AgentRequest): T {
-  if (options.offers === undefined) return options;
-  return { ...options, catalog: options.offers.readerFor({ ...request, wire: wireFacts(request) }) };
+function offering(options: Deps, request: AgentRequest): Deps {
+  const { offers, byCatalog } = options;
+  if (offers === undefined) return options;
+  const { caller, session } = request;
+  const catalog = offers.readerFor({ caller, session, wire: wireFacts(request) });
+  const known = byCatalog.get(catalog);
+  if (known !== undefined) return known;
+  const offered = { ...options, catalog };
+  byCatalog.set(catalog, offered);
+  return offered;
 }
 
 /** Every server with a session of this agent is told, those that get one later with it. */
@@ -165,8 +178,8 @@ async function withPlace(
   }
 }
 
-function ok(idText: string, result: string): AgentAnswer {
-  return { httpStatus: 200, bytes: resultResponse(idText, result) };
+function ok(idText: string, result: string): Promise<AgentAnswer> {
+  return Promise.resolve({ httpStatus: 200, bytes: resultResponse(idText, result) });
 }
 
 /** SPEC MCP 2026-07-28: an unknown method is HTTP 404; a legacy client would take 404 for the end of its session. */

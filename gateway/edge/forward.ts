@@ -6,6 +6,7 @@
 
 import type { AwaitedApproval, InboundCall } from "../pipeline/call.ts";
 import { listenMessage } from "../upstream/own-request.ts";
+import type { UpstreamReply } from "../upstream/upstream.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { answerToPage, asHeld, decideAsking, heldAnswer, takesPage, waitForDecision } from "./approval-rounds.ts";
@@ -13,7 +14,7 @@ import { askAll, withMembers } from "./bridged-rounds.ts";
 import { denied, finish, recordedAnswer, withheld } from "./call-receipts.ts";
 import { openState, scopeOf } from "./carried-state.ts";
 import { type InputRound, inputFault, inputOf, settleInput } from "./input-rounds.ts";
-import { outcomeOf } from "./outcome.ts";
+import { type Ended, outcomeOf } from "./outcome.ts";
 import { phantomAnswer } from "./phantom.ts";
 import { refuseRequest } from "./refuse.ts";
 import type { RoundState } from "./round-state.ts";
@@ -38,7 +39,7 @@ type ForwardRule = Parameters<typeof routeCall>[3];
 type AnyRule = ForwardRule | { readonly rule: "extension"; readonly routed: Routed };
 
 /** Answers a request by the server that its target belongs to. */
-export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: AnyRule): Promise<AgentAnswer> {
+export function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: AnyRule): Promise<AgentAnswer> {
   const isExtension = rule.rule === "extension";
   const found = isExtension ? rule.routed : routeCall(deps.catalog, deps.upstreams, request, rule);
   const kind = isExtension ? "extension" : rule.kind;
@@ -63,6 +64,18 @@ export async function forwardCall(deps: ForwardDeps, request: AgentRequest, rule
   }
   const held = opened?.held;
   if (held === undefined || opened === undefined) return forwardRound(deps, request, routed, kind, opened);
+  return forwardHeld(deps, request, routed, kind, opened, held);
+}
+
+/** A retry of a call that was held: it waits for what is decided about it. */
+async function forwardHeld(
+  deps: ForwardDeps,
+  request: AgentRequest,
+  routed: RoutedCall,
+  kind: ForwardRule["kind"],
+  opened: RoundState,
+  held: NonNullable<RoundState["held"]>,
+): Promise<AgentAnswer> {
   await waitForDecision(deps, request, held.approval);
   const isOffered = answerToPage(request) !== "no";
   const approval = { id: held.approval, seq: held.seq };
@@ -81,11 +94,9 @@ async function forwardRound(
 ): Promise<AgentAnswer> {
   const id = routed.upstream.nextId();
   const isOffered = waited?.isOffered !== false && takesPage(request);
-  const call: InboundCall = {
-    ...sharedSubscription(deps, inboundCall(deps, request, routed, id, kind, state), request, id),
-    ...(isOffered ? { takesPage: true } : {}),
-    ...(waited === undefined ? {} : { approval: waited.approval }),
-  };
+  const plain = sharedSubscription(deps, inboundCall(deps, request, routed, id, kind, state), request, id);
+  const offered: InboundCall = isOffered ? { ...plain, takesPage: true } : plain;
+  const call = waited === undefined ? offered : { ...offered, approval: waited.approval };
   const decided = await decideAsking(deps, request, call);
   if (decided === undefined) return withheld(request, undefined);
   if (decided.action === "refuse") {
@@ -95,7 +106,8 @@ async function forwardRound(
   if (decided.action === "phantom") {
     return asksForTask(request) ? makePhantom(deps, request, routed, decided) : phantomAnswer(deps, request, decided);
   }
-  return dispatch(deps, { request, routed, call, id, state, decided });
+  const answer = await dispatch(deps, { request, routed, call, id, state, decided });
+  return answer;
 }
 
 /** An agent has a session of its own at a legacy server that opens one; else it shares the gateway's connection. */
@@ -143,7 +155,8 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   const { request, routed, call, id, decided } = round;
   const started = performance.now();
   const gate = gateOf(deps, round);
-  const reply = await send(deps, request, routed, { ...call, toSend: decided.toSend }, id, gate);
+  const sent = decided.toSend === call.toSend ? call : { ...call, toSend: decided.toSend };
+  const reply = await send(deps, request, routed, sent, id, gate);
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   if (gate?.cut !== undefined) return answerCut(deps, round, gate, gate.cut, upstreamUs);
   const input = inputOf(reply, call.upstream.era, request);
@@ -153,7 +166,7 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   const made = input === undefined ? madeTask(deps, round, reply) : undefined;
   const ended =
     input === undefined
-      ? (made?.ended ?? outcomeOf(reply, ...writers(round)))
+      ? (made?.ended ?? endedBy(round, reply))
       : await settleInput(deps, inputRound(deps, round, input));
   if (ended === "withheld") return withheld(request, decided.receipt);
   const kept = await finish(deps, decided, { ...ended.outcome, upstreamUs });
@@ -162,6 +175,11 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   if (kept === undefined) return withheld(request, decided.receipt);
   if (kept.returned !== undefined) gate?.release();
   return recordedAnswer(request, decided.receipt, kept);
+}
+
+function endedBy(round: Round, reply: UpstreamReply): Ended {
+  const [passOn, makeError] = writers(round);
+  return outcomeOf(reply, passOn, makeError);
 }
 
 /** The agent is asked by requests; its answers go to the server with the next round, which is decided like the first. */

@@ -54,16 +54,15 @@ function passed(
   rpcCode: number | undefined,
 ): Ended {
   const bytes = passOn(reply.text);
-  const outcome = {
+  const outcome: Ended["outcome"] = {
     status,
     // A server may answer with an error after it has acted.
     effect: rpcCode === undefined ? "done" : "unknown",
     received: reply.bytes,
     returned: bytes,
     uninspectedBytes: uninspectedBytes(reply.body["result"]),
-    ...(rpcCode === undefined ? {} : { rpcCode }),
-  } as const;
-  return { bytes, outcome };
+  };
+  return { bytes, outcome: rpcCode === undefined ? outcome : { ...outcome, rpcCode } };
 }
 
 /** The server answered something that we cannot pass on; it may have acted. */
@@ -93,11 +92,16 @@ function rpcCodeOf(error: JsonObject): number {
 /** Bytes of images, audio and blobs in a result: base64 members `data` and `blob` of content, messages and contents. */
 export function uninspectedBytes(value: JsonValue | undefined): number {
   if (typeof value !== "object" || value === null) return 0;
-  if (!isJsonObject(value)) return Object.values(value).reduce((sum: number, item) => sum + uninspectedBytes(item), 0);
+  if (!isJsonObject(value)) {
+    let sum = 0;
+    for (const item of value) sum += uninspectedBytes(item);
+    return sum;
+  }
   const { data, blob, type, content, contents, messages, resource } = value;
   const isMedia = type === "image" || type === "audio";
   const own = base64Bytes(isMedia ? data : undefined) + base64Bytes(blob);
-  return [content, contents, messages, resource].reduce((sum: number, part) => sum + uninspectedBytes(part), own);
+  const inParts = uninspectedBytes(content) + uninspectedBytes(contents) + uninspectedBytes(messages);
+  return own + inParts + uninspectedBytes(resource);
 }
 
 function base64Bytes(value: JsonValue | undefined): number {

@@ -1,13 +1,14 @@
 /** One round of a call that was let through, on its way to the server and back: what is sent, what is told meanwhile, how it is answered. */
 
 import { isJsonObject } from "../../kernel/json/value.ts";
-import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
+import type { CatalogReader, InboundCall, UpstreamFacts } from "../pipeline/call.ts";
 import { Cancellation, type CancelSignal, firstOf } from "../upstream/cancellation.ts";
-import type { Upstream, UpstreamReply } from "../upstream/upstream.ts";
+import type { Upstream, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import {
   messageToAgent,
   mirroredCapabilities,
   progressToAgent,
+  type RequestRewrite,
   requestToServer,
   responseToAgent,
 } from "../wire/bridge.ts";
@@ -59,27 +60,14 @@ export interface Round {
 export function inboundCall(
   { catalog }: Pick<ForwardDeps, "catalog">,
   request: AgentRequest,
-  { upstream, route, rename, extensions }: RoutedCall,
+  routed: RoutedCall,
   id: number,
   kind: InboundCall["target"]["kind"],
   state: RoundState | undefined,
 ): InboundCall {
+  const { upstream, route, extensions } = routed;
   const facts = upstream.facts();
-  const rewrite = {
-    id,
-    era: facts.era,
-    isLine: facts.transport === "stdio",
-    capabilities: mirroredCapabilities(
-      request.capabilities.text,
-      extensions ?? (hasTasksExtension(catalog.capabilities(route.serverId)) ? [TASKS_EXTENSION] : []),
-    ),
-    keepsLogLevel: request.notify !== undefined && facts.transport === "http",
-    ...(state === undefined ? {} : { state: state.upstream }),
-    // A legacy agent is given no state, so one that it sends is another's.
-    ...(request.era === "legacy" ? { state: null } : {}),
-    ...(rename === undefined ? {} : { name: rename }),
-  };
-  return {
+  const call: InboundCall = {
     wire: wireFacts(request),
     caller: request.caller,
     session: request.session,
@@ -88,15 +76,48 @@ export function inboundCall(
     target: { kind, name: route.name },
     params: request.message.params,
     received: request.received,
-    toSend: requestToServer(request.message, rewrite),
+    toSend: requestToServer(request.message, rewriteOf(catalog, request, routed, facts, id, state)),
     upstream: facts,
+  };
+  if (extensions === undefined && state === undefined) return call;
+  return {
+    ...call,
     ...(extensions === undefined ? {} : { extensions }),
     ...(state === undefined ? {} : { round: { index: state.round, firstSeq: state.firstSeq } }),
   };
 }
 
+function rewriteOf(
+  catalog: CatalogReader,
+  request: AgentRequest,
+  { route, rename, extensions }: RoutedCall,
+  facts: UpstreamFacts,
+  id: number,
+  state: RoundState | undefined,
+): RequestRewrite {
+  const carried = hasTasksExtension(catalog.capabilities(route.serverId)) ? CARRIED : NONE;
+  const rewrite: RequestRewrite = {
+    id,
+    era: facts.era,
+    isLine: facts.transport === "stdio",
+    capabilities: mirroredCapabilities(request.capabilities.text, extensions ?? carried),
+    keepsLogLevel: request.notify !== undefined && facts.transport === "http",
+  };
+  if (state === undefined && request.era === "modern" && rename === undefined) return rewrite;
+  return {
+    ...rewrite,
+    ...(state === undefined ? {} : { state: state.upstream }),
+    // A legacy agent is given no state, so one that it sends is another's.
+    ...(request.era === "legacy" ? { state: null } : {}),
+    ...(rename === undefined ? {} : { name: rename }),
+  };
+}
+
+const CARRIED = [TASKS_EXTENSION];
+const NONE: readonly string[] = [];
+
 /** Sends a call that was let through, and waits for what comes of it. */
-export async function send(
+export function send(
   deps: ForwardDeps,
   request: AgentRequest,
   routed: RoutedCall,
@@ -104,33 +125,32 @@ export async function send(
   id: number,
   gate: CutGate | undefined,
 ): Promise<UpstreamReply> {
-  if (request.signal.aborted) {
-    return { type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" };
-  }
+  if (request.signal.aborted) return Promise.resolve(CANCELLED);
   const { message, notify, legs } = request;
-  if (call.isAnsweredHere === true) return NOTHING_SENT;
+  if (call.isAnsweredHere === true) return Promise.resolve(NOTHING_SENT);
   if (call.target.kind === "subscribe" && legs?.has(call.serverId) === false) {
     const upstream = deps.upstreams.get(call.serverId);
     const headers = call.upstream.era === "modern" ? { "Mcp-Method": "subscriptions/listen" } : {};
     const toSend = { id, method: message.method, headers, bytes: call.toSend, signal: request.signal };
     if (upstream !== undefined) return legs.watch(upstream, toSend, call.target.name);
   }
-  const token = rawAt(message.text, ["params", "_meta", "progressToken"]);
-  const onProgress = (text: string): void => gate?.pass(progressToAgent(text, token ?? "null", isLine(request)));
-  const onLog = (text: string): void => gate?.pass(messageToAgent(text, isLine(request)));
   const signal = gate === undefined ? request.signal : firstOf([request.signal, gate.signal]);
-  const run = (): Promise<UpstreamReply> =>
-    routed.upstream.request({
-      id,
-      method: message.method,
-      headers: upstreamHeaders(request, call, routed.mirrored),
-      bytes: call.toSend,
-      signal,
-      ...(notify === undefined || token === undefined ? {} : { onProgress }),
-      ...(notify === undefined || !wantsLog(request) ? {} : { onLog }),
-    });
-  if (request.legs === undefined) return run();
-  return request.legs.during(call.serverId, id, { notify, pass: gate?.pass, signal }, run);
+  const headers = upstreamHeaders(request, call, routed.mirrored);
+  const plain: UpstreamRequest = { id, method: message.method, headers, bytes: call.toSend, signal };
+  const toSend = gate === undefined ? plain : { ...plain, ...told(request, gate) };
+  if (legs === undefined) return routed.upstream.request(toSend);
+  const run = (): Promise<UpstreamReply> => routed.upstream.request(toSend);
+  return legs.during(call.serverId, id, { notify, pass: gate?.pass, signal }, run);
+}
+
+const CANCELLED: UpstreamReply = { type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" };
+
+/** What of the server's words on the call's own stream the agent is told. */
+function told(request: AgentRequest, gate: CutGate): Pick<UpstreamRequest, "onProgress" | "onLog"> {
+  const token = rawAt(request.message.text, ["params", "_meta", "progressToken"]);
+  const onProgress = (text: string): void => gate.pass(progressToAgent(text, token ?? "null", isLine(request)));
+  const onLog = (text: string): void => gate.pass(messageToAgent(text, isLine(request)));
+  return { ...(token === undefined ? {} : { onProgress }), ...(wantsLog(request) ? { onLog } : {}) };
 }
 
 /** What the end of a subscription is answered with, of which a server is told by other means or not at all. */
@@ -196,10 +216,9 @@ export function writers({ request, call, decided }: Round, requestState?: string
   const { message, idText, era } = request;
   const serverEra = call.upstream.era;
   const rewrite = { idText, method: message.method, agentEra: era, serverEra, isLine: isLine(request) };
-  const receipt = formatReceiptRef(decided.receipt);
   return [
     (text) => responseToAgent(text, requestState === undefined ? rewrite : { ...rewrite, requestState }),
-    (code, reason, text) => errorResponse(idText, code, text, { reason, receipt }),
+    (code, reason, text) => errorResponse(idText, code, text, { reason, receipt: formatReceiptRef(decided.receipt) }),
   ];
 }
 

@@ -62,8 +62,8 @@ export function routeCall(
   const mirrored = facts?.mirrored ?? [];
   const fault = argumentFault(request, mirrored, facts?.declared);
   if (fault !== undefined) return { ...fault, serverId: route.serverId };
-  const rename = route.name === target.name ? {} : { rename: { path: target.path, value: route.name } };
-  return { type: "routed", route, upstream, mirrored, ...rename };
+  const routed: Routed = { type: "routed", route, upstream, mirrored };
+  return route.name === target.name ? routed : { ...routed, rename: { path: target.path, value: route.name } };
 }
 
 function targetOf({ message }: AgentRequest, { names, kind }: ForwardRule): Target | undefined {

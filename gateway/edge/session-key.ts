@@ -3,7 +3,7 @@
  * its host says is recorded as no more than that; only a checked credential's claim counts as authenticated.
  */
 
-import type { JsonObject } from "../../kernel/json/value.ts";
+import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 import { metaOf } from "../wire/era.ts";
 import { HOST_SESSION_KEYS } from "../wire/meta-keys.ts";
@@ -38,10 +38,11 @@ export function modernSessionKey(
  */
 export function traceOf(params: JsonObject, traceparent: string | undefined): string | undefined {
   const inBody = metaOf(params)["traceparent"];
-  return traceId(traceparent) ?? traceId(typeof inBody === "string" ? inBody : undefined);
+  return traceId(traceparent) ?? traceId(inBody);
 }
 
-function traceId(traceparent: string | undefined): string | undefined {
-  const id = TRACEPARENT.exec(traceparent ?? "")?.[1];
+function traceId(traceparent: JsonValue | undefined): string | undefined {
+  if (typeof traceparent !== "string") return undefined;
+  const id = TRACEPARENT.exec(traceparent)?.[1];
   return id === NO_TRACE ? undefined : id;
 }

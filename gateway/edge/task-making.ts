@@ -35,10 +35,12 @@ export function taskRefusal(deps: ForwardDeps, request: AgentRequest, routed: Ro
   const { task } = message.params;
   const facts = routed.upstream.facts();
   const isTool = message.method === "tools/call";
-  const support = isTool ? routedToolFacts(deps.catalog, routed.route)?.taskSupport : undefined;
   const isOfTwoEras = era !== facts.era;
+  const isBridgedTool = isTool && isOfTwoEras && facts.era === "legacy";
+  if (task === undefined && !isBridgedTool) return undefined;
+  const support = isTool ? routedToolFacts(deps.catalog, routed.route)?.taskSupport : undefined;
   // SPEC MCP 2025-11-25: a tool that is a task only is not called in another way. Another era has no way to ask for one.
-  if (isTool && isOfTwoEras && facts.era === "legacy" && support === "required") return UNBRIDGED;
+  if (isBridgedTool && support === "required") return UNBRIDGED;
   const isForServer = era === "legacy" || facts.era === "legacy";
   if (task === undefined || !isForServer) return undefined;
   if (!isJsonObject(task)) return MALFORMED;

@@ -15,13 +15,14 @@ export function upstreamHeaders(
 ): Readonly<Record<string, string>> {
   if (upstream.era === "legacy" || upstream.transport === "stdio") return {};
   const hasName = mirroredName(message.method, message.params) !== undefined;
-  const name = hasName ? { "Mcp-Name": encodeHeader(target.name) } : {};
-  return { "Mcp-Method": message.method, ...name, ...paramHeadersOf(mirrored, paramsIn(toSend, mirrored)) };
+  const named = hasName
+    ? { "Mcp-Method": message.method, "Mcp-Name": encodeHeader(target.name) }
+    : { "Mcp-Method": message.method };
+  return mirrored.length === 0 ? named : { ...named, ...paramHeadersOf(mirrored, paramsIn(toSend)) };
 }
 
 /** What is mirrored is what is sent: an obligation may have taken something out. */
-function paramsIn(sent: Uint8Array, mirrored: readonly ParamHeader[]): JsonObject {
-  if (mirrored.length === 0) return {};
+function paramsIn(sent: Uint8Array): JsonObject {
   const message = parseJson(sent, { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
   return isJsonObject(message) && isJsonObject(message["params"]) ? message["params"] : {};
 }
