@@ -33,13 +33,9 @@ export function postToIssuer(
   return ask(fetcher, url, { method: "POST", headers: { ...type, ...headers }, body });
 }
 
-async function ask(
-  fetcher: SiteFetch,
-  url: string,
-  request: Omit<SiteRequest, "redirect" | "signal">,
-): Promise<IssuerAnswer> {
+async function ask(fetcher: SiteFetch, url: string, request: Omit<SiteRequest, "signal">): Promise<IssuerAnswer> {
   try {
-    const answer = await fetcher(url, { ...request, redirect: "manual", signal: AbortSignal.timeout(ASK_MS) });
+    const answer = await fetcher(url, { ...request, signal: AbortSignal.timeout(ASK_MS) });
     return { status: answer.status, value: objectOf(await readBounded(answer)) };
   } catch (cause) {
     throw new StoreError("ERR_OAUTH_ISSUER", "an issuer cannot be asked", { cause });
@@ -52,7 +48,7 @@ async function readBounded(answer: HttpAnswer): Promise<Uint8Array> {
   for await (const chunk of chunksOf(answer)) {
     length += chunk.length;
     if (length > MAX_BYTES) {
-      await answer.body?.cancel();
+      answer.cancel();
       throw new Error("the answer is too long");
     }
     chunks.push(chunk);

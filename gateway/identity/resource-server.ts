@@ -13,6 +13,7 @@ import { fetchJwks, KeySource } from "./key-source.ts";
 import type { IssuerConfig, OauthConfig } from "./oauth-config.ts";
 import { ReplayCache } from "./replay-cache.ts";
 import { type Challenge, formatChallenge, METADATA_PATH, resourceMetadata } from "./resource-metadata.ts";
+import { throughFetch } from "./runtime-fetch.ts";
 
 /** What a resource server is made of. */
 export interface ResourceServerOptions {
@@ -136,8 +137,11 @@ function trustedIssuer(options: ResourceServerOptions, config: IssuerConfig): Tr
   const { jwks_file: file, jwks_url: url = "" } = config;
   const hasKeys = file !== undefined || config.jwks_url !== undefined;
   const asked = config.introspection;
+  const fetcher = throughFetch(options.fetch);
   const introspection =
-    asked === undefined ? undefined : new Introspection({ ...options, issuer: config.issuer, config: asked });
+    asked === undefined
+      ? undefined
+      : new Introspection({ ...options, fetch: fetcher, issuer: config.issuer, config: asked });
   const keys = new KeySource({
     issuer: config.issuer,
     algs: config.algs ?? ACCESS_TOKEN_ALGS,

@@ -119,7 +119,7 @@ export function withCredentials(fetcher: SiteFetch, credentials: ClientCredentia
     const token = await tokenOf(credentials);
     const response = await fetcher(url, authorized(init, token));
     if (response.status !== 401 || !credentials.refused(token)) return response;
-    await response.body?.cancel();
+    response.cancel();
     return fetcher(url, authorized(init, await tokenOf(credentials)));
   };
 }

@@ -62,10 +62,9 @@ export async function postRequest(
   try {
     const { url, fetch } = site;
     const body = request.bytes;
-    const init = { method: "POST", headers: { ...headers }, body, redirect: "manual", signal: clock.signal } as const;
-    const response = await fetch(url, init);
+    const response = await fetch(url, { method: "POST", headers, body, signal: clock.signal });
     clock.onByte();
-    const sessionId = response.headers.get("mcp-session-id") ?? undefined;
+    const sessionId = response.header("mcp-session-id");
     const reply = await readReply(site, request, response, clock);
     return { reply, status: response.status, sessionId };
   } catch (error) {
@@ -82,7 +81,7 @@ async function readReply(
   clock: Clock,
 ): Promise<UpstreamReply> {
   if (response.status >= 300 && response.status < 400) return drop(response, "upstream.redirect");
-  const type = response.headers.get("content-type") ?? "";
+  const type = response.header("content-type") ?? "";
   try {
     if (/^application\/json\b/iu.test(type)) return await readJson(site, request, response, clock);
     if (isEventStream(response)) return await readStreams(site, request, response, clock);
@@ -117,7 +116,7 @@ async function readJson(
 
 /** True for an answer that is a stream of events. */
 export function isEventStream(response: HttpAnswer): boolean {
-  return response.ok && /^text\/event-stream\b/iu.test(response.headers.get("content-type") ?? "");
+  return response.ok && /^text\/event-stream\b/iu.test(response.header("content-type") ?? "");
 }
 
 /** Reads the stream, and those with which a legacy server goes on when it closes one that has ids. */
@@ -168,15 +167,11 @@ async function resume(
   if (headers === undefined || lastEventId === undefined) return undefined;
   await clock.wait(Math.min(retryMs ?? RETRY_MS, MAX_RETRY_MS));
   if (clock.signal.aborted) return undefined;
-  const init = {
-    headers: { ...headers, "Last-Event-ID": lastEventId },
-    redirect: "manual",
-    signal: clock.signal,
-  } as const;
-  const response = await fetch(url, { method: "GET", ...init });
+  const sent = { ...headers, "Last-Event-ID": lastEventId };
+  const response = await fetch(url, { method: "GET", headers: sent, signal: clock.signal });
   clock.onByte();
   if (isEventStream(response)) return response;
-  await response.body?.cancel();
+  response.cancel();
   return undefined;
 }
 
@@ -203,20 +198,15 @@ function takeEvent(
 
 /** The chunks of the body, as the bytes that they are. */
 export async function* chunksOf(response: HttpAnswer): AsyncGenerator<Uint8Array, void> {
-  const reader = response.body?.getReader();
-  for (;;) {
-    const step: { done: boolean; value?: unknown } | undefined = await reader?.read();
-    if (step === undefined || step.done) return;
-    if (step.value instanceof Uint8Array) yield step.value;
-  }
+  for (let chunk = await response.read(); chunk !== undefined; chunk = await response.read()) yield chunk;
 }
 
 function answered({ text, value }: Extract<RpcMessage, { type: "response" }>, bytes: Uint8Array): UpstreamReply {
   return { type: "answered", bytes, text, body: value };
 }
 
-async function drop(response: HttpAnswer, reason: ReasonCode): Promise<UpstreamReply> {
-  await response.body?.cancel();
+function drop(response: HttpAnswer, reason: ReasonCode): UpstreamReply {
+  response.cancel();
   return failure(reason);
 }
 
@@ -231,7 +221,6 @@ const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
   "ERR_CONNECT_TIMEOUT",
-  "UND_ERR_CONNECT_TIMEOUT",
   "CERT_HAS_EXPIRED",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "ERR_TLS_CERT_ALTNAME_INVALID",

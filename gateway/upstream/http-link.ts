@@ -252,8 +252,8 @@ export class Link {
     const headers = { ...this.#baseHeaders(), ...versionHeader(revision), "Mcp-Session-Id": id };
     const signal = AbortSignal.timeout(CLOSE_MS);
     const { fetch, url } = this.#site;
-    const ended = await fetch(url, { method: "DELETE", headers, redirect: "manual", signal }).catch(() => undefined);
-    await ended?.body?.cancel();
+    const ended = await fetch(url, { method: "DELETE", headers, signal }).catch(() => undefined);
+    ended?.cancel();
   }
 
   /** A legacy server is told when nobody waits any more; a modern one sees the stream close. */
@@ -300,9 +300,8 @@ export class Link {
     const headers = { ...this.#baseHeaders(), ...this.#legHeaders() };
     const { fetch, url, limits } = this.#site;
     const signal = AbortSignal.timeout(limits.firstByteMs);
-    const init = { method: "POST", headers, body: message, redirect: "manual", signal } as const;
-    const response = await fetch(url, init).catch(() => undefined);
-    await response?.body?.cancel();
+    const response = await fetch(url, { method: "POST", headers, body: message, signal }).catch(() => undefined);
+    response?.cancel();
   }
 
   #baseHeaders(): Record<string, string> {

@@ -46,10 +46,9 @@ async function followOnce(
 ): Promise<"none" | "ended"> {
   const last: Record<string, string> = reader.lastEventId === undefined ? {} : { "Last-Event-ID": reader.lastEventId };
   try {
-    const init = { method: "GET", headers: { ...headers, ...last }, redirect: "manual", signal } as const;
-    const response = await site.fetch(site.url, init);
+    const response = await site.fetch(site.url, { method: "GET", headers: { ...headers, ...last }, signal });
     if (!isEventStream(response)) {
-      await response.body?.cancel();
+      response.cancel();
       return response.status >= 500 ? "ended" : "none";
     }
     onOpen();

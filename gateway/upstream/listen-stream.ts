@@ -67,10 +67,10 @@ async function listenOnce(
   };
   try {
     const signal = AbortSignal.any([listening.signal, opening.signal]);
-    const init = { method: "POST", headers: { ...listening.headers(), ...headers }, body: bytes, signal } as const;
-    const response = await site.fetch(site.url, { ...init, redirect: "manual" });
+    const sent = { ...listening.headers(), ...headers };
+    const response = await site.fetch(site.url, { method: "POST", headers: sent, body: bytes, signal });
     if (!isEventStream(response)) {
-      await response.body?.cancel();
+      response.cancel();
       started(failure(response.ok ? "upstream.invalid" : "upstream.status"));
       return response.status >= 500 ? "ended" : "refused";
     }

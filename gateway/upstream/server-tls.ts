@@ -5,10 +5,15 @@
  */
 
 import { X509Certificate } from "node:crypto";
-import { Agent, type AgentOptions, type RequestOptions } from "node:https";
 import { isIP } from "node:net";
-import type { Duplex } from "node:stream";
-import { checkServerIdentity, connect, createSecureContext, type PeerCertificate } from "node:tls";
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect,
+  createSecureContext,
+  type PeerCertificate,
+  type TLSSocket,
+} from "node:tls";
 import { sha256 } from "#crypto";
 import { FormatError, isCodedError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
@@ -18,7 +23,8 @@ import { array, mapped, object, optional, type Shape, string } from "../../kerne
 import { CertificateFiles } from "../identity/certificate-files.ts";
 import { parseAuthorities } from "../identity/client-certificate.ts";
 import { parseSpiffeId, spiffeIdOf } from "../identity/spiffe-id.ts";
-import { KEPT, makeHttpsFetch, type SiteFetch } from "./http-client.ts";
+import type { SiteFetch } from "./http-client.ts";
+import { type Endpoint, HttpConnections } from "./http-connections.ts";
 
 /** What the certificate of a server must be. */
 export interface ServerTlsRule {
@@ -93,12 +99,16 @@ function faultOf(tls: ServerTlsConfig): string | undefined {
 /** The connections to one server. */
 export class ServerTls {
   readonly #config: ServerTlsConfig;
-  readonly #agent: Agent;
+  readonly #connections = new HttpConnections({
+    protocol: "https:",
+    open: (endpoint) => this.#open(endpoint),
+    ready: "secureConnect",
+  });
   /** Connections that were checked, and what their server showed then. */
-  readonly #open = new Map<Duplex, X509Certificate>();
-  readonly #files: CertificateFiles<AgentOptions>;
+  readonly #shown = new Map<TLSSocket, X509Certificate>();
+  readonly #files: CertificateFiles<ConnectionOptions>;
   readonly #logger: Logger;
-  readonly fetch: SiteFetch;
+  readonly fetch: SiteFetch = this.#connections.fetch;
   #bound: ServerTlsRule = {};
   #onOther: (why: string) => void = () => undefined;
 
@@ -107,11 +117,6 @@ export class ServerTls {
     this.#config = config;
     this.#logger = logger;
     this.#files = tlsFiles(config, readFile);
-    this.#agent = new PeerAgent({ ...BASE, ...KEPT }, this.#open, {
-      check: (host, shown) => this.#check(host, shown),
-      options: () => this.#current(),
-    });
-    this.fetch = makeHttpsFetch(this.#agent);
   }
 
   /**
@@ -122,7 +127,7 @@ export class ServerTls {
   bind(rule: ServerTlsRule, onOther: (why: string) => void): void {
     this.#bound = rule;
     this.#onOther = onOther;
-    for (const [socket, leaf] of this.#open) {
+    for (const [socket, leaf] of this.#shown) {
       if (differenceOf(rule, this.#peerOf(leaf)) !== undefined) socket.destroy();
     }
   }
@@ -134,12 +139,9 @@ export class ServerTls {
     return new Promise((resolve) => {
       let refused: string | undefined;
       let peer: ServerPeer | undefined;
-      const name = isIP(host) === 0 ? { servername: host } : {};
       const socket = connect({
         ...this.#current(),
-        host,
-        port: port === "" ? 443 : Number(port),
-        ...name,
+        ...targetOf({ host, port: port === "" ? 443 : Number(port) }),
         checkServerIdentity: (_, shown) => {
           const error = this.#fault(host, shown, this.#config);
           refused = error?.message;
@@ -161,11 +163,31 @@ export class ServerTls {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#connections.close();
+  }
+
+  /** Remembers what the server showed: once a handshake is over a socket may not tell it any more. */
+  #open(endpoint: Endpoint): TLSSocket {
+    let shownLeaf: X509Certificate | undefined;
+    const socket = connect({
+      ...this.#current(),
+      ...targetOf(endpoint),
+      ALPNProtocols: ["http/1.1"],
+      checkServerIdentity: (host, shown) => {
+        shownLeaf = new X509Certificate(shown.raw);
+        return this.#check(host, shown);
+      },
+    });
+    socket.setNoDelay(true);
+    socket.once("secureConnect", () => {
+      if (shownLeaf !== undefined) this.#shown.set(socket, shownLeaf);
+    });
+    socket.once("close", () => this.#shown.delete(socket));
+    return socket;
   }
 
   /** What the files say now: who renews them needs no restart. If they cannot be used, what they said before. */
-  #current(): AgentOptions {
+  #current(): ConnectionOptions {
     try {
       this.#files.refresh();
     } catch (error) {
@@ -199,39 +221,9 @@ export class ServerTls {
   }
 }
 
-/** How each connection is made. */
-interface PeerRules {
-  readonly check: (host: string, shown: PeerCertificate) => Error | undefined;
-  readonly options: () => AgentOptions;
-}
-
-/** Remembers what the server of each connection showed: once a handshake is over a socket may not tell it any more. */
-class PeerAgent extends Agent {
-  readonly #open: Map<Duplex, X509Certificate>;
-  readonly #rules: PeerRules;
-
-  constructor(options: AgentOptions, open: Map<Duplex, X509Certificate>, rules: PeerRules) {
-    super(options);
-    this.#open = open;
-    this.#rules = rules;
-  }
-
-  override createConnection(
-    options: RequestOptions,
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): Duplex | null | undefined {
-    let shownLeaf: X509Certificate | undefined;
-    const checkServerIdentity = (host: string, shown: PeerCertificate): Error | undefined => {
-      shownLeaf = new X509Certificate(shown.raw);
-      return this.#rules.check(host, shown);
-    };
-    const socket = super.createConnection({ ...options, ...this.#rules.options(), checkServerIdentity }, callback);
-    socket?.once("secureConnect", () => {
-      if (shownLeaf !== undefined) this.#open.set(socket, shownLeaf);
-    });
-    socket?.once("close", () => this.#open.delete(socket));
-    return socket;
-  }
+/** An address is no name that a server could be asked for. */
+function targetOf({ host, port }: Endpoint): ConnectionOptions {
+  return isIP(host) === 0 ? { host, port, servername: host } : { host, port };
 }
 
 /** What a server is not of that which it must be; undefined if it is all of it. */
@@ -241,9 +233,9 @@ export function differenceOf({ spki, spiffe_id: id }: ServerTlsRule, peer: Serve
   return `its SPIFFE id is ${peer.spiffeId ?? "none that a trust bundle confirms"}`;
 }
 
-const BASE: AgentOptions = { minVersion: "TLSv1.2", maxCachedSessions: 0 };
+const BASE: ConnectionOptions = { minVersion: "TLSv1.2" };
 
-function tlsFiles(config: ServerTlsConfig, read: ServerTlsDeps["readFile"]): CertificateFiles<AgentOptions> {
+function tlsFiles(config: ServerTlsConfig, read: ServerTlsDeps["readFile"]): CertificateFiles<ConnectionOptions> {
   const readFile = (path: string): Uint8Array => {
     if (read !== undefined) return read(path);
     throw new FormatError("ERR_CONFIG", "config.servers: a file of tls cannot be read here");
@@ -262,7 +254,7 @@ function tlsFiles(config: ServerTlsConfig, read: ServerTlsDeps["readFile"]): Cer
   });
 }
 
-function checked(options: AgentOptions): AgentOptions {
+function checked(options: ConnectionOptions): ConnectionOptions {
   try {
     if (options.cert !== undefined) createSecureContext(options);
     return options;

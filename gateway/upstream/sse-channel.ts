@@ -45,9 +45,9 @@ export async function openSseChannel(options: SseChannelOptions): Promise<Channe
   const timer = setTimeout(() => stop.abort(), limits.connectMs);
   try {
     const sent = { ...headers(), Accept: "text/event-stream" };
-    const response = await fetch(url, { method: "GET", headers: sent, redirect: "manual", signal: stop.signal });
+    const response = await fetch(url, { method: "GET", headers: sent, signal: stop.signal });
     if (!isEventStream(response)) {
-      await response.body?.cancel();
+      response.cancel();
       throw new StoreError("ERR_UPSTREAM", `${id}: no event stream (HTTP ${response.status})`);
     }
     const reader = new SseReader(limits.maxMessageBytes);
@@ -165,9 +165,8 @@ async function postMessage(
 ): Promise<PostFailure | undefined> {
   const signal = AbortSignal.any([stopped, AbortSignal.timeout(limits.firstByteMs)]);
   try {
-    const init = { method: "POST", headers: { ...headers() }, body, redirect: "manual", signal } as const;
-    const response = await fetch(endpoint, init);
-    await response.body?.cancel();
+    const response = await fetch(endpoint, { method: "POST", headers: headers(), body, signal });
+    response.cancel();
     if (response.status >= 300 && response.status < 400) return "upstream.redirect";
     return response.ok ? undefined : "upstream.status";
   } catch (error) {

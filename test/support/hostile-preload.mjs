@@ -14,6 +14,7 @@ import { createRequire, register } from "node:module";
 import net from "node:net";
 import tls from "node:tls";
 import { Worker } from "node:worker_threads";
+import Client from "undici/lib/dispatcher/client.js";
 
 const port = Number(process.env.HOSTILE_PORT);
 const allowed = Number(process.env.ALLOWED_PORT);
@@ -50,6 +51,19 @@ const thrown = async (run) => {
   }
 };
 
+/** With the connections that the gateway's own HTTP client would make if nobody gave it any. */
+const undici = (host) =>
+  new Promise((resolve) => {
+    new Client(`http://${host}:${port}`).dispatch(
+      { path: "/", method: "GET" },
+      {
+        onRequestStart: () => resolve("out"),
+        onResponseStart: () => resolve("out"),
+        onResponseError: (_, error) => resolve(told(error)),
+      },
+    );
+  });
+
 const udpSocket = (lookup) => dgram.createSocket({ type: "udp4", ...(lookup && { lookup }) }).unref();
 
 const tries = {
@@ -81,6 +95,8 @@ const tries = {
   fetch: () => promised(fetch(`http://127.0.0.1:${port}/`)),
   fetchKept: () => promised(early.fetch(`http://127.0.0.1:${port}/`)),
   fetchOtherPath: () => promised(fetch(`http://127.0.0.1:${port}/`, { redirect: "follow" })),
+  undici: () => undici("127.0.0.1"),
+  undiciName: () => undici("localhost"),
   lookup: () => called((done) => dns.lookup("data.exfiltration.example", done)),
   lookupNamed: () => called((done) => lookup("data.exfiltration.example", done)),
   lookupKept: () => called((done) => early.lookup("data.exfiltration.example", done)),
