@@ -72,8 +72,22 @@ export const serverDataClassShape: Shape<ServerDataClass> = object<ServerDataCla
 
 /** What holds for a tool: its own word where it has one, the labels and subjects of both, and its needs over the server's. */
 export function dataClassOf(server: ServerDataClass | undefined, tool: string | undefined): DataClass {
-  const { tools = {}, ...own } = server ?? {};
-  const special = tool !== undefined && Object.hasOwn(tools, tool) ? tools[tool] : undefined;
+  if (server === undefined) return NOTHING_DECLARED;
+  const { tools } = server;
+  const special = tools !== undefined && tool !== undefined && Object.hasOwn(tools, tool) ? tools[tool] : undefined;
+  const made = classes.get(server) ?? new WeakMap<DataClass, DataClass>();
+  classes.set(server, made);
+  const known = made.get(special ?? server);
+  if (known !== undefined) return known;
+  const joined = join(server, special);
+  made.set(special ?? server, joined);
+  return joined;
+}
+
+/** Declarations stand in a catalog and never change, so what two of them come to is found once. */
+const classes = new WeakMap<ServerDataClass, WeakMap<DataClass, DataClass>>();
+
+function join({ tools: _, ...own }: ServerDataClass, special: DataClass | undefined): DataClass {
   const results = { ...own.results, ...special?.results };
   return {
     ...own,
@@ -87,3 +101,5 @@ export function dataClassOf(server: ServerDataClass | undefined, tool: string | 
 function union(a: readonly string[] = [], b: readonly string[] = []): readonly string[] {
   return [...new Set([...a, ...b])];
 }
+
+const NOTHING_DECLARED: DataClass = join({}, undefined);

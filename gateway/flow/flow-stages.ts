@@ -65,7 +65,7 @@ export class FlowStages {
       settle: (_turn, answer, before) =>
         answer.taint.length === 0 ? before : { ...before, judged: carriedOut(before.judged, "taint") },
     };
-    this.respond = { name: "flow", carriesOut: ["taint"], settle: (ended) => this.#end(ended) };
+    this.respond = { name: "flow", carriesOut: CARRIED_OUT, settle: (ended) => this.#end(ended) };
   }
 
   /** Lets go of a sealed session. */
@@ -92,9 +92,9 @@ export class FlowStages {
     const data = this.#classOf(call);
     return (turn) => {
       const matches = flow.memory.search(searched);
-      const { labels, domains, sensitivity, taint } = flow.standing();
+      const { session, taint } = flow.standing();
       return {
-        session: { taint: [...labels], domains: [...domains], sensitivity, matches: serversOf(flow, matches) },
+        session: matches.length === 0 ? session : { ...session, matches: serversOf(flow, matches) },
         system: { domain: data.domain ?? "", sensitivity: data.sensitivity ?? 0 },
         fields: {
           taint,
@@ -114,39 +114,67 @@ export class FlowStages {
     return [...new Set(hashes)].sort().slice(0, MAX_SUBJECTS);
   }
 
-  async #end({ call, open, outcome, labels }: EndedCall): Promise<EndedStep> {
+  #end({ call, open, outcome, labels }: EndedCall): EndedStep | Promise<EndedStep> {
     const { names, principals } = this.#options;
-    const sessionId = open.decision.session.state === "present" ? open.decision.session.value.id : undefined;
-    const flow = sessionId === undefined ? undefined : this.#sessions.get(sessionId);
     // Of an answer that nobody here saw, the agent has what the server's answers bring.
     const isUnseen = outcome.unseen !== undefined && outcome.status !== "blocked";
     const isGiven =
       isUnseen || outcome.isPartlyGiven === true || (outcome.returned !== undefined && GIVEN.has(outcome.status));
     const data = this.#classOf(call);
-    const brought = isGiven ? [...new Set([...labelsOf(data), ...labels])] : [];
-    if (brought.length > 0) await principals.note(names.principal(call.caller).id, brought);
-    if (flow === undefined) return { outcome, carriedOut: ["taint"] };
-    // What answers a question is the agent's own word.
-    const isOwn = QUESTIONS.has(call.target.kind);
-    const hasValues = isGiven && outcome.isPartlyGiven !== true && !isOwn;
-    const values = flow.memory.hashValues(hasValues ? givenTexts(outcome.returned) : []);
-    const answered = flow.memory.prepare(isOwn && isGiven ? answerLeaves(outcome.received) : []);
-    return {
-      outcome,
-      carriedOut: ["taint"],
-      look: ({ seq }) => {
-        const before = flow.standing();
-        if (isGiven) {
-          flow.take(brought, { seq, serverId: call.serverId, domain: data.domain });
-          flow.memory.keep(values, seq);
-        }
-        const taint = taintBetween(before, flow.standing());
-        if (!isOwn) return { taint, matches: ABSENT, edges: ABSENT };
-        const matches = reportedAnswers(flow.memory.search(answered), flow.memory.bounded);
-        return { taint, matches: listed(matches), edges: ABSENT };
-      },
-    };
+    const brought = isGiven ? withLabels(labelsOf(data), labels) : NO_LABELS;
+    const flow =
+      open.decision.session.state === "present" ? this.#sessions.get(open.decision.session.value.id) : undefined;
+    const step = (): EndedStep => stepOf(call, outcome, flow, { isGiven, brought, domain: data.domain });
+    if (brought.length === 0) return step();
+    return principals.note(names.principal(call.caller).id, brought).then(step);
   }
+}
+
+/** What an answer brings. */
+interface Given {
+  /** True if the agent is given something of it. */
+  readonly isGiven: boolean;
+  readonly brought: readonly Label[];
+  readonly domain: Label | undefined;
+}
+
+function stepOf(
+  call: InboundCall,
+  outcome: EndedCall["outcome"],
+  flow: SessionFlow | undefined,
+  { isGiven, brought, domain }: Given,
+): EndedStep {
+  if (flow === undefined) return { outcome, carriedOut: CARRIED_OUT };
+  // What answers a question is the agent's own word.
+  const isOwn = QUESTIONS.has(call.target.kind);
+  const hasValues = isGiven && outcome.isPartlyGiven !== true && !isOwn;
+  const values = flow.memory.hashValues(hasValues ? givenTexts(outcome.returned) : NO_TEXTS);
+  const answered = flow.memory.prepare(isOwn && isGiven ? answerLeaves(outcome.received) : NO_LEAVES);
+  return {
+    outcome,
+    carriedOut: CARRIED_OUT,
+    look: ({ seq }) => {
+      const before = flow.standing();
+      if (isGiven) {
+        flow.take(brought, { seq, serverId: call.serverId, domain });
+        flow.memory.keep(values, seq);
+      }
+      const taint = taintBetween(before, flow.standing());
+      if (!isOwn) return { taint, matches: ABSENT, edges: ABSENT };
+      const matches = reportedAnswers(flow.memory.search(answered), flow.memory.bounded);
+      return { taint, matches: listed(matches), edges: ABSENT };
+    },
+  };
+}
+
+const CARRIED_OUT: NonNullable<EndedStep["carriedOut"]> = ["taint"];
+const NO_LABELS: readonly Label[] = [];
+const NO_TEXTS: readonly string[] = [];
+const NO_LEAVES: readonly Leaf[] = [];
+
+/** @param own  each once */
+function withLabels(own: readonly Label[], labels: readonly Label[]): readonly Label[] {
+  return labels.length === 0 ? own : [...new Set([...own, ...labels])];
 }
 
 function taintBetween(before: Standing, after: Standing): Standing["taint"] {

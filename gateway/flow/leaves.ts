@@ -16,23 +16,33 @@ export const MAX_LEAVES = 4096;
 /** The leaves of a value in document order, at most `MAX_LEAVES`. */
 export function leavesOf(value: JsonValue): readonly Leaf[] {
   const leaves: Leaf[] = [];
-  collect(value, [], leaves);
+  visitLeaves(value, [], (text, steps) => leaves.push({ path: steps.slice(), text }) < MAX_LEAVES);
   return leaves;
 }
 
-function collect(value: JsonValue, path: readonly string[], leaves: Leaf[]): void {
-  if (leaves.length >= MAX_LEAVES) return;
-  if (typeof value === "string" || typeof value === "number") {
-    leaves.push({ path, text: String(value) });
-  } else if (Array.isArray(value)) {
-    value.forEach((item: JsonValue, i: number) => {
-      collect(item, [...path, String(i)], leaves);
-    });
+/** Told of a leaf; the steps are its visitor's own. @returns false if it wants no more */
+type TakeLeaf = (text: string, steps: readonly string[]) => boolean;
+
+/** @returns false once `take` wants no more */
+function visitLeaves(value: JsonValue | undefined, steps: string[], take: TakeLeaf): boolean {
+  if (typeof value === "string" || typeof value === "number") return take(String(value), steps);
+  if (isJsonArray(value)) {
+    for (let i = 0; i < value.length; i += 1) if (!visitStep(String(i), value[i], steps, take)) return false;
   } else if (isJsonObject(value)) {
-    for (const [name, item] of Object.entries(value)) {
-      if (item !== undefined) collect(item, [...path, name], leaves);
-    }
+    for (const name of Object.keys(value)) if (!visitStep(name, value[name], steps, take)) return false;
   }
+  return true;
+}
+
+function visitStep(step: string, value: JsonValue | undefined, steps: string[], take: TakeLeaf): boolean {
+  steps.push(step);
+  const wantsMore = visitLeaves(value, steps, take);
+  steps.pop();
+  return wantsMore;
+}
+
+function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[] {
+  return Array.isArray(value);
 }
 
 /**
@@ -43,23 +53,29 @@ function collect(value: JsonValue, path: readonly string[], leaves: Leaf[]): voi
  */
 export function valuesGiven(response: JsonObject): readonly string[] {
   const { result, error } = response;
-  const parts: JsonValue[] = [];
-  if (isJsonObject(result)) {
-    const { structuredContent, content, contents, messages, completion } = result;
-    parts.push(...[structuredContent, content, contents, messages, completion].filter((part) => part !== undefined));
-  }
-  if (isJsonObject(error)) parts.push(error);
-  const texts = parts.flatMap((part) => leavesOf(part).map(({ text }) => text));
-  return [...texts, ...texts.flatMap(valuesOfJsonText)].slice(0, MAX_LEAVES);
+  const texts: string[] = [];
+  if (isJsonObject(result)) for (const name of GIVEN_MEMBERS) addTexts(result[name], texts);
+  if (isJsonObject(error)) addTexts(error, texts);
+  const given = texts.length;
+  for (let i = 0; i < given && texts.length < MAX_LEAVES; i += 1) addTexts(jsonOfText(texts[i] ?? ""), texts);
+  return texts;
 }
 
-/** The leaves of a text that is a JSON object or array. */
-function valuesOfJsonText(text: string): readonly string[] {
-  if (!/^\s*[[{]/u.test(text)) return [];
+const GIVEN_MEMBERS = ["structuredContent", "content", "contents", "messages", "completion"] as const;
+const JSON_TEXT = /^\s*[[{]/u;
+
+/** Adds the texts of the leaves of a value, until there are `MAX_LEAVES`. */
+function addTexts(value: JsonValue | undefined, texts: string[]): void {
+  if (texts.length < MAX_LEAVES) visitLeaves(value, [], (text) => texts.push(text) < MAX_LEAVES);
+}
+
+/** The value of a text that is a JSON object or array. */
+function jsonOfText(text: string): JsonValue | undefined {
+  if (!JSON_TEXT.test(text)) return undefined;
   try {
-    return leavesOf(parseJson(text, { numbers: "rounded" })).map((leaf) => leaf.text);
+    return parseJson(text, { numbers: "rounded" });
   } catch (error) {
-    if (isCodedError(error)) return [];
+    if (isCodedError(error)) return undefined;
     throw error;
   }
 }

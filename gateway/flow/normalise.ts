@@ -8,9 +8,12 @@ const MIN_CHARACTERS = 8;
 /** A token without a digit, `@` or `_` is a word; a long one is not. */
 const LONG_TOKEN = 16;
 
-const EDGE_PUNCTUATION = /^[\p{P}\p{S}\s]+|[\p{P}\p{S}\s]+$/gu;
-/** A letter or digit of ASCII at both ends: most values. */
-const PLAIN_ENDS = /^[a-z0-9](?:.*[a-z0-9])?$/su;
+const ASCII = /^\p{ASCII}*$/u;
+/** What is taken off at both ends. */
+const EDGE = /^[\p{P}\p{S}\s]$/u;
+const ASCII_EDGES: readonly boolean[] = Array.from({ length: 0x80 }, (_, code) => EDGE.test(String.fromCharCode(code)));
+const OTHER_SPACES = /[^\S ]| {2}/u;
+const SPACES = /\s+/gu;
 const SEPARATORS = /[\s,;|"'<>()[\]{}=]+/u;
 const TELLING = /[\p{Nd}@_]/u;
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}(?:[t ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:z|[+-]\d{2}:?\d{2})?)?$/u;
@@ -26,38 +29,126 @@ const CONSTANTS: ReadonlySet<string> = new Set([
   "application/pdf",
   "application/octet-stream",
 ]);
+const LONGEST_CONSTANT = 24;
 
 /** NFKC, lower case, white space collapsed, punctuation at both ends taken off. */
 export function normalise(text: string): string {
-  const lower = text.normalize("NFKC").toLowerCase();
-  const spaced = /[^\S ]| {2}/u.test(lower) ? lower.replace(/\s+/gu, " ") : lower;
-  return PLAIN_ENDS.test(spaced) ? spaced : spaced.replace(EDGE_PUNCTUATION, "");
+  const folded = fold(text);
+  return trimEdges(OTHER_SPACES.test(folded) ? folded.replace(SPACES, " ") : folded);
+}
+
+/** NFKC and lower case. What is ASCII, as most text, is in NFKC as it stands. */
+function fold(text: string, isAscii: boolean = ASCII.test(text)): string {
+  return (isAscii ? text : text.normalize("NFKC")).toLowerCase();
+}
+
+/** Step by step from both ends: a pattern that ends in `$` would try at every place, and take the square of the length. */
+function trimEdges(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isEdge(text, start)) start += widthAt(text, start);
+  while (start < end) {
+    const at = lastAt(text, end);
+    if (!isEdge(text, at)) break;
+    end = at;
+  }
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+function isEdge(text: string, at: number): boolean {
+  const code = text.codePointAt(at) ?? 0;
+  return ASCII_EDGES[code] ?? EDGE.test(String.fromCodePoint(code));
+}
+
+function widthAt(text: string, at: number): number {
+  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+}
+
+/** Where the character begins that ends at `end`. */
+function lastAt(text: string, end: number): number {
+  return end > 1 && widthAt(text, end - 2) === 2 ? end - 2 : end - 1;
 }
 
 /** True if an equal value elsewhere says something. @param value  normalised */
 export function isTelling(value: string): boolean {
-  return value.length >= MIN_CHARACTERS && !ISO_TIME.test(value) && !CONSTANTS.has(value);
+  if (value.length < MIN_CHARACTERS || ISO_TIME.test(value)) return false;
+  return value.length > LONGEST_CONSTANT || !CONSTANTS.has(value);
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** The tokens of a text that are worth comparing, normalised, each once. */
-export function tellingTokens(text: string): readonly string[] {
-  const tokens = text.split(SEPARATORS).map(normalise);
-  return [...new Set(tokens)].filter(
-    (token) => isTelling(token) && (TELLING.test(token) || token.length >= LONG_TOKEN),
-  );
+export function tellingTokens(text: string): ReadonlySet<string> {
+  const tokens = ASCII.test(text) ? asciiTokens(text) : text.split(SEPARATORS);
+  let telling: Set<string> | undefined;
+  for (const token of tokens) {
+    const value = normalise(token);
+    const isNoWord = value.length >= LONG_TOKEN || TELLING.test(value);
+    if (isNoWord && isTelling(value)) telling = (telling ?? new Set<string>()).add(value);
+  }
+  return telling ?? NONE;
+}
+
+const [TELLS, SEPARATES] = [1, 2];
+const ASCII_KINDS: Uint8Array = Uint8Array.from({ length: 0x80 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  return SEPARATORS.test(character) ? SEPARATES : TELLING.test(character) ? TELLS : 0;
+});
+
+/**
+ * The tokens of a text of ASCII that may be worth comparing: no other is longer once it is normalised, or has a digit then. A pattern
+ * would cut all of a text to pieces for the few that are.
+ */
+function asciiTokens(text: string): readonly string[] {
+  const tokens: string[] = [];
+  let start = 0;
+  let tells = false;
+  for (let i = 0; i <= text.length; i += 1) {
+    const kind = i < text.length ? ASCII_KINDS[text.charCodeAt(i)] : SEPARATES;
+    if (kind === TELLS) tells = true;
+    if (kind !== SEPARATES) continue;
+    if (i - start >= (tells ? MIN_CHARACTERS : LONG_TOKEN)) tokens.push(text.slice(start, i));
+    start = i + 1;
+    tells = false;
+  }
+  return tokens;
 }
 
 /** Words of a run. */
 const RUN_WORDS = 5;
+/** Of five letters, with a space between each. */
+const SHORTEST_RUN = 9;
+const BETWEEN_ASCII_WORDS = /[^a-z0-9]+/gu;
+const BETWEEN_WORDS = /[^\p{L}\p{Nd}]+/gu;
 
 /** The runs of five words of a text, each once: what copied prose keeps, and two texts hardly share by chance. */
-export function wordRuns(text: string): readonly string[] {
-  const words = text
-    .normalize("NFKC")
-    .toLowerCase()
-    .split(/[^\p{L}\p{Nd}]+/u)
-    .filter((word) => word !== "");
-  const runs = new Set<string>();
-  for (let i = 0; i + RUN_WORDS <= words.length; i += 1) runs.add(words.slice(i, i + RUN_WORDS).join(" "));
-  return [...runs];
+export function wordRuns(text: string): ReadonlySet<string> {
+  const words = spacedWords(text);
+  let start = 0;
+  let end = -1;
+  for (let i = 0; i < RUN_WORDS; i += 1) {
+    if (end === words.length) return NONE;
+    end = endOfWord(words, end + 1);
+  }
+  const runs = new Set<string>([words.slice(start, end)]);
+  while (end < words.length) {
+    start = words.indexOf(" ", start) + 1;
+    end = endOfWord(words, end + 1);
+    runs.add(words.slice(start, end));
+  }
+  return runs;
+}
+
+/** The words of a text with one space between each; empty if they are too few for a run. */
+function spacedWords(text: string): string {
+  const isAscii = ASCII.test(text);
+  if (isAscii && text.length < SHORTEST_RUN) return "";
+  return fold(text, isAscii)
+    .replace(isAscii ? BETWEEN_ASCII_WORDS : BETWEEN_WORDS, " ")
+    .trim();
+}
+
+function endOfWord(words: string, start: number): number {
+  const end = words.indexOf(" ", start);
+  return end < 0 ? words.length : end;
 }

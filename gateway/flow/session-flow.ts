@@ -8,6 +8,8 @@ import type { Label } from "../../kernel/receipt/fields.ts";
 import type { Taint } from "../../kernel/receipt/inspection.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { DataClass } from "../catalog/data-class.ts";
+import type { CedarValueJson } from "../policy/cedar.ts";
+import { OldestFirst } from "./oldest-first.ts";
 import { ValueMemory } from "./value-memory.ts";
 
 /** Most labels of a receipt (kernel/receipt/fields.ts). */
@@ -17,12 +19,15 @@ const DOMAIN = /^in-(.+)$/u;
 
 /** The labels that a result of this class brings: its own, its domain as `in-<domain>`, its sensitivity as `sensitivity-<n>`. */
 export function labelsOf({ labels = [], domain, sensitivity }: DataClass): readonly Label[] {
+  if (domain === undefined && sensitivity === undefined && labels.length === 0) return NO_LABELS;
   const marks = [
     ...(domain === undefined ? [] : [`in-${domain}`]),
     ...(sensitivity === undefined ? [] : [`sensitivity-${sensitivity}`]),
   ];
   return [...new Set([...labels, ...marks])];
 }
+
+const NO_LABELS: readonly Label[] = [];
 
 /** The highest of the labels `sensitivity-<n>`; 0 if there is none. */
 function sensitivityOf(labels: Iterable<Label>): number {
@@ -45,8 +50,8 @@ export interface Source {
 export interface Standing {
   /** Sorted. */
   readonly labels: readonly Label[];
-  readonly domains: readonly Label[];
-  readonly sensitivity: number;
+  /** Members of `context.session`, where no value is repeated. */
+  readonly session: Readonly<Record<string, CedarValueJson>>;
   /** What a receipt says that changes none of them. */
   readonly taint: { readonly state: "present"; readonly value: Taint };
 }
@@ -57,10 +62,22 @@ function standingOf(origins: ReadonlyMap<Label, number>): Standing {
   const sources = labels.map((label) => ({ label, seq: origins.get(label) ?? 0 }));
   return {
     labels,
-    domains: domainsOf(labels),
-    sensitivity: sensitivityOf(labels),
+    session: {
+      taint: [...labels],
+      domains: [...domainsOf(labels)],
+      sensitivity: sensitivityOf(labels),
+      matches: [],
+    },
     taint: constant(present({ before: labels, after: labels, sources })),
   };
+}
+
+function firstsOf(sources: Iterable<Source>): Map<Label, Source> {
+  const firsts = new Map<Label, Source>();
+  for (const source of sources) {
+    if (source.domain !== undefined && !firsts.has(source.domain)) firsts.set(source.domain, source);
+  }
+  return firsts;
 }
 
 /** Most sources of one session that are kept for edges; the oldest go first. */
@@ -72,7 +89,9 @@ export class SessionFlow {
   readonly #labels = new Map<Label, number>();
   /** What the labels come to, until there is another. */
   #standing: Standing | undefined;
-  readonly #sources = new Map<number, Source>();
+  /** The first outcome of each domain, until one that may be a first is let go. */
+  #firsts: Map<Label, Source> | undefined;
+  readonly #sources = new OldestFirst<number, Source>(MAX_SOURCES);
 
   /**
    * @param labels  what the session starts with, by its session-open
@@ -101,11 +120,8 @@ export class SessionFlow {
 
   /** The first outcome of each domain. */
   firstOfDomains(): readonly Source[] {
-    const first = new Map<Label, Source>();
-    for (const source of this.#sources.values()) {
-      if (source.domain !== undefined && !first.has(source.domain)) first.set(source.domain, source);
-    }
-    return [...first.values()];
+    this.#firsts ??= firstsOf(this.#sources.values());
+    return [...this.#firsts.values()];
   }
 
   /** Takes what an outcome brings. Labels beyond 32 are one label more: `many-labels`. */
@@ -117,9 +133,8 @@ export class SessionFlow {
       this.#standing = undefined;
     }
     this.#sources.set(source.seq, source);
-    for (const seq of this.#sources.keys()) {
-      if (this.#sources.size <= MAX_SOURCES) break;
-      this.#sources.delete(seq);
-    }
+    const { domain } = source;
+    if (this.#sources.trim() > 0) this.#firsts = undefined;
+    else if (domain !== undefined && this.#firsts?.has(domain) === false) this.#firsts.set(domain, source);
   }
 }

@@ -10,6 +10,7 @@ import type { MatchKind } from "../../kernel/receipt/vocabulary.ts";
 import { decodings } from "./decodings.ts";
 import type { Leaf } from "./leaves.ts";
 import { isTelling, normalise, tellingTokens, wordRuns } from "./normalise.ts";
+import { OldestFirst } from "./oldest-first.ts";
 
 /** Most values that are kept of one result and of one session; beyond it the oldest go. */
 export const MAX_RESULT_VALUES = 4096;
@@ -27,12 +28,12 @@ export interface Match {
 
 /** The values of a result, ready to be kept. */
 export interface RememberedValues {
-  readonly hashes: readonly string[];
+  readonly hashes: ReadonlySet<string>;
   /** True if the result held more values than are kept. */
   readonly bounded: boolean;
 }
 
-/** What arguments are compared by, hashed once. */
+/** What of arguments is compared, hashed once; one in which nothing is worth comparing has none. */
 export interface SearchedLeaf {
   readonly path: readonly string[];
   /** The hashes to look for, by the kind that a hit is, strongest first; runs count only together. */
@@ -45,8 +46,8 @@ export interface SearchedLeaf {
 /** The memory of one session. */
 export class ValueMemory {
   readonly #key: Uint8Array;
-  /** Outcome that gave a value last, by hash, oldest first. */
-  readonly #given = new Map<string, number>();
+  /** Outcome that gave a value last, by hash. */
+  readonly #given = new OldestFirst<string, number>(MAX_SESSION_VALUES);
   /** What the agent itself said before it was given it. */
   readonly #said = new Set<string>();
   #bounded = false;
@@ -69,69 +70,84 @@ export class ValueMemory {
   hashValues(texts: readonly string[]): RememberedValues {
     const hashes = new Set<string>();
     for (const text of texts) {
-      if (!this.#addHashes(text, hashes)) return { hashes: [...hashes], bounded: true };
+      if (!this.#addHashes(text, hashes)) return { hashes, bounded: true };
     }
-    return { hashes: [...hashes], bounded: false };
+    return { hashes, bounded: false };
   }
 
   /** False once there are more than are kept. */
   #addHashes(text: string, hashes: Set<string>): boolean {
     const whole = normalise(text);
-    const values = isTelling(whole) ? [whole, ...tellingTokens(text)] : tellingTokens(text);
-    for (const value of values) {
-      if (hashes.size >= MAX_RESULT_VALUES) return false;
-      hashes.add(this.#hash(value));
+    if (isTelling(whole) && !this.#add(hashes, "value", whole)) return false;
+    for (const token of tellingTokens(text)) {
+      const isKept = token === whole ? hashes.size < MAX_RESULT_VALUES : this.#add(hashes, "value", token);
+      if (!isKept) return false;
     }
-    for (const run of wordRuns(text)) {
-      if (hashes.size >= MAX_RESULT_VALUES) return false;
-      hashes.add(this.#hashRun(run));
-    }
+    for (const run of wordRuns(text)) if (!this.#add(hashes, "run", run)) return false;
+    return true;
+  }
+
+  #add(hashes: Set<string>, kind: "value" | "run", text: string): boolean {
+    if (hashes.size >= MAX_RESULT_VALUES) return false;
+    hashes.add(this.#keyed(kind, text));
     return true;
   }
 
   /** Keeps what an outcome gave. */
   keep({ hashes, bounded }: RememberedValues, source: number): void {
     this.#bounded ||= bounded;
-    for (const hash of hashes) {
-      if (this.#said.has(hash)) continue;
-      this.#given.delete(hash);
-      this.#given.set(hash, source);
-    }
-    for (const hash of this.#given.keys()) {
-      if (this.#given.size <= MAX_SESSION_VALUES) break;
-      this.#given.delete(hash);
-      this.#bounded = true;
-    }
+    for (const hash of hashes) if (!this.#said.has(hash)) this.#given.set(hash, source);
+    if (this.#given.trim() > 0) this.#bounded = true;
   }
 
   /** Hashes arguments for a search, as many as a result's values; what comes after is not searched. */
   prepare(leaves: readonly Leaf[]): readonly SearchedLeaf[] {
+    const searched: SearchedLeaf[] = [];
     let left = MAX_RESULT_VALUES;
-    const take = <T>(values: readonly T[]): readonly T[] => {
-      const taken = values.slice(0, left);
-      left -= taken.length;
-      this.#bounded ||= taken.length < values.length;
-      return taken;
-    };
-    return leaves.map(({ path, text }) => {
-      const whole = normalise(text);
-      const decoded = decodings(text).flatMap((found) => [normalise(found), ...tellingTokens(found)]);
-      const [exact] = take(isTelling(whole) ? [whole] : []).map((value) => this.#hash(value));
-      return {
-        path,
-        exact,
-        tokens: take(tellingTokens(text)).map((token) => this.#hash(token)),
-        decoded: take([...new Set(decoded)].filter(isTelling)).map((value) => this.#hash(value)),
-        runs: take(wordRuns(text)).map((run) => this.#hashRun(run)),
-      };
-    });
+    for (const { path, text } of leaves) {
+      const leaf = this.#searchedLeaf(path, text, left);
+      if (leaf === undefined) continue;
+      left -= (leaf.exact === undefined ? 0 : 1) + leaf.tokens.length + leaf.decoded.length + leaf.runs.length;
+      searched.push(leaf);
+    }
+    return searched;
+  }
+
+  /** Undefined if there is nothing to look for. @param most  values that may still be hashed */
+  #searchedLeaf(path: readonly string[], text: string, most: number): SearchedLeaf | undefined {
+    const whole = normalise(text);
+    const [exact] = isTelling(whole) ? this.#take("value", [whole], most) : NONE;
+    let left = exact === undefined ? most : most - 1;
+    const tokens = this.#take("value", tellingTokens(text), left);
+    left -= tokens.length;
+    const decoded = this.#take("value", decodedValues(text), left);
+    left -= decoded.length;
+    const runs = this.#take("run", wordRuns(text), left);
+    const isEmpty = exact === undefined && tokens.length + decoded.length + runs.length === 0;
+    return isEmpty ? undefined : { path, exact, tokens, decoded, runs };
+  }
+
+  /** The hashes of texts, of as many as may be hashed. */
+  #take(kind: "value" | "run", texts: Iterable<string>, most: number): readonly string[] {
+    const hashes: string[] = [];
+    for (const text of texts) {
+      if (hashes.length >= most) {
+        this.#bounded = true;
+        break;
+      }
+      hashes.push(this.#keyed(kind, text));
+    }
+    return hashes;
   }
 
   /** The strongest match of each leaf with each source, and then remembers that the agent has said these values. */
   search(leaves: readonly SearchedLeaf[]): readonly Match[] {
-    const matches = leaves.flatMap((leaf) => this.#matchesOf(leaf));
+    const matches: Match[] = [];
+    for (const leaf of leaves) this.#addMatches(leaf, matches);
     for (const { exact, tokens, decoded } of leaves) {
-      for (const hash of [...(exact === undefined ? [] : [exact]), ...tokens, ...decoded]) this.#say(hash);
+      if (exact !== undefined) this.#say(exact);
+      for (const hash of tokens) this.#say(hash);
+      for (const hash of decoded) this.#say(hash);
     }
     return matches;
   }
@@ -142,36 +158,27 @@ export class ValueMemory {
     else this.#bounded = true;
   }
 
-  #matchesOf({ path, exact, tokens, decoded, runs }: SearchedLeaf): readonly Match[] {
-    const found = new Map<number, MatchKind>();
-    const note = (hash: string, kind: MatchKind): void => {
-      const source = this.#given.get(hash);
-      if (source !== undefined && !found.has(source)) found.set(source, kind);
-    };
-    if (exact !== undefined) note(exact, "exact");
-    for (const token of tokens) note(token, "token");
-    for (const value of decoded) note(value, "encoded");
+  #addMatches({ path, exact, tokens, decoded, runs }: SearchedLeaf, matches: Match[]): void {
+    let found: Found;
+    if (exact !== undefined) found = noted(found, this.#given.get(exact), "exact");
+    for (const token of tokens) found = noted(found, this.#given.get(token), "token");
+    for (const value of decoded) found = noted(found, this.#given.get(value), "encoded");
     for (const [source, shared] of this.#sharedRuns(runs)) {
-      if (shared >= SHARED_RUNS && !found.has(source)) found.set(source, "fragment");
+      if (shared >= SHARED_RUNS) found = noted(found, source, "fragment");
     }
-    return [...found].map(([source, kind]) => ({ source, path, kind }));
+    if (found !== undefined) for (const [source, kind] of found) matches.push({ source, path, kind });
   }
 
   #sharedRuns(runs: readonly string[]): ReadonlyMap<number, number> {
-    const counts = new Map<number, number>();
+    if (runs.length < SHARED_RUNS) return NOT_SHARED;
+    let counts: Map<number, number> | undefined;
     for (const run of runs) {
       const source = this.#given.get(run);
-      if (source !== undefined) counts.set(source, (counts.get(source) ?? 0) + 1);
+      if (source === undefined) continue;
+      counts ??= new Map<number, number>();
+      counts.set(source, (counts.get(source) ?? 0) + 1);
     }
-    return counts;
-  }
-
-  #hash(value: string): string {
-    return this.#keyed("value", value);
-  }
-
-  #hashRun(run: string): string {
-    return this.#keyed("run", run);
+    return counts ?? NOT_SHARED;
   }
 
   #keyed(kind: "value" | "run", text: string): string {
@@ -184,6 +191,30 @@ export class ValueMemory {
     input.wipe();
     return firstHalf();
   }
+}
+
+/** The strongest kind of match by source. Most arguments have none, and then nothing is made. */
+type Found = Map<number, MatchKind> | undefined;
+
+const NONE: readonly string[] = [];
+const NOT_SHARED: ReadonlyMap<number, number> = new Map();
+
+function noted(found: Found, source: number | undefined, kind: MatchKind): Found {
+  if (source === undefined || found?.has(source) === true) return found;
+  return (found ?? new Map<number, MatchKind>()).set(source, kind);
+}
+
+/** What a text hides, normalised, each value once. */
+function decodedValues(text: string): Iterable<string> {
+  const found = decodings(text);
+  if (found.length === 0) return NONE;
+  const values = new Set<string>();
+  for (const decoded of found) {
+    const whole = normalise(decoded);
+    if (isTelling(whole)) values.add(whole);
+    for (const token of tellingTokens(decoded)) values.add(token);
+  }
+  return values;
 }
 
 const input = new HashInput(1024);

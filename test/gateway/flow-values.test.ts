@@ -1,0 +1,136 @@
+/** Values of texts by their definitions, written down a second time with nothing but patterns; and a map that forgets the oldest. */
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { dataClassOf } from "../../gateway/catalog/data-class.ts";
+import { decodings } from "../../gateway/flow/decodings.ts";
+import { isTelling, normalise, tellingTokens, wordRuns } from "../../gateway/flow/normalise.ts";
+import { OldestFirst } from "../../gateway/flow/oldest-first.ts";
+import { MAX_RESULT_VALUES, ValueMemory } from "../../gateway/flow/value-memory.ts";
+
+const PIECES = [
+  ..."ab1@_-.,;/?&=#(){}\"'%+ \t\n",
+  "Order",
+  "12 chairs",
+  "jane@example.org",
+  "cust_12345",
+  "averyveryverylongword",
+  "one Two three",
+  "é",
+  "\ufb01",
+  "\ufdfa",
+  "\u0130",
+  "\u03a3",
+  "\u00a0",
+  "\u2028",
+  "\u2026",
+  "\uff12",
+  "\u0661",
+  "\u{1f600}",
+  "\ud83d",
+  "\ude00",
+  "\u0000",
+  "\u007f",
+  "application/pdf",
+  "2026-11-27",
+  "aGVsbG8gd29ybGQh",
+  "68656c6c6f20776f726c64",
+  "%e4%bd%a0",
+];
+const texts = fc.array(fc.constantFrom(...PIECES), { maxLength: 24 }).map((pieces) => pieces.join(""));
+
+function slowNormalise(text: string): string {
+  const spaced = text.normalize("NFKC").toLowerCase().replace(/\s+/gu, " ");
+  return spaced.replace(/^[\p{P}\p{S}\s]+|[\p{P}\p{S}\s]+$/gu, "");
+}
+
+function slowTokens(text: string): readonly string[] {
+  const tokens = text.split(/[\s,;|"'<>()[\]{}=]+/u).map(slowNormalise);
+  return [...new Set(tokens)].filter((token) => isTelling(token) && (/[\p{Nd}@_]/u.test(token) || token.length >= 16));
+}
+
+function slowRuns(text: string): readonly string[] {
+  const words = text
+    .normalize("NFKC")
+    .toLowerCase()
+    .split(/[^\p{L}\p{Nd}]+/u)
+    .filter((word) => word !== "");
+  return [...new Set(words.slice(4).map((_, i) => words.slice(i, i + 5).join(" ")))];
+}
+
+describe("the values of a text", () => {
+  it("are normalised as NFKC, case, white space and the punctuation at both ends say", () => {
+    fc.assert(fc.property(texts, (text) => void expect(normalise(text)).toBe(slowNormalise(text))));
+  });
+
+  it("are its telling tokens, each once and in their order", () => {
+    fc.assert(fc.property(texts, (text) => void expect([...tellingTokens(text)]).toEqual(slowTokens(text))));
+  });
+
+  it("are its runs of five words, each once and in their order", () => {
+    fc.assert(fc.property(texts, (text) => void expect([...wordRuns(text)]).toEqual(slowRuns(text))));
+  });
+
+  it("are found in every coding of the text or of one of its parts, and prose hides none", () => {
+    const hidden = "jane@example.org";
+    const coded = [
+      Buffer.from(hidden).toString("base64"),
+      Buffer.from(hidden).toString("base64url"),
+      Buffer.from(hidden).toString("hex"),
+      "jane%40example%2eorg",
+    ];
+    for (const code of coded) {
+      for (const text of [code, `https://x.example/?v=${code}`, `/a/${code}/b`, `${code}#end`, `x.${code}`]) {
+        expect(decodings(text).some((found) => found.includes(hidden))).toBe(true);
+      }
+    }
+    expect(decodings("Please order twelve comfortable chairs for the meeting room.")).toEqual([]);
+    expect(decodings("engineering")).toEqual([]);
+  });
+
+  it("are kept up to their number, and a token that is the whole text counts as it stands", () => {
+    const numbered = Array.from({ length: MAX_RESULT_VALUES }, (_, i) => `value_${1000 + i}`);
+    const memory = new ValueMemory(new Uint8Array(32));
+    expect(memory.hashValues(numbered.slice(1))).toMatchObject({ bounded: false });
+    const full = memory.hashValues(numbered);
+    expect(full.hashes.size).toBe(MAX_RESULT_VALUES);
+    expect(full.bounded).toBe(true);
+  });
+});
+
+describe("a map that forgets the oldest", () => {
+  it("keeps what was set last, as a list of the keys does", () => {
+    const steps = fc.array(fc.record({ key: fc.nat(12), trims: fc.boolean() }), { maxLength: 200 });
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 6 }), (list, max) => {
+        const map = new OldestFirst<number, number>(max);
+        let keys: number[] = [];
+        list.forEach(({ key, trims }, i) => {
+          map.set(key, i);
+          keys = [...keys.filter((one) => one !== key), key];
+          if (!trims) return;
+          expect(map.trim()).toBe(Math.max(0, keys.length - max));
+          keys = keys.slice(-max);
+          for (let one = 0; one <= 12; one += 1) expect(map.has(one)).toBe(keys.includes(one));
+        });
+        expect([...map.values()]).toEqual(keys.map((key) => map.get(key)));
+      }),
+    );
+  });
+});
+
+describe("the class of a tool's data", () => {
+  it("is one object for a declaration, and another where the same tool is declared under another server", () => {
+    const tool = { labels: ["secret"] };
+    const [a, b] = [
+      { domain: "clinical", tools: { read: tool } },
+      { domain: "advertising", tools: { read: tool } },
+    ];
+    expect(dataClassOf(a, "read")).toBe(dataClassOf(a, "read"));
+    expect(dataClassOf(a, "read")).toEqual({ domain: "clinical", labels: ["secret"], subjects: [] });
+    expect(dataClassOf(b, "read")).toEqual({ domain: "advertising", labels: ["secret"], subjects: [] });
+    expect(dataClassOf(a, "other")).toEqual({ domain: "clinical", labels: [], subjects: [] });
+    expect(dataClassOf(a, "toString")).toBe(dataClassOf(a, undefined));
+    expect(dataClassOf(undefined, "read")).toEqual({ labels: [], subjects: [] });
+  });
+});
