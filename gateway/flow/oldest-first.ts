@@ -9,7 +9,7 @@ export class OldestFirst<K, V> {
   readonly #values = new Map<K, V>();
   readonly #max: number;
   /** Behind all keys that were let go, so its next key is the oldest one. */
-  readonly #oldest: Iterator<K>;
+  readonly #oldest: Iterator<K, undefined>;
 
   constructor(max: number) {
     this.#max = max;
