@@ -6,17 +6,41 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const VALUES = new Int8Array(128).fill(-1);
 for (let i = 0; i < ALPHABET.length; i += 1) VALUES[ALPHABET.charCodeAt(i)] = i;
 
+/** Codes of the alphabet's characters. */
+const CODES: readonly number[] = Array.from(ALPHABET, (character) => character.charCodeAt(0));
+const PADDING = 0x3d;
+/** Bytes that are spelled at once. */
+const CHUNK_BYTES = 3 * 1024;
+
 /** Padded standard base64 of `bytes`. */
 export function formatBase64(bytes: Uint8Array): string {
   let text = "";
-  for (let i = 0; i < bytes.length; i += 3) {
-    const [a, b, c] = [bytes[i] ?? 0, bytes[i + 1], bytes[i + 2]];
-    const group = (a << 16) | ((b ?? 0) << 8) | (c ?? 0);
-    text += ALPHABET.charAt(group >>> 18) + ALPHABET.charAt((group >>> 12) & 63);
-    text += b === undefined ? "=" : ALPHABET.charAt((group >>> 6) & 63);
-    text += c === undefined ? "=" : ALPHABET.charAt(group & 63);
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+    spell(bytes, at, Math.min(at + CHUNK_BYTES, bytes.length));
+    text += String.fromCharCode(...spelled);
   }
   return text;
+}
+
+/** Characters of one chunk: a text that is put together of them one by one is a chain of texts. */
+const spelled: number[] = [];
+
+function spell(bytes: Uint8Array, start: number, end: number): void {
+  let length = 0;
+  for (let i = start; i < end; i += 3) {
+    const [second, third] = [i + 1 < end, i + 2 < end];
+    const group = ((bytes[i] ?? 0) << 16) | (second ? (bytes[i + 1] ?? 0) << 8 : 0) | (third ? (bytes[i + 2] ?? 0) : 0);
+    spelled[length] = codeAt(group, 18);
+    spelled[length + 1] = codeAt(group, 12);
+    spelled[length + 2] = second ? codeAt(group, 6) : PADDING;
+    spelled[length + 3] = third ? codeAt(group, 0) : PADDING;
+    length += 4;
+  }
+  spelled.length = length;
+}
+
+function codeAt(group: number, shift: number): number {
+  return CODES[(group >>> shift) & 63] ?? 0;
 }
 
 /**

@@ -5,7 +5,7 @@
 
 import { FormatError } from "./errors.ts";
 import { formatCanonical } from "./json/canonical.ts";
-import { constantFacts } from "./json/constant.ts";
+import { constantFacts, isUnchanging } from "./json/constant.ts";
 import type { TextCursor } from "./json/cursor.ts";
 import type { JsonObject, JsonValue } from "./json/value.ts";
 import type { TextWriter } from "./json/writer.ts";
@@ -15,20 +15,45 @@ import { refuse, requireObject } from "./shape-fault.ts";
 /** Names and shapes of an object's members. */
 export type MemberList = readonly (readonly [string, Shape<unknown> | OptionalShape<unknown>])[];
 
-/** A member in its place in canonical text: its key as it stands behind the brace, and behind a comma. */
-interface PlacedMember {
+/**
+ * A member in its place in canonical text. Most members of a receipt are those of the receipt before it: the last value is
+ * remembered, if it cannot change, and its text once it came again. It was checked then, and so it is now.
+ */
+class PlacedMember {
   readonly name: string;
+  readonly shape: Shape<unknown> | OptionalShape<unknown>;
+  /** Its key as it stands behind the brace, and behind a comma. */
   readonly key: string;
   readonly nextKey: string;
-  readonly shape: Shape<unknown> | OptionalShape<unknown>;
+  #last: JsonValue | undefined;
+  #lastText: string | undefined;
+
+  constructor(name: string, shape: Shape<unknown> | OptionalShape<unknown>) {
+    this.name = name;
+    this.shape = shape;
+    this.key = `${formatCanonical(name)}:`;
+    this.nextKey = `,${this.key}`;
+  }
+
+  /** Adds key and value. @throws {FormatError | CheckError} of any code */
+  format(value: JsonValue, isFirst: boolean, out: TextWriter): void {
+    out.text += isFirst ? this.key : this.nextKey;
+    if (value === this.#last) {
+      this.#lastText ??= formatCanonical(value);
+      out.text += this.#lastText;
+      return;
+    }
+    const { length } = out.spans;
+    formatBy(this.shape, value, out);
+    if (!isUnchanging(value) || out.spans.length !== length) return;
+    this.#last = value;
+    this.#lastText = undefined;
+  }
 }
 
 function placed(list: MemberList): readonly PlacedMember[] {
   const sorted = list.toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return sorted.map(([name, shape]) => {
-    const key = `${formatCanonical(name)}:`;
-    return { name, key, nextKey: `,${key}`, shape };
-  });
+  return sorted.map(([name, shape]) => new PlacedMember(name, shape));
 }
 
 /** Reads the member `name` of `source` into `result`. @throws {FormatError} ERR_SHAPE */
@@ -79,30 +104,37 @@ export function formatObject(list: MemberList, read: unknown): (value: JsonValue
       return;
     }
     const start = out.text.length;
+    const { length } = out.spans;
     const count = formatMembers(members, source, out);
-    if (isInherited || !isPlain(source) || Object.keys(source).length !== count) throw NOT_WRITTEN;
-    if (known === undefined) return;
+    if (isInherited || !hasOnly(source, count)) throw NOT_WRITTEN;
+    if (known === undefined || out.spans.length !== length) return;
     known.readers.add(read);
     known.text ??= out.text.slice(start);
   };
 }
 
-function isPlain(source: JsonObject): boolean {
+/** True for a plain object with so many members of its own. A loop, since a list of them would be made only to be counted. */
+export function hasOnly(source: JsonObject, count: number): boolean {
   const prototype: unknown = Object.getPrototypeOf(source);
-  return prototype === Object.prototype || prototype === null;
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  let found = 0;
+  for (const name in source) if (hasOwn.call(source, name)) found += 1;
+  return found === count;
 }
+
+/** In such a loop the engine knows the answer of this one, and not that of `Object.hasOwn`. */
+const { hasOwnProperty: hasOwn } = Object.prototype;
 
 /** @returns how many there are */
 function formatMembers(members: readonly PlacedMember[], source: JsonObject, out: TextWriter): number {
   let count = 0;
   out.text += "{";
-  for (const { name, key, nextKey, shape } of members) {
-    const member = source[name];
-    if (member !== undefined) {
-      out.text += count === 0 ? key : nextKey;
-      formatBy(shape, member, out);
+  for (const member of members) {
+    const value = source[member.name];
+    if (value !== undefined) {
+      member.format(value, count === 0, out);
       count += 1;
-    } else if (shape.isOptional !== true) throw NOT_WRITTEN;
+    } else if (member.shape.isOptional !== true) throw NOT_WRITTEN;
   }
   out.text += "}";
   return count;

@@ -43,6 +43,11 @@ export function constantFacts(value: JsonValue & object): ConstantFacts | undefi
   return facts.get(value);
 }
 
+/** True for what stays what it is for as long as it is there: constants, and what is no object. */
+export function isUnchanging(value: JsonValue): boolean {
+  return typeof value !== "object" || value === null || facts.has(value);
+}
+
 function freeze(value: object): void {
   Object.freeze(value);
   const members: readonly unknown[] = Object.values(value);

@@ -3,10 +3,12 @@
  * the reason), or is not known yet. An omitted field is a format error, so silence never reads as "nothing happened".
  */
 
-import { constant } from "../json/constant.ts";
+import { constant, constantFacts } from "../json/constant.ts";
 import type { TextCursor } from "../json/cursor.ts";
+import { isJsonObject, type JsonValue } from "../json/value.ts";
+import type { TextWriter } from "../json/writer.ts";
 import { literal, object, type Shape, tagged } from "../shape.ts";
-import { takeBy } from "../shape-members.ts";
+import { formatBy, hasOnly, takeBy } from "../shape-members.ts";
 import { type ReasonCode, reasonShape } from "./reasons.ts";
 
 /** One observed field. JSON: `{"state": "present", "value": …}`, `{"state": "absent"}` and so on. */
@@ -59,7 +61,24 @@ export function observed<T>(shape: Shape<T>): Shape<Observed<T>> {
     present: object<{ readonly state: "present"; readonly value: T }>({ state: literal("present"), value: shape }),
     ...unobserved,
   });
-  return { ...states, take: (cursor) => takeObserved(cursor, shape) };
+  const format = (value: JsonValue, out: TextWriter): void => {
+    if (!formatPresent(value, shape, out)) formatBy(states, value, out);
+  };
+  return { ...states, take: (cursor) => takeObserved(cursor, shape), format };
+}
+
+/**
+ * Half of the objects of a receipt are fields that were observed, and most of the others constants. @returns false, and nothing
+ * is written, of any other
+ */
+function formatPresent<T>(value: JsonValue, shape: Shape<T>, out: TextWriter): boolean {
+  if (!isJsonObject(value) || value["state"] !== "present" || constantFacts(value) !== undefined) return false;
+  const member = value["value"];
+  if (member === undefined || !hasOnly(value, 2)) return false;
+  out.text += '{"state":"present","value":';
+  formatBy(shape, member, out);
+  out.text += "}";
+  return true;
 }
 
 /** The same from canonical text, which has four beginnings: half of the objects of a receipt are such fields. */

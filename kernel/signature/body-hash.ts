@@ -11,9 +11,8 @@ const scratch = new Uint8Array(65_535);
  * @param start  of the member `signatures`, the comma in front of it included; requires 0 <= start <= end <= length
  */
 export function hashWithout(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const length = bytes.length - (end - start);
-  const rest = length <= scratch.length ? scratch : new Uint8Array(length);
-  rest.set(bytes.subarray(0, start));
-  rest.set(bytes.subarray(end), start);
-  return sha256(rest.subarray(0, length));
+  const rest = bytes.length <= scratch.length ? scratch : new Uint8Array(bytes.length);
+  rest.set(bytes);
+  rest.copyWithin(start, end, bytes.length);
+  return sha256(rest.subarray(0, bytes.length - (end - start)));
 }

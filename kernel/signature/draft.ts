@@ -119,14 +119,11 @@ export function sealDraft(
   const body = formatUtf8(head + tail);
   const signatures = signDigest(kind, sha256(body), signers);
   const signed = formatUtf8(SIGNATURES_KEY + formatCanonical(signatures));
-  const at = body.length - utf8Length(tail);
+  const isAscii = body.length === head.length + tail.length;
+  const at = isAscii ? head.length : formatUtf8(head).length;
   const bytes = new Uint8Array(body.length + signed.length);
   bytes.set(body.subarray(0, at));
   bytes.set(signed, at);
   bytes.set(body.subarray(at), at + signed.length);
   return { bytes, signatures };
-}
-
-function utf8Length(text: string): number {
-  return formatUtf8(text).length;
 }

@@ -16,7 +16,7 @@ import { array, base64, literal, mapped, object, type Shape, tagged } from "../s
 import { spanned } from "../shape-spans.ts";
 import { type Alg, type Kid, kidShape, type PublicKey } from "./public-key.ts";
 import type { EnvelopeSigner } from "./signer.ts";
-import { isKind, MAX_SIGNATURES, SIGNATURE_BYTES, signDigest, signedInput } from "./signing.ts";
+import { areOfDistinctKeys, isKind, MAX_SIGNATURES, SIGNATURE_BYTES, signDigest, signedInput } from "./signing.ts";
 import { createVerifier } from "./verifier.ts";
 
 /** One signature of an envelope. */
@@ -46,7 +46,7 @@ const signatureShape: Shape<Signature> = tagged("alg", {
 /** 1 to 4 signatures of distinct keys, each of its algorithm's length. */
 export const signaturesShape: Shape<readonly Signature[]> = spanned(
   mapped(array(signatureShape, { min: 1, max: MAX_SIGNATURES }), (signatures) => {
-    if (new Set(signatures.map(({ kid }) => kid)).size === signatures.length) return signatures;
+    if (areOfDistinctKeys(signatures)) return signatures;
     throw new FormatError("ERR_SHAPE", "want signatures of distinct keys");
   }),
 );

@@ -6,7 +6,7 @@ import { invariant } from "../errors.ts";
 import { constant } from "../json/constant.ts";
 import { COMPOSITE_SIGNATURE } from "./composite.ts";
 import type { Signature } from "./envelope.ts";
-import type { Alg, PublicKey } from "./public-key.ts";
+import type { Alg, Kid, PublicKey } from "./public-key.ts";
 import type { EnvelopeSigner } from "./signer.ts";
 
 /** Most signatures of an envelope. */
@@ -23,17 +23,40 @@ export const SIGNATURE_BYTES: Readonly<Record<Alg, number>> = {
 
 /** The bytes that `alg` signs for a body of `kind`. @param bodyHash  SHA-256(JCS(body)) */
 export function signedInput(kind: string, alg: Alg, bodyHash: Uint8Array): Uint8Array {
-  invariant(isKind(kind), "signingInput: kind");
-  return concat(formatUtf8(`countersign/${kind}/v1\n${alg}\n`), bodyHash);
+  return concat(contextOf(kind, alg), bodyHash);
 }
+
+function contextOf(kind: string, alg: Alg): Uint8Array {
+  const known = contexts[alg].get(kind);
+  if (known !== undefined) return known;
+  invariant(isKind(kind), "signingInput: kind");
+  if (contexts[alg].size >= MAX_CONTEXTS) contexts[alg].clear();
+  const made = formatUtf8(`countersign/${kind}/v1\n${alg}\n`);
+  contexts[alg].set(kind, made);
+  return made;
+}
+
+/** What stands in front of the hash, by kind: there are few kinds, and many of each. */
+const contexts: Readonly<Record<Alg, Map<string, Uint8Array>>> = {
+  ed25519: new Map(),
+  es256: new Map(),
+  "mldsa65-ed25519": new Map(),
+};
+const MAX_CONTEXTS = 64;
 
 /** Signatures over a body's hash. @param digest  SHA-256(JCS(body)) */
 export function signDigest(kind: string, digest: Uint8Array, signers: readonly EnvelopeSigner[]): readonly Signature[] {
-  const kids = new Set(signers.map(({ publicKey }) => publicKey.kid));
-  invariant(kids.size === signers.length && kids.size >= 1 && kids.size <= MAX_SIGNATURES, "signEnvelope: signers");
+  const { length } = signers;
+  const areDistinct = areOfDistinctKeys(signers.map(({ publicKey }) => publicKey));
+  invariant(areDistinct && length >= 1 && length <= MAX_SIGNATURES, "signEnvelope: signers");
   return signers.map(({ publicKey: { alg, kid }, sign }): Signature => {
     return { alg, kid, sig: formatBase64(sign(signedInput(kind, alg, digest))) };
   });
+}
+
+/** Whether no two have the same key id. */
+export function areOfDistinctKeys(keys: readonly { readonly kid: Kid }[]): boolean {
+  return keys.length < 2 || new Set(keys.map(({ kid }) => kid)).size === keys.length;
 }
 
 /** What stands for a signature until it is made: another value of its length. */

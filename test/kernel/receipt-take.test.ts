@@ -10,6 +10,7 @@ import { isCodedError } from "../../kernel/errors.ts";
 import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
 import { constant } from "../../kernel/json/constant.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { observed } from "../../kernel/receipt/observed.ts";
 import {
   parseReceipt,
   type ReceiptBody,
@@ -36,6 +37,7 @@ import {
   takeShape,
   timestamp,
 } from "../../kernel/shape.ts";
+import { spanned } from "../../kernel/shape-spans.ts";
 import { signEnvelopeBytes } from "../../kernel/signature/envelope.ts";
 import { codeOf } from "../support/code-of.ts";
 import { fullReceiptBodies } from "../support/full-receipts.ts";
@@ -276,6 +278,80 @@ describe("a value taken from canonical text", () => {
     for (let i = 0; i < 2; i += 1) {
       expect(formatWithSpans(shape, one)?.text).toBe('{"a":1,"c":[],"d":"x"}');
       expect(formatWithSpans(narrower, one)).toBeUndefined();
+    }
+  });
+
+  it("is written as it is now, whatever the one before it was", () => {
+    const [free, fixed] = [[true], constant([false])];
+    const values: readonly JsonValue[] = [
+      { a: 1, b: "x", c: free, d: "x" },
+      { a: 1, b: "x", c: free, d: "x" },
+      { a: 1, b: "x", c: fixed, d: "x" },
+      { a: 1, b: "x", c: fixed, d: "x" },
+      { a: 1, b: "x", c: constant([false, 1]), d: "x" },
+      { a: 1, b: "x", c: fixed, d: "x" },
+      { a: 0, b: "\ud800", c: fixed, d: 1 },
+      { a: 0, b: "\ud800", c: fixed, d: 1 },
+      { a: -0, c: fixed, d: 1 },
+      { a: 0, c: fixed, d: 1 },
+      { a: 0, b: 'é"', c: fixed, d: null },
+      { a: 0, b: 'é"', c: fixed, d: false },
+      { a: 0, b: 'é"', c: fixed, d: "1" },
+      { a: 0, b: 'é"', c: fixed, d: 0 },
+      { a: Number.NaN, b: 'é"', c: fixed, d: false },
+      { a: "0", b: 'é"', c: fixed, d: false },
+    ];
+    for (let i = 0; i < 3; i += 1) {
+      free[0] = i === 1;
+      const written = values.map((value) => formatWithSpans(shape, value)?.text);
+      const refused = [4, 6, 7, 12, 13, 14, 15];
+      expect(written).toEqual(values.map((value, at) => (refused.includes(at) ? undefined : formatCanonical(value))));
+    }
+  });
+
+  it("is written with its place, however often it was written before", () => {
+    const placed = object<{ readonly a: number; readonly b: readonly number[] }>({
+      a: integer(),
+      b: spanned(array(integer())),
+    });
+    const value = constant({ b: [1] });
+    for (let i = 0; i < 3; i += 1) {
+      const written = formatWithSpans(placed, { a: i < 2 ? 1 : 100, ...value });
+      expect(written?.spans.map(([start, end]) => written.text.slice(start, end))).toEqual(["[1]"]);
+    }
+    const whole = constant({ a: 1, b: [1] });
+    for (let i = 0; i < 3; i += 1) expect(formatWithSpans(placed, whole)?.spans).toEqual([[11, 14]]);
+  });
+
+  it("is not written with what all objects inherit", () => {
+    const good: JsonObject = { a: 1, c: [], d: "x" };
+    const field = observed(integer());
+    const lacking = [
+      [shape, { c: [], d: "x" }],
+      [shape, { ...good, e: undefined }],
+      [field, { state: "present" }],
+      [field, { value: 1 }],
+      [field, {}],
+    ] as const;
+    for (const [name, value] of [
+      ["a", 1],
+      ["e", 1],
+      ["value", 1],
+      ["state", "present"],
+    ] as const) {
+      const written: (string | undefined)[] = [];
+      Object.defineProperty(Object.prototype, name, { value, enumerable: true, configurable: true, writable: true });
+      try {
+        for (const [each, one] of lacking) written.push(formatWithSpans<unknown>(each, one)?.text);
+        written.push(formatWithSpans(field, { state: "present", value: 1 })?.text, formatWithSpans(shape, good)?.text);
+      } finally {
+        Reflect.deleteProperty(Object.prototype, name);
+      }
+      expect(written).toEqual([
+        ...lacking.map(() => undefined),
+        '{"state":"present","value":1}',
+        formatCanonical(good),
+      ]);
     }
   });
 
