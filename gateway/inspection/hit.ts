@@ -15,6 +15,9 @@ export interface Hit {
   readonly end: number;
 }
 
+/** What most texts hold. */
+export const NO_HITS: readonly Hit[] = [];
+
 /** Finds the occurrences of one or a few rules. Time is linear in the length of the text. */
 export type Recogniser = (text: string) => readonly Hit[];
 

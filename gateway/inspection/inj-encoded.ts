@@ -4,12 +4,11 @@
  */
 
 import { skeletonOf } from "./skeleton.ts";
+import { EXTRAORDINARY, MARK, type Marks } from "./text-marks.ts";
 
 /** At most this many runs of a text are decoded. */
 const MAX_RUNS = 64;
 const MAX_RUN = 16_384;
-/** Of base64 and hexadecimal, as the patterns below have it. */
-const SHORTEST_RUN = 40;
 
 const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{40,16384}={0,2}/gu;
 const HEX = /(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}){20,8192}(?![A-Za-z0-9])/gu;
@@ -18,25 +17,32 @@ const ESCAPE = /\\(?:u\{?([0-9A-Fa-f]{1,6})\}?|x([0-9A-Fa-f]{2}))/gu;
 const ENTITY = /&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));/gu;
 const PIECES = /(?:["'][^"'\n]{1,64}["'] ?\+ ?){1,64}["'][^"'\n]{0,200}["']/gu;
 
+/** Marks of what may be decoded. */
+const ENCODED: Marks =
+  EXTRAORDINARY | MARK.longToken | MARK.percent | MARK.backslash | MARK.entity | MARK.digitInWord | MARK.plus;
+
+const NO_TEXTS: readonly string[] = [];
+
 /** The texts that encoded runs hold, as far as they are text. */
-export function decodedRuns(text: string): readonly string[] {
+export function decodedRuns(text: string, marks: Marks): readonly string[] {
+  if ((marks & ENCODED) === 0) return NO_TEXTS;
   const runs = (pattern: RegExp, decode: (run: string) => string): readonly string[] =>
     firstMatches(pattern, text).map((run) => decode(run.slice(0, MAX_RUN)));
-  const isLong = text.length >= SHORTEST_RUN;
+  const has = (mark: Marks): boolean => (marks & mark) !== 0;
   return [
-    ...(isLong ? runs(BASE64, fromBase64) : []),
-    ...(isLong ? runs(HEX, (run) => readable(Buffer.from(run, "hex"))) : []),
-    ...(text.includes("%") && hasThree(text, PERCENT) ? [fromPercent(text)] : []),
-    ...(text.includes("\\") && hasThree(text, ESCAPE) ? [fromEscapes(text)] : []),
-    ...(text.includes("&#") && hasThree(text, ENTITY) ? [fromEntities(text)] : []),
-    ...lookAlikeTexts(text),
-    ...(text.includes("+") ? runs(PIECES, (run) => run.replace(/["'] ?\+ ?["']/gu, "")) : []),
+    ...(has(MARK.longToken) ? runs(BASE64, fromBase64) : []),
+    ...(has(MARK.longToken) ? runs(HEX, (run) => readable(Buffer.from(run, "hex"))) : []),
+    ...(has(MARK.percent) && hasThree(text, PERCENT) ? [fromPercent(text)] : []),
+    ...(has(MARK.backslash) && hasThree(text, ESCAPE) ? [fromEscapes(text)] : []),
+    ...(has(MARK.entity) && hasThree(text, ENTITY) ? [fromEntities(text)] : []),
+    ...(has(EXTRAORDINARY | MARK.digitInWord) ? lookAlikeTexts(text, !has(EXTRAORDINARY)) : []),
+    ...(has(MARK.plus) ? runs(PIECES, (run) => run.replace(/["'] ?\+ ?["']/gu, "")) : []),
   ].filter((decoded) => decoded.length >= 8);
 }
 
 /** Escapes and entities that stand for tags or reordering, or for two zero-width characters or more. */
-export function countHiddenEscapes(text: string): number {
-  if (!/\\u|&#/u.test(text)) return 0;
+export function countHiddenEscapes(text: string, marks: Marks): number {
+  if ((marks & (MARK.backslash | MARK.entity)) === 0 || !/\\u|&#/u.test(text)) return 0;
   const strong = firstMatches(/(?:\\u\{?|&#x)(?:e00[0-7][0-9a-f]|202[a-e]|206[6-9])(?![0-9a-f])/giu, text).length;
   const weak = firstMatches(/(?:\\u\{?|&#x)(?:200[b-f]|2060|feff)(?![0-9a-f])/giu, text).length;
   return strong + (weak > 1 ? weak : 0);
@@ -64,9 +70,7 @@ const DIGIT_LETTERS: Readonly<Record<string, string>> = {
 };
 
 /** The text as it reads where letters are written as look-alikes: of other scripts, or as digits. */
-function lookAlikeTexts(text: string): readonly string[] {
-  const isAscii = /^[\t\n\r\x20-\x7e]*$/u.test(text);
-  if (isAscii && !DIGIT_IN_WORD.test(text)) return [];
+function lookAlikeTexts(text: string, isAscii: boolean): readonly string[] {
   const latin = isAscii ? text : skeletonOf(text.normalize("NFKD").replace(/\p{M}/gu, ""));
   const lines = latin.split("\n").filter((line) => DIGIT_IN_WORD.test(line));
   if (lines.length === 0) return [latin];

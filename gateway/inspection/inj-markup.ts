@@ -21,6 +21,8 @@ export interface Markup {
   readonly hidden: readonly string[];
 }
 
+const NO_MARKUP: Markup = { active: 0, comments: [], hidden: [] };
+
 const MAX_TAG = 1000;
 const MAX_TEXT = 2000;
 const MAX_PARTS = 256;
@@ -34,8 +36,8 @@ const HIDDEN = /\s(?:hidden|aria-hidden ?= ?["']true["'])(?=[\s>/=]|$)|^<(?:nosc
 
 /** Reads the markup of folded text. */
 export function readMarkup(folded: string): Markup {
+  if (!folded.includes("<")) return NO_MARKUP;
   const found = { active: 0, comments: [] as string[], hidden: [] as string[] };
-  if (!folded.includes("<")) return found;
   found.comments.push(...commentsOf(folded));
   for (let at = folded.indexOf("<"); at >= 0 && found.hidden.length < MAX_PARTS; at = folded.indexOf("<", at + 1)) {
     const tag = tagAt(folded, at);

@@ -21,6 +21,7 @@ import { PRECONDITION } from "./inj-precondition.ts";
 import { CHAT_TOKENS, IMPERATIVE, ROLE_TAGS } from "./inj-tag.ts";
 import { ORDERED_CALL } from "./inj-tool.ts";
 import { INSTALL, UNPINNED } from "./supply.ts";
+import { EXTRAORDINARY, type Marks, marksOf } from "./text-marks.ts";
 import type { WordRule } from "./word-rule.ts";
 import { WordSearch } from "./word-search.ts";
 
@@ -69,20 +70,35 @@ const RULES: readonly Weighted[] = [
 ];
 
 /** Finds known wordings. Arguments are the agent's own words: there everything is a warning at most. */
-export function findInjections(text: string, context: InjectionContext): readonly Count[] {
-  const folded = foldText(text);
+export function findInjections(
+  text: string,
+  context: InjectionContext,
+  marks: Marks = marksOf(text),
+): readonly Count[] {
+  const folded = foldText(text, marks);
+  const wordings = countWordings(folded, context);
+  const isPlain = (marks & EXTRAORDINARY) === 0;
+  const runs = decodedRuns(text, marks);
+  const escapes = countHiddenEscapes(text, marks);
+  if (isPlain && wordings.length + runs.length + escapes === 0) return NO_COUNTS;
   const found = new Counts(context.surface);
-  for (const count of countWordings(folded, context)) found.add(count);
+  for (const count of wordings) found.add(count);
+  if (!isPlain) addUnseen(found, text, folded, context);
+  for (const decoded of runs) addEncoded(found, decoded, context);
+  if (escapes > 0) found.add({ rule: "inj.encoded", severity: "warn", count: escapes });
+  return found.list();
+}
+
+const NO_COUNTS: readonly Count[] = [];
+
+/** What a reader of the text does not see. */
+function addUnseen(found: Counts, text: string, folded: string, context: InjectionContext): void {
   const plain = plainText(text);
   if (plain !== folded) addHidden(found, plain, context);
   for (const decoded of hiddenPayloads(text)) {
     for (const count of countWordings(foldText(decoded), context))
       found.add(count, { rule: "unicode.hidden", severity: "block", count: 1 });
   }
-  for (const decoded of decodedRuns(text)) addEncoded(found, decoded, context);
-  const escapes = countHiddenEscapes(text);
-  if (escapes > 0) found.add({ rule: "inj.encoded", severity: "warn", count: escapes });
-  return found.list();
 }
 
 /** A rule that fires on the fold only fires because something was hidden from a reader. */

@@ -4,24 +4,19 @@
  */
 
 import { entropyBits, isPlaceholder } from "./entropy.ts";
-import type { Hit } from "./hit.ts";
+import { mayHint, PERSONAL_NAMES, PHONE_NAMES, SSN_NAMES, TELLING_NAMES } from "./hint-words.ts";
+import { type Hit, NO_HITS } from "./hit.ts";
 import { type KeyedValue, keyedValues } from "./keyed-values.ts";
-import { findPhones, looksLikePhone, phoneRegion } from "./pii-phone.ts";
+import { looksLikePhone } from "./pii-phone.ts";
 import { isBareUsSsn } from "./pii-us-ssn.ts";
+import type { Marks } from "./text-marks.ts";
 
 const words = (list: string): RegExp => new RegExp(`(?:^|_)(?:${list})(?:_|$)`, "u");
 
-const SSN = words("ssn|social_security|social_security_number|ssn_number|tax_id|tin|itin");
-const PHONE = words("phone|telephone|mobile|cell|fax|msisdn|phone_number|tel");
-const PERSONAL = words(
-  "ssn|social_security|dob|date_of_birth|birth_date|birthdate|birthday|iban|passport|passport_number|national_id|salary|income|" +
-    "diagnosis|medical_record|mrn|blood_type|religion|ethnicity|sexual_orientation|drivers_license|driver_license|license_number|" +
-    "card_number|credit_card|cvv|cvc|account_number|bank_account|patient_name|patient_id|maiden_name",
-);
-const TELLING = words(
-  "api_?keys?|apikey|secret|secrets|token|tokens|password|passwd|pwd|passphrase|access_key|private_key|secret_key|signing_key|" +
-    "encryption_key|client_secret|credential|credentials|auth|authorization|bearer|key",
-);
+const SSN = words(SSN_NAMES);
+const PHONE = words(PHONE_NAMES);
+const PERSONAL = words(PERSONAL_NAMES);
+const TELLING = words(TELLING_NAMES);
 /** Any of these: what most names are not. */
 const HINTING = new RegExp([SSN, PHONE, PERSONAL, TELLING].map(({ source }) => source).join("|"), "u");
 /** Names of values that are random and open nothing. */
@@ -35,9 +30,10 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu;
 const INTEGRITY = /^sha\d{3}-/u;
 
 /** Finds values by their names: in the text itself, and of the text if it stands under a name. */
-export function findByKey(text: string, key: string | undefined): readonly Hit[] {
-  const own = key === undefined ? [] : judge({ key, value: text, start: 0 });
-  return [...own, ...keyedValues(text).flatMap(judge)];
+export function findByKey(text: string, key: string | undefined, marks: Marks): readonly Hit[] {
+  const own = key === undefined || !mayHint(key) ? NO_HITS : judge({ key, value: text, start: 0 });
+  const named = keyedValues(text, marks, mayHint);
+  return named.length === 0 ? own : [...own, ...named.flatMap(judge)];
 }
 
 function judge({ key, value, start }: KeyedValue): readonly Hit[] {
@@ -79,10 +75,4 @@ export function snakeCase(key: string): string {
     .replace(/([a-z0-9])([A-Z])/gu, "$1_$2")
     .replace(/[^A-Za-z0-9]{1,64}/gu, "_")
     .toLowerCase();
-}
-
-/** National numbers of a region, and international ones. */
-export function findPhonesOf(region: string | undefined): (text: string) => readonly Hit[] {
-  const known = region === undefined ? undefined : phoneRegion(region);
-  return (text) => findPhones(text, known);
 }

@@ -6,18 +6,20 @@ import type { Hit } from "./hit.ts";
 const V4 = /(?<![\p{L}\p{N}_.]|\p{L}\/|[vV]ersion[ :]?)\d{1,3}(?:\.\d{1,3}){3}(?![\p{L}\p{N}_]|\.\d)/gu;
 const V6 = /(?<![\p{L}\p{N}_:.])[0-9A-Fa-f:]{6,39}(?![\p{L}\p{N}_:])/gu;
 
-/** Finds addresses. */
-export function findIps(text: string): readonly Hit[] {
-  const v4 = text.includes(".")
-    ? [...text.matchAll(V4)].filter(({ 0: address }) => isIPv4(address) && isPersonalV4(address))
-    : [];
-  const v6 = text.includes(":") ? [...text.matchAll(V6)].filter(({ 0: address }) => isPersonalV6(address)) : [];
-  return [...v4, ...v6].map(({ 0: address, index }) => ({
-    rule: "pii.ip",
-    severity: "warn",
-    start: index,
-    end: index + address.length,
-  }));
+/** Finds addresses of version 4. */
+export function findIpV4s(text: string): readonly Hit[] {
+  return hitsOf(V4, text, (address) => isIPv4(address) && isPersonalV4(address));
+}
+
+/** Finds addresses of version 6. */
+export function findIpV6s(text: string): readonly Hit[] {
+  return hitsOf(V6, text, isPersonalV6);
+}
+
+function hitsOf(pattern: RegExp, text: string, isFound: (address: string) => boolean): readonly Hit[] {
+  return [...text.matchAll(pattern)]
+    .filter(({ 0: address }) => isFound(address))
+    .map(({ 0: address, index }) => ({ rule: "pii.ip", severity: "warn", start: index, end: index + address.length }));
 }
 
 function isPersonalV4(address: string): boolean {

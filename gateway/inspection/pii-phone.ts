@@ -10,9 +10,14 @@ import type { Hit } from "./hit.ts";
 const INTERNATIONAL = /(?<![\p{L}\p{N}+])\+\d[\d ().x/-]{5,30}/gu;
 const NATIONAL = /(?<![\p{L}\p{N}+.-])[(]?\d[\d ().x/-]{5,30}/gu;
 
-/** Finds numbers; cost: one look of the library at each candidate of at most 32 characters. */
-export function findPhones(text: string, region: CountryCode | undefined): readonly Hit[] {
-  if (region === undefined && !text.includes("+")) return [];
+/**
+ * Finds international numbers, and national ones of a region if there is one; cost: one look of the library at each candidate of at
+ * most 32 characters.
+ *
+ * @param regionName  ISO 3166 code; one that the numbering plans do not have counts as none
+ */
+export function findPhones(text: string, regionName: string | undefined): readonly Hit[] {
+  const region = regionName === undefined ? undefined : phoneRegion(regionName);
   const candidates = [...text.matchAll(region === undefined ? INTERNATIONAL : NATIONAL)];
   const international = region === undefined ? [] : [...text.matchAll(INTERNATIONAL)];
   return [...candidates, ...international].flatMap(({ 0: candidate, index }) =>
@@ -28,7 +33,7 @@ export function findPhones(text: string, region: CountryCode | undefined): reado
 }
 
 /** The region of that name, if the numbering plans have it. */
-export function phoneRegion(name: string): CountryCode | undefined {
+function phoneRegion(name: string): CountryCode | undefined {
   return isSupportedCountry(name) ? name : undefined;
 }
 

@@ -7,7 +7,6 @@ const BARE = /^\d{9}$/u;
 
 /** Finds numbers written `ddd-dd-dddd`. */
 export function findUsSsns(text: string): readonly Hit[] {
-  if (!text.includes("-")) return [];
   return [...text.matchAll(WRITTEN)]
     .filter(({ 0: number }) => isIssued(number.replaceAll("-", "")))
     .map(({ 0: number, index }) => ({

@@ -64,12 +64,8 @@ const FORMS: readonly Form[] = [
   },
 ];
 
-/** Characters of the shortest token: four and sixteen. */
-const SHORTEST = 20;
-
 /** Finds keys of AWS, Stripe, Slack, Google, OpenAI, Anthropic, GitLab and Hugging Face. */
 export function findPrefixedSecrets(text: string): readonly Hit[] {
-  if (text.length < SHORTEST) return [];
   return FORMS.filter(({ marks }) => marks.some((mark) => text.includes(mark))).flatMap(({ rule, pattern, isTest }) =>
     [...text.matchAll(pattern)]
       .filter(({ 0: token }) => !isPlaceholder(bodyOf(token)))

@@ -11,7 +11,6 @@ const MAX_BLOCK = 16_384;
 
 /** Finds private keys: from the header to the end of the block. */
 export function findPrivateKeys(text: string): readonly Hit[] {
-  if (!text.includes("-----BEGIN ")) return [];
   return [...text.matchAll(HEADER)].flatMap(({ 0: header, index }) => {
     const from = index + header.length;
     const block = text.slice(from, from + MAX_BLOCK);

@@ -4,13 +4,10 @@ import { crc32 } from "node:zlib";
 import type { Hit } from "./hit.ts";
 
 const TOKEN = /(?<![A-Za-z0-9_])(?:gh[pousr]|npm)_([0-9A-Za-z]{30})([0-9A-Za-z]{6})(?![0-9A-Za-z_])/gu;
-/** `npm_`, thirty characters and six. */
-const SHORTEST = 40;
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** Finds tokens whose checksum holds; a wrong one is no finding. */
 export function findCrcTokens(text: string): readonly Hit[] {
-  if (text.length < SHORTEST || !text.includes("_")) return [];
   return [...text.matchAll(TOKEN)]
     .filter(({ 1: random = "", 2: sum = "" }) => base62(crc32(random)) === sum)
     .map(({ 0: token, index }) => ({

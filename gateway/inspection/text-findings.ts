@@ -1,8 +1,9 @@
 /** Everything that one text is looked at for: places of secrets, personal data and odd characters, and known wordings. */
 
-import { type Hit, worse } from "./hit.ts";
+import { type Hit, NO_HITS, worse } from "./hit.ts";
 import { type Count, findInjections, type InjectionContext } from "./injection.ts";
 import { findSensitive, type TextContext } from "./sensitive.ts";
+import { marksOf } from "./text-marks.ts";
 import { findUnicode } from "./unicode-rules.ts";
 
 /** What was found in a text. */
@@ -19,12 +20,20 @@ export type OwnRules = (text: string) => readonly Hit[];
 /** What the rules may know beside the text. */
 export type FindContext = TextContext & InjectionContext & { readonly ownRules?: OwnRules };
 
+const NOTHING: TextFindings = { hits: NO_HITS, counts: [] };
+
 /** Looks at one text. Definitions are not looked at for personal data: an example address is none. */
 export function findInText(text: string, context: FindContext): TextFindings {
-  if (text === "") return { hits: [], counts: [] };
-  const sensitive = context.surface === "definition" ? [] : findSensitive(text, context);
-  const own = context.ownRules?.(text) ?? [];
-  return { hits: [...sensitive, ...own, ...findUnicode(text, context.surface)], counts: findInjections(text, context) };
+  if (text === "") return NOTHING;
+  const { surface, ownRules } = context;
+  const marks = marksOf(text);
+  const sensitive = surface === "definition" ? NO_HITS : findSensitive(text, context, marks);
+  const own = ownRules === undefined ? NO_HITS : ownRules(text);
+  const odd = findUnicode(text, surface, marks);
+  const counts = findInjections(text, context, marks);
+  const found = sensitive.length + own.length + odd.length;
+  if (found + counts.length === 0) return NOTHING;
+  return { hits: found === 0 ? NO_HITS : [...sensitive, ...own, ...odd], counts };
 }
 
 /** Both kinds by rule: how often, and the weightiest severity. */

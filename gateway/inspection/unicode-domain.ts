@@ -8,7 +8,6 @@ const ENCODED = /(?<![A-Za-z0-9-])xn--[a-z0-9-]{2,59}/giu;
 
 /** Finds labels in punycode that read like an ASCII name. */
 export function findConfusableDomains(text: string): readonly Hit[] {
-  if (!/xn--/iu.test(text)) return [];
   return [...text.matchAll(ENCODED)]
     .filter(({ 0: label }) => {
       const name = domainToUnicode(label.toLowerCase());
