@@ -22,7 +22,30 @@ export const MAX_MESSAGE_DEPTH = 64;
 
 const LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxDepth: MAX_MESSAGE_DEPTH, numbers: "rounded" } as const;
 
-const known = new WeakMap<Uint8Array, MessageValue>();
+/** What its subclass writes stands in the object that is given. */
+class Given {
+  constructor(bytes: Uint8Array) {
+    // biome-ignore lint/correctness/noConstructorReturn: a private member of an object that is there is written by no other way
+    return bytes;
+  }
+}
+
+/**
+ * Bytes that hold what is known of them, as a private member. The values of a weak map outlive the next collection of garbage
+ * even if their keys do not: all messages since the last one would be copied by it, which costs as much as reading them.
+ */
+class KnownBytes extends Given {
+  #message: MessageValue;
+
+  constructor(bytes: Uint8Array, message: MessageValue) {
+    super(bytes);
+    this.#message = message;
+  }
+
+  static messageOf(bytes: object): MessageValue | undefined {
+    return #message in bytes ? bytes.#message : undefined;
+  }
+}
 
 /**
  * Reads a message; numbers are rounded, as servers write them.
@@ -30,17 +53,17 @@ const known = new WeakMap<Uint8Array, MessageValue>();
  * @throws {FormatError} as parseJson
  */
 export function messageValue(bytes: Uint8Array): MessageValue {
-  const read = known.get(bytes);
+  const read = KnownBytes.messageOf(bytes);
   if (read !== undefined) return read;
   const text = readJsonText(bytes, LIMITS);
   const spelling = parseSpelledJson(text, LIMITS);
   const made = { text, value: spelling.value, isExact: spelling.isExact, spelling };
-  known.set(bytes, made);
+  keepMessage(bytes, made);
   recentText(text).message = made;
   return made;
 }
 
 /** Keeps what is known of a message that was made: `value` is what reading `bytes` would give. */
 export function keepMessage(bytes: Uint8Array, message: MessageValue): void {
-  known.set(bytes, message);
+  new KnownBytes(bytes, message);
 }

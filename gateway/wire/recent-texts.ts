@@ -14,23 +14,21 @@ export interface RecentText {
   message: MessageValue | undefined;
 }
 
-const recent = new Map<string, RecentText>();
+let recent = new Map<string, RecentText>();
 const MAX_TEXTS = 64;
 
 /** What is known of `text`, to read and to add to. */
 export function recentText(text: string): RecentText {
   const known = recent.get(text);
   if (known !== undefined) return known;
-  if (recent.size === 0) setImmediate(() => recent.clear());
+  if (recent.size === 0) setImmediate(forget);
+  else if (recent.size === MAX_TEXTS) recent = new Map();
   const made: RecentText = { members: new Map(), message: undefined };
   recent.set(text, made);
-  if (recent.size > MAX_TEXTS) forgetOldest();
   return made;
 }
 
-function forgetOldest(): void {
-  for (const text of recent.keys()) {
-    recent.delete(text);
-    return;
-  }
+/** Another map, because a cleared one holds on to what comes next for as long as its former table lies about as garbage. */
+function forget(): void {
+  recent = new Map();
 }
