@@ -3,6 +3,7 @@
  * workflow of a call: the one that a token or a verified claim names, within the scope that the artifact seals for it.
  */
 
+import type { JsonObject } from "../../kernel/json/value.ts";
 import { hasDotSegment } from "../../kernel/mandate/mandate-scope.ts";
 import { coversTool, type PolicyArtifact, type SealedWorkflow, workflowDigest } from "../../kernel/policy-artifact.ts";
 import type { Workflow } from "../../kernel/receipt/identity.ts";
@@ -11,7 +12,7 @@ import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { type Caller, type InboundCall, toolBehind } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import { principalOf } from "../pipeline/policy-question.ts";
-import type { Contribution, Gate, RequestStage } from "../pipeline/stage.ts";
+import type { Gate, RequestStage } from "../pipeline/stage.ts";
 import { metaOf } from "../wire/era.ts";
 import type { ArtifactInForce } from "./artifact-in-force.ts";
 import type { SessionArtifacts } from "./session-artifacts.ts";
@@ -75,13 +76,12 @@ export function scopeStage(
     begin: (call) => () => {
       const artifact = inForce.current()?.artifact;
       const workflow = workflowOf(artifact, call.caller);
-      const isClaimed = Object.keys(metaOf(call.params)).some((key) => CLAIM.test(key));
       // The gate asked before this turn: an artifact may have ended since, or be another one.
       const halted = haltedOf(sessions, call);
       if (halted !== undefined) return { denials: [halted] };
-      const own = sessions.covers(call) ? [] : [denial("artifact.scope", NOT_COVERED)];
-      const { denials = [], ...rest } = contribution(artifact, call, workflow, isClaimed);
-      return { ...rest, denials: [...denials, ...own] };
+      const denials = artifact === undefined ? [] : denialsOf(artifact, call, workflow);
+      if (!sessions.covers(call)) denials.push(denial("artifact.scope", NOT_COVERED));
+      return { denials, system: { workflow: workflow?.id ?? "" }, fields: { workflow: fieldOf(workflow, call) } };
     },
   };
 }
@@ -103,30 +103,18 @@ function workflowOf(artifact: PolicyArtifact | undefined, { issuer, facts }: Cal
   return { id: claim.id, sealed, field: { id: claim.id, provenance, scope } };
 }
 
-function contribution(
-  artifact: PolicyArtifact | undefined,
-  call: InboundCall,
-  workflow: NamedWorkflow | undefined,
-  isClaimed: boolean,
-): Contribution {
-  return {
-    denials: artifact === undefined ? [] : denialsOf(artifact, call, workflow),
-    system: { workflow: workflow?.id ?? "" },
-    fields: { workflow: fieldOf(workflow, isClaimed) },
-  };
-}
-
 /** A workflow of the agent's own word is no workflow: it widens nothing, and the receipt says that it was ignored. */
-function fieldOf(workflow: NamedWorkflow | undefined, isClaimed: boolean): Observed<Workflow> {
+function fieldOf(workflow: NamedWorkflow | undefined, { params }: InboundCall): Observed<Workflow> {
   if (workflow !== undefined) return present(workflow.field);
-  return isClaimed ? notEstablished("workflow.claim-ignored") : ABSENT;
+  return claimsWorkflow(metaOf(params)) ? notEstablished("workflow.claim-ignored") : ABSENT;
 }
 
-function denialsOf(
-  artifact: PolicyArtifact,
-  call: InboundCall,
-  workflow: NamedWorkflow | undefined,
-): readonly Denial[] {
+function claimsWorkflow(meta: JsonObject): boolean {
+  for (const key of Object.keys(meta)) if (CLAIM.test(key)) return true;
+  return false;
+}
+
+function denialsOf(artifact: PolicyArtifact, call: InboundCall, workflow: NamedWorkflow | undefined): Denial[] {
   const denials: Denial[] = [];
   const { id } = principalOf(call.caller, call.wire.transport);
   if (!artifact.subjects.some(({ principal }) => principal === id)) {

@@ -65,6 +65,8 @@ class BoundLine {
 /** The session artifacts of a run. */
 export class SessionArtifacts {
   readonly #options: SessionArtifactsOptions;
+  /** What is decided on where no artifact binds. */
+  readonly #own: CallBasis;
   /** By subject and session. */
   readonly #lines = new Map<string, BoundLine>();
   /** Subjects of which some session has an artifact of its own. */
@@ -72,6 +74,7 @@ export class SessionArtifacts {
 
   constructor(options: SessionArtifactsOptions) {
     this.#options = options;
+    this.#own = { run: options.run, evaluator: options.evaluator };
   }
 
   get size(): number {
@@ -136,10 +139,9 @@ export class SessionArtifacts {
   }
 
   /** What a call is decided on. */
-  basisOf({ caller, session, wire }: Pick<InboundCall, "caller" | "session" | "wire">): CallBasis {
-    const { run, evaluator } = this.#options;
-    const line = this.#find(principalOf(caller, wire.transport).id, session);
-    return line === undefined ? { run, evaluator } : { run: line.facts(run), evaluator: line.evaluator };
+  basisOf(call: Pick<InboundCall, "caller" | "session" | "wire">): CallBasis {
+    const line = this.#of(call);
+    return line === undefined ? this.#own : { run: line.facts(this.#own.run), evaluator: line.evaluator };
   }
 
   /** Limits of the artifact that binds a call. */
@@ -170,7 +172,7 @@ export class SessionArtifacts {
     session: SessionKey,
   ): { readonly digest: Digest; readonly halted: ReasonCode | undefined } | undefined {
     const transport = session.source === "launcher" ? "stdio" : "http";
-    const line = this.#find(principalOf(caller, transport).id, session);
+    const line = this.#of({ caller, session, wire: { transport } });
     if (line === undefined) return undefined;
     return { digest: line.examined.sealed.digest, halted: this.#haltedLine(line) };
   }
@@ -181,7 +183,6 @@ export class SessionArtifacts {
 
   /** That of the session before that of the agent. */
   #find(principal: string, { source, key }: SessionKey): BoundLine | undefined {
-    if (this.#lines.size === 0) return undefined;
     const own =
       SOURCES.has(source) && this.#withSessions.has(principal)
         ? this.#lines.get(`${principal}\n${source}:${sessionHash(key)}`)

@@ -60,28 +60,41 @@ export function makeCatalog(file: CatalogFile, listed: readonly ListedServer[]):
   const now = new Map(pinFirstUse(listed).servers.map((entry) => [entry.id, entry]));
   const approved = new Map(file.servers.map((entry) => [entry.id, entry]));
   const states = new Map(file.servers.map((entry) => [entry.id, compareEntry(entry, now.get(entry.id))]));
+  const named = new Map([...states].map(([id, lists]) => [id, byName(lists)]));
+  const identities = new Map([...approved].map(([id, { identity }]) => [id, digestOf(identity)]));
+  const unchanged = new Set([...approved.keys()].filter((id) => isSameServer(approved.get(id), now.get(id))));
   const listOf = (serverId: string, kind: ListKind): readonly CatalogDefinition[] => states.get(serverId)?.[kind] ?? [];
   return {
     digest: digestOf(file),
     file,
     serverIds: file.servers.map(({ id }) => id),
     entry: (serverId) => approved.get(serverId),
-    identityDigest: (serverId) => {
-      const entry = approved.get(serverId);
-      return entry === undefined ? undefined : digestOf(entry.identity);
-    },
-    hasSameIdentity: (serverId) => {
-      const [before, after] = [approved.get(serverId), now.get(serverId)];
-      return before !== undefined && after !== undefined && sameJson(before.identity, after.identity);
-    },
+    identityDigest: (serverId) => identities.get(serverId),
+    hasSameIdentity: (serverId) => unchanged.has(serverId),
     definitions: listOf,
-    find: (serverId, kind, name) => listOf(serverId, kind).find((definition) => definition.name === name),
-    has: (serverId, kind, name) => listOf(serverId, kind).some((definition) => definition.name === name),
+    find: (serverId, kind, name) => named.get(serverId)?.[kind].get(name),
+    has: (serverId, kind, name) => named.get(serverId)?.[kind].has(name) === true,
     instructions: (serverId) => approved.get(serverId)?.instructions ?? undefined,
     capabilities: (serverId) => approved.get(serverId)?.capabilities ?? {},
     withheld: (serverId) => countWithheld(approved.get(serverId), now.get(serverId)),
     drifts: file.servers.flatMap((entry) => driftOf(entry, now.get(entry.id))),
     schemaSources: schemaSourcesOf(file),
+  };
+}
+
+function isSameServer(approved: CatalogEntry | undefined, now: CatalogEntry | undefined): boolean {
+  return approved !== undefined && now !== undefined && sameJson(approved.identity, now.identity);
+}
+
+/** The definitions of each list by their names; of two with one name the first. */
+function byName(states: States): Readonly<Record<ListKind, ReadonlyMap<string, CatalogDefinition>>> {
+  const map = (list: readonly CatalogDefinition[]): ReadonlyMap<string, CatalogDefinition> =>
+    new Map(list.map((one) => [one.name, one] as const).reverse());
+  return {
+    tools: map(states.tools),
+    prompts: map(states.prompts),
+    resources: map(states.resources),
+    resourceTemplates: map(states.resourceTemplates),
   };
 }
 

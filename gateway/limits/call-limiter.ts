@@ -12,6 +12,7 @@ import type { Denial } from "../pipeline/judge.ts";
 import type { Admission, Gate, ObligationStage, ResponseStage } from "../pipeline/stage.ts";
 import type { CallLimits } from "./call-limits.ts";
 import { type Counter, CounterSet } from "./counters.ts";
+import type { Unit } from "./rate-window.ts";
 
 /** What a limiter works with. */
 export interface CallLimiterOptions {
@@ -31,11 +32,38 @@ export interface CallLimiter {
 }
 
 /** A call's places. */
-interface Held {
+class Held {
   readonly counters: readonly Counter[];
+  #rates: readonly Unit[];
+  #flights: readonly Unit[];
+
+  /** Takes a place in each. */
+  constructor(counters: readonly Counter[]) {
+    this.counters = counters;
+    const [rates, flights]: [Unit[], Unit[]] = [[], []];
+    for (const counter of counters) (IN_FLIGHT.has(counter.limit) ? flights : rates).push(counter.take());
+    this.#rates = rates;
+    this.#flights = flights;
+  }
+
+  /** Charges or gives back all that is still taken. */
+  settle(isSent: boolean): void {
+    this.settleRates(isSent);
+    settleAll(this.#flights, isSent);
+    this.#flights = SETTLED;
+  }
+
   /** A call of which a task was made is charged to its rates, and stays under way. */
-  readonly settleRates: (isSent: boolean) => void;
-  readonly settle: (isSent: boolean) => void;
+  settleRates(isSent: boolean): void {
+    settleAll(this.#rates, isSent);
+    this.#rates = SETTLED;
+  }
+}
+
+const SETTLED: readonly Unit[] = [];
+
+function settleAll(places: readonly Unit[], isSent: boolean): void {
+  for (const place of places) isSent ? place.charge() : place.release();
 }
 
 /** What a server asks of an agent is no call of the agent's. */
@@ -54,14 +82,9 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
     const own = counters.of(call, limits(call));
     const full = own.find((counter) => counter.room() <= 0);
     if (full !== undefined) return refusedBy(full);
-    const settleRates = settlerOf(own.filter((counter) => !IN_FLIGHT.has(counter.limit)));
-    const settleFlights = settlerOf(own.filter((counter) => IN_FLIGHT.has(counter.limit)));
-    const settle = (isSent: boolean): void => {
-      settleRates(isSent);
-      settleFlights(isSent);
-    };
-    held.set(call, { counters: own, settleRates, settle });
-    return { type: "admitted", abandon: () => settle(false) };
+    const places = new Held(own);
+    held.set(call, places);
+    return { type: "admitted", abandon: () => places.settle(false) };
   };
   return {
     gate: { name: "limits", admit },
@@ -95,14 +118,6 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
   };
 }
 
-/** Takes a place in each; the returned function charges or gives them back, once. */
-function settlerOf(counters: readonly Counter[]): (isSent: boolean) => void {
-  const places = counters.map((counter) => counter.take());
-  return (isSent) => {
-    for (const place of places.splice(0)) isSent ? place.charge() : place.release();
-  };
-}
-
 function refusedBy(counter: Counter): Admission {
   const accounting = counter.line("refused");
   const { budget, consumed, reserved } = accounting;
@@ -126,8 +141,11 @@ const REASONS = {
 
 /** The line of the counter with the least room left: the one that the next call meets first. */
 function tightest({ counters }: Held, charge: Charge): Accounting {
-  const lines = counters.map((counter) => counter.line(charge));
-  const [first, ...others] = lines;
-  if (first === undefined) throw new Error("a call has no counter");
-  return others.reduce((least, line) => (line.remaining < least.remaining ? line : least), first);
+  let least: Accounting | undefined;
+  for (const counter of counters) {
+    const line = counter.line(charge);
+    if (least === undefined || line.remaining < least.remaining) least = line;
+  }
+  if (least === undefined) throw new Error("a call has no counter");
+  return least;
 }

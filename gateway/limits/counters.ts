@@ -52,25 +52,21 @@ export class CounterSet {
     const tool = call.target.kind === "tool" ? `${call.serverId}/${call.target.name}` : undefined;
     const perTool = tool === undefined ? undefined : perMinute.tools.get(tool);
     const atOnce = tool === undefined ? undefined : inFlight.tools.get(tool);
-    return [
-      ...(tool === undefined || atOnce === undefined ? [] : [this.#flights(tool, atOnce)]),
-      ...(tool === undefined || perTool === undefined ? [] : [this.#rate("calls-per-minute-tool", [tool], perTool)]),
-      this.#rate("calls-per-minute-session", [issuer, name, source, key], perMinute.session),
-      this.#rate("calls-per-minute-principal", [issuer, name], perMinute.principal),
-    ];
+    const counters: Counter[] = [];
+    if (tool !== undefined && atOnce !== undefined) counters.push(new Flights(this.#inFlight, tool, atOnce));
+    if (tool !== undefined && perTool !== undefined) {
+      counters.push(this.#rate("calls-per-minute-tool", keyOf("tool", tool), perTool));
+    }
+    counters.push(
+      this.#rate("calls-per-minute-session", keyOf("session", issuer, name, source, key), perMinute.session),
+      this.#rate("calls-per-minute-principal", keyOf("principal", issuer, name), perMinute.principal),
+    );
+    return counters;
   }
 
-  #rate(limit: CountedLimit, parts: readonly string[], budget: number): Counter {
-    const window = this.#window(JSON.stringify([limit, ...parts]));
-    const nowMs = this.#monotonicMs;
-    const line = (charge: Charge): Accounting => lineOf(limit, charge, budget, window.counts(nowMs()));
-    return {
-      limit,
-      line,
-      room: () => (window === this.#noRoom ? 0 : line("reserved").remaining),
-      take: () => window.reserve(nowMs()),
-      retryAfterMs: () => Math.max(1, window.freesInMs(nowMs())),
-    };
+  #rate(limit: CountedLimit, key: string, budget: number): Counter {
+    const window = this.#window(key);
+    return new Rate(limit, budget, window, window !== this.#noRoom, this.#monotonicMs);
   }
 
   #window(key: string): RateWindow {
@@ -90,26 +86,85 @@ export class CounterSet {
     this.#sweptMs = nowMs;
     for (const [key, window] of this.#windows) if (window.isEmpty(nowMs)) this.#windows.delete(key);
   }
+}
 
-  #flights(tool: string, budget: number): Counter {
-    const count = (): number => this.#inFlight.get(tool) ?? 0;
-    const leave = (): void => {
-      if (count() <= 1) this.#inFlight.delete(tool);
-      else this.#inFlight.set(tool, count() - 1);
-    };
-    const line = (charge: Charge): Accounting =>
-      lineOf("calls-in-flight-tool", charge, budget, { consumed: 0, reserved: count() });
-    return {
-      limit: "calls-in-flight-tool",
-      line,
-      room: () => budget - count(),
-      take: () => {
-        this.#inFlight.set(tool, count() + 1);
-        return { charge: leave, release: leave };
-      },
-      retryAfterMs: () => IN_FLIGHT_RETRY_MS,
-    };
+/** Of a window. One is made for each call that meets it, since budgets change. */
+class Rate implements Counter {
+  readonly limit: CountedLimit;
+  readonly #budget: number;
+  readonly #window: RateWindow;
+  readonly #hasRoom: boolean;
+  readonly #nowMs: () => number;
+
+  constructor(limit: CountedLimit, budget: number, window: RateWindow, hasRoom: boolean, nowMs: () => number) {
+    this.limit = limit;
+    this.#budget = budget;
+    this.#window = window;
+    this.#hasRoom = hasRoom;
+    this.#nowMs = nowMs;
   }
+
+  room(): number {
+    return this.#hasRoom ? this.line("reserved").remaining : 0;
+  }
+
+  take(): Unit {
+    return this.#window.reserve(this.#nowMs());
+  }
+
+  line(charge: Charge): Accounting {
+    return lineOf(this.limit, charge, this.#budget, this.#window.counts(this.#nowMs()));
+  }
+
+  retryAfterMs(): number {
+    return Math.max(1, this.#window.freesInMs(this.#nowMs()));
+  }
+}
+
+/** Of the calls of one tool that are under way. */
+class Flights implements Counter {
+  readonly limit = "calls-in-flight-tool";
+  readonly #counts: Map<string, number>;
+  readonly #tool: string;
+  readonly #budget: number;
+
+  constructor(counts: Map<string, number>, tool: string, budget: number) {
+    this.#counts = counts;
+    this.#tool = tool;
+    this.#budget = budget;
+  }
+
+  room(): number {
+    return this.#budget - this.#count();
+  }
+
+  take(): Unit {
+    this.#counts.set(this.#tool, this.#count() + 1);
+    const leave = (): void => {
+      if (this.#count() <= 1) this.#counts.delete(this.#tool);
+      else this.#counts.set(this.#tool, this.#count() - 1);
+    };
+    return { charge: leave, release: leave };
+  }
+
+  line(charge: Charge): Accounting {
+    return lineOf(this.limit, charge, this.#budget, { consumed: 0, reserved: this.#count() });
+  }
+
+  retryAfterMs(): number {
+    return IN_FLIGHT_RETRY_MS;
+  }
+
+  #count(): number {
+    return this.#counts.get(this.#tool) ?? 0;
+  }
+}
+
+/** One text for the parts, whatever stands in them: each has its length in front. */
+function keyOf(...parts: readonly string[]): string {
+  let key = "";
+  for (const part of parts) key += `${part.length}:${part}`;
+  return key;
 }
 
 /** `budget = consumed + reserved + remaining`, also where a budget was made smaller than what is counted already. */

@@ -20,6 +20,8 @@ interface Bucket {
   readonly second: number;
   consumed: number;
   reserved: number;
+  /** True once it is too old, or was empty: the sums are without it. */
+  isForgotten: boolean;
 }
 
 const BUCKET_MS = 1000;
@@ -31,26 +33,28 @@ export class RateWindow {
   /** Oldest first; at most 61. */
   readonly #buckets: Bucket[] = [];
 
+  /** Of all of them together. */
+  #consumed = 0;
+  #reserved = 0;
+
   counts(nowMs: number): Counts {
     this.#forget(nowMs);
-    let consumed = 0;
-    let reserved = 0;
-    for (const bucket of this.#buckets) {
-      consumed += bucket.consumed;
-      reserved += bucket.reserved;
-    }
-    return { consumed, reserved };
+    return { consumed: this.#consumed, reserved: this.#reserved };
   }
 
   /** Takes a place; whether there is one is the caller's to ask. */
   reserve(nowMs: number): Unit {
     const bucket = this.#current(nowMs);
-    bucket.reserved += 1;
-    const settle = (consumed: number): void => {
-      bucket.reserved -= 1;
-      bucket.consumed += consumed;
-    };
-    return { charge: () => settle(1), release: () => settle(0) };
+    this.#change(bucket, 0, 1);
+    return { charge: () => this.#change(bucket, 1, -1), release: () => this.#change(bucket, 0, -1) };
+  }
+
+  #change(bucket: Bucket, consumed: number, reserved: number): void {
+    bucket.consumed += consumed;
+    bucket.reserved += reserved;
+    if (bucket.isForgotten) return;
+    this.#consumed += consumed;
+    this.#reserved += reserved;
   }
 
   /** Milliseconds until the oldest call is forgotten; 0 if there is none. */
@@ -69,7 +73,7 @@ export class RateWindow {
     const second = Math.floor(nowMs / BUCKET_MS);
     const last = this.#buckets.at(-1);
     if (last !== undefined && last.second === second) return last;
-    const bucket = { second, consumed: 0, reserved: 0 };
+    const bucket = { second, consumed: 0, reserved: 0, isForgotten: false };
     this.#buckets.push(bucket);
     return bucket;
   }
@@ -77,9 +81,13 @@ export class RateWindow {
   /** Lets go of what is too old, and of seconds in front whose calls were released. */
   #forget(nowMs: number): void {
     const oldest = Math.floor(nowMs / BUCKET_MS) - BUCKETS;
-    const isOver = ({ second, consumed, reserved }: Bucket): boolean => second <= oldest || consumed + reserved === 0;
-    for (let [first] = this.#buckets; first !== undefined && isOver(first); [first] = this.#buckets) {
+    for (;;) {
+      const first = this.#buckets[0];
+      if (first === undefined || (first.second > oldest && first.consumed + first.reserved > 0)) return;
       this.#buckets.shift();
+      first.isForgotten = true;
+      this.#consumed -= first.consumed;
+      this.#reserved -= first.reserved;
     }
   }
 }

@@ -28,6 +28,11 @@ export function contextUseOf(policies: Iterable<JsonValue>): WantedContext {
   return use;
 }
 
+/** True if something of the group is wanted. */
+export function isRead(use: WantedContext, group: string): boolean {
+  return use === WHOLE_CONTEXT || use.has(group);
+}
+
 /** The members of a context, of its values or of their types, that `use` has. */
 export function cutContext<T>(
   context: Readonly<Record<string, T>>,

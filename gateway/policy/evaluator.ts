@@ -30,10 +30,10 @@ import {
   type PrincipalType,
   type SchemaSource,
 } from "./cedar-schema.ts";
-import { contextUseOf, cutContext, pick, type WantedContext } from "./context-use.ts";
+import { contextUseOf, cutContext, isRead, pick, type WantedContext } from "./context-use.ts";
 import { NO_OBLIGATIONS, type Obligations, obligationsOf } from "./obligations.ts";
 import { canMatch, checkListing, isListing, isSpokenOf } from "./spoken-of.ts";
-import type { MappingReport } from "./value-mapping.ts";
+import { MappingReport } from "./value-mapping.ts";
 
 /** Who asks. */
 export interface PolicyPrincipal {
@@ -113,7 +113,7 @@ interface ActionSlice {
 export function makeEvaluator(name: string, bundle: PolicyBundle, sources: readonly SchemaSource[]): PolicyEvaluator {
   const actions = listActions(sources);
   validatePolicies(buildSchema(sources, actions.values()), textsOf(bundle.policies));
-  const memory = new AnswerMemory();
+  const memory = new AnswerMemory<Ruled>();
   const slices = new Map<string, ActionSlice>();
   for (const action of actions.values()) {
     if (isSpokenOf(bundle, action)) slices.set(action.id, prepareSlice(name, bundle, sources, action));
@@ -197,34 +197,63 @@ function attributeValue(value: JsonValue): CedarValueJson {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : "";
 }
 
+/** What the engine's answers come to. */
+interface Ruled {
+  readonly type: CedarAnswer["type"];
+  readonly answer: PolicyAnswer;
+}
+
 function decide(
   bundle: PolicyBundle,
-  { action, use, schema, deciding, advisory }: ActionSlice,
-  memory: AnswerMemory,
+  slice: ActionSlice,
+  memory: AnswerMemory<Ruled>,
   server: EntityJson,
   request: PolicyRequest,
 ): PolicyAnswer {
-  const context = contextOf(action, request);
+  const context = contextOf(slice, request);
   if (context === undefined) return deniedBy("policy.request-unmappable");
+  const { principal, serverId } = request;
+  // Sets and schema are the action's, and the server's entity is the one of its id.
+  const which = JSON.stringify([slice.action.id, serverId, context]);
+  return memory.answer(`${which}${principalText(principal)}`, () => ask(bundle, slice, server, request, context))
+    .answer;
+}
+
+function principalText(principal: PolicyPrincipal): string {
+  const known = principalTexts.get(principal);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(principal);
+  principalTexts.set(principal, text);
+  return text;
+}
+
+/** Principals never change, and come back with each of their calls. */
+const principalTexts = new WeakMap<PolicyPrincipal, string>();
+
+function ask(
+  bundle: PolicyBundle,
+  { action, schema, deciding, advisory }: ActionSlice,
+  server: EntityJson,
+  request: PolicyRequest,
+  context: Record<string, CedarValueJson>,
+): Ruled {
   const principal = principalEntity(request.principal);
   const question = {
     principal: { type: principal.uid.type, id: principal.uid.id },
     action: { type: `${NAMESPACE}::Action`, id: action.id },
     resource: { type: `${NAMESPACE}::Server`, id: request.serverId },
-    context: { ...cutContext(context, use, cutValue) },
+    context,
     entities: [server, principal],
     preparsedSchemaName: schema,
     validateRequest: true,
   };
-  const ask = (preparsedPolicySetId: string): CedarAnswer => {
-    const whole = { ...question, preparsedPolicySetId };
-    return memory.answer(JSON.stringify(whole), () => authorize(whole));
-  };
-  const observed = advisory === undefined ? undefined : ask(advisory);
-  const answer = readAnswer(bundle, deciding === undefined ? NOTHING_DENIES : ask(deciding), observed);
+  const observed = advisory === undefined ? undefined : authorize({ ...question, preparsedPolicySetId: advisory });
+  const decided = deciding === undefined ? NOTHING_DENIES : authorize({ ...question, preparsedPolicySetId: deciding });
+  const answer = readAnswer(bundle, decided, observed);
+  const type = decided.type === "failed" || observed?.type === "failed" ? "failed" : "decided";
   // What is listed has to be forbidden, and needs no permit.
   const isOpen = isListing(action) && answer.reason === "policy.default-deny";
-  return isOpen ? { ...answer, allowed: true, reason: "policy.not-forbidden" } : answer;
+  return { type, answer: isOpen ? { ...answer, allowed: true, reason: "policy.not-forbidden" } : answer };
 }
 
 function cutValue(group: CedarValueJson, members: ReadonlySet<string>): CedarValueJson {
@@ -235,24 +264,32 @@ function cutValue(group: CedarValueJson, members: ReadonlySet<string>): CedarVal
 /** What the engine would say of a result that only advisory policies speak of. */
 const NOTHING_DENIES: CedarAnswer = { type: "decided", allowed: true, reasons: [], erring: [] };
 
-/** The context; undefined if a value is not of its declared type: it would be absent for policy and present for the server. */
-function contextOf(action: PolicyAction, request: PolicyRequest): Record<string, CedarValueJson> | undefined {
-  const report = emptyReport();
-  const input = action.input?.toCedar(request.argument, "", report);
+/**
+ * What the policies read of the context; undefined if a value is not of its declared type: it would be absent for policy and
+ * present for the server.
+ */
+function contextOf({ action, use }: ActionSlice, request: PolicyRequest): Record<string, CedarValueJson> | undefined {
+  const report = new MappingReport();
+  const input = action.input?.toCedar(request.argument, "", report) ?? {};
   if (report.mismatched) return undefined;
-  const session = { ...request.session };
-  if (action.group !== "respond") {
-    return { input: input ?? {}, session, system: { ...request.system, ...systemOf(report, action) } };
-  }
-  const result = emptyReport();
-  const output = request.output === undefined ? {} : action.output?.toCedar(request.output, "", result);
+  if (action.group !== "respond") return cutContext({ input, ...factsOf(use, request, report, action) }, use, cutValue);
+  const result = new MappingReport();
+  const output = request.output === undefined ? {} : (action.output?.toCedar(request.output, "", result) ?? {});
   if (result.mismatched) return undefined;
-  const system = { ...request.system, ...systemOf(result, action) };
-  return { input: input ?? {}, output: output ?? {}, session, system };
+  return cutContext({ input, output, ...factsOf(use, request, result, action) }, use, cutValue);
 }
 
-function emptyReport(): MappingReport {
-  return { undeclared: new Set(), truncated: new Set(), inexact: false, mismatched: false };
+/** `context.session` and `context.system`, as far as they are read. */
+function factsOf(
+  use: WantedContext,
+  { session, system }: PolicyRequest,
+  report: MappingReport,
+  action: PolicyAction,
+): Record<string, CedarValueJson> {
+  const facts: Record<string, CedarValueJson> = {};
+  if (isRead(use, "session")) facts["session"] = session;
+  if (isRead(use, "system")) facts["system"] = { ...system, ...systemOf(report, action) };
+  return facts;
 }
 
 function principalEntity({
@@ -271,9 +308,7 @@ function principalEntity({
 function systemOf(report: MappingReport, action: PolicyAction): Record<string, CedarValueJson> {
   return {
     schemaStatus: action.isOpaque ? "opaque" : "typed",
-    undeclared: [...report.undeclared],
-    truncated: [...report.truncated],
-    inexact: report.inexact,
+    ...report.members(),
   };
 }
 

@@ -7,14 +7,31 @@ import { formatCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { CedarValueJson, TypeOfAttribute } from "./cedar.ts";
 
-/** What was left out of the context, and why; policy sees these as `context.system`. */
-export interface MappingReport {
-  readonly undeclared: Set<string>;
-  readonly truncated: Set<string>;
+/** What was left out of the context, and why; policy sees these as `context.system`. Most often it is nothing. */
+export class MappingReport {
+  #undeclared: Set<string> | undefined;
+  #truncated: Set<string> | undefined;
   /** A number or time that Cedar cannot carry exactly was left out. */
-  inexact: boolean;
+  inexact = false;
   /** A value is not of its declared type: policy would see nothing where the server sees something. */
-  mismatched: boolean;
+  mismatched = false;
+
+  addUndeclared(path: string): void {
+    this.#undeclared = (this.#undeclared ?? new Set<string>()).add(path);
+  }
+
+  addTruncated(path: string): void {
+    this.#truncated = (this.#truncated ?? new Set<string>()).add(path);
+  }
+
+  /** Members of `context.system`. */
+  members(): { readonly undeclared: string[]; readonly truncated: string[]; readonly inexact: boolean } {
+    return {
+      undeclared: [...(this.#undeclared ?? [])],
+      truncated: [...(this.#truncated ?? [])],
+      inexact: this.inexact,
+    };
+  }
 }
 
 /** A Cedar type and the function that makes a value of it; undefined where the value has none and is left out. */
@@ -122,7 +139,7 @@ const stringMapping: ValueMapping = {
   toCedar: (value, path, report) => {
     if (typeof value !== "string") return mismatch(report);
     if (value.length <= MAX_STRING) return value;
-    report.truncated.add(path);
+    report.addTruncated(path);
     // A surrogate pair is not cut in half: Cedar refuses lone surrogates.
     return value.slice(0, MAX_STRING).replace(/[\ud800-\udbff]$/, "");
   },
@@ -221,9 +238,11 @@ function objectMapping(schema: JsonObject, state: Compilation, depth: number): V
   const attributes = [...members].flatMap(([name, { mapping, isRequired }]) =>
     mapping === undefined ? [] : [[name, { ...mapping.type, required: isRequired }] as const],
   );
+  const needed = [...members].filter(([, { isRequired }]) => isRequired).map(([name]) => name);
+  const record = { members, needed };
   return {
     type: { type: "Record", attributes: Object.fromEntries(attributes) },
-    toCedar: (value, path, report) => (isJsonObject(value) ? recordOf(value, members, path, report) : mismatch(report)),
+    toCedar: (value, path, report) => (isJsonObject(value) ? recordOf(value, record, path, report) : mismatch(report)),
   };
 }
 
@@ -245,22 +264,22 @@ function isNullable(property: JsonValue | undefined, root: JsonValue): boolean {
 
 function recordOf(
   value: JsonObject,
-  members: ReadonlyMap<string, Member>,
+  { members, needed }: { readonly members: ReadonlyMap<string, Member>; readonly needed: readonly string[] },
   path: string,
   report: MappingReport,
 ): CedarValueJson {
   const record: Record<string, CedarValueJson> = {};
-  for (const [name, item] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const item = value[name];
     const at = path === "" ? name : `${path}.${name}`;
     const member = members.get(name);
-    if (member === undefined) report.undeclared.add(at.slice(0, MAX_STRING));
+    if (member === undefined) report.addUndeclared(at.slice(0, MAX_STRING));
     if (member?.mapping === undefined || item === undefined || item === null) continue;
     const mapped = member.mapping.toCedar(item, at, report);
     if (mapped !== undefined) record[name] = mapped;
   }
   // A rule about a required argument must not be skipped because the argument is missing.
-  for (const [name, { isRequired }] of members)
-    if (isRequired && !Object.hasOwn(record, name)) report.mismatched = true;
+  for (const name of needed) if (!Object.hasOwn(record, name)) report.mismatched = true;
   return record;
 }
 
