@@ -12,9 +12,9 @@
 
 import { hmacSha256 } from "#crypto";
 import { compareBytes, formatUtf8 } from "./bytes.ts";
-import { saltedRoot, type UnsaltedLeaf } from "./commitment-root.ts";
+import { saltedRoot } from "./commitment-root.ts";
 import { FormatError } from "./errors.ts";
-import { canonicalBytes, formatCanonical } from "./json/canonical.ts";
+import { canonicalBytes } from "./json/canonical.ts";
 import { type JsonField, listFields } from "./json/pointer.ts";
 import type { JsonValue } from "./json/value.ts";
 import { hashLeaf, type LeafHash } from "./merkle/hash.ts";
@@ -53,12 +53,8 @@ export interface CommittedLeaf {
  */
 export function commitJson(secret: Uint8Array, name: string, value: JsonValue, exactBytes: Uint8Array): string {
   requireSecret(secret);
-  const leaves: UnsaltedLeaf[] = sortByPointer(listFields(value, MAX_COMMITTED_FIELDS)).map((field) => ({
-    pointer: field.pointer,
-    value: formatCanonical(field.value),
-  }));
-  leaves.push({ pointer: BYTES_POINTER, value: exactBytes });
-  return saltedRoot(secret, name, leaves);
+  const fields = sortByPointer(listFields(value, MAX_COMMITTED_FIELDS));
+  return saltedRoot(secret, name, { fields, bytesPointer: BYTES_POINTER, bytes: exactBytes });
 }
 
 /**
@@ -69,7 +65,7 @@ export function commitJson(secret: Uint8Array, name: string, value: JsonValue, e
  */
 export function commitBytes(secret: Uint8Array, name: string, exactBytes: Uint8Array): string {
   requireSecret(secret);
-  return saltedRoot(secret, name, [{ pointer: BYTES_POINTER, value: exactBytes }]);
+  return saltedRoot(secret, name, { fields: [], bytesPointer: BYTES_POINTER, bytes: exactBytes });
 }
 
 /** The leaves of `commitJson`, in tree order. */
@@ -131,10 +127,10 @@ function fieldLeaf(secret: Uint8Array, name: string, { pointer, value }: JsonFie
   return { pointer, salt: deriveSalt(secret, name, pointer), value: canonicalBytes(value) };
 }
 
-/** By the bytes of the pointers, which is the order of their UTF-16 code units only where none is of a surrogate's or above. */
-function sortByPointer(fields: readonly JsonField[]): readonly JsonField[] {
+/** Sorts by the bytes of the pointers, which is the order of their UTF-16 code units only where none is of a surrogate's or above. */
+function sortByPointer(fields: JsonField[]): readonly JsonField[] {
   if (fields.every(({ pointer }) => BELOW_SURROGATES.test(pointer))) {
-    return [...fields].sort((a, b) => (a.pointer < b.pointer ? -1 : 1));
+    return fields.sort((a, b) => (a.pointer < b.pointer ? -1 : 1));
   }
   const keyed = fields.map((field) => ({ field, key: formatUtf8(field.pointer) }));
   return keyed.sort((a, b) => compareBytes(a.key, b.key)).map(({ field }) => field);

@@ -15,6 +15,8 @@ const SHORT_TEXT = 96;
 export class HashInput {
   readonly #usual: Uint8Array;
   readonly #views: Uint8Array[] = [];
+  /** So many first bytes may have been written since they were wiped. */
+  #written = 0;
   bytes: Uint8Array;
   /** Bytes that are written; set it back to write over them. */
   length = 0;
@@ -53,10 +55,11 @@ export class HashInput {
 
   /** Forgets what was written: it was made with a secret. */
   wipe(): void {
-    this.bytes.fill(0);
-    if (this.bytes !== this.#usual) this.#usual.fill(0);
+    this.#usual.fill(0, 0, Math.max(this.#written, this.length));
+    if (this.bytes !== this.#usual) this.bytes.fill(0);
     this.bytes = this.#usual;
     this.length = 0;
+    this.#written = 0;
   }
 
   /** False if the text is not ASCII: then nothing is added. */
@@ -85,6 +88,7 @@ export class HashInput {
 
   #reserve(more: number): void {
     const length = this.length + more;
+    if (length > this.#written) this.#written = length;
     if (length <= this.bytes.length) return;
     const grown = new Uint8Array(2 * length);
     grown.set(this.bytes.subarray(0, this.length));

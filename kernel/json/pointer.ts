@@ -17,29 +17,26 @@ export interface JsonField {
  * @param maxFields  bound of the work
  * @throws {FormatError} ERR_JSON_SIZE beyond it
  */
-export function listFields(value: JsonValue, maxFields: number): readonly JsonField[] {
+export function listFields(value: JsonValue, maxFields: number): JsonField[] {
   const fields: JsonField[] = [];
-  const add = (pointer: string, item: JsonValue): void => {
-    if (fields.length === maxFields) throw new FormatError("ERR_JSON_SIZE", `want at most ${maxFields} fields`);
-    fields.push({ pointer, value: item });
-  };
-  visitFields(value, "", add);
+  visitFields(value, "", fields, maxFields);
   return fields;
 }
 
-function visitFields(item: JsonValue, pointer: string, add: (pointer: string, item: JsonValue) => void): void {
-  if (isField(item)) add(pointer, item);
-  else if (isList(item)) for (const [index, child] of item.entries()) visitFields(child, `${pointer}/${index}`, add);
-  else if (isJsonObject(item)) {
-    let isEmpty = true;
+function visitFields(item: JsonValue, pointer: string, fields: JsonField[], maxFields: number): void {
+  const first = fields.length;
+  if (isList(item)) {
+    for (let i = 0; i < item.length; i += 1) visitFields(item[i] ?? null, `${pointer}/${i}`, fields, maxFields);
+  } else if (isJsonObject(item)) {
     for (const key of Object.keys(item)) {
       const child = item[key];
-      if (child === undefined) continue;
-      isEmpty = false;
-      visitFields(child, `${pointer}/${escapeStep(key)}`, add);
+      if (child !== undefined) visitFields(child, `${pointer}/${escapeStep(key)}`, fields, maxFields);
     }
-    if (isEmpty) add(pointer, {});
   }
+  // A container without fields is one, as a scalar is.
+  if (fields.length > first) return;
+  if (first === maxFields) throw new FormatError("ERR_JSON_SIZE", `want at most ${maxFields} fields`);
+  fields.push({ pointer, value: isJsonObject(item) ? {} : item });
 }
 
 /** True for scalars and empty containers: what has no fields below it. */
@@ -73,6 +70,6 @@ function isList(value: JsonValue): value is readonly JsonValue[] {
 }
 
 function escapeStep(step: string): string {
-  if (!step.includes("~") && !step.includes("/")) return step;
-  return step.replaceAll("~", "~0").replaceAll("/", "~1");
+  const escaped = step.includes("~") ? step.replaceAll("~", "~0") : step;
+  return escaped.includes("/") ? escaped.replaceAll("/", "~1") : escaped;
 }

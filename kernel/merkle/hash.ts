@@ -132,20 +132,6 @@ export function hashNode(left: NodeHash, right: NodeHash): NodeHash {
 }
 
 /**
- * Replaces hashes that lie one behind the other by those of the nodes above them, at the front of the same memory.
- *
- * @param count  of hashes; even
- */
-export function hashPairs(row: Uint8Array, count: number): void {
-  for (let pair = 0; 2 * pair < count; pair += 1) {
-    const from = 2 * pair * HASH_BYTES;
-    // A loop, since a view for `set` would be an object for each hash.
-    for (let i = 0; i < 2 * HASH_BYTES; i += 1) nodeInput[1 + i] = row[from + i] ?? 0;
-    sha256Into(nodeInput, row, pair * HASH_BYTES);
-  }
-}
-
-/**
  * Root over hashes that lie one behind the other, as those of a tile do.
  *
  * @param count  of hashes; a power of two, at most 256
