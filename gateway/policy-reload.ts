@@ -220,6 +220,7 @@ async function takeEffect(
   const { basis, recorder } = options;
   const { sealed, bundle, evaluator, catalog } = candidate;
   const policy = { digest: bundle.digest, version: bundle.version, artifact: present(sealed.digest) };
+  const replaced = present(basis.keeper.current().digest);
   const policyLoaded = recorder.append(() => {
     const previous = basis.run.policy.digest;
     if (catalog !== undefined) basis.keeper.replace(catalog.file);
@@ -233,9 +234,8 @@ async function takeEffect(
   });
   // All asked for at once: the recorder keeps the order, and no decision comes in between.
   if (catalog === undefined) return void (await Promise.all([policyLoaded, loadSessions(options, sessions)]));
-  const previous = present(basis.keeper.current().digest);
   const catalogLoaded = recorder.append(() =>
-    catalogLoadOf(basis.keeper.current(), previous, catalog.approvers, basis.run.names),
+    catalogLoadOf(basis.keeper.current(), replaced, catalog.approvers, basis.run.names),
   );
   await Promise.all([policyLoaded, catalogLoaded, loadSessions(options, sessions)]);
   for (const drift of basis.keeper.current().drifts) {
