@@ -1,11 +1,11 @@
 /** One request to an OAuth issuer, or for a document about one: no redirect, a bound of bytes and of time, JSON back. */
 
-import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
 import { StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
-import type { HttpAnswer, SiteFetch, SiteRequest } from "../upstream/http-client.ts";
-import { chunksOf } from "../upstream/http-exchange.ts";
+import { readWhole } from "../upstream/http-answer.ts";
+import type { SiteFetch, SiteRequest } from "../upstream/http-client.ts";
 
 /** An answer; `value` is undefined if its body is no JSON object. */
 export interface IssuerAnswer {
@@ -36,24 +36,12 @@ export function postToIssuer(
 async function ask(fetcher: SiteFetch, url: string, request: Omit<SiteRequest, "signal">): Promise<IssuerAnswer> {
   try {
     const answer = await fetcher(url, { ...request, signal: AbortSignal.timeout(ASK_MS) });
-    return { status: answer.status, value: objectOf(await readBounded(answer)) };
+    const bytes = await readWhole(answer, MAX_BYTES);
+    if (bytes === undefined) throw new Error("the answer is too long");
+    return { status: answer.status, value: objectOf(bytes) };
   } catch (cause) {
     throw new StoreError("ERR_OAUTH_ISSUER", "an issuer cannot be asked", { cause });
   }
-}
-
-async function readBounded(answer: HttpAnswer): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of chunksOf(answer)) {
-    length += chunk.length;
-    if (length > MAX_BYTES) {
-      answer.cancel();
-      throw new Error("the answer is too long");
-    }
-    chunks.push(chunk);
-  }
-  return concatAll(chunks);
 }
 
 function objectOf(bytes: Uint8Array): JsonObject | undefined {

@@ -5,6 +5,7 @@
 
 import { connect } from "node:net";
 import type { CancelSignal } from "./cancellation.ts";
+import type { HttpAnswer } from "./http-answer.ts";
 import { HttpConnections } from "./http-connections.ts";
 
 /** A request. */
@@ -14,19 +15,6 @@ export interface SiteRequest {
   readonly body?: Uint8Array;
   /** Ends the request, and the reading of its answer. */
   readonly signal: CancelSignal;
-}
-
-/** An answer, whose body may still be on its way. */
-export interface HttpAnswer {
-  readonly status: number;
-  /** True for 200 to 299. */
-  readonly ok: boolean;
-  /** @param name  in lower case */
-  readonly header: (name: string) => string | undefined;
-  /** The next chunk of the body, undefined at its end; by one reader. Rejects if the body is cut off. */
-  readonly read: () => Promise<Uint8Array | undefined>;
-  /** Nobody reads any further. One that came whole leaves its connection to the next request. */
-  readonly cancel: () => void;
 }
 
 /**

@@ -6,7 +6,8 @@
 import type { Socket } from "node:net";
 import type { buildConnector } from "undici";
 import Client from "undici/lib/dispatcher/client.js";
-import type { HttpAnswer, SiteFetch, SiteRequest } from "./http-client.ts";
+import type { HttpAnswer } from "./http-answer.ts";
+import type { SiteFetch, SiteRequest } from "./http-client.ts";
 import { SentRequest } from "./sent-request.ts";
 
 /** Where a connection leads. */

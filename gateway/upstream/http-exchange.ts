@@ -3,14 +3,15 @@
  * not followed; the server's headers go no further.
  */
 
-import { concatAll, formatUtf8 } from "../../kernel/bytes.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect } from "../../kernel/receipt/vocabulary.ts";
 import { type RpcMessage, readMessage } from "../wire/rpc.ts";
 import type { CancelSignal } from "./cancellation.ts";
 import { SERVER_CREDENTIAL } from "./client-credentials.ts";
-import type { HttpAnswer, SiteFetch } from "./http-client.ts";
-import { pause } from "./pause.ts";
+import { chunksOf, type HttpAnswer, readWhole } from "./http-answer.ts";
+import type { SiteFetch } from "./http-client.ts";
+import { type Failure, RequestClock } from "./request-clock.ts";
 import { SERVER_IDENTITY } from "./server-tls.ts";
 import { SseReader } from "./sse-reader.ts";
 import type { UpstreamReply, UpstreamRequest } from "./upstream.ts";
@@ -22,7 +23,7 @@ export interface HttpSite {
   readonly fetch: SiteFetch;
   readonly limits: UpstreamLimits;
   /** Aborted when the gateway lets go of the server: whatever is under way then ends. */
-  readonly closing: AbortSignal;
+  readonly closing: CancelSignal;
   /**
    * A message on a stream that is not the response: a request or a notification of the server.
    *
@@ -50,7 +51,8 @@ const MAX_STREAMS = 32;
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 10_000;
 
-type Failure = Extract<UpstreamReply, { type: "failed" }>;
+const JSON_TYPE = /^application\/json\b/iu;
+const STREAM_TYPE = /^text\/event-stream\b/iu;
 
 /** Sends a request and reads what comes back. Never rejects. */
 export async function postRequest(
@@ -58,36 +60,34 @@ export async function postRequest(
   request: UpstreamRequest,
   headers: Readonly<Record<string, string>>,
 ): Promise<HttpReplied> {
-  const clock = startClock(site.limits, [request.signal, site.closing]);
+  const clock = new RequestClock(site.limits, [request.signal, site.closing]);
+  let response: HttpAnswer | undefined;
   try {
-    const { url, fetch } = site;
-    const body = request.bytes;
-    const response = await fetch(url, { method: "POST", headers, body, signal: clock.signal });
+    response = await site.fetch(site.url, { method: "POST", headers, body: request.bytes, signal: clock });
     clock.onByte();
-    const sessionId = response.header("mcp-session-id");
-    const reply = await readReply(site, request, response, clock);
-    return { reply, status: response.status, sessionId };
+    return replied(await readReply(site, request, response, clock), response);
   } catch (error) {
-    return { reply: clock.failure() ?? connectFailure(error), status: 0, sessionId: undefined };
+    const why = response === undefined ? connectFailure(error) : failure("upstream.closed");
+    return replied(clock.failure ?? why, response);
   } finally {
     clock.stop();
   }
 }
 
-async function readReply(
+function replied(reply: UpstreamReply, response: HttpAnswer | undefined): HttpReplied {
+  return { reply, status: response?.status ?? 0, sessionId: response?.header("mcp-session-id") };
+}
+
+/** Rejects if the answer is cut off. */
+function readReply(
   site: HttpSite,
   request: UpstreamRequest,
   response: HttpAnswer,
-  clock: Clock,
-): Promise<UpstreamReply> {
+  clock: RequestClock,
+): UpstreamReply | Promise<UpstreamReply> {
   if (response.status >= 300 && response.status < 400) return drop(response, "upstream.redirect");
-  const type = response.header("content-type") ?? "";
-  try {
-    if (/^application\/json\b/iu.test(type)) return await readJson(site, request, response, clock);
-    if (isEventStream(response)) return await readStreams(site, request, response, clock);
-  } catch {
-    return clock.failure() ?? failure("upstream.closed");
-  }
+  if (JSON_TYPE.test(response.header("content-type") ?? "")) return readJson(site, request, response, clock);
+  if (isEventStream(response)) return readStreams(site, request, response, clock);
   return drop(response, response.ok ? "upstream.invalid" : "upstream.status");
 }
 
@@ -95,19 +95,11 @@ async function readJson(
   { limits }: HttpSite,
   request: UpstreamRequest,
   response: HttpAnswer,
-  clock: Clock,
+  clock: RequestClock,
 ): Promise<UpstreamReply> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of chunksOf(response)) {
-    clock.onByte();
-    length += chunk.length;
-    if (length > limits.maxMessageBytes) return failure("json.size");
-    chunks.push(chunk);
-  }
+  const bytes = await readWhole(response, limits.maxMessageBytes, clock);
+  if (bytes === undefined) return failure("json.size");
   clock.onEnd();
-  const [only] = chunks;
-  const bytes = only !== undefined && chunks.length === 1 ? only : concatAll(chunks);
   const message = readMessage(bytes, "egress", limits.maxMessageBytes);
   if (message.type === "response" && message.id === request.id) return answered(message, bytes);
   if (!response.ok) return failure("upstream.status", bytes);
@@ -116,7 +108,7 @@ async function readJson(
 
 /** True for an answer that is a stream of events. */
 export function isEventStream(response: HttpAnswer): boolean {
-  return response.ok && /^text\/event-stream\b/iu.test(response.header("content-type") ?? "");
+  return response.ok && STREAM_TYPE.test(response.header("content-type") ?? "");
 }
 
 /** Reads the stream, and those with which a legacy server goes on when it closes one that has ids. */
@@ -124,7 +116,7 @@ async function readStreams(
   site: HttpSite,
   request: UpstreamRequest,
   first: HttpAnswer,
-  clock: Clock,
+  clock: RequestClock,
 ): Promise<UpstreamReply> {
   const reader = new SseReader(site.limits.maxMessageBytes);
   let response: HttpAnswer | undefined = first;
@@ -133,7 +125,7 @@ async function readStreams(
     if (reply !== undefined) return reply;
     response = await resume(site, reader, clock);
   }
-  return clock.failure() ?? failure("upstream.closed");
+  return clock.failure ?? failure("upstream.closed");
 }
 
 async function readStream(
@@ -141,7 +133,7 @@ async function readStream(
   request: UpstreamRequest,
   response: HttpAnswer,
   reader: SseReader,
-  clock: Clock,
+  clock: RequestClock,
 ): Promise<UpstreamReply | undefined> {
   reader.restart();
   for await (const chunk of chunksOf(response)) {
@@ -160,15 +152,15 @@ async function readStream(
 async function resume(
   { url, fetch, resumeHeaders }: HttpSite,
   reader: SseReader,
-  clock: Clock,
+  clock: RequestClock,
 ): Promise<HttpAnswer | undefined> {
   const headers = resumeHeaders();
   const { lastEventId, retryMs } = reader;
   if (headers === undefined || lastEventId === undefined) return undefined;
   await clock.wait(Math.min(retryMs ?? RETRY_MS, MAX_RETRY_MS));
-  if (clock.signal.aborted) return undefined;
+  if (clock.aborted) return undefined;
   const sent = { ...headers, "Last-Event-ID": lastEventId };
-  const response = await fetch(url, { method: "GET", headers: sent, signal: clock.signal });
+  const response = await fetch(url, { method: "GET", headers: sent, signal: clock });
   clock.onByte();
   if (isEventStream(response)) return response;
   response.cancel();
@@ -180,7 +172,7 @@ function takeEvent(
   site: HttpSite,
   request: UpstreamRequest,
   bytes: Uint8Array,
-  clock: Clock,
+  clock: RequestClock,
 ): UpstreamReply | undefined {
   const message = readMessage(bytes, "egress", site.limits.maxMessageBytes);
   if (message.type === "fault") return failure(message.reason, bytes);
@@ -194,11 +186,6 @@ function takeEvent(
     request.onLog(message.text);
   } else void clock.during(site.onMessage(message, bytes, request.id));
   return undefined;
-}
-
-/** The chunks of the body, as the bytes that they are. */
-export async function* chunksOf(response: HttpAnswer): AsyncGenerator<Uint8Array, void> {
-  for (let chunk = await response.read(); chunk !== undefined; chunk = await response.read()) yield chunk;
 }
 
 function answered({ text, value }: Extract<RpcMessage, { type: "response" }>, bytes: Uint8Array): UpstreamReply {
@@ -239,67 +226,4 @@ export function connectFailure(error: unknown): Failure {
 
 function codeOf(error: unknown): unknown {
   return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
-}
-
-/** The time limits of one request: to the first byte, of silence, in all; and its cancellation. */
-interface Clock {
-  readonly signal: AbortSignal;
-  readonly onByte: () => void;
-  /** The answer has been read to its end. */
-  readonly onEnd: () => void;
-  /** Silence does not count while somebody else is waited for. */
-  readonly during: (waiting: Promise<void>) => Promise<void>;
-  readonly wait: (ms: number) => Promise<void>;
-  /** Why the request was aborted, if it was. */
-  readonly failure: () => Failure | undefined;
-  readonly stop: () => void;
-}
-
-/** Reason of aborts, made once: the one that is made without a reason has a stack. */
-const ENDED = new Error("the request has ended");
-
-function startClock({ firstByteMs, idleMs, totalMs }: UpstreamLimits, ends: readonly CancelSignal[]): Clock {
-  const controller = new AbortController();
-  let why: Failure | undefined;
-  let isStopped = false;
-  let isWhole = false;
-  const abort = (failed: Failure): void => {
-    why ??= failed;
-    controller.abort(ENDED);
-  };
-  const late = (): void => abort({ type: "failed", status: "timeout", effect: "unknown", reason: "upstream.timeout" });
-  const cancel = (): void =>
-    abort({ type: "failed", status: "cancelled", effect: "unknown", reason: "client.cancelled" });
-  let silence = setTimeout(late, firstByteMs);
-  let holds = 0;
-  const onByte = (): void => {
-    clearTimeout(silence);
-    if (holds === 0) silence = setTimeout(late, idleMs);
-  };
-  const total = setTimeout(late, totalMs);
-  if (ends.some(({ aborted }) => aborted)) cancel();
-  for (const end of ends) end.addEventListener("abort", cancel, { once: true });
-  return {
-    signal: controller.signal,
-    onByte,
-    onEnd: () => {
-      isWhole = true;
-    },
-    during: async (waiting) => {
-      holds += 1;
-      clearTimeout(silence);
-      await waiting;
-      holds -= 1;
-      if (!isStopped) onByte();
-    },
-    wait: (ms) => pause(ms, controller.signal),
-    failure: () => why,
-    stop: () => {
-      isStopped = true;
-      clearTimeout(silence);
-      clearTimeout(total);
-      for (const end of ends) end.removeEventListener("abort", cancel);
-      if (!isWhole) controller.abort(ENDED);
-    },
-  };
 }

@@ -3,12 +3,11 @@
  * that the server has forgotten (404) is opened anew, once; no other request is ever repeated.
  */
 
-import { setMaxListeners } from "node:events";
 import { StoreError } from "../../kernel/errors.ts";
 import { MODERN_REVISION } from "../wire/revisions.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
 import { rawAt } from "../wire/spans.ts";
-import { firstOf } from "./cancellation.ts";
+import { Cancellation, firstOf } from "./cancellation.ts";
 import type { SiteFetch } from "./http-client.ts";
 import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
 import { followStream } from "./http-stream.ts";
@@ -34,6 +33,8 @@ import type { UpstreamLimits } from "./upstream-limits.ts";
 interface Session {
   readonly leg: Leg;
   readonly id: string | undefined;
+  /** Of each request in it, beside its own. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** What a link is made of. */
@@ -60,6 +61,10 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #site: HttpSite;
   readonly #abort = new AbortController();
+  /** The same, for calls: each listens while it is under way. */
+  readonly #closing = new Cancellation();
+  /** Of every request, also outside of a session. */
+  readonly #headers: Readonly<Record<string, string>>;
   #session: Session | undefined;
   /** The legacy side of a server that is modern, too. */
   #legacy: Leg | undefined;
@@ -70,13 +75,12 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    // Each request that is under way listens.
-    setMaxListeners(0, this.#abort.signal);
+    this.#headers = siteHeaders(options);
     this.#site = {
       url: options.config.url,
       fetch: options.fetch,
       limits: options.limits,
-      closing: this.#abort.signal,
+      closing: this.#closing,
       onMessage: (message, received, related) => this.#receive(message, received, related),
       resumeHeaders: () => this.#streamHeaders(),
     };
@@ -116,7 +120,7 @@ export class Link {
     if (leg === undefined) await this.#openSession();
     else {
       this.#legacy = await this.#probeLegacy();
-      this.#session = { leg, id: undefined };
+      this.#begin(leg, undefined);
     }
     this.listen();
   }
@@ -135,7 +139,7 @@ export class Link {
   listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;
-    void this.#ready().then(
+    void Promise.resolve(this.#ready()).then(
       () => (this.leg.era === "modern" ? this.#listenToLists() : this.#followStream()),
       () => undefined,
     );
@@ -155,7 +159,7 @@ export class Link {
     if (first === undefined) return;
     await followListen(this.#site, {
       request: requestsOf(first, () => listenToLists(nextId, capabilities, deps.software) ?? first),
-      headers: () => ({ ...this.#baseHeaders(), ...MODERN_HEADERS }),
+      headers: () => ({ ...this.#headers, ...MODERN_HEADERS }),
       onStarted: () => undefined,
       onNotice: notices.notification,
       onGap: () => notices.changed(undefined),
@@ -170,7 +174,7 @@ export class Link {
     return new Promise((resolve) => {
       void followListen(this.#site, {
         request: requestsOf(request, () => listenMessage(nextId(), uri, deps.software)),
-        headers: () => ({ ...this.#baseHeaders(), ...MODERN_HEADERS }),
+        headers: () => ({ ...this.#headers, ...MODERN_HEADERS }),
         onStarted: resolve,
         onNotice: ({ method, params }) => {
           if (method === "notifications/resources/updated" && params["uri"] === uri) onUpdated();
@@ -184,7 +188,7 @@ export class Link {
   /** Headers of a GET; a modern server has none. */
   #streamHeaders(): Record<string, string> | undefined {
     if (this.#session?.leg.era !== "legacy") return undefined;
-    return { ...this.#baseHeaders(), Accept: "text/event-stream", ...this.#legHeaders() };
+    return { ...this.#session.headers, Accept: "text/event-stream" };
   }
 
   async #receive(message: ServerMessage, received: Uint8Array, related: number | undefined): Promise<void> {
@@ -219,7 +223,7 @@ export class Link {
     const found = await this.#post(discoverRequest(nextId(), deps.software), MODERN_HEADERS);
     const leg = modernLeg(resultOf(found.reply) ?? {});
     if (leg === undefined) throw this.#unreachable(found);
-    this.#session = { leg, id: undefined };
+    this.#begin(leg, undefined);
   }
 
   async request(request: UpstreamRequest): Promise<UpstreamReply> {
@@ -229,7 +233,7 @@ export class Link {
       return NOT_OPENED;
     }
     const session = this.#session;
-    const first = await this.#post(request, this.#legHeaders());
+    const first = await this.#postInSession(request);
     const isForgotten = first.status === 404 && session?.id !== undefined && first.reply.type === "failed";
     if (!isForgotten) return this.#tell(request, first.reply);
     // SPEC MCP 2025-11-25: 404 to a request with a session id means that the session is gone; nothing was executed.
@@ -238,10 +242,11 @@ export class Link {
     } catch {
       return first.reply;
     }
-    return this.#tell(request, (await this.#post(request, this.#legHeaders())).reply);
+    return this.#tell(request, (await this.#postInSession(request)).reply);
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     this.#abort.abort();
     await this.#opening?.catch(() => undefined);
     const session = this.#session;
@@ -249,7 +254,7 @@ export class Link {
   }
 
   async #end(id: string, revision: string | undefined): Promise<void> {
-    const headers = { ...this.#baseHeaders(), ...versionHeader(revision), "Mcp-Session-Id": id };
+    const headers = { ...this.#headers, ...versionHeader(revision), "Mcp-Session-Id": id };
     const signal = AbortSignal.timeout(CLOSE_MS);
     const { fetch, url } = this.#site;
     const ended = await fetch(url, { method: "DELETE", headers, signal }).catch(() => undefined);
@@ -272,15 +277,15 @@ export class Link {
       this.#mayBeOlder = status >= 400 && status < 500 && !INCONCLUSIVE.has(status);
       throw this.#unreachable(opened);
     }
-    this.#session = { leg, id: opened.sessionId };
+    this.#begin(leg, opened.sessionId);
     await this.notify(INITIALIZED);
   }
 
-  /** Resolves when there is a session. @throws {StoreError} ERR_UPSTREAM */
-  #ready(): Promise<void> {
+  /** Resolves when there is a session; undefined if there is. Rejects with ERR_UPSTREAM. */
+  #ready(): Promise<void> | undefined {
     // Not before `notifications/initialized` has arrived: a server may hold back what it asks until then.
     if (this.#opening !== undefined) return this.#opening;
-    return this.#session === undefined && !this.#abort.signal.aborted ? this.#open() : Promise.resolve();
+    return this.#session === undefined && !this.#abort.signal.aborted ? this.#open() : undefined;
   }
 
   /** Requests that find no session at once share one opening. */
@@ -292,29 +297,26 @@ export class Link {
   }
 
   #post(request: UpstreamRequest, headers: Readonly<Record<string, string>>): Promise<HttpReplied> {
-    return postRequest(this.#site, request, { ...this.#baseHeaders(), ...headers, ...request.headers });
+    return postRequest(this.#site, request, { ...this.#headers, ...headers, ...request.headers });
+  }
+
+  #postInSession(request: UpstreamRequest): Promise<HttpReplied> {
+    return postRequest(this.#site, request, { ...(this.#session?.headers ?? this.#headers), ...request.headers });
   }
 
   /** Sends a message that has no response; whether it arrives is the server's loss. */
   async notify(message: Uint8Array): Promise<void> {
-    const headers = { ...this.#baseHeaders(), ...this.#legHeaders() };
     const { fetch, url, limits } = this.#site;
+    const headers = this.#session?.headers ?? this.#headers;
     const signal = AbortSignal.timeout(limits.firstByteMs);
     const response = await fetch(url, { method: "POST", headers, body: message, signal }).catch(() => undefined);
     response?.cancel();
   }
 
-  #baseHeaders(): Record<string, string> {
-    return siteHeaders(this.#options);
-  }
-
-  #legHeaders(): Record<string, string> {
-    const session = this.#session;
-    if (session === undefined) return {};
-    const { era, revision } = session.leg;
-    if (era === "modern") return MODERN_HEADERS;
-    const version = versionHeader(revision);
-    return session.id === undefined ? version : { ...version, "Mcp-Session-Id": session.id };
+  #begin(leg: Leg, id: string | undefined): void {
+    const named = id === undefined ? {} : { "Mcp-Session-Id": id };
+    const own = leg.era === "modern" ? MODERN_HEADERS : { ...versionHeader(leg.revision), ...named };
+    this.#session = { leg, id, headers: { ...this.#headers, ...own } };
   }
 
   #unreachable({ reply, status }: HttpReplied): StoreError {

@@ -2,7 +2,8 @@
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { readMessage } from "../wire/rpc.ts";
-import { chunksOf, type HttpSite, isEventStream } from "./http-exchange.ts";
+import { chunksOf } from "./http-answer.ts";
+import { type HttpSite, isEventStream } from "./http-exchange.ts";
 import { pause } from "./pause.ts";
 import { SseReader } from "./sse-reader.ts";
 

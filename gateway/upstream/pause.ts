@@ -1,7 +1,9 @@
 /** A wait that an abort ends. */
 
+import type { CancelSignal } from "./cancellation.ts";
+
 /** Resolves after `ms`, or at once when `signal` is aborted. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+export function pause(ms: number, signal: CancelSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) {
       resolve();

@@ -4,7 +4,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import type { Dispatcher } from "undici";
 import type { CancelSignal } from "./cancellation.ts";
 import { ChunkQueue } from "./chunk-queue.ts";
-import type { HttpAnswer } from "./http-client.ts";
+import type { HttpAnswer } from "./http-answer.ts";
 
 /** Who waits for a request. */
 export interface Sender {

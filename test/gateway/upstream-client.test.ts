@@ -3,8 +3,8 @@ import { createServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createSocketServer, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
-import { type HttpAnswer, httpFetch } from "../../gateway/upstream/http-client.ts";
-import { chunksOf } from "../../gateway/upstream/http-exchange.ts";
+import { chunksOf, type HttpAnswer } from "../../gateway/upstream/http-answer.ts";
+import { httpFetch } from "../../gateway/upstream/http-client.ts";
 import { ServerTls } from "../../gateway/upstream/server-tls.ts";
 import { concatAll, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 

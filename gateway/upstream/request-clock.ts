@@ -1,0 +1,98 @@
+/** The time limits of one request: to the first byte, of silence, in all; and its cancellation. */
+
+import { Cancellation, type CancelSignal } from "./cancellation.ts";
+import { pause } from "./pause.ts";
+import type { UpstreamReply } from "./upstream.ts";
+import type { UpstreamLimits } from "./upstream-limits.ts";
+
+/** What a request ends with that came to no answer. */
+export type Failure = Extract<UpstreamReply, { type: "failed" }>;
+
+/** Runs from its making until `stop`. Aborted when the request is over and its answer has not come to its end. */
+export class RequestClock extends Cancellation {
+  readonly #idleMs: number;
+  readonly #ends: readonly CancelSignal[];
+  readonly #onCancel = (): void => this.#fail("cancelled", "client.cancelled");
+  readonly #onTimer = (): void => this.#look();
+  /** One timer for both limits: most requests end long before, and each byte only moves the moment. */
+  #timer: NodeJS.Timeout;
+  #timerAtMs: number;
+  #silentAtMs: number;
+  readonly #endAtMs: number;
+  #holds = 0;
+  #isStopped = false;
+  #isWhole = false;
+  #why: Failure | undefined;
+
+  /** @param ends  what cancels the request */
+  constructor({ firstByteMs, idleMs, totalMs }: UpstreamLimits, ends: readonly CancelSignal[]) {
+    super();
+    const nowMs = performance.now();
+    const firstMs = Math.min(firstByteMs, totalMs);
+    this.#idleMs = idleMs;
+    this.#ends = ends;
+    this.#silentAtMs = nowMs + firstByteMs;
+    this.#endAtMs = nowMs + totalMs;
+    this.#timerAtMs = nowMs + firstMs;
+    this.#timer = setTimeout(this.#onTimer, firstMs);
+    for (const end of ends) {
+      if (end.aborted) this.#onCancel();
+      end.addEventListener("abort", this.#onCancel, { once: true });
+    }
+  }
+
+  /** Why the request was aborted, if it was. */
+  get failure(): Failure | undefined {
+    return this.#why;
+  }
+
+  /** Something of the answer came. */
+  onByte(): void {
+    this.#silentAtMs = performance.now() + this.#idleMs;
+    if (this.#silentAtMs < this.#timerAtMs) this.#look();
+  }
+
+  /** The answer has been read to its end. */
+  onEnd(): void {
+    this.#isWhole = true;
+  }
+
+  /** Silence does not count while somebody else is waited for. */
+  async during(waiting: Promise<void>): Promise<void> {
+    this.#holds += 1;
+    await waiting;
+    this.#holds -= 1;
+    if (!this.#isStopped) this.onByte();
+  }
+
+  /** Resolves after `ms`, or when the request is over. */
+  wait(ms: number): Promise<void> {
+    return pause(ms, this);
+  }
+
+  /** The request is over. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    for (const end of this.#ends) end.removeEventListener("abort", this.#onCancel);
+    if (!this.#isWhole) this.abort();
+  }
+
+  /** Ends the request if one of its moments is there, and looks again at the next one. */
+  #look(): void {
+    const nowMs = performance.now();
+    const dueMs = this.#holds > 0 ? this.#endAtMs : Math.min(this.#silentAtMs, this.#endAtMs);
+    clearTimeout(this.#timer);
+    if (dueMs <= nowMs) {
+      this.#fail("timeout", "upstream.timeout");
+      return;
+    }
+    this.#timerAtMs = dueMs;
+    this.#timer = setTimeout(this.#onTimer, Math.ceil(dueMs - nowMs));
+  }
+
+  #fail(status: Failure["status"], reason: Failure["reason"]): void {
+    this.#why ??= { type: "failed", status, effect: "unknown", reason };
+    this.abort();
+  }
+}
