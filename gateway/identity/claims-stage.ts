@@ -2,7 +2,7 @@
 
 import { present } from "../../kernel/receipt/observed.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
-import type { RequestStage } from "../pipeline/stage.ts";
+import { type RequestStage, sayNothing } from "../pipeline/stage.ts";
 import { metaOf } from "../wire/era.ts";
 import { type ClaimMembers, readRequestClaims } from "./request-claims.ts";
 
@@ -13,7 +13,7 @@ export function makeClaimsStage(names: KeyedNames, members: ClaimMembers | undef
     begin: ({ params, caller }) => {
       const claims = readRequestClaims(metaOf(params), caller, members);
       // Conflicts never get here: the edge refuses them for every method.
-      if (claims.type === "conflict" || claims.unsigned === undefined) return () => ({});
+      if (claims.type === "conflict" || claims.unsigned === undefined) return sayNothing;
       const subject = present({
         ...names.principal(claims.unsigned),
         provenance: "unsigned-request-claim",

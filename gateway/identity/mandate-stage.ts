@@ -25,7 +25,7 @@ import { type Caller, type InboundCall, NO_CALLS, toolBehind } from "../pipeline
 import type { Denial } from "../pipeline/judge.ts";
 import type { KeyedNames } from "../pipeline/keyed-names.ts";
 import { actorOf } from "../pipeline/parties.ts";
-import type { Contribution, RequestStage } from "../pipeline/stage.ts";
+import { type Contribution, type RequestStage, sayNothing } from "../pipeline/stage.ts";
 import { metaOf } from "../wire/era.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
 import { RPC } from "../wire/rpc-error.ts";
@@ -56,11 +56,12 @@ export function makeMandateStage(names: KeyedNames, rules: MandateRules | undefi
     begin: (call) => {
       const carried = metaOf(call.params)[OUR_META.mandates];
       if (rules === undefined) {
+        if (carried === undefined) return sayNothing;
         const fields = { delegation: notEstablished("field.not-configured") };
-        return () => (carried === undefined ? {} : { fields });
+        return () => ({ fields });
       }
       const isMissing = rules.isRequired && !NO_CALLS.has(call.target.kind);
-      if (carried === undefined) return () => (isMissing ? { denials: [MISSING] } : {});
+      if (carried === undefined) return isMissing ? () => ({ denials: [MISSING] }) : sayNothing;
       // Signatures are checked here, so that nobody waits in the turn for somebody else's.
       const chain = readChain(chains, carried);
       return ({ nowMs }) => {

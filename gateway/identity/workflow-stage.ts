@@ -13,7 +13,7 @@ import { isInWorkflow } from "../artifact/artifact-stages.ts";
 import { type InboundCall, NO_CALLS, toolBehind } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import { actorOf } from "../pipeline/parties.ts";
-import type { CallTurn, Contribution, RequestStage } from "../pipeline/stage.ts";
+import { type CallTurn, type Contribution, type RequestStage, sayNothing } from "../pipeline/stage.ts";
 import { metaOf } from "../wire/era.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
 import { RPC } from "../wire/rpc-error.ts";
@@ -38,9 +38,9 @@ export function makeWorkflowStage(rules: WorkflowRules | undefined): RequestStag
     name: "workflows",
     begin: (call) => {
       const carried = metaOf(call.params)[OUR_META.workflow];
-      if (NO_CALLS.has(call.target.kind)) return () => ({});
-      if (rules === undefined) return () => (carried === undefined ? {} : ignored(call));
-      if (carried === undefined) return () => (isMissing(rules, call) ? { denials: [MISSING] } : {});
+      if (NO_CALLS.has(call.target.kind)) return sayNothing;
+      if (rules === undefined) return carried === undefined ? sayNothing : () => ignored(call);
+      if (carried === undefined) return isMissing(rules, call) ? () => ({ denials: [MISSING] }) : sayNothing;
       if (typeof carried !== "string") return () => refusedBy("workflow.invalid");
       // Signatures are checked here, so that nobody waits in the turn for somebody else's.
       return checkWorkflowToken(carried, rules).then((token) => (turn: CallTurn) => {

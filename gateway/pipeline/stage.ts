@@ -78,6 +78,13 @@ export interface Contribution {
   readonly fields?: DecisionFields;
 }
 
+const NOTHING: Contribution = {};
+
+/** What a stage that has nothing to say about a call returns for its turn. */
+export function sayNothing(): Contribution {
+  return NOTHING;
+}
+
 /** Looks at a call before policy does. */
 export interface RequestStage {
   readonly name: string;
