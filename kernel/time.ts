@@ -9,9 +9,11 @@ import { FormatError, invariant } from "./errors.ts";
 /** 24 characters that name a real instant; ordered as text as in time. */
 export type Timestamp = string & { readonly __brand: "Timestamp" };
 
-const PATTERN = /^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z$/;
+const PATTERN = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$/;
 const LENGTH = 24;
-const DAY_MS = 86_400_000;
+const ZERO = 0x30;
+const DAY_SECONDS = 86_400;
+const DAY_MS = 1000 * DAY_SECONDS;
 const MIN_YEAR = 1970;
 /** 9999-12-31T23:59:59.999Z. */
 const MAX_MS = 253_402_300_799_999;
@@ -50,31 +52,46 @@ let lastFormatted: Timestamp | undefined;
 
 /** Milliseconds of a text of the right form; fields out of range give a number that is spelled in another way. */
 function readMs(text: string): number | undefined {
-  const fields = PATTERN.exec(text)?.slice(1).map(Number);
-  if (fields === undefined) return undefined;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, millisecond = 0] = fields;
+  if (!PATTERN.test(text)) return undefined;
+  const [year, month, day] = [numberAt(text, 0, 4), numberAt(text, 5, 2), numberAt(text, 8, 2)];
+  const [hour, minute, second] = [numberAt(text, 11, 2), numberAt(text, 14, 2), numberAt(text, 17, 2)];
   if (year < MIN_YEAR || month < 1 || month > 12) return undefined;
-  const time = ((hour * 60 + minute) * 60 + second) * 1000 + millisecond;
+  const time = ((hour * 60 + minute) * 60 + second) * 1000 + numberAt(text, 20, 3);
   const ms = (daysBeforeYear(year) + daysBeforeMonth(year, month) + day - 1) * DAY_MS + time;
   return ms >= 0 && ms <= MAX_MS ? ms : undefined;
 }
 
+/** The number that `length` digits from `at` spell. */
+function numberAt(text: string, at: number, length: number): number {
+  let value = 0;
+  for (let i = at; i < at + length; i += 1) value = 10 * value + text.charCodeAt(i) - ZERO;
+  return value;
+}
+
 function spell(ms: number): string {
-  const days = Math.floor(ms / DAY_MS);
+  const seconds = Math.floor(ms / 1000);
+  if (seconds !== lastSeconds) [lastSeconds, lastSpelled] = [seconds, spellSeconds(seconds)];
+  return `${lastSpelled}.${digits(ms - 1000 * seconds, 3)}Z`;
+}
+
+/** Times come close together: only their milliseconds are spelled anew. */
+let lastSeconds = -1;
+let lastSpelled = "";
+
+function spellSeconds(seconds: number): string {
+  const days = Math.floor(seconds / DAY_SECONDS);
   let year = MIN_YEAR + Math.floor(days / 366);
   while (daysBeforeYear(year + 1) <= days) year += 1;
   const dayOfYear = days - daysBeforeYear(year);
   let month = 12;
   while (daysBeforeMonth(year, month) > dayOfYear) month -= 1;
   const day = dayOfYear - daysBeforeMonth(year, month) + 1;
-  return `${digits(year, 4)}-${digits(month, 2)}-${digits(day, 2)}T${spellTime(ms - days * DAY_MS)}Z`;
+  return `${digits(year, 4)}-${digits(month, 2)}-${digits(day, 2)}T${spellTime(seconds - days * DAY_SECONDS)}`;
 }
 
-function spellTime(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
+function spellTime(seconds: number): string {
   const minutes = Math.floor(seconds / 60);
-  const [hh, mm, ss] = [Math.floor(minutes / 60), minutes % 60, seconds % 60];
-  return `${digits(hh, 2)}:${digits(mm, 2)}:${digits(ss, 2)}.${digits(ms % 1000, 3)}`;
+  return `${digits(Math.floor(minutes / 60), 2)}:${digits(minutes % 60, 2)}:${digits(seconds % 60, 2)}`;
 }
 
 /** Days from 1970-01-01 to January 1 of `year`. */
