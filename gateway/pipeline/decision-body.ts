@@ -8,6 +8,7 @@ import type { SessionPlace } from "../../kernel/receipt/identity.ts";
 import { ABSENT, notEstablished, type Observed, PENDING, present } from "../../kernel/receipt/observed.ts";
 import type { OutcomeBody, OutcomeFacts } from "../../kernel/receipt/outcome.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { UnlinkedBody } from "../../kernel/receipt/receipt.ts";
 import type { Obligation, Ruling } from "../../kernel/receipt/ruling.ts";
 import type { CatalogView, Definition } from "../../kernel/receipt/target.ts";
 import type {
@@ -77,18 +78,17 @@ const NOT_CONFIGURED: ReturnType<typeof notEstablished> = notEstablished("field.
 
 /** A decision from what its kinds differ in. One literal with every member: a shape that is grown or overlaid costs as much as signing. */
 function decisionBody(
-  { v, stream, seq, prev, time, attestation }: PlacedHeader,
+  { v, stream, seq, time, attestation }: PlacedHeader,
   run: RunFacts,
   { action }: Pick<RulingFacts, "action">,
   own: OwnMembers,
   parties: Parties,
   fields: DecisionFields,
-): DecisionBody {
+): UnlinkedBody<DecisionBody> {
   return {
     v,
     stream,
     seq,
-    prev,
     time,
     attestation,
     kind: "decision",
@@ -147,7 +147,7 @@ export function decisionOf(
   call: InboundCall,
   context: CallContext,
   { judged: { ruling }, toSend, fields }: Settlement,
-): DecisionBody {
+): UnlinkedBody<DecisionBody> {
   const isSent = ruling.action === "forward" && call.isAnsweredHere !== true;
   const own: OwnMembers = {
     call: {
@@ -183,7 +183,7 @@ export function refusalOf(
   { secret, header }: ReceiptPlace,
   callId: string,
   refusal: Refusal,
-): DecisionBody {
+): UnlinkedBody<DecisionBody> {
   const { step, reason, wire, caller, claimed, serverId, received, accounting } = refusal;
   const unreached = notEstablished("field.not-reached");
   const ruling: RulingFacts = { action: "refuse", judgement: "deny", step, reasons: [reason] };
@@ -212,7 +212,7 @@ export function outcomeOf(
   outcome: CallOutcome,
   latency: { readonly policyUs: number; readonly inspectionUs: number; readonly totalUs: number },
   fields: OutcomeFields,
-): OutcomeBody {
+): UnlinkedBody<OutcomeBody> {
   const { status, effect, rpcCode, unseen } = outcome;
   const answer = unseen === undefined ? answerOf(secret, outcome, latency) : unknownAnswer(unseen);
   return outcomeBody(header, ended, endOf(status, effect, rpcCode), answer, fields);
@@ -240,7 +240,7 @@ function unknownAnswer(why: ReasonCode): AnswerFields {
 }
 
 /** Outcome of a call, or of the task that it made, that a crash cut off: nobody knows what the server did. */
-export function lostOutcomeOf({ header }: ReceiptPlace, ended: EndedDecision): OutcomeBody {
+export function lostOutcomeOf({ header }: ReceiptPlace, ended: EndedDecision): UnlinkedBody<OutcomeBody> {
   // Nothing was sent for a phantom, so nothing is unknown about it.
   const isPhantom = ended.decision.ruling.action === "phantom";
   const end = isPhantom ? endOf("phantom", "none", undefined) : endOf("unknown", "unknown", undefined);
@@ -249,17 +249,16 @@ export function lostOutcomeOf({ header }: ReceiptPlace, ended: EndedDecision): O
 
 /** As `decisionBody`. */
 function outcomeBody(
-  { v, stream, seq, prev, time, attestation }: PlacedHeader,
+  { v, stream, seq, time, attestation }: PlacedHeader,
   { decision, hash, resolves }: EndedDecision,
   end: OutcomeFacts,
   answer: AnswerFields,
   fields: OutcomeFields,
-): OutcomeBody {
+): UnlinkedBody<OutcomeBody> {
   return {
     v,
     stream,
     seq,
-    prev,
     time,
     attestation,
     kind: "outcome",

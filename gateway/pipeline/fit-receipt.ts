@@ -6,7 +6,7 @@
 
 import type { DataFacts, Finding, RedactedPlace, ValueMatch } from "../../kernel/receipt/inspection.ts";
 import { notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
-import type { ReceiptBody } from "../../kernel/receipt/receipt.ts";
+import type { UnlinkedBody } from "../../kernel/receipt/receipt.ts";
 import { type Denial, refusalFor } from "./judge.ts";
 import type { DecisionFields, Settlement } from "./stage.ts";
 
@@ -21,7 +21,7 @@ const DENIAL: Denial = {
 };
 
 /** The same receipt without the places of what was found; undefined if it has none to give up. */
-export function withoutPlaces(body: ReceiptBody): ReceiptBody | undefined {
+export function withoutPlaces(body: UnlinkedBody): UnlinkedBody | undefined {
   if (body.kind !== "decision" && body.kind !== "outcome") return undefined;
   return hasPlaces(body) ? { ...body, ...countedOnly(body) } : undefined;
 }

@@ -5,7 +5,6 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
@@ -354,7 +353,7 @@ class ReceiptPipeline implements Pipeline {
     keepMessages(this.#options.keepPayload, place, messages);
   }
 
-  #bodyOf({ place, facts, turn: { settlement, detail } }: Made): DecisionBody {
+  #bodyOf({ place, facts, turn: { settlement, detail } }: Made): ReturnType<typeof decisionOf> {
     const { callId, call, session, open, finding, basis } = facts;
     const { id, key, source, trust } = session.place;
     const context = {

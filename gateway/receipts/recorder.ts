@@ -7,7 +7,14 @@ import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { AttestationField } from "../../kernel/receipt/fields.ts";
 import type { StreamHeader } from "../../kernel/receipt/header.ts";
-import { type ReceiptBody, signReceipt } from "../../kernel/receipt/receipt.ts";
+import {
+  draftReceipt,
+  type ReceiptBody,
+  type ReceiptDraft,
+  sealReceipt,
+  type UnlinkedBody,
+} from "../../kernel/receipt/receipt.ts";
+import type { PublicKey } from "../../kernel/signature/public-key.ts";
 import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { FRAME_HEADER_BYTES } from "./frame-log.ts";
@@ -19,8 +26,8 @@ import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
 /** A body without the members that every receipt of the stream has. */
 export type Unplaced<T> = T extends ReceiptBody ? Omit<T, keyof StreamHeader> : never;
 
-/** Those members, of any receipt but the first. */
-export type PlacedHeader = StreamHeader & Required<Pick<StreamHeader, "prev">>;
+/** Those members but the link, which is put in when the receipt is sealed. */
+export type PlacedHeader = Omit<StreamHeader, "prev">;
 
 /** Where a receipt stands that is being made. */
 export interface ReceiptPlace {
@@ -30,7 +37,7 @@ export interface ReceiptPlace {
 }
 
 /** A smaller receipt for the same place than the one that was too long; undefined if there is none. */
-export type Smaller = (body: ReceiptBody) => ReceiptBody | undefined;
+export type Smaller = (body: UnlinkedBody) => UnlinkedBody | undefined;
 
 /** Appends receipts. */
 export interface Recorder {
@@ -44,12 +51,12 @@ export interface Recorder {
   readonly append: (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>) => Promise<WrittenReceipt>;
   /**
    * As `append`, of a receipt that is made with its header: for those of which there are many, since to put two objects together
-   * costs more than to write one. Never the first of a stream.
+   * costs more than to write one.
    *
    * @param smaller  asked, again and again, for a smaller receipt when one is longer than an entry may be
    * @throws as `append`; ERR_ENTRY_LENGTH if there is no smaller one
    */
-  readonly appendWhole: (make: (place: ReceiptPlace) => ReceiptBody, smaller?: Smaller) => Promise<WrittenReceipt>;
+  readonly appendWhole: (make: (place: ReceiptPlace) => UnlinkedBody, smaller?: Smaller) => Promise<WrittenReceipt>;
   readonly isFailed: () => boolean;
   /** Milliseconds since the last receipt was appended. */
   readonly silenceMs: () => number;
@@ -92,7 +99,7 @@ export function makeRecorder(options: RecorderOptions): Recorder {
 }
 
 /** Makes a receipt with the header of its place. */
-type Make = (secret: Uint8Array, header: StreamHeader) => ReceiptBody;
+type Make = Parameters<Recorder["appendWhole"]>[0];
 
 /** A receipt that has its number, and when it is durable. */
 interface Placed {
@@ -102,7 +109,9 @@ interface Placed {
 
 class StreamRecorder implements Recorder {
   readonly #options: RecorderOptions;
+  readonly #firstSigners: readonly EnvelopeSigner[];
   readonly #signers: readonly EnvelopeSigner[];
+  readonly #keys: readonly PublicKey[];
   readonly #files: FileMeter;
   #nextSeq: number;
   #lastHash: string | undefined;
@@ -115,7 +124,9 @@ class StreamRecorder implements Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#firstSigners = [options.instanceSigner, options.receiptSigner];
     this.#signers = [options.receiptSigner];
+    this.#keys = [options.receiptSigner.publicKey];
     this.#files = new FileMeter(options.files);
     this.#nextSeq = options.tip.nextSeq;
     this.#lastHash = options.tip.lastHash;
@@ -131,22 +142,16 @@ class StreamRecorder implements Recorder {
   readonly silenceMs = (): number => this.#options.nowMs() - this.#lastAtMs;
 
   readonly append: Recorder["append"] = (make) =>
-    this.#append((secret, header): ReceiptBody => ({ ...make(secret, header.seq), ...header }));
+    this.appendWhole(({ secret, header }): UnlinkedBody => ({ ...make(secret, header.seq), ...header }));
 
-  readonly appendWhole: Recorder["appendWhole"] = (make, smaller) =>
-    this.#append((secret, header) => {
-      invariant(isBehindFirst(header), "the first receipt of a stream is not made with its header");
-      return make({ secret, header });
-    }, smaller);
-
-  async #append(make: Make, smaller?: Smaller): Promise<WrittenReceipt> {
+  readonly appendWhole: Recorder["appendWhole"] = async (make, smaller) => {
     const ready = this.#ready();
     const placed = ready === undefined ? this.#placeAtOnce(make, smaller) : this.#placeAfter(ready, make, smaller);
     const { receipt, durable } = placed instanceof Promise ? await placed : placed;
     await durable;
     this.#options.onWritten(receipt);
     return receipt;
-  }
+  };
 
   /** Receipts are made one after another: each may wait for the vault, none overtakes. @returns undefined if nobody waits */
   #ready(): Promise<void> | undefined {
@@ -184,9 +189,14 @@ class StreamRecorder implements Recorder {
     const state = this.#files.stateBefore(this.tip());
     const header = this.#header();
     const { seq } = header;
-    const { body, signed } = signFitting(make(vault.secret(seq), header), header, this.#signersOf(seq), smaller);
-    const { bytes } = signed;
-    const hash = formatHex(signed.hash);
+    const { body, draft } = draftFitting(
+      make({ secret: vault.secret(seq), header }),
+      header,
+      this.#keysOf(seq),
+      smaller,
+    );
+    const { bytes, hash: hashBytes } = sealReceipt(draft, this.#lastHash, this.#signersOf(seq));
+    const hash = formatHex(hashBytes);
     this.#nextSeq = seq + 1;
     this.#lastHash = hash;
     this.#lastAtMs = nowMs();
@@ -196,18 +206,17 @@ class StreamRecorder implements Recorder {
     return { receipt: { seq, bytes, hash }, durable: commit.append(bytes, state) };
   }
 
-  #header(): StreamHeader {
+  #header(): PlacedHeader {
     const { stream, attestation, nowMs } = this.#options;
-    const time = formatTimestamp(nowMs());
-    const seq = this.#nextSeq;
-    const prev = this.#lastHash;
-    return prev === undefined
-      ? { v: 1, stream, seq, time, attestation }
-      : { v: 1, stream, seq, time, attestation, prev };
+    return { v: 1, stream, seq: this.#nextSeq, time: formatTimestamp(nowMs()), attestation };
   }
 
   #signersOf(seq: number): readonly EnvelopeSigner[] {
-    return seq === 0 ? [this.#options.instanceSigner, this.#options.receiptSigner] : this.#signers;
+    return seq === 0 ? this.#firstSigners : this.#signers;
+  }
+
+  #keysOf(seq: number): readonly PublicKey[] {
+    return seq === 0 ? this.#firstSigners.map(({ publicKey }) => publicKey) : this.#keys;
   }
 
   async close(): Promise<void> {
@@ -216,22 +225,18 @@ class StreamRecorder implements Recorder {
   }
 }
 
-function isBehindFirst(header: StreamHeader): header is PlacedHeader {
-  return header.prev !== undefined;
-}
-
-/** Signs; what is too long is asked for again, smaller, until it fits. */
-function signFitting(
-  made: ReceiptBody,
-  header: StreamHeader,
-  signers: readonly EnvelopeSigner[],
+/** The draft; what is too long is asked for again, smaller, until it fits. */
+function draftFitting(
+  made: UnlinkedBody,
+  header: PlacedHeader,
+  keys: readonly PublicKey[],
   smaller: Smaller | undefined,
-): { readonly body: ReceiptBody; readonly signed: ReturnType<typeof signReceipt> } {
+): { readonly body: UnlinkedBody; readonly draft: ReceiptDraft } {
   let body = made;
   for (;;) {
     invariant(isAt(header, body), "a receipt was made for another place");
     try {
-      return { body, signed: signReceipt(body, signers) };
+      return { body, draft: draftReceipt(body, keys) };
     } catch (error) {
       const isTooLong = isCodedError(error) && error.code === "ERR_ENTRY_LENGTH";
       const less = isTooLong ? smaller?.(body) : undefined;
@@ -241,9 +246,9 @@ function signFitting(
   }
 }
 
-function isAt({ v, stream, seq, prev, time, attestation }: StreamHeader, body: ReceiptBody): boolean {
-  const isBehind = body.stream === stream && body.seq === seq && body.prev === prev;
-  return isBehind && body.v === v && body.time === time && body.attestation === attestation;
+function isAt({ v, stream, seq, time, attestation }: PlacedHeader, body: UnlinkedBody): boolean {
+  const isThere = body.stream === stream && body.seq === seq && body.time === time;
+  return isThere && body.v === v && body.attestation === attestation;
 }
 
 /** Counts what the open file holds. */
