@@ -93,7 +93,7 @@ function parseClass(cursor: Cursor): Part {
   const body = /^\[((?:[^\]\\]|\\.)*)\]/u.exec(cursor.source.slice(cursor.at))?.[1] ?? "";
   cursor.at += body.length + 2;
   if (body.startsWith("^") || /\\[a-mo-zA-Z]|.-./u.test(body)) return { kind: "any" };
-  const characters = [...body.replaceAll("\\n", "\n").replaceAll("\\", "")];
+  const characters = [...body.replace(/\\(.)/gu, (_, escaped: string) => (escaped === "n" ? "\n" : escaped))];
   return characters.length > MAX_CLASS ? { kind: "any" } : { kind: "characters", of: characters };
 }
 
