@@ -21,7 +21,8 @@ export interface Markup {
   readonly hidden: readonly string[];
 }
 
-const NO_MARKUP: Markup = { active: 0, comments: [], hidden: [] };
+/** Of a text without a bracket that opens. */
+export const NO_MARKUP: Markup = { active: 0, comments: [], hidden: [] };
 
 const MAX_TAG = 1000;
 const MAX_TEXT = 2000;

@@ -15,7 +15,7 @@ import { countHiddenEscapes, decodedRuns } from "./inj-encoded.ts";
 import { EXFIL, SLOT_URL } from "./inj-exfil.ts";
 import { IGNORE, UNBOUND } from "./inj-ignore.ts";
 import { IGNORE_LANGUAGES } from "./inj-ignore-languages.ts";
-import { ACTIVE_LINKS, readMarkup } from "./inj-markup.ts";
+import { ACTIVE_LINKS, type Markup, NO_MARKUP, readMarkup } from "./inj-markup.ts";
 import { KEY_PLACE, SECRET_PLACE } from "./inj-path.ts";
 import { PRECONDITION } from "./inj-precondition.ts";
 import { CHAT_TOKENS, IMPERATIVE, ROLE_TAGS } from "./inj-tag.ts";
@@ -23,7 +23,7 @@ import { ORDERED_CALL } from "./inj-tool.ts";
 import { INSTALL, UNPINNED } from "./supply.ts";
 import { EXTRAORDINARY, type Marks, marksOf } from "./text-marks.ts";
 import type { WordRule } from "./word-rule.ts";
-import { WordSearch } from "./word-search.ts";
+import { type Match, WordSearch } from "./word-search.ts";
 
 /** Where a text stands: the weight of a rule depends on it. */
 export type Surface = "definition" | "result" | "argument";
@@ -123,25 +123,30 @@ const SEARCH = new WordSearch(PATTERNS.map(({ pattern }) => pattern));
 
 /** Counts on folded text. */
 function countWordings(folded: string, context: InjectionContext): readonly Count[] {
+  const matches = SEARCH.find(folded);
+  const orders = context.steering === undefined ? 0 : [...folded.matchAll(context.steering)].length;
+  const markup = readMarkup(folded);
+  if (matches.length === 0 && orders === 0 && markup === NO_MARKUP) return NO_COUNTS;
   const found = new Counts(context.surface);
-  const side = context.surface === "definition" ? "definition" : "result";
+  addMatches(found, matches, folded, context);
+  if (orders > 0) found.add({ rule: "inj.tool", severity: "block", count: orders });
+  addMarkup(found, markup, context);
+  return found.list().map((count) => (isAloud(count, found) ? { ...count, severity: "block" } : count));
+}
+
+function addMatches(found: Counts, matches: readonly Match[], folded: string, { surface }: InjectionContext): void {
+  const side = surface === "definition" ? "definition" : "result";
   const ends = new Map<FindingCode, number>();
-  SEARCH.each(folded, (index, start, end) => {
-    const weighted = PATTERNS[index]?.of;
-    if (weighted === undefined) return;
+  for (const { pattern, start, end } of matches) {
+    const weighted = PATTERNS[pattern]?.of;
+    if (weighted === undefined) continue;
     const { rule } = weighted.rule;
     const severity = weighted.rule === ROLE_TAGS ? tagWeight(folded, end) : weighted[side];
-    if (severity === undefined) return;
+    if (severity === undefined) continue;
     // Two wordings of one rule at one place are one occurrence, of the greater weight.
     found.add({ rule, severity, count: start < (ends.get(rule) ?? 0) ? 0 : 1 });
     ends.set(rule, Math.max(end, ends.get(rule) ?? 0));
-  });
-  if (context.steering !== undefined) {
-    const count = [...folded.matchAll(context.steering)].length;
-    if (count > 0) found.add({ rule: "inj.tool", severity: "block", count });
   }
-  addMarkup(found, folded, context);
-  return found.list().map((count) => (isAloud(count, found) ? { ...count, severity: "block" } : count));
 }
 
 /** Text to the model weighs more beside what it is used for. */
@@ -159,8 +164,7 @@ function tagWeight(folded: string, end: number): Severity {
 const COMMAND_RANGE = 2000;
 
 /** What hides text is a finding by what it hides; hiding alone is one in elements of a definition. */
-function addMarkup(found: Counts, folded: string, { surface }: InjectionContext): void {
-  const { active, comments, hidden } = readMarkup(folded);
+function addMarkup(found: Counts, { active, comments, hidden }: Markup, { surface }: InjectionContext): void {
   const bad = [...comments, ...hidden].filter(holdsBlocked).length;
   if (active + bad > 0) found.add({ rule: "inj.markup", severity: "block", count: active + bad });
   if (surface === "definition" && hidden.length > 0)
@@ -168,11 +172,7 @@ function addMarkup(found: Counts, folded: string, { surface }: InjectionContext)
 }
 
 function holdsBlocked(text: string): boolean {
-  let isBad = false;
-  SEARCH.each(text, (index) => {
-    isBad ||= PATTERNS[index]?.of.definition === "block";
-  });
-  return isBad;
+  return SEARCH.find(text).some(({ pattern }) => PATTERNS[pattern]?.of.definition === "block");
 }
 
 /** Counts by rule, each with its weightiest severity. */

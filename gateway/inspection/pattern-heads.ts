@@ -3,13 +3,13 @@
  * one walk. Understands what `phrase` patterns use: letters, escapes of one character, classes, groups, alternatives, `?`, `{n,m}`.
  */
 
-/** Beginnings of up to three characters, each shorter only where anything may follow. Undefined: it can begin with anything. */
+/** Beginnings of up to six characters, each shorter only where anything may follow. Undefined: it can begin with anything. */
 export function headsOf(source: string): readonly string[] | undefined {
   const heads = expand(parse(source));
   return heads.every(({ text }) => text !== "") ? [...new Set(heads.map(({ text }) => text))] : undefined;
 }
 
-const HEAD = 3;
+const HEAD = 6;
 /** A class of more characters than this ends a beginning. */
 const MAX_CLASS = 12;
 

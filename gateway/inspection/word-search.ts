@@ -6,73 +6,135 @@
 import { invariant } from "../../kernel/errors.ts";
 import { headsOf } from "./pattern-heads.ts";
 
-/** Takes a match: which pattern, and where it starts and ends. */
-export type Found = (pattern: number, start: number, end: number) => void;
+/** A match: which pattern, and where it starts and ends. */
+export interface Match {
+  readonly pattern: number;
+  readonly start: number;
+  readonly end: number;
+}
 
 const ASCII = 128;
+/** A row of the table of pairs: each second character of ASCII, then all others and the end of the text. */
+const ROW = ASCII + 1;
+const PAIRS = ASCII * ROW;
+const UNITS = 0x1_0000;
+/** Beginnings of this length and above count alike in the order of patterns that match at one place. */
+const ORDERED = 3;
+const NO_MATCHES: readonly Match[] = [];
+
+/** What was read of beginnings. */
+interface Node {
+  readonly depth: number;
+  readonly parent: number;
+  /** Patterns that begin so or shorter, those with the shortest beginning first. */
+  readonly patterns: { readonly pattern: number; readonly length: number }[];
+}
 
 /** Patterns, indexed by how they begin. */
 export class WordSearch {
   readonly #sticky: readonly RegExp[];
-  readonly #byHead = new Map<number, number[]>();
-  /** 1 where two characters of ASCII begin a pattern; beyond ASCII the first decides. */
-  readonly #pairs = new Uint8Array(ASCII * ASCII);
-  readonly #wide = new Set<number>();
+  /** Node 0 is where nothing was read. */
+  readonly #nodes: Node[] = [{ depth: 0, parent: 0, patterns: [] }];
+  /** The next node, by node and code unit. */
+  readonly #next = new Map<number, number>();
+  /** The node of a pair of which the first is of ASCII: half of them for places behind a letter or digit, half for others. */
+  readonly #pairs = new Uint16Array(2 * PAIRS);
+  /** The node of one unit beyond ASCII. */
+  readonly #wide = new Uint16Array(UNITS);
 
   constructor(patterns: readonly RegExp[]) {
     this.#sticky = patterns.map(({ source }) => new RegExp(source, "uy"));
-    patterns.forEach(({ source }, index) => {
-      const heads = headsOf(source);
-      invariant(heads !== undefined, `this pattern can begin with anything: ${source}`);
-      for (const head of heads) this.#mark(head, index);
+    const heads = patterns.map(({ source }) => headsOf(source));
+    heads.forEach((all, pattern) => {
+      invariant(all !== undefined, `this pattern can begin with anything: ${patterns[pattern]?.source}`);
+      for (const head of all) this.#add(head, pattern);
+    });
+    for (const node of this.#nodes.slice(1)) inherit(node, this.#nodes[node.parent]);
+    heads.forEach((all = [], pattern) => {
+      const isBounded = patterns[pattern]?.source.startsWith("\\b") === true;
+      for (const head of all) this.#mark(head, isBounded && isInWord(head.charCodeAt(0)));
     });
   }
 
-  /** Calls `found` for each match, in the order of the text; matches of one pattern may overlap. */
-  each(text: string, found: Found): void {
+  /** The matches, in the order of the text; those of one pattern may overlap. */
+  find(text: string): readonly Match[] {
+    let found: Match[] | undefined;
+    let isBehindWord = false;
+    let first = text.charCodeAt(0);
     for (let at = 0; at < text.length; at += 1) {
-      const first = text.charCodeAt(at);
-      const begins =
-        first < ASCII ? this.#pairs[first * ASCII + lowOf(text.charCodeAt(at + 1))] === 1 : this.#wide.has(first);
-      if (begins) this.#tryAt(text, at, found);
+      const second = at + 1 < text.length ? text.charCodeAt(at + 1) : ASCII;
+      const node =
+        first < ASCII
+          ? this.#pairs[(isBehindWord ? PAIRS : 0) + first * ROW + Math.min(second, ASCII)]
+          : this.#wide[first];
+      if (node !== undefined && node !== 0) found = this.#tryAt(text, at, node, found);
+      isBehindWord = isInWord(first);
+      first = second;
     }
+    return found ?? NO_MATCHES;
   }
 
-  #tryAt(text: string, at: number, found: Found): void {
-    const [first, second, third] = [text.charCodeAt(at), text.charCodeAt(at + 1), text.charCodeAt(at + 2)];
-    this.#tryAll(this.#byHead.get(first), text, at, found);
-    if (at + 1 >= text.length) return;
-    this.#tryAll(this.#byHead.get(keyOf(first, second)), text, at, found);
-    if (at + 2 < text.length) this.#tryAll(this.#byHead.get(keyOf(first, second, third)), text, at, found);
-  }
-
-  #tryAll(patterns: readonly number[] | undefined, text: string, at: number, found: Found): void {
-    if (patterns === undefined) return;
-    for (const pattern of patterns) {
+  #tryAt(text: string, at: number, from: number, found: Match[] | undefined): Match[] | undefined {
+    let all = found;
+    for (const { pattern } of this.#nodes[this.#deepest(text, at, from)]?.patterns ?? []) {
       const regex = this.#sticky[pattern];
       if (regex === undefined) continue;
       regex.lastIndex = at;
-      if (regex.test(text)) found(pattern, at, regex.lastIndex);
+      if (!regex.test(text)) continue;
+      all ??= [];
+      all.push({ pattern, start: at, end: regex.lastIndex });
+    }
+    return all;
+  }
+
+  /** The node of the longest beginning that stands there. */
+  #deepest(text: string, start: number, from: number): number {
+    let node = from;
+    for (let at = start + (this.#nodes[from]?.depth ?? 0); at < text.length; at += 1) {
+      const next = this.#next.get(node * UNITS + text.charCodeAt(at));
+      if (next === undefined) break;
+      node = next;
+    }
+    return node;
+  }
+
+  #add(head: string, pattern: number): void {
+    let node = 0;
+    for (let at = 0; at < head.length; at += 1) {
+      const edge = node * UNITS + head.charCodeAt(at);
+      const next = this.#next.get(edge) ?? this.#nodes.push({ depth: at + 1, parent: node, patterns: [] }) - 1;
+      this.#next.set(edge, next);
+      node = next;
+    }
+    invariant(node < UNITS, "too many beginnings of patterns");
+    this.#nodes[node]?.patterns.push({ pattern, length: Math.min(head.length, ORDERED) });
+  }
+
+  /** @param isBounded  true for a pattern that matches at the begin of a word alone */
+  #mark(head: string, isBounded: boolean): void {
+    const first = head.charCodeAt(0);
+    const single = this.#next.get(first) ?? 0;
+    if (first >= ASCII) this.#wide[first] = single;
+    for (let second = 0; first < ASCII && second < ROW; second += 1) {
+      if (head.length > 1 && second !== Math.min(head.charCodeAt(1), ASCII)) continue;
+      const pair = second < ASCII ? this.#next.get(single * UNITS + second) : undefined;
+      for (const half of isBounded ? [0] : [0, PAIRS]) this.#pairs[half + first * ROW + second] = pair ?? single;
     }
   }
-
-  #mark(head: string, pattern: number): void {
-    const first = head.charCodeAt(0);
-    const key =
-      head.length === 1 ? first : keyOf(first, head.charCodeAt(1), head.length === 3 ? head.charCodeAt(2) : 0);
-    this.#byHead.set(key, [...(this.#byHead.get(key) ?? []), pattern]);
-    if (first >= ASCII) this.#wide.add(first);
-    else if (head.length > 1) this.#pairs[first * ASCII + lowOf(head.charCodeAt(1))] = 1;
-    else this.#pairs.fill(1, first * ASCII, (first + 1) * ASCII);
-  }
 }
 
-/** Characters beyond ASCII, and the end of the text, share one cell. */
-function lowOf(code: number): number {
-  return code < ASCII ? code : 0;
+/** What begins shorter may match too. Nodes come after their parents. */
+function inherit({ patterns }: Node, parent: Node | undefined): void {
+  const own = [...(parent?.patterns ?? []), ...patterns].sort((a, b) => a.length - b.length || a.pattern - b.pattern);
+  const once = own.filter(({ pattern }, index) => own.findIndex((other) => other.pattern === pattern) === index);
+  patterns.splice(0, patterns.length, ...once);
 }
 
-/** One number for two or three characters; above every number of one character. */
-function keyOf(first: number, second: number, third = 0): number {
-  return ((third + 1) * 0x1_0000 + second) * 0x1_0000 + first;
+/** As `\b` has it. */
+function isInWord(code: number): boolean {
+  return IN_WORD[code] === 1;
 }
+
+const IN_WORD: Uint8Array = Uint8Array.from({ length: ASCII }, (_, code) =>
+  /\w/u.test(String.fromCharCode(code)) ? 1 : 0,
+);

@@ -110,9 +110,9 @@ describe("names", () => {
 
 describe("the walk over beginnings", () => {
   it.each([
-    ["\\b(?:ab|c)d?e", ["abd", "abe", "cde", "ce"]],
+    ["\\b(?:ab|c)d?e", ["abde", "abe", "cde", "ce"]],
     ["(?<=x)[ab]c{2}", ["acc", "bcc"]],
-    ["(?:^|[.!] )skip", ["ski", ". s", "! s"]],
+    ["(?:^|[.!] )skip", ["skip", ". skip", "! skip"]],
     ["<[a-z]x", ["<"]],
   ])("%s begins with %j", (source, heads) => {
     expect([...(headsOf(source) ?? [])].sort()).toEqual([...heads].sort());
@@ -126,8 +126,9 @@ describe("the walk over beginnings", () => {
   it("finds what each pattern finds by itself", () => {
     const patterns = [phrase("\\bdo not (?:ever )?tell\\b"), phrase("#{1,3} ?system"), /忽略[^。]{0,3}指令/gu];
     const text = foldText("Do not tell. ## SYSTEM do not ever\ntell 请忽略以上指令");
-    const walked: string[] = [];
-    new WordSearch(patterns).each(text, (pattern, start, end) => walked.push(`${pattern} ${text.slice(start, end)}`));
+    const walked = new WordSearch(patterns)
+      .find(text)
+      .map(({ pattern, start, end }) => `${pattern} ${text.slice(start, end)}`);
     const alone = patterns.flatMap((pattern, index) =>
       [...text.matchAll(pattern)].map(([match]) => `${index} ${match}`),
     );
