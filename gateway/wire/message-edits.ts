@@ -18,10 +18,13 @@ type Path = readonly string[];
 
 /** The members of an object that become others. */
 interface MemberChange {
-  readonly set: MemberTexts;
-  readonly drop: (key: string) => boolean;
+  /** Members that are set, and their new texts. */
+  readonly names: readonly string[];
+  readonly texts: readonly string[];
+  /** True for members that go; none by default. */
+  readonly drop?: (key: string) => boolean;
   /** True if members that are added stand in front of the others. */
-  readonly isFront: boolean;
+  readonly isFront?: true;
 }
 
 /** Edits of one text, which must not overlap; paths are those of the text as it was given. */
@@ -44,7 +47,7 @@ export class MessageEdits {
     const key = path.at(-1);
     if (span === undefined || key === undefined) return;
     this.#edits.push({ start: span.start, end: span.end, text: json });
-    this.#change(path.slice(0, -1), { set: { [key]: json }, drop: keepAll, isFront: false });
+    this.#change(path, path.length - 1, { names: [key], texts: [json] });
   }
 
   /** As `editMembers`, of the object at `path`; nothing if it is not there. */
@@ -53,7 +56,7 @@ export class MessageEdits {
     const edit = span === undefined ? undefined : editMembers(this.#text, span, set, drop);
     if (edit === undefined) return;
     this.#edits.push(edit);
-    this.#change(path, { set, drop, isFront: false });
+    this.#change(path, path.length, { names: Object.keys(set), texts: Object.values(set), drop });
   }
 
   /** Takes the member `key` out of the object at `path`, if both are there. */
@@ -62,7 +65,7 @@ export class MessageEdits {
     const edit = span === undefined ? undefined : removeMember(this.#text, span, key);
     if (edit === undefined) return;
     this.#edits.push(edit);
-    this.#change(path, { set: {}, drop: (name) => name === key, isFront: false });
+    this.#change(path, path.length, { names: [], texts: [], drop: (name) => name === key });
   }
 
   /** Puts a member that is not there yet in front of the others of the object at `path`, which must be there. */
@@ -70,7 +73,7 @@ export class MessageEdits {
     const start = spanOf(this.#text, path)?.start ?? 0;
     const comma = memberSpans(this.#text, start).length === 0 ? "" : ",";
     this.#edits.push({ start: start + 1, end: start + 1, text: `${JSON.stringify(key)}:${json}${comma}` });
-    this.#change(path, { set: { [key]: json }, drop: keepAll, isFront: true });
+    this.#change(path, path.length, { names: [key], texts: [json], isFront: true });
   }
 
   /**
@@ -86,26 +89,24 @@ export class MessageEdits {
     return bytes;
   }
 
-  #change(path: Path, change: MemberChange): void {
-    if (this.#value !== undefined) this.#value = withChange(this.#value, path, 0, change);
+  /** Changes the object that the first `steps` of a path lead to. */
+  #change(path: Path, steps: number, change: MemberChange): void {
+    if (this.#value !== undefined) this.#value = withChange(this.#value, path, steps, 0, change);
   }
 }
 
-function keepAll(): boolean {
-  return false;
-}
-
-/** A copy of `value`, of which `path` is followed from step `depth`; undefined if it cannot be told what it would be. */
+/** A copy of `value`, from which `path` is followed on at `depth`; undefined if it cannot be told what it would be. */
 function withChange(
   value: JsonValue | undefined,
   path: Path,
+  steps: number,
   depth: number,
   change: MemberChange,
 ): JsonObject | undefined {
   if (!isJsonObject(value)) return undefined;
-  const step = path[depth];
-  if (step === undefined) return changed(value, change, depth + 1);
-  const inner = withChange(value[step], path, depth + 1, change);
+  if (depth === steps) return changed(value, change, depth + 1);
+  const step = path[depth] ?? "";
+  const inner = withChange(value[step], path, steps, depth + 1, change);
   if (inner === undefined) return undefined;
   const copy = newObject();
   for (const key of Object.keys(value)) {
@@ -116,39 +117,44 @@ function withChange(
 }
 
 /** @param depth  of the members */
-function changed(object: JsonObject, { set, drop, isFront }: MemberChange, depth: number): JsonObject | undefined {
+function changed(object: JsonObject, change: MemberChange, depth: number): JsonObject | undefined {
+  const { names, drop, isFront } = change;
   const made = newObject();
-  if (isFront && !addMembers(made, set, depth)) return undefined;
+  if (isFront === true && !addMembers(made, change, depth)) return undefined;
   for (const key of Object.keys(object)) {
-    if (drop(key)) continue;
-    const json = Object.hasOwn(set, key) ? set[key] : undefined;
-    const value = json === undefined ? object[key] : partValue(json, depth);
+    if (drop?.(key) === true) continue;
+    const at = names.indexOf(key);
+    const value = at === -1 ? object[key] : partValue(change.texts[at], depth);
     if (value === undefined) return undefined;
     made[key] = value;
   }
-  return isFront || addMembers(made, set, depth, object) ? made : undefined;
+  return isFront === true || addMembers(made, change, depth, object) ? made : undefined;
 }
 
 /** Adds what `there` has not; false if the value of one cannot be told. */
-function addMembers(made: Record<string, JsonValue>, set: MemberTexts, depth: number, there: JsonObject = {}): boolean {
-  for (const [key, json] of Object.entries(set)) {
-    if (Object.hasOwn(there, key)) continue;
-    const value = partValue(json, depth);
+function addMembers(
+  made: Record<string, JsonValue>,
+  { names, texts }: MemberChange,
+  depth: number,
+  there?: JsonObject,
+): boolean {
+  for (const [at, name] of names.entries()) {
+    if (there !== undefined && Object.hasOwn(there, name)) continue;
+    const value = partValue(texts[at], depth);
     if (value === undefined) return false;
-    made[key] = value;
+    made[name] = value;
   }
   return true;
 }
 
 /** The value of a part of a message in its place; undefined if it has a fault there, or not the value that it spells. */
-function partValue(json: string, depth: number): JsonValue | undefined {
+function partValue(json: string | undefined, depth: number): JsonValue | undefined {
+  if (json === undefined) return undefined;
   try {
-    const limits = {
-      maxBytes: Number.MAX_SAFE_INTEGER,
+    const { value, isExact } = parseSpelledJson(json, {
       maxDepth: MAX_MESSAGE_DEPTH - depth,
       numbers: "rounded",
-    } as const;
-    const { value, isExact } = parseSpelledJson(json, limits);
+    });
     return isExact ? value : undefined;
   } catch (error) {
     if (isCodedError(error)) return undefined;

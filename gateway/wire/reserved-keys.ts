@@ -23,6 +23,11 @@ const RESULT = level(
 );
 const META_LEVEL = level([...Object.values(META), "progressToken", "traceparent", "tracestate", "baggage"].join(" "));
 
+/** Below them: content, and who an implementation is. */
+knowKeys(
+  "type text mimeType resource annotations title description version code elicitation sampling roots".split(" "),
+);
+
 /**
  * True if a key of the message, its params, its result or their `_meta` is not reserved but folds to one that is.
  * Below `arguments`, `structuredContent`, schemas and `data` no key is reserved.

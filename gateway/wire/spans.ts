@@ -4,6 +4,7 @@
  */
 
 import { invariant } from "../../kernel/errors.ts";
+import { findKey } from "../../kernel/json/known-keys.ts";
 import { recentText } from "./recent-texts.ts";
 
 const SPACE = 0x20;
@@ -58,7 +59,7 @@ function findMembers(text: string, start: number): readonly MemberSpan[] {
     const keyEnd = skipString(text, at);
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const end = skipValue(text, valueStart);
-    spans.push({ key: unescapeKey(text.slice(keyStart, keyEnd)), keyStart, start: valueStart, end });
+    spans.push({ key: keyBetween(text, keyStart + 1, keyEnd - 1), keyStart, start: valueStart, end });
     at = skipSpace(text, end);
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
   }
@@ -164,9 +165,13 @@ export function removeMember(text: string, span: Span, key: string): Edit | unde
   return { start: before?.end ?? found.keyStart, end: found.end, text: "" };
 }
 
-function unescapeKey(raw: string): string {
-  if (!raw.includes("\\")) return raw.slice(1, -1);
-  const key: unknown = JSON.parse(raw);
+/** The key that stands between two quotes, unescaped. */
+function keyBetween(text: string, start: number, end: number): string {
+  const known = findKey(text, start, end);
+  if (known !== undefined) return known;
+  const raw = text.slice(start, end);
+  if (!raw.includes("\\")) return raw;
+  const key: unknown = JSON.parse(`"${raw}"`);
   invariant(typeof key === "string", "memberSpans: want a string as key");
   return key;
 }
