@@ -34,8 +34,8 @@ export interface World {
   /** To servers. */
   readonly httpFetch: SiteFetch;
   readonly connect: (config: UpstreamConfig, deps: UpstreamDeps) => Promise<Upstream>;
-  /** The file of the stream, as it is; tests hold back and fail writes here. */
-  readonly wrapLog: (log: StreamLog) => StreamLog;
+  /** Another log of the stream over its own, for tests that hold back and fail writes; it is written on the serving thread. */
+  readonly wrapLog?: (log: StreamLog) => StreamLog;
 }
 
 /** Tokens, read from the files that the configuration names. */

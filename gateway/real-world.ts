@@ -22,7 +22,6 @@ export function realWorld(): World {
     fetch,
     httpFetch,
     connect: connectUpstream,
-    wrapLog: (log) => log,
   };
 }
 

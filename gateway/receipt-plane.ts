@@ -1,6 +1,7 @@
 /** Where receipts go: the opened stream with its recorder and vault, and the outbox that brings them to the ledger. */
 
 import { join } from "node:path";
+import type { StoreError } from "../kernel/errors.ts";
 import { parseHex } from "../kernel/hex.ts";
 import { constant } from "../kernel/json/constant.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
@@ -21,6 +22,9 @@ import { type OpenedStream, openStream } from "./receipts/open-stream.ts";
 import { makeOutbox, type Outbox } from "./receipts/outbox.ts";
 import { PromiseBook } from "./receipts/promise-book.ts";
 import { makeRecorder, type Recorder } from "./receipts/recorder.ts";
+import { makeLocalSealer, ReceiptChain, type Sealer } from "./receipts/sealer.ts";
+import { makeSealing } from "./receipts/sealing.ts";
+import type { SealingOrder } from "./receipts/sealing-messages.ts";
 import type { StreamFolder, StreamPlace } from "./receipts/stream-folder.ts";
 import { openVault, type Vault } from "./receipts/vault.ts";
 import type { WrittenReceipt } from "./receipts/written-receipt.ts";
@@ -70,30 +74,50 @@ export async function openReceiptPlane(
   }
   const vault = openVault(place.vaultFolder, world.randomBytes);
   await vault.prepare(tip.nextSeq);
-  const outbox = outboxOf(options, world, opened, client);
+  const sending = outboxOf(options, world, opened, client);
   const recorder = makeRecorder({
     stream: place.stream,
-    tip,
-    commit: makeGroupCommit(world.wrapLog(opened.log), ({ code }) =>
-      logger.error({ code }, "the receipt stream failed; restart"),
-    ),
+    nextSeq: tip.nextSeq,
+    sealer: await sealerOf(options, world, opened, sending.onSealed),
     vault,
-    receiptSigner: place.receiptSigner,
-    instanceSigner: place.instanceSigner,
+    receiptKey: place.receiptSigner.publicKey,
+    instanceKey: place.instanceSigner.publicKey,
     attestation: SOFTWARE,
     nowMs: world.nowMs,
     files: {
       fileBytes: opened.fileBytes,
       maxBytes: options.streamFileBytes ?? STREAM_FILE_BYTES,
-      state: (before) => book.state(before),
+      state: (nextSeq) => book.state(nextSeq),
     },
-    onPlaced: (body, hash) => {
-      book.apply(body, hash);
+    onPlaced: (body) => {
+      book.apply(body);
       onReceipt(body);
     },
-    onWritten: outbox.add.bind(outbox),
+    onWritten: ({ seq, hash }) => {
+      book.seal(seq, hash);
+      sending.onWritten(seq);
+    },
   });
+  const { outbox } = sending;
   return { opened: { place, book }, recorder, outbox, vault, payloads: payloadsOf(options, world, place) };
+}
+
+/** A thread seals where there are threads; a log that is wrapped is written here. */
+async function sealerOf(
+  { config, logger, startThread }: GatewayOptions,
+  { wrapLog }: World,
+  { place, tip: { lastHash }, log, fileBytes }: OpenedStream,
+  onWritten: (receipt: WrittenReceipt) => void,
+): Promise<Sealer> {
+  const onFailed = ({ code }: StoreError): void => logger.error({ code }, "the receipt stream failed; restart");
+  if (startThread !== undefined && wrapLog === undefined) {
+    await log.close();
+    const isDurable = (config.durability ?? GATEWAY_DEFAULTS.durability) === "durable";
+    const order: SealingOrder = { folder: place.folder, isDurable, fileBytes, lastHash };
+    return makeSealing(startThread("sealing", order), onFailed);
+  }
+  const commit = makeGroupCommit(wrapLog?.(log) ?? log, onFailed);
+  return makeLocalSealer({ chain: new ReceiptChain(place, lastHash), commit, onWritten });
 }
 
 function payloadsOf({ config, logger }: GatewayOptions, world: World, place: StreamPlace): PayloadStore | undefined {
@@ -105,7 +129,14 @@ function payloadsOf({ config, logger }: GatewayOptions, world: World, place: Str
   });
 }
 
-function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, client: LedgerClient): Outbox {
+/** The outbox, and what tells it of receipts: it holds them, or the thread that does reads them from the files. */
+interface Sending {
+  readonly outbox: Outbox;
+  readonly onSealed: (receipt: WrittenReceipt) => void;
+  readonly onWritten: (seq: number) => void;
+}
+
+function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, client: LedgerClient): Sending {
   const { config, logger, startThread } = options;
   const { place, written, tip } = opened;
   const start = { seq: place.proven, hashBefore: written.find(({ seq }) => seq === place.proven - 1)?.hash };
@@ -118,7 +149,7 @@ function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, c
   const promisesFolder = join(config.data_dir, "promises");
   if (startThread !== undefined) {
     const order = orderOf(options, place, { start, next: tip.nextSeq, promisesFolder });
-    return makeDelivery({
+    const delivery = makeDelivery({
       ...common,
       thread: startThread("delivery", order),
       next: tip.nextSeq,
@@ -127,6 +158,7 @@ function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, c
       signSegment: (body) => signOwnSegment(place, config.ledger.origin, body),
       onEnded: (error) => logger.error({ err: error }, "the delivery thread ended; restart"),
     });
+    return { outbox: delivery, onSealed: () => undefined, onWritten: (seq) => delivery.addUpTo(seq) };
   }
   const outbox = makeOutbox({
     ...common,
@@ -140,7 +172,7 @@ function outboxOf(options: GatewayOptions, world: World, opened: OpenedStream, c
     random: world.random,
   });
   for (const receipt of written) if (receipt.seq >= start.seq) outbox.add(receipt);
-  return outbox;
+  return { outbox, onSealed: (receipt) => outbox.add(receipt), onWritten: () => undefined };
 }
 
 function orderOf(

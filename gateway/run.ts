@@ -333,7 +333,7 @@ async function closeRun(
     await tally.flush(true);
     await pipeline.sealAll("shutdown");
     // A stream that still waits for an outcome is not closed: the next start ends it.
-    const isWhole = plane.opened.book.openCalls().length === 0;
+    const isWhole = plane.opened.book.callCount === 0;
     if (options.config.close_stream === true && isWhole) await recorder.append((_secret, seq) => closeOf(seq));
   } catch (error) {
     // A dead stream cannot be sealed; the next start does it.

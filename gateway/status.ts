@@ -42,7 +42,7 @@ export function statusOf({ basis, plane }: StatusParts, log: string): GatewaySta
   return {
     ready: !recorder.isFailed() && !outbox.isFinal() && halted === undefined,
     stream: recorder.stream,
-    next_seq: recorder.tip().nextSeq,
+    next_seq: recorder.nextSeq(),
     log,
     mode: run.mode,
     key_protection: "software",
@@ -62,6 +62,6 @@ export function statusOf({ basis, plane }: StatusParts, log: string): GatewaySta
     boundary: run.boundary,
     outbox: outbox.status(),
     sessions: opened.book.openSessions().length,
-    open_calls: opened.book.openCalls().length,
+    open_calls: opened.book.callCount,
   };
 }

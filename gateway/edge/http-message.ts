@@ -35,7 +35,10 @@ export interface Post {
   readonly path: string;
   readonly mount: Mount;
   readonly body: Uint8Array;
-  readonly reply: Pick<HttpReply, "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten" | "cancelOnClose">;
+  readonly reply: Pick<
+    HttpReply,
+    "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten" | "cancelOnClose" | "release"
+  >;
   /** True for a message of a batch. */
   readonly isMember?: true;
 }
@@ -78,9 +81,8 @@ async function handleBatch(deps: MessageDeps, post: Post): Promise<void> {
       };
       const untilWritten = (done: () => void): void => done();
       const nothing = (): void => undefined;
-      const { notify } = post.reply;
-      const cancelOnClose = (call: Cancellation): void => post.reply.cancelOnClose(call);
-      const reply = { send, sendEmpty: nothing, notify, keepIn: nothing, untilWritten, cancelOnClose };
+      const { notify, cancelOnClose, release } = post.reply;
+      const reply = { send, sendEmpty: nothing, notify, keepIn: nothing, untilWritten, cancelOnClose, release };
       await handlePost(deps, { ...post, body, reply, isMember: true });
     }),
   );
@@ -109,7 +111,7 @@ async function handleModern(
   const capabilities = capabilitiesAt(message, CAPABILITIES);
   const leg = { era: "modern", revision, session, signal, capabilities, legs: undefined } as const;
   const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
-  signal.end();
+  post.reply.release(signal);
   post.reply.send(answer);
 }
 

@@ -65,7 +65,10 @@ const THREADS: readonly {
   readonly name: string;
   readonly module: string;
   readonly purposes: readonly EgressPurpose[];
-}[] = [{ name: "delivery", module: "../receipts/delivery-thread.js", purposes: ["ledger"] }];
+}[] = [
+  { name: "delivery", module: "../receipts/delivery-thread.js", purposes: ["ledger"] },
+  { name: "sealing", module: "../receipts/sealing-thread.js", purposes: [] },
+];
 
 const PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 

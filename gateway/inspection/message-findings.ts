@@ -129,8 +129,7 @@ class MessageLook {
   readonly #context: MessageContext & { key: string | undefined };
 
   constructor(context: MessageContext) {
-    const { surface, ownRules, phoneRegion } = context;
-    this.#context = { surface, ownRules, phoneRegion, key: undefined };
+    this.#context = { ...context, key: undefined };
   }
 
   at(part: MessagePart | undefined, index: number): void {

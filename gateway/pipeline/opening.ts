@@ -56,7 +56,7 @@ export async function writeOpening(
   const { recorder, opened, run, bundle, catalog } = facts;
   const { book } = opened;
   const previous = { policy: book.policy, catalog: book.catalog };
-  if (recorder.tip().nextSeq === 0) await recorder.append(() => streamOpenOf(facts));
+  if (recorder.nextSeq() === 0) await recorder.append(() => streamOpenOf(facts));
   const recovered = await recover(recorder, book);
   await recorder.append(() => policyLoadOf(run, bundle.files, previous.policy));
   const replaced = previousOf(previous.catalog);

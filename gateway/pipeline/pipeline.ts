@@ -10,9 +10,8 @@ import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { askPolicy, formatQuestion } from "../policy/asked-question.ts";
 import type { Outbox } from "../receipts/outbox.ts";
-import type { ReceiptPlace, Recorder, Smaller } from "../receipts/recorder.ts";
+import type { ReceiptPlace, Recorded, Recorder, Smaller } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
-import type { WrittenReceipt } from "../receipts/written-receipt.ts";
 import type { KeepPayload } from "../vault/payload-store.ts";
 import { askRespond, type Flight } from "./ask-respond.ts";
 import type {
@@ -266,7 +265,7 @@ class ReceiptPipeline implements Pipeline {
   }
 
   /** Decides and records in one turn of the recorder, inside an open session. */
-  async #record(call: InboundCall, callId: string): Promise<{ written: WrittenReceipt; turn: Turn }> {
+  async #record(call: InboundCall, callId: string): Promise<{ written: Recorded; turn: Turn }> {
     const { desk, recorder, stages } = this.#options;
     for (let entry = 1; ; entry += 1) {
       const session = await desk.enter(call.caller, call.session);
@@ -373,7 +372,7 @@ class ReceiptPipeline implements Pipeline {
   #answer(
     callId: string,
     call: InboundCall,
-    { seq }: WrittenReceipt,
+    { seq }: Recorded,
     { settlement, facts, policyUs }: Turn,
     { startedMs, release }: Pick<Flight, "startedMs" | "release">,
   ): Decided {

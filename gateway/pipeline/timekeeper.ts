@@ -67,6 +67,6 @@ async function beat({ recorder, book }: TimekeeperOptions, afterMs: number): Pro
   await recorder.append(() => ({
     kind: "heartbeat",
     open_sessions: book.openSessions().length,
-    open_calls: book.openCalls().length,
+    open_calls: book.callCount,
   }));
 }

@@ -14,7 +14,7 @@ import { pause } from "../upstream/pause.ts";
 import { checkInLog } from "./batch-proof.ts";
 import type { DeliveryOrder, DeliveryState, FromDelivery, ToDelivery } from "./delivery-messages.ts";
 import { makeLedgerClient } from "./ledger-client.ts";
-import { makeOutbox, type Outbox } from "./outbox.ts";
+import { makeOutbox, type Outbox, type ReceiptOutbox } from "./outbox.ts";
 import { PromiseBook } from "./promise-book.ts";
 import { StreamTail } from "./stream-tail.ts";
 import type { WrittenReceipt } from "./written-receipt.ts";
@@ -74,7 +74,7 @@ function stateOf(outbox: Outbox): DeliveryState {
   return { acknowledged, proven, isFinal: outbox.isFinal(), ...(fault === undefined ? {} : { fault }) };
 }
 
-function outboxOf(port: MessagePort, order: DeliveryOrder, signatures: Signatures): Outbox {
+function outboxOf(port: MessagePort, order: DeliveryOrder, signatures: Signatures): ReceiptOutbox {
   const { stream, start, ledger, policy, logKeys, promisesFolder } = order;
   const client = makeLedgerClient({ ...ledger, asksPromises: logKeys.length > 0, fetch });
   return makeOutbox({
@@ -100,13 +100,13 @@ function outboxOf(port: MessagePort, order: DeliveryOrder, signatures: Signature
 
 /** Gives the outbox what is written, in order. */
 class Feeder {
-  readonly #outbox: Outbox;
+  readonly #outbox: ReceiptOutbox;
   readonly #tail: StreamTail;
   #goal = 0;
   #fed: number;
   #feeding: Promise<void> = Promise.resolve();
 
-  constructor(outbox: Outbox, { folder, start }: DeliveryOrder) {
+  constructor(outbox: ReceiptOutbox, { folder, start }: DeliveryOrder) {
     this.#outbox = outbox;
     this.#tail = new StreamTail(folder);
     this.#fed = start.seq;

@@ -12,7 +12,6 @@ import type { NamedThread } from "../egress/thread-guard.ts";
 import type { DeliveryState, FromDelivery, ToDelivery } from "./delivery-messages.ts";
 import type { Outbox, OutboxOptions, OutboxStatus } from "./outbox.ts";
 import { checkRoom, FINAL_REFUSALS, refusedForGood } from "./outbox-room.ts";
-import type { WrittenReceipt } from "./written-receipt.ts";
 
 /** What a delivery is made of. */
 export interface DeliveryOptions extends Pick<OutboxOptions, "maxReceipts" | "sleep" | "onFault"> {
@@ -35,12 +34,17 @@ const POLL_MS = 20;
 /** A thread that does not stop within this time is ended: all that it has is on the disk. */
 const STOP_MS = 3_000;
 
+/** An outbox that is told numbers: its thread reads the receipts itself. */
+export interface DeliveryOutbox extends Outbox {
+  readonly addUpTo: (seq: number) => void;
+}
+
 /** Makes the outbox over a started thread. */
-export function makeDelivery(options: DeliveryOptions): Outbox {
+export function makeDelivery(options: DeliveryOptions): DeliveryOutbox {
   return new Delivery(options);
 }
 
-class Delivery implements Outbox {
+class Delivery implements DeliveryOutbox {
   readonly #options: DeliveryOptions;
   #next: number;
   #state: DeliveryState;
@@ -63,7 +67,8 @@ class Delivery implements Outbox {
     );
   }
 
-  add({ seq }: WrittenReceipt): void {
+  /** Receipt `seq` and all before it are durable. */
+  addUpTo(seq: number): void {
     this.#next = seq + 1;
     this.#timer ??= setTimeout(() => this.#tellWritten(), TELL_MS);
   }

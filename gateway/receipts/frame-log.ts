@@ -5,7 +5,7 @@
  * answered for. A frame that does not hold and has a later append behind it is damage.
  */
 
-import { constants } from "node:fs";
+import { constants, writeSync } from "node:fs";
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
@@ -57,6 +57,15 @@ export async function openFrameLog(path: string, isDurable: boolean): Promise<Op
   }
 }
 
+/**
+ * Opens the file at `path` at `end`, where its last frame is known to end, for a thread of its own: its writes are made on the
+ * thread that calls, which saves the way to another one and back.
+ */
+export async function resumeFrameLog(path: string, isDurable: boolean, end: number): Promise<FrameLog> {
+  const file = await open(path, constants.O_RDWR | (isDurable ? SYNCED_WRITES : 0));
+  return makeFrameLog(writingHere(file), end, isDurable && SYNCED_WRITES === 0);
+}
+
 /** Reads frames up to the end or to a torn tail. @throws {StoreError} ERR_STREAM_FILE */
 export function scanFrames(content: Uint8Array, name: string): { payloads: readonly Uint8Array[]; end: number } {
   const payloads: Uint8Array[] = [];
@@ -90,8 +99,27 @@ function hasAppendBehind(content: Uint8Array, from: number): boolean {
   return false;
 }
 
+/** What a log does with its file. */
+interface LogFile extends Pick<FileHandle, "datasync" | "close"> {
+  readonly write: (
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    at: number,
+  ) => Promise<{ readonly bytesWritten: number }>;
+}
+
+/** The file, written on the thread that calls. */
+function writingHere(file: FileHandle): LogFile {
+  return {
+    write: async (bytes, offset, length, at) => ({ bytesWritten: writeSync(file.fd, bytes, offset, length, at) }),
+    datasync: () => file.datasync(),
+    close: () => file.close(),
+  };
+}
+
 /** @param isSyncedApart  true if a write that has returned may not be durable yet, and shall be */
-function makeFrameLog(file: FileHandle, start: number, isSyncedApart: boolean): FrameLog {
+function makeFrameLog(file: LogFile, start: number, isSyncedApart: boolean): FrameLog {
   let position = start;
   const scratch = new Scratch();
   return {

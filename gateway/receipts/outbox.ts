@@ -27,8 +27,6 @@ export interface OutboxStatus {
 
 /** Sends receipts to the ledger. */
 export interface Outbox {
-  /** Takes a durable receipt; numbers ascend without gaps. */
-  readonly add: (receipt: WrittenReceipt) => void;
   readonly status: () => OutboxStatus;
   /**
    * @throws {StoreError} ERR_OUTBOX_FULL if `extra` receipts would not fit below the bound; the code of a final refusal
@@ -42,6 +40,12 @@ export interface Outbox {
   /** Resolves when everything added so far is acknowledged, or after `limitMs`. */
   readonly drain: (limitMs: number) => Promise<void>;
   readonly stop: () => Promise<void>;
+}
+
+/** An outbox that is given receipts. */
+export interface ReceiptOutbox extends Outbox {
+  /** Takes a durable receipt; numbers ascend without gaps. */
+  readonly add: (receipt: WrittenReceipt) => void;
 }
 
 /** A receipt that the ledger acknowledged; `index` is where the ledger said it is, if this process heard it. */
@@ -92,13 +96,13 @@ const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
 const POLL_MS = 20;
 /** Makes an outbox over the unproven receipts of a stream. */
-export function makeOutbox(options: OutboxOptions): Outbox {
+export function makeOutbox(options: OutboxOptions): ReceiptOutbox {
   return new SegmentOutbox(options);
 }
 
 type Doing = "send" | "prove" | "promise";
 
-class SegmentOutbox implements Outbox {
+class SegmentOutbox implements ReceiptOutbox {
   readonly #options: OutboxOptions;
   /** Receipts from number `#first` on. */
   #held: WrittenReceipt[] = [];

@@ -1,27 +1,19 @@
 /**
- * The recorder: the one writer of a stream. A receipt gets its number, link and signature when it is appended, in order;
- * its promise resolves when it is durable. After a failed write nothing is accepted any more.
+ * The recorder: the one writer of a stream. A receipt gets its number when it is appended, and is drafted: from then on it is
+ * sure to be one that every reader takes. The sealer links, signs and writes drafts in the same order; the promise of a receipt
+ * resolves when it is durable. After a failed write nothing is accepted any more.
  */
 
 import { invariant, isCodedError, StoreError } from "../../kernel/errors.ts";
-import { formatHex } from "../../kernel/hex.ts";
 import type { AttestationField } from "../../kernel/receipt/fields.ts";
 import type { StreamHeader } from "../../kernel/receipt/header.ts";
-import {
-  draftReceipt,
-  type ReceiptBody,
-  type ReceiptDraft,
-  sealReceipt,
-  type UnlinkedBody,
-} from "../../kernel/receipt/receipt.ts";
+import { draftReceipt, type ReceiptBody, type ReceiptDraft, type UnlinkedBody } from "../../kernel/receipt/receipt.ts";
 import type { PublicKey } from "../../kernel/signature/public-key.ts";
-import type { EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { FRAME_HEADER_BYTES } from "./frame-log.ts";
-import type { GroupCommit } from "./group-commit.ts";
-import type { StreamState } from "./stream-book.ts";
+import type { Sealer } from "./sealer.ts";
+import type { FileState } from "./stream-book.ts";
 import type { Vault } from "./vault.ts";
-import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
 
 /** A body without the members that every receipt of the stream has. */
 export type Unplaced<T> = T extends ReceiptBody ? Omit<T, keyof StreamHeader> : never;
@@ -39,16 +31,24 @@ export interface ReceiptPlace {
 /** A smaller receipt for the same place than the one that was too long; undefined if there is none. */
 export type Smaller = (body: UnlinkedBody) => UnlinkedBody | undefined;
 
+/** A durable receipt. */
+export interface Recorded {
+  readonly seq: number;
+  /** Hex SHA-256 of its bytes. */
+  readonly hash: string;
+}
+
 /** Appends receipts. */
 export interface Recorder {
   readonly stream: string;
-  readonly tip: () => StreamTip;
+  /** Number of the next receipt. */
+  readonly nextSeq: () => number;
   /**
    * Appends the receipt that `make` returns; `make` runs in its turn, with the secret for its commitments.
    *
    * @throws {StoreError} ERR_STREAM_FAILED @throws {FormatError} ERR_ENTRY_LENGTH
    */
-  readonly append: (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>) => Promise<WrittenReceipt>;
+  readonly append: (make: (secret: Uint8Array, seq: number) => Unplaced<ReceiptBody>) => Promise<Recorded>;
   /**
    * As `append`, of a receipt that is made with its header: for those of which there are many, since to put two objects together
    * costs more than to write one.
@@ -56,7 +56,7 @@ export interface Recorder {
    * @param smaller  asked, again and again, for a smaller receipt when one is longer than an entry may be
    * @throws as `append`; ERR_ENTRY_LENGTH if there is no smaller one
    */
-  readonly appendWhole: (make: (place: ReceiptPlace) => UnlinkedBody, smaller?: Smaller) => Promise<WrittenReceipt>;
+  readonly appendWhole: (make: (place: ReceiptPlace) => UnlinkedBody, smaller?: Smaller) => Promise<Recorded>;
   readonly isFailed: () => boolean;
   /** Milliseconds since the last receipt was appended. */
   readonly silenceMs: () => number;
@@ -70,27 +70,28 @@ export interface FileTurns {
   /** A file that has so many bytes takes no more. */
   readonly maxBytes: number;
   /** What stands before the next receipt, which is not placed yet. */
-  readonly state: (tip: StreamTip) => StreamState | undefined;
+  readonly state: (nextSeq: number) => FileState | undefined;
 }
 
 /** What a recorder is made of. */
 export interface RecorderOptions {
   readonly stream: string;
-  readonly tip: StreamTip;
-  readonly commit: GroupCommit;
+  /** Number of the first receipt that is appended. */
+  readonly nextSeq: number;
+  readonly sealer: Sealer;
   readonly vault: Pick<Vault, "prepare" | "secret">;
-  /** Signs every receipt but the first. */
-  readonly receiptSigner: EnvelopeSigner;
+  /** Signs every receipt. */
+  readonly receiptKey: PublicKey;
   /** Signs the first receipt too. */
-  readonly instanceSigner: EnvelopeSigner;
+  readonly instanceKey: PublicKey;
   readonly attestation: AttestationField;
   readonly nowMs: () => number;
   /** When a receipt begins a new file, and what then stands before it. Default: one file holds everything. */
   readonly files?: FileTurns;
   /** Told of every receipt when it gets its number, in order; it is not durable yet. */
-  readonly onPlaced: (body: ReceiptBody, hash: string) => void;
+  readonly onPlaced: (body: UnlinkedBody) => void;
   /** Told of every durable receipt, in order. */
-  readonly onWritten: (receipt: WrittenReceipt) => void;
+  readonly onWritten: (receipt: Recorded) => void;
 }
 
 /** Makes the recorder of an opened stream; `vault.prepare(tip.nextSeq)` was awaited. */
@@ -101,20 +102,18 @@ export function makeRecorder(options: RecorderOptions): Recorder {
 /** Makes a receipt with the header of its place. */
 type Make = Parameters<Recorder["appendWhole"]>[0];
 
-/** A receipt that has its number, and when it is durable. */
+/** A receipt that has its number, and its hash when it is durable. */
 interface Placed {
-  readonly receipt: WrittenReceipt;
-  readonly durable: Promise<void>;
+  readonly seq: number;
+  readonly sealed: Promise<string>;
 }
 
 class StreamRecorder implements Recorder {
   readonly #options: RecorderOptions;
-  readonly #firstSigners: readonly EnvelopeSigner[];
-  readonly #signers: readonly EnvelopeSigner[];
+  readonly #firstKeys: readonly PublicKey[];
   readonly #keys: readonly PublicKey[];
   readonly #files: FileMeter;
   #nextSeq: number;
-  #lastHash: string | undefined;
   #lastAtMs: number;
   /** Ends when nobody waits for a place any more. */
   #turn: Promise<void> = Promise.resolve();
@@ -124,12 +123,10 @@ class StreamRecorder implements Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#firstSigners = [options.instanceSigner, options.receiptSigner];
-    this.#signers = [options.receiptSigner];
-    this.#keys = [options.receiptSigner.publicKey];
+    this.#firstKeys = [options.instanceKey, options.receiptKey];
+    this.#keys = [options.receiptKey];
     this.#files = new FileMeter(options.files);
-    this.#nextSeq = options.tip.nextSeq;
-    this.#lastHash = options.tip.lastHash;
+    this.#nextSeq = options.nextSeq;
     this.#lastAtMs = options.nowMs();
   }
 
@@ -137,8 +134,8 @@ class StreamRecorder implements Recorder {
     return this.#options.stream;
   }
 
-  readonly tip = (): StreamTip => ({ nextSeq: this.#nextSeq, lastHash: this.#lastHash });
-  readonly isFailed = (): boolean => this.#options.commit.isFailed();
+  readonly nextSeq = (): number => this.#nextSeq;
+  readonly isFailed = (): boolean => this.#options.sealer.isFailed();
   readonly silenceMs = (): number => this.#options.nowMs() - this.#lastAtMs;
 
   readonly append: Recorder["append"] = (make) =>
@@ -147,10 +144,10 @@ class StreamRecorder implements Recorder {
   readonly appendWhole: Recorder["appendWhole"] = async (make, smaller) => {
     const ready = this.#ready();
     const placed = ready === undefined ? this.#placeAtOnce(make, smaller) : this.#placeAfter(ready, make, smaller);
-    const { receipt, durable } = placed instanceof Promise ? await placed : placed;
-    await durable;
-    this.#options.onWritten(receipt);
-    return receipt;
+    const { seq, sealed } = placed instanceof Promise ? await placed : placed;
+    const recorded = { seq, hash: await sealed };
+    this.#options.onWritten(recorded);
+    return recorded;
   };
 
   /** Receipts are made one after another: each may wait for the vault, none overtakes. @returns undefined if nobody waits */
@@ -180,30 +177,23 @@ class StreamRecorder implements Recorder {
   }
 
   #place(make: Make, smaller: Smaller | undefined): Placed {
-    const { commit, onPlaced, nowMs, vault } = this.#options;
-    if (commit.isFailed()) {
+    const { sealer, onPlaced, nowMs, vault } = this.#options;
+    if (sealer.isFailed()) {
       throw new StoreError("ERR_STREAM_FAILED", "the receipt stream has failed", { fatal: true });
     }
     // Nothing stands behind the end of a stream: what comes too late is lost to it, and the next run says so.
     if (this.#isClosed) throw new StoreError("ERR_STREAM_CLOSED", "the receipt stream is closed");
-    const state = this.#files.stateBefore(this.tip());
+    const state = this.#files.stateBefore(this.#nextSeq);
     const header = this.#header();
     const { seq } = header;
-    const { body, draft } = draftFitting(
-      make({ secret: vault.secret(seq), header }),
-      header,
-      this.#keysOf(seq),
-      smaller,
-    );
-    const { bytes, hash: hashBytes } = sealReceipt(draft, this.#lastHash, this.#signersOf(seq));
-    const hash = formatHex(hashBytes);
+    const keys = seq === 0 ? this.#firstKeys : this.#keys;
+    const { body, draft } = draftFitting(make({ secret: vault.secret(seq), header }), header, keys, smaller);
     this.#nextSeq = seq + 1;
-    this.#lastHash = hash;
     this.#lastAtMs = nowMs();
     this.#isClosed = body.kind === "stream-close";
-    onPlaced(body, hash);
-    this.#files.add(bytes.length);
-    return { receipt: { seq, bytes, hash }, durable: commit.append(bytes, state) };
+    onPlaced(body);
+    this.#files.add(draft.length);
+    return { seq, sealed: sealer.seal(state === undefined ? { seq, draft } : { seq, draft, state }) };
   }
 
   #header(): PlacedHeader {
@@ -211,17 +201,9 @@ class StreamRecorder implements Recorder {
     return { v: 1, stream, seq: this.#nextSeq, time: formatTimestamp(nowMs()), attestation };
   }
 
-  #signersOf(seq: number): readonly EnvelopeSigner[] {
-    return seq === 0 ? this.#firstSigners : this.#signers;
-  }
-
-  #keysOf(seq: number): readonly PublicKey[] {
-    return seq === 0 ? this.#firstSigners.map(({ publicKey }) => publicKey) : this.#keys;
-  }
-
   async close(): Promise<void> {
     await this.#turn;
-    await this.#options.commit.close();
+    await this.#options.sealer.close();
   }
 }
 
@@ -262,9 +244,9 @@ class FileMeter {
   }
 
   /** The state with which the next receipt begins a new file; undefined if it goes into the open one. */
-  stateBefore(tip: StreamTip): StreamState | undefined {
+  stateBefore(nextSeq: number): FileState | undefined {
     if (this.#turns === undefined || this.#bytes < this.#turns.maxBytes) return undefined;
-    const state = this.#turns.state(tip);
+    const state = this.#turns.state(nextSeq);
     if (state !== undefined) this.#bytes = 0;
     return state;
   }

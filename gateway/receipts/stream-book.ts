@@ -3,7 +3,7 @@
  * over receipts as they are written and over the file at a restart, so a seal after a crash counts like any other.
  */
 
-import { StoreError } from "../../kernel/errors.ts";
+import { invariant, StoreError } from "../../kernel/errors.ts";
 import type { DecisionBody } from "../../kernel/receipt/decision.ts";
 import { hex64Shape } from "../../kernel/receipt/fields.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
@@ -13,9 +13,9 @@ import type { SessionOpenBody } from "../../kernel/receipt/session-open.ts";
 import type { SessionCalls } from "../../kernel/receipt/session-seal.ts";
 import type { Status } from "../../kernel/receipt/vocabulary.ts";
 import { array, integer, object, optional, type Shape, string } from "../../kernel/shape.ts";
-import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
+import type { WrittenReceipt } from "./written-receipt.ts";
 
-/** A dispatched call whose outcome is not known yet. */
+/** A dispatched call whose outcome is not known yet; its decision is durable. */
 export interface OpenCall {
   readonly decision: DecisionBody;
   /** Hash of the decision receipt. */
@@ -67,6 +67,15 @@ export type StreamState = {
   readonly sessions: readonly SessionState[];
 };
 
+/** A state whose receipt before is not sealed yet. */
+export type FileState = Omit<StreamState, "last_hash">;
+
+/** An open call in the book: its decision may not be sealed yet. */
+interface BookedCall {
+  readonly decision: DecisionBody;
+  hash: string | undefined;
+}
+
 const MAX_OPEN = 10_000_000;
 
 /** Shape of a state. */
@@ -94,7 +103,9 @@ const FAULTS: ReadonlySet<Status> = new Set<Status>(["cancelled", "timeout", "up
 
 /** The open things of one stream. */
 export class StreamBook {
-  readonly #calls = new Map<string, OpenCall>();
+  readonly #calls = new Map<string, BookedCall>();
+  /** Those of `#calls` whose decision is not sealed yet, by its number. */
+  readonly #unsealed = new Map<number, BookedCall>();
   /** By the id of the call. */
   readonly #tasks = new Map<string, OpenTask>();
   /** Decisions of `#calls` by session, ascending: each decision names those of its session. */
@@ -134,15 +145,14 @@ export class StreamBook {
     return book;
   }
 
-  /** The state in front of the next receipt; undefined before the first. */
-  state({ nextSeq, lastHash }: StreamTip): StreamState | undefined {
-    if (lastHash === undefined) return undefined;
+  /** The state in front of receipt `nextSeq`, the next one; undefined before the first. */
+  state(nextSeq: number): FileState | undefined {
+    if (nextSeq === 0) return undefined;
     return {
       next_seq: nextSeq,
-      last_hash: lastHash,
       ...(this.#policy === undefined ? {} : { policy: this.#policy }),
       ...(this.#catalog === undefined ? {} : { catalog: this.#catalog }),
-      calls: this.openCalls().map(({ decision }) => decision.seq),
+      calls: [...this.#calls.values()].map(({ decision }) => decision.seq),
       ...(this.#tasks.size === 0 ? {} : { tasks: this.openTasks().map(taskState) }),
       sessions: this.openSessions().map(({ open, total, allowed, denied, faulted, servers }) => ({
         seq: open.seq,
@@ -155,8 +165,8 @@ export class StreamBook {
     };
   }
 
-  /** Takes the next receipt of the stream. */
-  apply(body: ReceiptBody, hash: string): void {
+  /** Takes the next receipt of the stream. @param hash  undefined if it is not sealed yet: then `seal` says it */
+  apply(body: ReceiptBody, hash?: string): void {
     switch (body.kind) {
       case "session-open":
         this.#sessions.set(body.session.id, {
@@ -210,9 +220,18 @@ export class StreamBook {
     return this.#catalog;
   }
 
+  /** Takes the hash of a receipt that is durable now. */
+  seal(seq: number, hash: string): void {
+    const call = this.#unsealed.get(seq);
+    if (call === undefined) return;
+    call.hash = hash;
+    this.#unsealed.delete(seq);
+  }
+
   /** A dispatched call without an outcome, by its id. */
   call(id: string): OpenCall | undefined {
-    return this.#calls.get(id);
+    const call = this.#calls.get(id);
+    return call === undefined ? undefined : sealedCall(call);
   }
 
   /** Dispatched calls of a session without an outcome: the seq of each decision, ascending. */
@@ -222,7 +241,12 @@ export class StreamBook {
 
   /** Dispatched calls without an outcome, oldest first. */
   openCalls(): readonly OpenCall[] {
-    return [...this.#calls.values()];
+    return [...this.#calls.values()].map(sealedCall);
+  }
+
+  /** How many dispatched calls have no outcome. */
+  get callCount(): number {
+    return this.#calls.size;
   }
 
   /** A task that has not ended, by the id of its call. */
@@ -245,13 +269,13 @@ export class StreamBook {
 
   /** The counts that a seal of this session states now. */
   countCalls({ open, total, allowed, denied, faulted }: OpenSession): SessionCalls {
-    const pending = this.openCalls().filter(({ decision }) => {
+    const pending = [...this.#calls.values()].filter(({ decision }) => {
       return sessionOf(decision) === open.session.id && decision.ruling.action === "forward";
     });
     return { total, allowed, denied, faulted, open: pending.length };
   }
 
-  #applyDecision(decision: DecisionBody, hash: string): void {
+  #applyDecision(decision: DecisionBody, hash: string | undefined): void {
     const isForwarded = decision.ruling.action === "forward";
     // A phantom has an outcome too, and counts as denied.
     if (isForwarded || decision.ruling.action === "phantom") this.#openCall({ decision, hash });
@@ -269,9 +293,10 @@ export class StreamBook {
     });
   }
 
-  #openCall(call: OpenCall): void {
-    const { decision } = call;
+  #openCall(call: BookedCall): void {
+    const { decision, hash } = call;
     this.#calls.set(decision.call.id, call);
+    if (hash === undefined) this.#unsealed.set(decision.seq, call);
     const session = sessionOf(decision);
     if (session === undefined) return;
     const seqs = this.#openSeqs.get(session);
@@ -279,8 +304,9 @@ export class StreamBook {
     else seqs.add(decision.seq);
   }
 
-  #closeCall({ decision }: OpenCall): void {
+  #closeCall({ decision }: BookedCall): void {
     this.#calls.delete(decision.call.id);
+    this.#unsealed.delete(decision.seq);
     const session = sessionOf(decision) ?? "";
     const seqs = this.#openSeqs.get(session);
     seqs?.delete(decision.seq);
@@ -295,13 +321,19 @@ export class StreamBook {
     // A second outcome settles the first, which said that there is a task.
     this.#tasks.delete(callId);
     if (outcome.outcome.status === "task_created") {
-      this.#tasks.set(callId, { decision: call.decision, hash: call.hash, outcomeSeq: outcome.seq });
+      this.#tasks.set(callId, { ...sealedCall(call), outcomeSeq: outcome.seq });
     }
     const id = sessionOf(call.decision);
     const session = id === undefined ? undefined : this.#sessions.get(id);
     if (id === undefined || session === undefined || !FAULTS.has(outcome.outcome.status)) return;
     this.#sessions.set(id, { ...session, faulted: session.faulted + 1 });
   }
+}
+
+function sealedCall({ decision, hash }: BookedCall): OpenCall {
+  // An outcome names its decision by this hash, so nobody may ask before it is there.
+  invariant(hash !== undefined, "a call was asked for whose decision is not sealed");
+  return { decision, hash };
 }
 
 function taskState({ decision, outcomeSeq }: OpenTask): TaskState {

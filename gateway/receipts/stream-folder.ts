@@ -13,7 +13,7 @@
  *     lock/                        held by the one process that may use the folder
  */
 
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { parseDecimal } from "../../kernel/decimal.ts";
@@ -24,17 +24,17 @@ import { hex64Shape } from "../../kernel/receipt/fields.ts";
 import type { Predecessor } from "../../kernel/receipt/stream-open.ts";
 import { SUCCESSION_REASONS } from "../../kernel/receipt/vocabulary.ts";
 import { literal, object, readShape, type Shape } from "../../kernel/shape.ts";
-import { formatSecretKey, parseSecretKey } from "../../kernel/signature/secret-key.ts";
-import { createSigner, type EnvelopeSigner, SECRET_BYTES } from "../../kernel/signature/signer.ts";
+import { formatSecretKey } from "../../kernel/signature/secret-key.ts";
+import { createSigner, SECRET_BYTES } from "../../kernel/signature/signer.ts";
 import { syncFolder } from "./frame-log.ts";
 import { readIfThere } from "./read-if-there.ts";
+import type { StreamSigners } from "./sealer.ts";
+import { INSTANCE_KEY, RECEIPT_KEY, readStreamSigners } from "./stream-keys.ts";
 import { writeDurably } from "./write-durably.ts";
 
 /** Keys and paths of one stream. */
-export interface StreamPlace {
+export interface StreamPlace extends StreamSigners {
   readonly stream: string;
-  readonly instanceSigner: EnvelopeSigner;
-  readonly receiptSigner: EnvelopeSigner;
   readonly folder: string;
   readonly vaultFolder: string;
   readonly predecessor: Predecessor | undefined;
@@ -99,8 +99,8 @@ async function createPlace(
   const stream = createSigner(ALG, instance).publicKey.kid;
   const folder = join(dataDir, "streams", stream);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeDurably(folder, "instance.key", `${formatSecretKey({ alg: ALG, secret: instance })}\n`);
-  await writeDurably(folder, "receipt.key", `${formatSecretKey({ alg: ALG, secret: receipt })}\n`);
+  await writeDurably(folder, INSTANCE_KEY, `${formatSecretKey({ alg: ALG, secret: instance })}\n`);
+  await writeDurably(folder, RECEIPT_KEY, `${formatSecretKey({ alg: ALG, secret: receipt })}\n`);
   // With the keys, not with the first receipt: a crash in between must not lose which stream this one replaces.
   if (predecessor !== undefined) await writeDurably(folder, "predecessor", `${JSON.stringify(predecessor)}\n`);
   await syncFolder(join(dataDir, "streams"));
@@ -109,11 +109,10 @@ async function createPlace(
 
 async function readPlace(dataDir: string, stream: string): Promise<StreamPlace> {
   const folder = join(dataDir, "streams", stream);
-  const instanceSigner = await readSigner(join(folder, "instance.key"));
+  const { instanceSigner, receiptSigner } = await readStreamSigners(folder);
   if (instanceSigner.publicKey.kid !== stream) {
     throw new StoreError("ERR_STREAM_FILE", `${folder}: the instance key is not the one that names the stream`);
   }
-  const receiptSigner = await readSigner(join(folder, "receipt.key"));
   return {
     stream,
     instanceSigner,
@@ -128,14 +127,6 @@ async function readPlace(dataDir: string, stream: string): Promise<StreamPlace> 
 async function readPredecessor(path: string): Promise<Predecessor | undefined> {
   const text = await readText(path);
   return text === undefined ? undefined : readShape(predecessorShape, parseJson(text.trim()), path);
-}
-
-async function readSigner(path: string): Promise<EnvelopeSigner> {
-  const content = await readFile(path).catch((cause: unknown) => {
-    throw new StoreError("ERR_STREAM_FILE", `cannot read the key ${path}`, { cause });
-  });
-  const { alg, secret } = parseSecretKey(new Uint8Array(content));
-  return createSigner(alg, secret);
 }
 
 async function readOrMakeCallerKey(dataDir: string, randomBytes: RandomBytes): Promise<Uint8Array> {

@@ -18,7 +18,7 @@ import { formatHex } from "../../kernel/hex.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { parseReceipt } from "../../kernel/receipt/receipt.ts";
 import { readShape } from "../../kernel/shape.ts";
-import { damaged, type FrameLog, type OpenedFrameLog, openFrameLog, scanFrames } from "./frame-log.ts";
+import { damaged, type FrameLog, type OpenedFrameLog, openFrameLog, resumeFrameLog, scanFrames } from "./frame-log.ts";
 import { readIfThere } from "./read-if-there.ts";
 import { StreamBook, type StreamState, streamStateShape } from "./stream-book.ts";
 import { writeDurably } from "./write-durably.ts";
@@ -66,6 +66,20 @@ export async function openStreamLog(options: StreamLogOptions): Promise<OpenedSt
     await opened.log.close();
     throw error;
   }
+}
+
+/** Where a stream's files end, for whoever goes on with them and need not read them. */
+export interface StreamLogEnd {
+  readonly folder: string;
+  readonly isDurable: boolean;
+  /** Length of the last file; what stands behind it is cut off. */
+  readonly fileBytes: number;
+}
+
+/** Opens the files of a stream at their end, after `openStreamLog` has read them and its log was closed. */
+export async function resumeStreamLog({ folder, isDurable, fileBytes }: StreamLogEnd): Promise<StreamLog> {
+  const files = new StreamFiles(folder, await firstsIn(folder));
+  return makeStreamLog(files, await resumeFrameLog(files.path(files.last), isDurable, fileBytes), isDurable);
 }
 
 async function readStreamLog(

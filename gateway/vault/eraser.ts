@@ -29,7 +29,7 @@ import { type FoundReceipts, seqsOf, streamFolder } from "./stream-search.ts";
 /** What an eraser works on. */
 export interface EraserOptions {
   readonly dataDir: string;
-  readonly recorder: Pick<Recorder, "stream" | "tip">;
+  readonly recorder: Pick<Recorder, "stream" | "nextSeq">;
   readonly vault: Pick<Vault, "forget">;
   readonly payloads: Pick<PayloadStore, "written"> | undefined;
   readonly actions: ActionBook;
@@ -126,7 +126,7 @@ export class Eraser {
     const { dataDir, recorder, vault, payloads } = this.#options;
     const folder = streamFolder(dataDir, stream);
     const isOwn = stream === recorder.stream;
-    const { nextSeq } = recorder.tip();
+    const nextSeq = recorder.nextSeq();
     const own = isOwn ? seqs.filter((seq) => seq < nextSeq) : seqs;
     if (isOwn) {
       await payloads?.written();

@@ -10,7 +10,7 @@ import { FormatError } from "../errors.ts";
 import { canonicalBytes, parseCanonical } from "../json/canonical.ts";
 import type { JsonValue } from "../json/value.ts";
 import { mapped, readShape, type Shape, tagged, takeShape } from "../shape.ts";
-import { draftEnvelope, type EnvelopeDraft, type SealedBytes, sealDraft, UNLINKED } from "../signature/draft.ts";
+import { draftEnvelope, type EnvelopeDraft, type SealedBytes, sealDraft } from "../signature/draft.ts";
 import type { Signed } from "../signature/envelope.ts";
 import type { PublicKey } from "../signature/public-key.ts";
 import type { EnvelopeSigner } from "../signature/signer.ts";
@@ -121,7 +121,7 @@ export const receiptShape: Shape<StreamReceipt> = mapped(kinds, (receipt) => {
 export function parseReceipt(bytes: Uint8Array): StreamReceipt {
   checkLength(bytes);
   // Nearly all receipts are taken from their text; of one that is not, the long way says what is wrong.
-  const taken = takeShape(receiptShape, parseUtf8(bytes), bytes);
+  const taken = takeShape(receiptShape, parseUtf8(bytes));
   return taken ?? readReceipt(parseCanonical(bytes, { maxBytes: MAX_RECEIPT_BYTES }));
 }
 
@@ -154,9 +154,7 @@ export type UnlinkedBody<B = ReceiptBody> = B extends ReceiptBody ? Omit<B, "pre
  * @throws {FormatError} ERR_SHAPE, ERR_ENTRY_LENGTH
  */
 export function draftReceipt(body: UnlinkedBody, keys: readonly PublicKey[]): ReceiptDraft {
-  const isFirst = body.seq === 0;
-  const linked = isFirst ? body : { ...body, prev: UNLINKED };
-  const { draft, text } = draftEnvelope(receiptShape, linked, isFirst ? undefined : "prev", keys, "receipt");
+  const { draft, text } = draftEnvelope(receiptShape, body, body.seq !== 0, keys, "receipt");
   if (text.length * MAX_UTF8_BYTES > MAX_RECEIPT_BYTES) checkLength(formatUtf8(text));
   return draft;
 }

@@ -24,6 +24,8 @@ export interface EnvelopeDraft {
   readonly middle: string;
   /** What stands behind the value of `signatures`. */
   readonly tail: string;
+  /** UTF-16 units of the sealed text. */
+  readonly length: number;
 }
 
 /** An envelope's canonical bytes, and the signatures in it. */
@@ -33,9 +35,11 @@ export interface SealedBytes {
 }
 
 /** What stands for a link until it is known: a hash of no bytes that anybody has. */
-export const UNLINKED: string = "0".repeat(64);
+const UNLINKED: string = "0".repeat(64);
 
 const LINK = /^[0-9a-f]{64}$/;
+/** The member that names the envelope before. */
+const PREV = "prev";
 const SIGNATURES = "signatures";
 /** `kind` is always there and in front of it. */
 const SIGNATURES_KEY = `,"${SIGNATURES}":`;
@@ -43,61 +47,59 @@ const SIGNATURES_KEY = `,"${SIGNATURES}":`;
 /**
  * The draft of an envelope that `shape` reads.
  *
- * @param body  its link, if it has one, is the member `link` with the value UNLINKED, and `marked` in the shape
+ * @param body  without `signatures`, and without its link
+ * @param isLinked  whether it gets a link, the member `prev`, which is `marked` in the shape
  * @param keys  that will sign, in their order
  * @param name  of the envelope in messages
- * @returns the draft, and a text as long as the sealed one
+ * @returns the draft, and a text as long as the sealed one in every encoding
  * @throws {FormatError | CheckError} as the shape; as canonicalBytes
  */
 export function draftEnvelope(
   shape: Shape<unknown>,
   body: JsonObject & { readonly kind: string },
-  link: string | undefined,
+  isLinked: boolean,
   keys: readonly PublicKey[],
   name: string,
 ): { readonly draft: EnvelopeDraft; readonly text: string } {
-  const envelope = { ...body, [SIGNATURES]: keys.map(placeholderOf) };
+  const signatures = keys.map(placeholderOf);
+  const envelope = isLinked ? { ...body, prev: UNLINKED, signatures } : { ...body, signatures };
   const written = formatWithSpans(shape, envelope);
   const spans = written?.spans ?? [];
-  const [linked, signed] = link === undefined ? [[0, 0] as const, spans[0]] : spans;
-  if (
-    written === undefined ||
-    linked === undefined ||
-    signed === undefined ||
-    spans.length !== (link === undefined ? 1 : 2)
-  ) {
-    return draftOfMembers(shape, envelope, link, name);
+  const [linked, signed] = isLinked ? spans : [[0, 0] as const, spans[0]];
+  if (written === undefined || linked === undefined || signed === undefined || spans.length !== (isLinked ? 2 : 1)) {
+    return draftOfMembers(shape, envelope, isLinked, name);
   }
   const { text } = written;
   const keyAt = signed[0] - SIGNATURES_KEY.length;
   invariant(text.startsWith(SIGNATURES_KEY, keyAt), "draftEnvelope: the place of signatures");
-  invariant(link === undefined || text.startsWith(`"${UNLINKED}"`, linked[0]), "draftEnvelope: the place of the link");
+  invariant(!isLinked || text.startsWith(`"${UNLINKED}"`, linked[0]), "draftEnvelope: the place of the link");
   const parts = { front: text.slice(0, linked[0]), middle: text.slice(linked[1], keyAt), tail: text.slice(signed[1]) };
-  return { draft: { kind: body.kind, ...parts }, text };
+  return { draft: { kind: body.kind, ...parts, length: text.length }, text };
 }
 
 /** The same of a value that the shape does not write: it is read by the shape, and put together of its members. */
 function draftOfMembers(
   shape: Shape<unknown>,
   envelope: JsonObject & { readonly kind: string },
-  link: string | undefined,
+  isLinked: boolean,
   name: string,
 ): { readonly draft: EnvelopeDraft; readonly text: string } {
   const members = [...formatMembers(envelope)];
   readShape(shape, envelope, name);
   const texts = members.map(([, text]) => text);
-  const [linkAt, signedAt] = [link, SIGNATURES].map((key) => members.findIndex(([each]) => each === key));
+  const [linkAt, signedAt] = [PREV, SIGNATURES].map((key) => members.findIndex(([each]) => each === key));
   invariant(signedAt !== undefined && linkAt !== undefined && linkAt < signedAt, "draftEnvelope: the order of members");
-  const key = linkAt < 0 ? "" : `"${link ?? ""}":`;
+  invariant(linkAt >= 0 === isLinked, "draftEnvelope: a link that is not asked for");
   const before = texts.slice(0, Math.max(linkAt, 0)).map((text) => `${text},`);
-  const front = linkAt < 0 ? "" : `{${before.join("")}${key}`;
+  const front = linkAt < 0 ? "" : `{${before.join("")}"${PREV}":`;
   const between = texts.slice(linkAt + 1, signedAt);
   const middle = linkAt < 0 ? `{${between.join(",")}` : between.map((text) => `,${text}`).join("");
   const tail = `${texts
     .slice(signedAt + 1)
     .map((text) => `,${text}`)
     .join("")}}`;
-  return { draft: { kind: envelope.kind, front, middle, tail }, text: `{${texts.join(",")}}` };
+  const text = `{${texts.join(",")}}`;
+  return { draft: { kind: envelope.kind, front, middle, tail, length: text.length }, text };
 }
 
 /**

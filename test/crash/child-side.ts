@@ -24,12 +24,17 @@ export function startOptions<T>(): T {
   return JSON.parse(process.argv[2] ?? "{}");
 }
 
-/** The stall of this process; the runner can give it another plan. Ends the process when the runner is gone. */
+/** The stall of this process; the runner can give it another plan. */
 export function makeStall(plan: Plan | undefined): Stall {
   const stall = new Stall(plan, (step) => void report({ kind: "stalled", step }));
-  process.on("message", (next: Plan) => stall.arm(next));
-  process.once("disconnect", () => process.exit(1));
+  relayPlans((next) => stall.arm(next));
   return stall;
+}
+
+/** Gives the runner's plans to whoever stalls. Ends the process when the runner is gone. */
+export function relayPlans(arm: (plan: Plan) => void): void {
+  process.on("message", arm);
+  process.once("disconnect", () => process.exit(1));
 }
 
 /** A logger that tells the runner of errors alone. */

@@ -3,8 +3,9 @@
  * it was dispatched, and that it was answered. Its receipts go to the real ledger, over kills of either side.
  */
 
+import { fileURLToPath } from "node:url";
 import { parseGatewayConfig } from "../../gateway/config.ts";
-import { declaredEgress } from "../../gateway/egress/egress-config.ts";
+import { type DeclaredThread, declaredEgress } from "../../gateway/egress/egress-config.ts";
 import { startUnguarded } from "../../gateway/egress/thread-guard.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { makeFakeUpstream } from "../support/fake-upstream.ts";
@@ -19,8 +20,8 @@ import {
 } from "../support/gateway-run.ts";
 import { LEDGER_ORIGIN, SUBMIT_TOKEN } from "../support/ledger-service.ts";
 import { bundleFiles } from "../support/policy-request.ts";
-import { logger, makeStall, report, startOptions } from "./child-side.ts";
-import { stallingFrames } from "./stall.ts";
+import { logger, relayPlans, report, startOptions } from "./child-side.ts";
+import { watchSealing } from "./stalling-sealing.ts";
 
 /** What the process is started with. */
 export interface GatewayStart {
@@ -39,7 +40,7 @@ const PAUSE_MS = 15;
 const warnings: string[] = [];
 
 const { dataDir, ledgerUrl, policy } = startOptions<GatewayStart>();
-const stall = makeStall(undefined);
+relayPlans(watchSealing((step) => void report({ kind: "stalled", step })));
 const upstream = makeFakeUpstream("s");
 const ledger = { url: ledgerUrl, origin: LEDGER_ORIGIN, witness_policy: policy, submit_token_file: "unused" };
 const config = parseGatewayConfig(
@@ -47,7 +48,7 @@ const config = parseGatewayConfig(
 );
 const run = await openRun({
   config,
-  startThread: startUnguarded(declaredEgress(config).threads),
+  startThread: startUnguarded(declaredEgress(config).threads.map(stalling)),
   secrets: {
     submitToken: SUBMIT_TOKEN,
     operatorToken: OPERATOR_TOKEN,
@@ -60,7 +61,7 @@ const run = await openRun({
   software: { name: "countersign", version: "0.1.0" },
   environment: {},
   logger: { ...logger, warn: remember },
-  world: { connect: async () => upstream, wrapLog: (log) => stallingFrames(log, stall) },
+  world: { connect: async () => upstream },
 });
 let isEnding = false;
 const callers = Array.from({ length: CALLERS }, (_, i) => callAgain(run, i));
@@ -72,6 +73,12 @@ process.once("SIGTERM", () => {
     .then(() => run.close())
     .then(() => process.exit(0));
 });
+
+/** Where a kill is planned at a step of the stream, its thread has to stop there. */
+function stalling(thread: DeclaredThread): DeclaredThread {
+  if (thread.name !== "sealing") return thread;
+  return { ...thread, module: fileURLToPath(new URL("./stalling-sealing.js", import.meta.url)) };
+}
 
 function remember(fields: object, message: string): void {
   warnings.push(`${message} ${JSON.stringify(fields)}`);

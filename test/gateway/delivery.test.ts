@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StartThread } from "../../gateway/egress/thread-guard.ts";
 import { serve } from "../../gateway/receipts/delivery-thread.ts";
+import { serve as serveSealing } from "../../gateway/receipts/sealing-thread.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
 import { parseSegment } from "../../kernel/segment.ts";
 import { until } from "../support/command.ts";
@@ -17,9 +18,9 @@ let bench: GatewayBench;
 let run: GatewayRun | undefined;
 let threads: InnerThread[] = [];
 
-const startThread: StartThread = (_name, data) => {
-  const inner = startInnerThread(serve, Object(data));
-  threads.push(inner);
+const startThread: StartThread = (name, data) => {
+  const inner = startInnerThread<never>(name === "delivery" ? serve : serveSealing, structuredClone(data) as never);
+  if (name === "delivery") threads.push(inner);
   return inner.thread;
 };
 
@@ -64,7 +65,9 @@ describe("the delivery thread", () => {
     const told = JSON.stringify(threads.map((thread) => thread.told));
     expect(told).toContain("sign-segment");
     expect(told).not.toContain("request_received");
-    expect(of.boundary["egress"]).toMatchObject({ threads: { delivery: [`ledger ${new URL(ledger.url).host}`] } });
+    expect(of.boundary["egress"]).toMatchObject({
+      threads: { delivery: [`ledger ${new URL(ledger.url).host}`], sealing: [] },
+    });
   });
 
   it("goes on after a restart with what was not proven, and sends nothing twice that the ledger has", async () => {

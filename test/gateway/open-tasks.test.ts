@@ -92,10 +92,9 @@ describe("a call that made a task", () => {
     });
     const book = new StreamBook();
     for (const { body, hash } of written) book.apply(body, hash);
-    const last = written.at(-1);
-    const state = book.state({ nextSeq: written.length, lastHash: last?.hash });
+    const state = book.state(written.length);
     if (state === undefined) throw new Error("no state");
-    const restored = await StreamBook.restore(state, async (seq) => {
+    const restored = await StreamBook.restore({ ...state, last_hash: written.at(-1)?.hash ?? "" }, async (seq) => {
       const found = written[seq];
       return Promise.resolve(found === undefined ? undefined : { seq, bytes: found.bytes, hash: found.hash });
     });

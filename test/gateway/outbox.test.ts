@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkInLog } from "../../gateway/receipts/batch-proof.ts";
 import { makeLedgerClient } from "../../gateway/receipts/ledger-client.ts";
-import { makeOutbox, type Outbox } from "../../gateway/receipts/outbox.ts";
+import { makeOutbox, type ReceiptOutbox } from "../../gateway/receipts/outbox.ts";
 import type { WrittenReceipt } from "../../gateway/receipts/written-receipt.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { parseHex } from "../../kernel/hex.ts";
@@ -19,13 +19,13 @@ const receipt = createSigner("ed25519", seedOf(2));
 const STREAM = instance.publicKey.kid;
 
 interface Bench {
-  readonly outbox: Outbox;
+  readonly outbox: ReceiptOutbox;
   readonly faults: string[];
   readonly pauses: number[];
 }
 
 let ledger: FakeLedger;
-let running: Outbox[] = [];
+let running: ReceiptOutbox[] = [];
 beforeEach(async () => {
   ledger = await startFakeLedger();
 });
@@ -100,7 +100,7 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
   }
 }
 
-function addAll(outbox: Outbox, receipts: readonly WrittenReceipt[]): void {
+function addAll(outbox: ReceiptOutbox, receipts: readonly WrittenReceipt[]): void {
   for (const one of receipts) outbox.add(one);
 }
 

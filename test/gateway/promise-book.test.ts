@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkInLog } from "../../gateway/receipts/batch-proof.ts";
 import { type LedgerClient, makeLedgerClient } from "../../gateway/receipts/ledger-client.ts";
-import { makeOutbox, type Outbox } from "../../gateway/receipts/outbox.ts";
+import { makeOutbox, type ReceiptOutbox } from "../../gateway/receipts/outbox.ts";
 import { PromiseBook } from "../../gateway/receipts/promise-book.ts";
 import type { WrittenReceipt } from "../../gateway/receipts/written-receipt.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
@@ -101,7 +101,7 @@ describe("a book of promises", () => {
 describe("an outbox with a book of promises", () => {
   const [instance, receiptKey] = [createSigner("ed25519", seedOf(1)), createSigner("ed25519", seedOf(2))];
   let ledger: FakeLedger;
-  let outbox: Outbox;
+  let outbox: ReceiptOutbox;
   let faults: string[] = [];
   let isLying = false;
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { makeGroupCommit } from "../../gateway/receipts/group-commit.ts";
-import { makeRecorder, type Recorder, type Unplaced } from "../../gateway/receipts/recorder.ts";
+import { makeRecorder, type Recorded, type Recorder, type Unplaced } from "../../gateway/receipts/recorder.ts";
+import { makeLocalSealer, ReceiptChain } from "../../gateway/receipts/sealer.ts";
 import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import type { Vault } from "../../gateway/receipts/vault.ts";
 import type { WrittenReceipt } from "../../gateway/receipts/written-receipt.ts";
@@ -57,28 +58,34 @@ interface Bench {
   readonly recorder: Recorder;
   readonly log: MemoryLog;
   readonly written: readonly WrittenReceipt[];
-  readonly placed: readonly (readonly [number, string])[];
+  readonly recorded: readonly Recorded[];
+  readonly placed: readonly number[];
   readonly failures: readonly string[];
 }
 
 function makeBench(vault: Partial<Vault> = {}): Bench {
   const log = new MemoryLog();
   const written: WrittenReceipt[] = [];
-  const placed: (readonly [number, string])[] = [];
+  const recorded: Recorded[] = [];
+  const placed: number[] = [];
   const failures: string[] = [];
   const recorder = makeRecorder({
     stream: STREAM,
-    tip: { nextSeq: 0, lastHash: undefined },
-    commit: makeGroupCommit(log, ({ code }) => failures.push(code)),
+    nextSeq: 0,
+    sealer: makeLocalSealer({
+      chain: new ReceiptChain({ instanceSigner, receiptSigner }, undefined),
+      commit: makeGroupCommit(log, ({ code }) => failures.push(code)),
+      onWritten: (receipt) => written.push(receipt),
+    }),
     vault: { prepare: async () => undefined, secret: (seq) => seedOf(seq & 0xff), ...vault },
-    receiptSigner,
-    instanceSigner,
+    receiptKey: receiptSigner.publicKey,
+    instanceKey: instanceSigner.publicKey,
     attestation: { state: "not_available", reason: "attestation.software" },
     nowMs: () => 1_700_000_000_000,
-    onPlaced: ({ seq }, hash) => placed.push([seq, hash]),
-    onWritten: (receipt) => written.push(receipt),
+    onPlaced: ({ seq }) => placed.push(seq),
+    onWritten: (receipt) => recorded.push(receipt),
   });
-  return { recorder, log, written, placed, failures };
+  return { recorder, log, written, recorded, placed, failures };
 }
 
 function bodyOf(bytes: Uint8Array | undefined): JsonObject {
@@ -97,7 +104,7 @@ describe("the recorder", () => {
   });
 
   it("numbers, links and signs: 200 concurrent appends lose none, and share writes", async () => {
-    const { recorder, log, written } = makeBench();
+    const { recorder, log, written, recorded } = makeBench();
     const receipts = await Promise.all(Array.from({ length: 200 }, () => recorder.append(next)));
     expect(receipts.map(({ seq }) => seq)).toEqual(Array.from({ length: 200 }, (_, i) => i));
     expect(written.map(({ seq }) => seq)).toEqual(receipts.map(({ seq }) => seq));
@@ -111,7 +118,9 @@ describe("the recorder", () => {
       checkSignedBy(body, receiptSigner.publicKey);
       previous = createHash("sha256").update(frame).digest("hex");
     }
-    expect(recorder.tip()).toEqual({ nextSeq: 200, lastHash: previous });
+    expect(recorder.nextSeq()).toBe(200);
+    expect(recorded).toEqual(written.map(({ seq, hash }) => ({ seq, hash })));
+    expect(recorded.at(-1)?.hash).toBe(previous);
   });
 
   it("signs the first receipt by the instance key too, and no other", async () => {
@@ -144,7 +153,7 @@ describe("the recorder", () => {
   it("tells of each receipt in order when it gets its number, with the hash that the next one names", async () => {
     const { recorder, written, placed } = makeBench();
     await Promise.all(Array.from({ length: 20 }, () => recorder.append(next)));
-    expect(placed).toEqual(written.map(({ seq, hash }) => [seq, hash]));
+    expect(placed).toEqual(written.map(({ seq }) => seq));
   });
 
   it("is dead after a failed write: that receipt, those behind it and all later ones are refused", async () => {

@@ -15,7 +15,7 @@ import {
 } from "../../kernel/receipt/receipt.ts";
 import { literal, object, optional, type Shape, string } from "../../kernel/shape.ts";
 import { marked } from "../../kernel/shape-spans.ts";
-import { draftEnvelope, sealDraft, UNLINKED } from "../../kernel/signature/draft.ts";
+import { draftEnvelope, sealDraft } from "../../kernel/signature/draft.ts";
 import { checkSignedBy, type Signature, signaturesShape, signEnvelopeBytes } from "../../kernel/signature/envelope.ts";
 import { createSigner, type EnvelopeSigner } from "../../kernel/signature/signer.ts";
 import { codeOf } from "../support/code-of.ts";
@@ -54,6 +54,7 @@ describe("a draft", () => {
       const { bytes, hash, signatures } = sealReceipt(draftOf(body), body.prev, signersOf(body));
       expect(bytes).toEqual(signEnvelopeBytes(body, signersOf(body)).bytes);
       expect(hash).toEqual(receiptHash(bytes));
+      expect(draftOf(body).length).toBe(bytes.length);
       expect(parseReceipt(bytes)).toEqual({ ...body, signatures });
     }
   });
@@ -82,8 +83,7 @@ describe("a draft", () => {
     ] as const) {
       const body = { kind: "note", a, q, z };
       for (const link of [undefined, HASH]) {
-        const linked = link === undefined ? body : { ...body, prev: UNLINKED };
-        const { draft } = draftEnvelope(note, linked, link && "prev", publicKeys, "note");
+        const { draft } = draftEnvelope(note, body, link !== undefined, publicKeys, "note");
         const whole = link === undefined ? body : { ...body, prev: link };
         expect(sealDraft(draft, link, signers).bytes).toEqual(signEnvelopeBytes(whole, signers).bytes);
       }

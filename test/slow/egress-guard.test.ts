@@ -171,7 +171,7 @@ describe("the egress guard of a gateway process", () => {
         "telemetry collector.example:4318",
       ],
       private_hosts: [],
-      threads: { delivery: [`ledger 127.0.0.1:${portOf(ledger.url)}`] },
+      threads: { delivery: [`ledger 127.0.0.1:${portOf(ledger.url)}`], sealing: [] },
     });
     await until("receipts are proven", async () => {
       const { outbox } = JSON.parse(await askOperator("/status"));

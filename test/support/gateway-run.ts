@@ -97,7 +97,7 @@ export function makeGatewayBench(ledgerUrl: string, given: BenchOptions = {}): G
     world: {
       ...world.world,
       fetch,
-      wrapLog: given.wrapLog ?? ((log) => log),
+      ...(given.wrapLog === undefined ? {} : { wrapLog: given.wrapLog }),
       connect: async ({ id }) => {
         const found = upstreams.find((upstream) => upstream.id === id);
         if (found === undefined) throw new Error(`no fake server ${id}`);
