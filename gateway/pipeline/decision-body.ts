@@ -314,8 +314,15 @@ const policies = new WeakMap<PolicyRef, Observed<PolicyRef>>();
 
 /** A ruling as receipts have it; the same one for the same facts, of which a run meets few. */
 export function rulingOf(mode: Mode, facts: RulingFacts): Ruling {
-  return rulings.of(`${mode} ${JSON.stringify(facts)}`, () => makeRuling(mode, facts));
+  const known = rulingsOfFacts.get(facts);
+  if (known?.mode === mode) return known;
+  const ruling = rulings.of(`${mode} ${JSON.stringify(facts)}`, () => makeRuling(mode, facts));
+  rulingsOfFacts.set(facts, ruling);
+  return ruling;
 }
+
+/** By the object, without a look at what is in it: what is permitted again has the same. */
+const rulingsOfFacts = new WeakMap<RulingFacts, Ruling>();
 
 function makeRuling(mode: Mode, facts: RulingFacts): Ruling {
   return {

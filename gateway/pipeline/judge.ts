@@ -66,8 +66,18 @@ export function judgeResult(mode: Mode, answer: PolicyAnswer): Judged {
   };
 }
 
-/** What policy allows and nothing else denies. */
+/** What policy allows and nothing else denies; the same for one answer, which evaluators remember. */
 function permitted(step: Step, answer: PolicyAnswer): Judged {
+  const known = permits.get(answer);
+  if (known?.ruling.step === step) return known;
+  const made = makePermitted(step, answer);
+  permits.set(answer, made);
+  return made;
+}
+
+const permits = new WeakMap<PolicyAnswer, Judged>();
+
+function makePermitted(step: Step, answer: PolicyAnswer): Judged {
   const { policies, erring, advisory, controls, obligations } = namesOf(answer);
   const reasons = [answer.reason];
   return {
