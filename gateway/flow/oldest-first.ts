@@ -1,19 +1,20 @@
 /**
- * A map of bounded size: what was set last stays longest. Letting go takes the same time however much was let go before: one
- * iterator stands at the oldest key all along, where a new one would walk over the places of all that went since the map was
- * last laid out anew.
+ * A map of bounded size: what was set last stays longest. A map that lets go at each step keeps its place at the oldest key: to look
+ * for it anew would be to walk over the places of all keys that went since the map was last laid out.
  */
 
 /** Values by key, in the order in which they were set last. */
 export class OldestFirst<K, V> {
   readonly #values = new Map<K, V>();
   readonly #max: number;
-  /** Behind all keys that were let go, so its next key is the oldest one. */
-  readonly #oldest: Iterator<K, undefined>;
+  /**
+   * Behind all keys that were let go, so its next key is the oldest one. Only as long as keys go at each step: an iterator that is
+   * held and not moved holds every layout that the map had since.
+   */
+  #oldest: Iterator<K, undefined> | undefined;
 
   constructor(max: number) {
     this.#max = max;
-    this.#oldest = this.#values.keys();
   }
 
   get(key: K): V | undefined {
@@ -37,9 +38,10 @@ export class OldestFirst<K, V> {
   /** Lets go of the oldest until there are as many as may be. @returns how many went */
   trim(): number {
     const surplus = Math.max(0, this.#values.size - this.#max);
+    this.#oldest = surplus === 0 ? undefined : (this.#oldest ?? this.#values.keys());
     for (let i = 0; i < surplus; i += 1) {
-      const { value, done } = this.#oldest.next();
-      if (done !== true) this.#values.delete(value);
+      const oldest = this.#oldest?.next();
+      if (oldest?.done === false) this.#values.delete(oldest.value);
     }
     return surplus;
   }
