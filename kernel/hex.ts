@@ -27,6 +27,16 @@ function formatHash(bytes: Uint8Array): string {
   return String.fromCharCode(...hashDigits);
 }
 
+/** True if `text` is the lower-case hexadecimal of `bytes`; no text is made to compare it with. */
+export function isHexOf(text: string | undefined, bytes: Uint8Array): boolean {
+  if (text?.length !== 2 * bytes.length) return false;
+  for (let i = 0; i < bytes.length; i += 1) {
+    const byte = bytes[i] ?? 0;
+    if (text.charCodeAt(2 * i) !== DIGITS[byte >> 4] || text.charCodeAt(2 * i + 1) !== DIGITS[byte & 15]) return false;
+  }
+  return true;
+}
+
 /**
  * Bytes of lower-case hexadecimal `text`.
  *

@@ -3,6 +3,7 @@
  * kernel/shape.ts builds its objects of.
  */
 
+import { formatUtf8 } from "./bytes.ts";
 import { FormatError } from "./errors.ts";
 import { formatCanonical } from "./json/canonical.ts";
 import { constantFacts, isUnchanging } from "./json/constant.ts";
@@ -25,6 +26,8 @@ class PlacedMember {
   /** Its key as it stands behind the brace, and behind a comma. */
   readonly key: string;
   readonly nextKey: string;
+  readonly #keyBytes: Uint8Array;
+  readonly #nextKeyBytes: Uint8Array;
   #last: JsonValue | undefined;
   #lastText: string | undefined;
 
@@ -33,6 +36,13 @@ class PlacedMember {
     this.shape = shape;
     this.key = `${formatCanonical(name)}:`;
     this.nextKey = `,${this.key}`;
+    this.#keyBytes = formatUtf8(this.key);
+    this.#nextKeyBytes = formatUtf8(this.nextKey);
+  }
+
+  /** Takes the key if it is there; false if not. */
+  skipKey(cursor: TextCursor, isFirst: boolean): boolean {
+    return cursor.skipBytes(isFirst ? this.#keyBytes : this.#nextKeyBytes);
   }
 
   /** Adds key and value. @throws {FormatError | CheckError} of any code */
@@ -76,11 +86,11 @@ export function takeMembers<T>(list: MemberList): (cursor: TextCursor) => T {
     const result: Record<string, unknown> = {};
     let isFirst = true;
     cursor.openObject();
-    for (const { name, key, nextKey, shape } of members) {
-      if (cursor.skip(isFirst ? key : nextKey)) {
-        result[name] = takeBy(shape, cursor);
+    for (const member of members) {
+      if (member.skipKey(cursor, isFirst)) {
+        result[member.name] = takeBy(member.shape, cursor);
         isFirst = false;
-      } else if (shape.isOptional !== true) cursor.refuse();
+      } else if (member.shape.isOptional !== true) cursor.refuse();
     }
     cursor.closeObject();
     return result as T;

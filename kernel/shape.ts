@@ -8,6 +8,7 @@
  */
 
 import { parseBase64 } from "./base64.ts";
+import { formatUtf8 } from "./bytes.ts";
 import { CheckError, FormatError, isCodedError } from "./errors.ts";
 import { parseHex } from "./hex.ts";
 import { formatCanonical } from "./json/canonical.ts";
@@ -78,17 +79,20 @@ export function readShape<T>(shape: Shape<T>, value: JsonValue, root: string): T
  * What `shape` takes from a whole text, or undefined if it does not take it: then nothing is known about the text.
  *
  * @param text  with a UTF-8 form
+ * @param bytes  this form, if it is at hand
  */
-export function takeShape<T>(shape: Shape<T>, text: string): T | undefined {
-  return takeWithSpans(shape, text)?.value;
+export function takeShape<T>(shape: Shape<T>, text: string, bytes?: Uint8Array): T | undefined {
+  return takeWithSpans(shape, text, bytes)?.value;
 }
 
 /** As `takeShape`, with the places of all `spanned` values in it. */
 export function takeWithSpans<T>(
   shape: Shape<T>,
   text: string,
+  bytes: Uint8Array = formatUtf8(text),
 ): { readonly value: T; readonly spans: TextCursor["spans"] } | undefined {
-  const cursor = new TextCursor(text);
+  if (bytes.length !== text.length) return undefined;
+  const cursor = new TextCursor(text, bytes);
   try {
     const value = takeBy(shape, cursor);
     return cursor.at === text.length ? { value, spans: cursor.spans } : undefined;

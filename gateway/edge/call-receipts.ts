@@ -25,30 +25,26 @@ export interface ReceiptDeps {
 export type Forwarded = Extract<Decided, { action: "forward" }>;
 
 /** @returns undefined if no receipt could be kept: then nothing is sent, in any mode */
-export async function decide({ pipeline, logger }: ReceiptDeps, call: InboundCall): Promise<Decided | undefined> {
-  try {
-    return await pipeline.decide(call);
-  } catch (error) {
+export function decide({ pipeline, logger }: ReceiptDeps, call: InboundCall): Promise<Decided | undefined> {
+  return pipeline.decide(call).catch((error: unknown) => {
     logger.error({ code: codeOf(error), server: call.serverId }, "no decision receipt could be kept; nothing was sent");
     return undefined;
-  }
+  });
 }
 
 /** @returns what was recorded; undefined if the outcome could not be kept: then the answer is withheld */
-export async function finish(
+export function finish(
   { pipeline, logger }: ReceiptDeps,
   { ticket }: Pick<Forwarded, "ticket">,
   outcome: CallOutcome,
 ): Promise<CallOutcome | undefined> {
-  try {
-    return await pipeline.finish(ticket, outcome);
-  } catch (error) {
+  return pipeline.finish(ticket, outcome).catch((error: unknown) => {
     logger.error(
       { code: codeOf(error), call: ticket.callId },
       "no outcome receipt could be kept; the answer is withheld",
     );
     return undefined;
-  }
+  });
 }
 
 /** The end of a task, as `finish`. */

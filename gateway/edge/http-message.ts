@@ -35,10 +35,7 @@ export interface Post {
   readonly path: string;
   readonly mount: Mount;
   readonly body: Uint8Array;
-  readonly reply: Pick<
-    HttpReply,
-    "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten" | "cancelOnClose" | "release"
-  >;
+  readonly reply: Pick<HttpReply, "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten" | "cancelOnClose">;
   /** True for a message of a batch. */
   readonly isMember?: true;
 }
@@ -81,8 +78,9 @@ async function handleBatch(deps: MessageDeps, post: Post): Promise<void> {
       };
       const untilWritten = (done: () => void): void => done();
       const nothing = (): void => undefined;
-      const { notify, cancelOnClose, release } = post.reply;
-      const reply = { send, sendEmpty: nothing, notify, keepIn: nothing, untilWritten, cancelOnClose, release };
+      const { notify } = post.reply;
+      const cancelOnClose = (call: Cancellation): void => post.reply.cancelOnClose(call);
+      const reply = { send, sendEmpty: nothing, notify, keepIn: nothing, untilWritten, cancelOnClose };
       await handlePost(deps, { ...post, body, reply, isMember: true });
     }),
   );
@@ -111,7 +109,7 @@ async function handleModern(
   const capabilities = capabilitiesAt(message, CAPABILITIES);
   const leg = { era: "modern", revision, session, signal, capabilities, legs: undefined } as const;
   const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
-  post.reply.release(signal);
+  signal.end();
   post.reply.send(answer);
 }
 

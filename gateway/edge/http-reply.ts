@@ -27,7 +27,7 @@ export class HttpReply {
   readonly #response: ServerResponse<IncomingMessage>;
   readonly #deps: ReplyDeps;
   /** Calls that end with the connection. */
-  #cancelled: Cancellation[] | undefined;
+  #calls: Cancellation[] | undefined;
   #keepAlive: NodeJS.Timeout | undefined;
   #kept: { readonly streams: SessionStreams; readonly revision: string } | undefined;
   #stream: EventStream | undefined;
@@ -46,17 +46,11 @@ export class HttpReply {
     this.#kept = { streams, revision };
   }
 
-  /** Ends a call if the connection ends before `release`. */
-  readonly cancelOnClose = (call: Cancellation): void => {
-    this.#cancelled ??= [];
-    this.#cancelled.push(call);
-  };
-
-  /** The call has its answer. */
-  readonly release = (call: Cancellation): void => {
-    const at = this.#cancelled?.indexOf(call) ?? -1;
-    if (at !== -1) this.#cancelled?.splice(at, 1);
-  };
+  /** Aborts a call that is not over when the connection ends. */
+  cancelOnClose(call: Cancellation): void {
+    this.#calls ??= [];
+    this.#calls.push(call);
+  }
 
   /** Answers a GET: everything of this stream behind `after`, and what follows. */
   follow(stream: EventStream, after: number | undefined): void {
@@ -109,15 +103,14 @@ export class HttpReply {
   }
 
   #headersOf({ bytes, receipt, headers }: AgentAnswer): Record<string, string> {
-    const own = {
-      "Cache-Control": NO_STORE,
-      "Content-Type": "application/json",
-      "Content-Length": String(bytes.length),
-    };
-    const isPlain = headers === undefined && !this.#isLast();
-    if (receipt !== undefined && isPlain) return { ...own, "Countersign-Receipt": formatReceiptRef(receipt) };
-    const named = receipt === undefined ? {} : { "Countersign-Receipt": formatReceiptRef(receipt) };
-    return { ...own, ...named, ...headers, ...this.#close() };
+    const type = "application/json";
+    const length = String(bytes.length);
+    const named = receipt === undefined ? undefined : formatReceiptRef(receipt);
+    const own: Record<string, string> =
+      named === undefined
+        ? { "Cache-Control": NO_STORE, "Content-Type": type, "Content-Length": length }
+        : { "Cache-Control": NO_STORE, "Content-Type": type, "Content-Length": length, "Countersign-Receipt": named };
+    return headers === undefined && !this.#isLast() ? own : { ...own, ...headers, ...this.#close() };
   }
 
   /** An answer without a body. */
@@ -175,9 +168,7 @@ export class HttpReply {
   #closed(): void {
     this.#deps.answers.end();
     this.#stopKeepAlive();
-    const cancelled = this.#cancelled ?? [];
-    this.#cancelled = undefined;
-    for (const call of cancelled) call.abort();
+    for (const call of this.#calls ?? []) call.abort();
   }
 
   /** True if the connection ends with this answer, which the agent is told: what is left of its body is not read. */

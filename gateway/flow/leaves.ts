@@ -15,30 +15,56 @@ export const MAX_LEAVES = 4096;
 
 /** The leaves of a value in document order, at most `MAX_LEAVES`. */
 export function leavesOf(value: JsonValue): readonly Leaf[] {
-  const leaves: Leaf[] = [];
-  visitLeaves(value, [], (text, steps) => leaves.push({ path: steps.slice(), text }) < MAX_LEAVES);
-  return leaves;
+  const leaves = new Leaves();
+  visitLeaves(value, [], leaves);
+  return leaves.all;
 }
 
-/** Told of a leaf; the steps are its visitor's own. @returns false if it wants no more */
-type TakeLeaf = (text: string, steps: readonly string[]) => boolean;
+/** Takes leaves until it has enough; the steps to one are its visitor's own. */
+interface LeafTaker {
+  readonly isFull: boolean;
+  readonly take: (text: string, steps: readonly string[]) => void;
+}
 
-/** @returns false once `take` wants no more */
-function visitLeaves(value: JsonValue | undefined, steps: string[], take: TakeLeaf): boolean {
-  if (typeof value === "string" || typeof value === "number") return take(String(value), steps);
-  if (isJsonArray(value)) {
-    for (let i = 0; i < value.length; i += 1) if (!visitStep(String(i), value[i], steps, take)) return false;
-  } else if (isJsonObject(value)) {
-    for (const name of Object.keys(value)) if (!visitStep(name, value[name], steps, take)) return false;
+class Leaves implements LeafTaker {
+  readonly all: Leaf[] = [];
+
+  get isFull(): boolean {
+    return this.all.length >= MAX_LEAVES;
   }
-  return true;
+
+  take(text: string, steps: readonly string[]): void {
+    this.all.push({ path: steps.slice(), text });
+  }
 }
 
-function visitStep(step: string, value: JsonValue | undefined, steps: string[], take: TakeLeaf): boolean {
+class Texts implements LeafTaker {
+  readonly all: string[] = [];
+
+  get isFull(): boolean {
+    return this.all.length >= MAX_LEAVES;
+  }
+
+  take(text: string): void {
+    this.all.push(text);
+  }
+}
+
+function visitLeaves(value: JsonValue | undefined, steps: string[], taker: LeafTaker): void {
+  if (taker.isFull) return;
+  if (typeof value === "string" || typeof value === "number") {
+    taker.take(String(value), steps);
+  } else if (isJsonArray(value)) {
+    for (let i = 0; i < value.length; i += 1) visitStep(String(i), value[i], steps, taker);
+  } else if (isJsonObject(value)) {
+    for (const name of Object.keys(value)) visitStep(name, value[name], steps, taker);
+  }
+}
+
+function visitStep(step: string, value: JsonValue | undefined, steps: string[], taker: LeafTaker): void {
   steps.push(step);
-  const wantsMore = visitLeaves(value, steps, take);
+  visitLeaves(value, steps, taker);
   steps.pop();
-  return wantsMore;
 }
 
 function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[] {
@@ -53,21 +79,17 @@ function isJsonArray(value: JsonValue | undefined): value is readonly JsonValue[
  */
 export function valuesGiven(response: JsonObject): readonly string[] {
   const { result, error } = response;
-  const texts: string[] = [];
-  if (isJsonObject(result)) for (const name of GIVEN_MEMBERS) addTexts(result[name], texts);
-  if (isJsonObject(error)) addTexts(error, texts);
-  const given = texts.length;
-  for (let i = 0; i < given && texts.length < MAX_LEAVES; i += 1) addTexts(jsonOfText(texts[i] ?? ""), texts);
-  return texts;
+  const texts = new Texts();
+  if (isJsonObject(result)) for (const name of GIVEN_MEMBERS) visitLeaves(result[name], [], texts);
+  if (isJsonObject(error)) visitLeaves(error, [], texts);
+  const { all } = texts;
+  const given = all.length;
+  for (let i = 0; i < given && !texts.isFull; i += 1) visitLeaves(jsonOfText(all[i] ?? ""), [], texts);
+  return all;
 }
 
 const GIVEN_MEMBERS = ["structuredContent", "content", "contents", "messages", "completion"] as const;
 const JSON_TEXT = /^\s*[[{]/u;
-
-/** Adds the texts of the leaves of a value, until there are `MAX_LEAVES`. */
-function addTexts(value: JsonValue | undefined, texts: string[]): void {
-  if (texts.length < MAX_LEAVES) visitLeaves(value, [], (text) => texts.push(text) < MAX_LEAVES);
-}
 
 /** The value of a text that is a JSON object or array. */
 function jsonOfText(text: string): JsonValue | undefined {

@@ -31,15 +31,42 @@ const CONSTANTS: ReadonlySet<string> = new Set([
 ]);
 const LONGEST_CONSTANT = 24;
 
+/** What of a text is compared, each value normalised and once. */
+export interface TextValues {
+  /** The whole text, if it tells something. */
+  readonly whole: string | undefined;
+  readonly tokens: ReadonlySet<string>;
+  readonly runs: ReadonlySet<string>;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+const NO_VALUES: TextValues = { whole: undefined, tokens: NONE, runs: NONE };
+
+/** The values of a text. Most names and numbers are too short to have one. */
+export function valuesOfText(text: string): TextValues {
+  const isAscii = ASCII.test(text);
+  if (isAscii && text.length < MIN_CHARACTERS) return NO_VALUES;
+  const folded = fold(text, isAscii);
+  const whole = normaliseFolded(folded);
+  return {
+    whole: isTelling(whole) ? whole : undefined,
+    tokens: isAscii ? tellingOf(asciiTokens(text)) : tellingOf(text.split(SEPARATORS)),
+    runs: runsOf(folded.replace(isAscii ? BETWEEN_ASCII_WORDS : BETWEEN_WORDS, " ").trim()),
+  };
+}
+
 /** NFKC, lower case, white space collapsed, punctuation at both ends taken off. */
 export function normalise(text: string): string {
-  const folded = fold(text);
-  return trimEdges(OTHER_SPACES.test(folded) ? folded.replace(SPACES, " ") : folded);
+  return normaliseFolded(fold(text, ASCII.test(text)));
 }
 
 /** NFKC and lower case. What is ASCII, as most text, is in NFKC as it stands. */
-function fold(text: string, isAscii: boolean = ASCII.test(text)): string {
+function fold(text: string, isAscii: boolean): string {
   return (isAscii ? text : text.normalize("NFKC")).toLowerCase();
+}
+
+function normaliseFolded(folded: string): string {
+  return trimEdges(OTHER_SPACES.test(folded) ? folded.replace(SPACES, " ") : folded);
 }
 
 /** Step by step from both ends: a pattern that ends in `$` would try at every place, and take the square of the length. */
@@ -75,11 +102,8 @@ export function isTelling(value: string): boolean {
   return value.length > LONGEST_CONSTANT || !CONSTANTS.has(value);
 }
 
-const NONE: ReadonlySet<string> = new Set();
-
-/** The tokens of a text that are worth comparing, normalised, each once. */
-export function tellingTokens(text: string): ReadonlySet<string> {
-  const tokens = ASCII.test(text) ? asciiTokens(text) : text.split(SEPARATORS);
+/** Of tokens those that are worth comparing, normalised, each once. */
+function tellingOf(tokens: readonly string[]): ReadonlySet<string> {
   let telling: Set<string> | undefined;
   for (const token of tokens) {
     const value = normalise(token);
@@ -116,14 +140,15 @@ function asciiTokens(text: string): readonly string[] {
 
 /** Words of a run. */
 const RUN_WORDS = 5;
-/** Of five letters, with a space between each. */
-const SHORTEST_RUN = 9;
 const BETWEEN_ASCII_WORDS = /[^a-z0-9]+/gu;
 const BETWEEN_WORDS = /[^\p{L}\p{Nd}]+/gu;
 
-/** The runs of five words of a text, each once: what copied prose keeps, and two texts hardly share by chance. */
-export function wordRuns(text: string): ReadonlySet<string> {
-  const words = spacedWords(text);
+/**
+ * The runs of five words, each once: what copied prose keeps, and two texts hardly share by chance.
+ *
+ * @param words  all of a text, with one space between each
+ */
+function runsOf(words: string): ReadonlySet<string> {
   let start = 0;
   let end = -1;
   for (let i = 0; i < RUN_WORDS; i += 1) {
@@ -137,15 +162,6 @@ export function wordRuns(text: string): ReadonlySet<string> {
     runs.add(words.slice(start, end));
   }
   return runs;
-}
-
-/** The words of a text with one space between each; empty if they are too few for a run. */
-function spacedWords(text: string): string {
-  const isAscii = ASCII.test(text);
-  if (isAscii && text.length < SHORTEST_RUN) return "";
-  return fold(text, isAscii)
-    .replace(isAscii ? BETWEEN_ASCII_WORDS : BETWEEN_WORDS, " ")
-    .trim();
 }
 
 function endOfWord(words: string, start: number): number {

@@ -9,7 +9,7 @@ import { HashInput } from "../../kernel/hash-input.ts";
 import type { MatchKind } from "../../kernel/receipt/vocabulary.ts";
 import { decodings } from "./decodings.ts";
 import type { Leaf } from "./leaves.ts";
-import { isTelling, normalise, tellingTokens, wordRuns } from "./normalise.ts";
+import { valuesOfText } from "./normalise.ts";
 import { OldestFirst } from "./oldest-first.ts";
 
 /** Most values that are kept of one result and of one session; beyond it the oldest go. */
@@ -46,6 +46,8 @@ export interface SearchedLeaf {
 /** The memory of one session. */
 export class ValueMemory {
   readonly #key: Uint8Array;
+  /** Bytes that the key takes in front of a value. */
+  #prefix = 0;
   /** Outcome that gave a value last, by hash. */
   readonly #given = new OldestFirst<string, number>(MAX_SESSION_VALUES);
   /** What the agent itself said before it was given it. */
@@ -69,21 +71,21 @@ export class ValueMemory {
    */
   hashValues(texts: readonly string[]): RememberedValues {
     const hashes = new Set<string>();
-    for (const text of texts) {
-      if (!this.#addHashes(text, hashes)) return { hashes, bounded: true };
-    }
-    return { hashes, bounded: false };
+    this.#putKey();
+    const bounded = !texts.every((text) => this.#addHashes(text, hashes));
+    input.wipe();
+    return { hashes, bounded };
   }
 
   /** False once there are more than are kept. */
   #addHashes(text: string, hashes: Set<string>): boolean {
-    const whole = normalise(text);
-    if (isTelling(whole) && !this.#add(hashes, "value", whole)) return false;
-    for (const token of tellingTokens(text)) {
+    const { whole, tokens, runs } = valuesOfText(text);
+    if (whole !== undefined && !this.#add(hashes, "value", whole)) return false;
+    for (const token of tokens) {
       const isKept = token === whole ? hashes.size < MAX_RESULT_VALUES : this.#add(hashes, "value", token);
       if (!isKept) return false;
     }
-    for (const run of wordRuns(text)) if (!this.#add(hashes, "run", run)) return false;
+    for (const run of runs) if (!this.#add(hashes, "run", run)) return false;
     return true;
   }
 
@@ -104,27 +106,29 @@ export class ValueMemory {
   prepare(leaves: readonly Leaf[]): readonly SearchedLeaf[] {
     const searched: SearchedLeaf[] = [];
     let left = MAX_RESULT_VALUES;
+    this.#putKey();
     for (const { path, text } of leaves) {
       const leaf = this.#searchedLeaf(path, text, left);
       if (leaf === undefined) continue;
       left -= (leaf.exact === undefined ? 0 : 1) + leaf.tokens.length + leaf.decoded.length + leaf.runs.length;
       searched.push(leaf);
     }
+    input.wipe();
     return searched;
   }
 
   /** Undefined if there is nothing to look for. @param most  values that may still be hashed */
   #searchedLeaf(path: readonly string[], text: string, most: number): SearchedLeaf | undefined {
-    const whole = normalise(text);
-    const [exact] = isTelling(whole) ? this.#take("value", [whole], most) : NONE;
+    const { whole, tokens, runs } = valuesOfText(text);
+    const decoded = decodedValues(text);
+    if (whole === undefined && tokens.size + decoded.size + runs.size === 0) return undefined;
+    const [exact] = whole === undefined ? NONE : this.#take("value", [whole], most);
     let left = exact === undefined ? most : most - 1;
-    const tokens = this.#take("value", tellingTokens(text), left);
-    left -= tokens.length;
-    const decoded = this.#take("value", decodedValues(text), left);
-    left -= decoded.length;
-    const runs = this.#take("run", wordRuns(text), left);
-    const isEmpty = exact === undefined && tokens.length + decoded.length + runs.length === 0;
-    return isEmpty ? undefined : { path, exact, tokens, decoded, runs };
+    const hashes = this.#take("value", tokens, left);
+    left -= hashes.length;
+    const hidden = this.#take("value", decoded, left);
+    left -= hidden.length;
+    return { path, exact, tokens: hashes, decoded: hidden, runs: this.#take("run", runs, left) };
   }
 
   /** The hashes of texts, of as many as may be hashed. */
@@ -181,14 +185,19 @@ export class ValueMemory {
     return counts ?? NOT_SHARED;
   }
 
-  #keyed(kind: "value" | "run", text: string): string {
-    // The key in front of the text: what is made of it stays in memory, so nobody can extend it.
+  /** The key in front of what is hashed next; it is written once for all values of a message, and wiped behind the last. */
+  #putKey(): void {
     input.length = 0;
     input.putBytes(this.#key);
+    this.#prefix = input.length;
+  }
+
+  /** What is made of key and text stays in memory, so nobody can extend it. */
+  #keyed(kind: "value" | "run", text: string): string {
+    input.length = this.#prefix;
     input.putText(kind);
     input.putText(text);
     sha256Into(input.view(), hashed, 0);
-    input.wipe();
     return firstHalf();
   }
 }
@@ -204,18 +213,20 @@ function noted(found: Found, source: number | undefined, kind: MatchKind): Found
   return (found ?? new Map<number, MatchKind>()).set(source, kind);
 }
 
-/** What a text hides, normalised, each value once. */
-function decodedValues(text: string): Iterable<string> {
+/** What a text hides, each value once. */
+function decodedValues(text: string): ReadonlySet<string> {
   const found = decodings(text);
-  if (found.length === 0) return NONE;
+  if (found.length === 0) return NOTHING_HIDDEN;
   const values = new Set<string>();
   for (const decoded of found) {
-    const whole = normalise(decoded);
-    if (isTelling(whole)) values.add(whole);
-    for (const token of tellingTokens(decoded)) values.add(token);
+    const { whole, tokens } = valuesOfText(decoded);
+    if (whole !== undefined) values.add(whole);
+    for (const token of tokens) values.add(token);
   }
   return values;
 }
+
+const NOTHING_HIDDEN: ReadonlySet<string> = new Set();
 
 const input = new HashInput(1024);
 const hashed = new Uint8Array(32);

@@ -59,24 +59,29 @@ function hasThree(text: string, pattern: RegExp): boolean {
 }
 
 const DIGIT_IN_WORD = /[A-Za-z][013457$@][A-Za-z]/u;
-const DIGIT_LETTERS: Readonly<Record<string, string>> = {
-  "0": "o",
-  "3": "e",
-  "4": "a",
-  "5": "s",
-  "7": "t",
-  $: "s",
-  "@": "a",
-};
+const DIGIT_LETTERS: readonly (readonly [digit: string, letter: string])[] = [
+  ["0", "o"],
+  ["3", "e"],
+  ["4", "a"],
+  ["5", "s"],
+  ["7", "t"],
+  ["$", "s"],
+  ["@", "a"],
+];
 
 /** The text as it reads where letters are written as look-alikes: of other scripts, or as digits. */
 function lookAlikeTexts(text: string, isAscii: boolean): readonly string[] {
   const latin = isAscii ? text : skeletonOf(text.normalize("NFKD").replace(/\p{M}/gu, ""));
   const lines = latin.split("\n").filter((line) => DIGIT_IN_WORD.test(line));
   if (lines.length === 0) return [latin];
-  const letters = lines.join("\n").replace(/[03457$@]/gu, (digit) => DIGIT_LETTERS[digit] ?? digit);
+  const letters = withLetters(lines.join("\n"));
   const read = isAscii ? [] : [latin];
   return [...read, letters.replaceAll("1", "i"), letters.replaceAll("1", "l")];
+}
+
+/** Digits as the letters that they pass for, `1` left out, which passes for two. */
+function withLetters(text: string): string {
+  return DIGIT_LETTERS.reduce((read, [digit, letter]) => read.replaceAll(digit, letter), text);
 }
 
 function firstMatches(pattern: RegExp, text: string): readonly string[] {

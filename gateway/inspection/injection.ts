@@ -84,7 +84,7 @@ export function findInjections(
   const found = new Counts(context.surface);
   for (const count of wordings) found.add(count);
   if (!isPlain) addUnseen(found, text, folded, context);
-  for (const decoded of runs) addEncoded(found, decoded, context);
+  addEncoded(found, runs, context);
   if (escapes > 0) found.add({ rule: "inj.encoded", severity: "warn", count: escapes });
   return found.list();
 }
@@ -109,10 +109,17 @@ function addHidden(found: Counts, plain: string, context: InjectionContext): voi
 }
 
 /** What stands in the text as well was found there. */
-function addEncoded(found: Counts, decoded: string, context: InjectionContext): void {
-  const inside = countWordings(foldText(decoded), context).filter(({ rule }) => !found.has(rule));
-  const severity = inside.map((count) => count.severity).reduce(worse, "info");
-  if (severity !== "info") found.add({ rule: "inj.encoded", severity, count: 1 });
+function addEncoded(found: Counts, runs: readonly string[], context: InjectionContext): void {
+  let read: string | undefined;
+  let wordings = NO_COUNTS;
+  for (const decoded of runs) {
+    // A text without the digit that passes for two letters reads the same twice.
+    if (decoded !== read) wordings = countWordings(foldText(decoded), context);
+    read = decoded;
+    const inside = wordings.filter(({ rule }) => !found.has(rule));
+    const severity = inside.map((count) => count.severity).reduce(worse, "info");
+    if (severity !== "info") found.add({ rule: "inj.encoded", severity, count: 1 });
+  }
 }
 
 /** Every pattern, and which rule it belongs to. Role tags are weighed by what follows them. */

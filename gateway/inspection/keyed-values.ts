@@ -61,10 +61,14 @@ function nextSign(text: string, from: number): number {
 /** Where the name before a sign ends: before white space, a quote and a backslash. */
 function endOfName(text: string, sign: number): number {
   let end = sign;
-  while (end > 0 && sign - end < MAX_SPACE && " \t".includes(text.charAt(end - 1))) end -= 1;
-  if (end > 0 && "\"'".includes(text.charAt(end - 1))) end -= 1;
-  if (end > 0 && text.charCodeAt(end - 1) === BACKSLASH) end -= 1;
-  return end;
+  while (sign - end < MAX_SPACE && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  const quote = text.charCodeAt(end - 1);
+  if (quote === DOUBLE_QUOTE || quote === SINGLE_QUOTE) end -= 1;
+  return text.charCodeAt(end - 1) === BACKSLASH ? end - 1 : end;
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** From where the longest name can come that ends there. */
@@ -77,6 +81,8 @@ function startOfName(text: string, end: number): number {
 const COLON = 0x3a;
 const EQUALS = 0x3d;
 const BACKSLASH = 0x5c;
+const DOUBLE_QUOTE = 0x22;
+const SINGLE_QUOTE = 0x27;
 /** As `PAIR` has them. */
 const MAX_SPACE = 4;
 const MAX_NAME = 41;

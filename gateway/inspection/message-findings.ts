@@ -129,7 +129,8 @@ class MessageLook {
   readonly #context: MessageContext & { key: string | undefined };
 
   constructor(context: MessageContext) {
-    this.#context = { ...context, key: undefined };
+    const { surface, ownRules, phoneRegion } = context;
+    this.#context = { surface, ownRules, phoneRegion, key: undefined };
   }
 
   at(part: MessagePart | undefined, index: number): void {

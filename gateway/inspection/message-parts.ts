@@ -38,13 +38,16 @@ function sideOf(at: readonly string[], schema: JsonValue | undefined): DeclaredS
 }
 
 const MAX_STEPS = 16;
-/** Members of params that hold what the agent says; `_meta` but for what MCP reserves. */
-const SPOKEN = ["uri", "argument", "context", "inputResponses"].map((member) => ({
-  member,
-  pointer: starred(["params", member]),
-}));
-const META_POINTER = starred(["params", "_meta"]);
-const RESERVED = /^(?:io\.modelcontextprotocol\/|progressToken$|traceparent$|tracestate$|baggage$)/u;
+/** Members of params that hold what the agent says, and `_meta` but for what MCP reserves. */
+const POINTERS = {
+  uri: starred(["params", "uri"]),
+  argument: starred(["params", "argument"]),
+  context: starred(["params", "context"]),
+  inputResponses: starred(["params", "inputResponses"]),
+  meta: starred(["params", "_meta"]),
+} as const;
+const RESERVED_PREFIX = "io.modelcontextprotocol/";
+const RESERVED: ReadonlySet<string> = new Set(["progressToken", "traceparent", "tracestate", "baggage"]);
 
 /** Names in a result that are MCP's own; every other one is the server's text. */
 const OWN_NAMES: ReadonlySet<string> = new Set(
@@ -58,25 +61,28 @@ const RESULT_POINTER = ownNames("result");
 
 /** The parts of a request. */
 export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: ToolSides): readonly MessagePart[] {
+  const { arguments: given, uri, argument, context, inputResponses, _meta: meta } = params;
   const parts: MessagePart[] = [];
-  const given = params["arguments"];
   if (given !== undefined) {
     const { pointer, names } = input;
     parts.push({ at: ARGUMENTS, value: given, pointer, surplus: surplusPaths(given, names) });
   }
-  for (const { member, pointer } of SPOKEN) {
-    const value = params[member];
-    if (value !== undefined) parts.push({ value, pointer, surplus: NO_PATHS });
-  }
-  const own = ownMeta(params["_meta"]);
-  if (own !== undefined) parts.push({ value: own, pointer: META_POINTER, surplus: NO_PATHS });
+  addSpoken(parts, uri, POINTERS.uri);
+  addSpoken(parts, argument, POINTERS.argument);
+  addSpoken(parts, context, POINTERS.context);
+  addSpoken(parts, inputResponses, POINTERS.inputResponses);
+  addSpoken(parts, ownMeta(meta), POINTERS.meta);
   return parts;
+}
+
+function addSpoken(parts: MessagePart[], value: JsonValue | undefined, pointer: MessagePart["pointer"]): void {
+  if (value !== undefined) parts.push({ value, pointer, surplus: NO_PATHS });
 }
 
 /** What of `_meta` is the agent's own; undefined if nothing is. */
 function ownMeta(meta: JsonValue | undefined): JsonObject | undefined {
   if (!isJsonObject(meta)) return undefined;
-  const own = Object.keys(meta).filter((key) => !RESERVED.test(key));
+  const own = Object.keys(meta).filter((key) => !key.startsWith(RESERVED_PREFIX) && !RESERVED.has(key));
   return own.length === 0 ? undefined : Object.fromEntries(own.map((key) => [key, meta[key]]));
 }
 

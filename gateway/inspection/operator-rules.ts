@@ -9,7 +9,7 @@ import { parseJson } from "../../kernel/json/parse.ts";
 import { type FindingCode, isFindingCode } from "../../kernel/receipt/findings.ts";
 import { SEVERITIES, type Severity } from "../../kernel/receipt/vocabulary.ts";
 import { array, literal, object, readShape, type Shape, string } from "../../kernel/shape.ts";
-import type { Hit } from "./hit.ts";
+import { type Hit, NO_HITS } from "./hit.ts";
 
 interface WrittenRule {
   readonly id: string;
@@ -56,7 +56,7 @@ export function readOwnRules(
   const twice = rules.find(({ rule }, index) => rules.findIndex((other) => other.rule === rule) !== index);
   if (twice !== undefined) throw refused(`the rule ${twice.rule} stands twice`);
   if (rules.length > MAX_RULES) throw refused(`want at most ${MAX_RULES} rules`);
-  return (text) => rules.flatMap((rule) => hitsOf(rule, text));
+  return rules.length === 0 ? () => NO_HITS : (text) => rules.flatMap((rule) => hitsOf(rule, text));
 }
 
 function compile(path: string, { id, pattern, severity }: WrittenRule): OwnRule {

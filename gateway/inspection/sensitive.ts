@@ -21,7 +21,7 @@ export interface TextContext {
   /** Name of the member that the text is the value of. */
   readonly key?: string | undefined;
   /** ISO 3166 code of the country whose national telephone numbers are looked for. */
-  readonly phoneRegion?: string;
+  readonly phoneRegion?: string | undefined;
 }
 
 /** A recogniser, and what stands in every text in which it finds something: all of these marks. */

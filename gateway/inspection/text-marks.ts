@@ -45,8 +45,9 @@ export const MARK = {
   ssn: 0x400000,
   /** A plus before a digit. */
   phone: 0x800000,
-  /** Two points with one to three digits between them and digits around; two colons with up to four between them. */
+  /** Two points with one to three digits between them and digits around. */
   ipv4: 0x1000000,
+  /** Two colons together, or seven with a group between each two. */
   ipv6: 0x2000000,
   /** A digit that passes for a letter between two letters. */
   digitInWord: 0x4000000,
@@ -64,7 +65,9 @@ const DIGIT = "0123456789";
 const LETTER: Step = { of: LOWER + UPPER };
 const ONE_DIGIT: Step = { of: DIGIT };
 const MAYBE_DIGIT: Step = { of: DIGIT, isOptional: true };
-const MAYBE_HEX: Step = { of: `${DIGIT}abcdefABCDEF`, isOptional: true };
+const HEX: Step = { of: `${DIGIT}abcdefABCDEF` };
+const MAYBE_HEX: Step = { ...HEX, isOptional: true };
+const COLON: Step = { of: ":" };
 
 const SEQUENCES: readonly Sequence[] = [
   { bits: MARK.loose, steps: [{ of: "\t\r" }] },
@@ -85,7 +88,8 @@ const SEQUENCES: readonly Sequence[] = [
     bits: MARK.ipv4,
     steps: [ONE_DIGIT, { of: "." }, ONE_DIGIT, MAYBE_DIGIT, MAYBE_DIGIT, { of: "." }, ONE_DIGIT],
   },
-  { bits: MARK.ipv6, steps: [{ of: ":" }, ...times(4, MAYBE_HEX), { of: ":" }] },
+  { bits: MARK.ipv6, steps: [COLON, COLON] },
+  { bits: MARK.ipv6, steps: [COLON, ...times(6, HEX, ...times(3, MAYBE_HEX), COLON)] },
   { bits: MARK.digitInWord, steps: [LETTER, { of: "013457$@" }, LETTER] },
 ];
 

@@ -35,8 +35,9 @@ export class WordSearch {
   readonly #sticky: readonly RegExp[];
   /** Node 0 is where nothing was read. */
   readonly #nodes: Node[] = [{ depth: 0, parent: 0, patterns: [] }];
-  /** The next node, by node and code unit. */
+  /** The next node, by node and code unit; and for each node, as bits of `bitOf`, what can come next. */
   readonly #next = new Map<number, number>();
+  readonly #nextBits: Uint32Array;
   /** The node of a pair of which the first is of ASCII: half of them for places behind a letter or digit, half for others. */
   readonly #pairs = new Uint16Array(2 * PAIRS);
   /** The node of one unit beyond ASCII. */
@@ -50,6 +51,11 @@ export class WordSearch {
       for (const head of all) this.#add(head, pattern);
     });
     for (const node of this.#nodes.slice(1)) inherit(node, this.#nodes[node.parent]);
+    this.#nextBits = new Uint32Array(this.#nodes.length);
+    for (const edge of this.#next.keys()) {
+      const node = Math.floor(edge / UNITS);
+      this.#nextBits[node] = (this.#nextBits[node] ?? 0) | bitOf(edge % UNITS);
+    }
     heads.forEach((all = [], pattern) => {
       const isBounded = patterns[pattern]?.source.startsWith("\\b") === true;
       for (const head of all) this.#mark(head, isBounded && isInWord(head.charCodeAt(0)));
@@ -58,25 +64,26 @@ export class WordSearch {
 
   /** The matches, in the order of the text; those of one pattern may overlap. */
   find(text: string): readonly Match[] {
+    const pairs = this.#pairs;
+    const last = text.length - 1;
     let found: Match[] | undefined;
-    let isBehindWord = false;
+    let half = 0;
     let first = text.charCodeAt(0);
-    for (let at = 0; at < text.length; at += 1) {
-      const second = at + 1 < text.length ? text.charCodeAt(at + 1) : ASCII;
-      const node =
-        first < ASCII
-          ? this.#pairs[(isBehindWord ? PAIRS : 0) + first * ROW + Math.min(second, ASCII)]
-          : this.#wide[first];
+    for (let at = 0; at <= last; at += 1) {
+      const second = at < last ? text.charCodeAt(at + 1) : ASCII;
+      const node = first < ASCII ? pairs[half + first * ROW + Math.min(second, ASCII)] : this.#wide[first];
       if (node !== undefined && node !== 0) found = this.#tryAt(text, at, node, found);
-      isBehindWord = isInWord(first);
+      half = IN_WORD[first] === 1 ? PAIRS : 0;
       first = second;
     }
     return found ?? NO_MATCHES;
   }
 
   #tryAt(text: string, at: number, from: number, found: Match[] | undefined): Match[] | undefined {
+    const patterns = this.#nodes[this.#deepest(text, at, from)]?.patterns;
+    if (patterns === undefined || patterns.length === 0) return found;
     let all = found;
-    for (const { pattern } of this.#nodes[this.#deepest(text, at, from)]?.patterns ?? []) {
+    for (const { pattern } of patterns) {
       const regex = this.#sticky[pattern];
       if (regex === undefined) continue;
       regex.lastIndex = at;
@@ -91,7 +98,10 @@ export class WordSearch {
   #deepest(text: string, start: number, from: number): number {
     let node = from;
     for (let at = start + (this.#nodes[from]?.depth ?? 0); at < text.length; at += 1) {
-      const next = this.#next.get(node * UNITS + text.charCodeAt(at));
+      const code = text.charCodeAt(at);
+      // Most walks end here, without a search in the map.
+      if (((this.#nextBits[node] ?? 0) & bitOf(code)) === 0) break;
+      const next = this.#next.get(node * UNITS + code);
       if (next === undefined) break;
       node = next;
     }
@@ -138,3 +148,8 @@ function isInWord(code: number): boolean {
 const IN_WORD: Uint8Array = Uint8Array.from({ length: ASCII }, (_, code) =>
   /\w/u.test(String.fromCharCode(code)) ? 1 : 0,
 );
+
+/** One bit for each small letter, and one for everything else. */
+function bitOf(code: number): number {
+  return code >= 0x61 && code <= 0x7a ? 1 << (code - 0x61) : 1 << 26;
+}

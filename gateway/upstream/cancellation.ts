@@ -13,19 +13,25 @@ export interface CancelSignal {
 /** Ends one call. */
 export class Cancellation implements CancelSignal {
   #isAborted = false;
+  #isOver = false;
   #listeners: (() => void)[] = [];
 
   get aborted(): boolean {
     return this.#isAborted;
   }
 
-  /** Tells everybody who listens now, once. */
+  /** Tells everybody who listens now, once. A call that is over is not aborted. */
   abort(): void {
-    if (this.#isAborted) return;
+    if (this.#isAborted || this.#isOver) return;
     this.#isAborted = true;
     const told = this.#listeners;
     this.#listeners = [];
     for (const listener of told) listener();
+  }
+
+  /** The call has its answer. */
+  end(): void {
+    this.#isOver = true;
   }
 
   /** Called once, if it is not aborted yet. */

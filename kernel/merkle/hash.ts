@@ -181,6 +181,16 @@ export function parseLeafHash(bytes: Uint8Array): LeafHash {
 }
 
 /**
+ * `bytes` as leaf hashes one behind the other.
+ *
+ * @throws {FormatError} ERR_HASH_LENGTH unless a multiple of 32 bytes
+ */
+export function parseLeafHashes(bytes: Uint8Array): LeafHashes {
+  if (bytes.length % HASH_BYTES === 0) return bytes as LeafHashes;
+  throw new FormatError("ERR_HASH_LENGTH", `want hashes of ${HASH_BYTES} bytes each, got ${bytes.length} bytes`);
+}
+
+/**
  * `bytes` as a node hash.
  *
  * @throws {FormatError} ERR_HASH_LENGTH unless 32 bytes

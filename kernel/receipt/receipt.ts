@@ -121,7 +121,7 @@ export const receiptShape: Shape<StreamReceipt> = mapped(kinds, (receipt) => {
 export function parseReceipt(bytes: Uint8Array): StreamReceipt {
   checkLength(bytes);
   // Nearly all receipts are taken from their text; of one that is not, the long way says what is wrong.
-  const taken = takeShape(receiptShape, parseUtf8(bytes));
+  const taken = takeShape(receiptShape, parseUtf8(bytes), bytes);
   return taken ?? readReceipt(parseCanonical(bytes, { maxBytes: MAX_RECEIPT_BYTES }));
 }
 

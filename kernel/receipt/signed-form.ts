@@ -30,7 +30,7 @@ export interface SignedForm {
  */
 export function readSignedReceipt(bytes: Uint8Array): SignedForm {
   const text = bytes.length > MAX_RECEIPT_BYTES ? "" : parseUtf8(bytes);
-  const taken = takeWithSpans(receiptShape, text);
+  const taken = takeWithSpans(receiptShape, text, bytes);
   const receipt = taken?.value ?? parseReceipt(bytes);
   const [start, end] = memberAt(text, taken?.spans ?? []) ?? scanPlace(bytes);
   return { receipt, bodyHash: hashWithout(bytes, start, end) };

@@ -7,7 +7,7 @@
  */
 
 import { CheckError } from "../errors.ts";
-import { formatHex, parseHex } from "../hex.ts";
+import { formatHex, isHexOf, parseHex } from "../hex.ts";
 import { receiptHash, type StreamReceipt } from "../receipt/receipt.ts";
 import type { StreamOpenBody } from "../receipt/stream-open.ts";
 import type { Signed } from "../signature/envelope.ts";
@@ -131,7 +131,7 @@ function checkPlace(state: StreamState, { seq, prev }: StreamLink): void {
   if (seq < state.nextSeq) throw new CheckError("ERR_STREAM_FORK", `want seq ${state.nextSeq}, got ${seq} again`);
   if (state.closed) throw new CheckError("ERR_STREAM_CLOSED", "the stream is closed");
   if (seq > state.nextSeq) throw new CheckError("ERR_STREAM_GAP", `want seq ${state.nextSeq}, got ${seq}`);
-  if (prev !== formatHex(state.last)) {
+  if (!isHexOf(prev, state.last)) {
     throw new CheckError("ERR_STREAM_PREV", `seq ${seq}: prev is not the hash of the receipt before it`);
   }
 }

@@ -8,24 +8,20 @@
  *     seq taken, by another body            → ERR_STREAM_FORK; the refused receipt is kept in the write-ahead log
  *     new, of a decommissioned stream       → ERR_STREAM_ENDED
  *
- * A submission is admitted whole or not at all. A segment that begins right at its stream's tip, or opens it, is admitted by its
- * signature and the places that its receipts claim; they are read in the background, all but the one that opens the stream. Any
- * other segment is read as a whole first.
+ * A submission is admitted whole or not at all. What goes on right where its stream ends is admitted as a whole (continue.ts); any
+ * other segment is read receipt by receipt first.
  */
 
 import { equalBytes } from "../../kernel/bytes.ts";
 import { CheckError, invariant, isCodedError } from "../../kernel/errors.ts";
-import { formatHex, parseHex } from "../../kernel/hex.ts";
-import { hashLeaf, type LeafHash, leafAt } from "../../kernel/merkle/hash.ts";
+import { hashLeaf, type LeafHash } from "../../kernel/merkle/hash.ts";
 import { readSignedReceipt } from "../../kernel/receipt/signed-form.ts";
 import { followStream, type StreamState } from "../../kernel/stream/stream-state.ts";
-import { segmentRow } from "../checks/check-rows.ts";
 import type { LeafRun } from "../promise/promise-desk.ts";
 import type { Known, LeafIndex } from "../sequence/entry-index.ts";
-import { countOf, type Decision, type EntryRun, type Flush, type Sequencer } from "../sequence/proposal.ts";
+import type { Decision, Flush, Sequencer } from "../sequence/proposal.ts";
 import type { Tree } from "../tree/tree.ts";
-import { type Candidate, type ClaimedSegment, type ReadingDesk, readMembers, type Submission } from "./candidates.ts";
-import { isAnyKnown } from "./raw-batch.ts";
+import type { Candidate, Submission } from "./candidates.ts";
 import { Refusal } from "./refusal.ts";
 import { scanEntry } from "./scan-entry.ts";
 import type { ShownTip, StreamAccount } from "./stream-account.ts";
@@ -105,93 +101,6 @@ export async function admit(parts: AdmitParts, submission: Submission): Promise<
   }
 }
 
-/** What became of a segment that was to continue its stream: `apart` if it does not, or holds what the log has already. */
-export type Continued = { readonly kind: "admitted"; readonly admitted: Admitted } | { readonly kind: "apart" };
-
-/**
- * Admits a segment; resolves once it is durable.
- *
- * @throws as `continueStream`; if it does not continue its stream, as `readMembers` and `admit`
- */
-export async function admitSegment(parts: AdmitParts, desk: ReadingDesk, claimed: ClaimedSegment): Promise<Admitted> {
-  return finishSegment(parts, desk, claimed, await continueStream(parts, claimed));
-}
-
-/** The second half of `admitSegment`: reads a segment that stands apart, and admits it as far as it is new. */
-export async function finishSegment(
-  parts: AdmitParts,
-  desk: ReadingDesk,
-  claimed: ClaimedSegment,
-  outcome: Continued,
-): Promise<Admitted> {
-  if (outcome.kind === "admitted") return outcome.admitted;
-  return admit(parts, await readMembers(desk, claimed));
-}
-
-/**
- * Admits a segment if it begins right at the stream's tip, or opens the stream; resolves once it is durable. One of a stream
- * that brought in a false receipt before stands apart.
- *
- * @throws {StoreError} ERR_CHECK_BACKLOG, ERR_QUEUE_FULL, ERR_LEDGER_STOPPED
- */
-export function continueStream(parts: AdmitParts, claimed: ClaimedSegment): Promise<Continued> {
-  const { entries, segment } = claimed;
-  const { checks } = parts;
-  if (checks === undefined || checks.distrusts(segment.stream)) return Promise.resolve({ kind: "apart" });
-  checks.requireRoom();
-  return parts.sequencer.submit<Continued>({
-    entries,
-    decide: (known, next) => {
-      if (hasEnded(parts, claimed)) return { entries: [], settle: () => ({ kind: "apart" }) };
-      return decideContinuation(checks, claimed, known, next);
-    },
-  });
-}
-
-function decideContinuation(checks: Checks, claimed: ClaimedSegment, known: Known, next: bigint): Decision<Continued> {
-  const { account, segment, entries, envelope, closes } = claimed;
-  const count = countOf(entries);
-  const before = stateBefore(claimed);
-  // Equal bytes have one seq, so that a segment whose receipts have each their own holds none twice.
-  if (before === undefined || isAnyKnown(entries.leaves, known)) {
-    return { entries: [], settle: () => ({ kind: "apart" }) };
-  }
-  const state = {
-    ...before,
-    nextSeq: segment.first_seq + count,
-    last: parseHex(segment.last, 32),
-    closed: closes,
-  };
-  account.decide(state);
-  checks.expect({ firstIndex: next, count, bytes: bytesOf(entries) });
-  return {
-    entries,
-    beside: [{ kind: "segment", bytes: envelope }],
-    rows: [...receiptRows(account, state, segment.first_seq, next), segmentRow(next, envelope)],
-    settle: (flush) => {
-      account.show(state);
-      checks.wake();
-      const runs = [{ firstIndex: next, leaves: entries.leaves }];
-      const leaf = leafAt(entries.leaves, 0);
-      return { kind: "admitted", admitted: { firstIndex: next, leaf, count, runs, flush, tip: account.tip() } };
-    },
-  };
-}
-
-/** Of the entries themselves. */
-function bytesOf({ starts, ends }: EntryRun): number {
-  let total = 0;
-  for (let i = 0; i < starts.length; i += 1) total += (ends[i] ?? 0) - (starts[i] ?? 0);
-  return total;
-}
-
-/** The state that a segment continues, or the one that its first receipt opens; undefined if it stands apart. */
-function stateBefore({ account: { newest }, segment, opens }: ClaimedSegment): StreamState | undefined {
-  if (newest === undefined) return opens;
-  const isNext = newest.nextSeq === segment.first_seq && formatHex(newest.last) === segment.prev && !newest.closed;
-  return isNext ? newest : undefined;
-}
-
 /** A leaf of the log. */
 interface LoggedLeaf {
   readonly index: bigint;
@@ -224,7 +133,8 @@ type Plan =
 /** A submission, and whether its stream is decommissioned. */
 type JudgedSubmission = Submission & { readonly hasEnded: boolean };
 
-function hasEnded(parts: AdmitParts, { account }: Pick<Submission, "account">): boolean {
+/** Whether a submission's stream is decommissioned; asked in the turn. */
+export function hasEnded(parts: AdmitParts, { account }: Pick<Submission, "account">): boolean {
   return parts.hasEnded?.(account.stream) === true;
 }
 

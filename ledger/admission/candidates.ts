@@ -4,13 +4,14 @@
  * read in the background (ledger/checks/), or at once where the segment does not simply continue its stream.
  */
 
-import { CheckError, FormatError } from "../../kernel/errors.ts";
-import { entryAt } from "../../kernel/merkle/hash.ts";
+import { concatAll } from "../../kernel/bytes.ts";
+import { CheckError, FormatError, invariant } from "../../kernel/errors.ts";
+import { type EntryRanges, entryAt } from "../../kernel/merkle/hash.ts";
 import { parseReceipt } from "../../kernel/receipt/receipt.ts";
 import { readSignedReceipt } from "../../kernel/receipt/signed-form.ts";
 import { parseSegmentEnvelope, type Segment } from "../../kernel/segment.ts";
 import { checkStreamOpen, openedStream, type StreamLink, type StreamState } from "../../kernel/stream/stream-state.ts";
-import { hashesOf, type ReadReceipt } from "../reading/read.ts";
+import { hashesOf, type ReadReceipt, type ReadRun } from "../reading/read.ts";
 import type { SubmissionReader } from "../reading/reader.ts";
 import { type EntryRun, listEntries, type PendingEntry } from "../sequence/proposal.ts";
 import { scanEntry } from "./scan-entry.ts";
@@ -57,6 +58,21 @@ export interface ClaimedSegment {
   readonly opens?: StreamState;
 }
 
+/** Receipts that came behind each other and follow each other in their stream, each of which was read. */
+export interface ReceiptRun {
+  readonly account: StreamAccount;
+  /** Where they were received. */
+  readonly entries: EntryRun;
+  readonly read: ReadRun;
+  /** Receipt `i` by itself. */
+  readonly memberAt: (i: number) => Submission;
+}
+
+/** What came of reading receipts that came behind each other: a run, or each by itself. */
+export type ReadTogether =
+  | { readonly kind: "run"; readonly run: ReceiptRun }
+  | { readonly kind: "singles"; readonly reads: readonly PromiseSettledResult<Submission>[] };
+
 /**
  * Whose receipts a connection brings, as far as it has shown: who brings those of one stream has them read without a look at
  * them on this thread. Mutable.
@@ -81,10 +97,64 @@ export class StreamGuess {
  */
 export async function readSingle(desk: ReadingDesk, bytes: Uint8Array, guess?: StreamGuess): Promise<Submission> {
   const likely = guess?.account;
-  if (likely !== undefined) {
-    const read = await desk.reader.receipt(bytes, likely.source);
-    if (read !== undefined) return { account: likely, candidates: [candidateOf(bytes, read)] };
+  const read = likely === undefined ? undefined : await desk.reader.receipt(bytes, likely.source);
+  if (likely === undefined || read === undefined) return readNamed(desk, bytes, guess);
+  return { account: likely, candidates: [candidateOf(bytes, read)] };
+}
+
+/**
+ * Reads single receipts that came behind each other on one connection, at least one, and checks their signatures. Who brings those
+ * of one stream has them read, and admitted, as one; each has the verdict that `readSingle` gives it.
+ *
+ * @throws {StoreError} ERR_QUEUE_FULL
+ */
+export async function readTogether(
+  desk: ReadingDesk,
+  receipts: readonly Uint8Array[],
+  guess: StreamGuess,
+): Promise<ReadTogether> {
+  const likely = guess.account;
+  if (likely === undefined) return settled(receipts.map((bytes) => readSingle(desk, bytes, guess)));
+  const reads = await desk.reader.receipts(receipts, likely.source);
+  const memberAt = (i: number): Submission | undefined => {
+    const [read, bytes] = [reads.at(i), receipts[i]];
+    return read === undefined || bytes === undefined
+      ? undefined
+      : { account: likely, candidates: [candidateOf(bytes, read)] };
+  };
+  if (reads.run === undefined) {
+    return settled(receipts.map(async (bytes, i) => memberAt(i) ?? readNamed(desk, bytes, guess)));
   }
+  const member = (i: number): Submission => {
+    const submission = memberAt(i);
+    invariant(submission !== undefined, "every receipt of a run was read");
+    return submission;
+  };
+  const entries: EntryRun = { ...rangesOf(receipts), leaves: reads.run.leaves };
+  return { kind: "run", run: { account: likely, entries, read: reads.run, memberAt: member } };
+}
+
+async function settled(reads: readonly Promise<Submission>[]): Promise<ReadTogether> {
+  return { kind: "singles", reads: await Promise.allSettled(reads) };
+}
+
+/** Where they are in memory: what came in one piece stays in it. */
+function rangesOf(receipts: readonly Uint8Array[]): EntryRanges {
+  const buffer = receipts[0]?.buffer;
+  const isTogether = buffer !== undefined && receipts.every((receipt) => receipt.buffer === buffer);
+  const bytes = isTogether ? new Uint8Array(buffer) : concatAll(receipts);
+  const [starts, ends] = [new Uint32Array(receipts.length), new Uint32Array(receipts.length)];
+  let at = 0;
+  for (const [i, { byteOffset, length }] of receipts.entries()) {
+    const start = isTogether ? byteOffset : at;
+    [starts[i], ends[i]] = [start, start + length];
+    at += length;
+  }
+  return { bytes, starts, ends };
+}
+
+/** Reads a receipt of the stream that it names. */
+async function readNamed(desk: ReadingDesk, bytes: Uint8Array, guess?: StreamGuess): Promise<Submission> {
   const link = linkOf(bytes);
   const account = findAccount(desk.streams, link.stream);
   guess?.learn(account);

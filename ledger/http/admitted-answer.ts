@@ -5,7 +5,7 @@ import type { Admitted } from "../admission/admit.ts";
 import type { PromiseDesk } from "../promise/promise-desk.ts";
 
 /** Where a submission is and where its stream stands, without promises. */
-export function placeAnswer({ firstIndex, count, tip }: Admitted): JsonObject {
+export function placeAnswer({ firstIndex, count, tip }: Pick<Admitted, "firstIndex" | "count" | "tip">): JsonObject {
   return { first_index: Number(firstIndex), count, tip: { ...tip } };
 }
 
@@ -18,7 +18,11 @@ export function runPromises(promises: PromiseDesk, isAsked: boolean, { runs }: P
  * Member `promise` of a single receipt, if it was asked for. There is none for a receipt that is in the log with another
  * signature: that is another leaf.
  */
-export function leafPromise(promises: PromiseDesk, isAsked: boolean, admitted: Admitted): JsonObject {
+export function leafPromise(
+  promises: PromiseDesk,
+  isAsked: boolean,
+  admitted: Pick<Admitted, "firstIndex" | "leaf" | "runs" | "flush">,
+): JsonObject {
   const { firstIndex, leaf, runs, flush } = admitted;
   if (!isAsked || runs.length === 0) return {};
   return { promise: promises.promiseLeaf({ index: firstIndex, leaf, flush }) };

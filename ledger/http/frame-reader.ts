@@ -21,7 +21,7 @@ const FIRST_BYTES = 64 * 1024;
 
 /** Mutable. Frames are views of its buffers, which it never writes again. */
 export class FrameReader {
-  #buffer = new Uint8Array(FIRST_BYTES);
+  #buffer: Uint8Array = Buffer.allocUnsafeSlow(FIRST_BYTES);
   /** Frame under way: [start, scanned) was looked at, [scanned, end) was not. */
   #start = 0;
   #scanned = 0;
@@ -85,7 +85,10 @@ export class FrameReader {
   /** Goes on in another buffer: the old one belongs to the frames that were given out. */
   #move(more: number): void {
     const pending = this.#buffer.subarray(this.#start, this.#end);
-    const buffer = new Uint8Array(Math.max(FIRST_BYTES, 2 * (pending.length + more)));
+    // Not filled with zeros: what is looked at was written. A frame that grows beyond it is moved to twice the room.
+    const isGrowing = this.#start === 0 && pending.length > 0;
+    const wanted = pending.length + more;
+    const buffer = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, isGrowing ? 2 * wanted : wanted));
     buffer.set(pending);
     this.#buffer = buffer;
     this.#scanned -= this.#start;

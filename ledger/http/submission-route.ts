@@ -2,18 +2,23 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
-import type { JsonObject } from "../../kernel/json/value.ts";
-import { type AdmitParts, type Admitted, admit, continueStream, finishSegment } from "../admission/admit.ts";
-import { readSegment, readSingle, StreamGuess } from "../admission/candidates.ts";
+import type { AdmitParts, Admitted } from "../admission/admit.ts";
+import { readSegment, readSingle, StreamGuess, type Submission } from "../admission/candidates.ts";
+import { continueStream, finishSegment } from "../admission/continue.ts";
 import type { Quota } from "../admission/quota.ts";
-import { Refusal } from "../admission/refusal.ts";
 import { isPromiseAsked } from "../promise/asked.ts";
 import type { PromiseDesk } from "../promise/promise-desk.ts";
 import type { SubmissionReader } from "../reading/reader.ts";
-import { leafPromise, placeAnswer, runPromises } from "./admitted-answer.ts";
+import { placeAnswer, runPromises } from "./admitted-answer.ts";
 import { limitConcurrency } from "./concurrency.ts";
-import type { Frame } from "./frame-reader.ts";
-import { type FrameDesk, type FrameStep, runSubmissionStream, type StreamLimits } from "./submission-stream.ts";
+import { type Admission, prepareReceipts, singlesStep } from "./receipt-lines.ts";
+import {
+  type FrameDesk,
+  type FrameStep,
+  type OpenLine,
+  runSubmissionStream,
+  type StreamLimits,
+} from "./submission-stream.ts";
 
 /** Streams at the same time. */
 const MAX_STREAMS = 256;
@@ -120,54 +125,46 @@ async function finish(
   }
 }
 
-function makeDesk(parts: SubmissionRouteParts, isAsked: boolean): FrameDesk {
-  const guess = new StreamGuess();
-  const read = ({ kind, bytes }: Frame): Promise<FrameStep> =>
-    kind === "segment" ? prepareSegment(parts, isAsked, bytes) : prepareReceipt(parts, isAsked, bytes, guess);
-  const { knowStreams } = parts;
-  if (knowStreams === undefined) return { prepare: read };
-  return { prepare: (frame) => knowStreams(frame.bytes).then(() => read(frame)) };
+/** How one connection's frames are admitted. */
+function makeAdmission(parts: SubmissionRouteParts, isAsked: boolean): Admission {
+  const { origin, reader, admit } = parts;
+  return { parts, isAsked, desk: { origin, reader, streams: admit.streams }, guess: new StreamGuess() };
 }
 
-async function prepareSegment(
-  { admit: admission, origin, reader, quota, promises }: SubmissionRouteParts,
-  isAsked: boolean,
-  bytes: Uint8Array,
-): Promise<FrameStep> {
-  const desk = { origin, reader, streams: admission.streams };
-  const claimed = await readSegment(desk, bytes);
-  const answer = (admitted: Admitted): JsonObject => {
-    return { ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) };
+function makeDesk(parts: SubmissionRouteParts, isAsked: boolean): FrameDesk {
+  const admission = makeAdmission(parts, isAsked);
+  const { knowStreams } = parts;
+  if (knowStreams === undefined) {
+    return {
+      segment: (bytes) => prepareSegment(admission, bytes),
+      receipts: (receipts) => prepareReceipts(admission, receipts),
+    };
+  }
+  const known = async (bytes: Uint8Array): Promise<Submission> => {
+    await knowStreams(bytes);
+    return readSingle(admission.desk, bytes, admission.guess);
   };
-  return async (before) => {
+  return {
+    segment: (bytes) => knowStreams(bytes).then(() => prepareSegment(admission, bytes)),
+    receipts: async (receipts) => singlesStep(admission, await Promise.allSettled(receipts.map(known))),
+  };
+}
+
+async function prepareSegment({ parts, desk, isAsked }: Admission, bytes: Uint8Array): Promise<FrameStep> {
+  const { admit: admission, quota, promises } = parts;
+  const claimed = await readSegment(desk, bytes);
+  const admitOn = async ({ before }: OpenLine): Promise<Admitted> => {
     quota.take(claimed.account.stream, { receipts: claimed.segment.count, bytes: bytes.length });
     const first = await continueStream(admission, claimed);
-    if (first.kind === "admitted") return answer(first.admitted);
+    if (first.kind === "admitted") return first.admitted;
     // What stands in front may be what it continues.
     await before();
-    const second = await continueStream(admission, claimed);
-    return answer(await finishSegment(admission, desk, claimed, second));
+    return finishSegment(admission, desk, claimed, await continueStream(admission, claimed));
   };
-}
-
-async function prepareReceipt(
-  { admit: admission, origin, reader, quota, promises }: SubmissionRouteParts,
-  isAsked: boolean,
-  bytes: Uint8Array,
-  guess: StreamGuess,
-): Promise<FrameStep> {
-  const submission = await readSingle({ origin, reader, streams: admission.streams }, bytes, guess);
-  const answer = (admitted: Admitted): JsonObject => {
-    return { ...placeAnswer(admitted), ...leafPromise(promises, isAsked, admitted) };
-  };
-  return async (before) => {
-    quota.take(submission.account.stream, { receipts: 1, bytes: bytes.length });
-    try {
-      return answer(await admit(admission, submission));
-    } catch (error) {
-      if (!(error instanceof Refusal) || error.error.code !== "ERR_STREAM_GAP") throw error;
-      await before();
-      return answer(await admit(admission, submission));
-    }
+  return ([line]) => {
+    if (line === undefined) return;
+    admitOn(line)
+      .then((admitted) => line.answer({ ...placeAnswer(admitted), ...runPromises(promises, isAsked, admitted) }))
+      .catch(line.refuse);
   };
 }

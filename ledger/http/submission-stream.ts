@@ -16,18 +16,29 @@ import { type LineSink, LineWriter } from "./line-writer.ts";
 
 /** Frames of one chunk that are taken before others get the thread. */
 const FRAMES_A_SLICE = 64;
+/** Receipts that are read together at most. */
+const RUN_RECEIPTS = 32;
 
-/**
- * Queues a frame for admission; resolves to its line once that is durable.
- *
- * @param before  asks for everything in front of the frame to be settled, and resolves when it is
- */
-export type FrameStep = (before: () => Promise<void>) => Promise<object>;
+/** The place of the line that answers a frame. */
+export interface OpenLine {
+  readonly answer: (answer: object) => void;
+  readonly refuse: (error: unknown) => void;
+  /** Asks for everything in front of the frame to be settled; resolves when it is. */
+  readonly before: () => Promise<void>;
+}
+
+/** Queues frames for admission, in their order; each is answered on its line once that is durable. */
+export type FrameStep = (lines: readonly OpenLine[]) => void;
 
 /** Admits frames in two steps, so that what needs no order is done at once for many. */
 export interface FrameDesk {
-  /** Reads a frame and checks its signature; gives the step, which is called once everything in front was queued. */
-  readonly prepare: (frame: Frame) => Promise<FrameStep>;
+  /**
+   * Reads a frame and checks its signature; gives the step, which is called once everything in front was queued. What it rejects
+   * with is the answer.
+   */
+  readonly segment: (bytes: Uint8Array) => Promise<FrameStep>;
+  /** The same of single receipts that came behind each other, at most 32. */
+  readonly receipts: (receipts: readonly Uint8Array[]) => Promise<FrameStep>;
 }
 
 /** Bounds of one stream. */
@@ -65,10 +76,10 @@ export async function runSubmissionStream(parts: SubmissionParts): Promise<void>
   await new SubmissionStream(parts).run();
 }
 
-/** A frame whose line is not settled. */
-interface Open {
-  readonly fill: (line: string) => void;
-  /** Once it was read, or refused. */
+/** Frames that are read together. */
+interface Group {
+  readonly lines: readonly OpenLine[];
+  /** Once they were read, or refused. */
   step?: FrameStep;
 }
 
@@ -77,8 +88,9 @@ class SubmissionStream {
   readonly #frames = new FrameReader();
   readonly #lines: LineWriter;
   readonly #clock: StreamClock;
+  #run: { receipts: Uint8Array[]; lines: OpenLine[] } = { receipts: [], lines: [] };
   /** Frames that were not queued for admission yet, in their order. */
-  #unqueued: Open[] = [];
+  #unqueued: Group[] = [];
   #inWork = { frames: 0, bytes: 0 };
   #onRoom: () => void = () => undefined;
 
@@ -110,14 +122,7 @@ class SubmissionStream {
         const read = await this.#read(iterator);
         if (read.kind === "end") return this.#endOf(read.reason);
         this.#frames.push(read.bytes);
-        let taken = 0;
-        for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
-          await this.#untilRoom();
-          this.#take(frame);
-          taken += 1;
-          // Frames that are refused at once never leave the thread by themselves.
-          if (taken % FRAMES_A_SLICE === 0) await setImmediate();
-        }
+        await this.#takeFrames();
       }
     } catch (error) {
       if (this.#lines.isFaulty || isGone(error)) throw error;
@@ -144,8 +149,49 @@ class SubmissionStream {
     });
   }
 
-  #take(frame: Frame): void {
-    const bytes = frame.bytes.length;
+  /** Takes every whole frame that is there. */
+  async #takeFrames(): Promise<void> {
+    try {
+      let taken = 0;
+      for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
+        if (!this.#hasRoom) {
+          this.#prepareRun();
+          await this.#untilRoom();
+        }
+        this.#lines.requireTaken();
+        this.#take(frame);
+        taken += 1;
+        if (taken % FRAMES_A_SLICE > 0) continue;
+        // Frames that are refused at once never leave the thread by themselves.
+        this.#prepareRun();
+        await setImmediate();
+      }
+    } finally {
+      this.#prepareRun();
+    }
+  }
+
+  #take({ kind, bytes }: Frame): void {
+    const line = this.#reserve(bytes.length);
+    if (kind === "receipt") {
+      this.#run.receipts.push(bytes);
+      this.#run.lines.push(line);
+      if (this.#run.lines.length === RUN_RECEIPTS) this.#prepareRun();
+      return;
+    }
+    this.#prepareRun();
+    this.#prepare([line], this.#parts.desk.segment(bytes));
+  }
+
+  /** Has the receipts read that came behind each other so far. */
+  #prepareRun(): void {
+    const { receipts, lines } = this.#run;
+    if (lines.length === 0) return;
+    this.#run = { receipts: [], lines: [] };
+    this.#prepare(lines, this.#parts.desk.receipts(receipts));
+  }
+
+  #reserve(bytes: number): OpenLine {
     this.#inWork.frames += 1;
     this.#inWork.bytes += bytes;
     const fill = this.#lines.reserve(() => {
@@ -153,33 +199,36 @@ class SubmissionStream {
       this.#inWork.bytes -= bytes;
       this.#onRoom();
     });
-    const open: Open = { fill };
-    this.#unqueued.push(open);
-    this.#parts.desk.prepare(frame).then(
-      (step) => this.#prepared(open, step),
-      (error: unknown) =>
-        this.#prepared(open, async () => {
-          throw error;
-        }),
+    return {
+      answer: (answer) => fill(JSON.stringify(answer)),
+      refuse: (error) => fill(refusalLine(error)),
+      before: () => this.#lines.filledBefore(fill),
+    };
+  }
+
+  #prepare(lines: readonly OpenLine[], reading: Promise<FrameStep>): void {
+    const group: Group = { lines };
+    this.#unqueued.push(group);
+    reading.then(
+      (step) => this.#prepared(group, step),
+      (error: unknown) => this.#prepared(group, () => refuseAll(lines, error)),
     );
   }
 
   /** Queues what is read, each once everything in front of it was queued; that is not waited for. */
-  #prepared(open: Open, step: FrameStep): void {
-    open.step = step;
+  #prepared(group: Group, step: FrameStep): void {
+    group.step = step;
     const ready = this.#unqueued.findIndex((each) => each.step === undefined);
-    for (const each of this.#unqueued.splice(0, ready === -1 ? this.#unqueued.length : ready)) {
-      const before = (): Promise<void> => this.#lines.filledBefore(each.fill);
-      each.step?.(before).then(
-        (answer) => each.fill(JSON.stringify(answer)),
-        (error: unknown) => each.fill(refusalLine(error)),
-      );
-    }
+    for (const each of this.#unqueued.splice(0, ready === -1 ? this.#unqueued.length : ready)) each.step?.(each.lines);
+  }
+
+  get #hasRoom(): boolean {
+    const { maxFrames, maxBytes } = this.#parts.limits;
+    return this.#inWork.frames < maxFrames && this.#inWork.bytes < maxBytes;
   }
 
   async #untilRoom(): Promise<void> {
-    const { maxFrames, maxBytes } = this.#parts.limits;
-    while (this.#inWork.frames >= maxFrames || this.#inWork.bytes >= maxBytes) {
+    while (!this.#hasRoom) {
       if (this.#lines.isFaulty) break;
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
@@ -235,6 +284,10 @@ class StreamClock {
     this.#onEnd = undefined;
     onEnd?.(reason);
   }
+}
+
+function refuseAll(lines: readonly OpenLine[], error: unknown): void {
+  for (const line of lines) line.refuse(error);
 }
 
 function refusalLine(error: unknown): string {

@@ -28,6 +28,25 @@ export interface ReadReceipt extends ReceiptHashes {
   readonly link: StreamLink;
 }
 
+/** Receipts that follow each other, each of which was read. */
+export interface ReadRun {
+  /** Place of the first. */
+  readonly first: StreamLink;
+  readonly leaves: LeafHashes;
+  /** Receipt hashes, 32 bytes each. */
+  readonly hashes: Uint8Array;
+  /** True if the last one closes the stream. */
+  readonly closes: boolean;
+}
+
+/** Receipts that were read together. */
+export interface ReadReceipts {
+  /** What they are together; undefined unless all were read and each follows the one before it. */
+  readonly run: ReadRun | undefined;
+  /** Receipt `i` by itself. @throws as `readReceipt` */
+  readonly at: (i: number) => ReadReceipt | undefined;
+}
+
 /** A stream and its key, as a receipt or segment is expected to be of it. */
 export interface ReceiptSource {
   readonly stream: string;

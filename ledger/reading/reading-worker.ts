@@ -15,6 +15,6 @@ port.on("message", (job: ReadingJob) => {
 
 function buffersOf(answer: ReadingAnswer): ArrayBuffer[] {
   if (answer.kind === "fault") return [];
-  const { buffer } = answer.kind === "segment" ? answer.leaves : answer.hashes;
+  const { buffer } = answer.leaves;
   return buffer instanceof ArrayBuffer ? [buffer] : [];
 }

@@ -6,25 +6,19 @@
 
 import { Worker } from "node:worker_threads";
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { HASH_BYTES, parseLeafHash } from "../../kernel/merkle/hash.ts";
-import { RECEIPT_KINDS } from "../../kernel/receipt/receipt.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
-import type { ReadReceipt, ReadSegment, ReceiptHashes, ReceiptSource } from "./read.ts";
+import type { ReadReceipt, ReadReceipts, ReadSegment, ReceiptSource } from "./read.ts";
 import type { SubmissionReader } from "./reader.ts";
-import {
-  errorOf,
-  HASHES_BYTES,
-  type NewSource,
-  type NewSources,
-  type ReadingAnswer,
-  type ReadingJob,
-  type ReceiptsAnswer,
-} from "./reading-job.ts";
+import { errorOf } from "./reading-fault.ts";
+import type { NewSource, NewSources, ReadingAnswer, ReadingJob } from "./reading-job.ts";
+import { answeredReceipts } from "./receipts-answer.ts";
 
 /** Receipts that go to a thread at once: some milliseconds of its work. */
 const JOB_RECEIPTS = 32;
 /** Jobs in front of a thread: one that it does, one that it finds when that is done. */
 const JOBS_A_THREAD = 2;
+/** Nearly all that reading makes is garbage at once: the more room it has, the less of it is copied. */
+const YOUNG = { maxYoungGenerationSizeMb: 64 };
 /** What may wait for a thread; above it is refused. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const MAX_WAITING = 32_768;
@@ -38,19 +32,22 @@ export interface ReadingThread {
   readonly terminate: () => Promise<unknown>;
 }
 
-/** Somebody who waits for one submission to be read. */
+/** Somebody who waits for something to be read. */
 interface Waiting<T> {
-  readonly bytes: Uint8Array;
+  readonly source: ReceiptSource;
   readonly resolve: (read: T) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (error: unknown) => void;
 }
 
-interface WaitingReceipt extends Waiting<ReadReceipt | undefined> {
-  readonly source: ReceiptSource;
+/** Receipts that came behind each other. */
+interface WaitingReceipts extends Waiting<ReadReceipts> {
+  readonly receipts: readonly Uint8Array[];
+  /** Of all of them. */
+  readonly bytes: number;
 }
 
 interface WaitingSegment extends Waiting<ReadSegment> {
-  readonly source: ReceiptSource;
+  readonly bytes: Uint8Array;
   readonly origin: string;
 }
 
@@ -74,13 +71,15 @@ export function makeWorkerReader(threads: ReadingThreads): SubmissionReader {
 }
 
 function startThread(): ReadingThread {
-  return new Worker(new URL("./reading-worker.js", import.meta.url));
+  return new Worker(new URL("./reading-worker.js", import.meta.url), { resourceLimits: YOUNG });
 }
 
 class WorkerReader implements SubmissionReader {
   readonly #lanes: readonly Lane[];
-  #receipts: WaitingReceipt[] = [];
+  #receipts: WaitingReceipts[] = [];
   #segments: WaitingSegment[] = [];
+  /** Receipts and segments, and their bytes. */
+  #waiting = 0;
   #waitingBytes = 0;
   #isScheduled = false;
   #isSegmentsTurn = true;
@@ -90,17 +89,22 @@ class WorkerReader implements SubmissionReader {
     this.#lanes = Array.from({ length: count }, () => new Lane(start, () => this.#dispatch(), onFailure));
   }
 
-  receipt(bytes: Uint8Array, source: ReceiptSource): Promise<ReadReceipt | undefined> {
+  async receipt(bytes: Uint8Array, source: ReceiptSource): Promise<ReadReceipt | undefined> {
+    return (await this.receipts([bytes], source)).at(0);
+  }
+
+  receipts(receipts: readonly Uint8Array[], source: ReceiptSource): Promise<ReadReceipts> {
     return new Promise((resolve, reject) => {
-      if (!this.#hasRoom(bytes, reject)) return;
-      this.#receipts.push({ bytes, source, resolve, reject });
+      const bytes = receipts.reduce((sum, { length }) => sum + length, 0);
+      if (!this.#hasRoom(receipts.length, bytes, reject)) return;
+      this.#receipts.push({ receipts, bytes, source, resolve, reject });
       this.#schedule();
     });
   }
 
   segment(bytes: Uint8Array, source: ReceiptSource, origin: string): Promise<ReadSegment> {
     return new Promise((resolve, reject) => {
-      if (!this.#hasRoom(bytes, reject)) return;
+      if (!this.#hasRoom(1, bytes.length, reject)) return;
       this.#segments.push({ bytes, source, origin, resolve, reject });
       this.#schedule();
     });
@@ -110,14 +114,19 @@ class WorkerReader implements SubmissionReader {
     await Promise.all(this.#lanes.map((lane) => lane.close()));
   }
 
-  #hasRoom(bytes: Uint8Array, reject: (error: Error) => void): boolean {
-    const count = this.#receipts.length + this.#segments.length;
-    if (count >= MAX_WAITING || this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) {
+  #hasRoom(count: number, bytes: number, reject: (error: Error) => void): boolean {
+    if (this.#waiting + count > MAX_WAITING || this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
       reject(new StoreError("ERR_QUEUE_FULL", "too many submissions wait to be read"));
       return false;
     }
-    this.#waitingBytes += bytes.length;
+    this.#waiting += count;
+    this.#waitingBytes += bytes;
     return true;
+  }
+
+  #leave(count: number, bytes: number): void {
+    this.#waiting -= count;
+    this.#waitingBytes -= bytes;
   }
 
   /** Behind whatever else this turn of the event loop brings. */
@@ -143,33 +152,45 @@ class WorkerReader implements SubmissionReader {
   }
 
   #sendReceipts(lane: Lane): void {
-    if (this.#receipts.length === 0) return;
-    const receipts = this.#receipts.slice(0, JOB_RECEIPTS);
-    this.#receipts = this.#receipts.slice(JOB_RECEIPTS);
-    const total = receipts.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    this.#waitingBytes -= total;
-    const joined = new Uint8Array(total);
-    const ends = new Uint32Array(receipts.length);
-    const sources = new Uint32Array(receipts.length);
-    let end = 0;
-    for (const [i, { bytes, source }] of receipts.entries()) {
-      joined.set(bytes, end);
-      end += bytes.length;
-      ends[i] = end;
-      sources[i] = lane.numberOf(source);
+    const all = this.#takeReceipts();
+    const count = all.reduce((sum, { receipts }) => sum + receipts.length, 0);
+    const total = all.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#leave(count, total);
+    // Not filled with zeros: all of it is written.
+    const joined = new Uint8Array(Buffer.allocUnsafeSlow(total).buffer);
+    const [ends, sources] = [new Uint32Array(count), new Uint32Array(count)];
+    let [i, end] = [0, 0];
+    for (const { receipts, source } of all) {
+      const number = lane.numberOf(source);
+      for (const bytes of receipts) {
+        joined.set(bytes, end);
+        end += bytes.length;
+        ends[i] = end;
+        sources[i] = number;
+        i += 1;
+      }
     }
-    const fail = (error: Error): void => {
-      for (const { reject } of receipts) reject(error);
-    };
     const job = { kind: "receipts", newSources: lane.takeNewSources(), bytes: joined, ends, sources } as const;
-    lane.send(job, [joined.buffer], {
-      take: (answer) => takeReceipts(receipts, answer),
-      fail,
-    });
+    const fail = (error: Error): void => {
+      for (const { reject } of all) reject(error);
+    };
+    lane.send(job, [joined.buffer], { take: (answer) => takeReceipts(all, answer), fail });
+  }
+
+  /** As many as one job takes; what came together stays together. */
+  #takeReceipts(): readonly WaitingReceipts[] {
+    let [taken, count] = [0, 0];
+    for (const { receipts } of this.#receipts) {
+      if (taken > 0 && count + receipts.length > JOB_RECEIPTS) break;
+      [taken, count] = [taken + 1, count + receipts.length];
+    }
+    const all = this.#receipts.slice(0, taken);
+    this.#receipts = this.#receipts.slice(taken);
+    return all;
   }
 
   #sendSegment(lane: Lane, { bytes, source, origin, resolve, reject }: WaitingSegment): void {
-    this.#waitingBytes -= bytes.length;
+    this.#leave(1, bytes.length);
     const copy = new Uint8Array(bytes);
     const number = lane.numberOf(source);
     const job = { kind: "segment", newSources: lane.takeNewSources(), bytes: copy, source: number, origin } as const;
@@ -180,24 +201,12 @@ class WorkerReader implements SubmissionReader {
   }
 }
 
-function takeReceipts(receipts: readonly WaitingReceipt[], answer: ReadingAnswer): void {
+function takeReceipts(all: readonly WaitingReceipts[], answer: ReadingAnswer): void {
   invariant(answer.kind === "receipts", "a reading thread answered receipts with something else");
-  const { faults, kinds } = answer;
-  let prevAt = 0;
-  for (const [i, { resolve, reject, source }] of receipts.entries()) {
-    const fault = faults.get(i);
-    if (fault !== undefined) {
-      reject(errorOf(fault));
-      continue;
-    }
-    const kind = RECEIPT_KINDS[kinds[i] ?? -1];
-    if (kind === undefined) {
-      resolve(undefined);
-      continue;
-    }
-    const prev = answer.prevs.slice(prevAt, prevAt + 2 * HASH_BYTES);
-    prevAt += 2 * HASH_BYTES;
-    resolve({ link: { kind, stream: source.stream, seq: answer.seqs[i] ?? 0, prev }, ...hashesAt(answer, i) });
+  let from = 0;
+  for (const { receipts, source, resolve } of all) {
+    resolve(answeredReceipts(answer, from, receipts.length, source));
+    from += receipts.length;
   }
 }
 
@@ -209,15 +218,6 @@ function takeSegment({ resolve, reject }: Pick<WaitingSegment, "resolve" | "reje
   invariant(answer.kind === "segment", "a reading thread answered a segment with something else");
   const { leaves, starts, ends, closes } = answer;
   resolve({ leaves, starts, ends, closes });
-}
-
-function hashesAt({ hashes }: ReceiptsAnswer, i: number): ReceiptHashes {
-  const at = i * HASHES_BYTES;
-  return {
-    leaf: parseLeafHash(hashes.subarray(at, at + HASH_BYTES)),
-    hash: hashes.subarray(at + HASH_BYTES, at + 2 * HASH_BYTES),
-    bodyHash: hashes.subarray(at + 2 * HASH_BYTES, at + HASHES_BYTES),
-  };
 }
 
 /** One thread, which answers in the order it was asked. */

@@ -10,10 +10,8 @@ import { TILE_WIDTH } from "../../kernel/tile/path.ts";
 
 const LENGTH_BYTES = 2;
 const LEAST_BYTES = 1024;
-const SCRATCH_BYTES = 128 * 1024;
-/** Nothing keeps a view of it, and filling a bundle never yields. */
-const scratch = new Uint8Array(LENGTH_BYTES + SCRATCH_BYTES);
-
+/** Stays in the processor's caches between the copy and the moves. */
+const CHUNK_BYTES = 128 * 1024;
 /** Mutable; what stands in it never changes, so views of it stay true. */
 export class GrowingBundle {
   #bytes: Uint8Array;
@@ -22,7 +20,7 @@ export class GrowingBundle {
   #count = 0;
   #length = 0;
 
-  /** @param memory  that threads share; a bundle that fills it exactly is copied nowhere else */
+  /** @param memory  that threads share */
   constructor(memory: Uint8Array = sharedBytes(LEAST_BYTES)) {
     this.#bytes = memory;
   }
@@ -37,7 +35,7 @@ export class GrowingBundle {
     const { length } = entry;
     invariant(length <= MAX_ENTRY_BYTES && this.#count < TILE_WIDTH, "a bundle takes 256 entries of at most 64 KiB");
     const end = this.#length + LENGTH_BYTES + length;
-    if (end > this.#bytes.length) this.#grow(end);
+    this.#require(end);
     this.#bytes[this.#length] = length >>> 8;
     this.#bytes[this.#length + 1] = length;
     this.#bytes.set(entry, this.#length + LENGTH_BYTES);
@@ -56,25 +54,26 @@ export class GrowingBundle {
     }
   }
 
-  /** Copies them at once, and moves each to its place in front of where it is: no view is made for one. */
+  /** Copies them at once to where the first of them belongs, and moves each from there to its place: no view is made for one. */
   #addChunk({ bytes, starts, ends }: EntryRanges, from: number, to: number): void {
+    invariant(this.#count + to - from <= TILE_WIDTH, "a bundle takes 256 entries");
     const [first, last] = [starts[from] ?? 0, ends[to - 1] ?? 0];
-    scratch.set(bytes.subarray(first, last), LENGTH_BYTES);
-    let at = 0;
+    const base = this.#length + LENGTH_BYTES;
+    this.#require(base + last - first);
+    const memory = this.#bytes;
+    memory.set(bytes.subarray(first, last), base);
+    let at = this.#length;
     for (let i = from; i < to; i += 1) {
       const [start, end] = [starts[i] ?? 0, ends[i] ?? 0];
-      scratch[at] = (end - start) >>> 8;
-      scratch[at + 1] = end - start;
+      memory[at] = (end - start) >>> 8;
+      memory[at + 1] = end - start;
       at += LENGTH_BYTES;
-      scratch.copyWithin(at, start - first + LENGTH_BYTES, end - first + LENGTH_BYTES);
+      memory.copyWithin(at, base + start - first, base + end - first);
       at += end - start;
-      this.#ends[this.#count] = this.#length + at;
+      this.#ends[this.#count] = at;
       this.#count += 1;
     }
-    invariant(this.#count <= TILE_WIDTH, "a bundle takes 256 entries");
-    if (this.#length + at > this.#bytes.length) this.#grow(this.#length + at);
-    this.#bytes.set(scratch.subarray(0, at), this.#length);
-    this.#length += at;
+    this.#length = at;
   }
 
   /** The bundle of the first entries, in memory of its own. @param width  1 to `this.width` */
@@ -87,13 +86,16 @@ export class GrowingBundle {
     return this.#count === 0 ? [] : parseEntryBundle(this.prefix(this.#count), this.#count);
   }
 
-  /** The bytes of the file, in memory that threads share and without room for more. */
+  /** The bytes of the file, in memory that threads share, and which may have room behind them. */
   finish(): Uint8Array {
-    return this.#length === this.#bytes.length ? this.#bytes : copyInto(sharedBytes(this.#length), this.#bytes);
+    return this.#bytes.subarray(0, this.#length);
   }
 
-  #grow(least: number): void {
-    this.#bytes = copyInto(sharedBytes(Math.max(least, 2 * this.#bytes.length)), this.#bytes.subarray(0, this.#length));
+  #require(bytes: number): void {
+    if (bytes <= this.#bytes.length) return;
+    const memory = sharedBytes(Math.max(bytes, 2 * this.#bytes.length));
+    memory.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = memory;
   }
 }
 
@@ -102,18 +104,13 @@ export function sharedBytes(length: number): Uint8Array {
   return new Uint8Array(new SharedArrayBuffer(length));
 }
 
-function copyInto(to: Uint8Array, from: Uint8Array): Uint8Array {
-  to.set(from.subarray(0, to.length));
-  return to;
-}
-
-/** How many of the entries from `from` on can be taken at once: with room for a length in front of each, within the scratch memory. */
+/** How many of the entries from `from` on can be taken at once: with room for a length in front of each, as many as a copy is quick for. */
 function chunkEnd({ starts, ends }: EntryRanges, from: number, to: number): number {
   const first = starts[from] ?? 0;
   let end = from + 1;
   while (
     end < to &&
-    (ends[end] ?? 0) - first <= SCRATCH_BYTES &&
+    (ends[end] ?? 0) - first <= CHUNK_BYTES &&
     (starts[end] ?? 0) - (ends[end - 1] ?? 0) >= LENGTH_BYTES
   ) {
     end += 1;

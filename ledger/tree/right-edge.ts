@@ -21,9 +21,10 @@ import { nodeFromTile, rootOfTile, TILE_WIDTH } from "../../kernel/tile/coordina
 import type { TileRef } from "../../kernel/tile/path.ts";
 import { GrowingBundle, sharedBytes } from "./growing-bundle.ts";
 
-/** Memories of bundles that are kept for the next ones, and the longest of them. */
-const KEPT_BUNDLES = 64;
-const KEPT_BYTES = 128 * 1024;
+/** What memories of bundles that are kept for the next ones hold together. */
+const KEPT_BYTES = 8 * 1024 * 1024;
+/** Room that a bundle gets beyond what the one before it took: entries of one log are alike, and so are its bundles. */
+const SPARE = 1 / 16;
 
 /** Levels of the tree between one tile level and the next. */
 export const TILE_HEIGHT = 8;
@@ -70,6 +71,7 @@ export class RightEdge {
   #bundle = new GrowingBundle();
   /** Of bundles that are files by now. */
   #memories: Uint8Array[] = [];
+  #keptBytes = 0;
 
   constructor(start: EdgeStart, onFull: (tile: FullTile) => void) {
     invariant(start.size % BigInt(TILE_WIDTH) === 0n, "RightEdge: the start must be a multiple of the tile width");
@@ -128,7 +130,6 @@ export class RightEdge {
     this.#onFull({ ref: { kind: "entries", index, width }, bytes: bundle, release });
     this.#tiles[0] = { index, width, bytes };
     this.#onFull({ ref: { kind: "hash", level: 0, index, width }, bytes });
-    // Entries of one log are often alike, and so are its bundles.
     this.#bundle = new GrowingBundle(this.#memoryFor(bundle.length));
     this.#index += 1n;
     this.#leaves = sharedBytes(TILE_WIDTH * HASH_BYTES);
@@ -137,14 +138,18 @@ export class RightEdge {
 
   #memoryFor(bytes: number): Uint8Array {
     const memory = this.#memories.pop();
-    if (memory?.length === bytes) return memory;
-    this.#memories = [];
-    return sharedBytes(bytes);
+    if (memory !== undefined) this.#keptBytes -= memory.length;
+    if (memory !== undefined && memory.length >= bytes) return memory;
+    [this.#memories, this.#keptBytes] = [[], 0];
+    return sharedBytes(Math.ceil(bytes * (1 + SPARE)));
   }
 
   /** Memory costs more than what is in it: it is that of the garbage collector too. */
   #keep(bundle: Uint8Array): void {
-    if (this.#memories.length < KEPT_BUNDLES && bundle.length <= KEPT_BYTES) this.#memories.push(bundle);
+    const memory = new Uint8Array(bundle.buffer);
+    if (this.#keptBytes + memory.length > KEPT_BYTES) return;
+    this.#memories.push(memory);
+    this.#keptBytes += memory.length;
   }
 
   /** Complete subtrees of the tile that is not full, widest first. */

@@ -39,6 +39,15 @@ describe("the cancellation of a call", () => {
     expect(told).toEqual(["listens"]);
   });
 
+  it("is none for a call that is over", () => {
+    const signal = new Cancellation();
+    const told: string[] = [];
+    signal.addEventListener("abort", () => told.push("late"));
+    signal.end();
+    signal.abort();
+    expect([signal.aborted, told]).toEqual([false, []]);
+  });
+
   it("is the first of several with AbortSignals, whichever comes first", () => {
     const [call, other, controller] = [new Cancellation(), new Cancellation(), new AbortController()];
     const byCall = firstOf([call, controller.signal]);

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { dataClassOf } from "../../gateway/catalog/data-class.ts";
 import { decodings } from "../../gateway/flow/decodings.ts";
-import { isTelling, normalise, tellingTokens, wordRuns } from "../../gateway/flow/normalise.ts";
+import { normalise, valuesOfText } from "../../gateway/flow/normalise.ts";
 import { OldestFirst } from "../../gateway/flow/oldest-first.ts";
 import { MAX_RESULT_VALUES, ValueMemory } from "../../gateway/flow/value-memory.ts";
 
@@ -44,6 +44,12 @@ function slowNormalise(text: string): string {
   return spaced.replace(/^[\p{P}\p{S}\s]+|[\p{P}\p{S}\s]+$/gu, "");
 }
 
+/** @param value  normalised */
+function isTelling(value: string): boolean {
+  const isTime = /^\d{4}-\d{2}-\d{2}(?:[t ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:z|[+-]\d{2}:?\d{2})?)?$/u.test(value);
+  return value.length >= 8 && !isTime && value !== "application/pdf";
+}
+
 function slowTokens(text: string): readonly string[] {
   const tokens = text.split(/[\s,;|"'<>()[\]{}=]+/u).map(slowNormalise);
   return [...new Set(tokens)].filter((token) => isTelling(token) && (/[\p{Nd}@_]/u.test(token) || token.length >= 16));
@@ -63,12 +69,21 @@ describe("the values of a text", () => {
     fc.assert(fc.property(texts, (text) => void expect(normalise(text)).toBe(slowNormalise(text))));
   });
 
+  it("are the whole of it, if that tells something", () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        const whole = slowNormalise(text);
+        expect(valuesOfText(text).whole).toBe(isTelling(whole) ? whole : undefined);
+      }),
+    );
+  });
+
   it("are its telling tokens, each once and in their order", () => {
-    fc.assert(fc.property(texts, (text) => void expect([...tellingTokens(text)]).toEqual(slowTokens(text))));
+    fc.assert(fc.property(texts, (text) => void expect([...valuesOfText(text).tokens]).toEqual(slowTokens(text))));
   });
 
   it("are its runs of five words, each once and in their order", () => {
-    fc.assert(fc.property(texts, (text) => void expect([...wordRuns(text)]).toEqual(slowRuns(text))));
+    fc.assert(fc.property(texts, (text) => void expect([...valuesOfText(text).runs]).toEqual(slowRuns(text))));
   });
 
   it("are found in every coding of the text or of one of its parts, and prose hides none", () => {

@@ -37,7 +37,7 @@ const PATTERNS: Readonly<Record<keyof typeof MARK, RegExp>> = {
   ssn: /\d{3}-\d{2}-\d{4}/u,
   phone: /\+\d/u,
   ipv4: /\d\.\d{1,3}\.\d/u,
-  ipv6: /:[0-9A-Fa-f]{0,4}:/u,
+  ipv6: /::|:(?:[0-9A-Fa-f]{1,4}:){6}/u,
   digitInWord: /[A-Za-z][013457$@][A-Za-z]/u,
 };
 
@@ -53,6 +53,8 @@ const piece = fc.constantFrom(
     "4711",
     "078-05-",
     "ab:",
+    "1:2:3:",
+    "dead:",
     "10.0",
     "qwertyuiop",
     "asdfghjkl/zxcvbnm_QWERTY-UIOP+ASDFGHJK",

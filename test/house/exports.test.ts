@@ -32,7 +32,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   json: "parseJson parseJsonText parseSpelledJson readJsonText",
   "log-proof": "checkLogProof formatLogProof parseLogProof",
   "merkle-hash":
-    "EMPTY_ROOT HASH_BYTES areLeavesOf asNodeHash asRootHash entryAt foldHashes hashLeaf hashLeaves hashNode joinLeaves leafAt parseLeafHash parseNodeHash parseRootHash splitLeaves",
+    "EMPTY_ROOT HASH_BYTES areLeavesOf asNodeHash asRootHash entryAt foldHashes hashLeaf hashLeaves hashNode joinLeaves leafAt parseLeafHash parseLeafHashes parseNodeHash parseRootHash splitLeaves",
   "note-signer": "makeCosigner makeLogMlDsaSigner makeLogSigner",
   obligation: "ASKED_OBLIGATION_IDS OBLIGATIONS OBLIGATION_IDS obligationShape",
   "open-note": "openNote verifyLines",

@@ -225,9 +225,12 @@ describe("a streaming submission", () => {
 describe("a stream's bounds", () => {
   const LIMITS: StreamLimits = { maxFrames: 4, maxBytes: 1000, takeMs: 20_000, idleMs: 20_000, lifeMs: 20_000 };
   const desk: FrameDesk = {
-    prepare:
-      async ({ bytes }) =>
-      async () => ({ first_index: bytes.length, count: 1, tip: {} }),
+    segment: () => Promise.reject(new Error("no segment is sent")),
+    receipts: async (receipts) => (lines) => {
+      for (const [i, line] of lines.entries()) {
+        line.answer({ first_index: receipts[i]?.length ?? 0, count: 1, tip: {} });
+      }
+    },
   };
   const noCut = (): void => undefined;
   const never = new AbortController().signal;
