@@ -5,10 +5,18 @@
 
 import { concat } from "./bytes.ts";
 import { CheckError, FormatError, invariant } from "./errors.ts";
-import { formatHex } from "./hex.ts";
+import { formatHex, isHexOf } from "./hex.ts";
 import { canonicalBytes, parseCanonical } from "./json/canonical.ts";
-import { CompactRange } from "./merkle/compact-range.ts";
-import { hashLeaf, type LeafHash } from "./merkle/hash.ts";
+import {
+  type EntryRanges,
+  entryAt,
+  foldHashes,
+  HASH_BYTES,
+  hashLeaf,
+  hashLeaves,
+  joinLeaves,
+  type LeafHashes,
+} from "./merkle/hash.ts";
 import { type Hex64, hex64Shape } from "./receipt/fields.ts";
 import { MAX_RECEIPT_BYTES, receiptHash } from "./receipt/receipt.ts";
 import { originShape } from "./receipt/stream-open.ts";
@@ -60,10 +68,10 @@ const segmentShape: Shape<Segment> = object<Segment>({
   signatures: signaturesShape,
 });
 
-/** A segment and the exact bytes of its receipts, as views of what was parsed. */
+/** A segment, and where the exact bytes of its receipts are in what was parsed. */
 export interface ParsedSegment {
   readonly segment: Segment;
-  readonly receipts: readonly Uint8Array[];
+  readonly entries: EntryRanges;
 }
 
 /** The keys of a segment's stream: the id of the one that names it, and the one that signs. */
@@ -100,7 +108,7 @@ export function segmentBodyOf(parts: SegmentParts): SegmentBody {
     count: receipts.length,
     ...(prev === undefined ? {} : { prev: formatHex(prev) }),
     last: formatHex(receiptHash(last)),
-    root: rootOf(receipts.map(hashLeaf)),
+    root: rootOf(joinLeaves(receipts.map(hashLeaf))),
   };
 }
 
@@ -137,15 +145,17 @@ export function parseSegment(bytes: Uint8Array): ParsedSegment {
   if (bytes.length > MAX_SEGMENT_BYTES || bytes.at(-1) !== LF) {
     throw new FormatError("ERR_SEGMENT", `want at most ${MAX_SEGMENT_BYTES} bytes that end in a newline`);
   }
-  const [envelope = new Uint8Array(0), ...receipts] = splitLines(bytes);
-  const segment = readEnvelope(envelope);
-  if (receipts.length !== segment.count) {
-    throw new FormatError("ERR_SEGMENT", `want ${segment.count} receipts, got ${receipts.length} lines`);
+  const first = bytes.indexOf(LF);
+  const segment = readEnvelope(bytes.subarray(0, first));
+  const ends = endsOfLines(bytes, first + 1);
+  if (ends.length !== segment.count) {
+    throw new FormatError("ERR_SEGMENT", `want ${segment.count} receipts, got ${ends.length} lines`);
   }
-  if (receipts.some((receipt) => receipt.length === 0 || receipt.length > MAX_RECEIPT_BYTES)) {
+  const starts = ends.map((_, i) => 1 + (ends[i - 1] ?? first));
+  if (ends.some((end, i) => end === starts[i] || end - (starts[i] ?? 0) > MAX_RECEIPT_BYTES)) {
     throw new FormatError("ERR_SEGMENT", `want receipts of 1 to ${MAX_RECEIPT_BYTES} bytes`);
   }
-  return { segment, receipts };
+  return { segment, entries: { bytes, starts: Uint32Array.from(starts), ends: Uint32Array.from(ends) } };
 }
 
 /**
@@ -157,16 +167,12 @@ export function parseSegment(bytes: Uint8Array): ParsedSegment {
  * @throws {CheckError} ERR_SEGMENT_ORIGIN, ERR_STREAM_KEY, ERR_SEGMENT_ROOT (root or last hash of other receipts),
  *   ERR_SIGNATURE_INVALID
  */
-export function checkSegment(
-  { segment, receipts }: ParsedSegment,
-  keys: SegmentKeys,
-  origin: string,
-): readonly LeafHash[] {
+export function checkSegment({ segment, entries }: ParsedSegment, keys: SegmentKeys, origin: string): LeafHashes {
   if (segment.origin !== origin) throw new CheckError("ERR_SEGMENT_ORIGIN", "the segment is for another log");
   if (segment.stream !== keys.instance.kid) throw new CheckError("ERR_STREAM_KEY", "the segment is of another stream");
-  const leaves = receipts.map(hashLeaf);
-  const last = receipts.at(-1);
-  if (last === undefined || segment.last !== formatHex(receiptHash(last)) || segment.root !== rootOf(leaves)) {
+  const leaves = hashLeaves(entries);
+  const last = receiptHash(entryAt(entries, segment.count - 1));
+  if (!isHexOf(segment.last, last) || segment.root !== rootOf(leaves)) {
     throw new CheckError("ERR_SEGMENT_ROOT", "the segment's hashes are of other receipts");
   }
   checkSigners(segment.signatures, [keys.receipt]);
@@ -174,19 +180,17 @@ export function checkSegment(
   return leaves;
 }
 
-function rootOf(leaves: readonly LeafHash[]): Hex64 {
-  const range = CompactRange.empty();
-  for (const leaf of leaves) range.append(leaf);
-  return formatHex(range.root());
+function rootOf(leaves: LeafHashes): Hex64 {
+  return formatHex(foldHashes(leaves, leaves.length / HASH_BYTES));
 }
 
-/** Lines without their LF; `bytes` ends in one. */
-function splitLines(bytes: Uint8Array): readonly Uint8Array[] {
-  const lines: Uint8Array[] = [];
-  for (let start = 0; start < bytes.length && lines.length <= MAX_SEGMENT_RECEIPTS + 1; ) {
-    const end = bytes.indexOf(LF, start);
-    lines.push(bytes.subarray(start, end));
-    start = end + 1;
+/** Where the lines behind `start` end, one more than a segment may have at most; `bytes` ends in an LF. */
+function endsOfLines(bytes: Uint8Array, start: number): readonly number[] {
+  const ends: number[] = [];
+  for (let at = start; at < bytes.length && ends.length <= MAX_SEGMENT_RECEIPTS; ) {
+    const end = bytes.indexOf(LF, at);
+    ends.push(end);
+    at = end + 1;
   }
-  return lines;
+  return ends;
 }

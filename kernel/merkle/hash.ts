@@ -14,8 +14,8 @@ import { FormatError } from "../errors.ts";
 export const HASH_BYTES = 32;
 
 const NODE_PREFIX = 0x01;
-/** Of a tile. */
-const MOST_HASHES = 256;
+/** Of a segment; a tile has 256. */
+const MOST_HASHES = 1024;
 
 /**
  * Inputs of the two hashes are put together here and nowhere else: an array of more than 64 bytes is memory of the C library
@@ -132,23 +132,28 @@ export function hashNode(left: NodeHash, right: NodeHash): NodeHash {
 }
 
 /**
- * Root over hashes that lie one behind the other, as those of a tile do.
+ * Root over hashes that lie one behind the other, as those of a tile do. One without a neighbour stands in the row above as it is,
+ * which is the split of RFC 6962 §2.1.
  *
- * @param count  of hashes; a power of two, at most 256
+ * @param count  of hashes, 1 to 1024
  */
 export function foldHashes(hashes: Uint8Array, count: number): NodeHash {
   pairs.set(hashes.subarray(0, count * HASH_BYTES), nodeInput.length);
-  for (let left = count; left > 1; left /= 2) foldPairs(left);
+  for (let left = count; left > 1; left = Math.ceil(left / 2)) foldPairs(left);
   return pairs.slice(nodeInput.length, nodeInput.length + HASH_BYTES) as NodeHash;
 }
 
-/** Replaces the first hashes in the working memory by those of the nodes above them. */
+/** Replaces the first hashes in the working memory by those of the row above them. */
 function foldPairs(count: number): void {
-  for (let pair = 0; 2 * pair < count; pair += 1) {
+  const whole = Math.floor(count / 2);
+  for (let pair = 0; pair < whole; pair += 1) {
     const from = nodeInput.length + 2 * pair * HASH_BYTES;
     pairs.copyWithin(1, from, from + 2 * HASH_BYTES);
     sha256Into(nodeInput, pairs, nodeInput.length + pair * HASH_BYTES);
   }
+  if (2 * whole === count) return;
+  const last = nodeInput.length + (count - 1) * HASH_BYTES;
+  pairs.copyWithin(nodeInput.length + whole * HASH_BYTES, last, last + HASH_BYTES);
 }
 
 /** True if `leaves` are the leaf hashes of `entries`, as many and in their order. */

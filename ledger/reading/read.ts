@@ -4,7 +4,7 @@
  */
 
 import { CheckError, FormatError } from "../../kernel/errors.ts";
-import { hashLeaf, joinLeaves, type LeafHash, type LeafHashes } from "../../kernel/merkle/hash.ts";
+import { entryAt, hashLeaf, type LeafHash, type LeafHashes } from "../../kernel/merkle/hash.ts";
 import { parseReceipt, receiptHash } from "../../kernel/receipt/receipt.ts";
 import { scanReceipt } from "../../kernel/receipt/scan.ts";
 import { readSignedReceipt, type SignedForm } from "../../kernel/receipt/signed-form.ts";
@@ -96,30 +96,18 @@ export function hashesOf(bytes: Uint8Array, { bodyHash }: SignedForm): ReceiptHa
 export function readSegmentBytes(bytes: Uint8Array, { stream, key }: ReceiptSource, origin: string): ReadSegment {
   const parsed = parseSegment(bytes);
   const leaves = checkSegment(parsed, { instance: { kid: parseKid(stream) }, receipt: key }, origin);
-  const { starts, ends } = placesOf(parsed, bytes);
-  return { leaves: joinLeaves(leaves), starts, ends, closes: checkPlaces(parsed, bytes) };
-}
-
-function placesOf({ receipts }: ParsedSegment, bytes: Uint8Array): Pick<ReadSegment, "starts" | "ends"> {
-  const [starts, ends] = [new Uint32Array(receipts.length), new Uint32Array(receipts.length)];
-  let at = bytes.indexOf(0x0a) + 1;
-  for (const [i, { length }] of receipts.entries()) {
-    [starts[i], ends[i]] = [at, at + length];
-    at += length + 1;
-  }
-  return { starts, ends };
+  const { starts, ends } = parsed.entries;
+  return { leaves, starts, ends, closes: checkPlaces(parsed) };
 }
 
 /** @returns true if the last receipt closes the stream */
-function checkPlaces({ segment, receipts }: ParsedSegment, bytes: Uint8Array): boolean {
-  const text = byteText(bytes);
-  let at = bytes.indexOf(0x0a) + 1;
+function checkPlaces({ segment, entries }: ParsedSegment): boolean {
+  const text = byteText(entries.bytes);
   let isClosed = false;
-  for (const [i, receipt] of receipts.entries()) {
-    const place = scanReceipt(text, at, at + receipt.length);
-    at += receipt.length + 1;
+  for (const [i, start] of entries.starts.entries()) {
+    const place = scanReceipt(text, start, entries.ends[i]);
     // One that claims no place is no receipt; its parser says why.
-    if (place === undefined) parseReceipt(receipt);
+    if (place === undefined) parseReceipt(entryAt(entries, i));
     const isInPlace = place?.stream === segment.stream && place.seq === segment.first_seq + i;
     if (!isInPlace || (i === 0 && place.prev !== segment.prev)) {
       const want = `want seq ${segment.first_seq + i} of its stream`;

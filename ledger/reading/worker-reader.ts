@@ -17,8 +17,6 @@ import { answeredReceipts } from "./receipts-answer.ts";
 const JOB_RECEIPTS = 32;
 /** Jobs in front of a thread: one that it does, one that it finds when that is done. */
 const JOBS_A_THREAD = 2;
-/** Nearly all that reading makes is garbage at once: the more room it has, the less of it is copied. */
-const YOUNG = { maxYoungGenerationSizeMb: 64 };
 /** What may wait for a thread; above it is refused. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const MAX_WAITING = 32_768;
@@ -71,7 +69,7 @@ export function makeWorkerReader(threads: ReadingThreads): SubmissionReader {
 }
 
 function startThread(): ReadingThread {
-  return new Worker(new URL("./reading-worker.js", import.meta.url), { resourceLimits: YOUNG });
+  return new Worker(new URL("./reading-worker.js", import.meta.url));
 }
 
 class WorkerReader implements SubmissionReader {

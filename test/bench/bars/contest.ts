@@ -21,25 +21,15 @@ export interface Standing {
   readonly allUs: number;
   /** The same of the load, which has it from the machine that the server is on. */
   readonly clientUs: number;
-  /** Operations a second, until the server had done what it had put off too. */
-  readonly settledPerSecond: number;
 }
 
 /** What to send to a server in a round, from 0, which warms up. */
 export type JobOf = (server: Server, round: number) => LoadJob;
 
-/** What an operation is, and when it is over. */
-export interface Operations {
-  /** Operations of one request. Default 1. */
-  readonly each?: number;
-  /** Resolves once a server has done what it puts off. Default: none puts anything off. */
-  readonly untilSettled?: (server: Server) => Promise<void>;
-}
-
 /**
- * Loads each contender in turn, `rounds` times after one round that does not count (a smoke run warms nothing up). A round begins
- * once what the one before put off is done.
+ * Loads each contender in turn, `rounds` times after one round that does not count (a smoke run warms nothing up).
  *
+ * @param each  operations of one request
  * @returns by name
  * @throws if a server refused anything: figures of refusals are none
  */
@@ -47,13 +37,13 @@ export async function contest(
   { rounds, isQuick, say }: BarsContext,
   contenders: readonly Contender[],
   jobOf: JobOf,
-  operations: Operations = {},
+  each = 1,
 ): Promise<ReadonlyMap<string, Standing>> {
   const standings = new Map<string, Standing[]>(contenders.map(({ name }) => [name, []]));
   const warmUps = isQuick ? 0 : 1;
   for (let round = 0; round < rounds + warmUps; round += 1) {
     for (const { name, server } of contenders) {
-      const standing = await runOnce(name, server, jobOf(server, round), operations);
+      const standing = await runOnce(name, server, jobOf(server, round), each);
       if (round >= warmUps) standings.get(name)?.push(standing);
       say(`  ${name}, round ${round}: ${formatStanding(standing)}`);
     }
@@ -69,23 +59,14 @@ export function formatStanding({ perSecond, p50Ms, p99Ms, servingUs, allUs, clie
   return `${Math.round(perSecond).toLocaleString("en-US")}/s, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${cost}`;
 }
 
-async function runOnce(
-  name: string,
-  server: Server,
-  job: LoadJob,
-  { each = 1, untilSettled = () => Promise.resolve() }: Operations,
-): Promise<Standing> {
+async function runOnce(name: string, server: Server, job: LoadJob, each: number): Promise<Standing> {
   const before = await processorTimeOf(server.pid);
   const result = await load(job);
   const after = await processorTimeOf(server.pid);
   if (result.faults > 0) throw new Error(`${name} refused: ${result.firstFault?.slice(0, 300)}`);
-  const loaded = performance.now();
-  await untilSettled(server);
-  const settledMs = result.milliseconds + performance.now() - loaded;
   const operations = result.requests * each;
   return {
     perSecond: rateOf(result) * each,
-    settledPerSecond: (operations * 1000) / settledMs,
     p50Ms: quantile(result.latencies, 0.5),
     p99Ms: quantile(result.latencies, 0.99),
     servingUs: ((after.serving - before.serving) * 1e6) / operations,
@@ -103,6 +84,5 @@ function medianOf(standings: readonly Standing[]): Standing {
     servingUs: of("servingUs"),
     allUs: of("allUs"),
     clientUs: of("clientUs"),
-    settledPerSecond: of("settledPerSecond"),
   };
 }
