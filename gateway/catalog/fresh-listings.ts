@@ -41,10 +41,8 @@ function lookAt(relister: Relister, keeper: CatalogSource, arrivedMs: number): T
   return ({ call: { serverId }, finding, nowMs }) => {
     const ageMs = nowMs - (keeper.listedAtMs(serverId) ?? nowMs);
     const isUnchecked = finding.definition !== undefined && !keeper.isAnswered(serverId);
-    const system = {
-      pinAge: Math.max(0, Math.floor(ageMs / 1000)),
-      ...(isUnchecked ? { definition: "unchecked" } : {}),
-    };
+    const pinAge = Math.max(0, Math.floor(ageMs / 1000));
+    const system = isUnchecked ? { pinAge, definition: "unchecked" } : { pinAge };
     if (finding.definition === undefined || !relister.isStale(serverId, arrivedMs)) return { system };
     const denial = {
       step: "catalog",

@@ -5,7 +5,7 @@
 
 import type { Accounting } from "../../kernel/receipt/fields.ts";
 import type { Charge } from "../../kernel/receipt/vocabulary.ts";
-import type { InboundCall } from "../pipeline/call.ts";
+import type { Caller, InboundCall } from "../pipeline/call.ts";
 import type { CallLimits } from "./call-limits.ts";
 import { type Counts, RateWindow, type Unit } from "./rate-window.ts";
 
@@ -47,8 +47,8 @@ export class CounterSet {
 
   /** The counters that a call meets, the broadest last. */
   of(call: InboundCall, { perMinute, inFlight }: CallLimits): readonly Counter[] {
-    const { issuer, name } = call.caller;
     const { source, key } = call.session;
+    const principal = principalKey(call.caller);
     const tool = call.target.kind === "tool" ? `${call.serverId}/${call.target.name}` : undefined;
     const perTool = tool === undefined ? undefined : perMinute.tools.get(tool);
     const atOnce = tool === undefined ? undefined : inFlight.tools.get(tool);
@@ -58,8 +58,8 @@ export class CounterSet {
       counters.push(this.#rate("calls-per-minute-tool", keyOf("tool", tool), perTool));
     }
     counters.push(
-      this.#rate("calls-per-minute-session", keyOf("session", issuer, name, source, key), perMinute.session),
-      this.#rate("calls-per-minute-principal", keyOf("principal", issuer, name), perMinute.principal),
+      this.#rate("calls-per-minute-session", `${principal}${keyOf(source, key)}`, perMinute.session),
+      this.#rate("calls-per-minute-principal", principal, perMinute.principal),
     );
     return counters;
   }
@@ -159,6 +159,17 @@ class Flights implements Counter {
     return this.#counts.get(this.#tool) ?? 0;
   }
 }
+
+/** Of a caller, which comes back with each of its calls. */
+function principalKey(caller: Caller): string {
+  const known = principalKeys.get(caller);
+  if (known !== undefined) return known;
+  const made = keyOf("principal", caller.issuer, caller.name);
+  principalKeys.set(caller, made);
+  return made;
+}
+
+const principalKeys = new WeakMap<Caller, string>();
 
 /** One text for the parts, whatever stands in them: each has its length in front. */
 function keyOf(...parts: readonly string[]): string {

@@ -29,12 +29,17 @@ export class AnswerTimes {
   }
 
   #keep(key: string, ms: number): void {
-    for (const one of [key, ALL]) {
-      const known = this.#times.get(one) ?? [];
-      if (known.length === 0 && this.#times.size >= MAX_TARGETS) continue;
+    this.#add(key, ms);
+    this.#add(ALL, ms);
+  }
+
+  #add(key: string, ms: number): void {
+    const known = this.#times.get(key);
+    if (known !== undefined) {
       known.push(ms);
       if (known.length > KEPT) known.shift();
-      this.#times.set(one, known);
+    } else if (this.#times.size < MAX_TARGETS) {
+      this.#times.set(key, [ms]);
     }
   }
 }
