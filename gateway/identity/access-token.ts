@@ -13,6 +13,7 @@ import type { Introspection } from "./introspection.ts";
 import type { AccessTokenAlg, IssuerKey } from "./jwk-keys.ts";
 import type { KeySource } from "./key-source.ts";
 import type { IssuerConfig } from "./oauth-config.ts";
+import type { SignedToken, SignedTokens } from "./signed-tokens.ts";
 
 /** An issuer that tokens are taken from. */
 export interface TrustedIssuer {
@@ -26,6 +27,8 @@ export interface TrustedIssuer {
 export interface TokenRules {
   /** By `iss`. */
   readonly issuers: ReadonlyMap<string, TrustedIssuer>;
+  /** Those that these issuers have signed. */
+  readonly signed: SignedTokens;
   /** Canonical URL of the mount. */
   readonly audience: string;
   readonly nowMs: number;
@@ -60,7 +63,8 @@ const HEADER_ALGS: Readonly<Record<AccessTokenAlg, readonly string[]>> = {
 
 /** Checks a token. */
 export async function checkAccessToken(token: string, rules: TokenRules): Promise<VerifiedToken | RefusedToken> {
-  const parts = readParts(token);
+  const known = rules.signed.find(token);
+  const parts = known ?? readParts(token);
   if (parts === undefined) return checkOpaque(token, rules);
   const { header, claims } = parts;
   const { iss } = claims;
@@ -71,7 +75,7 @@ export async function checkAccessToken(token: string, rules: TokenRules): Promis
   if (issuer.keys === undefined) return checkOpaque(token, rules);
   const named = { issuer: issuer.config, claims };
   const reason =
-    (await signatureFault(token, header, issuer.keys)) ??
+    (await signatureFault(token, { header, claims, key: known?.key }, issuer.keys, rules.signed)) ??
     claimFault(claims, rules) ??
     (await revocationFault(token, issuer));
   return reason === undefined ? { type: "verified", ...named } : { type: "refused", reason, named };
@@ -99,11 +103,24 @@ async function revocationFault(token: string, { introspection }: TrustedIssuer):
   return asked?.type === "inactive" ? "auth.inactive" : undefined;
 }
 
-async function signatureFault(token: string, { kid }: JsonObject, keys: KeySource): Promise<ReasonCode | undefined> {
+/** @param read  with the key under which the token has held before, if it has */
+async function signatureFault(
+  token: string,
+  read: Omit<SignedToken, "key"> & { readonly key: IssuerKey | undefined },
+  keys: KeySource,
+  signed: SignedTokens,
+): Promise<ReasonCode | undefined> {
+  const { header, claims } = read;
+  const { kid } = header;
   const found = await keys.find(typeof kid === "string" ? kid : undefined);
   if (found.type === "unavailable") return "auth.keys-unavailable";
   if (found.keys.length === 0) return "identity.unknown-key";
-  return (await isSigned(token, found.keys)) ? undefined : "identity.bad-signature";
+  // Keys that are loaded anew are new ones: a token holds under one of them or not at all.
+  if (read.key !== undefined && found.keys.includes(read.key)) return undefined;
+  const key = await signerOf(token, found.keys);
+  if (key === undefined) return "identity.bad-signature";
+  signed.keep(token, { header, claims, key });
+  return undefined;
 }
 
 /** Header and claims of a compact JWS; undefined for anything else, duplicate members included. */
@@ -126,9 +143,9 @@ export async function holdsUnder(token: string, key: CryptoKey, alg: AccessToken
   }
 }
 
-async function isSigned(token: string, keys: readonly IssuerKey[]): Promise<boolean> {
-  for (const { key, alg } of keys) if (await holdsUnder(token, key, alg)) return true;
-  return false;
+async function signerOf(token: string, keys: readonly IssuerKey[]): Promise<IssuerKey | undefined> {
+  for (const one of keys) if (await holdsUnder(token, one.key, one.alg)) return one;
+  return undefined;
 }
 
 function isType(typ: JsonObject[string] | undefined, { require_at_jwt: isStrict = false }: IssuerConfig): boolean {

@@ -14,6 +14,7 @@ import type { IssuerConfig, OauthConfig } from "./oauth-config.ts";
 import { ReplayCache } from "./replay-cache.ts";
 import { type Challenge, formatChallenge, METADATA_PATH, resourceMetadata } from "./resource-metadata.ts";
 import { throughFetch } from "./runtime-fetch.ts";
+import { SignedTokens } from "./signed-tokens.ts";
 
 /** What a resource server is made of. */
 export interface ResourceServerOptions {
@@ -43,6 +44,7 @@ export class ResourceServer {
   readonly #origin: string;
   readonly #nonces: DpopNonces | undefined;
   readonly #replays = new ReplayCache(MAX_PROOFS);
+  readonly #signed = new SignedTokens();
 
   constructor(options: ResourceServerOptions) {
     const { config, origin, randomBytes } = options;
@@ -75,7 +77,7 @@ export class ResourceServer {
   tokenRules(audience: string): TokenRules {
     const { config, nowMs } = this.#options;
     const leewayMs = (config.leeway_seconds ?? LEEWAY_SECONDS) * 1000;
-    return { issuers: this.#issuers, audience, nowMs: nowMs(), leewayMs };
+    return { issuers: this.#issuers, signed: this.#signed, audience, nowMs: nowMs(), leewayMs };
   }
 
   proofRules(rules: Pick<ProofRules, "httpMethod" | "url" | "accessToken" | "thumbprint">): ProofRules {

@@ -17,12 +17,29 @@ const WORKFLOW = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u;
 /** Issuers stand in receipts as text. */
 const ISSUER = /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}$/u;
 
+/** What claims came to, as long as somebody has them: those of a token that is known are one object for all of its calls. */
+const known = new WeakMap<JsonObject, { readonly of: IssuerConfig; readonly caller: Caller }>();
+
 /** The caller of a token's claims; undefined if they cannot be read as one: an actor chain that is malformed or too long. */
 export function callerOfClaims(
-  { issuer, claims: names = {}, kind }: IssuerConfig,
+  config: IssuerConfig,
   claims: JsonObject,
   binding: Binding,
   outcome: IdentityOutcome = "verified",
+): Caller | undefined {
+  const before = known.get(claims);
+  const isSame = before?.of === config && before.caller.outcome === outcome;
+  if (isSame && before.caller.facts?.binding === binding) return before.caller;
+  const caller = readCaller(config, claims, binding, outcome);
+  if (caller !== undefined) known.set(claims, { of: config, caller });
+  return caller;
+}
+
+function readCaller(
+  { issuer, claims: names = {}, kind }: IssuerConfig,
+  claims: JsonObject,
+  binding: Binding,
+  outcome: IdentityOutcome,
 ): Caller | undefined {
   const sub = textOf(claims["sub"]);
   const actors = actorsOf(issuer, claims["act"], []);

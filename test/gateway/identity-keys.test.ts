@@ -46,6 +46,30 @@ describe("the keys of an issuer", () => {
     rig.issuer.publish([rig.issuer.key.jwk]);
   });
 
+  it("say each time whether a token that was taken before still holds", async () => {
+    const one = await rig.start({ jwks_max_age_seconds: 40 });
+    const taken = bearer(await rig.issuer.token({ aud: `${one.url}/mcp` }));
+    const reasonNow = async (): Promise<unknown> => (await call(one, taken)).json?.error?.data.reason;
+    for (let i = 0; i < 2; i += 1) expect((await call(one, taken)).status).toBe(200);
+    // Loaded again, the same key takes it again.
+    rig.nowMs = Date.now() + 41_000;
+    for (let i = 0; i < 2; i += 1) expect((await call(one, taken)).status).toBe(200);
+    // Another key of the same name does not.
+    const other = await makeKey(rig.issuer.key.alg, rig.issuer.key.kid);
+    rig.issuer.publish([other.jwk]);
+    rig.nowMs = Date.now() + 82_000;
+    expect(await reasonNow()).toBe("identity.bad-signature");
+    rig.issuer.publish([]);
+    rig.nowMs = Date.now() + 123_000;
+    expect(await reasonNow()).toBe("identity.unknown-key");
+    rig.issuer.publish([rig.issuer.key.jwk]);
+    rig.nowMs = Date.now() + 164_000;
+    expect((await call(one, taken)).status).toBe(200);
+    rig.nowMs = Date.now() + 400_000;
+    expect(await reasonNow()).toBe("auth.expired");
+    rig.nowMs = Date.now();
+  });
+
   it("that cannot be had refuse with 503, whatever the fault", async () => {
     for (const fault of ["status", "redirect", "long"] as const) {
       const one = await rig.start();
