@@ -130,7 +130,7 @@ function metadataOf({ config }: LedgerOptions, ledger: Ledger): object {
     standing,
     witness_policy: config.witness_policy,
     readers: config.readers,
-    submission: config.log_kind === "receipts" ? ["receipt", "segment", "stream"] : ["raw"],
+    submission: config.log_kind === "receipts" ? ["receipt", "segment", "stream"] : ["raw", "batch"],
     size,
     checked_size,
     published_size,

@@ -13,7 +13,7 @@ import { errorOf } from "./reading-fault.ts";
 import type { NewSource, NewSources, ReadingAnswer, ReadingJob } from "./reading-job.ts";
 import { answeredReceipts } from "./receipts-answer.ts";
 
-/** Receipts that go to a thread at once: some milliseconds of its work. */
+/** Receipts that a job has before it takes no more: some milliseconds of a thread's work. */
 const JOB_RECEIPTS = 32;
 /** Jobs in front of a thread: one that it does, one that it finds when that is done. */
 const JOBS_A_THREAD = 2;
@@ -179,7 +179,7 @@ class WorkerReader implements SubmissionReader {
   #takeReceipts(): readonly WaitingReceipts[] {
     let [taken, count] = [0, 0];
     for (const { receipts } of this.#receipts) {
-      if (taken > 0 && count + receipts.length > JOB_RECEIPTS) break;
+      if (count >= JOB_RECEIPTS) break;
       [taken, count] = [taken + 1, count + receipts.length];
     }
     const all = this.#receipts.slice(0, taken);

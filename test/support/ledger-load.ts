@@ -19,12 +19,14 @@ export interface LoadJob {
   /** One long request a connection, with so many bodies under way; each is answered by a line. Default: a request a body. */
   readonly window?: number;
   /**
-   * `random`: unique bodies of this length, the same ones for the same seed, or new ones without. `files`: each connection
+   * `random`: unique bodies of this length, the same ones for the same seed, or new ones without. `batch`: bodies in the form of
+   * an entry bundle, of so many unique entries. `files`: each connection
    * sends its own prepared bodies, in order; from the one with the number `first` on, and `count` of them, if that is given.
    * `same`: one body again and again.
    */
   readonly bodies:
     | { readonly kind: "random"; readonly bytes: number; readonly seed?: number }
+    | { readonly kind: "batch"; readonly entries: number; readonly bytes: number; readonly seed: number }
     | {
         readonly kind: "files";
         readonly paths: readonly string[];
@@ -95,6 +97,7 @@ function bodySource(job: LoadJob, connection: number): BodySource {
       return body;
     };
   }
+  if (bodies.kind === "batch") return batches(bodies, connection);
   if (bodies.kind === "same") {
     const body = Buffer.from(bodies.text);
     return () => body;
@@ -112,6 +115,23 @@ function someOf(source: BodySource, skipped: number, count: number): BodySource 
   return () => {
     left -= 1;
     return left < 0 ? undefined : source();
+  };
+}
+
+/** One body in which each entry gets another number in front each time. */
+function batches(
+  { entries, bytes, seed }: { readonly entries: number; readonly bytes: number; readonly seed: number },
+  connection: number,
+): BodySource {
+  const body = seededBytes({ bytes: entries * (2 + bytes), seed }, connection);
+  for (let i = 0; i < entries; i += 1) body.writeUInt16BE(bytes, i * (2 + bytes));
+  let counter = 0;
+  return () => {
+    for (let i = 0; i < entries; i += 1, counter += 1) {
+      body.writeUInt32LE(counter, i * (2 + bytes) + 2);
+      body.writeUInt32LE(connection, i * (2 + bytes) + 6);
+    }
+    return body;
   };
 }
 

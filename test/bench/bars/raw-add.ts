@@ -14,16 +14,19 @@ import { peakMemoryOf } from "./processor-time.ts";
 const ENTRY_BYTES = 300;
 const BAR_PER_SECOND = 28_000;
 const BAR_P50_MS = 6;
+/** Entries of a batch, and connections that send them. */
+const BATCH = { entries: 256, connections: 8 };
 const HERE = "ledger";
 const FLOOR = "bare node:http that writes and syncs";
 const PEERS = [{ name: "peer" }, { name: "peer, batches of 64 or 2 ms", batch: { entries: 64, milliseconds: 2 } }];
 
-/** Both figures of the first row. */
+/** The figures of the first row. */
 export async function measure(context: BarsContext): Promise<readonly Figure[]> {
   const contenders = await start(context);
   try {
     const wide = await addTo(context, contenders, 512);
     const narrow = await addTo(context, contenders, 64);
+    const batches = await addBatches(context, contenders[0]);
     const memory = await peakMemoryOf(contenders[0]?.server.pid ?? 0);
     return [
       {
@@ -34,6 +37,7 @@ export async function measure(context: BarsContext): Promise<readonly Figure[]> 
         what: `the same process, 64 connections, p50`,
         ...figureOf(narrow, "ms", BAR_P50_MS, ({ p50Ms }) => p50Ms, Math.min),
       },
+      batches,
       { what: "its memory at most", value: memory, unit: "MB" },
     ];
   } finally {
@@ -67,6 +71,33 @@ function addTo(
     milliseconds: round === 0 ? context.loadMs / 2 : context.loadMs,
     bodies: { kind: "random", bytes: ENTRY_BYTES, seed: connections + round },
   }));
+}
+
+/** The peer has no such request. */
+async function addBatches(context: BarsContext, here: Contender | undefined): Promise<Figure> {
+  if (here === undefined) throw new Error("there is no ledger");
+  const { entries, connections } = BATCH;
+  const standings = await contest(
+    context,
+    [here],
+    ({ port }, round) => ({
+      port,
+      path: "/add-batch",
+      headers: { ...SUBMIT, "content-type": "application/octet-stream" },
+      connections,
+      milliseconds: round === 0 ? context.loadMs / 2 : context.loadMs,
+      bodies: { kind: "batch", entries, bytes: ENTRY_BYTES, seed: 1000 + round },
+    }),
+    entries,
+  );
+  const standing = standings.get(HERE);
+  if (standing === undefined) throw new Error("the ledger has no standing");
+  return {
+    what: `the same process, batches of ${entries}, ${connections} connections`,
+    value: standing.perSecond,
+    unit: "/s",
+    note: formatStanding(standing),
+  };
 }
 
 function figureOf(
