@@ -14,6 +14,7 @@ import { parseHex } from "./hex.ts";
 import { formatCanonical } from "./json/canonical.ts";
 import { constantFacts } from "./json/constant.ts";
 import { TextCursor } from "./json/cursor.ts";
+import { knowKeys } from "./json/known-keys.ts";
 import type { JsonObject, JsonValue } from "./json/value.ts";
 import { TextWriter } from "./json/writer.ts";
 import { hasHexDigits, isArray, matchesAll, printable, refuse, requireObject } from "./shape-fault.ts";
@@ -124,6 +125,7 @@ export function formatWithSpans<T>(
 export function object<T>(members: Members<T>): Shape<T> {
   const list = Object.entries(members) as MemberList;
   const names = new Set(list.map(([name]) => name));
+  knowKeys(names);
   const read = (value: JsonValue, path: string): T => {
     const source = requireObject(value, path);
     const known = constantFacts(source);

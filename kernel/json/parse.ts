@@ -24,6 +24,8 @@ export interface JsonLimits {
 const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
 const DEFAULT_MAX_DEPTH = 64;
 const MAX_DEPTH = 1000;
+/** So many objects of a document are laid out by their keys; a new layout costs the engine some times what a hash table does. */
+const MAX_SHAPED = 256;
 /** Every integer of so many digits is safe. */
 const SAFE_DIGITS = 15;
 const MAX_SAFE = Number.MAX_SAFE_INTEGER;
@@ -129,6 +131,7 @@ class Scanner {
   tokens = 0;
   longest = 0;
   private at = 0;
+  private objects = 0;
   private depthLeft: number;
   private readonly text: string;
   private readonly isExact: boolean;
@@ -169,7 +172,8 @@ class Scanner {
 
   private readObject(): JsonValue {
     this.enter();
-    const object = newObject();
+    const object: Record<string, JsonValue> = this.objects < MAX_SHAPED ? newObject() : { __proto__: null };
+    this.objects += 1;
     let greatest: string | undefined;
     let code = this.skipSpace();
     if (code === CLOSE_BRACE) return this.leave(object, 0);

@@ -52,6 +52,18 @@ describe("parseJson", () => {
     expect("polluted" in {}).toBe(false);
   });
 
+  it("reads any number of objects alike", () => {
+    const rows = Array.from({ length: 600 }, (_, i) => ({ [`k${i % 7}`]: i, ["__proto__"]: {}, x: { [`${i}`]: [] } }));
+    const value = parseJson(JSON.stringify(rows));
+    expect(JSON.stringify(value)).toBe(JSON.stringify(rows));
+    const last = Array.isArray(value) ? value.at(-1) : undefined;
+    expect([Object.getPrototypeOf(last), Object.getPrototypeOf(memberOf(last, "x"))]).toEqual([null, null]);
+    all(
+      [JSON.stringify(rows).replace('"k4":599', '"x":1'), `[${"{},".repeat(300)}{"b":1,"a":2,"b":3}]`],
+      "ERR_JSON_DUPLICATE_KEY",
+    );
+  });
+
   it("tells keys from those that are known by their hash", () => {
     knowKeys(["Aa", "é", 'a"b']);
     const keys = ["Aa", "BB", "AaAa", "AaBB", "BBBB", "A", "", "é", 'a"b', "\u0000"];
