@@ -26,7 +26,12 @@ export function plainText(text: string, marks: Marks = marksOf(text)): string {
 function plainAscii(text: string, marks: Marks): string {
   const lower = (marks & MARK.upper) === 0 ? text : text.toLowerCase();
   const quoted = (marks & MARK.backtick) === 0 ? lower : lower.replaceAll("`", "'");
-  return (marks & (MARK.loose | MARK.newline)) === 0 ? quoted : plainSpace(quoted);
+  const isPlain = (marks & MARK.loose) === 0 && ((marks & MARK.newline) === 0 || !hasSpaceAround(quoted));
+  return isPlain ? quoted : plainSpace(quoted);
+}
+
+function hasSpaceAround(text: string): boolean {
+  return isSpace(text.charCodeAt(0)) || isSpace(text.charCodeAt(text.length - 1));
 }
 
 function plainQuotes(lower: string): string {

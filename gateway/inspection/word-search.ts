@@ -38,10 +38,10 @@ export class WordSearch {
   /** The next node, by node and code unit; and for each node, as bits of `bitOf`, what can come next. */
   readonly #next = new Map<number, number>();
   readonly #nextBits: Uint32Array;
-  /** The node of a pair of which the first is of ASCII: half of them for places behind a letter or digit, half for others. */
-  readonly #pairs = new Uint16Array(2 * PAIRS);
-  /** The node of one unit beyond ASCII. */
-  readonly #wide = new Uint16Array(UNITS);
+  /** The node of a pair of which the first is of ASCII. */
+  readonly #pairs = new Uint16Array(PAIRS);
+  /** For each first character, as bits, the second ones: a row for places behind a letter or digit, and one for others. */
+  readonly #seconds = new Uint32Array(2 * ROW);
 
   constructor(patterns: readonly RegExp[]) {
     this.#sticky = patterns.map(({ source }) => new RegExp(source, "uy"));
@@ -53,8 +53,7 @@ export class WordSearch {
     for (const node of this.#nodes.slice(1)) inherit(node, this.#nodes[node.parent]);
     this.#nextBits = new Uint32Array(this.#nodes.length);
     for (const edge of this.#next.keys()) {
-      const node = Math.floor(edge / UNITS);
-      this.#nextBits[node] = (this.#nextBits[node] ?? 0) | bitOf(edge % UNITS);
+      addBit(this.#nextBits, Math.floor(edge / UNITS), edge % UNITS);
     }
     heads.forEach((all = [], pattern) => {
       const isBounded = patterns[pattern]?.source.startsWith("\\b") === true;
@@ -64,23 +63,22 @@ export class WordSearch {
 
   /** The matches, in the order of the text; those of one pattern may overlap. */
   find(text: string): readonly Match[] {
-    const pairs = this.#pairs;
-    const last = text.length - 1;
+    // Small, so that it stays in the processor's cache: what most places are passed over by.
+    const seconds = this.#seconds;
     let found: Match[] | undefined;
-    let half = 0;
+    let row = 0;
     let first = text.charCodeAt(0);
-    for (let at = 0; at <= last; at += 1) {
-      const second = at < last ? text.charCodeAt(at + 1) : ASCII;
-      const node = first < ASCII ? pairs[half + first * ROW + Math.min(second, ASCII)] : this.#wide[first];
-      if (node !== undefined && node !== 0) found = this.#tryAt(text, at, node, found);
-      half = IN_WORD[first] === 1 ? PAIRS : 0;
+    for (let at = 0; at < text.length; at += 1) {
+      const second = at + 1 < text.length ? text.charCodeAt(at + 1) : ASCII;
+      if (((seconds[row + Math.min(first, ASCII)] ?? 0) & bitOf(second)) !== 0) found = this.#tryAt(text, at, found);
+      row = isInWord(first) ? ROW : 0;
       first = second;
     }
     return found ?? NO_MATCHES;
   }
 
-  #tryAt(text: string, at: number, from: number, found: Match[] | undefined): Match[] | undefined {
-    const patterns = this.#nodes[this.#deepest(text, at, from)]?.patterns;
+  #tryAt(text: string, at: number, found: Match[] | undefined): Match[] | undefined {
+    const patterns = this.#nodes[this.#deepest(text, at)]?.patterns;
     if (patterns === undefined || patterns.length === 0) return found;
     let all = found;
     for (const { pattern } of patterns) {
@@ -95,9 +93,9 @@ export class WordSearch {
   }
 
   /** The node of the longest beginning that stands there. */
-  #deepest(text: string, start: number, from: number): number {
-    let node = from;
-    for (let at = start + (this.#nodes[from]?.depth ?? 0); at < text.length; at += 1) {
+  #deepest(text: string, start: number): number {
+    let node = this.#pairAt(text, start);
+    for (let at = start + (this.#nodes[node]?.depth ?? 0); at < text.length; at += 1) {
       const code = text.charCodeAt(at);
       // Most walks end here, without a search in the map.
       if (((this.#nextBits[node] ?? 0) & bitOf(code)) === 0) break;
@@ -106,6 +104,14 @@ export class WordSearch {
       node = next;
     }
     return node;
+  }
+
+  /** The node of two characters, or of the first alone. */
+  #pairAt(text: string, at: number): number {
+    const first = text.charCodeAt(at);
+    if (first >= ASCII) return this.#next.get(first) ?? 0;
+    const second = at + 1 < text.length ? text.charCodeAt(at + 1) : ASCII;
+    return this.#pairs[first * ROW + Math.min(second, ASCII)] ?? 0;
   }
 
   #add(head: string, pattern: number): void {
@@ -124,13 +130,19 @@ export class WordSearch {
   #mark(head: string, isBounded: boolean): void {
     const first = head.charCodeAt(0);
     const single = this.#next.get(first) ?? 0;
-    if (first >= ASCII) this.#wide[first] = single;
-    for (let second = 0; first < ASCII && second < ROW; second += 1) {
-      if (head.length > 1 && second !== Math.min(head.charCodeAt(1), ASCII)) continue;
+    // Behind a head of one character anything may stand.
+    const seconds = head.length > 1 ? [Math.min(head.charCodeAt(1), ASCII)] : Array.from({ length: ROW }).keys();
+    for (const second of seconds) {
       const pair = second < ASCII ? this.#next.get(single * UNITS + second) : undefined;
-      for (const half of isBounded ? [0] : [0, PAIRS]) this.#pairs[half + first * ROW + second] = pair ?? single;
+      if (first < ASCII) this.#pairs[first * ROW + second] = pair ?? single;
+      addBit(this.#seconds, Math.min(first, ASCII), second);
+      if (!isBounded) addBit(this.#seconds, ROW + Math.min(first, ASCII), second);
     }
   }
+}
+
+function addBit(bits: Uint32Array, at: number, code: number): void {
+  bits[at] = (bits[at] ?? 0) | bitOf(code);
 }
 
 /** What begins shorter may match too. Nodes come after their parents. */
@@ -142,14 +154,21 @@ function inherit({ patterns }: Node, parent: Node | undefined): void {
 
 /** As `\b` has it. */
 function isInWord(code: number): boolean {
-  return IN_WORD[code] === 1;
+  return IN_WORD[Math.min(code, ASCII)] === 1;
 }
 
-const IN_WORD: Uint8Array = Uint8Array.from({ length: ASCII }, (_, code) =>
+const IN_WORD: Uint8Array = Uint8Array.from({ length: ROW }, (_, code) =>
   /\w/u.test(String.fromCharCode(code)) ? 1 : 0,
 );
 
-/** One bit for each small letter, and one for everything else. */
+/** One bit for each small letter, and some for what else there is. */
 function bitOf(code: number): number {
-  return code >= 0x61 && code <= 0x7a ? 1 << (code - 0x61) : 1 << 26;
+  return BITS[Math.min(code, ASCII)] ?? 0;
 }
+
+const BITS: Uint32Array = Uint32Array.from({ length: ROW }, (_, code) => {
+  if (code >= 0x61 && code <= 0x7a) return 1 << (code - 0x61);
+  const character = String.fromCharCode(code);
+  const kinds = [/[ \n]/u, /\d/u, /[_'"`-]/u];
+  return 1 << (26 + (kinds.findIndex((kind) => kind.test(character)) + 1));
+});
