@@ -2,7 +2,8 @@
  * Append-only file of frames: `u32 head ‖ u32 crc32 ‖ bytes`, big-endian. The head is the length, with its highest bit set
  * on the first frame of each append. What is appended together is synced together, so a crash or a power cut can tear
  * the frames of the last append only, in any order: from the first torn one on they are cut off, none of them was ever
- * answered for. A frame that does not hold and has a later append behind it is damage.
+ * answered for. A frame that does not hold and has a later append behind it is damage. Behind the last frame of an open file, or
+ * one whose writer was killed, there may be zeros (zeros-ahead.ts).
  */
 
 import { constants, writeSync } from "node:fs";
@@ -10,13 +11,15 @@ import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import { StoreError } from "../../kernel/errors.ts";
+import { type ZeroedFile, ZerosAhead } from "./zeros-ahead.ts";
 
 /** One file of frames, open at its end. */
 export interface FrameLog {
   /** Appends the frames in order; durable when it resolves. @throws if they may not be: the state of the file is unknown */
   readonly append: (payloads: readonly Uint8Array[]) => Promise<void>;
-  /** Makes durable what was appended, whatever the durability of appends is. */
-  readonly sync: () => Promise<void>;
+  /** Ends the file behind its last frame and makes all of it durable, whatever the durability of appends is. */
+  readonly finish: () => Promise<void>;
+  /** Ends the file behind its last frame. */
   readonly close: () => Promise<void>;
 }
 
@@ -50,7 +53,7 @@ export async function openFrameLog(path: string, isDurable: boolean): Promise<Op
     await file.truncate(end);
     await file.sync();
     await syncFolder(dirname(path));
-    return { payloads, bytes: end, log: makeFrameLog(file, end, isDurable && SYNCED_WRITES === 0) };
+    return { payloads, bytes: end, log: makeFrameLog(writingInPool(file), end, isDurable) };
   } catch (error) {
     await file.close();
     throw error;
@@ -63,7 +66,7 @@ export async function openFrameLog(path: string, isDurable: boolean): Promise<Op
  */
 export async function resumeFrameLog(path: string, isDurable: boolean, end: number): Promise<FrameLog> {
   const file = await open(path, constants.O_RDWR | (isDurable ? SYNCED_WRITES : 0));
-  return makeFrameLog(writingHere(file), end, isDurable && SYNCED_WRITES === 0);
+  return makeFrameLog(writingHere(file), end, isDurable);
 }
 
 /** Reads frames up to the end or to a torn tail. @throws {StoreError} ERR_STREAM_FILE */
@@ -100,38 +103,60 @@ function hasAppendBehind(content: Uint8Array, from: number): boolean {
 }
 
 /** What a log does with its file. */
-interface LogFile extends Pick<FileHandle, "datasync" | "close"> {
-  readonly write: (
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    at: number,
-  ) => Promise<{ readonly bytesWritten: number }>;
+interface LogFile extends ZeroedFile, Pick<FileHandle, "datasync" | "sync" | "truncate" | "close"> {
+  readonly write: (bytes: Uint8Array, at: number) => Promise<{ readonly bytesWritten: number }>;
 }
 
-/** The file, written on the thread that calls. */
-function writingHere(file: FileHandle): LogFile {
+/** The file, written by the runtime's pool. */
+function writingInPool(file: FileHandle): LogFile {
   return {
-    write: async (bytes, offset, length, at) => ({ bytesWritten: writeSync(file.fd, bytes, offset, length, at) }),
+    write: (bytes, at) => file.write(bytes, 0, bytes.length, at),
+    writeZeros: (zeros, at) => file.write(zeros, 0, zeros.length, at),
     datasync: () => file.datasync(),
+    sync: () => file.sync(),
+    truncate: (length) => file.truncate(length),
     close: () => file.close(),
   };
 }
 
-/** @param isSyncedApart  true if a write that has returned may not be durable yet, and shall be */
-function makeFrameLog(file: LogFile, start: number, isSyncedApart: boolean): FrameLog {
+/** The file, written on the thread that calls; zeros are not waited for. */
+function writingHere(file: FileHandle): LogFile {
+  const write: LogFile["write"] = async (bytes, at) => ({
+    bytesWritten: writeSync(file.fd, bytes, 0, bytes.length, at),
+  });
+  return { ...writingInPool(file), write };
+}
+
+function makeFrameLog(file: LogFile, start: number, isDurable: boolean): FrameLog {
+  // A write that has returned may not be durable yet, and shall be.
+  const isSyncedApart = isDurable && SYNCED_WRITES === 0;
+  const zeros = isDurable && !isSyncedApart ? new ZerosAhead(file, start) : undefined;
   let position = start;
   const scratch = new Scratch();
+  const cut = async (): Promise<void> => {
+    await zeros?.end();
+    await file.truncate(position);
+  };
   return {
     append: async (payloads) => {
       const frames = framesOf(payloads, scratch);
-      const { bytesWritten } = await file.write(frames, 0, frames.length, position);
+      const waits = zeros?.before(position + frames.length);
+      if (waits !== undefined) await waits;
+      const { bytesWritten } = await file.write(frames, position);
       if (bytesWritten !== frames.length) throw new Error(`wrote ${bytesWritten} of ${frames.length} bytes`);
       position += frames.length;
+      zeros?.after(position);
       if (isSyncedApart) await file.datasync();
     },
-    sync: () => file.datasync(),
-    close: () => file.close(),
+    finish: async () => {
+      await cut();
+      await file.sync();
+    },
+    close: async () => {
+      // On a disk that takes nothing any more zeros may stay: the next start cuts them off.
+      await cut().catch(() => undefined);
+      await file.close();
+    },
   };
 }
 

@@ -119,7 +119,7 @@ function makeStreamLog(files: StreamFiles, first: FrameLog, isDurable: boolean):
     append: (payloads) => log.append(payloads),
     rotate: async (state) => {
       // What the new file stands on is durable before the file is there, also where appends are not synced.
-      await log.sync();
+      await log.finish();
       await files.writeState(state);
       const next = await openFrameLog(files.path(state.next_seq), isDurable);
       files.add(state.next_seq);

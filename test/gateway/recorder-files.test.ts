@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -6,6 +6,7 @@ import { openFrameLog } from "../../gateway/receipts/frame-log.ts";
 import { openStreamFolder } from "../../gateway/receipts/stream-folder.ts";
 import { openVault } from "../../gateway/receipts/vault.ts";
 import { concat, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { until } from "../support/command.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -37,6 +38,35 @@ describe("the file of a stream", () => {
     expect(content.length).toBe(3_001);
     expect([content[0], content[1], content[3_000]]).toEqual(["one", "frame 0", "frame 2999"]);
     expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it("has zeros ahead while it is open, which no reader takes for frames and a kill may leave", async () => {
+    const path = join(folder, "a");
+    const { log } = await openFrameLog(path, true);
+    await log.append([formatUtf8("first")]);
+    await until("zeros are ahead", async () => statSync(path).size > 1_000_000);
+    await log.append([formatUtf8("second")]);
+    const killed = join(folder, "killed");
+    copyFileSync(path, killed);
+    expect(await contentOf(killed)).toEqual(["first", "second"]);
+    expect(statSync(killed).size).toBe(13 + 14);
+    await log.close();
+    expect(statSync(path).size).toBe(13 + 14);
+    expect(await contentOf(path)).toEqual(["first", "second"]);
+  });
+
+  it("keeps every frame of appends that are longer than the zeros ahead, or come while these are written", async () => {
+    const path = join(folder, "a");
+    const { log } = await openFrameLog(path, true);
+    const texts = Array.from({ length: 200 }, (_, i) => String(i).padStart(60_000, "x"));
+    for (let at = 0; at < texts.length; at += 20) {
+      await log.append(texts.slice(at, at + 19).map(formatUtf8));
+      await log.append([formatUtf8(texts[at + 19] ?? "")]);
+    }
+    await log.finish();
+    expect(statSync(path).size).toBe(200 * 60_008);
+    await log.close();
+    expect(await contentOf(path)).toEqual(texts);
   });
 
   it("cut anywhere, holds the whole frames before the cut, and goes on from there", async () => {
