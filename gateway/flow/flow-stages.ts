@@ -98,7 +98,10 @@ export class FlowStages {
         system: { domain: data.domain ?? "", sensitivity: data.sensitivity ?? 0 },
         fields: {
           taint,
-          matches: listed(reported(turn, matches, flow.memory.bounded)),
+          matches:
+            matches.length === 0
+              ? unmatched(flow.memory.bounded)
+              : present(reported(turn, matches, flow.memory.bounded)),
           edges: presentList(edgesTo(flow, data, matches)),
           data_subjects: presentList(this.#subjectsOf(data, leaves)),
         },
@@ -161,8 +164,10 @@ function stepOf(
       }
       const taint = taintBetween(before, flow.standing());
       if (!isOwn) return { taint, matches: ABSENT, edges: ABSENT };
-      const matches = reportedAnswers(flow.memory.search(answered), flow.memory.bounded);
-      return { taint, matches: listed(matches), edges: ABSENT };
+      const matches = flow.memory.search(answered);
+      const { bounded } = flow.memory;
+      const field = matches.length === 0 ? unmatched(bounded) : present(reportedAnswers(matches, bounded));
+      return { taint, matches: field, edges: ABSENT };
     },
   };
 }
@@ -192,8 +197,8 @@ function presentList<T>(items: readonly T[]): { readonly state: "present"; reado
   return items.length === 0 ? EMPTY : present(items);
 }
 
-function listed(matches: ValueMatches): { readonly state: "present"; readonly value: ValueMatches } {
-  return matches.items.length === 0 && !matches.bounded ? NO_MATCHES : present(matches);
+function unmatched(bounded: boolean): { readonly state: "present"; readonly value: ValueMatches } {
+  return bounded ? present({ items: [], bounded }) : NO_MATCHES;
 }
 
 /** Ends of a call in which the agent is given something of the server's. */
@@ -248,7 +253,6 @@ function serversOf(flow: SessionFlow, matches: readonly Match[]): string[] {
 
 /** Matches by source, declared place and kind; of several kinds for one source and place the strongest. */
 function reported({ finding }: CallTurn, matches: readonly Match[], bounded: boolean): ValueMatches {
-  if (matches.length === 0) return { items: [], bounded };
   const schema = finding.definition === undefined ? undefined : definitionValue(finding.definition.text)["inputSchema"];
   const rows = new Map<string, { source: number; pointer: string; kind: MatchKind; count: number }>();
   for (const { source, path, kind } of matches) {
