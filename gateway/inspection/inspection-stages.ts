@@ -79,22 +79,26 @@ interface Looked {
   readonly found: MessageFindings;
 }
 
+/** What was found in a call, between the looks at it. */
+interface CallLooks {
+  call: Looked | undefined;
+  answer: Looked | undefined;
+  /** For which its stream was cut. */
+  cut: MessageFindings | undefined;
+}
+
 /** The stages that look at data. */
 export class InspectionStages {
   readonly #options: InspectionOptions;
   /** With what the texts of a call and of its answer are looked at. */
   readonly #contexts: Readonly<Record<"argument" | "result", MessageContext>>;
   readonly #facts = new WeakMap<CatalogDefinition, ToolFacts>();
-  /** Findings of answers between the two looks at them. */
-  readonly #answers = new WeakMap<InboundCall, Looked>();
-  readonly #calls = new WeakMap<InboundCall, Looked>();
+  readonly #looks = new WeakMap<InboundCall, CallLooks>();
   readonly request: RequestStage;
   readonly response: ResponseStage;
   readonly obligation: ObligationStage;
   readonly respond: RespondStage;
   readonly stream: StreamStage;
-  /** Findings for which a stream was cut. */
-  readonly #cuts = new WeakMap<InboundCall, MessageFindings>();
 
   constructor(options: InspectionOptions) {
     this.#options = options;
@@ -132,7 +136,7 @@ export class InspectionStages {
     const facts = this.#factsOf(definition);
     const parts = partsOfCall(call, facts);
     const found = findInMessage(parts, this.#contexts.argument, 0);
-    this.#calls.set(call, { facts, parts, found });
+    this.#looksAt(call).call = { facts, parts, found };
     const { inspection, rules, blocking } = found;
     const denials = [...schemaDenials(facts, call), ...blockDenials(blocking)];
     return { denials, system: { findings: [...rules] }, fields: { inspection: reported(inspection) } };
@@ -154,7 +158,7 @@ export class InspectionStages {
         const found = this.#findIn(notification);
         if (found === undefined) return { type: "drop" };
         if (found.blocking.length === 0) return { type: isJudged && found.rules.length > 0 ? "drop" : "pass" };
-        this.#cuts.set(call, found);
+        this.#looksAt(call).cut = found;
         return { type: "cut", refusal: refusalOf(found.blocking) };
       },
     };
@@ -167,7 +171,8 @@ export class InspectionStages {
   }
 
   #look({ call, outcome }: EndedCall): EndedStep {
-    const cut = this.#cuts.get(call);
+    const looks = this.#looksAt(call);
+    const { cut } = looks;
     if (cut !== undefined) return { outcome, look: () => ({ inspection: present(cut.inspection) }) };
     const answer = readAnswer(outcome);
     if (answer === undefined) return { outcome, look: () => ({ inspection: ABSENT }) };
@@ -176,7 +181,7 @@ export class InspectionStages {
     const parts = partsOfAnswer(answer, facts, needs);
     const whole = bytesFinding(outcome, needs);
     const found = findInMessage(parts, this.#contexts.result, outcome.uninspectedBytes, whole);
-    this.#answers.set(call, { facts, parts, found });
+    looks.answer = { facts, parts, found };
     const system = { findings: [...found.rules], ...this.#itemsOf(call, answer) };
     return { outcome, system, look: () => ({ inspection: reported(found.inspection) }) };
   }
@@ -197,7 +202,7 @@ export class InspectionStages {
 
   /** Takes out of what is sent what the permits want out of it; what cannot be taken out is not sent. */
   #settleCall({ call, secret }: CallTurn, answer: PolicyAnswer, settlement: Settlement): Settlement {
-    const looked = this.#calls.get(call);
+    const looked = this.#looks.get(call)?.call;
     const isDue = settlement.judged.ruling.action === "forward" && this.#options.mode(call) === "enforcing";
     if (!isDue || looked === undefined || !isOrder(answer)) return settlement;
     const { facts, parts, found } = looked;
@@ -213,7 +218,7 @@ export class InspectionStages {
 
   /** Takes out of an answer what the permits want out of it. What blocks and was not taken out blocks the answer. */
   #settleAnswer({ call, outcome }: EndedCall, answer: PolicyAnswer | undefined): EndedStep {
-    const looked = this.#answers.get(call);
+    const looked = this.#looks.get(call)?.answer;
     const { returned } = outcome;
     if (this.#options.mode(call) !== "enforcing" || looked === undefined || returned === undefined) return { outcome };
     const { facts, parts, found } = looked;
@@ -239,6 +244,14 @@ export class InspectionStages {
       carriedOut: kindsOf(answer),
       look: ({ secret }) => ({ redactions: redactionsOf(secret, done.removals, parts) }),
     };
+  }
+
+  #looksAt(call: InboundCall): CallLooks {
+    const known = this.#looks.get(call);
+    if (known !== undefined) return known;
+    const looks = { call: undefined, answer: undefined, cut: undefined };
+    this.#looks.set(call, looks);
+    return looks;
   }
 
   #definitionOf({ serverId, target }: InboundCall): CatalogDefinition | undefined {
