@@ -95,7 +95,7 @@ async function forwardRound(
   const id = routed.upstream.nextId();
   const isOffered = waited?.isOffered !== false && takesPage(request);
   const plain = sharedSubscription(deps, inboundCall(deps, request, routed, id, kind, state), request, id);
-  const offered: InboundCall = isOffered ? { ...plain, takesPage: true } : plain;
+  const offered: InboundCall = isOffered ? { takesPage: true, ...plain } : plain;
   const call = waited === undefined ? offered : { ...offered, approval: waited.approval };
   const decided = await decideAsking(deps, request, call);
   if (decided === undefined) return withheld(request, undefined);
@@ -169,7 +169,7 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
       ? (made?.ended ?? endedBy(round, reply))
       : await settleInput(deps, inputRound(deps, round, input));
   if (ended === "withheld") return withheld(request, decided.receipt);
-  const kept = await finish(deps, decided, { ...ended.outcome, upstreamUs });
+  const kept = await finish(deps, decided, { upstreamUs, ...ended.outcome });
   made?.settle(kept);
   if (call.target.kind === "subscribe" && ended.outcome.status === "ok") noteSubscription(request, call);
   if (kept === undefined) return withheld(request, decided.receipt);

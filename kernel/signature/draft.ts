@@ -62,7 +62,8 @@ export function draftEnvelope(
   name: string,
 ): { readonly draft: EnvelopeDraft; readonly text: string } {
   const signatures = keys.map(placeholderOf);
-  const envelope = isLinked ? { ...body, prev: UNLINKED, signatures } : { ...body, signatures };
+  // New members in front: V8 takes longer to add one behind a spread than to copy all the others.
+  const envelope = isLinked ? { prev: UNLINKED, signatures, ...body } : { signatures, ...body };
   const written = formatWithSpans(shape, envelope);
   const spans = written?.spans ?? [];
   const [linked, signed] = isLinked ? spans : [[0, 0] as const, spans[0]];
