@@ -79,34 +79,41 @@ function payForRun(
   return { count: starts.length };
 }
 
+/** What does not go on there, or is refused as a whole, is judged receipt by receipt: some of it may be in the log already. */
 function admitRun(admission: Admission, run: ReceiptRun, lines: readonly OpenLine[]): void {
-  continueWithRun(admission.parts.admit, run)
-    .then((outcome) => {
-      if (outcome.kind === "admitted") answerRun(admission, run, outcome.admitted, lines);
-      else for (const [i, line] of lines.entries()) admitLine(admission, run.memberAt(i), line);
-    })
-    .catch((error: unknown) => {
-      for (const line of lines) line.refuse(error);
-    });
+  const admitEach = (): void => {
+    for (const [i, line] of lines.entries()) admitLine(admission, run.memberAt(i), line);
+  };
+  continueWithRun(admission.parts.admit, run).then((outcome) => {
+    if (outcome.kind === "admitted") answerRun(admission, run, outcome.admitted, lines);
+    else admitEach();
+  }, admitEach);
 }
 
 /** Each line says where its receipt is, and where the stream stood behind it. */
-function answerRun(
+function answerRun(admission: Admission, run: ReceiptRun, admitted: Admitted, lines: readonly OpenLine[]): void {
+  const hashes = digitsOf(run.read.hashes);
+  for (const [i, line] of lines.entries()) {
+    try {
+      line.answer(answerOf(admission, run, admitted, i, hashes.slice(i * HASH_DIGITS, (i + 1) * HASH_DIGITS)));
+    } catch (error) {
+      line.refuse(error);
+    }
+  }
+}
+
+/** @param hash  of receipt `i` of the run */
+function answerOf(
   { parts, isAsked }: Admission,
   { entries, read }: ReceiptRun,
   { firstIndex, runs, flush }: Admitted,
-  lines: readonly OpenLine[],
-): void {
-  const hashes = digitsOf(read.hashes);
-  for (const [i, line] of lines.entries()) {
-    const place = firstIndex + BigInt(i);
-    const tip = { next_seq: read.first.seq + i + 1, last: hashes.slice(i * HASH_DIGITS, (i + 1) * HASH_DIGITS) };
-    const promised = isAsked ? { firstIndex: place, leaf: leafAt(entries.leaves, i), runs, flush } : undefined;
-    line.answer({
-      ...placeAnswer({ firstIndex: place, count: 1, tip }),
-      ...(promised === undefined ? {} : leafPromise(parts.promises, isAsked, promised)),
-    });
-  }
+  i: number,
+  hash: string,
+): object {
+  const place = { firstIndex: firstIndex + BigInt(i), count: 1, tip: { next_seq: read.first.seq + i + 1, last: hash } };
+  if (!isAsked) return placeAnswer(place);
+  const leaf = leafAt(entries.leaves, i);
+  return { ...placeAnswer(place), ...leafPromise(parts.promises, isAsked, { ...place, leaf, runs, flush }) };
 }
 
 /** Of many hashes at once. */

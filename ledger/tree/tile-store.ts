@@ -48,7 +48,7 @@ export class TileStore {
   /** Takes a tile that will be durable at some later `flush`. */
   add(tile: FullTile): void {
     this.#waiting.set(formatTilePath(tile.ref), tile);
-    this.#waitingBytes += tile.bytes.length;
+    this.#waitingBytes += heldBy(tile.bytes);
     if (this.#isWriting) return;
     this.#isWriting = true;
     this.#writing = this.#writeAll();
@@ -97,8 +97,13 @@ export class TileStore {
     for (const { path, bytes } of files) {
       const tile = this.#waiting.get(path);
       this.#waiting.delete(path);
-      this.#waitingBytes -= bytes.length;
+      this.#waitingBytes -= heldBy(bytes);
       tile?.release?.();
     }
   }
+}
+
+/** Bytes that a file holds in memory: it may have room behind it. */
+function heldBy(bytes: Uint8Array): number {
+  return bytes.buffer.byteLength;
 }

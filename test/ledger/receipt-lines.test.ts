@@ -1,8 +1,19 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { concat, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { hashLeaf } from "../../kernel/merkle/hash.ts";
+import { checkLeafPromise, parseLeafPromise } from "../../kernel/promise.ts";
 import { signReceipt } from "../../kernel/receipt/receipt.ts";
+import { formatTimestamp } from "../../kernel/time.ts";
 import type { LedgerConfig } from "../../ledger/config.ts";
-import { LEDGER_ORIGIN, removeLedgers, startTestLedger, type TestLedger } from "../support/ledger-service.ts";
+import {
+  LEDGER_KEYS,
+  LEDGER_ORIGIN,
+  removeLedgers,
+  SUBMIT,
+  startTestLedger,
+  type TestLedger,
+} from "../support/ledger-service.ts";
 import { registrationOf, Submitter, tipOf } from "../support/ledger-submitter.ts";
 import { openStream } from "../support/long-request.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
@@ -13,10 +24,13 @@ const other = makeStream({ keys: gatewayKeys(20), log: LEDGER_ORIGIN, count: 4 }
 const ledgers: TestLedger[] = [];
 afterAll(() => removeLedgers(ledgers));
 
-async function start(config: Partial<LedgerConfig> = {}): Promise<TestLedger> {
+const KEYS = LEDGER_KEYS.map(({ verifierKey }) => verifierKey);
+const NOW_MS = 1_700_000_000_000;
+
+async function start(config: Partial<LedgerConfig> = {}, nowMs: () => number = () => NOW_MS): Promise<TestLedger> {
   const ledger = await startTestLedger({
     config: { log_kind: "receipts", ...config },
-    clock: { nowMs: () => 1_700_000_000_000 },
+    clock: { nowMs },
   });
   ledgers.push(ledger);
   for (const { keys } of [stream, other]) await new Submitter(ledger.url).register(registrationOf(keys));
@@ -131,6 +145,37 @@ describe("single receipts on lines", () => {
     for (const seq of [1, 2, 3]) expect(await line()).toMatchObject({ count: 1, tip: tipOf(stream, seq + 1) });
     const refused = { code: "ERR_QUOTA", limit: "stream.receipts_per_second" };
     for (const _ of [4, 5]) expect(await line()).toMatchObject({ error: refused });
+    request.destroy();
+  });
+
+  it("that are in a log which takes nothing more keep their places, whatever new ones came with them", async () => {
+    let nowMs = NOW_MS;
+    const shard = { start: formatTimestamp(NOW_MS - 1000), end: formatTimestamp(NOW_MS + 1000) };
+    const ledger = await start({ shard }, () => nowMs);
+    const { send, line, request } = await openStream(ledger.url);
+    send(right(0));
+    expect(await line()).toMatchObject({ count: 1 });
+    send(concat(...[1, 2, 3].map(right)));
+    for (const seq of [1, 2, 3]) expect(await line()).toMatchObject({ first_index: 3 + seq });
+    nowMs += 2000;
+    send(concat(...[2, 3, 4, 5].map(right)));
+    for (const seq of [2, 3]) expect(await line()).toMatchObject({ first_index: 3 + seq, count: 1 });
+    for (const _ of [4, 5]) expect(await line()).toMatchObject({ error: { code: "ERR_SHARD_TIME" } });
+    request.destroy();
+  });
+
+  it("have a promise each, of their own leaf, where promises are asked for", async () => {
+    const ledger = await start();
+    const { send, line, request } = await openStream(ledger.url, SUBMIT, "?promise=1");
+    send(right(0));
+    expect(await line()).toMatchObject({ count: 1, promise: {} });
+    send(concat(...[1, 2, 3, 4].map(right)));
+    for (const seq of [1, 2, 3, 4]) {
+      const answer = await line();
+      const promise = parseLeafPromise(canonicalBytes(JSON.parse(JSON.stringify(answer)).promise));
+      expect([answer, promise.index]).toMatchObject([{ first_index: 3 + seq }, 3 + seq]);
+      checkLeafPromise(promise, hashLeaf(stream.receipts[seq]?.bytes ?? new Uint8Array(0)), KEYS);
+    }
     request.destroy();
   });
 });
