@@ -74,6 +74,8 @@ export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, { buffer, byteOffset, length }: Uint8Array): void {
+    // A parser that goes on after a pause says so with no bytes: waiting among the chunks, they would make the next pause.
+    if (length === 0) return;
     const chunk = new Uint8Array(buffer, byteOffset, length);
     const goesOn = this.#decoder === undefined ? this.#chunks.push(chunk) : this.#decoder.write(chunk);
     if (!goesOn) controller.pause();
