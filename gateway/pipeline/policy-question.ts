@@ -5,6 +5,7 @@ import { invariant } from "../../kernel/errors.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
+import { formatTimestamp } from "../../kernel/time.ts";
 import type { CedarValueJson } from "../policy/cedar.ts";
 import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyPrincipal, PolicyRequest } from "../policy/evaluator.ts";
@@ -129,7 +130,7 @@ function sessionOf({ session: { trust, source } }: InboundCall, { session, found
 function systemOf({ caller, wire, round }: InboundCall, argument: JsonValue, facts: QuestionFacts): CedarMembers {
   const { actor, actors, subject } = actingParties(caller);
   const known: CedarMembers = {
-    now: { __extn: { fn: "datetime", arg: new Date(facts.nowMs).toISOString() } },
+    now: { __extn: { fn: "datetime", arg: formatTimestamp(facts.nowMs) } },
     mode: facts.mode,
     workflow: caller.facts?.workflow?.id ?? "",
     actor,
