@@ -8,6 +8,8 @@ const PRIVATE = /\p{Co}{1,64}/gu;
 const NONCHARACTER = /[\p{Noncharacter_Code_Point}]/gu;
 const UNASSIGNED = /(?!\p{Noncharacter_Code_Point})\p{Cn}/gu;
 const PILED = /[\p{Mn}\p{Me}]{5,256}/gu;
+/** Of these the four patterns above are made. */
+const RARE = /[\p{Co}\p{Cn}\p{Mn}\p{Me}]/u;
 /** Letters that NFKC may turn into ASCII: full-width, mathematical, enclosed, superscript and Roman ones. */
 const COMPATIBILITY =
   /[\u{ff21}-\u{ff5a}\u{1d400}-\u{1d7ff}\u{2100}-\u{2188}\u{249c}-\u{24e9}\u{1f110}-\u{1f189}\u{2090}-\u{209c}\u{1d2c}-\u{1d6a}\u{02b0}-\u{02b8}]{3,256}/gu;
@@ -28,10 +30,14 @@ export function findOddLetters(text: string): readonly Hit[] {
       end: index + found.length,
     }));
   return [
-    ...spans("unicode.private-use", "warn", PRIVATE),
-    ...spans("unicode.unassigned", "block", NONCHARACTER),
-    ...spans("unicode.unassigned", "warn", UNASSIGNED),
-    ...spans("unicode.combining", "warn", PILED),
+    ...(RARE.test(text)
+      ? [
+          ...spans("unicode.private-use", "warn", PRIVATE),
+          ...spans("unicode.unassigned", "block", NONCHARACTER),
+          ...spans("unicode.unassigned", "warn", UNASSIGNED),
+          ...spans("unicode.combining", "warn", PILED),
+        ]
+      : []),
     ...mixedWords(text),
     ...(EAST_ASIAN.test(text) ? [] : spans("unicode.compatibility", "warn", COMPATIBILITY).filter(isFolded(text))),
   ];
