@@ -6,7 +6,6 @@
 import { constants } from "node:fs";
 import { access, type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { concat } from "../../kernel/bytes.ts";
 import { damaged, FRAME_HEADER_BYTES, frameAt, MAX_PAYLOAD_BYTES } from "./frame-log.ts";
 import { firstsIn, nameOf, writtenOf } from "./stream-log.ts";
 import type { WrittenReceipt } from "./written-receipt.ts";
@@ -23,8 +22,11 @@ export class StreamTail {
   #seq = 0;
   /** Where the bytes of the file end that were read. */
   #position = 0;
-  /** Bytes that were read and not taken. */
-  #rest: Uint8Array = new Uint8Array(0);
+  /** The one memory that is read into: new memory for each read would be more than all that is found in it. */
+  readonly #bytes = new Uint8Array(CHUNK_BYTES);
+  /** In it, bytes that were read and not taken. */
+  #start = 0;
+  #end = 0;
 
   /** @param folder  of the stream */
   constructor(folder: string) {
@@ -55,30 +57,37 @@ export class StreamTail {
 
   async #next(): Promise<Uint8Array> {
     for (let isAgain = false; ; ) {
-      const payload = frameAt(this.#rest, 0);
+      const rest = this.#bytes.subarray(this.#start, this.#end);
+      const payload = frameAt(rest, 0);
       if (payload !== undefined) {
-        this.#rest = this.#rest.subarray(FRAME_HEADER_BYTES + payload.length);
+        this.#start += FRAME_HEADER_BYTES + payload.length;
         return payload;
       }
-      if (this.#rest.length < MAX_FRAME_BYTES && (await this.#fill())) continue;
-      if (this.#rest.length === 0) await this.#openFollowing();
-      else if (isAgain) throw damaged(this.#path, this.#position - this.#rest.length);
+      if (rest.length < MAX_FRAME_BYTES && (await this.#fill())) continue;
+      if (rest.length === 0) await this.#openFollowing();
+      else if (isAgain) throw damaged(this.#path, this.#position - rest.length);
       else {
         // It may have been read while it was written.
         isAgain = true;
-        [this.#position, this.#rest] = [this.#position - this.#rest.length, new Uint8Array(0)];
+        this.#position -= rest.length;
+        this.#drop();
       }
     }
   }
 
   /** @returns false at the end of the file */
   async #fill(): Promise<boolean> {
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    const got = await this.#file?.read(chunk, 0, CHUNK_BYTES, this.#position);
+    const rest = this.#end - this.#start;
+    this.#bytes.copyWithin(0, this.#start, this.#end);
+    const got = await this.#file?.read(this.#bytes, rest, this.#bytes.length - rest, this.#position);
     const bytes = got?.bytesRead ?? 0;
     this.#position += bytes;
-    this.#rest = concat(this.#rest, chunk.subarray(0, bytes));
+    [this.#start, this.#end] = [0, rest + bytes];
     return bytes > 0;
+  }
+
+  #drop(): void {
+    [this.#start, this.#end] = [0, 0];
   }
 
   async #openHolding(seq: number): Promise<void> {
@@ -101,6 +110,7 @@ export class StreamTail {
     await this.#file?.close();
     this.#path = join(this.#folder, `${nameOf(first)}.log`);
     this.#file = await open(this.#path, constants.O_RDONLY);
-    [this.#seq, this.#position, this.#rest] = [first, 0, new Uint8Array(0)];
+    [this.#seq, this.#position] = [first, 0];
+    this.#drop();
   }
 }
