@@ -1,7 +1,7 @@
-/** Chunks of a body between who receives them and who reads them; one reader. */
+/** Chunks of a body between who receives them and who reads them; one reader, who takes them as they come. */
 
-/** Chunks that wait for their reader before their source is held back. */
-const MAX_WAITING = 16;
+/** Bytes that may wait: no source can be held back, so what is read too slowly is lost. As long as a message may be. */
+export const MAX_WAITING_BYTES: number = 16 * 1024 * 1024;
 
 interface WaitingRead {
   readonly resolve: (chunk: Uint8Array | undefined) => void;
@@ -10,25 +10,16 @@ interface WaitingRead {
 
 /** A queue of chunks. */
 export class ChunkQueue {
-  readonly #onRoom: () => void;
   readonly #chunks: Uint8Array[] = [];
-  #isFull = false;
+  #length = 0;
   #end: Error | "ended" | undefined;
   #waiting: WaitingRead | undefined;
-
-  /** @param onRoom  told when a source that was held back may go on */
-  constructor(onRoom: () => void) {
-    this.#onRoom = onRoom;
-  }
 
   /** The next chunk; undefined at the end. Rejects where the body was cut off. */
   read(): Promise<Uint8Array | undefined> {
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) {
-      if (this.#isFull && this.#chunks.length < MAX_WAITING) {
-        this.#isFull = false;
-        this.#onRoom();
-      }
+      this.#length -= chunk.length;
       return Promise.resolve(chunk);
     }
     if (this.#end === "ended") return Promise.resolve(undefined);
@@ -38,13 +29,16 @@ export class ChunkQueue {
     });
   }
 
-  /** @returns false if the source has to be held back */
+  /** @returns false if more waits than may */
   push(chunk: Uint8Array): boolean {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting !== undefined) waiting.resolve(chunk);
-    else this.#isFull = this.#chunks.push(chunk) >= MAX_WAITING;
-    return !this.#isFull;
+    else {
+      this.#chunks.push(chunk);
+      this.#length += chunk.length;
+    }
+    return this.#length <= MAX_WAITING_BYTES;
   }
 
   /** Nothing comes any more; what is there can still be read. */

@@ -179,8 +179,10 @@ class Connection {
       if (this.#opening !== socket) return;
       this.#opening = undefined;
       clearTimeout(timer);
-      if (error === null) done(null, socket);
-      else done(error, null);
+      if (error === null) {
+        hideResets(socket);
+        done(null, socket);
+      } else done(error, null);
     };
     const timer = setTimeout(() => {
       socket.destroy(Object.assign(new Error("no connection"), { code: "ERR_CONNECT_TIMEOUT" }));
@@ -189,4 +191,13 @@ class Connection {
     socket.on("error", settle);
     socket.once("close", () => settle(new Error("the connection was closed")));
   }
+}
+
+/** undici takes a reset for the end of an answer that has no length; here it is the end of none. */
+function hideResets(socket: Socket): void {
+  const { destroy } = socket;
+  socket.destroy = (error) => {
+    const isReset = error !== undefined && "code" in error && error.code === "ECONNRESET";
+    return destroy.call(socket, isReset ? new Error("the connection was reset", { cause: error }) : error);
+  };
 }

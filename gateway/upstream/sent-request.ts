@@ -1,9 +1,14 @@
-/** A request that was sent, as undici tells of it, and its answer, as a leg reads it. */
+/**
+ * A request that was sent, as undici tells of it, and its answer, as a leg reads it.
+ *
+ * undici can hold an answer back, and is never asked to: one that ends while it is held back loses its end, or makes undici
+ * throw where nobody catches it, so that any server could end the process.
+ */
 
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import type { Dispatcher } from "undici";
 import type { CancelSignal } from "./cancellation.ts";
-import { ChunkQueue } from "./chunk-queue.ts";
+import { ChunkQueue, MAX_WAITING_BYTES } from "./chunk-queue.ts";
 import type { HttpAnswer } from "./http-answer.ts";
 
 /** Who waits for a request. */
@@ -17,13 +22,15 @@ export interface Sender {
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 type Decoder = ReturnType<typeof createGunzip>;
 
+const TOO_SLOW = new Error("the answer comes faster than it is read");
+
 /** A request from its sending to the end of its answer. */
 export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
   readonly #signal: CancelSignal;
   readonly #sender: Sender;
-  readonly #chunks = new ChunkQueue(() => (this.#decoder ?? this.#controller)?.resume());
+  readonly #chunks = new ChunkQueue();
   readonly #onAbort = (): void => this.#fail(new Error("the request was aborted"));
-  #controller: Dispatcher.DispatchController | undefined;
+  #isSent = false;
   #decoder: Decoder | undefined;
   #status = 0;
   #headers: Headers = {};
@@ -54,31 +61,29 @@ export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
   }
 
   cancel(): void {
-    this.#fail(new Error("nobody reads the answer"));
+    this.#lose(new Error("nobody reads the answer"));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     // Whoever would send a request again would tell of it: none is sent twice.
-    if (this.#controller === undefined) this.#controller = controller;
-    else controller.abort(new Error("the request was sent before"));
+    if (this.#isSent) controller.abort(new Error("the request was sent before"));
+    this.#isSent = true;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(_: unknown, status: number, headers: Headers): void {
     // Interim answers say nothing that anybody here asked for.
     if (status < 200) return;
     this.#status = status;
     this.#headers = headers;
     this.#decoder = decoderOf(this.header("content-encoding")?.toLowerCase());
-    if (this.#decoder !== undefined) this.#decode(this.#decoder, controller);
+    if (this.#decoder !== undefined) this.#decode(this.#decoder);
     this.#sender.resolve(this);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, { buffer, byteOffset, length }: Uint8Array): void {
-    // A parser that goes on after a pause says so with no bytes: waiting among the chunks, they would make the next pause.
-    if (length === 0) return;
+  onResponseData(_: unknown, { buffer, byteOffset, length }: Uint8Array): void {
     const chunk = new Uint8Array(buffer, byteOffset, length);
-    const goesOn = this.#decoder === undefined ? this.#chunks.push(chunk) : this.#decoder.write(chunk);
-    if (!goesOn) controller.pause();
+    if (this.#decoder === undefined) this.#take(chunk);
+    else if (!this.#decoder.write(chunk) && this.#decoder.writableLength > MAX_WAITING_BYTES) this.#fail(TOO_SLOW);
   }
 
   onResponseEnd(): void {
@@ -95,8 +100,14 @@ export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
     if (this.#isOver) return;
     this.#close(false);
     this.#sender.reject(error);
+    this.#lose(error);
+  }
+
+  /** Nobody gets what comes, also if it came whole and is not decoded yet. */
+  #lose(error: Error): void {
     this.#chunks.fail(error);
     this.#decoder?.destroy();
+    this.#fail(error);
   }
 
   #close(isWhole: boolean): void {
@@ -105,16 +116,16 @@ export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
     this.#sender.onOver(isWhole);
   }
 
-  #decode(decoder: Decoder, controller: Dispatcher.DispatchController): void {
+  #take(chunk: Uint8Array): void {
+    if (!this.#chunks.push(chunk)) this.#lose(TOO_SLOW);
+  }
+
+  #decode(decoder: Decoder): void {
     decoder.on("data", ({ buffer, byteOffset, length }: Uint8Array) => {
-      if (!this.#chunks.push(new Uint8Array(buffer, byteOffset, length))) decoder.pause();
+      this.#take(new Uint8Array(buffer, byteOffset, length));
     });
-    decoder.on("drain", () => controller.resume());
     decoder.once("end", () => this.#chunks.end());
-    decoder.on("error", (error) => {
-      this.#chunks.fail(error);
-      this.cancel();
-    });
+    decoder.on("error", (error) => this.#lose(error));
   }
 }
 

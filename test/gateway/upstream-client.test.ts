@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createSocketServer, type Socket } from "node:net";
@@ -233,6 +234,61 @@ describe("a request to a server", () => {
     );
     const answer = await post(url);
     expect([answer.status, answer.header("link"), await textOf(answer)]).toEqual([200, undefined, "ok"]);
+  });
+
+  describe("whose answer nobody has read yet", () => {
+    const bytes = randomBytes(2_000_000);
+    /** Sends all of it, and says when the client has taken it. */
+    const heldServer = async (
+      head: string,
+      last: (socket: Socket) => void,
+    ): Promise<readonly [string, Promise<void>]> => {
+      const tell: (() => void)[] = [];
+      const closed = new Promise<void>((resolve) => tell.push(resolve));
+      const url = await socketServerOf((socket) => {
+        socket.once("close", () => tell[0]?.());
+        socket.once("data", () => {
+          socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n`);
+          socket.write(head.includes("gzip") ? gzipSync(bytes) : bytes, () => last(socket));
+        });
+      });
+      return [url, closed];
+    };
+
+    it.each([`Content-Length: ${bytes.length}`, "Connection: close", "Connection: close\r\nContent-Encoding: gzip"])(
+      "is whole though the connection has ended: %j",
+      async (head) => {
+        const [url, closed] = await heldServer(head, (socket) => socket.end());
+        const answer = await post(url);
+        await closed;
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of chunksOf(answer)) chunks.push(chunk);
+        expect(Buffer.compare(concatAll(chunks), bytes)).toBe(0);
+      },
+    );
+
+    it.each(["Content-Length: 3000000", "Connection: close", "Connection: close\r\nContent-Encoding: gzip"])(
+      "is lost if the connection was reset: %j",
+      async (head) => {
+        const [url, closed] = await heldServer(head, (socket) => socket.resetAndDestroy());
+        const lost = post(url).then(async (answer) => {
+          await closed;
+          return textOf(answer);
+        });
+        await expect(lost).rejects.toThrow();
+      },
+    );
+  });
+
+  it("reads an answer in very many pieces", async () => {
+    const text = "a".repeat(20_000);
+    const url = await socketServerOf((socket) =>
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        socket.write(`${"1\r\na\r\n".repeat(text.length)}0\r\n\r\n`);
+      }),
+    );
+    expect(await textOf(await post(url))).toBe(text);
   });
 
   it("gives a connection up that is being made when nobody waits for it any more", async () => {
