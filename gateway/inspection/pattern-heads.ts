@@ -100,30 +100,41 @@ function parseClass(cursor: Cursor): Part {
 function expand(alternatives: readonly (readonly Repeated[])[]): readonly Head[] {
   return alternatives.flatMap((sequence) => {
     let heads: readonly Head[] = [{ text: "", isOpen: true }];
-    for (const repeated of sequence) {
+    for (const { part, min, max } of sequence) {
       if (heads.every(({ isOpen }) => !isOpen)) break;
-      heads = heads.flatMap((head) => (head.isOpen ? repeat(head, repeated) : [head]));
+      // Of a group once, not for each beginning before it.
+      const tails = tailsOf(part);
+      heads = distinct(heads.flatMap((head) => (head.isOpen ? repeat(head, tails, min, max) : [head])));
     }
     return heads;
   });
 }
 
+function distinct(heads: readonly Head[]): readonly Head[] {
+  return [...new Map(heads.map((head) => [`${head.isOpen} ${head.text}`, head])).values()];
+}
+
 /** The head with the part behind it, as often as it may stand there. */
-function repeat(head: Head, { part, min, max }: Repeated): readonly Head[] {
+function repeat(head: Head, tails: readonly Head[], min: number, max: number): readonly Head[] {
   const results: Head[] = min === 0 ? [head] : [];
   let heads: readonly Head[] = [head];
   for (let count = 1; count <= Math.min(max, HEAD); count += 1) {
-    heads = heads.flatMap((one) => (one.isOpen ? append(one, part) : [one]));
+    heads = heads.flatMap((one) => (one.isOpen ? append(one, tails) : [one]));
     if (count >= min || heads.every(({ isOpen }) => !isOpen)) results.push(...heads);
   }
   return results;
 }
 
-function append(head: Head, part: Part): readonly Head[] {
-  if (part.kind === "nothing") return [head];
-  if (part.kind === "any") return [{ text: head.text, isOpen: false }];
-  const tails =
-    part.kind === "characters" ? part.of.map((text): Head => ({ text, isOpen: true })) : expand(part.alternatives);
+/** What a part adds to a beginning. */
+function tailsOf(part: Part): readonly Head[] {
+  if (part.kind === "nothing") return [{ text: "", isOpen: true }];
+  if (part.kind === "any") return [{ text: "", isOpen: false }];
+  return part.kind === "characters"
+    ? part.of.map((text): Head => ({ text, isOpen: true }))
+    : distinct(expand(part.alternatives));
+}
+
+function append(head: Head, tails: readonly Head[]): readonly Head[] {
   return tails.map(({ text, isOpen }) => {
     const whole = (head.text + text).slice(0, HEAD);
     return { text: whole, isOpen: isOpen && whole.length < HEAD };

@@ -27,7 +27,7 @@ interface Node {
   readonly depth: number;
   readonly parent: number;
   /** Patterns that begin so or shorter, those with the shortest beginning first. */
-  readonly patterns: { readonly pattern: number; readonly length: number }[];
+  patterns: readonly { readonly pattern: number; readonly length: number }[];
 }
 
 /** Patterns, indexed by how they begin. */
@@ -50,7 +50,7 @@ export class WordSearch {
       invariant(all !== undefined, `this pattern can begin with anything: ${patterns[pattern]?.source}`);
       for (const head of all) this.#add(head, pattern);
     });
-    for (const node of this.#nodes.slice(1)) inherit(node, this.#nodes[node.parent]);
+    for (const node of this.#nodes) inherit(node, this.#nodes[node.parent] ?? node);
     this.#nextBits = new Uint32Array(this.#nodes.length);
     for (const edge of this.#next.keys()) {
       addBit(this.#nextBits, Math.floor(edge / UNITS), edge % UNITS);
@@ -123,7 +123,8 @@ export class WordSearch {
       node = next;
     }
     invariant(node < UNITS, "too many beginnings of patterns");
-    this.#nodes[node]?.patterns.push({ pattern, length: Math.min(head.length, ORDERED) });
+    const end = this.#nodes[node];
+    if (end !== undefined) end.patterns = [...end.patterns, { pattern, length: Math.min(head.length, ORDERED) }];
   }
 
   /** @param isBounded  true for a pattern that matches at the begin of a word alone */
@@ -146,10 +147,15 @@ function addBit(bits: Uint32Array, at: number, code: number): void {
 }
 
 /** What begins shorter may match too. Nodes come after their parents. */
-function inherit({ patterns }: Node, parent: Node | undefined): void {
-  const own = [...(parent?.patterns ?? []), ...patterns].sort((a, b) => a.length - b.length || a.pattern - b.pattern);
-  const once = own.filter(({ pattern }, index) => own.findIndex((other) => other.pattern === pattern) === index);
-  patterns.splice(0, patterns.length, ...once);
+function inherit(node: Node, { patterns: shorter }: Node): void {
+  if (node.patterns.length === 0) {
+    node.patterns = shorter;
+    return;
+  }
+  const known = new Set<number>();
+  node.patterns = [...shorter, ...node.patterns]
+    .sort((a, b) => a.length - b.length || a.pattern - b.pattern)
+    .filter(({ pattern }) => !known.has(pattern) && known.add(pattern));
 }
 
 /** As `\b` has it. */
