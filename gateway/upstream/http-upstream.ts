@@ -116,8 +116,9 @@ function fetchOf(config: HttpUpstreamConfig, deps: UpstreamDeps, askServer: Site
   const { readFile, logger, nowMs } = deps;
   if (readFile === undefined)
     throw new FormatError("ERR_CONFIG", "config.servers: a file of oauth cannot be read here");
-  const issuer = oauth.ca_file === undefined ? undefined : new ServerTls({ ca_file: oauth.ca_file }, deps);
-  const askIssuer = issuer?.fetch ?? deps.fetch;
+  const authorities = oauth.ca_file === undefined ? {} : { ca_file: oauth.ca_file };
+  const isTls = (oauth.token_endpoint ?? oauth.issuer).startsWith("https:");
+  const askIssuer = isTls ? new ServerTls(authorities, deps).fetch : deps.fetch;
   const proof = { readFile, nowMs, randomBytes: deps.randomBytes };
   return withCredentials(
     askServer,

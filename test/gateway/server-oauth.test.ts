@@ -1,7 +1,9 @@
 /** The gateway's own credentials at servers: tokens of a real issuer, for a real server, and never one of an agent. */
 
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import type { IncomingHttpHeaders } from "node:http";
+import { createServer } from "node:net";
 import { createLocalJWKSet, exportJWK, jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ServerOauth } from "../../gateway/upstream/server-oauth.ts";
@@ -86,6 +88,25 @@ async function outcomeOf(upstream: Upstream): Promise<unknown> {
 const sentTokens = (): readonly (string | undefined)[] => seen.map(({ authorization }) => authorization);
 
 describe("client credentials", () => {
+  it("are asked for over TLS where the issuer has no authorities of its own", async () => {
+    const arrived: ((first: number | undefined) => void)[] = [];
+    const arrival = new Promise((resolve) => arrived.push(resolve));
+    const listener = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", (bytes) => {
+        for (const tell of arrived) tell(bytes[0]);
+        socket.destroy();
+      });
+    }).listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    open.push({ close: async () => void listener.close() });
+    const address = listener.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    expect(await codeFrom(connected(oauth({ issuer: `https://127.0.0.1:${port}` })))).toBe("ERR_UPSTREAM");
+    // RFC 8446 §5.1: a handshake record.
+    expect(await arrival).toBe(22);
+  });
+
   it("are shown by a secret, for the server as resource; receipts call the leg shared", async () => {
     const upstream = await connected(oauth({ scopes: ["read", "write"] }));
     expect(await outcomeOf(upstream)).toBe("answered");
