@@ -11,6 +11,8 @@ import { type Contender, contest, formatStanding, type Standing } from "./contes
 import type { BarsContext, Figure } from "./frame.ts";
 
 const BARE = "bare passthrough";
+/** What the bars leave for everything else of a gateway is what lies between this and them. */
+const SEALING = "passthrough that signs and syncs twice a call";
 /** Policies in the bundle, each of them about the tool that is called. */
 const POLICIES = [1, 20, 200] as const;
 const BAR_P50_MS = 1;
@@ -33,6 +35,8 @@ export async function measure(context: BarsContext): Promise<readonly Figure[]> 
     const ledger = await started("fake-ledger-process.js");
     const [serverUrl, ledgerUrl] = [`http://127.0.0.1:${upstream.port}/mcp`, `http://127.0.0.1:${ledger.port}`];
     const contenders: Contender[] = [{ name: BARE, server: await started("mcp-passthrough-process.js", serverUrl) }];
+    const sealing = await started("mcp-sealing-passthrough-process.js", serverUrl, context.folder);
+    contenders.push({ name: SEALING, server: sealing });
     for (const policies of POLICIES) {
       const folder = join(context.folder, String(policies));
       const server = await started("gateway-process.js", folder, serverUrl, ledgerUrl, String(policies));
@@ -42,7 +46,7 @@ export async function measure(context: BarsContext): Promise<readonly Figure[]> 
     // Many connections first: one connection then meets code that has run, as it does in a gateway that serves.
     const wide = await callOver(context, contenders, 16, WARM_UP_MS);
     const narrow = await callOver(context, contenders, 1, context.loadMs);
-    return POLICIES.flatMap((policies) => figuresOf(policies, narrow, wide));
+    return [...POLICIES.flatMap((policies) => figuresOf(policies, narrow, wide)), ...floorOf(narrow, wide)];
   } finally {
     for (const server of stops) await server.stop();
   }
@@ -123,6 +127,16 @@ function figuresOf(
       bar: manyBare.perSecond * BAR_SHARE,
       note: beside(many, manyBare),
     },
+  ];
+}
+
+/** The same of what signs and syncs and does nothing else: no gateway has less. */
+function floorOf(narrow: ReadonlyMap<string, Standing>, wide: ReadonlyMap<string, Standing>): readonly Figure[] {
+  const [one, oneBare, many] = [standingOf(narrow, SEALING), standingOf(narrow, BARE), standingOf(wide, SEALING)];
+  return [
+    { what: `${SEALING}: added latency at one connection, p50`, value: one.p50Ms - oneBare.p50Ms, unit: "ms" },
+    { what: "the same, p99", value: one.p99Ms - oneBare.p99Ms, unit: "ms" },
+    { what: "the same, throughput at 16 connections", value: many.perSecond, unit: "/s", note: formatStanding(many) },
   ];
 }
 
