@@ -101,7 +101,7 @@ describe("egress rules", () => {
     const url = "https://collector.example:4318/v1/traces";
     const declared = declare({ egress: { telemetry: [{ url, acknowledged: true }] } });
     const stated = egressStatement("process", declared, true);
-    expect(stated["threads"]).toEqual({ delivery: ["ledger ledger:4200"] });
+    expect(stated["threads"]).toEqual({ delivery: ["ledger ledger:4200"], sealing: [] });
     expect(egressStatement("process", declared, false)["threads"]).toEqual({});
     expect(stated["destinations"]).toEqual([
       "ledger ledger:4200",
