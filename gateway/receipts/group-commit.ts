@@ -17,6 +17,8 @@ export interface GroupCommit {
    */
   readonly append: (payload: Uint8Array, state?: StreamState) => Promise<void>;
   readonly isFailed: () => boolean;
+  /** Accepts nothing any more, as after a failed write. @returns what is thrown from now on */
+  readonly fail: (cause: unknown) => StoreError;
   /** Waits for what was accepted, then closes the file. */
   readonly close: () => Promise<void>;
 }
@@ -34,11 +36,13 @@ export function makeGroupCommit(log: StreamLog, onFailed: (error: StoreError) =>
   let flushing: Promise<void> | undefined;
   let failure: StoreError | undefined;
 
-  const fail = (batch: readonly Waiting[], cause: unknown): void => {
-    failure = new StoreError("ERR_STREAM_FAILED", "the receipt stream cannot be written", { cause, fatal: true });
+  const fail = (cause: unknown, batch: readonly Waiting[] = []): StoreError => {
+    const failed = new StoreError("ERR_STREAM_FAILED", "the receipt stream cannot be written", { cause, fatal: true });
+    if (failure === undefined) onFailed(failed);
+    failure ??= failed;
     for (const { reject } of [...batch, ...queue]) reject(failure);
     queue = [];
-    onFailed(failure);
+    return failure;
   };
   const flush = async (): Promise<void> => {
     while (queue.length > 0) {
@@ -48,7 +52,7 @@ export function makeGroupCommit(log: StreamLog, onFailed: (error: StoreError) =>
         if (batch[0]?.state !== undefined) await log.rotate(batch[0].state);
         await log.append(batch.map(({ payload }) => payload));
       } catch (cause) {
-        fail(batch, cause);
+        fail(cause, batch);
         return;
       }
       for (const { resolve } of batch) resolve();
@@ -61,6 +65,7 @@ export function makeGroupCommit(log: StreamLog, onFailed: (error: StoreError) =>
   };
   return {
     isFailed: () => failure !== undefined,
+    fail,
     append: (payload, state) =>
       new Promise((resolve, reject) => {
         if (failure !== undefined) {

@@ -73,10 +73,18 @@ export interface LocalSealerOptions {
 
 /** Seals on the thread that calls it. */
 export function makeLocalSealer({ chain, commit, onWritten }: LocalSealerOptions): Sealer {
+  const sealed = (draft: ReceiptDraft): ReturnType<ReceiptChain["seal"]> => {
+    try {
+      return chain.seal(draft);
+    } catch (cause) {
+      // Its number is given away: whatever came behind it would leave a gap.
+      throw commit.fail(cause);
+    }
+  };
   return {
     seal: async ({ seq, draft, state }) => {
       const before = state === undefined ? undefined : { ...state, last_hash: chain.last ?? "" };
-      const { bytes, hash } = chain.seal(draft);
+      const { bytes, hash } = sealed(draft);
       await commit.append(bytes, before);
       onWritten({ seq, bytes, hash });
       return hash;

@@ -15,7 +15,7 @@ export interface SealingOrder {
 
 /** To the thread. */
 export type ToSealing =
-  | { readonly type: "seal"; readonly drafts: readonly Omit<NumberedDraft, "seq">[] }
+  | { readonly type: "seal"; readonly drafts: readonly NumberedDraft[] }
   | { readonly type: "stop" };
 
 /** From the thread. */

@@ -33,9 +33,9 @@ export function makeSealing(thread: NamedThread, onFailed: (error: StoreError) =
 class Sealing implements Sealer {
   readonly #thread: NamedThread;
   readonly #onFailed: (error: StoreError) => void;
-  /** Oldest first; `#sealed` of them are answered. */
+  /** Oldest first. */
   #waiting: Waiting[] = [];
-  #drafts: Omit<NumberedDraft, "seq">[] = [];
+  #drafts: NumberedDraft[] = [];
   #failure: StoreError | undefined;
   #isClosed = false;
   #onStopped: () => void = () => undefined;
@@ -52,7 +52,7 @@ class Sealing implements Sealer {
     );
   }
 
-  readonly seal = ({ draft, state }: NumberedDraft): Promise<string> =>
+  readonly seal = (numbered: NumberedDraft): Promise<string> =>
     new Promise((resolve, reject) => {
       if (this.#failure !== undefined) {
         reject(this.#failure);
@@ -61,7 +61,7 @@ class Sealing implements Sealer {
       if (this.#waiting.length === 0) this.#awake.ref();
       this.#waiting.push({ resolve, reject });
       if (this.#drafts.length === 0) queueMicrotask(this.#tellDrafts);
-      this.#drafts.push(state === undefined ? { draft } : { draft, state });
+      this.#drafts.push(numbered);
     });
 
   readonly isFailed = (): boolean => this.#failure !== undefined;

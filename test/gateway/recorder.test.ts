@@ -1,39 +1,24 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { makeGroupCommit } from "../../gateway/receipts/group-commit.ts";
-import { makeRecorder, type Recorded, type Recorder, type Unplaced } from "../../gateway/receipts/recorder.ts";
+import { makeRecorder, type Recorded, type Recorder } from "../../gateway/receipts/recorder.ts";
 import { makeLocalSealer, ReceiptChain } from "../../gateway/receipts/sealer.ts";
 import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import type { Vault } from "../../gateway/receipts/vault.ts";
 import type { WrittenReceipt } from "../../gateway/receipts/written-receipt.ts";
 import { parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
-import type { ReceiptBody } from "../../kernel/receipt/receipt.ts";
 import { checkSignedBy } from "../../kernel/signature/envelope.ts";
-import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { createSigner } from "../../kernel/signature/signer.ts";
+import { codeFrom } from "../support/code-of.ts";
 import { seedOf } from "../support/log-keys.ts";
+import { openingThenHeartbeats } from "../support/receipts.ts";
 
 const instanceSigner = createSigner("ed25519", seedOf(1));
 const receiptSigner = createSigner("ed25519", seedOf(2));
 const STREAM = instanceSigner.publicKey.kid;
-const OPEN: Unplaced<ReceiptBody> = {
-  kind: "stream-open",
-  log: "log.example/test",
-  instance_key: formatPublicKey(instanceSigner.publicKey),
-  receipt_key: formatPublicKey(receiptSigner.publicKey),
-  key_protection: "software",
-  heartbeat_seconds: 60,
-  session_ttl_seconds: 60,
-  durability: "durable",
-  boundary: `sha256:${"0".repeat(64)}`,
-  software: { name: "countersign", version: "1.0.0" },
-};
-
 /** A stream-open receipt first, then heartbeats: the kernel refuses any other first receipt. */
-function next(_secret: Uint8Array, seq: number): Unplaced<ReceiptBody> {
-  return seq === 0 ? OPEN : { kind: "heartbeat", open_sessions: 0, open_calls: 0 };
-}
+const next = openingThenHeartbeats({ instance: instanceSigner, receipt: receiptSigner });
 
 /** A file in memory; `gate`, while set, holds back every write, and `fault` fails the next one. */
 class MemoryLog implements StreamLog {
@@ -63,7 +48,8 @@ interface Bench {
   readonly failures: readonly string[];
 }
 
-function makeBench(vault: Partial<Vault> = {}): Bench {
+/** @param last  hash that the chain goes on from, which is none of this recorder's */
+function makeBench(vault: Partial<Vault> = {}, last?: string): Bench {
   const log = new MemoryLog();
   const written: WrittenReceipt[] = [];
   const recorded: Recorded[] = [];
@@ -73,7 +59,7 @@ function makeBench(vault: Partial<Vault> = {}): Bench {
     stream: STREAM,
     nextSeq: 0,
     sealer: makeLocalSealer({
-      chain: new ReceiptChain({ instanceSigner, receiptSigner }, undefined),
+      chain: new ReceiptChain({ instanceSigner, receiptSigner }, last),
       commit: makeGroupCommit(log, ({ code }) => failures.push(code)),
       onWritten: (receipt) => written.push(receipt),
     }),
@@ -150,10 +136,11 @@ describe("the recorder", () => {
     expect([isDone, written.length]).toEqual([true, 1]);
   });
 
-  it("tells of each receipt in order when it gets its number, with the hash that the next one names", async () => {
-    const { recorder, written, placed } = makeBench();
+  it("tells of each receipt in order when it gets its number, and when it is durable, with the hash that the next one names", async () => {
+    const { recorder, written, placed, recorded } = makeBench();
     await Promise.all(Array.from({ length: 20 }, () => recorder.append(next)));
     expect(placed).toEqual(written.map(({ seq }) => seq));
+    expect(recorded).toEqual(written.map(({ seq, hash }) => ({ seq, hash })));
   });
 
   it("is dead after a failed write: that receipt, those behind it and all later ones are refused", async () => {
@@ -167,6 +154,14 @@ describe("the recorder", () => {
     log.fault = undefined;
     await expect(recorder.append(next)).rejects.toMatchObject({ code: "ERR_STREAM_FAILED", fatal: true });
     expect([written.length, log.frames.length, recorder.isFailed()]).toEqual([1, 1, true]);
+    expect(failures).toEqual(["ERR_STREAM_FAILED"]);
+  });
+
+  it("is dead after a receipt that has a number and cannot be sealed: nothing is written behind the gap", async () => {
+    const { recorder, log, failures } = makeBench({}, "ab".repeat(32));
+    const codes = [1, 2, 3].map(() => codeFrom(recorder.append(next)));
+    expect(await Promise.all(codes)).toEqual(Array.from({ length: 3 }, () => "ERR_STREAM_FAILED"));
+    expect([log.frames.length, recorder.isFailed()]).toEqual([0, true]);
     expect(failures).toEqual(["ERR_STREAM_FAILED"]);
   });
 

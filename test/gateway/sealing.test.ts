@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { makeRecorder, type Recorder, type Unplaced } from "../../gateway/receipts/recorder.ts";
+import { makeRecorder, type Recorded, type Recorder } from "../../gateway/receipts/recorder.ts";
 import { makeSealing } from "../../gateway/receipts/sealing.ts";
 import type { SealingOrder } from "../../gateway/receipts/sealing-messages.ts";
 import { serve } from "../../gateway/receipts/sealing-thread.ts";
@@ -12,21 +12,22 @@ import { StreamBook } from "../../gateway/receipts/stream-book.ts";
 import { openStreamFolder, type StreamFolder, type StreamPlace } from "../../gateway/receipts/stream-folder.ts";
 import { openStreamLog } from "../../gateway/receipts/stream-log.ts";
 import { formatHex } from "../../kernel/hex.ts";
-import { type ReceiptBody, receiptHash } from "../../kernel/receipt/receipt.ts";
-import { formatPublicKey } from "../../kernel/signature/public-key.ts";
+import { receiptHash } from "../../kernel/receipt/receipt.ts";
 import { codeFrom } from "../support/code-of.ts";
 import { readStream, readStreamFiles } from "../support/gateway-run.ts";
 import { type InnerThread, startInnerThread } from "../support/inner-thread.ts";
 import { seedOf } from "../support/log-keys.ts";
-import { receiptBodies } from "../support/receipts.ts";
+import { openingThenHeartbeats, receiptBodies } from "../support/receipts.ts";
 
 let dataDir: string;
 let folder: StreamFolder;
 let place: StreamPlace;
+let next: ReturnType<typeof openingThenHeartbeats>;
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "countersign-sealing-"));
   folder = await openStreamFolder(dataDir, (length) => crypto.getRandomValues(new Uint8Array(length)));
   place = await folder.create();
+  next = openingThenHeartbeats({ instance: place.instanceSigner, receipt: place.receiptSigner });
 });
 afterEach(async () => {
   await folder.release();
@@ -62,23 +63,7 @@ async function open(maxBytes = Number.MAX_SAFE_INTEGER, changes: Partial<Sealing
   return { recorder, thread, failures };
 }
 
-function next(_secret: Uint8Array, seq: number): Unplaced<ReceiptBody> {
-  if (seq > 0) return { kind: "heartbeat", open_sessions: 0, open_calls: 0 };
-  return {
-    kind: "stream-open",
-    log: "log.example/test",
-    instance_key: formatPublicKey(place.instanceSigner.publicKey),
-    receipt_key: formatPublicKey(place.receiptSigner.publicKey),
-    key_protection: "software",
-    heartbeat_seconds: 60,
-    session_ttl_seconds: 60,
-    durability: "durable",
-    boundary: `sha256:${"0".repeat(64)}`,
-    software: { name: "countersign", version: "1.0.0" },
-  };
-}
-
-const appendSome = (recorder: Recorder, count: number): Promise<readonly { seq: number; hash: string }[]> =>
+const appendSome = (recorder: Recorder, count: number): Promise<readonly Recorded[]> =>
   Promise.all(Array.from({ length: count }, () => recorder.append(next)));
 
 describe("the sealing thread", () => {

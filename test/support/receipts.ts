@@ -59,6 +59,14 @@ export const STREAM_START_MS = 1_700_000_000_000;
 /** SHA-256-like digest whose bytes are all `value`. */
 export const digestOf = (value: number): string => `sha256:${hex64(value)}`;
 
+/** What a recorder is asked to append: the opening of a stream under these keys first, then heartbeats. */
+export function openingThenHeartbeats(keys: GatewayKeys): (secret: Uint8Array, seq: number) => OpeningOrHeartbeat {
+  const { "stream-open": opening, heartbeat } = receiptContents(keys);
+  return (_secret, seq) => (seq === 0 ? opening : heartbeat);
+}
+
+type OpeningOrHeartbeat = ContentOf<"stream-open"> | ContentOf<"heartbeat">;
+
 /** 64 hexadecimal digits whose bytes are all `value`. */
 export const hex64 = (value: number): string => formatHex(new Uint8Array(32).fill(value));
 
