@@ -11,7 +11,7 @@ import { signRegistration } from "../kernel/registration.ts";
 import { formatSegment, makeSegment, type Segment, type SegmentBody } from "../kernel/segment.ts";
 import { signEnvelope } from "../kernel/signature/envelope.ts";
 import { formatTimestamp } from "../kernel/time.ts";
-import { GATEWAY_DEFAULTS } from "./config.ts";
+import { GATEWAY_DEFAULTS, type GatewayConfig } from "./config.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import { checkInLog } from "./receipts/batch-proof.ts";
 import { makeDelivery } from "./receipts/delivery.ts";
@@ -60,14 +60,14 @@ export async function openReceiptPlane(
   onReceipt: (body: ReceiptBody) => void,
 ): Promise<ReceiptPlane> {
   const { config, logger } = options;
-  const { ledger, durability = GATEWAY_DEFAULTS.durability } = config;
+  const { ledger } = config;
   const client = makeLedgerClient({
     url: ledger.url,
     submitToken: options.secrets.submitToken,
     asksPromises: logKeysOf(options).length > 0,
     fetch: world.fetch,
   });
-  const opened = await openStream({ folder, client, isDurable: durability === "durable" });
+  const opened = await openStream({ folder, client, isDurable: isDurable(config) });
   const { place, book, tip } = opened;
   if (place.predecessor !== undefined && tip.nextSeq === 0) {
     logger.warn({ stream: place.stream, replaces: place.predecessor }, "a new stream replaces the one of the last run");
@@ -102,6 +102,10 @@ export async function openReceiptPlane(
   return { opened: { place, book }, recorder, outbox, vault, payloads: payloadsOf(options, world, place) };
 }
 
+function isDurable({ durability = GATEWAY_DEFAULTS.durability }: GatewayConfig): boolean {
+  return durability === "durable";
+}
+
 /** A thread seals where there are threads; a log that is wrapped is written here. */
 async function sealerOf(
   { config, logger, startThread }: GatewayOptions,
@@ -112,8 +116,7 @@ async function sealerOf(
   const onFailed = ({ code }: StoreError): void => logger.error({ code }, "the receipt stream failed; restart");
   if (startThread !== undefined && wrapLog === undefined) {
     await log.close();
-    const isDurable = (config.durability ?? GATEWAY_DEFAULTS.durability) === "durable";
-    const order: SealingOrder = { folder: place.folder, isDurable, fileBytes, lastHash };
+    const order: SealingOrder = { folder: place.folder, isDurable: isDurable(config), fileBytes, lastHash };
     return makeSealing(startThread("sealing", order), onFailed);
   }
   const commit = makeGroupCommit(wrapLog?.(log) ?? log, onFailed);

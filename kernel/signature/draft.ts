@@ -44,6 +44,11 @@ const SIGNATURES = "signatures";
 /** `kind` is always there and in front of it. */
 const SIGNATURES_KEY = `,"${SIGNATURES}":`;
 
+type Written = NonNullable<ReturnType<typeof formatWithSpans>>;
+
+/** In front of everything, with nothing in it. */
+const NOWHERE = [0, 0] as const;
+
 /**
  * The draft of an envelope that `shape` reads.
  *
@@ -64,13 +69,11 @@ export function draftEnvelope(
   const signatures = keys.map(placeholderOf);
   // New members in front: V8 takes longer to add one behind a spread than to copy all the others.
   const envelope = isLinked ? { prev: UNLINKED, signatures, ...body } : { signatures, ...body };
-  const written = formatWithSpans(shape, envelope);
-  const spans = written?.spans ?? [];
-  const [linked, signed] = isLinked ? spans : [[0, 0] as const, spans[0]];
-  if (written === undefined || linked === undefined || signed === undefined || spans.length !== (isLinked ? 2 : 1)) {
-    return draftOfMembers(shape, envelope, isLinked, name);
-  }
-  const { text } = written;
+  const left = isLinked ? 2 : 1;
+  const short = formatWithSpans(shape, envelope);
+  const { text, spans } = short?.spans.length === left ? short : writeMembers(shape, envelope, name);
+  const [linked, signed] = isLinked ? spans : [NOWHERE, ...spans];
+  invariant(spans.length === left && linked !== undefined && signed !== undefined, "draftEnvelope: what is left out");
   const keyAt = signed[0] - SIGNATURES_KEY.length;
   invariant(text.startsWith(SIGNATURES_KEY, keyAt), "draftEnvelope: the place of signatures");
   invariant(!isLinked || text.startsWith(`"${UNLINKED}"`, linked[0]), "draftEnvelope: the place of the link");
@@ -78,29 +81,18 @@ export function draftEnvelope(
   return { draft: { kind: body.kind, ...parts, length: text.length }, text };
 }
 
-/** The same of a value that the shape does not write: it is read by the shape, and put together of its members. */
-function draftOfMembers(
-  shape: Shape<unknown>,
-  envelope: JsonObject & { readonly kind: string },
-  isLinked: boolean,
-  name: string,
-): { readonly draft: EnvelopeDraft; readonly text: string } {
+/** The text of a value that the shape does not write, and where link and signatures are in it: the shape reads it instead. */
+function writeMembers(shape: Shape<unknown>, envelope: JsonObject, name: string): Written {
   const members = [...formatMembers(envelope)];
   readShape(shape, envelope, name);
-  const texts = members.map(([, text]) => text);
-  const [linkAt, signedAt] = [PREV, SIGNATURES].map((key) => members.findIndex(([each]) => each === key));
-  invariant(signedAt !== undefined && linkAt !== undefined && linkAt < signedAt, "draftEnvelope: the order of members");
-  invariant(linkAt >= 0 === isLinked, "draftEnvelope: a link that is not asked for");
-  const before = texts.slice(0, Math.max(linkAt, 0)).map((text) => `${text},`);
-  const front = linkAt < 0 ? "" : `{${before.join("")}"${PREV}":`;
-  const between = texts.slice(linkAt + 1, signedAt);
-  const middle = linkAt < 0 ? `{${between.join(",")}` : between.map((text) => `,${text}`).join("");
-  const tail = `${texts
-    .slice(signedAt + 1)
-    .map((text) => `,${text}`)
-    .join("")}}`;
-  const text = `{${texts.join(",")}}`;
-  return { draft: { kind: envelope.kind, front, middle, tail, length: text.length }, text };
+  const spans: (readonly [number, number])[] = [];
+  let at = "{".length;
+  for (const [key, member] of members) {
+    const end = at + member.length;
+    if (key === PREV || key === SIGNATURES) spans.push([at + `"${key}":`.length, end]);
+    at = end + ",".length;
+  }
+  return { text: `{${members.map(([, member]) => member).join(",")}}`, spans };
 }
 
 /**
