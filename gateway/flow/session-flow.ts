@@ -8,8 +8,8 @@ import type { Label } from "../../kernel/receipt/fields.ts";
 import type { Taint } from "../../kernel/receipt/inspection.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { DataClass } from "../catalog/data-class.ts";
+import { OldestFirst } from "../oldest-first.ts";
 import type { CedarValueJson } from "../policy/cedar.ts";
-import { OldestFirst } from "./oldest-first.ts";
 import { ValueMemory } from "./value-memory.ts";
 
 /** Most labels of a receipt (kernel/receipt/fields.ts). */

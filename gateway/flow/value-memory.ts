@@ -7,10 +7,10 @@
 import { sha256Into } from "#crypto";
 import { HashInput } from "../../kernel/hash-input.ts";
 import type { MatchKind } from "../../kernel/receipt/vocabulary.ts";
+import { OldestFirst } from "../oldest-first.ts";
 import { decodings } from "./decodings.ts";
 import type { Leaf } from "./leaves.ts";
 import { valuesOfText } from "./normalise.ts";
-import { OldestFirst } from "./oldest-first.ts";
 
 /** Most values that are kept of one result and of one session; beyond it the oldest go. */
 export const MAX_RESULT_VALUES = 4096;

@@ -3,15 +3,14 @@
  * Answers are kept for a moment under the hash of their token; without an answer nothing is believed.
  */
 
-import { sha256 } from "#crypto";
-import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
-import { formatHex } from "../../kernel/hex.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import type { Logger } from "../../kernel/service/service.ts";
+import { OldestFirst } from "../oldest-first.ts";
 import type { SiteFetch } from "../upstream/http-client.ts";
 import { postToIssuer } from "./ask-issuer.ts";
 import { type ClientConfig, type ProofDeps, proveClient } from "./client-authentication.ts";
+import { tokenHash } from "./token-hash.ts";
 
 /** The member `introspection` of an issuer. */
 export type IntrospectionConfig = ClientConfig & {
@@ -48,8 +47,8 @@ const MAX_UNDER_WAY = 64;
 /** Asks one issuer. */
 export class Introspection {
   readonly #options: IntrospectionOptions;
-  /** By the hash of the token, the oldest first. */
-  readonly #kept = new Map<string, Kept>();
+  /** By the hash of the token. */
+  readonly #kept = new OldestFirst<string, Kept>(MAX_KEPT);
   readonly #underWay = new Map<string, Promise<Introspected>>();
 
   constructor(options: IntrospectionOptions) {
@@ -58,7 +57,7 @@ export class Introspection {
 
   /** Never rejects. Requests for one token at once share one question. */
   async ask(token: string): Promise<Introspected> {
-    const key = formatHex(sha256(formatUtf8(token)));
+    const key = tokenHash(token);
     const kept = this.#kept.get(key);
     if (kept !== undefined && this.#options.nowMs() < kept.untilMs) return kept.answer;
     const known = this.#underWay.get(key);
@@ -77,9 +76,8 @@ export class Introspection {
     const ageMs = answer.type === "unavailable" ? UNAVAILABLE_MS : (config.max_age_seconds ?? MAX_AGE_SECONDS) * 1000;
     this.#kept.delete(key);
     if (ageMs === 0) return answer;
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size >= MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
     this.#kept.set(key, { answer, untilMs: nowMs() + ageMs });
+    this.#kept.trim();
     return answer;
   }
 

@@ -3,11 +3,10 @@
  * looked at once, as long as the issuer has the key. What a token says, and whether it is still good, is looked at each time.
  */
 
-import { sha256 } from "#crypto";
-import { formatUtf8 } from "../../kernel/bytes.ts";
-import { formatHex } from "../../kernel/hex.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
+import { OldestFirst } from "../oldest-first.ts";
 import type { IssuerKey } from "./jwk-keys.ts";
+import { tokenHash } from "./token-hash.ts";
 
 /** A token, and under which key it holds. */
 export interface SignedToken {
@@ -21,20 +20,14 @@ const MAX_KNOWN = 4_096;
 
 /** Remembers them under hashes, so that none of them can be read here. */
 export class SignedTokens {
-  /** The oldest first. */
-  readonly #known = new Map<string, SignedToken>();
+  readonly #known = new OldestFirst<string, SignedToken>(MAX_KNOWN);
 
   find(token: string): SignedToken | undefined {
-    return this.#known.size === 0 ? undefined : this.#known.get(hashOf(token));
+    return this.#known.get(tokenHash(token));
   }
 
   keep(token: string, signed: SignedToken): void {
-    const [oldest] = this.#known.keys();
-    if (this.#known.size >= MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
-    this.#known.set(hashOf(token), signed);
+    this.#known.set(tokenHash(token), signed);
+    this.#known.trim();
   }
-}
-
-function hashOf(token: string): string {
-  return formatHex(sha256(formatUtf8(token)));
 }

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { dataClassOf } from "../../gateway/catalog/data-class.ts";
 import { decodings } from "../../gateway/flow/decodings.ts";
 import { normalise, valuesOfText } from "../../gateway/flow/normalise.ts";
-import { OldestFirst } from "../../gateway/flow/oldest-first.ts";
 import { MAX_RESULT_VALUES, ValueMemory } from "../../gateway/flow/value-memory.ts";
+import { OldestFirst } from "../../gateway/oldest-first.ts";
 
 const PIECES = [
   ..."ab1@_-.,;/?&=#(){}\"'%+ \t\n",

@@ -35,6 +35,10 @@ export class OldestFirst<K, V> {
     this.#values.set(key, value);
   }
 
+  delete(key: K): void {
+    this.#values.delete(key);
+  }
+
   /** Lets go of the oldest until there are as many as may be. @returns how many went */
   trim(): number {
     const surplus = Math.max(0, this.#values.size - this.#max);
