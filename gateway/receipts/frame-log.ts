@@ -39,34 +39,40 @@ export const MAX_PAYLOAD_BYTES = 65_535;
 const SYNCED_WRITES = process.platform === "linux" ? constants.O_DSYNC : 0;
 const FIRST_OF_APPEND = 0x8000_0000;
 
-/**
- * Opens or creates the file at `path`.
- *
- * @param isDurable  false: resolves after the write, survives the process and not the machine
- * @throws {StoreError} ERR_STREAM_FILE if a frame in the middle is damaged
- */
-export async function openFrameLog(path: string, isDurable: boolean): Promise<OpenedFrameLog> {
+/** How the frames of a file are appended. */
+export interface Appending {
+  /** False: an append resolves after the write, survives the process and not the machine. */
+  readonly isDurable: boolean;
+  /**
+   * Whose thread writes: the runtime's pool, or the one that calls. A thread with nothing else to do meanwhile saves the way to
+   * another one and back.
+   */
+  readonly writesOn: "pool" | "caller";
+}
+
+/** Opens or creates the file at `path`. @throws {StoreError} ERR_STREAM_FILE if a frame in the middle is damaged */
+export async function openFrameLog(path: string, appending: Appending): Promise<OpenedFrameLog> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const file = await open(path, constants.O_RDWR | constants.O_CREAT | (isDurable ? SYNCED_WRITES : 0), 0o600);
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT | flagsOf(appending), 0o600);
   try {
     const { payloads, end } = scanFrames(new Uint8Array(await file.readFile()), path);
     await file.truncate(end);
     await file.sync();
     await syncFolder(dirname(path));
-    return { payloads, bytes: end, log: makeFrameLog(writingInPool(file), end, isDurable) };
+    return { payloads, bytes: end, log: makeFrameLog(file, end, appending) };
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-/**
- * Opens the file at `path` at `end`, where its last frame is known to end, for a thread of its own: its writes are made on the
- * thread that calls, which saves the way to another one and back.
- */
-export async function resumeFrameLog(path: string, isDurable: boolean, end: number): Promise<FrameLog> {
-  const file = await open(path, constants.O_RDWR | (isDurable ? SYNCED_WRITES : 0));
-  return makeFrameLog(writingHere(file), end, isDurable);
+/** Opens the file at `path` at `end`, where its last frame is known to end. */
+export async function resumeFrameLog(path: string, end: number, appending: Appending): Promise<FrameLog> {
+  return makeFrameLog(await open(path, constants.O_RDWR | flagsOf(appending)), end, appending);
+}
+
+function flagsOf({ isDurable }: Appending): number {
+  return isDurable ? SYNCED_WRITES : 0;
 }
 
 /** Reads frames up to the end or to a torn tail. @throws {StoreError} ERR_STREAM_FILE */
@@ -127,7 +133,8 @@ function writingHere(file: FileHandle): LogFile {
   return { ...writingInPool(file), write };
 }
 
-function makeFrameLog(file: LogFile, start: number, isDurable: boolean): FrameLog {
+function makeFrameLog(handle: FileHandle, start: number, { isDurable, writesOn }: Appending): FrameLog {
+  const file = writesOn === "caller" ? writingHere(handle) : writingInPool(handle);
   // A write that has returned may not be durable yet, and shall be.
   const isSyncedApart = isDurable && SYNCED_WRITES === 0;
   const zeros = isDurable && !isSyncedApart ? new ZerosAhead(file, start) : undefined;

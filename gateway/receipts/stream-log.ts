@@ -18,7 +18,15 @@ import { formatHex } from "../../kernel/hex.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { parseReceipt } from "../../kernel/receipt/receipt.ts";
 import { readShape } from "../../kernel/shape.ts";
-import { damaged, type FrameLog, type OpenedFrameLog, openFrameLog, resumeFrameLog, scanFrames } from "./frame-log.ts";
+import {
+  type Appending,
+  damaged,
+  type FrameLog,
+  type OpenedFrameLog,
+  openFrameLog,
+  resumeFrameLog,
+  scanFrames,
+} from "./frame-log.ts";
 import { readIfThere } from "./read-if-there.ts";
 import { StreamBook, type StreamState, streamStateShape } from "./stream-book.ts";
 import { writeDurably } from "./write-durably.ts";
@@ -59,7 +67,7 @@ const NAME = /^receipts(?:-(\d{16}))?\.log$/u;
 export async function openStreamLog(options: StreamLogOptions): Promise<OpenedStreamLog> {
   const { folder, isDurable } = options;
   const files = new StreamFiles(folder, await firstsIn(folder));
-  const opened = await openFrameLog(files.path(files.last), isDurable);
+  const opened = await openFrameLog(files.path(files.last), { isDurable, writesOn: "pool" });
   try {
     return await readStreamLog(files, opened, options);
   } catch (error) {
@@ -76,10 +84,14 @@ export interface StreamLogEnd {
   readonly fileBytes: number;
 }
 
-/** Opens the files of a stream at their end, after `openStreamLog` has read them and its log was closed. */
+/**
+ * Opens the files of a stream at their end, after `openStreamLog` has read them and its log was closed, for a thread that has
+ * nothing else to do than to write them.
+ */
 export async function resumeStreamLog({ folder, isDurable, fileBytes }: StreamLogEnd): Promise<StreamLog> {
   const files = new StreamFiles(folder, await firstsIn(folder));
-  return makeStreamLog(files, await resumeFrameLog(files.path(files.last), isDurable, fileBytes), isDurable);
+  const appending = { isDurable, writesOn: "caller" } as const;
+  return makeStreamLog(files, await resumeFrameLog(files.path(files.last), fileBytes, appending), appending);
 }
 
 async function readStreamLog(
@@ -109,11 +121,11 @@ async function readStreamLog(
     for (const receipt of await read(file)) if (receipt.seq >= from) written.push(receipt);
   }
   files.forget();
-  const streamLog = makeStreamLog(files, log, isDurable);
+  const streamLog = makeStreamLog(files, log, { isDurable, writesOn: "pool" });
   return { log: streamLog, tip: { nextSeq, lastHash }, book, fileBytes: bytes, written, receiptAt };
 }
 
-function makeStreamLog(files: StreamFiles, first: FrameLog, isDurable: boolean): StreamLog {
+function makeStreamLog(files: StreamFiles, first: FrameLog, appending: Appending): StreamLog {
   let log = first;
   return {
     append: (payloads) => log.append(payloads),
@@ -121,7 +133,7 @@ function makeStreamLog(files: StreamFiles, first: FrameLog, isDurable: boolean):
       // What the new file stands on is durable before the file is there, also where appends are not synced.
       await log.finish();
       await files.writeState(state);
-      const next = await openFrameLog(files.path(state.next_seq), isDurable);
+      const next = await openFrameLog(files.path(state.next_seq), appending);
       files.add(state.next_seq);
       await log.close();
       log = next.log;

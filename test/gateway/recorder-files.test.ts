@@ -15,13 +15,13 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 async function contentOf(path: string): Promise<readonly string[]> {
-  const { log, payloads } = await openFrameLog(path, true);
+  const { log, payloads } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
   await log.close();
   return payloads.map(parseUtf8);
 }
 
 async function written(path: string, texts: readonly string[]): Promise<Uint8Array> {
-  const { log } = await openFrameLog(path, true);
+  const { log } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
   for (const text of texts) await log.append([formatUtf8(text)]);
   await log.close();
   return new Uint8Array(readFileSync(path));
@@ -30,7 +30,7 @@ async function written(path: string, texts: readonly string[]): Promise<Uint8Arr
 describe("the file of a stream", () => {
   it("gives back what was appended, one by one or thousands at once", async () => {
     const path = join(folder, "a");
-    const { log } = await openFrameLog(path, true);
+    const { log } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
     await log.append([formatUtf8("one")]);
     await log.append(Array.from({ length: 3_000 }, (_, i) => formatUtf8(`frame ${i}`)));
     await log.close();
@@ -42,7 +42,7 @@ describe("the file of a stream", () => {
 
   it("has zeros ahead while it is open, which no reader takes for frames and a kill may leave", async () => {
     const path = join(folder, "a");
-    const { log } = await openFrameLog(path, true);
+    const { log } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
     await log.append([formatUtf8("first")]);
     await until("zeros are ahead", async () => statSync(path).size > 1_000_000);
     await log.append([formatUtf8("second")]);
@@ -57,7 +57,7 @@ describe("the file of a stream", () => {
 
   it("keeps every frame of appends that are longer than the zeros ahead, or come while these are written", async () => {
     const path = join(folder, "a");
-    const { log } = await openFrameLog(path, true);
+    const { log } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
     const texts = Array.from({ length: 200 }, (_, i) => String(i).padStart(60_000, "x"));
     for (let at = 0; at < texts.length; at += 20) {
       await log.append(texts.slice(at, at + 19).map(formatUtf8));

@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FRAME_HEADER_BYTES, openFrameLog } from "../../gateway/receipts/frame-log.ts";
-import { openStreamLog } from "../../gateway/receipts/stream-log.ts";
+import { openStreamLog, resumeStreamLog } from "../../gateway/receipts/stream-log.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
@@ -108,7 +108,7 @@ describe("the files of a stream", () => {
   it("refuse a file whose last receipt is whole and is not the one before the next file", async () => {
     const { streamFolder } = await killedRun();
     const first = join(streamFolder, "receipts.log");
-    const { log, payloads } = await openFrameLog(first, false);
+    const { log, payloads } = await openFrameLog(first, { isDurable: false, writesOn: "pool" });
     await log.close();
     const lost = (payloads.at(-1)?.length ?? 0) + FRAME_HEADER_BYTES;
     truncateSync(first, readFileSync(first).length - lost);
@@ -131,7 +131,7 @@ describe("the files of a stream", () => {
 describe("a torn append of several frames", () => {
   it("is cut off from its first torn frame on, whichever of its parts reached the disk", async () => {
     const path = join(folder, "a.log");
-    const { log } = await openFrameLog(path, true);
+    const { log } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
     await log.append(["one", "two"].map(formatUtf8));
     await log.append(["three", "four", "five"].map(formatUtf8));
     await log.close();
@@ -149,7 +149,7 @@ describe("a torn append of several frames", () => {
 
   it("is damage as soon as a later append is whole behind it", async () => {
     const path = join(folder, "a.log");
-    const { log } = await openFrameLog(path, true);
+    const { log } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
     await log.append(["one", "two", "three"].map(formatUtf8));
     await log.append(["four"].map(formatUtf8));
     await log.close();
@@ -162,6 +162,27 @@ describe("a torn append of several frames", () => {
     }
   });
 });
+
+describe("the files of a stream on a thread of their own", () => {
+  it("are written by the calls of that thread, in the first file as in those after it", async () => {
+    const log = await resumeStreamLog({ folder: await emptyStream(), isDurable: true, fileBytes: 0 });
+    const isWrittenAtOnce = (name: string, text: string): boolean => {
+      const written = log.append([formatUtf8(text)]);
+      written.catch(() => undefined);
+      return readFileSync(join(folder, name)).includes(text);
+    };
+    expect(isWrittenAtOnce("receipts.log", "one")).toBe(true);
+    await log.rotate({ next_seq: 1, last_hash: "00".repeat(32), calls: [], sessions: [] });
+    expect(isWrittenAtOnce("receipts-0000000000000001.log", "two")).toBe(true);
+    await log.close();
+  });
+});
+
+async function emptyStream(): Promise<string> {
+  const { log } = await openStreamLog({ folder, isDurable: true, from: 0 });
+  await log.close();
+  return folder;
+}
 
 async function over(dataDir: string): Promise<GatewayRun> {
   if (bench === undefined) throw new Error("no bench");
@@ -176,7 +197,7 @@ async function opened(streamFolder: string, from: number) {
 }
 
 async function contentOf(path: string): Promise<readonly string[]> {
-  const { log, payloads } = await openFrameLog(path, false);
+  const { log, payloads } = await openFrameLog(path, { isDurable: false, writesOn: "pool" });
   await log.close();
   return payloads.map(parseUtf8);
 }

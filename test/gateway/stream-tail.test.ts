@@ -26,7 +26,7 @@ const textOf = (seq: number): string => `receipt ${seq} ${"x".repeat(seq * 1000)
 
 /** Writes the receipts `from` to the one before `end`, each an append of its own. */
 async function write(name: string, from: number, end: number): Promise<void> {
-  const { log } = await openFrameLog(join(folder, name), false);
+  const { log } = await openFrameLog(join(folder, name), { isDurable: false, writesOn: "pool" });
   for (let seq = from; seq < end; seq += 1) await log.append([formatUtf8(textOf(seq))]);
   await log.close();
 }

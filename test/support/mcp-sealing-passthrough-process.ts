@@ -19,7 +19,7 @@ const SIGNATURE_AT = 100;
 const upstream = new URL(process.argv[2] ?? "");
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 const { privateKey } = generateKeyPairSync("ed25519");
-const { log } = await openFrameLog(join(process.argv[3] ?? "", "records.log"), true);
+const { log } = await openFrameLog(join(process.argv[3] ?? "", "records.log"), { isDurable: true, writesOn: "pool" });
 const commit = makeGroupCommit({ ...log, rotate: async () => undefined }, ({ message }) => console.error(message));
 const text = new Uint8Array(RECORD_BYTES).fill(0x20);
 
