@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 import type { Deadlines } from "../deadlines.ts";
-import { GatheredBytes } from "../wire/gathered-bytes.ts";
+import { Pieces } from "../wire/gathered-bytes.ts";
 
 /** What came of it. */
 export type Body =
@@ -50,35 +50,6 @@ export function readBody(
     request.on("error", cut);
     request.on("close", cut);
   });
-}
-
-/** A body that comes in one piece, as most do, is not copied: Node gives each piece memory of its own. */
-class Pieces {
-  #first: Uint8Array | undefined;
-  #gathered: GatheredBytes | undefined;
-
-  get length(): number {
-    return this.#gathered?.length ?? this.#first?.length ?? 0;
-  }
-
-  push(piece: Uint8Array): void {
-    if (this.#first === undefined) {
-      this.#first = piece;
-      return;
-    }
-    if (this.#gathered === undefined) {
-      this.#gathered = new GatheredBytes();
-      this.#gathered.push(this.#first);
-    }
-    this.#gathered.push(piece);
-  }
-
-  take(): Uint8Array {
-    if (this.#gathered !== undefined) return this.#gathered.take();
-    if (this.#first === undefined) return new Uint8Array(0);
-    const { buffer, byteOffset, length } = this.#first;
-    return new Uint8Array(buffer, byteOffset, length);
-  }
 }
 
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;

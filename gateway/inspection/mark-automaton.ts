@@ -3,6 +3,8 @@
  * A walk costs one look-up for each character, however many sequences there are.
  */
 
+import { invariant } from "../../kernel/errors.ts";
+
 /** One step of a sequence: any one of these characters of ASCII. */
 export interface Step {
   readonly of: string;
@@ -27,6 +29,8 @@ export interface MarkAutomaton {
 }
 
 const ASCII = 128;
+/** What an entry of the table can name. */
+const MAX_PLACES = 0x1_0000;
 
 /** The automaton of these sequences. */
 export function markAutomaton(sequences: readonly Sequence[]): MarkAutomaton {
@@ -101,6 +105,8 @@ function tableOf(
   // The first state of all ends nothing and stays the first.
   const ordered = [...all.filter(({ bits }) => bits === 0), ...all.filter(({ bits }) => bits !== 0)];
   const width = Math.max(...classes) + 1;
+  // A place that did not fit would be another state: a mark that is not set where it stands.
+  invariant(ordered.length * width <= MAX_PLACES, "too many states for the table");
   const numbers = new Map(ordered.map(({ state }, index) => [state, index * width]));
   const next = new Uint16Array(ordered.length * width);
   const bits = new Int32Array(ordered.length * width);

@@ -72,6 +72,7 @@ class Sealing implements Sealer {
     if (this.#failure === undefined) await this.#stop();
     clearInterval(this.#awake);
     await this.#thread.terminate();
+    this.#fail("the receipt stream is closed", undefined);
   };
 
   #stop(): Promise<void> {
@@ -122,13 +123,14 @@ class Sealing implements Sealer {
 
   #fail(why: string, cause: unknown): void {
     this.#onStopped();
-    if (this.#failure !== undefined || this.#isClosed) return;
+    if (this.#failure !== undefined) return;
     const failure = new StoreError("ERR_STREAM_FAILED", why, { cause, fatal: true });
     this.#failure = failure;
     const waiting = this.#waiting;
     [this.#waiting, this.#drafts] = [[], []];
     this.#awake.unref();
     for (const { reject } of waiting) reject(failure);
-    this.#onFailed(failure);
+    // That a thread ends which is closed, and for which nobody waits, is no news.
+    if (!this.#isClosed || waiting.length > 0) this.#onFailed(failure);
   }
 }

@@ -1,6 +1,6 @@
 /** What a server answers over HTTP, and how its body is read. */
 
-import { concatAll } from "../../kernel/bytes.ts";
+import { Pieces } from "../wire/gathered-bytes.ts";
 
 /** An answer, whose body may still be on its way. */
 export interface HttpAnswer {
@@ -30,17 +30,14 @@ export async function readWhole(
   maxBytes: number,
   ear?: { readonly onByte: () => void },
 ): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const pieces = new Pieces();
   for (let chunk = await answer.read(); chunk !== undefined; chunk = await answer.read()) {
     ear?.onByte();
-    length += chunk.length;
-    if (length > maxBytes) {
+    if (pieces.length + chunk.length > maxBytes) {
       answer.cancel();
       return undefined;
     }
-    chunks.push(chunk);
+    pieces.push(chunk);
   }
-  const [only] = chunks;
-  return only !== undefined && chunks.length === 1 ? only : concatAll(chunks);
+  return pieces.take();
 }

@@ -5,8 +5,14 @@ import { pause } from "./pause.ts";
 import type { UpstreamReply } from "./upstream.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
 
+/** The limits of one request. */
+export type RequestLimits = Pick<UpstreamLimits, "firstByteMs" | "idleMs" | "totalMs">;
+
 /** What a request ends with that came to no answer. */
 export type Failure = Extract<UpstreamReply, { type: "failed" }>;
+
+/** Between two looks at most: a timer cannot wait longer, and a limit may be infinite. */
+const MAX_TIMER_MS = 2 ** 30;
 
 /** Runs from its making until `stop`. Aborted when the request is over and its answer has not come to its end. */
 export class RequestClock extends Cancellation {
@@ -25,10 +31,10 @@ export class RequestClock extends Cancellation {
   #why: Failure | undefined;
 
   /** @param ends  what cancels the request */
-  constructor({ firstByteMs, idleMs, totalMs }: UpstreamLimits, ends: readonly CancelSignal[]) {
+  constructor({ firstByteMs, idleMs, totalMs }: RequestLimits, ends: readonly CancelSignal[]) {
     super();
     const nowMs = performance.now();
-    const firstMs = Math.min(firstByteMs, totalMs);
+    const firstMs = Math.min(firstByteMs, totalMs, MAX_TIMER_MS);
     this.#idleMs = idleMs;
     this.#ends = ends;
     this.#silentAtMs = nowMs + firstByteMs;
@@ -58,11 +64,14 @@ export class RequestClock extends Cancellation {
   }
 
   /** Silence does not count while somebody else is waited for. */
-  async during(waiting: Promise<void>): Promise<void> {
+  async during<T>(waiting: Promise<T>): Promise<T> {
     this.#holds += 1;
-    await waiting;
-    this.#holds -= 1;
-    if (!this.#isStopped) this.onByte();
+    try {
+      return await waiting;
+    } finally {
+      this.#holds -= 1;
+      if (!this.#isStopped) this.onByte();
+    }
   }
 
   /** Resolves after `ms`, or when the request is over. */
@@ -87,8 +96,9 @@ export class RequestClock extends Cancellation {
       this.#fail("timeout", "upstream.timeout");
       return;
     }
-    this.#timerAtMs = dueMs;
-    this.#timer = setTimeout(this.#onTimer, Math.ceil(dueMs - nowMs));
+    const waitMs = Math.min(Math.ceil(dueMs - nowMs), MAX_TIMER_MS);
+    this.#timerAtMs = nowMs + waitMs;
+    this.#timer = setTimeout(this.#onTimer, waitMs);
   }
 
   #fail(status: Failure["status"], reason: Failure["reason"]): void {

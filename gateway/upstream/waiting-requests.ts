@@ -2,23 +2,27 @@
 
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { RpcResponse } from "../wire/rpc.ts";
+import { RequestClock, type RequestLimits } from "./request-clock.ts";
 import type { UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
 
 interface Waiting {
   readonly settle: (reply: UpstreamReply) => void;
   readonly progress: (text: string) => void;
-  /** Silence does not count while somebody else is waited for. */
-  readonly hold: () => () => void;
+  readonly clock: RequestClock;
 }
+
+/** Of a request that stays open: it ends when it is cancelled, or its channel does. */
+const NO_LIMITS: RequestLimits = { firstByteMs: Infinity, idleMs: Infinity, totalMs: Infinity };
 
 /** The requests of one channel. */
 export class WaitingRequests {
-  readonly #limits: Pick<UpstreamLimits, "idleMs" | "totalMs">;
+  readonly #limits: RequestLimits;
   readonly #waiting = new Map<number, Waiting>();
 
-  constructor(limits: Pick<UpstreamLimits, "idleMs" | "totalMs">) {
-    this.#limits = limits;
+  /** On a channel there is no first byte: what comes before it is silence. */
+  constructor({ idleMs, totalMs }: Pick<UpstreamLimits, "idleMs" | "totalMs">) {
+    this.#limits = { firstByteMs: idleMs, idleMs, totalMs };
   }
 
   /**
@@ -28,40 +32,24 @@ export class WaitingRequests {
    */
   wait(request: UpstreamRequest, onAbandoned: () => void): Promise<UpstreamReply> {
     return new Promise((resolve) => {
-      const { id, signal, onProgress } = request;
-      const give = (reply: UpstreamReply): void => {
-        clearTimeout(idle);
-        clearTimeout(total);
-        signal.removeEventListener("abort", cancel);
+      const { id, signal, onProgress, isOpenEnded = false } = request;
+      const clock = new RequestClock(isOpenEnded ? NO_LIMITS : this.#limits, [signal]);
+      const settle = (reply: UpstreamReply): void => {
+        clock.onEnd();
+        clock.stop();
         if (this.#waiting.delete(id)) resolve(reply);
       };
-      const abandon = (status: "timeout" | "cancelled", reason: ReasonCode): void => {
-        give({ type: "failed", status, effect: "unknown", reason });
+      const abandon = (): void => {
+        if (clock.failure !== undefined) settle(clock.failure);
         onAbandoned();
       };
-      const late = (): void => abandon("timeout", "upstream.timeout");
-      const cancel = (): void => abandon("cancelled", "client.cancelled");
-      const total = request.isOpenEnded === true ? undefined : setTimeout(late, this.#limits.totalMs);
-      let holds = 0;
-      const onSilence = (): void => {
-        if (holds > 0) idle?.refresh();
-        else late();
-      };
-      const idle = request.isOpenEnded === true ? undefined : setTimeout(onSilence, this.#limits.idleMs);
       const progress = (text: string): void => {
-        idle?.refresh();
+        clock.onByte();
         onProgress?.(text);
       };
-      const hold = (): (() => void) => {
-        holds += 1;
-        return () => {
-          holds -= 1;
-          idle?.refresh();
-        };
-      };
-      this.#waiting.set(id, { settle: give, progress, hold });
-      if (signal.aborted) cancel();
-      else signal.addEventListener("abort", cancel, { once: true });
+      this.#waiting.set(id, { settle, progress, clock });
+      if (clock.aborted) abandon();
+      else clock.addEventListener("abort", abandon);
     });
   }
 
@@ -84,12 +72,8 @@ export class WaitingRequests {
 
   /** Waits for what the server asked meanwhile; its request may be silent so long. */
   async during<T>(id: number | undefined, waiting: Promise<T>): Promise<T> {
-    const release = id === undefined ? undefined : this.#waiting.get(id)?.hold();
-    try {
-      return await waiting;
-    } finally {
-      release?.();
-    }
+    const clock = id === undefined ? undefined : this.#waiting.get(id)?.clock;
+    return clock === undefined ? waiting : clock.during(waiting);
   }
 
   /** Ends a request whose response cannot be trusted. */

@@ -37,3 +37,36 @@ export class GatheredBytes {
     this.#buffer = buffer;
   }
 }
+
+/** The same of a whole body: one that comes in one piece, as most do, is not copied. A first piece is
+ * held as it is. */
+export class Pieces {
+  #first: Uint8Array | undefined;
+  #gathered: GatheredBytes | undefined;
+
+  /** Number of bytes. */
+  get length(): number {
+    return this.#gathered?.length ?? this.#first?.length ?? 0;
+  }
+
+  /** Adds a piece. */
+  push(piece: Uint8Array): void {
+    if (this.#first === undefined) {
+      this.#first = piece;
+      return;
+    }
+    if (this.#gathered === undefined) {
+      this.#gathered = new GatheredBytes();
+      this.#gathered.push(this.#first);
+    }
+    this.#gathered.push(piece);
+  }
+
+  /** All of them; nothing is pushed any more. */
+  take(): Uint8Array {
+    if (this.#gathered !== undefined) return this.#gathered.take();
+    if (this.#first === undefined) return new Uint8Array(0);
+    const { buffer, byteOffset, length } = this.#first;
+    return new Uint8Array(buffer, byteOffset, length);
+  }
+}

@@ -2,6 +2,7 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { Deadlines } from "../../gateway/deadlines.ts";
 import { readBody } from "../../gateway/edge/http-body.ts";
+import { type HttpAnswer, readWhole } from "../../gateway/upstream/http-answer.ts";
 import { LineReader } from "../../gateway/upstream/line-reader.ts";
 import { GatheredBytes } from "../../gateway/wire/gathered-bytes.ts";
 
@@ -24,6 +25,21 @@ describe("bytes that arrive one at a time", () => {
     for (let i = 0; i < PIECES; i += 1) request.emit("data", Uint8Array.of(0x61));
     request.emit("end");
     expect(await body).toMatchObject({ type: "body", bytes: { length: PIECES } });
+  });
+
+  it("make an answer like any other, of which no piece is held", async () => {
+    // The source has one memory for all of its pieces but the first.
+    const piece = new Uint8Array(1);
+    let given = 0;
+    const next = async (): Promise<Uint8Array | undefined> => {
+      given += 1;
+      piece[0] = given & 0xff;
+      return given > PIECES ? undefined : given === 1 ? Uint8Array.of(1) : piece;
+    };
+    const answer: HttpAnswer = { status: 200, ok: true, header: () => undefined, read: next, cancel: () => undefined };
+    const whole = await readWhole(answer, PIECES);
+    expect(whole?.length).toBe(PIECES);
+    expect(whole?.every((byte, i) => byte === ((i + 1) & 0xff))).toBe(true);
   });
 
   it("make a line like any other", () => {

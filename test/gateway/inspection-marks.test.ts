@@ -6,8 +6,10 @@ import { foldText } from "../../gateway/inspection/fold.ts";
 import { mayHint, PERSONAL_NAMES, PHONE_NAMES, SSN_NAMES, TELLING_NAMES } from "../../gateway/inspection/hint-words.ts";
 import { isSensitiveName } from "../../gateway/inspection/key-hints.ts";
 import { keyedValues } from "../../gateway/inspection/keyed-values.ts";
+import { markAutomaton } from "../../gateway/inspection/mark-automaton.ts";
 import { FORMS } from "../../gateway/inspection/sensitive.ts";
 import { MARK, marksOf } from "../../gateway/inspection/text-marks.ts";
+import { codeOf } from "../support/code-of.ts";
 
 /** The same marks, each by a pattern of its own. */
 const PATTERNS: Readonly<Record<keyof typeof MARK, RegExp>> = {
@@ -104,6 +106,13 @@ const FOUND: readonly string[] = [
   "10.11.12.13",
   "2001:db8::1:2:3",
 ];
+
+describe("an automaton", () => {
+  it("that would have more states than its table can name is not made", () => {
+    const steps = Array.from({ length: 700 }, (_, i) => ({ of: String.fromCharCode(i % 128) }));
+    expect(codeOf(() => markAutomaton([{ bits: 1, steps }]))).toBe("ERR_BUG");
+  });
+});
 
 describe("a form of secrets or personal data", () => {
   it.each(FORMS.map((form, index) => ({ form, sample: FOUND[index] ?? "" })))(

@@ -136,6 +136,22 @@ describe("a sealing thread that fails", () => {
     expect(bench.failures).toEqual(["the receipt stream cannot be written"]);
   });
 
+  it("also while it is closing: nobody waits for ever", async () => {
+    for (const act of [
+      ({ say }: InnerThread) => say({ type: "failed", why: "no space" }),
+      ({ fail }: InnerThread) => fail(new Error("killed")),
+    ]) {
+      const { thread } = await open();
+      const sealer = makeSealing(thread.thread, () => undefined);
+      const waiting = [1, 2].map(() => codeFrom(sealer.seal({ seq: 0, draft: { length: 0 } as never })));
+      const closed = sealer.close();
+      act(thread);
+      await closed;
+      expect(await Promise.all(waiting)).toEqual(["ERR_STREAM_FAILED", "ERR_STREAM_FAILED"]);
+      expect(await codeFrom(sealer.seal({ seq: 1, draft: { length: 0 } as never }))).toBe("ERR_STREAM_FAILED");
+    }
+  });
+
   it("or names receipts that it was not given, or by what is no hash", async () => {
     for (const hashes of [Array.from({ length: 9 }, () => "0".repeat(64)), ["0".repeat(63)], [`${"0".repeat(64)}\n`]]) {
       const bench = await open();
