@@ -1,8 +1,9 @@
 /**
  * Where every thread of the gateway begins: it sets the guard up, with what this thread may connect to, and imports the
- * thread's own module only then. Nothing is imported here beside the guard.
+ * thread's own module only then. Nothing is imported here beside the guard and `#crypto`, whose addon cannot be loaded behind it.
  */
 
+import "#crypto";
 import { isMainThread, MessagePort, parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../kernel/errors.ts";
 import { installEgressGuard } from "./egress-guard.ts";

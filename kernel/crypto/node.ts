@@ -1,5 +1,6 @@
 /**
- * `#crypto` under Node: node:crypto decides every verdict that OpenSSL can decide. The one file that may name node:crypto.
+ * `#crypto` under Node: node:crypto decides every verdict that OpenSSL can decide, but for Ed25519 where libsodium is there, which
+ * decides alike and faster (sodium-ed25519.ts). The one file that may name node:crypto.
  *
  * Raw keys enter OpenSSL behind the fixed DER headers below (SubjectPublicKeyInfo and PKCS#8), so that the import
  * is the same call for every algorithm and every Node. ML-DSA is native where OpenSSL has it (Node >= 24, found by
@@ -22,6 +23,7 @@ import { parseHex } from "../hex.ts";
 import { isLowS, requireSecretLength, toLowS } from "./key-encoding.ts";
 import { nobleMlDsa44, nobleMlDsa65 } from "./noble-ml-dsa.ts";
 import type { CryptoPrimitives, SignatureAlgorithm, Verifier } from "./primitives.ts";
+import { loadSodiumEd25519 } from "./sodium-ed25519.ts";
 
 const SEED_BYTES = 32;
 const NATIVE = "node:crypto";
@@ -109,7 +111,12 @@ function fromLatin1(text: string): Uint8Array {
 }
 
 /** Ed25519 as OpenSSL decides it: recomputes R and compares its bytes; S below the group order; no key guard. */
-export const ed25519: SignatureAlgorithm = makeNative(ED25519);
+export const opensslEd25519: SignatureAlgorithm = makeNative(ED25519);
+
+const sodiumEd25519 = loadSodiumEd25519();
+
+/** Ed25519 by libsodium or, where it cannot be had, by OpenSSL: behind the key guard the same verdicts. */
+export const ed25519: SignatureAlgorithm = sodiumEd25519 ?? opensslEd25519;
 
 /** ECDSA over P-256 with SHA-256; signatures are r ‖ s, low-S. */
 export const p256: SignatureAlgorithm = {
@@ -140,7 +147,7 @@ export const mlDsa65: SignatureAlgorithm = nativeMlDsa65 ? makeNative(ML_DSA_65)
 /** Which implementation decides each algorithm's verdict. */
 export const implementations: CryptoPrimitives["implementations"] = {
   sha256: NATIVE,
-  ed25519: NATIVE,
+  ed25519: sodiumEd25519 === undefined ? NATIVE : "sodium-native",
   p256: NATIVE,
   mlDsa44: nativeMlDsa44 ? NATIVE : "@noble/post-quantum",
   mlDsa65: nativeMlDsa65 ? NATIVE : "@noble/post-quantum",

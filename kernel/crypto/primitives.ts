@@ -29,6 +29,6 @@ export interface CryptoPrimitives {
   readonly p256: SignatureAlgorithm;
   readonly mlDsa44: SignatureAlgorithm;
   readonly mlDsa65: SignatureAlgorithm;
-  /** Which implementation decides each algorithm's verdict, for reports: `node:crypto` or `@noble/...`. */
+  /** Which implementation decides each algorithm's verdict, for reports: `node:crypto`, `sodium-native` or `@noble/...`. */
   readonly implementations: Readonly<Record<"sha256" | "ed25519" | "p256" | "mlDsa44" | "mlDsa65", string>>;
 }

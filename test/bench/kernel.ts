@@ -86,22 +86,29 @@ async function benchJson(context: BenchContext): Promise<void> {
 
 async function benchSignatures(context: BenchContext): Promise<void> {
   for (const name of ["ed25519", "p256", "mlDsa44", "mlDsa65"] as const) {
-    const sides = [native, noble].map((side): readonly [string, CryptoPrimitives] => [
-      side.implementations[name],
-      side,
-    ]);
-    const signers = sides.map(([label, side], i): Contender => {
+    const sides = sidesOf(name);
+    const signers = sides.map(([label, side]): Contender => {
       const sign = side[name].signer(secret);
-      return { name: `${sideName(i)}: ${label}`, run: () => sign(entry) };
+      return { name: label, run: () => sign(entry) };
     });
     await compare(context, `${name} sign`, signers);
     const signature = native[name].signer(secret)(entry);
-    const verifiers = sides.map(([label, side], i): Contender => {
+    const verifiers = sides.map(([label, side]): Contender => {
       const verify = side[name].verifier(side[name].publicKey(secret));
-      return { name: `${sideName(i)}: ${label}`, run: () => verify(entry, signature) };
+      return { name: label, run: () => verify(entry, signature) };
     });
     await compare(context, `${name} verify, key imported once`, verifiers);
   }
+}
+
+/** Who signs and verifies, with a label each: for Ed25519 also OpenSSL, which decides where libsodium cannot be had. */
+function sidesOf(name: "ed25519" | "p256" | "mlDsa44" | "mlDsa65"): readonly (readonly [string, CryptoPrimitives])[] {
+  const openssl: CryptoPrimitives = { ...native, ed25519: node.opensslEd25519 };
+  return [
+    ...(name === "ed25519" ? ([["node without libsodium: node:crypto", openssl]] as const) : []),
+    [`${sideName(0)}: ${native.implementations[name]}`, native],
+    [`${sideName(1)}: ${noble.implementations[name]}`, noble],
+  ];
 }
 
 async function benchEnvelopes(context: BenchContext): Promise<void> {

@@ -75,6 +75,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly engines: { readonly node: string };
 }
@@ -83,6 +84,9 @@ const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as
 const subpaths = Object.entries(manifest.exports).filter(([name]) => name !== "./package.json");
 
 describe("package.json", () => {
+  const { dependencies, optionalDependencies, devDependencies } = manifest;
+  const allDependencies = { ...dependencies, ...optionalDependencies, ...devDependencies };
+
   it("exports these subpaths and nothing else: no barrel, no private file", () => {
     expect(Object.keys(manifest.exports)).toEqual([
       ...Object.keys(PUBLIC).map((name) => `./${name}`),
@@ -111,7 +115,7 @@ describe("package.json", () => {
   });
 
   it("pins every dependency exactly, and names the Node that it needs", () => {
-    const versions = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies });
+    const versions = Object.entries(allDependencies);
     expect(versions.length).toBeGreaterThan(20);
     for (const [name, version] of versions) expect(version, name).toMatch(/^\d+\.\d+\.\d+(?:-[0-9a-z.]+)?$/u);
     expect(manifest.engines.node).toBe(">=20.19.0");
@@ -120,7 +124,7 @@ describe("package.json", () => {
   it("gives every dependency its line in docs/dependencies.md", () => {
     const text = readFileSync(join(ROOT, "docs", "dependencies.md"), "utf8");
     const listed = [...text.matchAll(/`([^`]+)`/gu)].map((match) => match[1] ?? "");
-    for (const name of Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })) {
+    for (const name of Object.keys(allDependencies)) {
       expect(listed, name).toContain(name);
     }
   });

@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
+import { ed25519 as curves } from "@noble/curves/ed25519.js";
 import { describe, expect, it } from "vitest";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import * as browser from "../../kernel/crypto/browser.ts";
 import * as node from "../../kernel/crypto/node.ts";
-import type { CryptoPrimitives, Verifier } from "../../kernel/crypto/primitives.ts";
+import type { CryptoPrimitives, SignatureAlgorithm, Verifier } from "../../kernel/crypto/primitives.ts";
+import { decidesAsOpenssl } from "../../kernel/crypto/sodium-ed25519.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import { ed25519Verifier } from "../../kernel/signature/ed25519.ts";
 import { checkEd25519Key, checkEd25519Point } from "../../kernel/signature/ed25519-key-guard.ts";
@@ -12,10 +14,53 @@ import { fixturePath } from "../support/fixtures.ts";
 import { ALGORITHM_NAMES, describeCrypto } from "./crypto-contract.ts";
 
 const native: CryptoPrimitives = node;
+/** Node's side where libsodium cannot be had. */
+const openssl: CryptoPrimitives = { ...node, ed25519: node.opensslEd25519 };
 const noble: CryptoPrimitives = browser;
 
-describeCrypto("node:crypto", native);
+describeCrypto("node", native);
+describeCrypto("node without libsodium", openssl);
 describeCrypto("noble", noble);
+
+describe("libsodium under Node", () => {
+  const { publicKey, signer } = openssl.ed25519;
+
+  it("decides Ed25519 where it is installed", () => {
+    expect(native.implementations.ed25519).toBe("sodium-native");
+    expect(decidesAsOpenssl(native.ed25519)).toBe(true);
+    expect(decidesAsOpenssl(openssl.ed25519)).toBe(true);
+  });
+
+  it("is not used if it makes other keys or signatures, refuses honest ones or takes what OpenSSL refuses", () => {
+    const others: readonly Partial<SignatureAlgorithm>[] = [
+      { publicKey: (seed) => publicKey(seed.toReversed()) },
+      { signer: (seed) => signer(seed.toReversed()) },
+      { verifier: () => () => false },
+      { verifier: () => () => true },
+      { verifier: () => isCofactored },
+    ];
+    for (const other of others) expect(decidesAsOpenssl({ ...openssl.ed25519, ...other })).toBe(false);
+  });
+
+  /** RFC 8032 §5.1.7 as some read it: the equation times eight. */
+  function isCofactored(message: Uint8Array, signature: Uint8Array): boolean {
+    const key = parseHex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+    return curves.verify(signature, message, key, { zip215: true });
+  }
+
+  it("gives the signatures and verdicts of OpenSSL for messages of every kind of memory and length", () => {
+    const seed = new Uint8Array(32).fill(5);
+    const key = publicKey(seed);
+    const around = new Uint8Array(5000).map((_, i) => i);
+    for (const length of [0, 1, 63, 64, 65, 127, 128, 129, 3500]) {
+      for (const message of [around.subarray(7, 7 + length), around.slice(0, length), Buffer.alloc(length, 3)]) {
+        const signature = native.ed25519.signer(seed)(message);
+        expect(signature).toEqual(openssl.ed25519.signer(seed)(message));
+        expect(native.ed25519.verifier(key)(message, signature)).toBe(true);
+      }
+    }
+  });
+});
 
 describe("the two sides of #crypto", () => {
   it("derive the same keys and accept each other's signatures", () => {
@@ -33,7 +78,7 @@ describe("the two sides of #crypto", () => {
     const hasNative = Number(process.versions.node.split(".")[0]) >= 24;
     const { mlDsa44, mlDsa65, ed25519 } = native.implementations;
     expect([mlDsa44, mlDsa65]).toEqual(Array(2).fill(hasNative ? "node:crypto" : "@noble/post-quantum"));
-    expect(ed25519).toBe("node:crypto");
+    expect([ed25519, openssl.implementations.p256]).toEqual(["sodium-native", "node:crypto"]);
   });
 });
 
@@ -81,9 +126,13 @@ describe("the published edge cases of Ed25519", () => {
     expect(cases.filter(({ isAccepted }) => isAccepted)).toHaveLength(108);
   });
 
-  it("are decided by the bare node primitive as pinned for its OpenSSL", () => {
-    const want = cases.filter((item) => item.isAccepted && !(isStrictOpenssl && hasSmallOrder(item)));
-    expect(numbers(cases.filter((item) => verdict(native, item)))).toEqual(numbers(want));
+  it("are decided by bare OpenSSL as pinned for its version, and by bare libsodium as by the strict one", () => {
+    const accepted = cases.filter(({ isAccepted }) => isAccepted);
+    const strict = accepted.filter((item) => !hasSmallOrder(item));
+    expect(numbers(cases.filter((item) => verdict(openssl, item)))).toEqual(
+      numbers(isStrictOpenssl ? strict : accepted),
+    );
+    expect(numbers(cases.filter((item) => verdict(native, item)))).toEqual(numbers(strict));
   });
 
   it("are decided by bare noble with a guarded R in another way: 105 times beside OpenSSL 3.0", () => {
@@ -101,7 +150,9 @@ describe("the published edge cases of Ed25519", () => {
     expect(numbers(want)).toHaveLength(1);
     const exported = (item: EdgeCase): boolean => guarded(ed25519Verifier, item);
     expect(numbers(cases.filter(exported))).toEqual(numbers(want));
-    expect(numbers(cases.filter((item) => primitive(native)(item) && !hasSmallOrder(item)))).toEqual(numbers(want));
+    for (const side of [native, openssl]) {
+      expect(numbers(cases.filter((item) => primitive(side)(item) && !hasSmallOrder(item)))).toEqual(numbers(want));
+    }
   });
 });
 
