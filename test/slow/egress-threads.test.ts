@@ -1,7 +1,7 @@
 /** Threads of a guarded process: none but the declared ones, begun by the guard alone, and what those may do. */
 
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,7 +30,8 @@ function copyPackage(): void {
   cpSync(join(ROOT, "dist", "gateway", "egress"), join(home, "gateway", "egress"), { recursive: true });
   cpSync(join(ROOT, "dist", "kernel"), join(home, "kernel"), { recursive: true });
   cpSync(join(ROOT, "test", "support", "hostile-thread.mjs"), join(home, "gateway", "thread.js"));
-  writeFileSync(join(home, "package.json"), '{"type":"module"}');
+  symlinkSync(join(ROOT, "node_modules"), join(home, "node_modules"));
+  writeFileSync(join(home, "package.json"), '{"type":"module","imports":{"#crypto":"./kernel/crypto/node.js"}}');
 }
 
 interface Told {
@@ -81,10 +82,12 @@ describe("threads of a guarded process", () => {
     const open = Object(results["open"]);
     const closed = Object(results["closed"]);
     for (const report of [open, closed]) {
-      const { isMainThread, env, execArgv, argv, allowed: own, ...others } = report;
+      const { isMainThread, env, execArgv, argv, allowed: own, ed25519, ...others } = report;
       expect({ isMainThread, env, execArgv, argv }).toEqual({ isMainThread: false, env: [], execArgv: [], argv: [] });
       for (const [way, result] of Object.entries(others)) expect(result, way).toMatch(REFUSED);
       expect(Object.keys(others)).toHaveLength(10);
+      // What is declared is loaded before the guard takes addons away.
+      expect(ed25519).toBe("sodium-native");
       expect(own).toMatch(report === open ? /^out$/u : REFUSED);
     }
     // By the process, and by no thread.

@@ -29,6 +29,7 @@ export async function serve(port, data) {
     env: Object.keys(process.env),
     execArgv: process.execArgv,
     argv: process.argv.slice(2),
+    ed25519: (await import("#crypto")).implementations.ed25519,
     allowed: await event(net.connect(allowed, "127.0.0.1"), "connect"),
     tcp: await event(net.connect(undeclared, "127.0.0.1"), "connect"),
     fetch: await fetch(`http://127.0.0.1:${undeclared}/`).then(() => "out", told),
