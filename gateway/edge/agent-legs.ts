@@ -14,7 +14,9 @@ import { type AskedAgent, askAgent } from "./ask-agent.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { keepRefusal } from "./refuse.ts";
+import type { RuleChanges } from "./rule-changes.ts";
 import { relatedTask } from "./task-messages.ts";
+import { statusToAgent, TASK_STATUS } from "./task-notices.ts";
 import { type KeptTask, ownerOf, type TaskTable } from "./task-table.ts";
 
 /** A call that runs on a leg: where what belongs to it goes. */
@@ -28,7 +30,8 @@ export interface LegCall {
 /** What legs are made with. */
 export interface AgentLegsOptions extends ReceiptDeps {
   readonly agent: AskedAgent;
-  readonly tasks: Pick<TaskTable, "atServer">;
+  readonly tasks: Pick<TaskTable, "atServer" | "promised" | "renew">;
+  readonly rules: RuleChanges;
   /** Text of the capabilities that the agent declared. */
   readonly capabilities: string;
   /** Sends what belongs to no call; false if the agent has no stream open. */
@@ -41,6 +44,8 @@ const PASSED: ReadonlySet<string> = new Set(["notifications/message", "notificat
 const MAX_SUBSCRIPTIONS = 1_000;
 /** Things that one session is told of when they happen. */
 const MAX_TOLD = 64;
+/** Notices of tasks that wait. */
+const MAX_STATUSES = 256;
 
 /** `1` is not `"1"`. */
 function questionKey(serverId: string, id: unknown): string {
@@ -76,6 +81,9 @@ export class AgentLegs {
   readonly #questions = new Map<string, AbortController>();
   readonly #ended = new AbortController();
   readonly #told = new Set<string>();
+  /** What servers say of tasks. */
+  #statuses: Promise<void> = Promise.resolve();
+  #waitingStatuses = 0;
   #isListening = false;
 
   constructor(options: AgentLegsOptions) {
@@ -223,7 +231,7 @@ export class AgentLegs {
     related: number | undefined,
   ): Promise<Uint8Array> {
     const { agent, tell } = this.#options;
-    const call = related === undefined ? undefined : this.#calls.get(`${upstream.id} ${related}`);
+    const call = this.#callOf(upstream.id, related);
     const taken = new AbortController();
     const key = questionKey(upstream.id, message.id);
     this.#questions.set(key, taken);
@@ -265,6 +273,10 @@ export class AgentLegs {
       this.#questions.get(questionKey(serverId, params["requestId"]))?.abort();
       return;
     }
+    if (method === TASK_STATUS) {
+      this.#queueStatus(serverId, message, related);
+      return;
+    }
     const isUpdate = method === "notifications/resources/updated";
     const uri = isJsonObject(params) ? params["uri"] : undefined;
     if (isUpdate && !(typeof uri === "string" && this.#subscribed.has(`${serverId} ${uri}`))) return;
@@ -273,10 +285,43 @@ export class AgentLegs {
       return;
     }
     const bytes = messageToAgent(text, agent.transport === "stdio");
-    const call = related === undefined ? undefined : this.#calls.get(`${serverId} ${related}`);
+    const call = this.#callOf(serverId, related);
     if (call?.pass !== undefined) call.pass(bytes);
     else if (pipeline.mayTell(bytes)) tell(bytes);
     else void this.#refuseNotice(serverId, method, bytes);
+  }
+
+  #callOf(serverId: string, related: number | undefined): LegCall | undefined {
+    return related === undefined ? undefined : this.#calls.get(`${serverId} ${related}`);
+  }
+
+  /** One after the other; each waits for receipts, and what comes faster than those is dropped. */
+  #queueStatus(serverId: string, message: RpcNotification, related: number | undefined): void {
+    if (this.#waitingStatuses >= MAX_STATUSES) return;
+    this.#waitingStatuses += 1;
+    this.#statuses = this.#statuses
+      .then(() => this.#passStatus(serverId, message, related))
+      .finally(() => {
+        this.#waitingStatuses -= 1;
+      });
+  }
+
+  /** A task that is not this agent's, or not yet, is none of its business. */
+  async #passStatus(serverId: string, message: RpcNotification, related: number | undefined): Promise<void> {
+    const { agent, tasks, tell, logger } = this.#options;
+    const { taskId } = message.params;
+    const owner = ownerOf(agent);
+    const task = typeof taskId === "string" ? tasks.atServer(serverId, owner, "legacy", taskId) : undefined;
+    const upstream = this.#legs.get(serverId)?.facts();
+    if (task === undefined || upstream === undefined || this.#ended.signal.aborted) {
+      logger.warn({ server: serverId }, "a server told of a task that the agent does not have");
+      return;
+    }
+    const bytes = await statusToAgent(this.#options, agent, { task, message, upstream });
+    const call = this.#callOf(serverId, related);
+    if (bytes === undefined || this.#ended.signal.aborted) return;
+    if (call?.pass === undefined) tell(bytes);
+    else call.pass(bytes);
   }
 
   /** What may not reach the agent has a receipt; the agent is told nothing. */

@@ -120,6 +120,7 @@ const NO_CERTIFICATES: CertificateRules = { authorities: [], principals: [], spi
 function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits, dispatcher: Dispatcher): LegacySessions {
   return new LegacySessions({
     tasks: dispatcher.tasks,
+    rules: options.rules,
     pipeline: options.pipeline,
     logger: options.logger,
     nowMs: options.nowMs,

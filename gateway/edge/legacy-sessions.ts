@@ -53,6 +53,7 @@ export interface LegacySessionsOptions extends ReceiptDeps {
   readonly maxAgeMs: number;
   readonly changes: ChangeFeed;
   readonly tasks: AgentLegsOptions["tasks"];
+  readonly rules: AgentLegsOptions["rules"];
   /** The servers that a mount offers. */
   readonly serversOf: (mount: string) => readonly string[];
   /** Told of each session that ended here, when its last call is answered. */
@@ -142,6 +143,7 @@ export class LegacySessions {
     const { caller, revision, capabilities } = agent;
     return new AgentLegs({
       tasks: this.#options.tasks,
+      rules: this.#options.rules,
       pipeline: this.#options.pipeline,
       logger: this.#options.logger,
       agent: { caller, session, transport: "http", revision, capabilities: capabilities.value, asks },

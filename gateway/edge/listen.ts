@@ -1,6 +1,6 @@
 /**
  * `subscriptions/listen` of a modern agent (SEP-2575), answered by the gateway: what was asked for, narrowed to what servers
- * announce and policy permits, each server and each resource with a decision of its own whose outcome is the stream's end. When
+ * announce and policy permits, each server, resource and task with a decision of its own whose outcome is the stream's end. When
  * rules change meanwhile, each is decided anew, and a stream of which something is not permitted any more ends.
  */
 
@@ -12,7 +12,7 @@ import { CHANGED_LISTS, type ChangedList, type Upstream } from "../upstream/upst
 import { META } from "../wire/meta-keys.ts";
 import { RPC, refusal, resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
-import { decide, type ReceiptDeps, withheld } from "./call-receipts.ts";
+import { decide, withheld } from "./call-receipts.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { isSubscribable } from "./local-answers.ts";
 import { type Route, routeUri } from "./mount.ts";
@@ -20,12 +20,12 @@ import { NoticePacer } from "./notice-pacer.ts";
 import { refuseRequest } from "./refuse.ts";
 import type { RuleChanges } from "./rule-changes.ts";
 import { type Granted, Renewal, StandingGrants } from "./standing-grants.ts";
+import { declarationRefusal } from "./task-calls.ts";
+import { grantTask, type TaskListenDeps, TaskStatuses } from "./task-listen.ts";
 
 /** What listening needs. */
-export interface ListenDeps extends ReceiptDeps {
+export interface ListenDeps extends TaskListenDeps {
   readonly catalog: CatalogReader;
-  readonly upstreams: ReadonlyMap<string, Upstream>;
-  readonly software: { readonly name: string; readonly version: string };
   readonly changes: ChangeFeed;
   readonly rules: RuleChanges;
   readonly nowMs: () => number;
@@ -33,7 +33,7 @@ export interface ListenDeps extends ReceiptDeps {
   readonly closing: AbortSignal;
 }
 
-/** Resources of one stream. Each is a subscription of its own at its server. */
+/** Resources of one stream, and tasks. Each is a subscription of its own at its server. */
 const MAX_URIS = 32;
 /** A stream ends then, and is decided anew if the agent listens again: policies and credentials do not stay as they were. */
 const MAX_LIFE_MS = 3_600_000;
@@ -42,15 +42,18 @@ const MAX_LIFE_MS = 3_600_000;
 interface Asked {
   readonly lists: readonly ChangedList[];
   readonly uris: readonly string[];
+  readonly taskIds: readonly string[];
 }
 
 /** Keeps the stream open until it ends, and answers with its result. */
 export async function listen(deps: ListenDeps, request: AgentRequest): Promise<AgentAnswer> {
   const asked = readAsked(request.message.params["notifications"]);
   if (asked === undefined) {
-    const text = `params.notifications is missing or malformed, or names more than ${MAX_URIS} resources`;
+    const text = `params.notifications is missing or malformed, or names more than ${MAX_URIS} resources or tasks`;
     return refuseRequest(deps, refusal("classify", "rpc.shape", RPC.invalidParams, 200, text), request);
   }
+  const undeclared = asked.taskIds.length === 0 ? undefined : declarationRefusal(deps, request);
+  if (undeclared !== undefined) return refuseRequest(deps, undeclared, request);
   const stop = new AbortController();
   // An agent that goes while a server still thinks about it ends it, too.
   const cancel = (): void => stop.abort();
@@ -61,12 +64,20 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
   // Of a change between a decision and the watch it is known that it came.
   const rulesBefore = deps.rules.count;
   const standing = new StandingGrants(deps);
+  const statuses = new TaskStatuses(deps, request, standing);
   const updated = new NoticePacer((key) => {
-    if (standing.permits(key)) tell(request, key);
+    if (key.startsWith(TASK_KEY)) statuses.tell(key.slice(TASK_KEY.length));
+    else if (standing.permits(key)) tell(request, key);
   });
   const found = await Promise.all([
     ...listServers(deps, request, asked).map((one) => grantLists(deps, request, one)),
     ...asked.uris.map((uri) => grantResource(deps, request, uri, stop.signal, () => updated.push(uri))),
+    ...asked.taskIds.map((id) =>
+      grantTask(deps, request, id, stop.signal, (status) => {
+        statuses.put(id, status);
+        updated.push(`${TASK_KEY}${id}`);
+      }),
+    ),
   ]);
   standing.add(found.filter((one) => typeof one === "object"));
   let isLost = found.includes("withheld");
@@ -74,6 +85,7 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
   stop.abort();
   for (const signal of [request.signal, deps.closing]) signal.removeEventListener("abort", cancel);
   updated.stop();
+  await statuses.settled();
   const bytes = resultOfListen(deps, request);
   const kept = await standing.endAll(request.signal.aborted || isLost ? undefined : bytes);
   return kept && !isLost ? { httpStatus: 200, bytes } : withheld(request, undefined);
@@ -81,13 +93,19 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
 
 function readAsked(value: JsonValue | undefined): Asked | undefined {
   if (!isJsonObject(value)) return undefined;
-  const { resourceSubscriptions: uris = [] } = value;
+  const { resourceSubscriptions, taskIds: tasks } = value;
+  const [uris, taskIds] = [textsIn(resourceSubscriptions), textsIn(tasks)];
   const flags = CHANGED_LISTS.map((list) => value[`${list}ListChanged`] ?? false);
-  if (!Array.isArray(uris) || uris.length > MAX_URIS || !flags.every((flag) => typeof flag === "boolean"))
+  if (uris === undefined || taskIds === undefined || !flags.every((flag) => typeof flag === "boolean"))
     return undefined;
-  const texts = uris.filter((uri): uri is string => typeof uri === "string" && uri !== "");
-  if (texts.length < uris.length) return undefined;
-  return { lists: CHANGED_LISTS.filter((_, at) => flags[at] === true), uris: [...new Set(texts)] };
+  return { lists: CHANGED_LISTS.filter((_, at) => flags[at] === true), uris, taskIds };
+}
+
+/** Each once; undefined if it is no list of texts, or too long a one. */
+function textsIn(value: JsonValue = []): readonly string[] | undefined {
+  if (!Array.isArray(value) || value.length > MAX_URIS) return undefined;
+  const texts = value.filter((one): one is string => typeof one === "string" && one !== "");
+  return texts.length < value.length ? undefined : [...new Set(texts)];
 }
 
 /** The servers of the mount that announce changes of lists that were asked for. */
@@ -107,6 +125,8 @@ type Grant = Granted | "denied" | "withheld";
 
 /** Notices of lists have keys that no URI has. */
 const LIST_KEY = " ";
+/** And so have tasks. */
+const TASK_KEY = "  ";
 
 /** Lists are announced to the gateway once for all agents: nothing is sent for this one. */
 async function grantLists(

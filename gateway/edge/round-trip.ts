@@ -12,7 +12,7 @@ import {
   requestToServer,
   responseToAgent,
 } from "../wire/bridge.ts";
-import { META } from "../wire/meta-keys.ts";
+import { META, TASKS_EXTENSION } from "../wire/meta-keys.ts";
 import { errorResponse } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
@@ -25,7 +25,7 @@ import type { RefuseDeps } from "./refuse.ts";
 import type { RoundState, RoundStates } from "./round-state.ts";
 import type { Routed } from "./route-call.ts";
 import { type StreamCut, StreamGate } from "./stream-gate.ts";
-import { hasTasksExtension, TASKS_EXTENSION } from "./task-support.ts";
+import { hasTasksExtension } from "./task-support.ts";
 import type { TaskTable } from "./task-table.ts";
 import { upstreamHeaders } from "./upstream-headers.ts";
 
@@ -212,7 +212,10 @@ export async function answerCut(
 }
 
 /** How the agent's answer is made: from the server's, or as an error of ours. */
-export function writers({ request, call, decided }: Round, requestState?: string): [PassOn, MakeError] {
+export function writers(
+  { request, call, decided }: Pick<Round, "request" | "call" | "decided">,
+  requestState?: string,
+): [PassOn, MakeError] {
   const { message, idText, era } = request;
   const serverEra = call.upstream.era;
   const rewrite = { idText, method: message.method, agentEra: era, serverEra, isLine: isLine(request) };

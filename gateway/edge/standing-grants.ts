@@ -5,18 +5,23 @@
 
 import type { CallOutcome, Decided, InboundCall } from "../pipeline/call.ts";
 import type { ChangedList, UpstreamReply } from "../upstream/upstream.ts";
-import { decide, finish, type ReceiptDeps } from "./call-receipts.ts";
+import { decide, type Forwarded, finish, type ReceiptDeps } from "./call-receipts.ts";
 import type { NoticePacer } from "./notice-pacer.ts";
 import type { Concerns } from "./rule-changes.ts";
+import type { KeptTask } from "./task-table.ts";
 
-/** Something that the agent is told of, with its receipt; `uri` as the agent wrote it. */
+/** Something that the agent is told of, with its receipt; `uri` as the agent wrote it, a task by the agent's id of it. */
 export interface Granted {
   readonly decided: Exclude<Decided, { action: "refuse" }>;
   readonly call: InboundCall;
   readonly lists: readonly ChangedList[];
   readonly uri?: string;
+  readonly task?: KeptTask;
   readonly reply?: UpstreamReply;
 }
+
+/** A task whose status the agent is told. */
+export type GrantedTask = Pick<Granted, "call"> & { readonly task: KeptTask; readonly decided: Forwarded };
 
 /** The grants of one stream. */
 export class StandingGrants {
@@ -40,10 +45,12 @@ export class StandingGrants {
   acknowledged(): Readonly<Record<string, true | string[]>> {
     const taken = this.#granted.filter(isTaken);
     const uris = taken.flatMap(({ uri }) => uri ?? []);
+    const taskIds = taken.flatMap(({ task }) => task?.id ?? []);
     const lists = new Set(taken.flatMap((one) => one.lists));
     return {
       ...Object.fromEntries([...lists].map((list) => [`${list}ListChanged`, true] as const)),
       ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
+      ...(taskIds.length === 0 ? {} : { taskIds }),
     };
   }
 
@@ -58,6 +65,14 @@ export class StandingGrants {
   permits(key: string): boolean {
     const own = this.#granted.find(({ uri }) => uri === key);
     return own === undefined || own.decided.action === "forward";
+  }
+
+  /** The grant of a task with this id and the decision that lets its status through; undefined if none does now. */
+  taskGrant(taskId: string): GrantedTask | undefined {
+    for (const { task, decided, call } of this.#granted) {
+      if (task?.id === taskId && decided.action === "forward") return { task, decided, call };
+    }
+    return undefined;
   }
 
   /** Decides the grants anew that a change of rules is about. */
@@ -135,8 +150,8 @@ export class Renewal {
 }
 
 /** True if the server took the subscription; a phantom is taken as any other would be. */
-function isTaken({ decided, reply, uri }: Granted): boolean {
-  if (decided.action === "phantom" || uri === undefined) return true;
+function isTaken({ decided, reply, uri, task }: Granted): boolean {
+  if (decided.action === "phantom" || (uri === undefined && task === undefined)) return true;
   return reply?.type === "answered" && reply.body["error"] === undefined;
 }
 

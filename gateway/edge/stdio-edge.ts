@@ -198,6 +198,7 @@ function legsOf(pipe: Pipe, revision: LegacyRevision): AgentLegs {
   const { options, session, capabilities, asks, mount } = pipe;
   const legs = new AgentLegs({
     tasks: pipe.dispatcher.tasks,
+    rules: options.rules,
     pipeline: options.pipeline,
     logger: options.logger,
     agent: { caller: options.caller, session, transport: "stdio", revision, capabilities: capabilities.value, asks },

@@ -13,7 +13,7 @@ import type { CallOutcome } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
-import { BLOCKED, deniedResult, finishTask } from "./call-receipts.ts";
+import { BLOCKED, deniedResult, finishTask, type ReceiptDeps } from "./call-receipts.ts";
 import { decideQuestions, type InputQuestion, readInputRequired } from "./input-required.ts";
 import { questionDeps } from "./input-rounds.ts";
 import { type Ended, refusedOutcome, uninspectedBytes } from "./outcome.ts";
@@ -33,12 +33,15 @@ import {
 /** An answer that has a result. */
 export type Answered = Extract<UpstreamReply, { type: "answered" }> & { readonly result: JsonObject };
 
+/** What reading an answer needs. */
+export type TaskAnswerDeps = ReceiptDeps & Pick<ForwardDeps, "tasks">;
+
 /** Questions of one task that are remembered; a server that asks more is a fault. */
 const MAX_ASKED = 256;
 
 /** @returns how the request ended; "withheld" if a receipt could not be kept */
 export function readAnswer(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   upstreamUs: number,
@@ -67,8 +70,9 @@ export function endGone(round: TaskRound): Ended {
   return refusedOutcome("cancelled", RPC.invalidParams, undefined, bytes, "none");
 }
 
-async function readState(
-  deps: ForwardDeps,
+/** What a server says of a task, asked or not: as an answer to `tasks/get`. */
+export async function readState(
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   upstreamUs: number,
@@ -94,7 +98,7 @@ interface StateEnd {
 
 /** The answer under the agent's name of the task. */
 function note(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   stated: StatedTask,
@@ -113,7 +117,7 @@ function note(
 
 /** The end of a task, as far as this answer knows it. Of a legacy one `tasks/result` has the result. */
 async function endOf(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   { status }: StatedTask,
@@ -128,7 +132,7 @@ async function endOf(
 }
 
 /** An end without a result. */
-async function close(deps: ForwardDeps, { task }: TaskRound, outcome: CallOutcome): Promise<StateEnd | "withheld"> {
+async function close(deps: TaskAnswerDeps, { task }: TaskRound, outcome: CallOutcome): Promise<StateEnd | "withheld"> {
   if (task.ticket === undefined) return {};
   const kept = await finishTask(deps, task.ticket, outcome);
   return kept === undefined ? "withheld" : {};
@@ -136,7 +140,7 @@ async function close(deps: ForwardDeps, { task }: TaskRound, outcome: CallOutcom
 
 /** The result or error inside a modern task: under the stages and the policy of the call, then put in its place. */
 async function giveResult(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   status: StatedTask["status"],
@@ -165,7 +169,7 @@ async function giveResult(
 
 /** The second outcome of the call that made the task; a result that is fetched again has none. */
 function endTask(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   { task }: TaskRound,
   ended: Pick<CallOutcome, "received" | "returned" | "upstreamUs" | "uninspectedBytes">,
   status: StatedTask["status"],
@@ -181,7 +185,7 @@ const FAILED = { status: "task_failed", effect: "unknown" } as const;
 
 /** Questions inside a task: each is decided once, under its key. */
 async function ask(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   stated: StatedTask,
@@ -215,7 +219,7 @@ function digestOf({ method, params }: InputQuestion): string {
 
 /** `tasks/result` of a legacy agent: the answer to the call itself. */
 async function readResult(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   upstreamUs: number,
@@ -243,7 +247,7 @@ async function readResult(
 
 /** SPEC ext-tasks: the server says that it was told. Whether it stops nobody knows, and the agent need not ask again. */
 async function acknowledgeCancel(
-  deps: ForwardDeps,
+  deps: TaskAnswerDeps,
   round: TaskRound,
   reply: Answered,
   upstreamUs: number,

@@ -7,6 +7,7 @@
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { CallOutcome, InboundCall } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
+import { TASKS_EXTENSION } from "../wire/meta-keys.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { decide, denied, finish, recordedAnswer, withheld } from "./call-receipts.ts";
@@ -26,11 +27,11 @@ import {
 import { endGone, readAnswer } from "./task-answers.ts";
 import { rememberedTask, TASK_PATH } from "./task-messages.ts";
 import { answerPhantom } from "./task-phantom.ts";
-import { hasLegacyTasks, hasTasksExtension, TASKS_EXTENSION } from "./task-support.ts";
+import { hasLegacyTasks, hasTasksExtension } from "./task-support.ts";
 import type { KeptTask } from "./task-table.ts";
 
-/** A request about a task of this agent's. */
-export interface TaskRound extends Round {
+/** What is said of a task of this agent's, asked or not. */
+export interface TaskRound extends Pick<Round, "request" | "call" | "decided"> {
   readonly task: KeptTask;
 }
 
@@ -55,7 +56,7 @@ export async function callTask(deps: ForwardDeps, request: AgentRequest): Promis
 }
 
 /** Neither side has tasks of this era, or not both. */
-function declarationRefusal(
+export function declarationRefusal(
   { catalog }: Pick<ForwardDeps, "catalog">,
   { era, capabilities, mount }: AgentRequest,
 ): WireRefusal | undefined {
@@ -72,7 +73,7 @@ async function run(deps: ForwardDeps, request: AgentRequest, task: KeptTask, rou
   if (decided === undefined) return withheld(request, undefined);
   if (decided.action === "refuse") return denied(request, decided.refusal, decided.receipt);
   if (decided.action === "phantom") return answerPhantom(deps, request, task, decided);
-  const round: TaskRound = { request, routed, call, id, state: undefined, decided, task };
+  const round = { request, routed, call, id, state: undefined, decided, task };
   if (task.ticket === undefined) return answer(deps, round, endGone(round), 0);
   const started = performance.now();
   const gate = gateOf(deps, round);
@@ -124,7 +125,7 @@ async function answer(deps: ForwardDeps, round: TaskRound, ended: Ended, upstrea
 }
 
 /** What the agent is told of a task that is not there, or not its own: the same. */
-function unknownTask(why: "unknown" | "foreign"): WireRefusal {
+export function unknownTask(why: "unknown" | "foreign"): WireRefusal {
   const recorded = why === "foreign" ? ({ recorded: "task.foreign" } as const) : {};
   return refusal("route", "task.unknown", RPC.invalidParams, 200, "there is no such task", recorded);
 }

@@ -6,10 +6,8 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Revision } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogReader } from "../pipeline/call.ts";
+import { TASKS_EXTENSION } from "../wire/meta-keys.ts";
 import type { Mount } from "./mount.ts";
-
-/** The extension of modern peers. */
-export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
 
 /** The one legacy revision that has tasks. */
 export const TASKS_REVISION: Revision = "2025-11-25";

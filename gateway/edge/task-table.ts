@@ -45,6 +45,8 @@ export interface KeptTask {
   readonly asked: Map<string, string>;
   /** When an invented task ends. */
   phantomMs: number | undefined;
+  /** Changes of rules before it was decided that the agent may be told of it unasked; undefined if that never was. */
+  toldUnder: number | undefined;
 }
 
 /** What a table is made of. */
@@ -76,7 +78,7 @@ const NAMES: InFlightNames = {
 };
 
 /** A task that is about to be kept. */
-export type NewTask = Omit<KeptTask, "id" | "createdMs" | "expiresMs" | "end" | "asked" | "phantomMs"> & {
+export type NewTask = Omit<KeptTask, "id" | "createdMs" | "expiresMs" | "end" | "asked" | "phantomMs" | "toldUnder"> & {
   readonly id: string;
   readonly ttlMs: number | null;
   readonly phantomMs?: number;
@@ -160,7 +162,8 @@ export class TaskTable {
   open({ ttlMs, ...given }: NewTask): KeptTask {
     const createdMs = this.#options.nowMs();
     const phantomMs = given.phantomMs;
-    const task: KeptTask = { ...given, createdMs, expiresMs: 0, end: undefined, asked: new Map(), phantomMs };
+    const fresh = { createdMs, expiresMs: 0, end: undefined, asked: new Map<string, string>(), toldUnder: undefined };
+    const task: KeptTask = { ...given, ...fresh, phantomMs };
     this.renew(task, ttlMs);
     this.#tasks.set(task.id, task);
     this.#count(task, task.bytes);

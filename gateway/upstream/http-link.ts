@@ -12,8 +12,8 @@ import type { SiteFetch } from "./http-client.ts";
 import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
 import { followStream } from "./http-stream.ts";
 import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
-import { followListen } from "./listen-stream.ts";
-import { answerPing, type Notices } from "./notices.ts";
+import { followListen, type Listening } from "./listen-stream.ts";
+import { answerPing, type Notices, TASK_NOTICE } from "./notices.ts";
 import {
   cancelledNotification,
   discoverRequest,
@@ -23,9 +23,12 @@ import {
   listenToLists,
   refusedRequest,
   resultOf,
+  taskListenMessage,
+  taskStateRequest,
 } from "./own-request.ts";
 import { siteHeaders } from "./site-headers.ts";
-import type { LegAgent, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import { statusInNotice, statusInReply } from "./task-status.ts";
+import type { LegAgent, ServerTaskStatus, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { HttpUpstreamConfig } from "./upstream-config.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
 
@@ -170,16 +173,51 @@ export class Link {
   /** Subscribes to a resource at a modern server. */
   watchResource(request: UpstreamRequest, uri: string, onUpdated: () => void): Promise<UpstreamReply> {
     const { nextId, deps } = this.#options;
+    return this.#follow(request, {
+      next: () => listenMessage(nextId(), uri, deps.software),
+      onNotice: ({ method, params }) => {
+        if (method === "notifications/resources/updated" && params["uri"] === uri) onUpdated();
+      },
+      onGap: onUpdated,
+    });
+  }
+
+  /** Subscribes to the status of a task at a modern server; behind a break it is asked where the task is. */
+  watchTask(
+    request: UpstreamRequest,
+    taskId: string,
+    onStatus: (status: ServerTaskStatus) => void,
+  ): Promise<UpstreamReply> {
+    const { nextId, deps } = this.#options;
+    const askAgain = async (): Promise<void> => {
+      const reply = await this.request({
+        ...taskStateRequest(nextId(), taskId, deps.software),
+        signal: request.signal,
+      });
+      const status = statusInReply(reply);
+      if (status !== undefined) onStatus(status);
+    };
+    return this.#follow(request, {
+      next: () => taskListenMessage(nextId(), taskId, deps.software),
+      onNotice: (notice) => {
+        if (notice.method === TASK_NOTICE) onStatus(statusInNotice(notice));
+      },
+      onGap: () => void askAgain(),
+    });
+  }
+
+  #follow(
+    request: UpstreamRequest,
+    { next, onNotice, onGap }: Pick<Listening, "onNotice" | "onGap"> & { readonly next: () => UpstreamRequest },
+  ): Promise<UpstreamReply> {
     const signal = firstOf([request.signal, this.#abort.signal]);
     return new Promise((resolve) => {
       void followListen(this.#site, {
-        request: requestsOf(request, () => listenMessage(nextId(), uri, deps.software)),
+        request: requestsOf(request, next),
         headers: () => ({ ...this.#headers, ...MODERN_HEADERS }),
         onStarted: resolve,
-        onNotice: ({ method, params }) => {
-          if (method === "notifications/resources/updated" && params["uri"] === uri) onUpdated();
-        },
-        onGap: onUpdated,
+        onNotice,
+        onGap,
         signal,
       }).then(() => resolve({ type: "failed", status: "cancelled", effect: "unknown", reason: "client.cancelled" }));
     });

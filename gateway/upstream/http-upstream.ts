@@ -81,7 +81,7 @@ function closing(close: () => Promise<void>, tls: ServerTls | undefined): () => 
   };
 }
 
-type Side = Pick<Upstream, "facts" | "request" | "watchResource" | "openLeg" | "listSurface">;
+type Side = Pick<Upstream, "facts" | "request" | "watchResource" | "watchTask" | "openLeg" | "listSurface">;
 
 function sideOf(options: LinkOptions, link: Link): Side {
   const { config, deps, nextId, limits } = options;
@@ -95,6 +95,7 @@ function sideOf(options: LinkOptions, link: Link): Side {
       if (link.leg.era === "modern") return link.watchResource(request, uri, onUpdated);
       return watchBySession(openLeg, request, uri, onUpdated);
     },
+    watchTask: (request, taskId, onStatus) => link.watchTask(request, taskId, onStatus),
     openLeg: link.servesLegacy ? openLeg : undefined,
     listSurface: async () => {
       await link.rediscover();

@@ -10,11 +10,13 @@ import type { ChangedList, UpstreamListener } from "./upstream.ts";
 export interface Notices {
   readonly watch: (listener: UpstreamListener) => void;
   readonly refusedRequest: (method: string, received: Uint8Array) => void;
-  /** A notification other than progress: changes of lists and of watched resources are told, everything else is dropped. */
+  /** A notification other than progress: changes of lists, of watched resources and tasks are told, everything else is dropped. */
   readonly notification: (notification: RpcNotification) => void;
   readonly changed: (list: ChangedList | undefined) => void;
   /** Tells of changes of one resource. @returns the function that ends it */
   readonly watchUri: (uri: string, onUpdated: () => void) => () => void;
+  /** Tells of the tasks on the subscription with this id. @returns the function that ends it */
+  readonly watchTask: (id: number, onStatus: (notice: RpcNotification) => void) => () => void;
   /** Told of the acknowledgement of the subscription with this id. @returns the function that ends it */
   readonly watchAcknowledgement: (id: number, onAcknowledged: (notification: RpcNotification) => void) => () => void;
 }
@@ -25,6 +27,8 @@ const CHANGES: ReadonlyMap<string, ChangedList> = new Map([
   ["notifications/resources/list_changed", "resources"],
 ] as const);
 const UPDATED = "notifications/resources/updated";
+/** What a modern server says of a task, in the words of an answer to `tasks/get`. */
+export const TASK_NOTICE = "notifications/tasks";
 /** The first message on a subscription. */
 export const ACKNOWLEDGED = "notifications/subscriptions/acknowledged";
 
@@ -33,6 +37,11 @@ export function makeNotices(): Notices {
   const listeners: UpstreamListener[] = [];
   const byUri = new Map<string, Set<() => void>>();
   const byId = new Map<number, (notification: RpcNotification) => void>();
+  const tasksById = new Map<number, (notice: RpcNotification) => void>();
+  const tellById = (known: typeof byId, notification: RpcNotification): void => {
+    const id = metaOf(notification.params)[META.subscriptionId];
+    if (typeof id === "number") known.get(id)?.(notification);
+  };
   const changed = (list: ChangedList | undefined): void => {
     for (const listener of listeners) listener.onChanged(list);
   };
@@ -50,10 +59,8 @@ export function makeNotices(): Notices {
       const { uri } = params;
       if (list !== undefined) changed(list);
       else if (method === UPDATED && typeof uri === "string") tell(uri);
-      else if (method === ACKNOWLEDGED) {
-        const id = metaOf(params)[META.subscriptionId];
-        if (typeof id === "number") byId.get(id)?.(notification);
-      }
+      else if (method === ACKNOWLEDGED) tellById(byId, notification);
+      else if (method === TASK_NOTICE) tellById(tasksById, notification);
     },
     changed: (list) => {
       changed(list);
@@ -66,6 +73,10 @@ export function makeNotices(): Notices {
         watchers.delete(onUpdated);
         if (watchers.size === 0 && byUri.get(uri) === watchers) byUri.delete(uri);
       };
+    },
+    watchTask: (id, onStatus) => {
+      tasksById.set(id, onStatus);
+      return () => void tasksById.delete(id);
     },
     watchAcknowledgement: (id, onAcknowledged) => {
       byId.set(id, onAcknowledged);

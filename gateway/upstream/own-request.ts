@@ -3,7 +3,8 @@
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
-import { META } from "../wire/meta-keys.ts";
+import { META, TASKS_EXTENSION } from "../wire/meta-keys.ts";
+import { encodeHeader } from "../wire/mirrored-headers.ts";
 import { LEGACY_REVISIONS, MODERN_REVISION } from "../wire/revisions.ts";
 import type { CancelSignal } from "./cancellation.ts";
 import {
@@ -17,17 +18,21 @@ import {
 
 type Software = UpstreamDeps["software"];
 
-/** A request of our own in the server's era. Toward agents' servers we declare no capabilities: we carry none back. */
+/**
+ * A request of our own in the server's era. Toward agents' servers we declare no capabilities, since we carry none back: but for
+ * what a request is about.
+ */
 export function ownRequest(
   id: number,
   method: string,
   params: JsonObject,
   era: Era,
   software: Software,
+  capabilities: JsonObject = {},
 ): UpstreamRequest {
   const meta = {
     [META.protocolVersion]: MODERN_REVISION,
-    [META.clientCapabilities]: {},
+    [META.clientCapabilities]: capabilities,
     [META.clientInfo]: software,
   };
   const whole = era === "modern" ? { ...params, _meta: meta } : params;
@@ -50,6 +55,19 @@ export function levelRequest(id: number, level: JsonValue, signal: CancelSignal)
 /** The subscription to one resource at a modern server. */
 export function listenMessage(id: number, uri: string, software: Software): UpstreamRequest {
   return ownRequest(id, LISTEN, { notifications: { resourceSubscriptions: [uri] } }, "modern", software);
+}
+
+const TAKES_TASKS: JsonObject = { extensions: { [TASKS_EXTENSION]: {} } };
+
+/** The subscription to the status of one task at a modern server. */
+export function taskListenMessage(id: number, taskId: string, software: Software): UpstreamRequest {
+  return ownRequest(id, LISTEN, { notifications: { taskIds: [taskId] } }, "modern", software, TAKES_TASKS);
+}
+
+/** Asks a modern server where a task is. */
+export function taskStateRequest(id: number, taskId: string, software: Software): UpstreamRequest {
+  const request = ownRequest(id, "tasks/get", { taskId }, "modern", software, TAKES_TASKS);
+  return { ...request, headers: { ...request.headers, "Mcp-Name": encodeHeader(taskId) } };
 }
 
 /** The subscription to those lists whose changes the server says that it announces; undefined if there are none. */

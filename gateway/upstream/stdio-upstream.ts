@@ -94,6 +94,7 @@ export async function connectStdio(config: StdioUpstreamConfig, deps: UpstreamDe
     watch: notices.watch,
     request: (request) => keeper.request(request),
     watchResource: (request, uri, onUpdated) => watches.watch(request, uri, onUpdated),
+    watchTask: (request, _, onStatus) => watches.watchTask(request, onStatus),
     openLeg:
       config.per_session === undefined
         ? undefined

@@ -8,7 +8,8 @@ import type { RpcNotification } from "../wire/rpc.ts";
 import { type CancelSignal, firstOf } from "./cancellation.ts";
 import type { Notices } from "./notices.ts";
 import { listenMessage, ownRequest } from "./own-request.ts";
-import type { UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
+import { statusInNotice } from "./task-status.ts";
+import type { ServerTaskStatus, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
 
 /** The child, as subscriptions see it. */
 export interface WatchedChild {
@@ -52,6 +53,16 @@ export class ChildWatches {
       this.#end(uri, signal);
     };
     signal.addEventListener("abort", end, { once: true });
+    return reply;
+  }
+
+  /** As `Upstream.watchTask`: a child that is started anew knows no task of the one before. */
+  async watchTask(request: UpstreamRequest, onStatus: (status: ServerTaskStatus) => void): Promise<UpstreamReply> {
+    const stop = this.#child.notices.watchTask(request.id, (notice) => onStatus(statusInNotice(notice)));
+    const reply = await this.#listen(request);
+    const isTaken = reply.type === "answered" && reply.body["error"] === undefined;
+    if (!isTaken || request.signal.aborted) stop();
+    else request.signal.addEventListener("abort", stop, { once: true });
     return reply;
   }
 

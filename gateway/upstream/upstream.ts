@@ -111,6 +111,15 @@ export interface UpstreamListener {
 export const CHANGED_LISTS = ["tools", "prompts", "resources"] as const;
 export type ChangedList = (typeof CHANGED_LISTS)[number];
 
+/** What a modern server says of a task: the same in a notice as in an answer to `tasks/get`. */
+export interface ServerTaskStatus {
+  /** The message that says it. */
+  readonly bytes: Uint8Array;
+  /** JSON text of the task in it, and its value. */
+  readonly text: string;
+  readonly value: JsonObject;
+}
+
 /** One connected server. */
 export interface Upstream {
   readonly id: string;
@@ -137,6 +146,17 @@ export interface Upstream {
    * @param onUpdated  told of each change, and when one may have been missed
    */
   readonly watchResource: (request: UpstreamRequest, uri: string, onUpdated: () => void) => Promise<UpstreamReply>;
+  /**
+   * Subscribes to the status of a task at a modern server; absent where a server has no such thing. As `watchResource`.
+   *
+   * @param taskId  as the server names it
+   * @param onStatus  told what the server says, and what it answers when something may have been missed
+   */
+  readonly watchTask?: (
+    request: UpstreamRequest,
+    taskId: string,
+    onStatus: (status: ServerTaskStatus) => void,
+  ) => Promise<UpstreamReply>;
   /** Makes a session for one agent; undefined if every agent shares what the server has. */
   readonly openLeg: ((agent: LegAgent) => UpstreamLeg | undefined) | undefined;
   /** Ends the child and its process group, or the session; requests in flight fail. */

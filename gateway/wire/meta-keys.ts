@@ -11,6 +11,9 @@ export const META = {
   relatedTask: "io.modelcontextprotocol/related-task",
 } as const;
 
+/** The extension by which modern servers make tasks of calls. */
+export const TASKS_EXTENSION = "io.modelcontextprotocol/tasks";
+
 /** Keys in which a host names its conversation: the word of the host, no more. */
 export const HOST_SESSION_KEYS = [
   "threadId",

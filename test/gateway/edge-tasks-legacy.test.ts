@@ -70,6 +70,21 @@ describe("the SDK's 1.x client and server with tasks, a gateway between them", (
     expect(Buffer.from(question?.received ?? []).toString("utf8")).not.toContain("cst_");
   });
 
+  it("tell of a task unasked, under the agent's name of it and a decision of its own", async () => {
+    const client = await connect();
+    // The streams of both sides are there some time behind the handshake.
+    await expect
+      .poll(async () => {
+        await client.call("ask");
+        return client.statuses.map(({ status }) => status);
+      })
+      .toContain("completed");
+    for (const { taskId } of client.statuses) expect(taskId).toMatch(/^cst_/u);
+    const told = gateway.pipeline.calls.filter(({ wire }) => wire.method === "notifications/tasks/status");
+    expect(told[0]).toMatchObject({ target: { kind: "task" }, taskTool: "ask", isAnsweredHere: true });
+    expect(told.length).toBe(new Set(client.statuses.map(({ taskId }) => taskId)).size);
+  });
+
   it("list an agent's own tasks alone; another session's are not there, nor after its session has ended", async () => {
     const [alice, other, bob] = [await connect(), await connect(), await connect(BOB)];
     const { taskId } = await alice.begin("wait");

@@ -1,7 +1,15 @@
+import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
+import { PendingAsks } from "../../gateway/edge/pending-asks.ts";
+import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
+import { statusToAgent } from "../../gateway/edge/task-notices.ts";
+import { callerOf, ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
 import type { CallOutcome, DecisionTicket } from "../../gateway/pipeline/call.ts";
 import { StreamBook } from "../../gateway/receipts/stream-book.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
+import { readMessage } from "../../gateway/wire/rpc.ts";
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
@@ -9,6 +17,7 @@ import { observedValue } from "../../kernel/receipt/observed.ts";
 import { type ReceiptOf, receiptHash } from "../../kernel/receipt/receipt.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
 import {
+  type BenchOptions,
   CALLER,
   callOf,
   type GatewayBench,
@@ -18,6 +27,7 @@ import {
   readStream,
   SESSION,
 } from "../support/gateway-run.ts";
+import { bundleFiles } from "../support/policy-request.ts";
 
 const MADE: CallOutcome = { ...outcomeWith("task"), status: "task_created", effect: "unknown" };
 const ENDED: CallOutcome = { ...outcomeWith("done"), status: "task_completed", effect: "done" };
@@ -34,8 +44,8 @@ afterEach(async () => {
   await ledger.close();
 });
 
-async function start(config: JsonObject = {}): Promise<void> {
-  bench = makeGatewayBench(ledger.url, { config });
+async function start(config: JsonObject = {}, more: Pick<BenchOptions, "policyFiles"> = {}): Promise<void> {
+  bench = makeGatewayBench(ledger.url, { config, ...more });
   run = await bench.open();
 }
 
@@ -114,6 +124,51 @@ describe("a call that made a task", () => {
     await makeTask();
     const charges = (await outcomes()).map(({ accounting }) => observedValue(accounting)?.charge);
     expect(charges).toEqual(["charged", "charged", "charged"]);
+  });
+
+  it("has a decision before its agent is told of it unasked, and its end is the call's own", async () => {
+    const rules = `@id("all") permit (principal, action in [Mcp::Action::"call_tool", Mcp::Action::"task"], resource);`;
+    await start({}, { policyFiles: bundleFiles(rules) });
+    const ticket = await makeTask();
+    const { receipt } = ticket;
+    const { logger } = bench.gatewayOptions;
+    const { pipeline } = run;
+    const tasks = new TaskTable({ ...DEFAULT_EDGE_LIMITS, logger, pipeline, nowMs: Date.now, randomBytes });
+    const place = tasks.enter(CALLER, 0);
+    if (place.type !== "taken") throw new Error("no place");
+    const named = { id: "cst_mine", upstreamId: "theirs", serverId: "s", tool: "echo", era: "legacy" } as const;
+    const whose = { owner: ownerOf({ caller: CALLER, session: SESSION }), caller: callerOf(CALLER) };
+    const state = {
+      status: "working",
+      last: "{}",
+      ttlMs: null,
+      bytes: 0,
+      place,
+      ticket,
+      firstSeq: receipt.seq,
+    } as const;
+    const task = tasks.open({ ...named, ...whose, ...state });
+    const params = { taskId: "theirs", status: "failed", createdAt: "", lastUpdatedAt: "", ttl: null };
+    const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/tasks/status", params });
+    const message = readMessage(formatUtf8(text), "egress", 100_000);
+    if (message.type !== "notification") throw new Error("no notification");
+    const deps = { tasks, rules: new RuleChanges(), pipeline, logger };
+    const agent = { caller: CALLER, session: SESSION, transport: "http", revision: "2025-11-25" } as const;
+    const asked = { ...agent, capabilities: {}, asks: new PendingAsks() };
+    const upstream = { transport: "http", era: "legacy", auth: "none", revision: "2025-11-25" } as const;
+    const told = await statusToAgent(deps, asked, { task, message, upstream });
+    expect(JSON.parse(parseUtf8(told ?? new Uint8Array()))).toMatchObject({ params: { taskId: "cst_mine" } });
+    const receipts = await readStream(bench.folder, run.status().stream);
+    const [call, notice] = ofKind(receipts, "decision");
+    expect(notice?.ruling.action).toBe("forward");
+    expect([notice?.call.round, observedValue(notice?.call.first_round ?? { state: "absent" })]).toEqual([
+      1,
+      call?.seq,
+    ]);
+    expect(JSON.stringify(receipts)).not.toContain("theirs");
+    expect(await statuses()).toEqual(["task_created", "ok", "task_failed"]);
+    await tasks.close();
+    expect(await statuses()).toHaveLength(3);
   });
 
   it("may end behind the seal of its session", async () => {

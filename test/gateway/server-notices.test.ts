@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { AgentLegs } from "../../gateway/edge/agent-legs.ts";
 import { PendingAsks } from "../../gateway/edge/pending-asks.ts";
+import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
 import type { LegAgent, Upstream } from "../../gateway/upstream/upstream.ts";
 import { type RpcNotification, readMessage } from "../../gateway/wire/rpc.ts";
@@ -45,7 +46,8 @@ async function side(mode: Mode): Promise<Side> {
     },
   };
   const legs = new AgentLegs({
-    tasks: { atServer: () => undefined },
+    tasks: { atServer: () => undefined, promised: () => undefined, renew: () => undefined },
+    rules: new RuleChanges(),
     pipeline: run.pipeline,
     logger: bench.gatewayOptions.logger,
     agent: {

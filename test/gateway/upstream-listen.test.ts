@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { listenMessage, ownRequest } from "../../gateway/upstream/own-request.ts";
+import { listenMessage, ownRequest, taskListenMessage } from "../../gateway/upstream/own-request.ts";
 import { connectUpstream, type Upstream } from "../../gateway/upstream/upstream.ts";
 import type { UpstreamConfig } from "../../gateway/upstream/upstream-config.ts";
 import { httpServer, upstreamDeps } from "../support/mcp-gateway.ts";
@@ -200,8 +200,8 @@ describe("a subscription at a child that agents share", () => {
           live.set(id, params.notifications);
           return send({ method: "notifications/subscriptions/acknowledged", params: { notifications: params.notifications, ...tag(id) } });
         }
-        for (const [listener, { toolsListChanged }] of live)
-          send(toolsListChanged ? { method: "notifications/tools/list_changed", params: tag(listener) }
+        for (const [listener, { toolsListChanged, taskIds }] of live)
+          send(taskIds ? { method: "notifications/tasks", params: { taskId: taskIds[0], status: "working", ...tag(listener) } } : toolsListChanged ? { method: "notifications/tools/list_changed", params: tag(listener) }
             : { method: "${TOLD}", params: { uri: "u:1", ...tag(listener) } });
         send({ id, result: { resultType: "complete", live: live.size } });
       });`;
@@ -227,5 +227,16 @@ describe("a subscription at a child that agents share", () => {
     watched.stop();
     expect(await call()).toEqual({ resultType: "complete", live: 1 });
     expect(watched.told()).toBe(1);
+    const stop = new AbortController();
+    const said: string[] = [];
+    for (const taskId of ["one", "two"]) {
+      const request = { ...taskListenMessage(upstream.nextId(), taskId, SOFTWARE), signal: stop.signal };
+      await upstream.watchTask?.(request, taskId, ({ value }) => said.push(String(value["taskId"])));
+    }
+    expect(await call()).toEqual({ resultType: "complete", live: 3 });
+    expect(said).toEqual(["one", "two"]);
+    stop.abort();
+    expect(await call()).toEqual({ resultType: "complete", live: 1 });
+    expect(said).toHaveLength(2);
   });
 });

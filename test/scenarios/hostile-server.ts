@@ -1,5 +1,6 @@
 /** An MCP server (2026-07-28, HTTP) that does what a scenario says, counts the calls that reach it and keeps their bytes. */
 
+import type { ServerResponse } from "node:http";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import {
   type ScriptedMessage,
@@ -42,7 +43,7 @@ export interface HostileServer {
 /** What every hostile server says that it can. */
 export const CAPABILITIES: JsonObject = { tools: { listChanged: true } };
 
-/** Answers `tasks/get` and its like: the result. */
+/** Answers `tasks/get` and its like: the result; of `notifications/tasks` what is said to those who listen. */
 export type AnswerTask = (method: string, taskId: string) => JsonObject;
 
 /** A text result. */
@@ -67,6 +68,9 @@ export async function startHostileServer(
       seen.push(JSON.stringify(message));
       if (tools.some(({ name, isSilent }) => name === message.params?.["name"] && isSilent === true)) return;
     }
+    const [listened] = taskIdsOf(message);
+    if (tasks !== undefined && listened !== undefined)
+      return tellTask(message, response, tasks("notifications/tasks", listened));
     const isTask = message.method?.startsWith("tasks/") === true;
     if (isTask) seen.push(JSON.stringify(message));
     const asked = isTask ? tasks?.(message.method ?? "", String(message.params?.["taskId"])) : undefined;
@@ -87,6 +91,22 @@ export async function startHostileServer(
     },
     close: server.close,
   };
+}
+
+function taskIdsOf({ method, params }: ScriptedMessage): readonly string[] {
+  const { notifications } = (params ?? {}) as { readonly notifications?: { readonly taskIds?: readonly string[] } };
+  return method === "subscriptions/listen" ? (notifications?.taskIds ?? []) : [];
+}
+
+/** Takes the subscription, and says once where the task is. */
+function tellTask({ id, params }: ScriptedMessage, response: ServerResponse, task: JsonObject): void {
+  const tag = { _meta: { "io.modelcontextprotocol/subscriptionId": id } };
+  const say = (method: string, said: object): void => {
+    response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", method, params: { ...said, ...tag } })}\n\n`);
+  };
+  response.writeHead(200, { "Content-Type": "text/event-stream" });
+  say("notifications/subscriptions/acknowledged", { notifications: params?.["notifications"] });
+  say("notifications/tasks", task);
 }
 
 function resultOf(

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
+import { openListen } from "../support/mcp-listen.ts";
 import type { AnswerTask } from "./hostile-server.ts";
 import { type Answer, type CallOptions, PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { withScenarios } from "./with-scenarios.ts";
@@ -77,6 +78,8 @@ const TIME = "2026-11-25T10:30:00Z";
 const TASK_META = {
   "io.modelcontextprotocol/clientCapabilities": { extensions: { "io.modelcontextprotocol/tasks": {} } },
 };
+const CONVERSATION = { "vscode.conversationId": "one" };
+const NOTHING = { state: "absent" } as const;
 const CARD = "4111 1111 1111 1111";
 /** Calls and tasks are permitted; card numbers leave results, and totals above one keep them back. */
 const RULES = `
@@ -162,6 +165,40 @@ describe("T7 tasks", () => {
     expect(words["call.outcome"]).toBeUndefined();
     expect(words["session.sealed"]).toBeUndefined();
     expect([exit, Object.values(words).includes("fail")]).toEqual([expect.any(Number), false]);
+  });
+
+  it("a result that a server tells unasked is redacted, labelled and recorded as one that was asked for", async () => {
+    const scenario = await startTasks(() => done(1));
+    const id = await make(scenario);
+    const stream = await openListen(scenario.url, { taskIds: [id] }, { token: AGENT_TOKEN, meta: CONVERSATION });
+    await expect.poll(() => stream.heard.length).toBe(2);
+    expect(stream.heard[1]).toMatchObject({
+      method: "notifications/tasks",
+      params: { taskId: id, result: { structuredContent: { note: "paid with [redacted:pii.card]" } } },
+    });
+    expect(JSON.stringify(stream.heard)).not.toContain(CARD);
+    stream.close();
+    await expect.poll(async () => (await scenario.outcomes()).length).toBe(3);
+    const [call, listened] = await scenario.decisions();
+    expect([observedValue(listened?.wire.mcp_name ?? NOTHING)?.form, listened?.call.round]).toEqual(["commitment", 1]);
+    const ended = (await scenario.outcomes()).filter(({ call: ties }) => ties.decision_seq === call?.seq);
+    expect(ended.map(({ outcome }) => outcome.status)).toEqual(["task_created", "task_completed"]);
+    expect(ended[1]?.respond).toMatchObject({ value: { policies: ["results"], action: "forward" } });
+    expect(ended[1]?.taint).toMatchObject({ value: { after: expect.arrayContaining(["paid"]) } });
+    const { words } = await scenario.evidence();
+    expect([words["call.outcome"], Object.values(words).includes("fail")]).toEqual([undefined, false]);
+  });
+
+  it("a subject in quarantine hears nothing of its task, and is not told why", async () => {
+    const scenario = await startTasks(() => done(1), { quarantine: {} });
+    const id = await make(scenario);
+    await scenario.operate("PUT", "/quarantine", { target: "principal:local|example-agent" });
+    const stream = await openListen(scenario.url, { taskIds: [id] }, { token: AGENT_TOKEN, meta: CONVERSATION });
+    expect(stream.heard).toMatchObject([{ params: { notifications: { taskIds: [id] } } }]);
+    stream.close();
+    await expect.poll(async () => (await scenario.outcomes()).at(-1)?.outcome.status).toBe("phantom");
+    expect(stream.heard).toHaveLength(1);
+    expect(scenario.server("crm").count()).toBe(1);
   });
 
   it("a result that policy denies is withheld however often it is asked for", async () => {

@@ -12,7 +12,7 @@ import type {
 import { StoreError } from "../../kernel/errors.ts";
 
 /** What a fake pipeline saw, and the switches of its faults. */
-export interface FakePipeline extends Pipeline {
+export interface FakePipeline extends Omit<Pipeline, "mayTell"> {
   readonly calls: InboundCall[];
   readonly outcomes: CallOutcome[];
   /** Second outcomes of calls that made tasks, by the id of the call; undefined for one that was dropped. */
@@ -25,6 +25,7 @@ export interface FakePipeline extends Pipeline {
   end: (outcome: CallOutcome) => CallOutcome;
   decideFails: boolean;
   finishFails: boolean;
+  mayTell: Pipeline["mayTell"];
 }
 
 /** The refusal of a policy. */

@@ -144,6 +144,8 @@ async function work({ taskStore, sendRequest }: Extra, taskId: string, schema: o
 
 /** A connected 1.x client that takes tasks. */
 export interface OldTaskClient {
+  /** What it was told of tasks unasked, in order. */
+  readonly statuses: readonly OldTask[];
   readonly capabilities: Result;
   /** Everything that a call as a task yields: `taskCreated`, `taskStatus`…, then `result` or `error`. */
   readonly call: (name: string) => Promise<readonly (Result & { readonly type: string; readonly task?: OldTask })[]>;
@@ -163,6 +165,7 @@ interface Client {
   readonly getServerCapabilities: () => Result;
   readonly listTools: () => Promise<object>;
   readonly setRequestHandler: (schema: object, handler: () => object) => void;
+  readonly setNotificationHandler: (schema: object, handler: (notice: { readonly params: OldTask }) => void) => void;
   readonly experimental: {
     readonly tasks: {
       readonly callToolStream: (
@@ -186,6 +189,7 @@ interface ClientModules {
   ) => { readonly terminateSession: () => Promise<void> };
   readonly ElicitRequestSchema: object;
   readonly CallToolResultSchema: object;
+  readonly TaskStatusNotificationSchema: object;
 }
 
 /** Connects one that answers every elicitation. */
@@ -198,6 +202,8 @@ export async function connectOldTaskClient(
   const sdk: ClientModules = Object.assign({}, ...modules);
   const client = new sdk.Client({ name: "old-agent", version: "1" }, { capabilities: { elicitation: {} } });
   client.setRequestHandler(sdk.ElicitRequestSchema, () => ({ action: "accept", content: { who: "Ada" } }));
+  const statuses: OldTask[] = [];
+  client.setNotificationHandler(sdk.TaskStatusNotificationSchema, ({ params }) => void statuses.push(params));
   const transport = new sdk.StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
   await client.connect(transport);
   // The client knows from the list which tools are tasks.
@@ -206,6 +212,7 @@ export async function connectOldTaskClient(
   const stream = (name: string): ReturnType<typeof tasks.callToolStream> =>
     tasks.callToolStream({ name, arguments: {} }, undefined, { task: { ttl: 60_000 } });
   return {
+    statuses,
     capabilities: client.getServerCapabilities(),
     call: async (name) => {
       const seen = [];

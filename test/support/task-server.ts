@@ -1,5 +1,6 @@
 /** A modern server with the tasks extension, whose tasks do what a test says; and an agent's requests to a gateway in front of it. */
 
+import type { ServerResponse } from "node:http";
 import { ALICE } from "./mcp-gateway.ts";
 import { type RawAnswer, sendRaw } from "./mcp-raw.ts";
 import {
@@ -16,6 +17,10 @@ export const TASK_AGENT: string = JSON.stringify({ extensions: { [EXTENSION]: {}
 
 /** A running server: `calls` answers `tools/call`, `tasks` answers the rest; the test replaces either. */
 export interface TaskServer extends ScriptedServer {
+  /** Says this of a task on each stream that listens to it, unasked. */
+  readonly tell: (task: object, method?: string) => void;
+  /** Breaks the streams that listen. */
+  readonly breakListens: () => void;
   calls: (message: ScriptedMessage) => object;
   tasks: (message: ScriptedMessage) => object;
 }
@@ -30,6 +35,7 @@ export function stated(taskId: string, status: string, more: object = {}): objec
 export async function startTaskServer(
   capabilities: object = { tools: {}, extensions: { [EXTENSION]: {} } },
 ): Promise<TaskServer> {
+  const listens = new Map<number, ServerResponse>();
   const server = await startScriptedServer((message, response) => {
     const { id, method } = message;
     if (method === "server/discover") {
@@ -38,6 +44,7 @@ export async function startTaskServer(
       return;
     }
     if (answerAsModern(message, response)) return;
+    if (method === "subscriptions/listen") return acknowledge(listens, message, response);
     const answer = method === "tools/call" ? own.calls(message) : own.tasks(message);
     sendJson(
       response,
@@ -47,8 +54,28 @@ export async function startTaskServer(
   const own: TaskServer = Object.assign(server, {
     calls: () => ({ resultType: "task", ...stated("server-task-1", "working") }),
     tasks: () => ({ resultType: "complete", ...stated("server-task-1", "working") }),
+    tell: (task: object, told = "notifications/tasks") => {
+      for (const [id, response] of listens) say(response, id, told, task);
+    },
+    breakListens: () => {
+      for (const response of listens.values()) response.destroy();
+      listens.clear();
+    },
   });
   return own;
+}
+
+function acknowledge(listens: Map<number, ServerResponse>, message: ScriptedMessage, response: ServerResponse): void {
+  const { id = 0, params } = message;
+  response.writeHead(200, { "Content-Type": "text/event-stream" });
+  listens.set(id, response);
+  response.on("close", () => void listens.delete(id));
+  say(response, id, "notifications/subscriptions/acknowledged", { notifications: params?.["notifications"] });
+}
+
+function say(response: ServerResponse, id: number, method: string, params: object): void {
+  const _meta = { "io.modelcontextprotocol/subscriptionId": id };
+  response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", method, params: { ...params, _meta } })}\n\n`);
 }
 
 /** One request of a modern agent. */

@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { type OpenListen, openListen } from "../support/mcp-listen.ts";
+import { DENIED } from "../support/mcp-pipeline.ts";
+import { askModern, startTaskServer, stated, type TaskServer } from "../support/task-server.ts";
+
+const DONE = { content: [{ type: "text", text: "done" }] };
+const UNDECLARED = '{"elicitation":{}}';
+const ELICIT = { method: "elicitation/create", params: { message: "Name?", requestedSchema: { type: "object" } } };
+
+let server: TaskServer;
+let gateway: TestGateway;
+let streams: OpenListen[] = [];
+
+beforeEach(async () => {
+  server = await startTaskServer();
+  gateway = await startTestGateway([httpServer("s", server.url)], { upstreamLimits: { relistenMs: 5 } });
+});
+afterEach(async () => {
+  for (const stream of streams) stream.close();
+  streams = [];
+  await gateway.close();
+  await server.close();
+});
+
+async function make(): Promise<string> {
+  const answer = await askModern(gateway.url, "tools/call", { name: "t", arguments: {} });
+  return JSON.parse(answer.body).result.taskId;
+}
+
+async function listen(taskIds: unknown, given: Parameters<typeof openListen>[2] = {}): Promise<OpenListen> {
+  const stream = await openListen(gateway.url, { taskIds }, given);
+  streams.push(stream);
+  return stream;
+}
+
+function told({ heard }: OpenListen): readonly unknown[] {
+  return heard.flatMap(({ method, params }) => (method === "notifications/tasks" ? [params] : []));
+}
+
+const TAG = { _meta: { "io.modelcontextprotocol/subscriptionId": "mine" } };
+
+describe("an agent that listens to its tasks", () => {
+  it("is told what their server says of them under its own names, and the result is the end of the call", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    expect(stream.heard).toMatchObject([
+      { method: "notifications/subscriptions/acknowledged", params: { notifications: { taskIds: [id] }, ...TAG } },
+    ]);
+    const asked = server.messages.find(({ method }) => method === "subscriptions/listen");
+    expect(asked?.params).toMatchObject({
+      notifications: { taskIds: ["server-task-1"] },
+      _meta: { "io.modelcontextprotocol/clientCapabilities": { extensions: { "io.modelcontextprotocol/tasks": {} } } },
+    });
+    server.tell(stated("server-task-1", "working", { statusMessage: "half", "vendor/more": 1 }));
+    await expect.poll(() => told(stream)).toHaveLength(1);
+    expect(told(stream)[0]).toEqual({
+      ...stated(id, "working", { statusMessage: "half", "vendor/more": 1 }),
+      ...TAG,
+    });
+    expect(gateway.pipeline.tasks).toEqual([]);
+    server.tell(stated("server-task-1", "completed", { result: DONE }));
+    await expect.poll(() => told(stream)).toHaveLength(2);
+    expect(told(stream)[1]).toMatchObject({ taskId: id, status: "completed", result: DONE });
+    expect(JSON.stringify(stream.heard)).not.toContain("server-task-1");
+    expect(gateway.pipeline.tasks).toMatchObject([{ outcome: { status: "task_completed", effect: "done" } }]);
+    const decided = gateway.pipeline.calls.find(({ wire }) => wire.method === "subscriptions/listen");
+    expect(decided).toMatchObject({
+      target: { kind: "task", name: "server-task-1" },
+      taskTool: "t",
+      round: { index: 1, firstSeq: 0 },
+    });
+  });
+
+  it("gets a result only as the call's own policy makes it", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    gateway.pipeline.end = ({ returned: _, ...outcome }) => ({ ...outcome, status: "blocked", refusal: DENIED });
+    server.tell(stated("server-task-1", "completed", { result: { content: [{ type: "text", text: "secret" }] } }));
+    await expect.poll(() => told(stream)).toHaveLength(1);
+    expect(JSON.stringify(told(stream))).toContain("Denied");
+    expect(JSON.stringify(stream.heard)).not.toContain("secret");
+  });
+
+  it("is asked inside a task only what policy lets through", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    gateway.pipeline.policy = ({ target }) => (target.kind === "elicit" ? DENIED : undefined);
+    server.tell(stated("server-task-1", "input_required", { inputRequests: { a: ELICIT } }));
+    await expect.poll(() => gateway.pipeline.calls.some(({ target }) => target.kind === "elicit")).toBe(true);
+    gateway.pipeline.policy = () => undefined;
+    server.tell(stated("server-task-1", "input_required", { inputRequests: { b: ELICIT } }));
+    await expect.poll(() => told(stream)).toHaveLength(1);
+    expect(told(stream)[0]).toMatchObject({ status: "input_required", inputRequests: { b: ELICIT } });
+  });
+
+  it("is not told of another's tasks, nor of ones that policy keeps from it; without the extension nothing is opened", async () => {
+    const id = await make();
+    const foreign = await listen([id, "cst_never"], { token: BOB });
+    await foreign.ended;
+    expect(foreign.heard).toMatchObject([{ params: { notifications: {} } }, { result: { resultType: "complete" } }]);
+    expect(gateway.pipeline.refusals.map(({ reason }) => reason).sort()).toEqual(["task.foreign", "task.unknown"]);
+    gateway.pipeline.policy = ({ target }) => (target.kind === "task" ? DENIED : undefined);
+    const denied = await listen([id]);
+    await denied.ended;
+    expect(denied.heard[0]).toMatchObject({ params: { notifications: {} } });
+    const undeclared = await listen([id], { capabilities: UNDECLARED });
+    expect([undeclared.status, undeclared.heard[0]?.error?.code]).toEqual([400, -32021]);
+    for (const malformed of [7, [7], [""], Array.from({ length: 33 }, (_, at) => `cst_${at}`)]) {
+      expect((await listen(malformed)).heard[0]?.error?.code).toBe(-32602);
+    }
+    expect(server.messages.filter(({ method }) => method === "subscriptions/listen")).toEqual([]);
+  });
+
+  it("hears of no other task, and of no second end: that has a receipt, and the agent is told nothing", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    server.tell(stated("server-task-2", "working"));
+    await expect.poll(() => gateway.pipeline.refusals.map(({ reason }) => reason)).toEqual(["upstream.protocol"]);
+    server.tell(stated("server-task-1", "completed", { result: DONE }));
+    await expect.poll(() => told(stream)).toHaveLength(1);
+    server.tell(stated("server-task-1", "failed", { error: { code: 1, message: "no" } }));
+    await expect.poll(() => gateway.pipeline.refusals).toHaveLength(2);
+    expect(told(stream)).toHaveLength(1);
+    expect(gateway.pipeline.refusals[1]).toMatchObject({ wire: { method: "notifications/tasks" }, serverId: "s" });
+    expect(gateway.pipeline.tasks).toHaveLength(1);
+  });
+
+  it("loses the stream when rules change so that it may not know any more", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    gateway.pipeline.policy = ({ target }) => (target.kind === "task" ? DENIED : undefined);
+    gateway.rules.tell();
+    await stream.ended;
+    server.tell(stated("server-task-1", "completed", { result: DONE }));
+    expect(told(stream)).toEqual([]);
+    expect(gateway.pipeline.tasks).toEqual([]);
+  });
+
+  it("is told where the task is when its server's stream was broken meanwhile", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    server.tasks = () => ({ resultType: "complete", ...stated("server-task-1", "completed", { result: DONE }) });
+    server.breakListens();
+    await expect.poll(() => told(stream)).toHaveLength(1);
+    expect(told(stream)[0]).toMatchObject({ taskId: id, status: "completed", result: DONE });
+    const sent = server.messages.find(({ method }) => method === "tasks/get");
+    expect(sent?.params).toMatchObject({ taskId: "server-task-1" });
+  });
+});

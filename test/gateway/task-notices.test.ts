@@ -1,0 +1,184 @@
+/** What legacy servers say of tasks unasked: of the agent's own alone, under a decision, and once of an end. */
+
+import { randomBytes } from "node:crypto";
+import { afterEach, describe, expect, it } from "vitest";
+import { AgentLegs } from "../../gateway/edge/agent-legs.ts";
+import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
+import { PendingAsks } from "../../gateway/edge/pending-asks.ts";
+import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
+import { callerOf, type KeptTask, ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
+import type { SessionKey } from "../../gateway/pipeline/call.ts";
+import type { LegAgent, Upstream } from "../../gateway/upstream/upstream.ts";
+import { readMessage } from "../../gateway/wire/rpc.ts";
+import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { makeFakeUpstream } from "../support/fake-upstream.ts";
+import { localCaller } from "../support/mcp-gateway.ts";
+import { DENIED, type FakePipeline, makeFakePipeline } from "../support/mcp-pipeline.ts";
+
+const caller = localCaller("alice");
+const session: SessionKey = { key: "k", source: "mcp-session-id", trust: "authenticated" };
+const TIME = "2025-11-25T10:30:00Z";
+
+/** One agent's session at a server, whose side the test plays, with one task of it. */
+interface Side {
+  readonly pipeline: FakePipeline;
+  readonly rules: RuleChanges;
+  readonly task: KeptTask;
+  readonly told: readonly string[];
+  readonly says: (taskId: string, status: string, more?: object) => void;
+}
+
+const close: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const one of close.splice(0)) await one();
+});
+
+function start(): Side {
+  const pipeline = makeFakePipeline();
+  const rules = new RuleChanges();
+  const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const tasks = new TaskTable({ ...DEFAULT_EDGE_LIMITS, pipeline, logger, nowMs: () => 1_000, randomBytes });
+  const told: string[] = [];
+  let agent: LegAgent | undefined;
+  const upstream: Upstream = {
+    ...makeFakeUpstream("s"),
+    openLeg: (given) => {
+      agent = given;
+      const { facts, nextId, request } = upstream;
+      const nothing = { notify: async () => undefined, listen: () => undefined, close: async () => undefined };
+      return { facts, nextId, request, ...nothing };
+    },
+  };
+  const asks = new PendingAsks();
+  const legs = new AgentLegs({
+    tasks,
+    rules,
+    pipeline,
+    logger,
+    agent: { caller, session, transport: "http", revision: "2025-11-25", capabilities: {}, asks },
+    capabilities: "{}",
+    tell: (message) => told.push(parseUtf8(message)) > 0,
+  });
+  close.push(
+    () => legs.close(),
+    () => tasks.close(),
+  );
+  legs.leg(upstream);
+  const place = tasks.enter(caller, 0);
+  if (place.type !== "taken") throw new Error("no place");
+  const task = tasks.open({
+    id: tasks.newId(),
+    upstreamId: "one",
+    serverId: "s",
+    tool: "t",
+    era: "legacy",
+    owner: ownerOf({ caller, session }),
+    caller: callerOf(caller),
+    ticket: { callId: "call", receipt: { stream: "ab".repeat(32), seq: 7 } },
+    firstSeq: 7,
+    place,
+    bytes: 0,
+    last: "{}",
+    status: "working",
+    ttlMs: null,
+  });
+  const says = (taskId: string, status: string, more: object = {}): void => {
+    const params = { taskId, status, createdAt: TIME, lastUpdatedAt: TIME, ttl: null, ...more };
+    const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/tasks/status", params });
+    const message = readMessage(formatUtf8(text), "egress", 1_000_000);
+    if (message.type === "notification") agent?.onNotification(message, undefined);
+  };
+  return { pipeline, rules, task, told, says };
+}
+
+function params({ told }: Side): readonly Readonly<Record<string, unknown>>[] {
+  return told.map((text) => JSON.parse(text).params);
+}
+
+describe("a notice of a task's status", () => {
+  it("reaches the agent under its own name, decided once and again when rules have changed", async () => {
+    const side = start();
+    const { pipeline, rules, task, says } = side;
+    says("one", "working", { statusMessage: "a third" });
+    says("one", "working", { statusMessage: "two thirds" });
+    await expect.poll(() => side.told).toHaveLength(2);
+    expect(params(side)).toMatchObject([{ taskId: task.id, statusMessage: "a third" }, { taskId: task.id }]);
+    // What the gateway does not keep for ever is not promised for ever.
+    expect(params(side)[0]?.["ttl"]).toBe(DEFAULT_EDGE_LIMITS.maxTaskMs);
+    expect(pipeline.calls).toMatchObject([
+      { target: { kind: "task", name: "one" }, taskTool: "t", round: { index: 1, firstSeq: 7 }, isAnsweredHere: true },
+    ]);
+    rules.tell();
+    pipeline.policy = () => DENIED;
+    says("one", "working", { statusMessage: "all" });
+    says("one", "completed");
+    await expect.poll(() => pipeline.calls).toHaveLength(3);
+    expect(side.told).toHaveLength(2);
+    expect(JSON.parse(task.last)).toMatchObject({ taskId: task.id, statusMessage: "two thirds" });
+    pipeline.policy = () => undefined;
+    says("one", "completed");
+    await expect.poll(() => side.told).toHaveLength(3);
+    expect(task.status).toBe("completed");
+    // `tasks/result` has the result, and that is the end of the call.
+    expect(pipeline.tasks).toEqual([]);
+  });
+
+  it.each([
+    ["failed", "task_failed"],
+    ["cancelled", "cancelled"],
+  ])("of a task that has %s ends its call before the agent is told", async (status, outcome) => {
+    const side = start();
+    side.pipeline.end = (ended) => {
+      expect(side.told).toEqual([]);
+      return ended;
+    };
+    side.says("one", status);
+    await expect.poll(() => side.told).toHaveLength(1);
+    expect(side.pipeline.tasks).toMatchObject([{ callId: "call", outcome: { status: outcome, effect: "unknown" } }]);
+  });
+
+  it("of another's task, of another end than before, without a status, or that may not pass is not told", async () => {
+    const side = start();
+    const { pipeline, says } = side;
+    says("another", "working");
+    says("one", "completed");
+    await expect.poll(() => side.told).toHaveLength(1);
+    says("one", "working");
+    says("one", "asleep");
+    await expect.poll(() => pipeline.refusals).toHaveLength(2);
+    pipeline.mayTell = () => false;
+    says("one", "completed");
+    await expect.poll(() => pipeline.refusals).toHaveLength(3);
+    expect(pipeline.refusals.map(({ step, reason }) => [step, reason])).toEqual([
+      ["classify", "upstream.protocol"],
+      ["classify", "upstream.protocol"],
+      ["inspect", "inspect.block"],
+    ]);
+    expect(side.told).toHaveLength(1);
+  });
+
+  it("is not told if its receipt or the end of its call cannot be kept", async () => {
+    const side = start();
+    side.pipeline.finishFails = true;
+    side.says("one", "failed");
+    await expect.poll(() => side.pipeline.calls).toHaveLength(1);
+    side.pipeline.finishFails = false;
+    side.pipeline.policy = () => {
+      side.pipeline.finishFails = side.pipeline.calls.length === 2;
+      return undefined;
+    };
+    side.says("one", "failed");
+    side.says("one", "failed");
+    await expect.poll(() => side.told).toHaveLength(1);
+    expect(side.pipeline.calls).toHaveLength(3);
+    expect(side.pipeline.tasks).toHaveLength(1);
+  });
+
+  it("waits behind few others: a server that says more than is looked at is not heard", async () => {
+    const side = start();
+    for (let at = 0; at < 1_000; at += 1) side.says("one", "working", { statusMessage: String(at) });
+    await expect.poll(() => side.told).toHaveLength(256);
+    side.says("one", "completed");
+    await expect.poll(() => side.told).toHaveLength(257);
+  });
+});
