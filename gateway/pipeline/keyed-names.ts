@@ -24,6 +24,13 @@ export interface KeyedNames {
 /** Hashes that are kept; above it they are made again. */
 const MAX_KNOWN = 4096;
 
+/** A session that was hashed. */
+interface KnownSession {
+  readonly source: SessionKey["source"];
+  readonly key: string;
+  readonly hash: string;
+}
+
 /** @param key  32 bytes */
 export function makeKeyedNames(key: Uint8Array): KeyedNames {
   const hash = (...parts: readonly string[]): string =>
@@ -39,12 +46,21 @@ export function makeKeyedNames(key: Uint8Array): KeyedNames {
     known.set(text, made);
     return made;
   };
+  /** What each caller said last: most say the same with each of their calls. */
+  const lastSessions = new WeakMap<Party, KnownSession>();
+  const session = (caller: Party, { source, key: sessionKey }: SessionKey): string => {
+    const last = lastSessions.get(caller);
+    if (last?.key === sessionKey && last.source === source) return last.hash;
+    const made = recall("session", caller.issuer, caller.name, source, sessionKey);
+    lastSessions.set(caller, { source, key: sessionKey, hash: made });
+    return made;
+  };
   const principal = ({ issuer, name }: Party): Principal => ({ issuer, id: recall("principal", issuer, name) });
   return {
     principal,
     approver: (name) => principal({ issuer: "local", name }),
     operator: ({ issuer, name }) => ({ issuer, id: recall("operator", issuer, name) }),
-    session: (caller, { source, key: sessionKey }) => recall("session", caller.issuer, caller.name, source, sessionKey),
+    session,
     correlation: (text) => hash("correlation", text),
     dataSubject: (value) => hash("data-subject", value),
   };

@@ -13,7 +13,7 @@ import type { Outbox } from "../receipts/outbox.ts";
 import type { ReceiptPlace, Recorded, Recorder, Smaller } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
 import type { KeepPayload } from "../vault/payload-store.ts";
-import { askRespond, type Flight } from "./ask-respond.ts";
+import type { Flight } from "./ask-respond.ts";
 import type {
   Caller,
   CallOutcome,
@@ -27,8 +27,9 @@ import type {
   SessionKey,
   StreamWatch,
 } from "./call.ts";
+import { givenOf, microseconds, passStages, recordEnd } from "./call-end.ts";
 import { checkCatalog } from "./catalog-check.ts";
-import { type CallBasis, decisionOf, outcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
+import { type CallBasis, decisionOf, type RunFacts, refusalOf } from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
 import { type Denial, judge, refusalFor } from "./judge.ts";
@@ -37,7 +38,6 @@ import { type EndedDecision, OpenTasks } from "./open-tasks.ts";
 import { actionOf, type QuestionFacts, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
 import { beginCall } from "./request-stages.ts";
-import { type AskRespond, endCall, endPhantom } from "./response-stages.ts";
 import { type LiveSession, NoRoomForSession, type SessionDesk } from "./session-desk.ts";
 import {
   type Admission,
@@ -98,6 +98,14 @@ interface Made {
   readonly turn: Turn;
 }
 
+/** A call that is being decided. */
+interface Attempt {
+  readonly call: InboundCall;
+  readonly callId: string;
+  /** Its decision, once it was made. */
+  made: Made | undefined;
+}
+
 /** Thrown inside a turn: the session was sealed between entering it and deciding. No number was used. */
 class SessionGone extends Error {}
 
@@ -115,7 +123,7 @@ class ReceiptPipeline implements Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    this.#tasks = new OpenTasks(options.book, (flight, open, outcome) => this.#end(flight, open, outcome));
+    this.#tasks = new OpenTasks(options.book, (flight, open, outcome) => this.#endTask(flight, open, outcome));
   }
 
   get mode(): Mode {
@@ -130,11 +138,20 @@ class ReceiptPipeline implements Pipeline {
     this.#promised += RECEIPTS_OF_CALL;
     let owed = 0;
     try {
-      const callId = this.#options.newCallId();
-      const { written, turn } = await this.#record(call, callId);
+      const attempt: Attempt = { call, callId: this.#options.newCallId(), made: undefined };
+      let recorded: Recorded | undefined;
+      for (let entry = 1; recorded === undefined; entry += 1) {
+        try {
+          recorded = await this.#record(attempt);
+        } catch (error) {
+          if (!(error instanceof SessionGone) || entry === MAX_ENTRIES) throw error;
+        }
+      }
+      const { turn } = this.#keepCall(attempt);
       if (turn.isTooLarge) admission.abandon?.();
-      await turn.settlement.durable;
-      const decided = this.#answer(callId, call, written, turn, { startedMs, release: admission.abandon });
+      const { durable } = turn.settlement;
+      if (durable !== undefined) await durable;
+      const decided = this.#answer(attempt, recorded.seq, turn, { startedMs, release: admission.abandon });
       // A call that is answered still owes its outcome.
       if (decided.action !== "refuse") owed = 1;
       return decided;
@@ -162,11 +179,15 @@ class ReceiptPipeline implements Pipeline {
     invariant(flight !== undefined, "a call was finished that is not in flight");
     this.#flights.delete(callId);
     try {
-      const ended = await this.#end(flight, this.#openCall(callId), outcome);
-      if (ended.status === "task_created") this.#tasks.hold(callId, flight);
+      const open = this.#openCall(callId);
+      const passing = passStages(this.#options, flight, open, outcome);
+      const passed = passing instanceof Promise ? await passing : passing;
+      await recordEnd(this.#options, flight, open, passed);
+      const given = givenOf(passed);
+      if (given.status === "task_created") this.#tasks.hold(callId, flight);
       // The agent is not given the task, so nobody will end it.
       else if (outcome.status === "task_created") flight.release?.();
-      return ended;
+      return given;
     } finally {
       this.#promised -= 1;
     }
@@ -180,35 +201,11 @@ class ReceiptPipeline implements Pipeline {
     return this.#tasks.drop(callId);
   }
 
-  async #end(flight: Flight, open: EndedDecision, outcome: CallOutcome): Promise<CallOutcome> {
-    const { recorder, monotonicMs, stages, keepPayload, nowMs } = this.#options;
-    const { call, labels } = flight;
-    let { policyUs } = flight;
-    const ask: AskRespond = (ended, steps) => {
-      const before = monotonicMs();
-      const decision = askRespond(this.#options, flight, ended, steps);
-      policyUs += microseconds(monotonicMs() - before);
-      return decision;
-    };
-    const startedMs = monotonicMs();
-    const { labels: own } = outcome;
-    const given = { call, open, labels: own === undefined ? labels : [...labels, ...own], outcome };
-    const isPhantom = open.decision.ruling.action === "phantom";
-    const ended = isPhantom ? await endPhantom(stages, given) : await endCall(stages, given, ask);
-    const isLooked = stages.response.length + stages.respond.length > 0;
-    const inspectionUs = isLooked ? microseconds(monotonicMs() - startedMs) : 0;
-    if (open.isSettled !== true) {
-      await recorder.appendWhole((place) => {
-        const { secret, header } = place;
-        const { received, returned } = ended.outcome;
-        keepMessages(keepPayload, place, { response_received: received, response_returned: returned });
-        const fields = ended.look({ secret, seq: header.seq, nowMs: nowMs() });
-        const totalUs = microseconds(monotonicMs() - flight.startedMs);
-        return outcomeOf(place, open, ended.outcome, { policyUs, inspectionUs, totalUs }, fields);
-      }, withoutPlaces);
-    }
-    if (ended.fault !== undefined) throw ended.fault;
-    return ended.labels.length === 0 ? ended.outcome : { ...ended.outcome, labels: ended.labels };
+  /** As `finish`, of a task. */
+  async #endTask(flight: Flight, open: EndedDecision, outcome: CallOutcome): Promise<CallOutcome> {
+    const passed = await passStages(this.#options, flight, open, outcome);
+    if (open.isSettled !== true) await recordEnd(this.#options, flight, open, passed);
+    return givenOf(passed);
   }
 
   watchStream({ callId }: DecisionTicket): StreamWatch | undefined {
@@ -265,35 +262,39 @@ class ReceiptPipeline implements Pipeline {
   }
 
   /** Decides and records in one turn of the recorder, inside an open session. */
-  async #record(call: InboundCall, callId: string): Promise<{ written: Recorded; turn: Turn }> {
-    const { desk, recorder, stages } = this.#options;
-    for (let entry = 1; ; entry += 1) {
-      const session = await desk.enter(call.caller, call.session);
-      const looks = await beginCall(stages.request, call, session);
-      let made: Made | undefined;
-      const smaller: Smaller = (body) => {
-        const reduced = withoutPlaces(body);
-        if (reduced !== undefined || made === undefined || made.turn.isTooLarge) return reduced;
-        const settlement = refusedAsTooLarge(made.turn.settlement);
-        made = { ...made, turn: { ...made.turn, settlement, isTooLarge: true } };
-        return this.#bodyOf(made);
-      };
-      try {
-        const written = await recorder.appendWhole((place) => {
-          const facts = this.#turnOf(place, callId, call, session);
-          made = { place, facts, turn: this.#settle(facts, looks) };
-          return this.#bodyOf(made);
-        }, smaller);
-        invariant(made !== undefined, "a decision was recorded without having been made");
-        this.#keepCall(made);
-        return { written, turn: made.turn };
-      } catch (error) {
-        if (!(error instanceof SessionGone) || entry === MAX_ENTRIES) throw error;
-      }
-    }
+  #record(attempt: Attempt): Promise<Recorded> {
+    const { caller, session } = attempt.call;
+    const entered = this.#options.desk.enter(caller, session);
+    // Most calls are in a session that is open, and wait for nobody in front of their turn.
+    return entered instanceof Promise
+      ? entered.then((late) => this.#recordIn(attempt, late))
+      : this.#recordIn(attempt, entered);
   }
 
-  #turnOf({ secret, header }: ReceiptPlace, callId: string, call: InboundCall, session: LiveSession): CallTurn {
+  #recordIn(attempt: Attempt, session: LiveSession): Promise<Recorded> {
+    const looks = beginCall(this.#options.stages.request, attempt.call, session);
+    return looks instanceof Promise
+      ? looks.then((late) => this.#append(attempt, session, late))
+      : this.#append(attempt, session, looks);
+  }
+
+  #append(attempt: Attempt, session: LiveSession, looks: readonly TurnLook[]): Promise<Recorded> {
+    const smaller: Smaller = (body) => {
+      const reduced = withoutPlaces(body);
+      const { made } = attempt;
+      if (reduced !== undefined || made === undefined || made.turn.isTooLarge) return reduced;
+      const settlement = refusedAsTooLarge(made.turn.settlement);
+      attempt.made = { ...made, turn: { ...made.turn, settlement, isTooLarge: true } };
+      return this.#bodyOf(attempt.made);
+    };
+    return this.#options.recorder.appendWhole((place) => {
+      const facts = this.#turnOf(place, attempt, session);
+      attempt.made = { place, facts, turn: this.#settle(facts, looks) };
+      return this.#bodyOf(attempt.made);
+    }, smaller);
+  }
+
+  #turnOf({ secret, header }: ReceiptPlace, { call, callId }: Attempt, session: LiveSession): CallTurn {
     const { catalog, offeredTo, basisOf } = this.#options;
     const nowMs = this.#options.nowMs();
     const open = this.#requireOpen(session);
@@ -344,12 +345,16 @@ class ReceiptPipeline implements Pipeline {
     };
   }
 
-  /** What the receipt commits to, once it is the receipt: a call that is refused after all sends nothing. */
-  #keepCall({ place, facts: { call }, turn: { settlement, detail } }: Made): void {
+  /** Keeps what the receipt commits to, once it is the receipt: a call that is refused after all sends nothing. */
+  #keepCall({ call, made }: Attempt): Made {
+    invariant(made !== undefined, "a decision was recorded without having been made");
+    const { place, turn } = made;
+    const { settlement, detail } = turn;
     const { judged, toSend } = settlement;
     const sent = judged.ruling.action === "forward" ? toSend : undefined;
     const messages = { request_received: call.received, request_sent: sent, detail };
     keepMessages(this.#options.keepPayload, place, messages);
+    return made;
   }
 
   #bodyOf({ place, facts, turn: { settlement, detail } }: Made): ReturnType<typeof decisionOf> {
@@ -370,9 +375,8 @@ class ReceiptPipeline implements Pipeline {
   }
 
   #answer(
-    callId: string,
-    call: InboundCall,
-    { seq }: Recorded,
+    { call, callId }: Attempt,
+    seq: number,
     { settlement, facts, policyUs }: Turn,
     { startedMs, release }: Pick<Flight, "startedMs" | "release">,
   ): Decided {
@@ -385,8 +389,4 @@ class ReceiptPipeline implements Pipeline {
     const wouldDeny = judged.ruling.judgement !== "allow";
     return { action: "forward", receipt, ticket, wouldDeny, toSend };
   }
-}
-
-function microseconds(ms: number): number {
-  return Math.max(0, Math.round(ms * 1000));
 }

@@ -2,7 +2,7 @@
 
 import { parseUtf8 } from "../../kernel/bytes.ts";
 import { invariant } from "../../kernel/errors.ts";
-import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { formatCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
@@ -86,7 +86,7 @@ function parentsOf({ issuer, facts }: Caller): PolicyPrincipal["parents"] {
 
 /** The principal, also in the workflow that a token beside its credential names. */
 function inWorkflows(principal: PolicyPrincipal, found: QuestionFacts["found"]): PolicyPrincipal {
-  if (found.every(({ workflow }) => workflow === undefined)) return principal;
+  if (!found.some(namesWorkflow)) return principal;
   const named = found.flatMap(({ workflow }) =>
     workflow === undefined ? [] : [{ type: "Workflow", id: workflow } as const],
   );
@@ -96,17 +96,43 @@ function inWorkflows(principal: PolicyPrincipal, found: QuestionFacts["found"]):
   return added.length === 0 ? principal : { ...principal, parents: [...principal.parents, ...added] };
 }
 
-/** The whole question about a call. */
+function namesWorkflow({ workflow }: Pick<Contribution, "workflow">): boolean {
+  return workflow !== undefined;
+}
+
+/** The question about a call. What policies may read beside it is put together when it is read: few of them do. */
 export function questionOf(call: InboundCall, actionId: string, facts: QuestionFacts): PolicyRequest {
-  const argument = argumentOf(call);
-  return {
-    principal: inWorkflows(principalOf(call.caller, call.wire.transport), facts.found),
-    actionId,
-    serverId: call.serverId,
-    argument,
-    session: sessionOf(call, facts),
-    system: systemOf(call, argument, facts),
-  };
+  return new CallQuestion(call, actionId, facts);
+}
+
+class CallQuestion implements PolicyRequest {
+  readonly principal: PolicyPrincipal;
+  readonly actionId: string;
+  readonly serverId: string;
+  readonly argument: JsonValue;
+  readonly #call: InboundCall;
+  readonly #facts: QuestionFacts;
+  #session: CedarMembers | undefined;
+  #system: CedarMembers | undefined;
+
+  constructor(call: InboundCall, actionId: string, facts: QuestionFacts) {
+    this.principal = inWorkflows(principalOf(call.caller, call.wire.transport), facts.found);
+    this.actionId = actionId;
+    this.serverId = call.serverId;
+    this.argument = argumentOf(call);
+    this.#call = call;
+    this.#facts = facts;
+  }
+
+  get session(): CedarMembers {
+    this.#session ??= sessionOf(this.#call, this.#facts);
+    return this.#session;
+  }
+
+  get system(): CedarMembers {
+    this.#system ??= systemOf(this.#call, this.argument, this.#facts);
+    return this.#system;
+  }
 }
 
 function sessionOf({ session: { trust, source } }: InboundCall, { session, found }: QuestionFacts): CedarMembers {
@@ -142,7 +168,7 @@ function systemOf({ caller, wire, round }: InboundCall, argument: JsonValue, fac
     definition: facts.definition?.state ?? ("unknown" satisfies DefinitionState),
     pinAge: 0,
     findings: [],
-    argumentBytes: canonicalBytes(argument).length,
+    argumentBytes: Buffer.byteLength(formatCanonical(argument)),
     round: round?.index ?? 0,
     domain: "",
     sensitivity: 0,
@@ -198,10 +224,10 @@ export function respondQuestionOf(
   { status, returned = new Uint8Array() }: CallOutcome,
   facts: QuestionFacts,
 ): PolicyRequest {
-  const question = questionOf(call, actionId, facts);
+  const { principal, serverId, argument, session, system } = questionOf(call, actionId, facts);
   const output = structuredContent(returned);
   const result = { result: status, structured: output !== undefined, resultBytes: returned.length };
-  return { ...question, output, system: { items: 0, ...question.system, ...result } };
+  return { principal, actionId, serverId, argument, output, session, system: { items: 0, ...system, ...result } };
 }
 
 /** Not the kernel's parser: integers of a result may be beyond 2^53, and policy is told so (`inexact`). */

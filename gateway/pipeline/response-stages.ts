@@ -44,37 +44,67 @@ export type AskRespond = (
 
 /** What the steps so far came to. */
 interface Row {
+  readonly stages: Pick<Stages, "response" | "respond">;
+  readonly ask: AskRespond;
   ended: EndedCall;
   readonly steps: EndedStep[];
   decision: RespondDecision | undefined;
 }
 
-/** Each stage gets what the one before left; a fault ends the row. */
-export async function endCall(
-  { response, respond }: Pick<Stages, "response" | "respond">,
+/** Each stage gets what the one before left; a fault ends the row. A promise if one of them waits, which most do not. */
+export function endCall(
+  stages: Pick<Stages, "response" | "respond">,
   given: EndedCall,
   ask: AskRespond,
-): Promise<Ended> {
-  const row: Row = { ended: given, steps: [], decision: undefined };
-  const look = (turn: OutcomeTurn): OutcomeFields =>
-    outcomeFields([respondField(row), ...row.steps.map((step) => step.look?.(turn))]);
+): Ended | Promise<Ended> {
+  return passFrom({ stages, ask, ended: given, steps: [], decision: undefined }, 0);
+}
+
+/** @param first  the place that is next in the row: of a response stage, of policy behind them, of a respond stage behind it */
+function passFrom(row: Row, first: number): Ended | Promise<Ended> {
+  const { response, respond } = row.stages;
   try {
-    for (const stage of response) {
-      const step = stage.end(row.ended);
-      // Most stages do not wait, and then nobody does.
-      take(row, step instanceof Promise ? await step : step);
+    for (let at = first; at <= response.length + respond.length; at += 1) {
+      const step = stepAt(row, at);
+      if (step instanceof Promise) return passBehind(row, step, at);
+      if (step !== undefined) take(row, step);
     }
-    row.decision = ask(row.ended, row.steps);
-    if (row.decision !== undefined) row.ended = decidedOn(row.ended, row.decision);
-    for (const stage of respond) {
-      const step = stage.settle(row.ended, row.decision?.answer);
-      take(row, step instanceof Promise ? await step : step);
-    }
-    return { outcome: row.ended.outcome, look, labels: row.ended.labels };
   } catch (error) {
-    const fault = error instanceof Error ? error : new Error("a response stage failed", { cause: error });
-    return { outcome: blocked(row.ended.outcome, undefined), look, labels: [], fault };
+    return faulted(row, error);
   }
+  return { outcome: row.ended.outcome, look: (turn) => fieldsOf(row, turn), labels: row.ended.labels };
+}
+
+function passBehind(row: Row, step: Promise<EndedStep>, at: number): Promise<Ended> {
+  const next = (late: EndedStep): Ended | Promise<Ended> => {
+    take(row, late);
+    return passFrom(row, at + 1);
+  };
+  return step.then(next, (error: unknown) => faulted(row, error));
+}
+
+function stepAt(row: Row, at: number): EndedStep | Promise<EndedStep> | undefined {
+  const { response, respond } = row.stages;
+  if (at !== response.length) {
+    return at < response.length
+      ? response[at]?.end(row.ended)
+      : respond[at - response.length - 1]?.settle(row.ended, row.decision?.answer);
+  }
+  row.decision = row.ask(row.ended, row.steps);
+  if (row.decision !== undefined) row.ended = decidedOn(row.ended, row.decision);
+  return undefined;
+}
+
+function faulted(row: Row, error: unknown): Ended {
+  const fault = error instanceof Error ? error : new Error("a response stage failed", { cause: error });
+  const outcome = blocked(row.ended.outcome, undefined);
+  return { outcome, look: (turn) => fieldsOf(row, turn), labels: [], fault };
+}
+
+function fieldsOf(row: Row, turn: OutcomeTurn): OutcomeFields {
+  const parts = [respondField(row)];
+  for (const { look } of row.steps) parts.push(look?.(turn));
+  return outcomeFields(parts);
 }
 
 function take(row: Row, step: EndedStep): void {

@@ -70,10 +70,17 @@ export interface SessionDeskOptions {
   readonly maxPerPrincipal: number;
 }
 
+/** A session that is opened. */
+interface Opening {
+  readonly session: Promise<LiveSession>;
+  /** Set once it is open. */
+  live: LiveSession | undefined;
+}
+
 /** Opens and seals sessions. */
 export class SessionDesk {
   readonly #options: SessionDeskOptions;
-  readonly #sessions = new Map<string, Promise<LiveSession>>();
+  readonly #sessions = new Map<string, Opening>();
   /** Keys of each caller's sessions, the one that was used last at the end; undefined while one is being opened. */
   readonly #own = new Map<string, Map<string, LiveSession | undefined>>();
 
@@ -84,28 +91,42 @@ export class SessionDesk {
   /**
    * The open session of this caller and key; opens one, durably, if there is none.
    *
-   * @throws {NoRoomForSession}
+   * @returns a promise if one is opened, or sealed before
+   * @throws {NoRoomForSession} if it is a promise
    */
-  async enter(caller: Caller, session: SessionKey): Promise<LiveSession> {
+  enter(caller: Caller, session: SessionKey): LiveSession | Promise<LiveSession> {
     const key = this.#options.names.session(caller, session);
-    const known = await this.#sessions.get(key);
-    if (known !== undefined && !this.#isOver(known)) {
-      known.lastUsedMs = this.#options.nowMs();
-      this.#touch(known.principal, key, known);
-      return known;
-    }
+    const known = this.#sessions.get(key)?.live;
+    const entered = known === undefined ? undefined : this.#enterKnown(key, known);
+    return entered ?? this.#enterAnew(caller, session, key);
+  }
+
+  /** Undefined if its time is over. */
+  #enterKnown(key: string, known: LiveSession): LiveSession | undefined {
+    const nowMs = this.#options.nowMs();
+    if (this.#isOver(known, nowMs)) return undefined;
+    known.lastUsedMs = nowMs;
+    this.#touch(known.principal, key, known);
+    return known;
+  }
+
+  async #enterAnew(caller: Caller, session: SessionKey, key: string): Promise<LiveSession> {
+    const known = await this.#sessions.get(key)?.session;
+    const again = known === undefined ? undefined : this.#enterKnown(key, known);
+    if (again !== undefined) return again;
     // Two first calls at once share one opening.
     const current = this.#sessions.get(key);
-    if (known !== undefined && (await current) === known) {
-      await this.#sealOne(key, known, this.#isTooOld(known) ? "max-age" : "idle");
+    if (known !== undefined && (await current?.session) === known) {
+      await this.#sealOne(key, known, this.#isTooOld(known, this.#options.nowMs()) ? "max-age" : "idle");
     }
     const principal = this.#options.names.principal(caller).id;
     while (!this.#sessions.has(key) && this.#isFull(principal)) await this.#evict(principal);
-    const opening = this.#sessions.get(key) ?? this.#open(caller, session, key);
+    const opening = this.#sessions.get(key) ?? { session: this.#open(caller, session, key), live: undefined };
     this.#sessions.set(key, opening);
     if (this.#own.get(principal)?.has(key) !== true) this.#touch(principal, key, undefined);
     try {
-      const opened = await opening;
+      const opened = await opening.session;
+      opening.live = opened;
       this.#touch(principal, key, opened);
       return opened;
     } catch (error) {
@@ -136,7 +157,10 @@ export class SessionDesk {
   }
 
   #touch(principal: string, key: string, session: LiveSession | undefined): void {
-    const own = this.#own.get(principal) ?? new Map<string, LiveSession | undefined>();
+    const known = this.#own.get(principal);
+    // An only session is the last one as it is.
+    if (session !== undefined && known?.size === 1 && known.get(key) === session) return;
+    const own = known ?? new Map<string, LiveSession | undefined>();
     this.#own.set(principal, own);
     own.delete(key);
     own.set(key, session);
@@ -150,7 +174,7 @@ export class SessionDesk {
 
   async seal(caller: Caller, session: SessionKey, reason: SealReason): Promise<void> {
     const key = this.#options.names.session(caller, session);
-    const known = await this.#sessions.get(key);
+    const known = await this.#sessions.get(key)?.session;
     if (known !== undefined) await this.#sealOne(key, known, reason);
   }
 
@@ -159,7 +183,7 @@ export class SessionDesk {
     const keys = [...this.#sessions.keys()];
     let sealed = 0;
     for (const key of keys) {
-      const known = await this.#sessions.get(key);
+      const known = await this.#sessions.get(key)?.session;
       if (known !== undefined && (await this.#sealOne(key, known, reason))) sealed += 1;
     }
     return sealed;
@@ -169,7 +193,7 @@ export class SessionDesk {
   async sealPrincipal(principal: string, reason: SealReason): Promise<number> {
     let sealed = 0;
     for (const [key, opening] of [...this.#sessions]) {
-      const known = await opening;
+      const known = await opening.session;
       if (known.principal === principal && (await this.#sealOne(key, known, reason))) sealed += 1;
     }
     return sealed;
@@ -178,20 +202,21 @@ export class SessionDesk {
   /** Seals what is too old, even with calls in flight (the seal counts them), and what is idle. */
   async sealExpired(): Promise<void> {
     for (const [key, opening] of [...this.#sessions]) {
-      const known = await opening;
-      if (this.#isTooOld(known)) await this.#sealOne(key, known, "max-age");
-      else if (this.#isOver(known) && this.#options.book.openDecisions(known.place.id).length === 0) {
+      const known = await opening.session;
+      const nowMs = this.#options.nowMs();
+      if (this.#isTooOld(known, nowMs)) await this.#sealOne(key, known, "max-age");
+      else if (this.#isOver(known, nowMs) && this.#options.book.openDecisions(known.place.id).length === 0) {
         await this.#sealOne(key, known, "idle");
       }
     }
   }
 
-  #isOver(session: LiveSession): boolean {
-    return this.#isTooOld(session) || this.#options.nowMs() - session.lastUsedMs >= this.#options.idleMs;
+  #isOver(session: LiveSession, nowMs: number): boolean {
+    return this.#isTooOld(session, nowMs) || nowMs - session.lastUsedMs >= this.#options.idleMs;
   }
 
-  #isTooOld(session: LiveSession): boolean {
-    return this.#options.nowMs() - session.openedAtMs >= this.#options.ttlMs;
+  #isTooOld({ openedAtMs }: LiveSession, nowMs: number): boolean {
+    return nowMs - openedAtMs >= this.#options.ttlMs;
   }
 
   async #open(caller: Caller, session: SessionKey, key: string): Promise<LiveSession> {
@@ -215,7 +240,7 @@ export class SessionDesk {
   }
 
   async #sealOne(key: string, session: LiveSession, reason: SealReason): Promise<boolean> {
-    if ((await this.#sessions.get(key)) !== session) return false;
+    if ((await this.#sessions.get(key)?.session) !== session) return false;
     this.#sessions.delete(key);
     this.#forget(session.principal, key);
     const { book, recorder } = this.#options;

@@ -30,7 +30,7 @@ import {
   type PrincipalType,
   type SchemaSource,
 } from "./cedar-schema.ts";
-import { contextUseOf, cutContext, isRead, pick, type WantedContext } from "./context-use.ts";
+import { contextUseOf, cutContext, isRead, pick, type WantedContext, WHOLE_CONTEXT } from "./context-use.ts";
 import { NO_OBLIGATIONS, type Obligations, obligationsOf } from "./obligations.ts";
 import { canMatch, checkListing, isListing, isSpokenOf } from "./spoken-of.ts";
 import { MappingReport } from "./value-mapping.ts";
@@ -101,6 +101,14 @@ interface ActionSlice {
   readonly deciding: string | undefined;
   /** Undefined if no advisory policy can match. */
   readonly advisory: string | undefined;
+  /** Answers that nothing but the principal and the server decides; undefined if a policy reads something of the context. */
+  readonly unconditional: WeakMap<PolicyPrincipal, KnownAnswer> | undefined;
+}
+
+/** An answer, and about which server. */
+interface KnownAnswer {
+  readonly server: EntityJson;
+  readonly answer: PolicyAnswer;
 }
 
 /**
@@ -165,6 +173,7 @@ function prepareSlice(
     deciding: isDecided ? prepareSet(`${name}/deciding/${action.id}`, deciding) : undefined,
     // Without a permit everything is denied; what matters is which forbids match.
     advisory: advisory.length === 0 ? undefined : prepareSet(`${name}/advisory/${action.id}`, advisory),
+    unconditional: use !== WHOLE_CONTEXT && use.size === 0 ? new WeakMap<PolicyPrincipal, KnownAnswer>() : undefined,
   };
 }
 
@@ -213,10 +222,15 @@ function decide(
   const context = contextOf(slice, request);
   if (context === undefined) return deniedBy("policy.request-unmappable");
   const { principal, serverId } = request;
+  const known = slice.unconditional?.get(principal);
+  if (known?.server === server) return known.answer;
   // Sets and schema are the action's, and the server's entity is the one of its id.
   const which = JSON.stringify([slice.action.id, serverId, context]);
-  return memory.answer(`${which}${principalText(principal)}`, () => ask(bundle, slice, server, request, context))
-    .answer;
+  const { type, answer } = memory.answer(`${which}${principalText(principal)}`, () =>
+    ask(bundle, slice, server, request, context),
+  );
+  if (type !== "failed") slice.unconditional?.set(principal, { server, answer });
+  return answer;
 }
 
 function principalText(principal: PolicyPrincipal): string {
@@ -282,13 +296,13 @@ function contextOf({ action, use }: ActionSlice, request: PolicyRequest): Record
 /** `context.session` and `context.system`, as far as they are read. */
 function factsOf(
   use: WantedContext,
-  { session, system }: PolicyRequest,
+  request: PolicyRequest,
   report: MappingReport,
   action: PolicyAction,
 ): Record<string, CedarValueJson> {
   const facts: Record<string, CedarValueJson> = {};
-  if (isRead(use, "session")) facts["session"] = session;
-  if (isRead(use, "system")) facts["system"] = { ...system, ...systemOf(report, action) };
+  if (isRead(use, "session")) facts["session"] = request.session;
+  if (isRead(use, "system")) facts["system"] = { ...request.system, ...systemOf(report, action) };
   return facts;
 }
 

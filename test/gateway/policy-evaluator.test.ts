@@ -55,6 +55,38 @@ describe("a decision", () => {
     ).toBe(false);
   });
 
+  it("by the principal alone is remembered for it: not for another one, another server, or arguments of other types", () => {
+    const cedar =
+      '@id("one") permit (principal in Mcp::Group::"ops", action in Mcp::Action::"call_tool", resource == Mcp::Server::"s");';
+    const evaluator = evaluatorOf(cedar, sourceOf({ echo: ECHO }), sourceOf({ echo: ECHO }, {}, "t"));
+    const member = principalNamed("Agent", "token|a", { type: "Group", id: "ops" });
+    const other = principalNamed("Agent", "token|a");
+    const request = requestOf("s/echo", { message: "hi" });
+    const first = evaluator.evaluate({ ...request, principal: member });
+    expect(first).toMatchObject({ allowed: true, policies: ["one"] });
+    for (let round = 0; round < 3; round += 1) {
+      expect(evaluator.evaluate({ ...request, principal: member, session: {}, system: {} })).toBe(first);
+      expect(evaluator.evaluate({ ...request, principal: other })).toMatchObject({ reason: "policy.default-deny" });
+      expect(evaluator.evaluate({ ...request, principal: member, serverId: "t" }).allowed).toBe(false);
+      expect(evaluator.evaluate({ ...requestOf("t/echo", { message: "hi" }, "t"), principal: member }).allowed).toBe(
+        false,
+      );
+      expect(evaluator.evaluate({ ...request, principal: member, argument: { message: 7 } })).toMatchObject({
+        reason: "policy.request-unmappable",
+      });
+    }
+  });
+
+  it("by what its session did is not remembered for the principal", () => {
+    const forbid =
+      'forbid (principal, action in Mcp::Action::"call_tool", resource) when { context.session.calls > 2 };';
+    const evaluator = evaluatorOf(PERMIT + forbid, sourceOf({ echo: ECHO }));
+    const request = requestOf("s/echo", { message: "hi" });
+    const after = (calls: number): boolean =>
+      evaluator.evaluate({ ...request, session: { ...request.session, calls } }).allowed;
+    expect([1, 3, 1, 3].map(after)).toEqual([true, false, true, false]);
+  });
+
   it("knows the groups, roles and workflow that the principal is in, and its attributes", () => {
     const cedar = `
       @id("group") permit (principal in Mcp::Group::"support", action == Mcp::Action::"s/echo", resource);
