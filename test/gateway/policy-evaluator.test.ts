@@ -79,7 +79,7 @@ describe("a decision", () => {
 
   it("by what its session did is not remembered for the principal", () => {
     const forbid =
-      'forbid (principal, action in Mcp::Action::"call_tool", resource) when { context.session.calls > 2 };';
+      '@id("stop") forbid (principal, action in Mcp::Action::"call_tool", resource) when { context.session.calls > 2 };';
     const evaluator = evaluatorOf(PERMIT + forbid, sourceOf({ echo: ECHO }));
     const request = requestOf("s/echo", { message: "hi" });
     const after = (calls: number): boolean =>
