@@ -32,6 +32,7 @@ import { publisherCommand } from "./commands/publisher.ts";
 import { quarantineCommand } from "./commands/quarantine.ts";
 import { reindexCommand } from "./commands/reindex.ts";
 import { restoreCommand } from "./commands/restore.ts";
+import { routeTestCommand } from "./commands/route-test.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { subjectReportCommand } from "./commands/subject-report.ts";
 import { upCommand } from "./commands/up.ts";
@@ -68,6 +69,7 @@ const COMMANDS: readonly Command[] = [
   keygenCommand,
   provenanceCommand,
   publisherCommand,
+  routeTestCommand,
   mandateCommand,
   fsckCommand,
   reindexCommand,

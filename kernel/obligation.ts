@@ -25,6 +25,7 @@ export const OBLIGATIONS = {
   "build.provenance": "a pinned builder built the code that the gateways were bound to by their sealed artifacts",
   "artifact.session":
     "the session artifacts that receipts name are sealed by pinned keys, and cover what was permitted under them",
+  "route.mediation": "agents reach the gateways' servers through the gateways alone",
 } as const;
 
 /** One id of the closed list. */
@@ -52,7 +53,12 @@ export const OBLIGATION_IDS: readonly Exclude<ObligationId, AskedObligationId>[]
 ];
 
 /** The ids that are judged only where they are required or what they need is handed in, in order. */
-export const ASKED_OBLIGATION_IDS = ["policy.replay", "build.provenance", "artifact.session"] as const;
+export const ASKED_OBLIGATION_IDS = [
+  "policy.replay",
+  "build.provenance",
+  "artifact.session",
+  "route.mediation",
+] as const;
 export type AskedObligationId = (typeof ASKED_OBLIGATION_IDS)[number];
 
 /** An obligation id in JSON. */

@@ -36,6 +36,13 @@ export const VERDICT_REASONS = {
   "replay.none": "the bundle holds no decision that a policy made",
   "replay.not-committed": "a decision does not commit to the question that policy was asked",
   "replay.policy-not-disclosed": "the policy files that a decision was made under are not disclosed",
+  "route.credential":
+    "a server that was asked without the gateway wants a credential; that no agent has one is not established",
+  "route.direct": "a server answered somebody who asked it without the gateway",
+  "route.other-gateway": "the test of routes is about other servers than those of the gateways that decided",
+  "route.untested": "nobody tried whether servers answer without the gateway",
+  "route.vantage":
+    "no server answered without the gateway where it was tried; that none answers elsewhere is not established",
   "session-artifact.none": "no receipt of a session or decision names a session artifact",
   "session-artifact.not-disclosed": "the session artifact that a receipt names was not handed in",
   "session-artifact.sealers-none-pinned": "the trust policy names nobody who seals artifacts",

@@ -7,6 +7,7 @@ import { type EvidenceBundle, parseBundle, type StreamWindow } from "../kernel/b
 import { parseDisclosure } from "../kernel/disclosure.ts";
 import type { LogEnd } from "../kernel/lifecycle/statement.ts";
 import { type AskedObligationId, OBLIGATION_IDS, type ObligationId } from "../kernel/obligation.ts";
+import { parseRouteTest } from "../kernel/route-test.ts";
 import { type Timestamp, timestampMs } from "../kernel/time.ts";
 import type { TrustPolicy } from "../kernel/trust-policy.ts";
 import { judgeAttestation } from "./attestation.ts";
@@ -16,6 +17,7 @@ import { judgeContinuity } from "./continuity.ts";
 import { judgeCoverage } from "./coverage.ts";
 import { judgeDecisions, pickDecisions } from "./decisions.ts";
 import { judgeLogs, type LogJudgement } from "./logs.ts";
+import { judgeMediation } from "./mediation.ts";
 import { judgeOpenings, type OpeningVerdict } from "./openings.ts";
 import { PINNED } from "./pinned.ts";
 import { type ReadEntries, readEntries } from "./read-entries.ts";
@@ -44,6 +46,8 @@ export interface VerifyInput {
   readonly build?: BuildFiles;
   /** Session artifacts, as their files; with them `artifact.session` is judged. Those of the gateways are `build.artifacts`. */
   readonly sessionArtifacts?: readonly Uint8Array[];
+  /** Tests of routes around the gateways, as their files; with them `route.mediation` is judged, which never passes. */
+  readonly routeTests?: readonly Uint8Array[];
 }
 
 /** The verdict about one obligation of the closed list. */
@@ -108,7 +112,7 @@ type Timed = "session.sealed" | "time.window";
 /**
  * Verifies a bundle.
  *
- * @throws {FormatError} as `parseBundle` and `parseDisclosure`, ERR_PROVENANCE: a file cannot be read at all. Everything else is a verdict.
+ * @throws {FormatError} as `parseBundle`, `parseDisclosure` and `parseRouteTest`, ERR_PROVENANCE: a file cannot be read at all. Everything else is a verdict.
  */
 export function verifyBundle(input: VerifyInput): VerificationResult {
   const { bundle: bytes, disclosure, trust, at: given, now } = input;
@@ -163,7 +167,7 @@ function readParts(bundle: EvidenceBundle, trust: TrustPolicy): Parts {
 function judgeAsked(
   parts: Parts,
   openings: readonly OpeningVerdict[],
-  { replay, build, sessionArtifacts, trust }: VerifyInput,
+  { replay, build, sessionArtifacts, routeTests, trust }: VerifyInput,
 ): ReadonlyMap<AskedObligationId, Judgement> {
   const judged = new Map<AskedObligationId, Judgement>();
   if (replay !== undefined || trust.require.has("policy.replay")) {
@@ -180,6 +184,10 @@ function judgeAsked(
     const receipts = parts.read.receipts.map(({ receipt }) => receipt);
     const judgement = judgeSessionArtifacts({ receipts, openings, files, rule: trust.sealers });
     judged.set("artifact.session", authenticated(parts, judgement));
+  }
+  if (routeTests !== undefined || trust.require.has("route.mediation")) {
+    const { decisions } = pickDecisions(parts.read.receipts);
+    judged.set("route.mediation", judgeMediation(decisions, (routeTests ?? []).map(parseRouteTest)));
   }
   return judged;
 }

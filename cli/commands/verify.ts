@@ -3,6 +3,7 @@
 import { MAX_ARTIFACT_BYTES } from "../../kernel/artifact-bytes.ts";
 import { parseBundle } from "../../kernel/bundle.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { MAX_ROUTE_TEST_BYTES } from "../../kernel/route-test.ts";
 import { formatTimestamp, parseTimestamp } from "../../kernel/time.ts";
 import { parseTrustPolicy } from "../../kernel/trust-policy.ts";
 import type { BuildFiles } from "../../verifier/build-provenance.ts";
@@ -17,7 +18,7 @@ import { makeReplayEngine } from "../policy/replay-engine.ts";
 
 const HELP = `countersign verify <bundle> --trust <policy> [--disclosure <file>] [--replay] [--replay-policy <folder> …]
                    [--replay-catalog <file> …] [--artifact <file> …] [--provenance <file> …]
-                   [--session-artifact <file> …] [--at <time>] [--json]
+                   [--session-artifact <file> …] [--route-test <file> …] [--at <time>] [--json]
 
 Verifies an evidence bundle offline under a trust policy and prints one verdict per obligation:
 pass, fail, or not_established with its reason.
@@ -34,6 +35,9 @@ pass, fail, or not_established with its reason.
   --session-artifact <file>
                   artifacts of single agents and sessions that receipts name; more than once: the obligation
                   artifact.session. It compares them with those of the gateways that --artifact names
+  --route-test <file>
+                  tests of routes around the gateways (countersign route-test); more than once: the obligation
+                  route.mediation, which never passes and says exactly why
   --at <time>     judge as of this time, YYYY-MM-DDTHH:MM:SS.mmmZ; the default is the earliest witness timestamp
                   by which a quorum covers the entries, so that the verdict is the same whenever it is run
   --json          print the verdicts as JSON, with every id and digest whole
@@ -53,6 +57,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     artifact: { type: "string", multiple: true },
     provenance: { type: "string", multiple: true },
     "session-artifact": { type: "string", multiple: true },
+    "route-test": { type: "string", multiple: true },
     at: { type: "string" },
     json: { type: "boolean" },
   } as const;
@@ -75,6 +80,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     ...replayOf(bundle, given),
     ...buildOf(given),
     ...sessionsOf(given),
+    ...routesOf(given),
   });
   io.out(given.flag("json") ? `${JSON.stringify(result, null, 2)}\n` : renderVerdicts(result));
   return result.exit;
@@ -90,6 +96,11 @@ function buildOf(given: Arguments): { readonly build?: BuildFiles } {
 function sessionsOf(given: Arguments): { readonly sessionArtifacts?: readonly Uint8Array[] } {
   const files = given.texts("session-artifact");
   return files.length === 0 ? {} : { sessionArtifacts: files.map((path) => readBytesUpTo(path, MAX_ARTIFACT_BYTES)) };
+}
+
+function routesOf(given: Arguments): { readonly routeTests?: readonly Uint8Array[] } {
+  const files = given.texts("route-test");
+  return files.length === 0 ? {} : { routeTests: files.map((path) => readBytesUpTo(path, MAX_ROUTE_TEST_BYTES)) };
 }
 
 /** What decides again, if that is asked for. */

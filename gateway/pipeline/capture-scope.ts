@@ -3,14 +3,23 @@
  * stands in every decision receipt; the document itself is served to operators and kept in the data folder.
  */
 
-import type { JsonObject } from "../../kernel/json/value.ts";
-import type { KeyProtection, Transport } from "../../kernel/receipt/vocabulary.ts";
+import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
+import { digestShape, serverIdShape } from "../../kernel/receipt/fields.ts";
+import { type KeyProtection, TRANSPORTS, type Transport } from "../../kernel/receipt/vocabulary.ts";
+import { array, json, literal, object, readShape, type Shape } from "../../kernel/shape.ts";
+
+/** A server of a gateway, by the digest of its identity. */
+export interface ScopedServer {
+  readonly id: string;
+  readonly transport: Transport;
+  readonly identity: string;
+}
 
 /** What the statement is made from. */
 export interface CaptureScopeFacts {
   /** How agents reach the gateway. */
   readonly agents: Transport;
-  readonly servers: readonly { readonly id: string; readonly transport: Transport; readonly identity: string }[];
+  readonly servers: readonly ScopedServer[];
   readonly keyProtection: KeyProtection;
   /** True if calls are decided that somebody else carries. */
   readonly decidesForOthers: boolean;
@@ -73,4 +82,29 @@ export function captureScope({
     covered: COVERED.map((item) => ({ ...item })),
     excluded: excluded.map((item) => ({ ...item })),
   };
+}
+
+type Statement = Readonly<Record<"agents" | "key_protection" | "egress" | "covered" | "excluded", JsonValue>> & {
+  readonly kind: "capture-scope";
+  readonly v: 1;
+  readonly servers: readonly ScopedServer[];
+};
+
+const statementShape: Shape<Statement> = object<Statement>({
+  kind: literal("capture-scope"),
+  v: literal(1),
+  agents: json(),
+  key_protection: json(),
+  egress: json(),
+  servers: array(
+    object<ScopedServer>({ id: serverIdShape, transport: literal(...TRANSPORTS), identity: digestShape }),
+    { max: 1024 },
+  ),
+  covered: json(),
+  excluded: json(),
+});
+
+/** The servers that a statement names. @throws {FormatError} ERR_SHAPE */
+export function scopedServers(statement: JsonValue): readonly ScopedServer[] {
+  return readShape(statementShape, statement, "capture scope").servers;
 }

@@ -31,11 +31,11 @@ export interface HostileServer {
   readonly count: (tool?: string) => number;
   /** What arrived, as text: a canary in here has left the gateway. */
   readonly bytes: () => string;
-  /** Lists other definitions from now on. */
   /** Lists the tools one a page from now on. */
   readonly page: () => void;
   /** Shows another certificate on connections from now on. */
   readonly show: (certificate: ServerCertificate) => void;
+  /** Lists other definitions from now on. */
   readonly setTools: (tools: readonly HostileTool[]) => void;
   readonly close: () => Promise<void>;
 }

@@ -39,6 +39,8 @@ export interface EvidenceChange {
   readonly build?: BuildFiles;
   /** Session artifacts that are handed in with the bundle. */
   readonly sessionArtifacts?: readonly Uint8Array[];
+  /** Tests of routes around the gateway that are handed in with the bundle. */
+  readonly routeTests?: readonly Uint8Array[];
   /** True: the calls are decided again by what the bundle discloses. */
   readonly isReplayed?: boolean;
 }
@@ -71,6 +73,7 @@ export async function judgeStream(
     disclosure,
     build,
     sessionArtifacts,
+    routeTests,
     isReplayed = false,
     morePolicies = [],
     swapPolicy = (file) => file,
@@ -99,6 +102,7 @@ export async function judgeStream(
     ...(disclosure === undefined ? {} : { disclosure: typeof disclosure === "function" ? disclosure() : disclosure }),
     ...(build === undefined ? {} : { build }),
     ...(sessionArtifacts === undefined ? {} : { sessionArtifacts }),
+    ...(routeTests === undefined ? {} : { routeTests }),
     ...(isReplayed ? { replay: engineOf(evidence) } : {}),
   });
   const hardware = wordOf(result, "attestation.hardware");

@@ -10,7 +10,7 @@ servers that count what reaches them. This page is made by \`node scripts/covera
 | Word | Means |
 |---|---|
 | held | a control holds it, and a scenario shows it |
-| partly | a scenario shows what holds; the words say what does not |
+| partly | a scenario shows all but one check, and asserts the verdict that this one has today |
 | recorded | nothing holds it; the receipts say \`not_established\` |
 | open | no scenario yet; the words say what there is |
 `;
@@ -22,10 +22,14 @@ export function renderCoverage(files: readonly string[]): string {
       `\n## ${title}\n`,
       "| Row | | Today | Words | Scenario |",
       "|---|---|---|---|---|",
-      ...rows.map((row) => `| ${[row.id, row.title, row.coverage, row.words, linkOf(row, files)].join(" | ")} |`),
+      ...rows.map((row) => `| ${[row.id, row.title, row.coverage, wordsOf(row), linkOf(row, files)].join(" | ")} |`),
       "",
     ].join("\n");
   return `${HEAD}${table("Thirteen shapes", SHAPES)}${table("Four threats", THREATS)}${table("Twelve categories", CATEGORIES)}`;
+}
+
+function wordsOf({ words, open }: Row): string {
+  return open === undefined ? words : `${words}. **Open:** ${open}`;
 }
 
 function linkOf(row: Row, files: readonly string[]): string {

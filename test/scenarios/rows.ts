@@ -1,7 +1,7 @@
 /** The rows of the acceptance page (cosai.md §2, §5, §6), and what is shown of each today: docs/coverage.md is this table. */
 
 /**
- * How far a row goes today. `held`: a control holds it. `partly`: what the words leave out is not shown. `recorded`: no
+ * How far a row goes today. `held`: a control holds it. `partly`: all of it but one check, which `open` names. `recorded`: no
  * control, and the receipts say `not_established`. `open`: no scenario yet.
  */
 export type Coverage = "held" | "partly" | "recorded" | "open";
@@ -13,9 +13,17 @@ export interface Row {
   readonly coverage: Coverage;
   /** What holds it; what does not. */
   readonly words: string;
+  /** Of a `partly` one: which check of the page is open, and the verdict and reason that its scenario asserts today. */
+  readonly open?: string;
 }
 
-const row = (id: string, title: string, coverage: Coverage, words: string): Row => ({ id, title, coverage, words });
+const row = (id: string, title: string, coverage: Coverage, words: string, open?: string): Row => ({
+  id,
+  title,
+  coverage,
+  words,
+  ...(open === undefined ? {} : { open }),
+});
 
 /** The thirteen shapes of the seed. */
 export const SHAPES: readonly Row[] = [
@@ -101,7 +109,8 @@ export const THREATS: readonly Row[] = [
     "S-T2",
     "host flips the evaluator",
     "partly",
-    "other code does not start, or is found on the cycle; ports and sockets are the declared ones; a signed decision that the policy does not give fails once its question is disclosed (`policy.replay`). Complete in software: what nobody discloses rests on the key, and that the key is in hardware is `not_established`",
+    "other code does not start, or is found on the cycle; ports and sockets are the declared ones; a signed decision that the policy does not give fails once its question is disclosed (`policy.replay`), and is not established by name where it is not",
+    "“image digest differs, evidence `fail`”: the digest is compared by the gateway itself, so evidence of it waits for hardware that measures the image and holds the key. Today `attestation.hardware` is `not_established` (`attestation.software`), and decides wherever it is required",
   ),
   row(
     "S-T3",
@@ -113,7 +122,8 @@ export const THREATS: readonly Row[] = [
     "S-T4",
     "policy swapped at enforcement",
     "partly",
-    "unsigned and older policies are refused with a receipt, a signed one is a logged change, files on disk decide nothing. Complete in software: no hardware measures what is loaded (`attestation.software`)",
+    "unsigned and older policies are refused with a receipt, files on disk decide nothing, every decision names the digest that decided; a signed one is a logged change, and a trust policy that does not pin it says `fail`",
+    "the third bundle, “validly signed but unmeasured”, appraised: hardware evidence that binds the digest of the policy in force waits for hardware. Today `attestation.hardware` is `not_established` (`attestation.software`)",
   ),
 ];
 
@@ -153,7 +163,8 @@ export const CATEGORIES: readonly Row[] = [
     "T6",
     "integrity and verification",
     "partly",
-    "kill switch and quarantine; measured images wait for hardware evidence",
+    "swapped and shadowed definitions leave a receipt; one bit flipped in a receipt, a proof, a checkpoint or a cosignature is a `fail` of its own; code other than the sealed reference does not start; kill switch, and quarantine by an operator or a baseline that is left: answered, U = 0, a receipt for each attempt, ended by an operator alone",
+    "“measurement ≠ reference value: `fail`” as a verdict: receipts hold no measurement by somebody else than the gateway. Today `attestation.hardware` is `not_established` (`attestation.software`)",
   ),
   row(
     "T7",
@@ -164,8 +175,8 @@ export const CATEGORIES: readonly Row[] = [
   row(
     "T8",
     "network binding",
-    "partly",
-    "loopback by default, foreign hosts and origins refused, servers held to their pinned key, and a process that connects to nothing undeclared (test/slow/egress-guard.test.ts); traffic around the gateway is excluded by name and judged by nobody",
+    "held",
+    "loopback by default, foreign hosts and origins refused, servers held to their pinned key, and a process that connects to nothing undeclared (test/slow/egress-guard.test.ts); traffic around the gateway is excluded by name, and `route.mediation` never passes: a self-test where agents run (`countersign route-test`) that reaches a server makes it `not_established` (`route.direct`)",
   ),
   row(
     "T9",
@@ -178,7 +189,8 @@ export const CATEGORIES: readonly Row[] = [
     "T11",
     "supply chain and lifecycle",
     "partly",
-    "rotation, retirement and decommissioning are entries that verdicts follow, and tenants learn nothing of each other; a receipt leads to a build by its sealed artifact and a pinned builder's statement (`build.provenance`). Complete in software: that the sealed code ran is what the gateway measured of itself, until hardware does",
+    "rotation, retirement and decommissioning are entries that verdicts follow; a receipt leads to a build by its sealed artifact and a pinned builder's statement (`build.provenance`), and an unknown build is `not_established`; tenants are answered about each other's entries as about none. Log proofs are public: whoever has an entry whole learns that it is in its log",
+    "the first step of “measurement → build provenance → reference value”: which code ran is what the gateway measured of itself. Today `attestation.hardware` is `not_established` (`attestation.software`)",
   ),
   row(
     "T12",

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { type BundleFile, parseBundle } from "../../gateway/policy/bundle.ts";
+import { OBLIGATION_IDS } from "../../kernel/obligation.ts";
 import { type PolicyArtifactBody, sealArtifact } from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
@@ -88,6 +89,12 @@ describe("S-T4 a policy that is swapped at enforcement", () => {
     const judged = await scenario.evidence({ trust: { policies: digests.slice(0, 1) }, isDisclosed: true });
     expect(judged.words["policy.allowed"]).toBe("ERR_POLICY_UNPINNED");
     expect([judged.exit, judged.hardware]).toEqual([1, "attestation.software"]);
+    const demanding = await scenario.evidence({
+      trust: { policies: digests.toSorted(), require: OBLIGATION_IDS },
+      isDisclosed: true,
+    });
+    expect(demanding.words).toEqual({});
+    expect([demanding.exit, demanding.result.verified]).toEqual([2, false]);
   });
 
   it("as changed files under a running gateway decides nothing: the cycle finds it, and every call is denied", async () => {

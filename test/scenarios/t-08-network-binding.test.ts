@@ -1,12 +1,18 @@
 /** T8: where the gateway listens, whom it takes for its servers, and what goes around it. */
 
 import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { sha256 } from "#crypto";
+import { routeTestCommand } from "../../cli/commands/route-test.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatHex } from "../../kernel/hex.ts";
+import { observedValue } from "../../kernel/receipt/observed.ts";
 import { issue, type TestCertificate } from "../support/certificates.ts";
 import { codeFrom } from "../support/code-of.ts";
+import { runInProcess } from "../support/command-io.ts";
+import { wordOf } from "../support/evidence.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
 import { sendRaw } from "../support/mcp-raw.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
@@ -104,7 +110,29 @@ describe("T8 a way around the gateway", () => {
     expect(boundary).toMatchObject({
       statement: { excluded: expect.arrayContaining([expect.objectContaining({ path: "around-the-gateway" })]) },
     });
-    const { result } = await scenario.evidence();
-    expect(result.obligations.map(({ id }) => id)).not.toContain("mediation");
+  });
+
+  it("that a self-test finds leaves mediation not established; without a test it is no more", async () => {
+    const scenario = await start();
+    await scenario.call("find");
+    const [boundary] = (await scenario.decisions()).map((decision) => observedValue(decision.boundary) ?? "");
+    const out = join(scenario.folder, "routes.json");
+    const { exit } = await runInProcess(routeTestCommand, [
+      ...["--boundary", join(scenario.folder, "evidence", `${boundary?.replace(":", "-")}.json`)],
+      ...["--server", `crm=${scenario.server("crm").url}`, "--from", "where the agent runs", "--out", out],
+    ]);
+    expect(exit).toBe(1);
+    const trust = { require: ["route.mediation"] } as const;
+    const routeTests = [new Uint8Array(readFileSync(out))];
+    const { result } = await scenario.evidence({ trust, routeTests });
+    expect(result.obligations.at(-1)).toMatchObject({
+      id: "route.mediation",
+      verdict: "not_established",
+      reason: "route.direct",
+      subject: boundary,
+    });
+    expect([result.exit, result.verified]).toEqual([2, false]);
+    const untested = await scenario.evidence({ trust });
+    expect([wordOf(untested.result, "route.mediation"), untested.exit]).toEqual(["route.untested", 2]);
   });
 });

@@ -245,4 +245,14 @@ describe("T11 tenants of one ledger", () => {
     expect(await ask(`a/log-proof?leaf=${leafOf("never added")}`)).toEqual(byLeaf);
     expect(byLeaf[0]).toBe(404);
   });
+
+  it("get proofs of each other's entries only by what they cannot know without them: proofs are public, entries are not", async () => {
+    const url = await startTenants();
+    const ask = async (text: string): Promise<number> => {
+      const leaf = Buffer.from(hashLeaf(Buffer.from(text))).toString("hex");
+      return (await fetch(`${url}/b/log-proof?leaf=${leaf}`)).status;
+    };
+    await expect.poll(() => ask("entry of b"), { timeout: 30_000 }).toBe(200);
+    expect(await ask("entry of b, guessed")).toBe(404);
+  });
 });

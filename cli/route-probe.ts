@@ -1,0 +1,40 @@
+/** Asks a server as somebody would who knows its address and nothing else: no credential, no certificate of a client. */
+
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import { discoverRequest } from "../gateway/upstream/own-request.ts";
+import type { RouteState } from "../kernel/route-test.ts";
+import { packageVersion } from "./version.ts";
+
+/** Statuses that ask for a credential. */
+const WANTS_CREDENTIAL: ReadonlySet<number | undefined> = new Set([401, 403, 407]);
+
+/** What came of asking. @param timeoutMs  how long an answer is waited for */
+export function probeRoute(url: URL, timeoutMs: number): Promise<Exclude<RouteState, "untested">> {
+  const { method, headers, bytes } = discoverRequest(1, { name: "countersign", version: packageVersion() });
+  const request = url.protocol === "https:" ? requestHttps : requestHttp;
+  return new Promise((resolve) => {
+    const sent = request(url, {
+      method: "POST",
+      agent: false,
+      // Whose certificate it is does not matter here: an agent may take any.
+      rejectUnauthorized: false,
+      headers: {
+        ...headers,
+        "Content-Type": "application/json",
+        Accept: "application/json, text/event-stream",
+        "Mcp-Method": method,
+      },
+    });
+    const late = setTimeout(() => sent.destroy(), timeoutMs);
+    const settle = (state: Exclude<RouteState, "untested">): void => {
+      clearTimeout(late);
+      sent.destroy();
+      resolve(state);
+    };
+    sent.once("response", ({ statusCode }) => settle(WANTS_CREDENTIAL.has(statusCode) ? "refused" : "answered"));
+    sent.on("error", () => settle("silent"));
+    sent.once("close", () => settle("silent"));
+    sent.end(bytes);
+  });
+}
