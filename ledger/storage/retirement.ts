@@ -43,9 +43,8 @@ export async function retireWalFiles(parts: RetirementParts): Promise<void> {
 }
 
 async function archive({ disk, wal }: RetirementParts, file: WalFile): Promise<void> {
-  if (!file.hasOthers) return;
-  const batches = await wal.read(file);
-  const records = batches.flatMap((batch) => batch.records.filter(({ kind }) => kind !== "entry"));
+  if (file.others.isEmpty) return;
+  const records = await wal.readOthers(file);
   const batch = { batch: file.first.batch, firstIndex: file.first.index, records };
   // Always of the same type: what an earlier version archived before it died must come out byte by byte again.
   const { bytes } = formatFrame(batch, NO_SALT, FRAME_TYPES.crc32c);

@@ -8,7 +8,8 @@
 import { invariant, StoreError } from "../../kernel/errors.ts";
 import type { EntryRanges } from "../../kernel/merkle/hash.ts";
 import { type Disk, type DiskFile, writeSynced } from "./disk.ts";
-import { FRAME_TYPES, type FramePart, formatFrame, type WalBatch } from "./wal-frame.ts";
+import { FileOthers, othersAmong } from "./file-others.ts";
+import { FRAME_TYPES, type FramePart, formatFrame, type WalBatch, type WalRecord } from "./wal-frame.ts";
 import { openSalt } from "./wal-salt.ts";
 import { firstPosition, scanWal, type WalPosition } from "./wal-scan.ts";
 import { WalSpares } from "./wal-spares.ts";
@@ -42,14 +43,14 @@ export interface WalFile {
   readonly first: WalPosition;
   /** Bytes of its frames. */
   readonly bytes: number;
-  /** True if it holds records that are no entries. */
-  readonly hasOthers: boolean;
+  /** Its records that are no entries. */
+  readonly others: Pick<FileOthers, "isEmpty" | "records">;
 }
 
 /** A file of this log; the last one changes with every append. */
 interface GrowingFile extends WalFile {
   bytes: number;
-  hasOthers: boolean;
+  readonly others: FileOthers;
 }
 
 /** A batch that `write` takes. */
@@ -60,7 +61,8 @@ export interface PreparedBatch {
   /** Where it stands, and where the one behind it will. */
   readonly from: WalPosition;
   readonly next: WalPosition;
-  readonly hasOthers: boolean;
+  /** Its records that are no entries. */
+  readonly others: readonly WalRecord[];
 }
 
 /** What replay hands over, batch by batch, before the log takes new ones. */
@@ -165,8 +167,7 @@ export class Wal {
     const content = { batch: from.batch, firstIndex: from.index, records };
     const { bytes, entries } = formatFrame(content, this.#salt, FRAME_TYPES.crc32, this.#memories.pop());
     this.#planned = { batch: from.batch + 1n, index: from.index + BigInt(entries.starts.length) };
-    const hasOthers = records.some((part) => "kind" in part && part.kind !== "entry");
-    return { bytes, entries, from, next: this.#planned, hasOthers };
+    return { bytes, entries, from, next: this.#planned, others: othersAmong(records) };
   }
 
   /**
@@ -176,7 +177,7 @@ export class Wal {
    * @throws {StoreError} ERR_STORE_WRITE, fatal: the tail is unknown, and this log takes nothing any more. A second
    *   sync after a failed one may report success for pages that were dropped, so there is none.
    */
-  async write({ bytes, from, next, hasOthers }: PreparedBatch): Promise<void> {
+  async write({ bytes, from, next, others }: PreparedBatch): Promise<void> {
     if (this.#failed) throw new StoreError("ERR_STORE_WRITE", "the write-ahead log failed before", { fatal: true });
     invariant(from.batch === this.#next.batch, "batches are written in the order in which they were prepared");
     try {
@@ -189,7 +190,7 @@ export class Wal {
     const file = this.#files.at(-1);
     invariant(file !== undefined, "a batch was written to no file");
     file.bytes += bytes.length;
-    file.hasOthers ||= hasOthers;
+    file.others.add(others);
     this.#next = next;
     if (this.#isFilled(0.5)) this.#spares.prepare();
   }
@@ -200,11 +201,12 @@ export class Wal {
     this.#memories.push(new Uint8Array(bytes.buffer));
   }
 
-  /** Batches of a file that is no longer written. */
-  async read(file: WalFile): Promise<readonly WalBatch[]> {
-    const bytes = await this.#disk.read(file.path);
-    invariant(bytes !== undefined, `${file.path} is gone`);
-    return scanWal(file.path, bytes, file.first, this.#salt).frames.map(({ frame }) => frame);
+  /** Records of a file that are no entries, in their order; the file is no longer written. */
+  async readOthers({ path, first, others }: WalFile): Promise<readonly WalRecord[]> {
+    if (others.records !== undefined) return others.records;
+    const bytes = await this.#disk.read(path);
+    invariant(bytes !== undefined, `${path} is gone`);
+    return scanWal(path, bytes, first, this.#salt).frames.flatMap(({ frame }) => othersAmong(frame.records));
   }
 
   /** Gives up `oldestLeft`, whose content is durable elsewhere: it becomes a spare, or is removed. */
@@ -240,8 +242,9 @@ export class Wal {
     await this.#current?.close();
     this.#current = await this.#disk.open(path);
     await this.#renewTail(bytes, scan.frames.at(-1)?.offset ?? 0, scan.end);
-    const hasOthers = scan.frames.some(({ frame }) => frame.records.some(({ kind }) => kind !== "entry"));
-    this.#files.push({ path, first: start, bytes: scan.end, hasOthers });
+    const others = new FileOthers();
+    for (const { frame } of scan.frames) others.add(othersAmong(frame.records));
+    this.#files.push({ path, first: start, bytes: scan.end, others });
     this.#next = scan.next;
   }
 
@@ -273,7 +276,7 @@ export class Wal {
     await this.#disk.syncFolder(FOLDER);
     await this.#current?.close();
     this.#current = await this.#disk.open(path);
-    this.#files.push({ path, first: this.#next, bytes: 0, hasOthers: false });
+    this.#files.push({ path, first: this.#next, bytes: 0, others: new FileOthers() });
     return this.#current;
   }
 

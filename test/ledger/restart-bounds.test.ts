@@ -36,7 +36,7 @@ describe("the write-ahead log's room", () => {
     expect([wal.files.length, wal.entries, wal.hasRoom]).toEqual([2, 6, true]);
     await wal.append([{ kind: "conflict", bytes: new Uint8Array(2048) }]);
     expect([wal.entries, wal.hasRoom]).toEqual([6, false]);
-    expect(wal.files.map(({ hasOthers }) => hasOthers)).toEqual([false, true]);
+    expect(wal.files.map(({ others }) => others.isEmpty)).toEqual([true, false]);
     const again = await Wal.open(disk.crash("lose"), options, () => undefined);
     expect([again.entries, again.bytes, again.files]).toEqual([wal.entries, wal.bytes, wal.files]);
   });

@@ -25,7 +25,7 @@ class StalledLog {
     const from = { batch: BigInt(this.prepared.length + 1), index: this.#index };
     const { bytes, entries } = formatFrame({ batch: from.batch, firstIndex: from.index, records }, 1n);
     this.#index += BigInt(entries.starts.length);
-    const batch = { bytes, entries, from, next: { batch: from.batch + 1n, index: this.#index }, hasOthers: false };
+    const batch = { bytes, entries, from, next: { batch: from.batch + 1n, index: this.#index }, others: [] };
     this.prepared.push(batch);
     return batch;
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { concat, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { concat, concatAll, equalBytes, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import { Wal } from "../../ledger/storage/wal.ts";
 import { FRAME_TYPES, formatFrame, readFrame, type WalBatch, type WalRecord } from "../../ledger/storage/wal-frame.ts";
@@ -261,6 +261,30 @@ describe("the write-ahead log", () => {
     await Promise.all([wal.append([entry("e".repeat(60))]), wal.retireOldest()]);
     expect(disk.steps.slice(before)).not.toContain("rename wal/spare.wal");
     expect(textsOf((await openWal(disk.crash("lose"), 100)).batches).at(-1)).toBe("e".repeat(60));
+  });
+
+  it("gives the records of a file that are no entries, few from memory and many from the file", async () => {
+    for (const bytes of [1000, 400_000]) {
+      const disk = new MemoryDisk();
+      const { wal } = await openWal(disk, 8 * 1024 * 1024);
+      const others: readonly WalRecord[] = Array.from({ length: 5 }, (_, i) => ({
+        kind: i === 2 ? "conflict" : "segment",
+        bytes: new Uint8Array(bytes).fill(i),
+      }));
+      for (const other of others) await wal.append([entry("a"), other, entry("b")]);
+      await wal.append([entry("c")]);
+      const { wal: reopened } = await openWal(disk.crash("lose"), 8 * 1024 * 1024);
+      for (const log of [wal, reopened]) {
+        const [file] = log.files;
+        if (file === undefined) throw new Error("no file");
+        expect([file.others.isEmpty, file.others.records === undefined]).toEqual([false, bytes > 1000]);
+        const read = await log.readOthers(file);
+        expect(read.map(({ kind }) => kind)).toEqual(others.map(({ kind }) => kind));
+        expect(equalBytes(concatAll(read.map((each) => each.bytes)), concatAll(others.map((each) => each.bytes)))).toBe(
+          true,
+        );
+      }
+    }
   });
 
   it("takes nothing after a failed sync", async () => {
