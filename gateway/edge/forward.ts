@@ -30,8 +30,10 @@ import {
 } from "./round-trip.ts";
 import { type Routed, type RouteRefusal, routeCall } from "./route-call.ts";
 
+import { asHeldTask, needsTask, takingTasks, withoutTask } from "./task-held.ts";
 import { asksForTask, fullRefusal, madeTask, taskBound, taskRefusal } from "./task-making.ts";
 import { makePhantom } from "./task-phantom.ts";
+import { answerOfTask, isHeldTask } from "./task-wait.ts";
 
 type ForwardRule = Parameters<typeof routeCall>[3];
 
@@ -39,15 +41,16 @@ type ForwardRule = Parameters<typeof routeCall>[3];
 type AnyRule = ForwardRule | { readonly rule: "extension"; readonly routed: Routed };
 
 /** Answers a request by the server that its target belongs to. */
-export function forwardCall(deps: ForwardDeps, request: AgentRequest, rule: AnyRule): Promise<AgentAnswer> {
+export function forwardCall(deps: ForwardDeps, given: AgentRequest, rule: AnyRule): Promise<AgentAnswer> {
   const isExtension = rule.rule === "extension";
-  const found = isExtension ? rule.routed : routeCall(deps.catalog, deps.upstreams, request, rule);
+  const found = isExtension ? rule.routed : routeCall(deps.catalog, deps.upstreams, given, rule);
   const kind = isExtension ? "extension" : rule.kind;
-  const routed = onOwnLeg(deps, request, found);
+  const routed = onOwnLeg(deps, given, found);
   if (routed.type === "refusal") {
     const { serverId } = routed;
-    return refuseRequest(deps, routed, request, serverId === undefined ? {} : { serverId });
+    return refuseRequest(deps, routed, given, serverId === undefined ? {} : { serverId });
   }
+  const request = withoutTask(deps, given, routed);
   const unscoped = scopeRefusal(deps, request, routed);
   if (unscoped !== undefined) return refuseRequest(deps, unscoped, request, { serverId: routed.route.serverId });
   const full = taskBound(deps, request, routed);
@@ -94,7 +97,8 @@ async function forwardRound(
 ): Promise<AgentAnswer> {
   const id = routed.upstream.nextId();
   const isOffered = waited?.isOffered !== false && takesPage(request);
-  const plain = sharedSubscription(deps, inboundCall(deps, request, routed, id, kind, state), request, id);
+  const sent = sharedSubscription(deps, inboundCall(deps, request, routed, id, kind, state), request, id);
+  const plain = asHeldTask(deps, request, routed, sent);
   const offered: InboundCall = isOffered ? { takesPage: true, ...plain } : plain;
   const call = waited === undefined ? offered : { ...offered, approval: waited.approval };
   const decided = await decideAsking(deps, request, call);
@@ -156,13 +160,15 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   const started = performance.now();
   const gate = gateOf(deps, round);
   const sent = decided.toSend === call.toSend ? call : { ...call, toSend: decided.toSend };
-  const reply = await send(deps, request, routed, sent, id, gate);
+  const first = await send(deps, request, routed, sent, id, gate);
+  const reply = isHeldTask(round, first) ? await answerOfTask(deps, round, first) : first;
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   if (gate?.cut !== undefined) return answerCut(deps, round, gate, gate.cut, upstreamUs);
   const input = inputOf(reply, call.upstream.era, request);
   if (input !== undefined && request.era === "legacy") {
     return bridgeInput(deps, round, { ...input, upstreamUs });
   }
+  if (needsTask(deps, round, reply)) return retryAsTask(deps, round, reply, upstreamUs);
   const made = input === undefined ? madeTask(deps, round, reply) : undefined;
   const ended =
     input === undefined
@@ -188,7 +194,7 @@ async function bridgeInput(
   round: Round,
   { reply, input, upstreamUs }: NonNullable<ReturnType<typeof inputOf>> & { readonly upstreamUs: number },
 ): Promise<AgentAnswer> {
-  const { request, routed, call, state, decided } = round;
+  const { request, call, state, decided } = round;
   const { receipt } = decided;
   const index = state?.round ?? 0;
   const [, makeError] = writers(round);
@@ -202,21 +208,45 @@ async function bridgeInput(
     const bytes = makeError(RPC.internal, "client.cancelled", "the server's question was not answered");
     return { httpStatus: 200, bytes, receipt };
   }
-  const id = routed.upstream.nextId();
-  const firstSeq = state?.firstSeq ?? receipt.seq;
-  const first = inboundCall(deps, request, routed, id, call.target.kind, undefined);
-  const next: InboundCall = {
-    ...first,
-    ...(takesPage(request) ? { takesPage: true } : {}),
+  const params = { ...request.message.params, ...answers.params };
+  return nextRound(deps, round, request, input.state, (first) => ({
     toSend: withMembers(first.toSend, answers.members),
-    params: { ...request.message.params, ...answers.params },
-    round: { index: index + 1, firstSeq },
-  };
+    params,
+  }));
+}
+
+/** SPEC MCP 2026-07-28: -32021 says that nothing was done for want of a capability. The gateway takes the task, and waits for its end. */
+async function retryAsTask(
+  deps: ForwardDeps,
+  round: Round,
+  reply: UpstreamReply,
+  upstreamUs: number,
+): Promise<AgentAnswer> {
+  const { request, decided, state } = round;
+  const kept = await finish(deps, decided, { ...endedBy(round, reply).outcome, upstreamUs });
+  if (kept === undefined) return withheld(request, decided.receipt);
+  return nextRound(deps, round, takingTasks(request), state?.upstream ?? null, () => ({}));
+}
+
+/** The same call once more, decided like the first. */
+async function nextRound(
+  deps: ForwardDeps,
+  { routed, call, state, decided }: Round,
+  request: AgentRequest,
+  upstream: string | null,
+  more: (first: InboundCall) => Partial<Pick<InboundCall, "toSend" | "params">>,
+): Promise<AgentAnswer> {
+  const id = routed.upstream.nextId();
+  const index = (state?.round ?? 0) + 1;
+  const firstSeq = state?.firstSeq ?? decided.receipt.seq;
+  const first = inboundCall(deps, request, routed, id, call.target.kind, undefined);
+  const page = takesPage(request) ? { takesPage: true as const } : {};
+  const next: InboundCall = { ...first, ...page, ...more(first), round: { index, firstSeq } };
   const decidedNext = await decideAsking(deps, request, next);
   if (decidedNext === undefined) return withheld(request, undefined);
   if (decidedNext.action === "refuse") return denied(request, decidedNext.refusal, decidedNext.receipt);
   if (decidedNext.action === "phantom") return phantomAnswer(deps, request, decidedNext);
-  const nextState = { upstream: input.state, round: index + 1, firstSeq, expiresMs: 0 };
+  const nextState = { upstream, round: index, firstSeq, expiresMs: 0 };
   return dispatch(deps, { request, routed, call: next, id, state: nextState, decided: decidedNext });
 }
 

@@ -1,6 +1,6 @@
 /**
- * Calls that their servers make tasks of. A legacy agent asks for one (`task` in the params), and is refused where nobody
- * could carry it; a modern agent takes one from a server when it declares the extension. Either is decided, limited and
+ * Calls that their servers make tasks of. A legacy agent asks for one (`task` in the params), and is refused where its tool
+ * cannot be one; a modern agent takes one from a server when it declares the extension. Either is decided, limited and
  * recorded like the call that it is; the first outcome says that the task was taken.
  */
 
@@ -29,25 +29,16 @@ export function asksForTask({ era, message }: Pick<AgentRequest, "era" | "messag
   return era === "legacy" && message.params["task"] !== undefined;
 }
 
-/** Why a call may not be made here, as far as tasks go; undefined if it may. */
+/** Why an agent's own ask for a task is not taken here; undefined if it is, or if it asks for none. */
 export function taskRefusal(deps: ForwardDeps, request: AgentRequest, routed: RoutedCall): WireRefusal | undefined {
-  const { message, era } = request;
-  const { task } = message.params;
+  if (!asksForTask(request)) return undefined;
+  if (!isJsonObject(request.message.params["task"])) return MALFORMED;
   const facts = routed.upstream.facts();
-  const isTool = message.method === "tools/call";
-  const isOfTwoEras = era !== facts.era;
-  const isBridgedTool = isTool && isOfTwoEras && facts.era === "legacy";
-  if (task === undefined && !isBridgedTool) return undefined;
-  const support = isTool ? routedToolFacts(deps.catalog, routed.route)?.taskSupport : undefined;
-  // SPEC MCP 2025-11-25: a tool that is a task only is not called in another way. Another era has no way to ask for one.
-  if (isBridgedTool && support === "required") return UNBRIDGED;
-  const isForServer = era === "legacy" || facts.era === "legacy";
-  if (task === undefined || !isForServer) return undefined;
-  if (!isJsonObject(task)) return MALFORMED;
-  const isSpoken = request.revision === TASKS_REVISION && (facts.revision ?? TASKS_REVISION) === TASKS_REVISION;
+  const support = routedToolFacts(deps.catalog, routed.route)?.taskSupport;
+  const isSpoken = facts.era === "legacy" && (facts.revision ?? TASKS_REVISION) === TASKS_REVISION;
   const isDeclared = hasLegacyTasks(deps.catalog.capabilities(routed.route.serverId));
-  const isTaken = support === "optional" || support === "required";
-  return !isOfTwoEras && isSpoken && isDeclared && isTaken ? undefined : UNBRIDGED;
+  // SPEC MCP 2025-11-25: a tool that does not say that it can be a task is not called as one.
+  return isSpoken && isDeclared && support !== undefined ? undefined : UNBRIDGED;
 }
 
 const UNBRIDGED = refusal(
@@ -55,7 +46,7 @@ const UNBRIDGED = refusal(
   "bridge.unsupported",
   RPC.methodNotFound,
   200,
-  "this call cannot be made as a task, or not without one, between this agent and this server",
+  "this tool cannot be called as a task",
 );
 const MALFORMED = refusal("classify", "rpc.shape", RPC.invalidParams, 200, "params.task is not an object");
 

@@ -8,7 +8,7 @@ import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import { META } from "../wire/meta-keys.ts";
-import { applyEdits, type Edit, editMembers, rawAt, spanOf } from "../wire/spans.ts";
+import { applyEdits, type Edit, editMembers, memberSpans, rawAt, spanOf } from "../wire/spans.ts";
 
 const STATUSES = ["working", "input_required", "completed", "failed", "cancelled"] as const;
 /** Where a task is; the last three are its end. */
@@ -97,6 +97,17 @@ export function relatedTask(message: JsonObject, root: "params" | "result"): str
 /** The message with another id of the task that it belongs to; as it is if it names none. */
 export function withRelatedTask(text: string, root: "params" | "result", id: string): string {
   const edit = relatedEdit(text, root, id);
+  return edit === undefined ? text : applyEdits(text, [edit]);
+}
+
+/** The answer without the task that it belongs to, for an agent that knows none. */
+export function withoutRelatedTask(text: string): string {
+  const [result, meta] = [spanOf(text, ["result"]), spanOf(text, ["result", "_meta"])];
+  if (result === undefined || meta === undefined || text[meta.start] !== "{") return text;
+  const isAll = memberSpans(text, meta.start).every(({ key }) => key === META.relatedTask);
+  const edit = isAll
+    ? editMembers(text, result, {}, (key) => key === "_meta")
+    : editMembers(text, meta, {}, (key) => key === META.relatedTask);
   return edit === undefined ? text : applyEdits(text, [edit]);
 }
 

@@ -1,6 +1,6 @@
 /**
  * Who carries tasks: the experimental ones of revision 2025-11-25 between legacy peers, and the extension
- * `io.modelcontextprotocol/tasks` between modern ones. They are two protocols, and neither becomes the other.
+ * `io.modelcontextprotocol/tasks` between modern ones. They are two protocols, and neither becomes the other (task-held.ts).
  */
 
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
@@ -31,6 +31,14 @@ export function legacyTasksOf(catalog: CatalogReader, { serverIds }: Mount, revi
   const isCancelled = servers.some((capabilities) => memberOf(memberOf(capabilities, "tasks"), "cancel") !== undefined);
   // Lists are answered by the gateway, whatever its servers have.
   return { tasks: { list: {}, ...(isCancelled ? { cancel: {} } : {}), requests: { tools: { call: {} } } } };
+}
+
+/** True if this legacy agent was told that a call may be a task. */
+export function isTaskHeard(
+  catalog: CatalogReader,
+  { mount, revision }: { readonly mount: Mount; readonly revision: Revision },
+): boolean {
+  return revision === TASKS_REVISION && mount.serverIds.some((id) => hasLegacyTasks(catalog.capabilities(id)));
 }
 
 /** What a modern agent is told of extensions. */

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ALICE, BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { type RawAnswer, sendRaw } from "../support/mcp-raw.ts";
-import { type ScriptedMessage, type ScriptedServer, sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
+import type { ScriptedMessage, ScriptedServer } from "../support/mcp-scripted.ts";
 import {
   connectOldTaskClient,
   type OldTaskClient,
   type OldTaskServer,
   startOldTaskServer,
 } from "../support/old-task-peers.ts";
-import { askModern } from "../support/task-server.ts";
+import { startTaskScript } from "../support/old-task-script.ts";
 
 let server: OldTaskServer;
 let gateway: TestGateway;
@@ -105,23 +105,6 @@ describe("the SDK's 1.x client and server with tasks, a gateway between them", (
 const DONE = { content: [{ type: "text", text: "done" }] };
 const RELATED = "io.modelcontextprotocol/related-task";
 
-/** A legacy server over HTTP without sessions, whose tool `t` is a task that does what a test says. */
-async function startHostile(support: string, answers: (message: ScriptedMessage) => object): Promise<ScriptedServer> {
-  const tools = [{ name: "t", inputSchema: { type: "object" }, execution: { taskSupport: support } }];
-  const capabilities = { tools: {}, tasks: { requests: { tools: { call: {} } } } };
-  const serverInfo = { name: "hostile", version: "1" };
-  return startScriptedServer((message, response) => {
-    const { id, method } = message;
-    if (id === undefined) return void response.writeHead(202).end();
-    if (method === "server/discover") {
-      return sendJson(response, { jsonrpc: "2.0", id, error: { code: -32601, message: "no such method" } });
-    }
-    const known = { initialize: { protocolVersion: "2025-11-25", capabilities, serverInfo }, "tools/list": { tools } };
-    const result = Object.entries(known).find(([name]) => name === method)?.[1] ?? answers(message);
-    sendJson(response, { jsonrpc: "2.0", id, result });
-  });
-}
-
 describe("a hostile legacy server", () => {
   const task = (taskId: string, status: string, more: object = {}): object => {
     const time = "2025-11-25T10:30:00Z";
@@ -134,7 +117,7 @@ describe("a hostile legacy server", () => {
 
   async function startBefore(support = "optional"): Promise<void> {
     answers = () => ({ task: task("one", "working") });
-    hostile = await startHostile(support, (message) => answers(message));
+    hostile = await startTaskScript(support, (message) => answers(message));
     before = await startTestGateway([httpServer("h", hostile.url)]);
     const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "a", version: "1" } };
     const opened = await post("initialize", params);
@@ -193,7 +176,7 @@ describe("a hostile legacy server", () => {
     expect(listed.body.length).toBeLessThan(2_000);
   });
 
-  it("is not asked for a task that it cannot carry: a tool without, a malformed ask, an agent of another era", async () => {
+  it("is not asked for a task that it cannot carry: a tool without, a malformed ask", async () => {
     await startBefore("forbidden");
     const sent = hostile.messages.length;
     const UNBRIDGED = { error: { code: -32601, data: { reason: "bridge.unsupported" } } };
@@ -201,20 +184,8 @@ describe("a hostile legacy server", () => {
     expect(await ask("tools/call", { name: "t", arguments: {}, task: 7 })).toMatchObject({
       error: { code: -32602, data: { reason: "rpc.shape" } },
     });
-    const modern = await askModern(before.url, "tools/call", { name: "t", arguments: {}, task: {} });
-    expect(modern.json).toMatchObject(UNBRIDGED);
-    expect(before.pipeline.refusals.map(({ reason }) => reason)).toEqual([
-      "bridge.unsupported",
-      "rpc.shape",
-      "bridge.unsupported",
-    ]);
+    expect(before.pipeline.refusals.map(({ reason }) => reason)).toEqual(["bridge.unsupported", "rpc.shape"]);
     expect(hostile.messages.filter(({ method }) => method === "tools/call").length).toBe(0);
     expect(sent).toBeGreaterThan(0);
-  });
-
-  it("whose tool is a task only is not called by an agent that cannot ask for one", async () => {
-    await startBefore("required");
-    const modern = await askModern(before.url, "tools/call", { name: "t", arguments: {} });
-    expect(modern.json).toMatchObject({ error: { code: -32601, data: { reason: "bridge.unsupported" } } });
   });
 });

@@ -55,7 +55,7 @@ async function loadServer(): Promise<ServerModules> {
   return Object.assign({}, ...modules);
 }
 
-/** A running server whose tool `work` is a task: `wait` never ends, `fail` fails, `ask` asks the agent's user first. */
+/** A running server whose tool `work` is a task: `wait` never ends, `fail` fails, `ask` asks the agent's user first, `must` is a task only. */
 export interface OldTaskServer {
   readonly url: string;
   readonly close: () => Promise<void>;
@@ -111,12 +111,17 @@ function makeServer({
   };
   const server = new McpServer({ name: "old", version: "1" }, options);
   const config = { description: "Works.", execution: { taskSupport: "optional" } };
-  for (const name of ["work", "wait", "fail", "ask"]) {
-    server.experimental.tasks.registerToolTask(name, config, {
-      createTask: (extra: Extra) => begin(extra, name, ElicitResultSchema),
-      getTask: ({ taskId, taskStore }: Extra) => taskStore.getTask(taskId),
-      getTaskResult: ({ taskId, taskStore }: Extra) => taskStore.getTaskResult(taskId),
-    });
+  for (const name of ["work", "wait", "fail", "ask", "must"]) {
+    const only = name === "must" ? { execution: { taskSupport: "required" } } : {};
+    server.experimental.tasks.registerToolTask(
+      name,
+      { ...config, ...only },
+      {
+        createTask: (extra: Extra) => begin(extra, name, ElicitResultSchema),
+        getTask: ({ taskId, taskStore }: Extra) => taskStore.getTask(taskId),
+        getTaskResult: ({ taskId, taskStore }: Extra) => taskStore.getTaskResult(taskId),
+      },
+    );
   }
   return server;
 }
@@ -149,6 +154,8 @@ export interface OldTaskClient {
   readonly capabilities: Result;
   /** Everything that a call as a task yields: `taskCreated`, `taskStatus`…, then `result` or `error`. */
   readonly call: (name: string) => Promise<readonly (Result & { readonly type: string; readonly task?: OldTask })[]>;
+  /** Calls a tool, and not as a task. */
+  readonly plain: (name: string) => Promise<Result>;
   /** Makes a task, and does not wait for its end. */
   readonly begin: (name: string) => Promise<OldTask>;
   readonly get: (id: string) => Promise<OldTask>;
@@ -164,6 +171,7 @@ interface Client {
   readonly close: () => Promise<void>;
   readonly getServerCapabilities: () => Result;
   readonly listTools: () => Promise<object>;
+  readonly callTool: (call: object) => Promise<Result>;
   readonly setRequestHandler: (schema: object, handler: () => object) => void;
   readonly setNotificationHandler: (schema: object, handler: (notice: { readonly params: OldTask }) => void) => void;
   readonly experimental: {
@@ -223,6 +231,7 @@ export async function connectOldTaskClient(
       for await (const { task, type } of stream(name)) if (type === "taskCreated" && task !== undefined) return task;
       throw new Error("no task was made");
     },
+    plain: (name) => client.callTool({ name, arguments: {} }),
     get: (id) => tasks.getTask(id),
     result: (id) => tasks.getTaskResult(id, sdk.CallToolResultSchema),
     list: async () => (await tasks.listTasks()).tasks,
