@@ -21,6 +21,11 @@ const UNITS = 0x1_0000;
 /** Beginnings of this length and above count alike in the order of patterns that match at one place. */
 const ORDERED = 3;
 const NO_MATCHES: readonly Match[] = [];
+/** So many first characters of a beginning are hashed, to a bit of 4 KiB: of some hundreds of beginnings a place meets few by chance. */
+const START_LENGTH = 4;
+const START_BITS = 32_768;
+/** The hash's upper ten bits name a word, the five below them a bit of it. */
+const START_WORD = 22;
 
 /** What was read of beginnings. */
 interface Node {
@@ -42,6 +47,11 @@ export class WordSearch {
   readonly #pairs = new Uint16Array(PAIRS);
   /** For each first character, as bits, the second ones: a row for places behind a letter or digit, and one for others. */
   readonly #seconds = new Uint32Array(2 * ROW);
+  /**
+   * A bit for each beginning, by the hash of its first characters. Most places that begin with a pair of a pattern end here, in
+   * memory that stays in the cache: the nodes are so many that each look at one is a look into main memory.
+   */
+  readonly #starts = new Uint32Array(START_BITS / 32);
 
   constructor(patterns: readonly RegExp[]) {
     this.#sticky = patterns.map(({ source }) => new RegExp(source, "uy"));
@@ -70,11 +80,23 @@ export class WordSearch {
     let first = text.charCodeAt(0);
     for (let at = 0; at < text.length; at += 1) {
       const second = at + 1 < text.length ? text.charCodeAt(at + 1) : ASCII;
-      if (((seconds[row + Math.min(first, ASCII)] ?? 0) & bitOf(second)) !== 0) found = this.#tryAt(text, at, found);
+      const isPair = ((seconds[row + Math.min(first, ASCII)] ?? 0) & bitOf(second)) !== 0;
+      if (isPair && this.#mayBegin(text, at)) found = this.#tryAt(text, at, found);
       row = isInWord(first) ? ROW : 0;
       first = second;
     }
     return found ?? NO_MATCHES;
+  }
+
+  /** False only if no beginning stands there. */
+  #mayBegin(text: string, at: number): boolean {
+    const end = Math.min(at + START_LENGTH, text.length);
+    let hash = 0;
+    for (let i = at; i < end; i += 1) {
+      hash = hashOf(hash, text.charCodeAt(i));
+      if (((this.#starts[hash >>> START_WORD] ?? 0) & startBit(hash)) !== 0) return true;
+    }
+    return false;
   }
 
   #tryAt(text: string, at: number, found: Match[] | undefined): Match[] | undefined {
@@ -129,6 +151,9 @@ export class WordSearch {
 
   /** @param isBounded  true for a pattern that matches at the begin of a word alone */
   #mark(head: string, isBounded: boolean): void {
+    let hash = 0;
+    for (let at = 0; at < Math.min(START_LENGTH, head.length); at += 1) hash = hashOf(hash, head.charCodeAt(at));
+    this.#starts[hash >>> START_WORD] = (this.#starts[hash >>> START_WORD] ?? 0) | startBit(hash);
     const first = head.charCodeAt(0);
     const single = this.#next.get(first) ?? 0;
     // Behind a head of one character anything may stand.
@@ -140,6 +165,15 @@ export class WordSearch {
       if (!isBounded) addBit(this.#seconds, ROW + Math.min(first, ASCII), second);
     }
   }
+}
+
+/** The hash of characters and one more. */
+function hashOf(hash: number, code: number): number {
+  return Math.imul(hash ^ code, 0x9e37_79b1);
+}
+
+function startBit(hash: number): number {
+  return 1 << ((hash >>> (START_WORD - 5)) & 31);
 }
 
 function addBit(bits: Uint32Array, at: number, code: number): void {
