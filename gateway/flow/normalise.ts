@@ -35,11 +35,11 @@ const LONGEST_CONSTANT = 24;
 export interface TextValues {
   /** The whole text, if it tells something. */
   readonly whole: string | undefined;
-  readonly tokens: ReadonlySet<string>;
-  readonly runs: ReadonlySet<string>;
+  readonly tokens: readonly string[];
+  readonly runs: readonly string[];
 }
 
-const NONE: ReadonlySet<string> = new Set();
+const NONE: readonly string[] = [];
 const NO_VALUES: TextValues = { whole: undefined, tokens: NONE, runs: NONE };
 
 /** The values of a text. Most names and numbers are too short to have one. */
@@ -103,14 +103,25 @@ export function isTelling(value: string): boolean {
 }
 
 /** Of tokens those that are worth comparing, normalised, each once. */
-function tellingOf(tokens: readonly string[]): ReadonlySet<string> {
-  let telling: Set<string> | undefined;
+function tellingOf(tokens: readonly string[]): readonly string[] {
+  if (tokens.length === 0) return NONE;
+  const telling: string[] = [];
   for (const token of tokens) {
     const value = normalise(token);
     const isNoWord = value.length >= LONG_TOKEN || TELLING.test(value);
-    if (isNoWord && isTelling(value)) telling = (telling ?? new Set<string>()).add(value);
+    if (isNoWord && isTelling(value)) telling.push(value);
   }
-  return telling ?? NONE;
+  return eachOnce(telling);
+}
+
+/** Of few values a set costs more than to compare all of them. */
+const FEW = 16;
+
+/** The values in the order in which they come first. */
+function eachOnce(values: readonly string[]): readonly string[] {
+  if (values.length > FEW) return [...new Set(values)];
+  const isRepeated = values.some((value, at) => values.indexOf(value) < at);
+  return isRepeated ? [...new Set(values)] : values;
 }
 
 const [TELLS, SEPARATES] = [1, 2];
@@ -148,20 +159,20 @@ const BETWEEN_WORDS = /[^\p{L}\p{Nd}]+/gu;
  *
  * @param words  all of a text, with one space between each
  */
-function runsOf(words: string): ReadonlySet<string> {
+function runsOf(words: string): readonly string[] {
   let start = 0;
   let end = -1;
   for (let i = 0; i < RUN_WORDS; i += 1) {
     if (end === words.length) return NONE;
     end = endOfWord(words, end + 1);
   }
-  const runs = new Set<string>([words.slice(start, end)]);
+  const runs = [words.slice(start, end)];
   while (end < words.length) {
     start = words.indexOf(" ", start) + 1;
     end = endOfWord(words, end + 1);
-    runs.add(words.slice(start, end));
+    runs.push(words.slice(start, end));
   }
-  return runs;
+  return eachOnce(runs);
 }
 
 function endOfWord(words: string, start: number): number {

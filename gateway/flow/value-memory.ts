@@ -121,7 +121,7 @@ export class ValueMemory {
   #searchedLeaf(path: readonly string[], text: string, most: number): SearchedLeaf | undefined {
     const { whole, tokens, runs } = valuesOfText(text);
     const decoded = decodedValues(text);
-    if (whole === undefined && tokens.size + decoded.size + runs.size === 0) return undefined;
+    if (whole === undefined && tokens.length + decoded.length + runs.length === 0) return undefined;
     const [exact] = whole === undefined ? NONE : this.#take("value", [whole], most);
     let left = exact === undefined ? most : most - 1;
     const hashes = this.#take("value", tokens, left);
@@ -132,7 +132,8 @@ export class ValueMemory {
   }
 
   /** The hashes of texts, of as many as may be hashed. */
-  #take(kind: "value" | "run", texts: Iterable<string>, most: number): readonly string[] {
+  #take(kind: "value" | "run", texts: readonly string[], most: number): readonly string[] {
+    if (texts.length === 0) return NONE;
     const hashes: string[] = [];
     for (const text of texts) {
       if (hashes.length >= most) {
@@ -214,19 +215,17 @@ function noted(found: Found, source: number | undefined, kind: MatchKind): Found
 }
 
 /** What a text hides, each value once. */
-function decodedValues(text: string): ReadonlySet<string> {
+function decodedValues(text: string): readonly string[] {
   const found = decodings(text);
-  if (found.length === 0) return NOTHING_HIDDEN;
+  if (found.length === 0) return NONE;
   const values = new Set<string>();
   for (const decoded of found) {
     const { whole, tokens } = valuesOfText(decoded);
     if (whole !== undefined) values.add(whole);
     for (const token of tokens) values.add(token);
   }
-  return values;
+  return [...values];
 }
-
-const NOTHING_HIDDEN: ReadonlySet<string> = new Set();
 
 const input = new HashInput(1024);
 const hashed = new Uint8Array(32);

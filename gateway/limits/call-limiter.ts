@@ -40,8 +40,12 @@ class Held {
   /** Takes a place in each. */
   constructor(counters: readonly Counter[]) {
     this.counters = counters;
-    const [rates, flights]: [Unit[], Unit[]] = [[], []];
-    for (const counter of counters) (IN_FLIGHT.has(counter.limit) ? flights : rates).push(counter.take());
+    const rates: Unit[] = [];
+    let flights: readonly Unit[] = SETTLED;
+    for (const counter of counters) {
+      if (counter.limit !== IN_FLIGHT) rates.push(counter.take());
+      else flights = [...flights, counter.take()];
+    }
     this.#rates = rates;
     this.#flights = flights;
   }
@@ -71,7 +75,7 @@ const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample",
 
 const RPC_LIMIT = -31_006;
 /** What counts calls that are under way. */
-const IN_FLIGHT: ReadonlySet<LimitId> = new Set(["calls-in-flight-tool"]);
+const IN_FLIGHT: LimitId = "calls-in-flight-tool";
 
 /** Makes the limiter of a run. */
 export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): CallLimiter {
@@ -141,11 +145,14 @@ const REASONS = {
 
 /** The line of the counter with the least room left: the one that the next call meets first. */
 function tightest({ counters }: Held, charge: Charge): Accounting {
-  let least: Accounting | undefined;
+  let least: Counter | undefined;
+  let room = Number.POSITIVE_INFINITY;
   for (const counter of counters) {
-    const line = counter.line(charge);
-    if (least === undefined || line.remaining < least.remaining) least = line;
+    const left = Math.max(0, counter.room());
+    if (least !== undefined && left >= room) continue;
+    least = counter;
+    room = left;
   }
   if (least === undefined) throw new Error("a call has no counter");
-  return least;
+  return least.line(charge);
 }

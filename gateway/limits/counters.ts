@@ -34,7 +34,7 @@ const IN_FLIGHT_RETRY_MS = 250;
 
 /** All counters of a run. */
 export class CounterSet {
-  readonly #windows = new Map<string, RateWindow>();
+  readonly #rates = new Map<string, Rate>();
   readonly #inFlight = new Map<string, number>();
   readonly #monotonicMs: () => number;
   /** Stands for every counter above the bound. */
@@ -47,7 +47,6 @@ export class CounterSet {
 
   /** The counters that a call meets, the broadest last. */
   of(call: InboundCall, { perMinute, inFlight }: CallLimits): readonly Counter[] {
-    const { source, key } = call.session;
     const principal = principalKey(call.caller);
     const tool = call.target.kind === "tool" ? `${call.serverId}/${call.target.name}` : undefined;
     const perTool = tool === undefined ? undefined : perMinute.tools.get(tool);
@@ -58,25 +57,26 @@ export class CounterSet {
       counters.push(this.#rate("calls-per-minute-tool", keyOf("tool", tool), perTool));
     }
     counters.push(
-      this.#rate("calls-per-minute-session", `${principal}${keyOf(source, key)}`, perMinute.session),
+      this.#rate("calls-per-minute-session", sessionKey(call), perMinute.session),
       this.#rate("calls-per-minute-principal", principal, perMinute.principal),
     );
     return counters;
   }
 
-  #rate(limit: CountedLimit, key: string, budget: number): Counter {
-    const window = this.#window(key);
-    return new Rate(limit, budget, window, window !== this.#noRoom, this.#monotonicMs);
+  #rate(limit: CountedLimit, key: string, budget: number): Rate {
+    const known = this.#rates.get(key);
+    if (known?.budget === budget) return known;
+    // Budgets change, and what was counted stays.
+    const window = known?.window ?? this.#newWindow();
+    const made = new Rate(limit, budget, window ?? this.#noRoom, window !== undefined, this.#monotonicMs);
+    if (window !== undefined) this.#rates.set(key, made);
+    return made;
   }
 
-  #window(key: string): RateWindow {
-    const known = this.#windows.get(key);
-    if (known !== undefined) return known;
-    if (this.#windows.size >= MAX_COUNTERS) this.#forgetEmpty();
-    if (this.#windows.size >= MAX_COUNTERS) return this.#noRoom;
-    const made = new RateWindow();
-    this.#windows.set(key, made);
-    return made;
+  /** Undefined if there are too many. */
+  #newWindow(): RateWindow | undefined {
+    if (this.#rates.size >= MAX_COUNTERS) this.#forgetEmpty();
+    return this.#rates.size >= MAX_COUNTERS ? undefined : new RateWindow();
   }
 
   /** At most once a second, since it looks at all of them. */
@@ -84,40 +84,40 @@ export class CounterSet {
     const nowMs = this.#monotonicMs();
     if (nowMs < this.#sweptMs + SWEEP_MS) return;
     this.#sweptMs = nowMs;
-    for (const [key, window] of this.#windows) if (window.isEmpty(nowMs)) this.#windows.delete(key);
+    for (const [key, { window }] of this.#rates) if (window.isEmpty(nowMs)) this.#rates.delete(key);
   }
 }
 
-/** Of a window. One is made for each call that meets it, since budgets change. */
+/** Of a window, with the budget of now. */
 class Rate implements Counter {
   readonly limit: CountedLimit;
-  readonly #budget: number;
-  readonly #window: RateWindow;
+  readonly budget: number;
+  readonly window: RateWindow;
   readonly #hasRoom: boolean;
   readonly #nowMs: () => number;
 
   constructor(limit: CountedLimit, budget: number, window: RateWindow, hasRoom: boolean, nowMs: () => number) {
     this.limit = limit;
-    this.#budget = budget;
-    this.#window = window;
+    this.budget = budget;
+    this.window = window;
     this.#hasRoom = hasRoom;
     this.#nowMs = nowMs;
   }
 
   room(): number {
-    return this.#hasRoom ? this.line("reserved").remaining : 0;
+    return this.#hasRoom ? Math.max(0, this.budget - this.window.taken(this.#nowMs())) : 0;
   }
 
   take(): Unit {
-    return this.#window.reserve(this.#nowMs());
+    return this.window.reserve(this.#nowMs());
   }
 
   line(charge: Charge): Accounting {
-    return lineOf(this.limit, charge, this.#budget, this.#window.counts(this.#nowMs()));
+    return lineOf(this.limit, charge, this.budget, this.window.counts(this.#nowMs()));
   }
 
   retryAfterMs(): number {
-    return Math.max(1, this.#window.freesInMs(this.#nowMs()));
+    return Math.max(1, this.window.freesInMs(this.#nowMs()));
   }
 }
 
@@ -170,6 +170,22 @@ function principalKey(caller: Caller): string {
 }
 
 const principalKeys = new WeakMap<Caller, string>();
+
+/** Of a caller's session, which most often is that of its call before. */
+function sessionKey({ caller, session }: InboundCall): string {
+  const last = lastSessions.get(caller);
+  if (last?.key === session.key && last.source === session.source) return last.made;
+  const made = `${principalKey(caller)}${keyOf(session.source, session.key)}`;
+  lastSessions.set(caller, { source: session.source, key: session.key, made });
+  return made;
+}
+
+const lastSessions = new WeakMap<
+  Caller,
+  Pick<InboundCall["session"], "source" | "key"> & {
+    readonly made: string;
+  }
+>();
 
 /** One text for the parts, whatever stands in them: each has its length in front. */
 function keyOf(...parts: readonly string[]): string {

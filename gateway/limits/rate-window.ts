@@ -16,6 +16,24 @@ export interface Unit {
   readonly release: () => void;
 }
 
+class Reserved implements Unit {
+  readonly #window: RateWindow;
+  readonly #bucket: Bucket;
+
+  constructor(window: RateWindow, bucket: Bucket) {
+    this.#window = window;
+    this.#bucket = bucket;
+  }
+
+  charge(): void {
+    this.#window.change(this.#bucket, 1, -1);
+  }
+
+  release(): void {
+    this.#window.change(this.#bucket, 0, -1);
+  }
+}
+
 interface Bucket {
   readonly second: number;
   consumed: number;
@@ -42,14 +60,21 @@ export class RateWindow {
     return { consumed: this.#consumed, reserved: this.#reserved };
   }
 
+  /** What is consumed and what is reserved, together. */
+  taken(nowMs: number): number {
+    this.#forget(nowMs);
+    return this.#consumed + this.#reserved;
+  }
+
   /** Takes a place; whether there is one is the caller's to ask. */
   reserve(nowMs: number): Unit {
     const bucket = this.#current(nowMs);
-    this.#change(bucket, 0, 1);
-    return { charge: () => this.#change(bucket, 1, -1), release: () => this.#change(bucket, 0, -1) };
+    this.change(bucket, 0, 1);
+    return new Reserved(this, bucket);
   }
 
-  #change(bucket: Bucket, consumed: number, reserved: number): void {
+  /** Of a place that was taken here; for that place alone. */
+  change(bucket: Bucket, consumed: number, reserved: number): void {
     bucket.consumed += consumed;
     bucket.reserved += reserved;
     if (bucket.isForgotten) return;
@@ -65,8 +90,7 @@ export class RateWindow {
   }
 
   isEmpty(nowMs: number): boolean {
-    const { consumed, reserved } = this.counts(nowMs);
-    return consumed + reserved === 0;
+    return this.taken(nowMs) === 0;
   }
 
   #current(nowMs: number): Bucket {

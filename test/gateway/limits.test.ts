@@ -1,7 +1,7 @@
 /** Limits of calls: named in the denial, counted in the receipt, refused in every mode, and a flood in few receipts. */
 
 import { describe, expect, it } from "vitest";
-import { callLimitsOf } from "../../gateway/limits/call-limits.ts";
+import { type CallLimits, callLimitsOf } from "../../gateway/limits/call-limits.ts";
 import { CounterSet } from "../../gateway/limits/counters.ts";
 import { RateWindow } from "../../gateway/limits/rate-window.ts";
 import type { CallOutcome, Decided, InboundCall } from "../../gateway/pipeline/call.ts";
@@ -159,6 +159,22 @@ describe("a window of a minute", () => {
 });
 
 describe("the counters", () => {
+  it("keep what was counted when a budget changes, and tell callers and sessions apart", () => {
+    const set = new CounterSet(() => 0);
+    const [wide, narrow] = [callLimitsOf({}), callLimitsOf({ calls_per_minute: { session: 2, principal: 3 } })];
+    const session = (key: string): InboundCall["session"] => ({ key, source: "host-key", trust: "host-asserted" });
+    const roomsOf = (key: string, limits: CallLimits, name = "one"): readonly number[] =>
+      set.of(echo({ session: session(key), caller: { ...CALLER, name } }), limits).map((counter) => counter.room());
+    for (const counter of set.of(echo({ session: session("a"), caller: { ...CALLER, name: "one" } }), wide)) {
+      counter.take().charge();
+    }
+    expect(roomsOf("a", wide)).toEqual([299, 599]);
+    expect(roomsOf("a", narrow)).toEqual([1, 2]);
+    expect(roomsOf("b", narrow)).toEqual([2, 2]);
+    expect(roomsOf("a", narrow, "other")).toEqual([2, 3]);
+    expect(roomsOf("a", wide)).toEqual([299, 599]);
+  });
+
   it("are forgotten when they are empty, and above their bound a new one has no room", () => {
     let nowMs = 0;
     const set = new CounterSet(() => nowMs);
