@@ -23,6 +23,7 @@ import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import type { Caller, CatalogReader, Pipeline } from "./pipeline/call.ts";
+import type { TagTask } from "./pipeline/keyed-names.ts";
 import type { Offers } from "./pipeline/offers.ts";
 import { type StreamDeclaration, writeOpening } from "./pipeline/opening.ts";
 import { makePipeline } from "./pipeline/pipeline.ts";
@@ -60,6 +61,8 @@ export interface GatewayRun {
   readonly rules: RuleChanges;
   /** What each caller is offered. */
   readonly offers: Offers;
+  /** Shows which ids of tasks were given to whom, also by a run before. */
+  readonly tagTask: TagTask;
   readonly switches: OperatorSwitches;
   readonly admissions: AdmissionDesk;
   readonly boundary: JsonObject;
@@ -169,6 +172,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     changes,
     rules,
     offers: basis.offers,
+    tagTask: names.task,
     reloadPolicy: tellingOffers(sealed.reload, basis, changes),
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     switches,

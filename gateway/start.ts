@@ -168,6 +168,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions 
     changes: run.changes,
     rules: run.rules,
     offers: run.offers,
+    tagTask: run.tagTask,
     approvals: run.switches.approvals,
     limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
     nowMs,

@@ -4,6 +4,7 @@ import type { Logger } from "../../kernel/service/service.ts";
 import type { ClaimMembers } from "../identity/request-claims.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
+import type { TagTask } from "../pipeline/keyed-names.ts";
 import type { Offers } from "../pipeline/offers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { ApprovalDecisions } from "./approval-rounds.ts";
@@ -75,6 +76,8 @@ export interface EdgeOptions {
   /** At least 16 bytes from the system's generator are asked for at a time. */
   readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
+  /** Tags ids of tasks under a key of the data folder; undefined: under one of this process. */
+  readonly tagTask?: TagTask | undefined;
   /** Scopes of access tokens; undefined if none are taken. */
   readonly scopes?: Pick<ResourceServer, "missingScopes" | "challenge"> | undefined;
   /** Members of `_meta` in which a request names actor and subject; the defaults if undefined. */

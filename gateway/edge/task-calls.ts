@@ -124,8 +124,9 @@ async function answer(deps: ForwardDeps, round: TaskRound, ended: Ended, upstrea
   return recordedAnswer(request, decided.receipt, kept);
 }
 
-/** What the agent is told of a task that is not there, or not its own: the same. */
-export function unknownTask(why: "unknown" | "foreign"): WireRefusal {
+/** What the agent is told of a task that is not there, or not its own: the same. Of its own that was, it is told so. */
+export function unknownTask(why: "unknown" | "foreign" | "gone"): WireRefusal {
+  if (why === "gone") return GONE;
   const recorded = why === "foreign" ? ({ recorded: "task.foreign" } as const) : {};
   return refusal("route", "task.unknown", RPC.invalidParams, 200, "there is no such task", recorded);
 }
@@ -147,6 +148,13 @@ export const UNOFFERED: WireRefusal = refusal(
   RPC.methodNotFound,
   200,
   "no server here has tasks",
+);
+const GONE = refusal(
+  "route",
+  "task.gone",
+  RPC.invalidParams,
+  200,
+  "this task is kept no more: it is over, or the gateway was started anew; its receipts say how it ended",
 );
 const MALFORMED = refusal("classify", "rpc.shape", RPC.invalidParams, 200, "params.taskId is missing or malformed");
 const UNAVAILABLE = refusal("route", "server.unavailable", RPC.internal, 200, "the server is not connected");

@@ -127,7 +127,7 @@ function take(
     const error = makeError(RPC.limit, place.reason, "too many tasks are open");
     return { ended: refusedOutcome("blocked", RPC.limit, reply.bytes, error), settle: () => undefined };
   }
-  const id = tasks.newId();
+  const id = tasks.newId(request.caller);
   const ttlMs = tasks.promised(stated.ttlMs);
   const named = withTask(reply.text, madePath(era), era, { id, ...(ttlMs === undefined ? {} : { ttlMs }) });
   const text = withRelatedTask(named, "result", id);

@@ -26,7 +26,7 @@ export async function makePhantom(
   decided: Phantom,
 ): Promise<AgentAnswer> {
   const { tasks } = deps;
-  const id = tasks.newId();
+  const id = tasks.newId(request.caller);
   const given = request.message.params["task"];
   const ttl = isJsonObject(given) && typeof given["ttl"] === "number" ? given["ttl"] : null;
   const time = formatTimestamp(tasks.nowMs());

@@ -1,14 +1,18 @@
 /**
- * Tasks that agents may ask for. An agent knows a task by an id of the gateway's, 192 random bits, that means nothing at
- * any server; the server's own id stays here. A task belongs to the caller that made it, and to its session where somebody
- * vouches for one. The table lives as long as the process: its receipts, and not its tasks, outlast a restart.
+ * Tasks that agents may ask for. An agent knows a task by an id of the gateway's, 192 bits that nobody can guess and that mean
+ * nothing at any server; the server's own id stays here. A task belongs to the caller that made it, and to its session where
+ * somebody vouches for one. The table lives as long as the process: receipts, and not tasks, outlast a restart. Half of an id is a
+ * keyed hash of the other half for its caller, so that a gateway that was started anew tells an id that it gave from one that it
+ * never gave, and remembers nothing for it.
  */
 
 import { formatBase64url } from "../../kernel/base64url.ts";
 import { isCodedError } from "../../kernel/errors.ts";
+import { parseHex } from "../../kernel/hex.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import type { Caller, DecisionTicket, Pipeline, SessionKey } from "../pipeline/call.ts";
+import { makeKeyedNames, type TagTask } from "../pipeline/keyed-names.ts";
 import type { AgentRequest } from "./agent-request.ts";
 import { type InFlight, type InFlightNames, makeInFlight, type Place } from "./in-flight.ts";
 import type { TaskStatus } from "./task-messages.ts";
@@ -59,11 +63,18 @@ export interface TaskTableOptions {
   readonly maxTasksPerCaller: number;
   /** Longest life of a task, whatever its server says. */
   readonly maxTaskMs: number;
+  /** Under a key that outlasts the process; without it ids of an earlier one are like any others. */
+  readonly tagTask?: TagTask | undefined;
   /** How much longer than its server says a task is kept, so that the server is the one who says that it is over. */
   readonly taskGraceMs: number;
 }
 
-const ID_BYTES = 24;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 12;
+const KEY_BYTES = 32;
+const PREFIX = "cst_";
+/** Of base64url. */
+const NONCE_CHARACTERS = 16;
 /** Of the messages of all calls that are kept, and of one caller's. */
 const MAX_BYTES = 32 * 1024 * 1024;
 const MAX_CALLER_BYTES = 8 * 1024 * 1024;
@@ -101,6 +112,7 @@ export class TaskTable {
   readonly #tasks = new Map<string, KeptTask>();
   readonly #byServer = new Map<string, KeptTask>();
   readonly #places: InFlight;
+  readonly #tagTask: TagTask;
   #bytes = 0;
   readonly #bytesOf = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -108,6 +120,7 @@ export class TaskTable {
 
   constructor(options: TaskTableOptions) {
     this.#options = options;
+    this.#tagTask = options.tagTask ?? makeKeyedNames(options.randomBytes(KEY_BYTES)).task;
     this.#places = makeInFlight(options.maxTasks, options.maxTasksPerCaller, NAMES);
   }
 
@@ -132,9 +145,14 @@ export class TaskTable {
     return isFull ? makeInFlight(0, 0, NAMES).enter(caller) : this.#places.enter(caller);
   }
 
-  /** An id for an agent. */
-  newId(): string {
-    return `cst_${formatBase64url(this.#options.randomBytes(ID_BYTES))}`;
+  /** An id for this caller. */
+  newId(caller: Caller): string {
+    return this.#idOf(caller, formatBase64url(this.#options.randomBytes(NONCE_BYTES)));
+  }
+
+  #idOf(caller: Caller, nonce: string): string {
+    const tag = formatBase64url(parseHex(this.#tagTask(caller, nonce)).subarray(0, TAG_BYTES));
+    return `${PREFIX}${nonce}${tag}`;
   }
 
   /** The task as an agent may see it: what its server promises beyond the gateway's own bound is not promised on. */
@@ -149,7 +167,7 @@ export class TaskTable {
 
   /** When a task ends that is invented now. */
   inventedEnd(): number {
-    const [by = 0] = this.#options.randomBytes(ID_BYTES);
+    const [by = 0] = this.#options.randomBytes(NONCE_BYTES);
     return this.nowMs() + Math.round(INVENTED_MS * (1 + by / 256));
   }
 
@@ -179,13 +197,14 @@ export class TaskTable {
     task.expiresMs = task.createdMs + Math.min(ttlMs ?? maxTaskMs, maxTaskMs) + taskGraceMs;
   }
 
-  /** The task of this id, if this agent made it and reaches its server here. */
-  find(id: string, request: AgentRequest): KeptTask | "unknown" | "foreign" {
+  /** The task of this id, if this agent made it and reaches its server here; `gone` if it was its caller's and is kept no more. */
+  find(id: string, request: AgentRequest): KeptTask | "unknown" | "foreign" | "gone" {
     const task = this.#tasks.get(id);
-    if (task === undefined) return "unknown";
-    if (task.expiresMs <= this.#options.nowMs()) {
-      void this.#drop(task);
-      return "unknown";
+    const isOver = task !== undefined && task.expiresMs <= this.#options.nowMs();
+    if (isOver) void this.#drop(task);
+    if (task === undefined || isOver) {
+      const nonce = id.slice(PREFIX.length, PREFIX.length + NONCE_CHARACTERS);
+      return id === this.#idOf(request.caller, nonce) ? "gone" : "unknown";
     }
     const isOwn = task.owner === ownerOf(request) && request.mount.serverIds.includes(task.serverId);
     return isOwn && task.era === request.era ? task : "foreign";

@@ -17,9 +17,14 @@ export interface KeyedNames {
   readonly session: (caller: Party, session: SessionKey) => string;
   /** Hash of a trace id or another correlation key. */
   readonly correlation: (text: string) => string;
+  /** What shows that an id of a task was given to this caller, whether or not the task is still known. */
+  readonly task: TagTask;
   /** Hash of a value that names a data subject, the same for every call that names it. */
   readonly dataSubject: (value: string) => string;
 }
+
+/** Hash of a random part of an id for the caller that is given it. */
+export type TagTask = (caller: Party, nonce: string) => string;
 
 /** Hashes that are kept; above it they are made again. */
 const MAX_KNOWN = 4096;
@@ -61,6 +66,7 @@ export function makeKeyedNames(key: Uint8Array): KeyedNames {
     approver: (name) => principal({ issuer: "local", name }),
     operator: ({ issuer, name }) => ({ issuer, id: recall("operator", issuer, name) }),
     session,
+    task: ({ issuer, name }, nonce) => hash("task", issuer, name, nonce),
     correlation: (text) => hash("correlation", text),
     dataSubject: (value) => hash("data-subject", value),
   };

@@ -176,6 +176,7 @@ export const REASON_CODES = {
   "subject.quarantined": "calls of this subject are quarantined",
   "taint.boundary": "the session holds data that must not reach this destination",
   "task.foreign": "the task belongs to another principal",
+  "task.gone": "the task was this principal's, and is kept no more: it is over, or the gateway was started anew",
   "task.unknown": "there is no such task",
   "upstream.closed": "the server closed the connection before it answered",
   "upstream.connect": "the server could not be reached",

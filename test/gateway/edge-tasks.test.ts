@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { makeKeyedNames } from "../../gateway/pipeline/keyed-names.ts";
 import { BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";
 import type { RawAnswer } from "../support/mcp-raw.ts";
@@ -244,7 +245,7 @@ describe("a hostile server's tasks", () => {
     now += week;
     expect(await resultOf(ask("tasks/get", { taskId }))).toMatchObject({ ttlMs: week });
     now += 60_001;
-    expect(await errorOf(ask("tasks/get", { taskId }))).toEqual([-32602, "task.unknown"]);
+    expect(await errorOf(ask("tasks/get", { taskId }))).toEqual([-32602, "task.gone"]);
     await expect.poll(() => gateway.pipeline.tasks).toEqual([{ callId: "0", outcome: undefined }]);
   });
 });
@@ -270,13 +271,40 @@ describe("many tasks", () => {
     server.tasks = () => ({ ...stated("task-1", "completed", { result: DONE }) });
     await resultOf(ask("tasks/get", { taskId: first }));
     await make();
-    expect(await errorOf(ask("tasks/get", { taskId: first }))).toEqual([-32602, "task.unknown"]);
+    expect(await errorOf(ask("tasks/get", { taskId: first }))).toEqual([-32602, "task.gone"]);
   });
 
   it("are let go of when the edge closes, each with an end", async () => {
     await make();
     await gateway.closeEdge();
     expect(gateway.pipeline.tasks).toEqual([{ callId: "0", outcome: undefined }]);
+  });
+});
+
+describe("a task of an earlier run", () => {
+  it("is said to be gone to the caller to whom it was given, and is no task to anybody else", async () => {
+    const { task: tagTask } = makeKeyedNames(new Uint8Array(32).fill(7));
+    const restart = async (): Promise<void> => {
+      await gateway.close();
+      gateway = await startTestGateway([httpServer("s", server.url)], { tagTask });
+    };
+    await restart();
+    const id = await make();
+    await restart();
+    const before = server.messages.length;
+    for (const method of ["tasks/get", "tasks/update", "tasks/cancel"]) {
+      expect(await errorOf(ask(method, { taskId: id }))).toEqual([-32602, "task.gone"]);
+      expect(await errorOf(ask(method, { taskId: id }, { token: BOB }))).toEqual([-32602, "task.unknown"]);
+      for (let at = 0; at < id.length; at += 1) {
+        const other = `${id.slice(0, at)}${id[at] === "A" ? "B" : "A"}${id.slice(at + 1)}`;
+        if (method === "tasks/get")
+          expect(await errorOf(ask(method, { taskId: other }))).toEqual([-32602, "task.unknown"]);
+      }
+    }
+    expect(new Set(gateway.pipeline.refusals.map(({ reason }) => reason))).toEqual(
+      new Set(["task.gone", "task.unknown"]),
+    );
+    expect(server.messages.length).toBe(before);
   });
 });
 

@@ -86,8 +86,11 @@ describe("a call that made a task", () => {
     const late = await run.pipeline.finishTask(gone, ENDED);
     expect([late.status, late.returned, late.refusal?.reason]).toEqual(["blocked", undefined, "task.unknown"]);
     await makeTask();
+    const tag = run.tagTask(CALLER, "nonce");
     await run.close();
     run = await bench.open();
+    // Whose task it was is still known, so that its agent is told.
+    expect(run.tagTask(CALLER, "nonce")).toBe(tag);
     expect(await statuses()).toEqual(Array.from({ length: 3 }, () => ["task_created", "unknown"]).flat());
     const last = (await outcomes()).at(-1);
     expect(observedValue(last?.call.resolves ?? { state: "absent" })).toBe((await outcomes()).at(-2)?.seq);

@@ -67,7 +67,7 @@ function start(): Side {
   const place = tasks.enter(caller, 0);
   if (place.type !== "taken") throw new Error("no place");
   const task = tasks.open({
-    id: tasks.newId(),
+    id: tasks.newId(caller),
     upstreamId: "one",
     serverId: "s",
     tool: "t",

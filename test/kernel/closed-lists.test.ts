@@ -97,7 +97,7 @@ describe("the closed lists", () => {
       policy.unsigned receipt.too-large receipt.unavailable recovery.crash resource.ambiguous resource.unknown rpc.id
       rpc.shape rpc.version server.identity-changed server.publisher server.quarantined server.unavailable server.unknown
       session.ended session.expired session.foreign session.required session.unknown state.invalid
-      state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.unknown
+      state.rounds stdio.noise subject.drift subject.quarantined taint.boundary task.foreign task.gone task.unknown
       upstream.closed upstream.connect upstream.credential upstream.id-unknown upstream.invalid upstream.protocol
       upstream.redirect upstream.status upstream.timeout upstream.undeclared-input upstream.unseen vault.retention
       workflow.audience workflow.claim-ignored workflow.conflict workflow.expired workflow.holder workflow.invalid workflow.missing workflow.replay workflow.scope workflow.unknown workflow.untrusted workflow.wider
