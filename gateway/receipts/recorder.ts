@@ -183,11 +183,12 @@ class StreamRecorder implements Recorder {
     }
     // Nothing stands behind the end of a stream: what comes too late is lost to it, and the next run says so.
     if (this.#isClosed) throw new StoreError("ERR_STREAM_CLOSED", "the receipt stream is closed");
-    const state = this.#files.stateBefore(this.#nextSeq);
     const header = this.#header();
     const { seq } = header;
     const keys = seq === 0 ? this.#firstKeys : this.#keys;
     const { body, draft } = draftFitting(make({ secret: vault.secret(seq), header }), header, keys, smaller);
+    // Only now: what is not made begins no file.
+    const state = this.#files.stateBefore(seq);
     this.#nextSeq = seq + 1;
     this.#lastAtMs = nowMs();
     this.#isClosed = body.kind === "stream-close";

@@ -11,6 +11,7 @@ import { serve } from "../../gateway/receipts/sealing-thread.ts";
 import { StreamBook } from "../../gateway/receipts/stream-book.ts";
 import { openStreamFolder, type StreamFolder, type StreamPlace } from "../../gateway/receipts/stream-folder.ts";
 import { openStreamLog } from "../../gateway/receipts/stream-log.ts";
+import { StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { receiptHash } from "../../kernel/receipt/receipt.ts";
 import { codeFrom } from "../support/code-of.ts";
@@ -101,6 +102,18 @@ describe("the sealing thread", () => {
     await appendSome(again.recorder, 1);
     await again.recorder.close();
     expect((await readStream(dataDir, place.stream)).length).toBe(41);
+  });
+
+  it("begins a new file also behind a receipt that could not be made", async () => {
+    const { recorder } = await open(1);
+    await recorder.append(next);
+    const unmade = recorder.append(() => {
+      throw new StoreError("ERR_NOT_FOUND", "nothing to say");
+    });
+    expect(await codeFrom(unmade)).toBe("ERR_NOT_FOUND");
+    await recorder.append(next);
+    await recorder.close();
+    expect(readdirSync(place.folder).filter((name) => name.endsWith(".state")).length).toBe(1);
   });
 
   it("writes what was accepted before it closes", async () => {
