@@ -39,14 +39,25 @@ export class OldestFirst<K, V> {
     this.#values.delete(key);
   }
 
-  /** Lets go of the oldest until there are as many as may be. @returns how many went */
-  trim(): number {
+  /**
+   * Lets go of the oldest until there are as many as may be.
+   *
+   * @param gone  told of each
+   * @returns how many went
+   */
+  trim(gone?: (value: V) => void): number {
     const surplus = Math.max(0, this.#values.size - this.#max);
     this.#oldest = surplus === 0 ? undefined : (this.#oldest ?? this.#values.keys());
     for (let i = 0; i < surplus; i += 1) {
       const oldest = this.#oldest?.next();
-      if (oldest?.done === false) this.#values.delete(oldest.value);
+      if (oldest?.done === false) this.#drop(oldest.value, gone);
     }
     return surplus;
+  }
+
+  #drop(key: K, gone: ((value: V) => void) | undefined): void {
+    const value = this.#values.get(key);
+    this.#values.delete(key);
+    if (value !== undefined) gone?.(value);
   }
 }

@@ -5,6 +5,7 @@
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { OldestFirst } from "../oldest-first.ts";
 import { type CancelSignal, firstOf } from "../upstream/cancellation.ts";
 import { levelRequest } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
@@ -47,6 +48,12 @@ const MAX_TOLD = 64;
 /** Notices of tasks that wait. */
 const MAX_STATUSES = 256;
 
+/** A resource of which an agent is told. */
+interface Subscription {
+  readonly serverId: string;
+  readonly uri: string;
+}
+
 /** `1` is not `"1"`. */
 function questionKey(serverId: string, id: unknown): string {
   return `${serverId} ${JSON.stringify(id)}`;
@@ -73,9 +80,9 @@ export class AgentLegs {
   readonly #options: AgentLegsOptions;
   readonly #legs = new Map<string, UpstreamLeg>();
   readonly #calls = new Map<string, LegCall>();
-  readonly #subscribed = new Set<string>();
+  readonly #subscribed = new OldestFirst<string, Subscription>(MAX_SUBSCRIPTIONS);
   /** Subscriptions at servers where this agent has no session of its own. */
-  readonly #watches = new Map<string, AbortController>();
+  readonly #watches = new OldestFirst<string, AbortController>(MAX_SUBSCRIPTIONS);
   readonly #updates: NoticePacer;
   /** What servers ask now, by their ids: a server may take a question back. */
   readonly #questions = new Map<string, AbortController>();
@@ -132,9 +139,8 @@ export class AgentLegs {
 
   /** Changes of this resource are passed on; the oldest subscription of many is forgotten. */
   subscribe(serverId: string, uri: string): void {
-    this.#subscribed.add(`${serverId} ${uri}`);
-    const [oldest] = this.#subscribed;
-    if (this.#subscribed.size > MAX_SUBSCRIPTIONS && oldest !== undefined) this.#subscribed.delete(oldest);
+    this.#subscribed.set(`${serverId} ${uri}`, { serverId, uri });
+    this.#subscribed.trim();
   }
 
   unsubscribe(serverId: string, uri: string): void {
@@ -166,12 +172,8 @@ export class AgentLegs {
   /** One for each resource; the oldest of many is given up. */
   #keepWatch(key: string, stop: AbortController): void {
     this.#watches.get(key)?.abort();
-    this.#watches.delete(key);
     this.#watches.set(key, stop);
-    const [oldest] = this.#watches;
-    if (this.#watches.size <= MAX_SUBSCRIPTIONS || oldest === undefined) return;
-    oldest[1].abort();
-    this.#watches.delete(oldest[0]);
+    this.#watches.trim((oldest) => oldest.abort());
   }
 
   /** Tells the agent once what comes of `until`, if it comes while the session is open; what is told already waits only once. */
@@ -208,7 +210,6 @@ export class AgentLegs {
     this.#ended.abort();
     this.#updates.stop();
     for (const stop of this.#watches.values()) stop.abort();
-    this.#watches.clear();
     this.#options.agent.asks.cancelAll();
     await Promise.all([...this.#legs.values()].map((leg) => leg.close()));
   }
@@ -259,9 +260,8 @@ export class AgentLegs {
 
   /** Something may have been missed of whatever the agent subscribed to at this server. */
   #tellAll(serverId: string): void {
-    for (const key of this.#subscribed) {
-      const uri = key.slice(serverId.length + 1);
-      if (key.startsWith(`${serverId} `)) this.#options.tell(updatedNotice(uri));
+    for (const { uri, ...at } of this.#subscribed.values()) {
+      if (at.serverId === serverId) this.#options.tell(updatedNotice(uri));
     }
   }
 

@@ -13,6 +13,7 @@ import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import { hex, integer, nullable, object, optional, readShape, type Shape, string } from "../../kernel/shape.ts";
+import { OldestFirst } from "../oldest-first.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 
 /** What the agent carries from one round to the next. */
@@ -111,7 +112,7 @@ export function makeRoundStates(randomBytes: (length: number) => Uint8Array, now
  * is forgotten here gains nobody anything.
  */
 class UsedStates {
-  readonly #used = new Map<string, Set<string>>();
+  readonly #used = new OldestFirst<string, Set<string>>(MAX_APPROVALS);
 
   /** False if it was used, or if the agent has asked as often as it may. */
   use(approval: string, sealed: string): boolean {
@@ -119,8 +120,7 @@ class UsedStates {
     const nonce = sealed.slice(0, NONCE_DIGITS);
     if (known.has(nonce) || known.size >= MAX_USES) return false;
     this.#used.set(approval, known.add(nonce));
-    const [oldest] = this.#used.keys();
-    if (this.#used.size > MAX_APPROVALS && oldest !== undefined) this.#used.delete(oldest);
+    this.#used.trim();
     return true;
   }
 }

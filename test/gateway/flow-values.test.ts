@@ -120,11 +120,16 @@ describe("a map that forgets the oldest", () => {
       fc.property(steps, fc.integer({ min: 1, max: 6 }), (list, max) => {
         const map = new OldestFirst<number, number>(max);
         let keys: number[] = [];
+        const gone: (number | undefined)[] = [];
+        const told: number[] = [];
         list.forEach(({ key, trims }, i) => {
           map.set(key, i);
           keys = [...keys.filter((one) => one !== key), key];
           if (!trims) return;
-          expect(map.trim()).toBe(Math.max(0, keys.length - max));
+          const surplus = Math.max(0, keys.length - max);
+          gone.push(...keys.slice(0, surplus).map((one) => map.get(one)));
+          expect(map.trim((value) => told.push(value))).toBe(surplus);
+          expect(told).toEqual(gone);
           keys = keys.slice(-max);
           for (let one = 0; one <= 12; one += 1) expect(map.has(one)).toBe(keys.includes(one));
         });
