@@ -54,3 +54,8 @@ export function invariant(condition: boolean, message: string): asserts conditio
 export function isCodedError(error: unknown): error is FormatError | CheckError | StoreError | BugError {
   return error instanceof CodedError;
 }
+
+/** The code of an error, as logs and receipts tell it; one that carries none is our own fault. */
+export function errorCode(error: unknown): ErrorCode {
+  return isCodedError(error) ? error.code : "ERR_BUG";
+}

@@ -4,7 +4,7 @@
  */
 
 import { mkdir, stat } from "node:fs/promises";
-import { isCodedError } from "../kernel/errors.ts";
+import { errorCode } from "../kernel/errors.ts";
 import { type Genesis, makeGenesis, parseGenesis } from "../kernel/genesis.ts";
 import { signersNow } from "../kernel/lifecycle/log-state.ts";
 import { standingOf } from "../kernel/lifecycle/log-status.ts";
@@ -368,7 +368,7 @@ function readStatus(
     shown_size: Number(publisher.shown?.size ?? 0n),
     degraded: publisher.shown?.state === "logged",
     witnesses: cosigning.health,
-    ...(fault === undefined ? {} : { fault: isCodedError(fault) ? fault.code : "ERR_BUG" }),
+    ...(fault === undefined ? {} : { fault: errorCode(fault) }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Runs a follower until it is stopped: a step, a pause, longer pauses while the ledger cannot be reached. */
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, StoreError } from "../../kernel/errors.ts";
 import type { Clock, Logger } from "../../kernel/service/service.ts";
 import type { Follower } from "./follower.ts";
 
@@ -106,7 +106,7 @@ class LedgerWatch {
       this.state = { kind: "unreachable", sinceMs: since, message: error.message };
       return;
     }
-    this.state = { kind: "failed", sinceMs, code: isCodedError(error) ? error.code : "ERR_BUG" };
+    this.state = { kind: "failed", sinceMs, code: errorCode(error) };
     logger.error({ ledger: name, err: error }, "following failed; restart the node");
   }
 }

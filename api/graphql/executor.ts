@@ -9,7 +9,7 @@ import {
   parse,
 } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { json, nullable, object, optional, readShape, type Shape, string } from "../../kernel/shape.ts";
@@ -145,7 +145,7 @@ function maskError(error: unknown, onFault: (error: unknown) => void): GraphQLEr
     return coded(cause.message, cause.code, error);
   }
   onFault(cause);
-  return coded("internal fault", isCodedError(cause) ? cause.code : "ERR_BUG", error);
+  return coded("internal fault", errorCode(cause), error);
 }
 
 function codedError(error: unknown): GraphQLError {

@@ -1,6 +1,6 @@
 /** What of a run is about its sealed artifact: the renewal, the measurements on a cycle, the receipts of safe state. */
 
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { DecisionBasis } from "../decision-basis.ts";
 import type { RuleChanges } from "../edge/rule-changes.ts";
 import type { GatewayMetrics } from "../metrics.ts";
@@ -59,7 +59,7 @@ function agentsNow({ options: { measurements = {}, logger } }: SealedPolicyParts
   try {
     return measurements.agents?.() ?? new Map();
   } catch (error) {
-    logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "the agents cannot be measured any more");
+    logger.error({ code: errorCode(error) }, "the agents cannot be measured any more");
     return new Map();
   }
 }
@@ -115,9 +115,7 @@ export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
     const run = (job: () => Promise<void>): void => {
       if (recorder.isFailed()) return;
       const done = job()
-        .catch((error: unknown) =>
-          logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a watch failed"),
-        )
+        .catch((error: unknown) => logger.error({ code: errorCode(error) }, "a watch failed"))
         .finally(() => running.delete(done));
       running.add(done);
     };

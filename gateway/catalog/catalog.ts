@@ -8,7 +8,7 @@ import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import type { DriftItem } from "../../kernel/receipt/drift.ts";
 import { ABSENT, present } from "../../kernel/receipt/observed.ts";
-import type { DefinitionState } from "../../kernel/receipt/vocabulary.ts";
+import { DEFINITION_MEMBERS, type DefinitionState } from "../../kernel/receipt/vocabulary.ts";
 import type { CatalogDefinition, CatalogReader, ListKind } from "../pipeline/call.ts";
 import { isPlainName } from "../pipeline/call-facts.ts";
 import type { SchemaSource } from "../policy/cedar-schema.ts";
@@ -202,21 +202,7 @@ function changeOf(
   };
 }
 
-const MEMBERS: ReadonlySet<string> = new Set<DriftItem["members"][number]>([
-  "name",
-  "title",
-  "description",
-  "inputSchema",
-  "outputSchema",
-  "annotations",
-  "execution",
-  "arguments",
-  "uri",
-  "uriTemplate",
-  "mimeType",
-  "icons",
-  "_meta",
-]);
+const MEMBERS: ReadonlySet<string> = new Set(DEFINITION_MEMBERS);
 
 function changedMembers(old: JsonObject, listed: JsonObject): DriftItem["members"] {
   const names = [...new Set([...Object.keys(old), ...Object.keys(listed)])];

@@ -4,7 +4,7 @@
  * Differences are receipts.
  */
 
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { DriftTrigger, Mode } from "../../kernel/receipt/vocabulary.ts";
 import { driftOf, unlistedOf } from "../pipeline/opening.ts";
 import type { Schedule } from "../pipeline/timekeeper.ts";
@@ -269,7 +269,7 @@ class Relisting {
   }
 
   #report(error: unknown): void {
-    const code = isCodedError(error) ? error.code : "ERR_BUG";
+    const code = errorCode(error);
     this.#options.onFault({ code, server: this.#upstream.id }, "a server could not be listed again");
   }
 }

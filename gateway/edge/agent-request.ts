@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json
 import type { Era, Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, ReceiptRef, SessionKey, WireFacts } from "../pipeline/call.ts";
 import type { CancelSignal } from "../upstream/cancellation.ts";
+import { META } from "../wire/meta-keys.ts";
 import type { Headers } from "../wire/mirrored-headers.ts";
 import { mirroredName } from "../wire/mirrored-headers.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
@@ -22,11 +23,24 @@ export interface AgentCapabilities {
 export const NO_CAPABILITIES: AgentCapabilities = { value: {}, text: "{}" };
 
 /** The object at a path of a message, as capabilities; none if there is none. */
-export function capabilitiesAt({ text, value }: RpcRequest, path: readonly string[]): AgentCapabilities {
+function capabilitiesAt({ text, value }: RpcRequest, path: readonly string[]): AgentCapabilities {
   let found: JsonValue | undefined = value;
   for (const key of path) found = isJsonObject(found) ? found[key] : undefined;
   return isJsonObject(found) ? { value: found, text: rawAt(text, path) ?? "{}" } : NO_CAPABILITIES;
 }
+
+/** What a modern request declares. */
+export function declaredIn(message: RpcRequest): AgentCapabilities {
+  return capabilitiesAt(message, DECLARED);
+}
+
+/** What the first message of a legacy session declares. */
+export function declaredAtHandshake(message: RpcRequest): AgentCapabilities {
+  return capabilitiesAt(message, DECLARED_AT_HANDSHAKE);
+}
+
+const DECLARED = ["params", "_meta", META.clientCapabilities];
+const DECLARED_AT_HANDSHAKE = ["params", "capabilities"];
 
 /** A request that was authenticated, scanned, and given an era and a session. */
 export interface AgentRequest {
@@ -49,7 +63,7 @@ export interface AgentRequest {
   /** Aborted when the agent cancels the request or, where that counts, goes away. */
   readonly signal: CancelSignal;
   /** Calls back when the answer has left the process, or nobody takes it any more; undefined if that is not known. */
-  readonly untilWritten?: (done: () => void) => void;
+  readonly untilWritten: ((done: () => void) => void) | undefined;
   /** Sends a notification in front of the answer; undefined if the agent takes none. */
   readonly notify: ((notification: Uint8Array) => void) | undefined;
 }
@@ -60,6 +74,48 @@ export interface AgentAnswer {
   readonly bytes: Uint8Array;
   readonly receipt?: ReceiptRef;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How a request comes over HTTP, whoever carries it. */
+export type HttpMessage = Pick<AgentRequest, "caller" | "mount"> & {
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+};
+
+/** What the rest of a request depends on. */
+export type HttpLeg = Pick<
+  AgentRequest,
+  "era" | "revision" | "session" | "signal" | "capabilities" | "legs" | "untilWritten" | "notify"
+>;
+
+/** A request over HTTP. */
+export function httpRequest(
+  { body, caller, mount, headers }: HttpMessage,
+  message: RpcRequest,
+  { era, revision, session, signal, capabilities, legs, untilWritten, notify }: HttpLeg,
+): AgentRequest {
+  return {
+    message,
+    received: body,
+    idText: idTextOf(message),
+    transport: "http",
+    era,
+    revision,
+    caller,
+    session,
+    mount,
+    capabilities,
+    legs,
+    headers,
+    signal,
+    untilWritten,
+    notify,
+  };
+}
+
+/** The id as its sender spelled it. */
+export function idTextOf(message: RpcRequest): string {
+  return rawAt(message.text, ["id"]) ?? JSON.stringify(message.id);
 }
 
 /** The agent's leg, for receipts. */

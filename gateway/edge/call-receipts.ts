@@ -1,6 +1,6 @@
 /** Decisions and outcomes as the edge keeps them, and the answers where one is refused or cannot be kept. */
 
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import type {
   CallOutcome,
@@ -27,7 +27,10 @@ export type Forwarded = Extract<Decided, { action: "forward" }>;
 /** @returns undefined if no receipt could be kept: then nothing is sent, in any mode */
 export function decide({ pipeline, logger }: ReceiptDeps, call: InboundCall): Promise<Decided | undefined> {
   return pipeline.decide(call).catch((error: unknown) => {
-    logger.error({ code: codeOf(error), server: call.serverId }, "no decision receipt could be kept; nothing was sent");
+    logger.error(
+      { code: errorCode(error), server: call.serverId },
+      "no decision receipt could be kept; nothing was sent",
+    );
     return undefined;
   });
 }
@@ -40,7 +43,7 @@ export function finish(
 ): Promise<CallOutcome | undefined> {
   return pipeline.finish(ticket, outcome).catch((error: unknown) => {
     logger.error(
-      { code: codeOf(error), call: ticket.callId },
+      { code: errorCode(error), call: ticket.callId },
       "no outcome receipt could be kept; the answer is withheld",
     );
     return undefined;
@@ -56,7 +59,7 @@ export async function finishTask(
   try {
     return await pipeline.finishTask(ticket, outcome);
   } catch (error) {
-    logger.error({ code: codeOf(error), call: ticket.callId }, "no end of a task could be kept; it is withheld");
+    logger.error({ code: errorCode(error), call: ticket.callId }, "no end of a task could be kept; it is withheld");
     return undefined;
   }
 }
@@ -116,8 +119,4 @@ export function recordedAnswer(request: AgentRequest, receipt: ReceiptRef, kept:
   const { returned, rpcCode } = kept;
   if (returned === undefined) return denied(request, kept.refusal ?? BLOCKED, receipt);
   return { httpStatus: httpStatusOf(request.era, rpcCode), bytes: returned, receipt };
-}
-
-function codeOf(error: unknown): string {
-  return isCodedError(error) ? error.code : "ERR_BUG";
 }

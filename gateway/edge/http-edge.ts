@@ -5,7 +5,7 @@
 
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, StoreError } from "../../kernel/errors.ts";
 import { Deadlines } from "../deadlines.ts";
 import { makeAuthenticate } from "../identity/authenticator.ts";
 import type { CertificateRules } from "../identity/client-certificate.ts";
@@ -133,7 +133,7 @@ function makeSessions(options: HttpEdgeOptions, limits: EdgeLimits, dispatcher: 
     onEnd: ({ caller, key }, reason) => {
       const sealed = dispatcher.endSession(caller, key).then(() => options.pipeline.sealSession(caller, key, reason));
       sealed.catch((error: unknown) => {
-        options.logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a session could not be sealed");
+        options.logger.error({ code: errorCode(error) }, "a session could not be sealed");
       });
     },
   });

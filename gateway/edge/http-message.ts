@@ -4,13 +4,11 @@ import type { Caller, Refusal, WireFacts } from "../pipeline/call.ts";
 import { Cancellation } from "../upstream/cancellation.ts";
 import { BATCH_REVISION, isBatch, joinAnswers, splitBatch } from "../wire/batch.ts";
 import { type EraOf, eraOf } from "../wire/era.ts";
-import { META } from "../wire/meta-keys.ts";
 import { notificationRule } from "../wire/methods.ts";
 import type { Headers } from "../wire/mirrored-headers.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, type RpcResponse, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
-import { rawAt } from "../wire/spans.ts";
-import { type AgentAnswer, type AgentRequest, capabilitiesAt } from "./agent-request.ts";
+import { type AgentAnswer, declaredAtHandshake, declaredIn, httpRequest, idTextOf } from "./agent-request.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -106,14 +104,22 @@ async function handleModern(
   const signal = new Cancellation();
   // SPEC MCP 2026-07-28: closing the response stream cancels the request.
   post.reply.cancelOnClose(signal);
-  const capabilities = capabilitiesAt(message, CAPABILITIES);
-  const leg = { era: "modern", revision, session, signal, capabilities, legs: undefined } as const;
-  const answer = await deps.dispatcher.answer(agentRequest(post, message, leg));
+  const capabilities = declaredIn(message);
+  const { untilWritten, notify } = post.reply;
+  const leg = {
+    era: "modern",
+    revision,
+    session,
+    signal,
+    capabilities,
+    legs: undefined,
+    untilWritten,
+    notify,
+  } as const;
+  const answer = await deps.dispatcher.answer(httpRequest(post, message, leg));
   signal.end();
   post.reply.send(answer);
 }
-
-const CAPABILITIES = ["params", "_meta", META.clientCapabilities];
 
 async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest | RpcNotification): Promise<void> {
   if (message.type === "request" && message.method === "initialize") return initialize(deps, post, message);
@@ -125,8 +131,9 @@ async function handleLegacy(deps: MessageDeps, post: Post, message: RpcRequest |
   // A closed connection does not cancel a legacy request; notifications/cancelled does.
   const { signal, done } = calls.start(message.id);
   try {
-    const leg = { era: "legacy", revision, session: key, signal, capabilities, legs } as const;
-    post.reply.send(await deps.dispatcher.answer(agentRequest(post, message, leg)));
+    const { untilWritten, notify } = post.reply;
+    const leg = { era: "legacy", revision, session: key, signal, capabilities, legs, untilWritten, notify } as const;
+    post.reply.send(await deps.dispatcher.answer(httpRequest(post, message, leg)));
   } finally {
     done();
   }
@@ -139,7 +146,7 @@ async function initialize(deps: MessageDeps, post: Post, message: RpcRequest): P
   }
   const agreed = readInitialize(message);
   if (typeof agreed !== "string") return answerRefusal(deps, post, message, agreed);
-  const capabilities = capabilitiesAt(message, ["params", "capabilities"]);
+  const capabilities = declaredAtHandshake(message);
   const session = deps.sessions.open({ caller: post.caller, mount: post.path, revision: agreed, capabilities });
   if (session === undefined) {
     const headers = { "Retry-After": "60" };
@@ -187,32 +194,6 @@ export function findSession(
   return refusal("session", "session.unknown", RPC.invalidRequest, 404, "no such session", { recorded });
 }
 
-function agentRequest(
-  post: Post,
-  message: RpcRequest,
-  leg: Pick<AgentRequest, "era" | "revision" | "session" | "signal" | "capabilities" | "legs">,
-): AgentRequest {
-  const { body, caller, mount, headers, reply } = post;
-  const { era, revision, session, signal, capabilities, legs } = leg;
-  return {
-    message,
-    received: body,
-    idText: idTextOf(message),
-    transport: "http",
-    era,
-    revision,
-    caller,
-    session,
-    mount,
-    capabilities,
-    legs,
-    headers,
-    signal,
-    untilWritten: reply.untilWritten,
-    notify: reply.notify,
-  };
-}
-
 async function answerRefusal(
   deps: MessageDeps,
   post: Post,
@@ -229,8 +210,4 @@ function factsOf({ caller, body }: Post, message: RpcMessage | undefined): Omit<
   const id = message?.type === "request" ? { id: message.id } : {};
   const wire: WireFacts = { transport: "http", ...method, ...id };
   return { wire, caller, received: body };
-}
-
-function idTextOf(message: RpcRequest): string {
-  return rawAt(message.text, ["id"]) ?? JSON.stringify(message.id);
 }

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { Authenticate, Authenticated } from "../identity/authenticator.ts";
 import { mountOfMetadata } from "../identity/resource-metadata.ts";
@@ -42,7 +42,7 @@ export async function serve(edge: RequestDeps, request: IncomingMessage, respons
     const head = admit(edge, request);
     await handle(edge, request, response, reply, head instanceof Promise ? await head : head);
   } catch (error) {
-    edge.logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a request failed inside the gateway");
+    edge.logger.error({ code: errorCode(error) }, "a request failed inside the gateway");
     const bytes = errorResponse(undefined, RPC.internal, "the gateway failed", { reason: "receipt.unavailable" });
     if (!response.writableEnded) reply.send({ httpStatus: 500, bytes });
   }

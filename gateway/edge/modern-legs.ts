@@ -4,7 +4,7 @@
  * ended with each trace would forget what the agent did a moment ago, so what is only inferred shares the principal's own.
  */
 
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import type { CancelSignal } from "../upstream/cancellation.ts";
 import { levelRequest } from "../upstream/own-request.ts";
@@ -124,7 +124,7 @@ export class ModernLegs {
   #end(key: string, { leg }: Held): void {
     this.#held.delete(key);
     leg.close().catch((error: unknown) => {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
+      const code = errorCode(error);
       this.#options.logger.warn({ code }, "a session at a server could not be ended");
     });
   }

@@ -1,6 +1,6 @@
 /** Refusals of the wire: a receipt first, then an answer that names it. */
 
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import type { Pipeline, ReceiptRef, Refusal } from "../pipeline/call.ts";
 import { errorResponse, type WireRefusal } from "../wire/rpc-error.ts";
@@ -21,7 +21,7 @@ export async function keepRefusal(
     return await pipeline.refuse(refusal);
   } catch (error) {
     const { reason, serverId: server } = refusal;
-    const code = isCodedError(error) ? error.code : "ERR_BUG";
+    const code = errorCode(error);
     logger.error(
       { code, reason, ...(server === undefined ? {} : { server }) },
       "no receipt of a refusal could be kept",

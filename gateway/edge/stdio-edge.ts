@@ -10,14 +10,19 @@ import type { Caller, Refusal, SessionKey, WireFacts } from "../pipeline/call.ts
 import { LineReader } from "../upstream/line-reader.ts";
 import { BATCH_REVISION, isBatch, splitBatch } from "../wire/batch.ts";
 import { eraOf } from "../wire/era.ts";
-import { META } from "../wire/meta-keys.ts";
 import { notificationRule } from "../wire/methods.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
-import { rawAt } from "../wire/spans.ts";
 import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
-import { type AgentCapabilities, type AgentRequest, capabilitiesAt, NO_CAPABILITIES } from "./agent-request.ts";
+import {
+  type AgentCapabilities,
+  type AgentRequest,
+  declaredAtHandshake,
+  declaredIn,
+  idTextOf,
+  NO_CAPABILITIES,
+} from "./agent-request.ts";
 import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -171,7 +176,7 @@ async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promis
   if (era.type === "refusal") return answerRefusal(pipe, message, line, era);
   if (message.type === "notification") return handleNotification(pipe, message, line, era.type);
   if (era.type === "modern") {
-    const capabilities = capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]);
+    const capabilities = declaredIn(message);
     return answerRequest(pipe, message, line, { era: "modern", revision: era.revision, capabilities, legs: undefined });
   }
   if (message.method === "initialize") return initialize(pipe, message, line);
@@ -187,7 +192,7 @@ async function initialize(pipe: Pipe, message: RpcRequest, line: Uint8Array): Pr
   const agreed = readInitialize(message);
   if (typeof agreed !== "string") return answerRefusal(pipe, message, line, agreed);
   pipe.revision = agreed;
-  pipe.capabilities = capabilitiesAt(message, ["params", "capabilities"]);
+  pipe.capabilities = declaredAtHandshake(message);
   await pipe.legs?.close();
   pipe.legs = legsOf(pipe, agreed);
   write(pipe, resultResponse(idTextOf(message), initializeResult(pipe.options, pipe.mount, agreed)));
@@ -231,6 +236,7 @@ async function answerRequest(
       mount,
       headers: undefined,
       signal,
+      untilWritten: undefined,
       notify: (notification) => write(pipe, notification),
       ...leg,
     });
@@ -287,8 +293,4 @@ function write({ options }: Pipe, message: Uint8Array): void {
   // An agent that does not read is not read either: what it is owed stays bounded by what it has asked.
   input.pause();
   output.once("drain", () => input.resume());
-}
-
-function idTextOf(message: RpcRequest): string {
-  return rawAt(message.text, ["id"]) ?? JSON.stringify(message.id);
 }

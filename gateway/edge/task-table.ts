@@ -7,7 +7,7 @@
  */
 
 import { formatBase64url } from "../../kernel/base64url.ts";
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../../kernel/service/service.ts";
@@ -254,7 +254,7 @@ export class TaskTable {
     try {
       await this.#options.pipeline.dropTask(task.ticket);
     } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
+      const code = errorCode(error);
       this.#options.logger.error({ code, call: task.ticket.callId }, "the end of a task could not be recorded");
     }
   }

@@ -9,7 +9,9 @@ import type { Revision } from "../../kernel/receipt/vocabulary.ts";
 import {
   type AgentAnswer,
   type AgentRequest,
-  capabilitiesAt,
+  declaredIn,
+  httpRequest,
+  idTextOf,
   NO_CAPABILITIES,
   wireFacts,
 } from "../edge/agent-request.ts";
@@ -26,12 +28,10 @@ import { modernSessionKey } from "../edge/session-key.ts";
 import type { Authenticate } from "../identity/authenticator.ts";
 import type { Caller, InboundCall, Refusal, SessionKey } from "../pipeline/call.ts";
 import { eraOf } from "../wire/era.ts";
-import { META } from "../wire/meta-keys.ts";
 import { notificationRule, type RequestRule, requestRule } from "../wire/methods.ts";
 import { revisionNamed } from "../wire/revisions.ts";
 import { type RpcMessage, type RpcRequest, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
-import { rawAt } from "../wire/spans.ts";
 import type { CheckRequest } from "./check-proto.ts";
 import { type CheckedRequest, readBody, readChecked } from "./checked-request.ts";
 
@@ -167,36 +167,26 @@ async function decideLegacy(deps: Deps, sent: Sent, message: RpcRequest): Promis
 const FIRST_REVISION: Revision = "2025-03-26";
 
 function agentRequest(sent: Sent, message: RpcRequest, era: AgentRequest["era"], revision: Revision): AgentRequest {
-  const { body, caller, mount, headers } = sent;
+  const { caller, headers } = sent;
   const isModern = era === "modern";
-  return {
-    message,
-    received: body,
-    idText: idTextOf(message),
-    transport: "http",
+  return httpRequest(sent, message, {
     era,
     revision,
-    caller,
     session: isModern
       ? modernSessionKey(message.params, headers["traceparent"], caller)
       : legacySession(headers["mcp-session-id"]),
-    mount,
-    capabilities: isModern ? capabilitiesAt(message, ["params", "_meta", META.clientCapabilities]) : NO_CAPABILITIES,
+    capabilities: isModern ? declaredIn(message) : NO_CAPABILITIES,
     legs: undefined,
-    headers,
     signal: new AbortController().signal,
+    untilWritten: undefined,
     notify: undefined,
-  };
+  });
 }
 
 /** The server gave the id, and only the client says it: nobody here can tell whose it is. */
 function legacySession(id: string | undefined): SessionKey {
   if (id === undefined) return { key: "", source: "idle-window", trust: "inferred" };
   return { key: id, source: "mcp-session-id", trust: "host-asserted" };
-}
-
-function idTextOf(message: RpcRequest): string {
-  return rawAt(message.text, ["id"]) ?? JSON.stringify(message.id);
 }
 
 async function decideRequest(deps: Deps, request: AgentRequest): Promise<Verdict> {

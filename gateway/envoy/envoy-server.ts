@@ -8,7 +8,7 @@ import {
   type sendUnaryData,
 } from "@grpc/grpc-js";
 import { parseUtf8 } from "../../kernel/bytes.ts";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, StoreError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { type AgentAnswer, formatReceiptRef } from "../edge/agent-request.ts";
 import { makeConfigured } from "../edge/bearer.ts";
@@ -100,7 +100,7 @@ function failed({ logger }: EnvoyServerOptions, answer: Answer, error: unknown):
     answer({ code: grpcStatus.UNAUTHENTICATED, details: "want the token of the configuration" });
     return;
   }
-  logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a check failed inside the gateway");
+  logger.error({ code: errorCode(error) }, "a check failed inside the gateway");
   answer({ code: grpcStatus.INTERNAL, details: "the check failed" });
 }
 

@@ -1,6 +1,8 @@
 /** What some files of certificates and keys say, and say when they are read again. What cannot be used changes nothing. */
 
 import { parseUtf8 } from "../../kernel/bytes.ts";
+import { errorCode } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 
 /** Which files they are, and what is made of them. */
 export interface CertificateFilesOptions<T> {
@@ -41,5 +43,14 @@ export class CertificateFiles<T> {
   #read(): readonly string[] {
     const { paths, readFile } = this.#options;
     return paths.map((path) => (path === undefined ? "" : parseUtf8(readFile(path))));
+  }
+}
+
+/** Takes files that somebody renews: if they cannot be used, that is told, and what they said before stays. */
+export function takeRenewed(logger: Logger, fault: string, take: () => void): void {
+  try {
+    take();
+  } catch (error) {
+    logger.error({ code: errorCode(error) }, fault);
   }
 }

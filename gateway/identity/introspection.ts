@@ -3,7 +3,7 @@
  * Answers are kept for a moment under the hash of their token; without an answer nothing is believed.
  */
 
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { OldestFirst } from "../oldest-first.ts";
@@ -92,7 +92,7 @@ export class Introspection {
       }
       logger.warn({ issuer, status }, "an issuer did not answer a question about a token");
     } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
+      const code = errorCode(error);
       logger.warn({ issuer, code }, "an issuer could not be asked about a token");
     }
     return { type: "unavailable" };

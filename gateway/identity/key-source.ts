@@ -3,7 +3,7 @@
  * a floor: whoever sends tokens with invented key ids makes the gateway ask its issuer no more often than that.
  */
 
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, StoreError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { type AccessTokenAlg, type IssuerKey, MAX_JWKS_BYTES, parseJwks } from "./jwk-keys.ts";
 
@@ -78,7 +78,7 @@ export class KeySource {
       this.#keys = await parseJwks(await load(), algs);
       this.#loadedAtMs = nowMs();
     } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
+      const code = errorCode(error);
       logger.warn(
         { issuer, code },
         "the keys of an issuer could not be loaded; the ones at hand are used while they may",

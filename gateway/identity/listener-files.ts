@@ -6,10 +6,9 @@
 
 import type { X509Certificate } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";
-import { isCodedError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import type { Schedule } from "../pipeline/timekeeper.ts";
-import { CertificateFiles } from "./certificate-files.ts";
+import { CertificateFiles, takeRenewed } from "./certificate-files.ts";
 import { parseAuthorities } from "./client-certificate.ts";
 import { type EdgeTls, serverOptions, type TlsConfig } from "./tls-config.ts";
 
@@ -73,14 +72,11 @@ export class ListenerFiles {
 
   #refresh(server: SecureServer): void {
     const { logger, config } = this.#options;
-    try {
+    takeRenewed(logger, "the certificate files of a listener cannot be used; those from before stay", () => {
       if (!this.#files.refresh()) return;
       server.setSecureContext(serverOptions(this.current.tls));
       logger.info({ cert_file: config.cert_file }, "the certificate files of a listener changed, and are in use");
-    } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
-      logger.error({ code }, "the certificate files of a listener cannot be used; those from before stay");
-    }
+    });
   }
 }
 

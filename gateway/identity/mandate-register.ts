@@ -7,7 +7,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "#crypto";
-import { CheckError, FormatError, isCodedError, StoreError } from "../../kernel/errors.ts";
+import { CheckError, errorCode, FormatError, StoreError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import type { MandateChain, MandateRoot } from "../../kernel/mandate/mandate-chain.ts";
@@ -214,7 +214,7 @@ export class MandateRegister {
   }
 
   #fault(error: unknown): void {
-    const code = isCodedError(error) ? error.code : "ERR_BUG";
+    const code = errorCode(error);
     this.#options.onFault({ code }, "a file about mandates could not be taken; what was in force stays");
   }
 }

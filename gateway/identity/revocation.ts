@@ -5,10 +5,10 @@
  */
 
 import type { X509Certificate } from "node:crypto";
-import { isCodedError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Logger } from "../../kernel/service/service.ts";
+import { takeRenewed } from "./certificate-files.ts";
 import { namesOf, parseRevocationLists, type RevocationList } from "./revocation-list.ts";
 
 /** What it works with. */
@@ -61,12 +61,9 @@ export class Revocation {
     const { nowMs, refreshMs, logger } = this.#options;
     if (nowMs() - this.#readAtMs < refreshMs) return;
     this.#readAtMs = nowMs();
-    try {
+    takeRenewed(logger, "the revocation lists cannot be read; those at hand serve while they may", () => {
       this.#lists = this.#read();
-    } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
-      logger.error({ code }, "the revocation lists cannot be read; those at hand serve while they may");
-    }
+    });
   }
 
   #read(): readonly RevocationList[] {

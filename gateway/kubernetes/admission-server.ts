@@ -3,7 +3,7 @@
 import type { Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { type EdgeTls, serverOptions } from "../identity/tls-config.ts";
 import type { Pipeline } from "../pipeline/call.ts";
@@ -90,7 +90,7 @@ async function admit(options: AdmissionServerOptions, request: FastifyRequest, r
     const message = "countersign: too many reviews in a minute; try again";
     return await reply.send(formatReview(review.uid, { allowed: false, message, warnings: [] }));
   } catch (error) {
-    options.logger.error({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a review could not be answered");
+    options.logger.error({ code: errorCode(error) }, "a review could not be answered");
     return reply.send(formatReview(review.uid, { allowed: false, message: unavailable(error), warnings: [] }));
   }
 }

@@ -3,7 +3,7 @@
  * counted refusals. One job never runs twice at a time; a failing one is reported and tried again.
  */
 
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
@@ -46,9 +46,7 @@ export function startTimekeeper(options: TimekeeperOptions): () => Promise<void>
       if (isRunning || (recorder.isFailed() && !isForAll)) return;
       isRunning = true;
       const done = run()
-        .catch((error: unknown) =>
-          options.onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "a timed job failed"),
-        )
+        .catch((error: unknown) => options.onFault({ code: errorCode(error) }, "a timed job failed"))
         .finally(() => {
           isRunning = false;
           running.delete(done);

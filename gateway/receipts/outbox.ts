@@ -5,7 +5,7 @@
  */
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, StoreError } from "../../kernel/errors.ts";
 import type { BatchPromise } from "../../kernel/promise.ts";
 import type { LedgerClient, LedgerTip } from "./ledger-client.ts";
 import { checkRoom, FINAL_REFUSALS, refusedForGood } from "./outbox-room.ts";
@@ -348,7 +348,7 @@ class SegmentOutbox implements ReceiptOutbox {
   }
 
   #report(doing: Doing, error: unknown): void {
-    const code = isCodedError(error) ? error.code : "ERR_BUG";
+    const code = errorCode(error);
     if (this.#isStopping) return;
     if (this.#faults[doing] !== code)
       this.#options.onFault({ code, why: reasonOf(error) }, "receipts wait in the outbox");

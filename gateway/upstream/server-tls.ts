@@ -15,12 +15,12 @@ import {
   type TLSSocket,
 } from "node:tls";
 import { sha256 } from "#crypto";
-import { FormatError, isCodedError } from "../../kernel/errors.ts";
+import { FormatError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { hex64Shape } from "../../kernel/receipt/fields.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { array, mapped, object, optional, type Shape, string } from "../../kernel/shape.ts";
-import { CertificateFiles } from "../identity/certificate-files.ts";
+import { CertificateFiles, takeRenewed } from "../identity/certificate-files.ts";
 import { parseAuthorities } from "../identity/client-certificate.ts";
 import { parseSpiffeId, spiffeIdOf } from "../identity/spiffe-id.ts";
 import type { SiteFetch } from "./http-client.ts";
@@ -188,12 +188,8 @@ export class ServerTls {
 
   /** What the files say now: who renews them needs no restart. If they cannot be used, what they said before. */
   #current(): ConnectionOptions {
-    try {
-      this.#files.refresh();
-    } catch (error) {
-      const code = isCodedError(error) ? error.code : "ERR_BUG";
-      this.#logger.error({ code }, "the certificate files toward a server cannot be used; those from before stay");
-    }
+    const fault = "the certificate files toward a server cannot be used; those from before stay";
+    takeRenewed(this.#logger, fault, () => void this.#files.refresh());
     return this.#files.current;
   }
 

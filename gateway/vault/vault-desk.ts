@@ -1,7 +1,7 @@
 /** What an operator can do with secrets and kept messages, and what the configuration does with them by the clock. */
 
 import { join } from "node:path";
-import { isCodedError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { Operator } from "../controls/operator.ts";
 import type { Schedule } from "../pipeline/timekeeper.ts";
 import { withSecrets } from "../receipts/vault.ts";
@@ -127,7 +127,7 @@ export class VaultDesk {
       }
     } catch (error) {
       const { onFault } = this.#options;
-      onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "what erased calls brought could not be erased");
+      onFault({ code: errorCode(error) }, "what erased calls brought could not be erased");
     }
   }
 
@@ -140,7 +140,7 @@ export class VaultDesk {
       await this.#erase({ scope: "age", operator: undefined, found });
       for (const { stream, ranges } of aged) this.#looked.set(stream, (ranges.at(-1)?.last ?? 0) + 1);
     } catch (error) {
-      onFault({ code: isCodedError(error) ? error.code : "ERR_BUG" }, "what is too old could not be erased");
+      onFault({ code: errorCode(error) }, "what is too old could not be erased");
     }
   }
 

@@ -4,7 +4,7 @@
  */
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { WitnessHealthView } from "../checkpoint/witness-health.ts";
 import { openTerm, type Term, type TermParts } from "./term.ts";
 import { TermPulse } from "./term-pulse.ts";
@@ -71,7 +71,7 @@ export class Integrator {
   async #run(): Promise<void> {
     while (!this.#isStopping) {
       const fault = await this.#holdTerm();
-      if (fault !== undefined) this.#lastFault = isCodedError(fault) ? fault.code : "ERR_BUG";
+      if (fault !== undefined) this.#lastFault = errorCode(fault);
       if (fault !== undefined && mustHalt(fault)) return this.#parts.onHalt(fault);
       if (fault !== undefined) this.#warn(fault);
       if (!this.#isStopping) await this.#pause(Math.min(STANDBY_MS, this.#parts.leaseMs / 4));

@@ -6,7 +6,7 @@
 
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, StoreError } from "../../kernel/errors.ts";
 import type { Genesis } from "../../kernel/genesis.ts";
 import { readLogKeys } from "../../kernel/lifecycle/statement.ts";
 import { EMPTY_ROOT, hashLeaf } from "../../kernel/merkle/hash.ts";
@@ -256,7 +256,7 @@ function readStatus(
     degraded: shown?.state === "logged",
     witnesses: integrator?.health ?? [],
     node: nodeStatus(role, integrator, watch.holder),
-    ...(fault === undefined ? {} : { fault: isCodedError(fault) ? fault.code : "ERR_BUG" }),
+    ...(fault === undefined ? {} : { fault: errorCode(fault) }),
   };
 }
 

@@ -25,7 +25,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "entry-kind": "classifyEntry",
   envelope: "checkSignedBy makeEnvelopeChecker signEnvelope signEnvelopeBytes signaturesShape signingInput",
   "error-codes": "ERROR_CODES",
-  errors: "BugError CheckError FormatError StoreError invariant isCodedError",
+  errors: "BugError CheckError FormatError StoreError errorCode invariant isCodedError",
   "evidence-bundle": "MAX_BUNDLE_BYTES formatBundle parseBundle",
   genesis: "admissionPolicyShape logShardShape makeGenesis parseGenesis",
   "inclusion-proof": "checkInclusion rootFromInclusion",
