@@ -20,7 +20,7 @@ import { StreamTail } from "./stream-tail.ts";
 import type { WrittenReceipt } from "./written-receipt.ts";
 
 /** What has moved is told after this time at the latest. */
-const REPORT_MS = 20;
+const REPORT_MS = 50;
 /** Receipts that are read at a time. */
 const READ_RECEIPTS = 512;
 

@@ -28,8 +28,10 @@ export interface DeliveryOptions extends Pick<OutboxOptions, "maxReceipts" | "sl
   readonly onEnded: (error: unknown) => void;
 }
 
-/** What is written is told after this time at the latest. */
-const TELL_MS = 20;
+/** What is written after a silence is told after this time. */
+const FIRST_TELL_MS = 20;
+/** From then on it is told as often as it is sent: each time costs the thread a read, and this one a turn. */
+const TELL_MS = 100;
 const POLL_MS = 20;
 /** A thread that does not stop within this time is ended: all that it has is on the disk. */
 const STOP_MS = 3_000;
@@ -51,6 +53,7 @@ class Delivery implements DeliveryOutbox {
   #ended: ErrorCode | undefined;
   #isStopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #toldAtMs = 0;
   readonly #stopped: Promise<void>;
   #onStopped: () => void = () => undefined;
 
@@ -70,7 +73,7 @@ class Delivery implements DeliveryOutbox {
   /** Receipt `seq` and all before it are durable. */
   addUpTo(seq: number): void {
     this.#next = seq + 1;
-    this.#timer ??= setTimeout(() => this.#tellWritten(), TELL_MS);
+    this.#timer ??= setTimeout(() => this.#tellWritten(), this.#untilTellMs());
   }
 
   status(): OutboxStatus {
@@ -114,9 +117,14 @@ class Delivery implements DeliveryOutbox {
     await this.#options.thread.terminate();
   }
 
+  #untilTellMs(): number {
+    return Math.max(FIRST_TELL_MS, this.#toldAtMs + TELL_MS - performance.now());
+  }
+
   #tellWritten(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#toldAtMs = performance.now();
     this.#tell({ type: "written", next: this.#next });
   }
 

@@ -89,6 +89,12 @@ export function scanFrames(content: Uint8Array, name: string): { payloads: reado
 
 /** Payload of the frame at an offset; undefined if no whole frame is there. */
 export function frameAt(content: Uint8Array, at: number): Uint8Array | undefined {
+  const end = frameEndAt(content, at);
+  return end === undefined ? undefined : content.slice(at + FRAME_HEADER_BYTES, end);
+}
+
+/** Where the frame at an offset ends; undefined if no whole frame is there. */
+export function frameEndAt(content: Uint8Array, at: number): number | undefined {
   if (at + FRAME_HEADER_BYTES > content.length) return undefined;
   const view = new DataView(content.buffer, content.byteOffset + at, FRAME_HEADER_BYTES);
   const head = view.getUint32(0);
@@ -96,8 +102,7 @@ export function frameAt(content: Uint8Array, at: number): Uint8Array | undefined
   const start = at + FRAME_HEADER_BYTES;
   // A crash can leave the file longer than what reached it: zeros, which would read as empty frames.
   if (length === 0 || length > MAX_PAYLOAD_BYTES || start + length > content.length) return undefined;
-  const payload = content.slice(start, start + length);
-  return crc32(payload) === view.getUint32(4) ? payload : undefined;
+  return crc32(content.subarray(start, start + length)) === view.getUint32(4) ? start + length : undefined;
 }
 
 /** Whether a whole first frame of an append stands anywhere behind an offset. Payloads are text: the pattern is not in them. */

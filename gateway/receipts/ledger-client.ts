@@ -4,13 +4,19 @@
  * read strictly and bounded; what is not an answer of the interface is a StoreError that may be tried again.
  */
 
-import { concatAll } from "../../kernel/bytes.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
-import { FormatError, isCodedError, StoreError } from "../../kernel/errors.ts";
+import { FormatError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { type BatchPromise, readBatchPromise } from "../../kernel/promise.ts";
 import { array, json, mapped, readShape, type Shape } from "../../kernel/shape.ts";
+import {
+  type LedgerEndpoint,
+  type LedgerReply,
+  LedgerRequests,
+  MAX_ANSWER_BYTES,
+  REQUEST_LIMIT_MS,
+} from "./ledger-requests.ts";
 import { LedgerStream } from "./ledger-stream.ts";
 
 /** A stream's tip, as the ledger has it. */
@@ -54,16 +60,12 @@ export interface LedgerClient {
 }
 
 /** Where the ledger is, and with what it is called. */
-export interface LedgerClientOptions {
-  /** `http://host:port`, without a slash at the end. */
-  readonly url: string;
+export interface LedgerClientOptions extends LedgerEndpoint {
   readonly submitToken: string;
   /** Whether segments ask for promises. Default false. */
   readonly asksPromises?: boolean;
-  readonly fetch: typeof fetch;
 }
 
-const REQUEST_LIMIT_MS = 10_000;
 const RETRY_MS = 1_000;
 /** Refusals of a line that a plain request would answer with 429 or 503. */
 const LATER: ReadonlySet<string> = new Set<ErrorCode>([
@@ -72,68 +74,57 @@ const LATER: ReadonlySet<string> = new Set<ErrorCode>([
   "ERR_QUEUE_FULL",
   "ERR_QUOTA",
 ]);
-const MAX_ANSWER_BYTES = 512 * 1024;
 
 const promisesShape: Shape<readonly BatchPromise[]> = array(mapped(json(), readBatchPromise), { max: 1024 });
 
 /** Makes the client. */
 export function makeLedgerClient(options: LedgerClientOptions): LedgerClient {
-  const call = (path: string, init: RequestInit, limitMs = REQUEST_LIMIT_MS): Promise<Response> =>
-    options.fetch(`${options.url}${path}`, {
-      redirect: "error",
-      ...(limitMs === 0 ? {} : { signal: AbortSignal.timeout(limitMs) }),
-      ...init,
-    });
+  const requests = new LedgerRequests(options);
   const token = { authorization: `Bearer ${options.submitToken}` };
-  const segments = new SegmentSender(call, token, options.asksPromises === true ? "?promise=1" : "");
+  const segments = new SegmentSender(requests, token, options.asksPromises === true ? "?promise=1" : "");
   return {
     close: () => segments.close(),
     submit: (segment) => segments.submit(segment),
     tip: async (stream) => {
-      const answer = await reaching(() => call(`/streams/${stream}`, { headers: token }));
-      const body = await readBody(answer);
-      if (answer.status === 404) return undefined;
-      if (!answer.ok) throw unexpected(answer, codeOf(body, answer));
+      const reply = await requests.ask(`/streams/${stream}`, { headers: token });
+      if (reply.status === 404) return undefined;
+      const body = bodyOf(reply);
+      if (!reply.ok) throw unexpected(reply, codeOf(body, reply));
       return readTip(body);
     },
     register: async (registration) => {
       const headers = { ...token, "content-type": "application/json" };
-      const answer = await reaching(() => call("/register", { method: "POST", headers, body: registration }));
-      const body = await readBody(answer);
-      if (!answer.ok) throw unexpected(answer, codeOf(body, answer));
+      const reply = await requests.ask("/register", { method: "POST", headers, body: registration });
+      if (!reply.ok) throw unexpected(reply, codeOf(bodyOf(reply), reply));
     },
     tile: async (path) => {
-      const answer = await reaching(() => call(`/${path}`, {}));
-      const bytes = await readBytes(answer);
-      if (!answer.ok) throw unexpected(answer);
-      return bytes;
+      const reply = await requests.ask(`/${path}`);
+      if (!reply.ok) throw unexpected(reply);
+      return reply.bytes;
     },
     logProof: async (leaf, waitMs) => {
       const path = `/log-proof?leaf=${leaf}&wait_ms=${waitMs}`;
-      const answer = await reaching(() => call(path, {}, waitMs + REQUEST_LIMIT_MS));
-      const text = await readText(answer);
-      return answer.ok && answer.headers.get("countersign-proof-state") === "cosigned" ? text : undefined;
+      const reply = await requests.ask(path, {}, waitMs + REQUEST_LIMIT_MS);
+      return reply.ok && reply.headers.get("countersign-proof-state") === "cosigned" ? textOf(reply) : undefined;
     },
   };
 }
 
-type Call = (path: string, init: RequestInit, limitMs?: number) => Promise<Response>;
-
 /** Sends segments in the way that the ledger offers. */
 class SegmentSender {
-  readonly #call: Call;
+  readonly #requests: LedgerRequests;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #query: string;
   readonly #stream: LedgerStream;
   #offersStream: boolean | undefined;
 
-  constructor(call: Call, token: Readonly<Record<string, string>>, query: string) {
-    this.#call = call;
+  constructor(requests: LedgerRequests, token: Readonly<Record<string, string>>, query: string) {
+    this.#requests = requests;
     this.#query = query;
     const headers = { ...token, "content-type": "application/x-ndjson" };
     this.#headers = headers;
     this.#stream = new LedgerStream(
-      (body, signal) => call(`/stream${query}`, { method: "POST", headers, body, duplex: "half", signal }, 0),
+      (body, signal) => requests.open(`/stream${query}`, { method: "POST", headers, body, duplex: "half", signal }),
       REQUEST_LIMIT_MS,
     );
   }
@@ -155,28 +146,18 @@ class SegmentSender {
   }
 
   async #post(segment: Uint8Array): Promise<Submitted> {
-    const answer = await reaching(() =>
-      this.#call(`/segments${this.#query}`, { method: "POST", headers: this.#headers, body: segment }),
-    );
-    return readSubmitted(answer, await readBody(answer));
+    const init = { method: "POST", headers: this.#headers, body: segment };
+    return readSubmitted(await this.#requests.ask(`/segments${this.#query}`, init));
   }
 
   async #askForStream(): Promise<boolean> {
-    const answer = await reaching(() => this.#call("/metadata", {}));
-    const { submission } = await readBody(answer);
+    const { submission } = bodyOf(await this.#requests.ask("/metadata"));
     return Array.isArray(submission) && submission.includes("stream");
   }
 }
 
-async function reaching(call: () => Promise<Response>): Promise<Response> {
-  try {
-    return await call();
-  } catch (cause) {
-    throw new StoreError("ERR_LEDGER_ANSWER", "the ledger cannot be reached", { cause });
-  }
-}
-
-function readSubmitted(answer: Response, body: JsonObject): Submitted {
+function readSubmitted(answer: LedgerReply): Submitted {
+  const body = bodyOf(answer);
   if (answer.ok) return { type: "admitted", ...readPlace(body) };
   // A token is mended by the ledger's operator; the receipts are as good as before.
   const isPassing = answer.status === 401 || answer.status === 429 || answer.status >= 500;
@@ -205,7 +186,7 @@ function refusedWith(code: string, error: JsonObject): Submitted {
 }
 
 /** The code of an error answer; only what looks like one enters messages and logs. */
-function codeOf(body: JsonObject, answer: Response): string {
+function codeOf(body: JsonObject, answer: LedgerReply): string {
   return textOfCode(memberObject(body, "error")) ?? `HTTP ${answer.status}`;
 }
 
@@ -237,7 +218,7 @@ function memberObject(body: JsonObject, member: string): JsonObject {
   return value !== undefined && isJsonObject(value) ? value : {};
 }
 
-function retryAfterMs(answer: Response): number {
+function retryAfterMs(answer: LedgerReply): number {
   return secondsToMs(Number(answer.headers.get("retry-after") ?? ""));
 }
 
@@ -253,45 +234,19 @@ function readTip(body: JsonObject): LedgerTip {
   return { nextSeq, last: typeof last === "string" ? last : undefined };
 }
 
-async function readBody(answer: Response): Promise<JsonObject> {
-  const text = await readText(answer);
+function bodyOf(reply: LedgerReply): JsonObject {
   try {
-    const value = parseJson(text, { maxBytes: MAX_ANSWER_BYTES });
+    const value = parseJson(textOf(reply), { maxBytes: MAX_ANSWER_BYTES });
     return isJsonObject(value) ? value : {};
   } catch {
     return {};
   }
 }
 
-/** The body, at most 512 KiB; a larger one is cut off and is then no answer. */
-async function readText(answer: Response): Promise<string> {
-  return Buffer.from(await readBytes(answer)).toString("utf8");
+function textOf({ bytes }: LedgerReply): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
 }
 
-async function readBytes(answer: Response): Promise<Uint8Array> {
-  try {
-    return await readAll(answer);
-  } catch (cause) {
-    if (isCodedError(cause)) throw cause;
-    throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's answer was cut off", { cause });
-  }
-}
-
-async function readAll(answer: Response): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = answer.body?.getReader();
-  for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
-    length += part.value.length;
-    if (length > MAX_ANSWER_BYTES) {
-      await reader?.cancel();
-      throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's answer is too long");
-    }
-    chunks.push(part.value);
-  }
-  return concatAll(chunks);
-}
-
-function unexpected(answer: Response, code = `HTTP ${answer.status}`): StoreError {
+function unexpected(answer: LedgerReply, code = `HTTP ${answer.status}`): StoreError {
   return new StoreError("ERR_LEDGER_ANSWER", `the ledger answered ${code}`);
 }

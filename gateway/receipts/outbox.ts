@@ -87,11 +87,11 @@ export interface OutboxOptions {
 const MAX_SEGMENT_RECEIPTS = 256;
 const MAX_SEGMENT_BYTES = 4 * 1024 * 1024;
 /** Receipts that are proven at a time: a ledger that goes away in between costs the proofs of one such part, not of all. */
-const MAX_PROVEN_RECEIPTS = 256;
+const MAX_PROVEN_RECEIPTS = 1024;
 /** What comes within this time goes in one segment: a request for each call costs more than the call. */
 const GATHER_MS = 100;
 /** What is admitted within this time is proven by one log proof, for which nobody waits: it costs several requests. */
-const GATHER_PROOF_MS = 250;
+const GATHER_PROOF_MS = 500;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
 const POLL_MS = 20;
@@ -116,6 +116,7 @@ class SegmentOutbox implements ReceiptOutbox {
   /** The refusal after which nothing is sent any more. */
   #final: ErrorCode | undefined;
   #wake: () => void = () => undefined;
+  #wakeProver: () => void = () => undefined;
   #running: Promise<unknown> | undefined;
   readonly #stopping = new AbortController();
 
@@ -168,6 +169,7 @@ class SegmentOutbox implements ReceiptOutbox {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#wake();
+    this.#wakeProver();
     await this.#running;
     this.#options.client.close();
   }
@@ -214,7 +216,12 @@ class SegmentOutbox implements ReceiptOutbox {
     if (nextSeq < this.#proven) {
       throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's tip is behind receipts that it proved to be in the log");
     }
-    this.#acknowledged = Math.max(nextSeq, this.#first);
+    this.#acknowledge(Math.max(nextSeq, this.#first));
+  }
+
+  #acknowledge(next: number): void {
+    this.#acknowledged = next;
+    this.#wakeProver();
   }
 
   /** Sends one segment, or waits for something to send. @returns milliseconds to pause */
@@ -229,7 +236,7 @@ class SegmentOutbox implements ReceiptOutbox {
     switch (answer.type) {
       case "admitted":
         for (const [i, { seq }] of batch.entries()) this.#indexes.set(seq, answer.firstIndex + BigInt(i));
-        this.#acknowledged = (batch.at(-1)?.seq ?? -1) + 1;
+        this.#acknowledge((batch.at(-1)?.seq ?? -1) + 1);
         this.#takePromises(batch, answer.promises);
         return this.#held.length - (this.#acknowledged - this.#first) < MAX_SEGMENT_RECEIPTS ? GATHER_MS : 0;
       case "gap":
@@ -309,7 +316,7 @@ class SegmentOutbox implements ReceiptOutbox {
         .slice(0, Math.max(0, goal - this.#first))
         .map((receipt) => ({ receipt, index: this.#indexes.get(receipt.seq) }));
       if (admitted.length === 0) {
-        await this.#pause(POLL_MS);
+        await this.#untilAcknowledged();
         continue;
       }
       try {
@@ -358,6 +365,13 @@ class SegmentOutbox implements ReceiptOutbox {
   #untilWoken(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
+      if (this.#isStopping) resolve();
+    });
+  }
+
+  #untilAcknowledged(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wakeProver = resolve;
       if (this.#isStopping) resolve();
     });
   }

@@ -271,6 +271,6 @@ export async function firstsIn(folder: string): Promise<readonly number[]> {
 }
 
 /** A receipt as it was read. */
-export function writtenOf(seq: number, bytes: Uint8Array): WrittenReceipt {
+function writtenOf(seq: number, bytes: Uint8Array): WrittenReceipt {
   return { seq, bytes, hash: formatHex(sha256(bytes)) };
 }

@@ -3,17 +3,23 @@
  * has said to be written is read, so that a frame which is not whole is damage and not an append under way.
  */
 
-import { constants } from "node:fs";
+import { constants, readSync } from "node:fs";
 import { access, type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { damaged, FRAME_HEADER_BYTES, frameAt, MAX_PAYLOAD_BYTES } from "./frame-log.ts";
-import { firstsIn, nameOf, writtenOf } from "./stream-log.ts";
-import type { WrittenReceipt } from "./written-receipt.ts";
+import { damaged, FRAME_HEADER_BYTES, frameEndAt, MAX_PAYLOAD_BYTES } from "./frame-log.ts";
+import { firstsIn, nameOf } from "./stream-log.ts";
+import { ReadReceipt, type WrittenReceipt } from "./written-receipt.ts";
 
 const CHUNK_BYTES = 256 * 1024;
+const MIN_READ_BYTES = 16 * 1024;
+/** More than most receipts have. What is read in vain is zeros, or read again. */
+const EXPECTED_RECEIPT_BYTES = 2048;
 const MAX_FRAME_BYTES = FRAME_HEADER_BYTES + MAX_PAYLOAD_BYTES;
 
-/** A place in a stream's files; one reader at a time. */
+/**
+ * A place in a stream's files; one reader at a time. It reads on the thread that calls: what was written a moment ago is in
+ * memory, and to have another thread fetch it costs more than to fetch it.
+ */
 export class StreamTail {
   readonly #folder: string;
   #file: FileHandle | undefined;
@@ -42,10 +48,17 @@ export class StreamTail {
     const found: WrittenReceipt[] = [];
     if (from >= end) return found;
     if (this.#file === undefined) await this.#openHolding(from);
-    while (this.#seq < end) {
-      const payload = await this.#next();
-      if (this.#seq >= from) found.push(writtenOf(this.#seq, payload));
-      this.#seq += 1;
+    // What is left of the last read may have been read while it was written.
+    for (let isFresh = false; this.#seq < end; ) {
+      const payloads = this.#take(end - this.#seq);
+      for (const payload of payloads) {
+        if (this.#seq >= from) found.push(new ReadReceipt(this.#seq, payload));
+        this.#seq += 1;
+      }
+      if (payloads.length > 0) continue;
+      if (!isFresh) this.#putBack();
+      isFresh = true;
+      if (!this.#fill(end - this.#seq)) await this.#openFollowing();
     }
     return found;
   }
@@ -55,35 +68,39 @@ export class StreamTail {
     this.#file = undefined;
   }
 
-  async #next(): Promise<Uint8Array> {
-    for (let isAgain = false; ; ) {
-      const rest = this.#bytes.subarray(this.#start, this.#end);
-      const payload = frameAt(rest, 0);
-      if (payload !== undefined) {
-        this.#start += FRAME_HEADER_BYTES + payload.length;
-        return payload;
-      }
-      if (rest.length < MAX_FRAME_BYTES && (await this.#fill())) continue;
-      if (rest.length === 0) await this.#openFollowing();
-      else if (isAgain) throw damaged(this.#path, this.#position - rest.length);
-      else {
-        // It may have been read while it was written.
-        isAgain = true;
-        this.#position -= rest.length;
-        this.#drop();
-      }
+  /** Payloads of whole frames, at most `count`, in memory of their own that they share. */
+  #take(count: number): readonly Uint8Array[] {
+    const read = this.#bytes.subarray(0, this.#end);
+    const ends: number[] = [];
+    let at = this.#start;
+    for (let end = frameEndAt(read, at); end !== undefined && ends.length < count; end = frameEndAt(read, at)) {
+      ends.push(end);
+      at = end;
     }
+    const start = this.#start;
+    const own = read.slice(start, at);
+    this.#start = at;
+    return ends.map((end, i) => own.subarray((ends[i - 1] ?? start) - start + FRAME_HEADER_BYTES, end - start));
   }
 
-  /** @returns false at the end of the file */
-  async #fill(): Promise<boolean> {
+  /** Reads on, as much as `count` receipts may have. @returns false at the end of the file @throws {StoreError} ERR_STREAM_FILE */
+  #fill(count: number): boolean {
     const rest = this.#end - this.#start;
+    if (rest >= MAX_FRAME_BYTES) throw damaged(this.#path, this.#position - rest);
     this.#bytes.copyWithin(0, this.#start, this.#end);
-    const got = await this.#file?.read(this.#bytes, rest, this.#bytes.length - rest, this.#position);
-    const bytes = got?.bytesRead ?? 0;
+    const wanted = Math.max(MIN_READ_BYTES, count * EXPECTED_RECEIPT_BYTES);
+    const room = Math.min(this.#bytes.length - rest, wanted);
+    const bytes = this.#file === undefined ? 0 : readSync(this.#file.fd, this.#bytes, rest, room, this.#position);
     this.#position += bytes;
     [this.#start, this.#end] = [0, rest + bytes];
+    if (bytes === 0 && rest > 0) throw damaged(this.#path, this.#position - rest);
     return bytes > 0;
+  }
+
+  /** Forgets what was read and not taken. */
+  #putBack(): void {
+    this.#position -= this.#end - this.#start;
+    this.#drop();
   }
 
   #drop(): void {

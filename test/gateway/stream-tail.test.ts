@@ -1,5 +1,6 @@
 /** Reading a stream's files on, behind whoever writes them. */
 
+import { createHash } from "node:crypto";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,6 +62,29 @@ describe("the tail of a stream", () => {
       expect(numbersOf(await other.read(from, 9))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8].slice(from));
       await other.close();
     }
+  });
+
+  it("reads receipts of every length, in whatever pieces it has to", async () => {
+    const lengths = [1, 65_535, 40_000, 1, 16_376, 65_535, 65_535, 65_535, 65_535, 1, 1];
+    const { log } = await openFrameLog(join(folder, FIRST), { isDurable: false, writesOn: "pool" });
+    for (const length of lengths) await log.append([new Uint8Array(length).fill(0x61)]);
+    await log.close();
+    for (const step of [1, 2, lengths.length]) {
+      const reader = new StreamTail(folder);
+      const found: number[] = [];
+      for (let from = 0; from < lengths.length; from += step) {
+        const receipts = await reader.read(from, Math.min(from + step, lengths.length));
+        found.push(...receipts.map(({ bytes }) => bytes.filter((byte) => byte === 0x61).length));
+      }
+      expect(found, `${step} at a time`).toEqual(lengths);
+      await reader.close();
+    }
+  });
+
+  it("names each receipt by the hash of its bytes", async () => {
+    await write(FIRST, 0, 3);
+    const hashes = (await tail.read(0, 3)).map(({ hash }) => hash);
+    expect(hashes).toEqual([0, 1, 2].map((seq) => createHash("sha256").update(textOf(seq)).digest("hex")));
   });
 
   it("goes on while the files are written, and reads nothing that was not said to be written", async () => {

@@ -252,13 +252,13 @@ function refusal(status: number, code: string, details: object = {}): Answer {
   return { status, body: { error: { code, message: code, ...details } } };
 }
 
-/** The lines of an NDJSON body, each without its LF. */
+/** The lines of an NDJSON body, each without its LF; they are in the body's memory, which is kept with the request. */
 function splitLines(body: Uint8Array): readonly Uint8Array[] {
   const lines: Uint8Array[] = [];
   for (let start = 0; start < body.length; ) {
     const end = body.indexOf(0x0a, start);
     if (end < 0) throw new Error("a last line without LF");
-    lines.push(body.slice(start, end));
+    lines.push(body.subarray(start, end));
     start = end + 1;
   }
   return lines;
