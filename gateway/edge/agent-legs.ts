@@ -6,8 +6,9 @@
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import { OldestFirst } from "../oldest-first.ts";
+import type { InboundCall } from "../pipeline/call.ts";
 import { type CancelSignal, firstOf } from "../upstream/cancellation.ts";
-import { levelRequest } from "../upstream/own-request.ts";
+import { levelRequest, unsubscribeRequest } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
@@ -16,6 +17,7 @@ import type { ReceiptDeps } from "./call-receipts.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { keepRefusal } from "./refuse.ts";
 import type { RuleChanges } from "./rule-changes.ts";
+import { StandingSubscriptions } from "./standing-subscriptions.ts";
 import { relatedTask } from "./task-messages.ts";
 import { statusToAgent, TASK_STATUS } from "./task-notices.ts";
 import { type KeptTask, ownerOf, type TaskTable } from "./task-table.ts";
@@ -48,12 +50,6 @@ const MAX_TOLD = 64;
 /** Notices of tasks that wait. */
 const MAX_STATUSES = 256;
 
-/** A resource of which an agent is told. */
-interface Subscription {
-  readonly serverId: string;
-  readonly uri: string;
-}
-
 /** `1` is not `"1"`. */
 function questionKey(serverId: string, id: unknown): string {
   return `${serverId} ${JSON.stringify(id)}`;
@@ -80,10 +76,12 @@ export class AgentLegs {
   readonly #options: AgentLegsOptions;
   readonly #legs = new Map<string, UpstreamLeg>();
   readonly #calls = new Map<string, LegCall>();
-  readonly #subscribed = new OldestFirst<string, Subscription>(MAX_SUBSCRIPTIONS);
+  readonly #subscriptions: StandingSubscriptions;
   /** Subscriptions at servers where this agent has no session of its own. */
   readonly #watches = new OldestFirst<string, AbortController>(MAX_SUBSCRIPTIONS);
   readonly #updates: NoticePacer;
+  /** Of watches whose subscription is not recorded yet: what changed meanwhile. */
+  readonly #early = new Set<string>();
   /** What servers ask now, by their ids: a server may take a question back. */
   readonly #questions = new Map<string, AbortController>();
   readonly #ended = new AbortController();
@@ -95,7 +93,10 @@ export class AgentLegs {
 
   constructor(options: AgentLegsOptions) {
     this.#options = options;
-    this.#updates = new NoticePacer((uri) => void options.tell(updatedNotice(uri)));
+    this.#subscriptions = new StandingSubscriptions(options, ({ serverId, target }) =>
+      this.#stopAt(serverId, target.name),
+    );
+    this.#updates = new NoticePacer((key) => this.#tellUpdate(key));
     this.#updates.start();
   }
 
@@ -137,17 +138,42 @@ export class AgentLegs {
     for (const upstream of upstreams) this.leg(upstream)?.listen();
   }
 
-  /** Changes of this resource are passed on; the oldest subscription of many is forgotten. */
-  subscribe(serverId: string, uri: string): void {
-    this.#subscribed.set(`${serverId} ${uri}`, { serverId, uri });
-    this.#subscribed.trim();
+  /**
+   * Changes of this resource are passed on.
+   *
+   * @param call  the subscription as it was let through
+   * @param rulesBefore  changes of rules before it was decided
+   */
+  subscribe(call: InboundCall, rulesBefore: number): void {
+    this.#subscriptions.add(call, this.#options.rules.count !== rulesBefore);
+    const key = `${call.serverId} ${call.target.name}`;
+    if (this.#early.delete(key)) this.#tellUpdate(key);
+  }
+
+  /** A change that comes before its subscription is recorded waits for it. */
+  #tellUpdate(key: string): void {
+    const at = key.indexOf(" ");
+    const [serverId, uri] = [key.slice(0, at), key.slice(at + 1)];
+    if (!this.#subscriptions.has(serverId, uri) && this.#early.size < MAX_SUBSCRIPTIONS) this.#early.add(key);
+    this.#subscriptions.changed(serverId, uri, () => void this.#options.tell(updatedNotice(uri)));
   }
 
   unsubscribe(serverId: string, uri: string): void {
-    const key = `${serverId} ${uri}`;
-    this.#subscribed.delete(key);
+    this.#subscriptions.delete(serverId, uri);
+    this.#stopWatch(`${serverId} ${uri}`);
+  }
+
+  #stopWatch(key: string): void {
+    this.#early.delete(key);
     this.#watches.get(key)?.abort();
     this.#watches.delete(key);
+  }
+
+  /** The server need not tell of it any more. */
+  #stopAt(serverId: string, uri: string): void {
+    const leg = this.#legs.get(serverId);
+    this.#stopWatch(`${serverId} ${uri}`);
+    if (leg !== undefined) void leg.request(unsubscribeRequest(leg.nextId(), uri, this.#ended.signal));
   }
 
   /**
@@ -161,7 +187,7 @@ export class AgentLegs {
     const stop = new AbortController();
     const cancel = (): void => stop.abort();
     request.signal.addEventListener("abort", cancel, { once: true });
-    const reply = await upstream.watchResource({ ...request, signal: stop.signal }, uri, () => this.#updates.push(uri));
+    const reply = await upstream.watchResource({ ...request, signal: stop.signal }, uri, () => this.#updates.push(key));
     request.signal.removeEventListener("abort", cancel);
     const isTaken = reply.type === "answered" && reply.body["error"] === undefined;
     if (!isTaken || this.#ended.signal.aborted) stop.abort();
@@ -209,6 +235,7 @@ export class AgentLegs {
   async close(): Promise<void> {
     this.#ended.abort();
     this.#updates.stop();
+    this.#subscriptions.close();
     for (const stop of this.#watches.values()) stop.abort();
     this.#options.agent.asks.cancelAll();
     await Promise.all([...this.#legs.values()].map((leg) => leg.close()));
@@ -260,14 +287,14 @@ export class AgentLegs {
 
   /** Something may have been missed of whatever the agent subscribed to at this server. */
   #tellAll(serverId: string): void {
-    for (const { uri, ...at } of this.#subscribed.values()) {
-      if (at.serverId === serverId) this.#options.tell(updatedNotice(uri));
+    for (const uri of this.#subscriptions.of(serverId)) {
+      this.#subscriptions.changed(serverId, uri, () => void this.#options.tell(updatedNotice(uri)));
     }
   }
 
   #pass(serverId: string, message: RpcNotification, related: number | undefined): void {
-    const { agent, tell, logger, pipeline } = this.#options;
-    const { method, params, text } = message;
+    const { logger } = this.#options;
+    const { method, params } = message;
     if (method.endsWith("/list_changed")) return;
     if (method === "notifications/cancelled") {
       this.#questions.get(questionKey(serverId, params["requestId"]))?.abort();
@@ -279,11 +306,18 @@ export class AgentLegs {
     }
     const isUpdate = method === "notifications/resources/updated";
     const uri = isJsonObject(params) ? params["uri"] : undefined;
-    if (isUpdate && !(typeof uri === "string" && this.#subscribed.has(`${serverId} ${uri}`))) return;
     if (!isUpdate && !PASSED.has(method)) {
       logger.warn({ server: serverId }, "a notification that the gateway does not carry was dropped");
       return;
     }
+    const pass = (): void => this.#passLooked(serverId, message, related);
+    if (!isUpdate) pass();
+    else if (typeof uri === "string") this.#subscriptions.changed(serverId, uri, pass);
+  }
+
+  /** As the server wrote it, if inspection finds nothing that keeps it back. */
+  #passLooked(serverId: string, { method, text }: RpcNotification, related: number | undefined): void {
+    const { agent, tell, pipeline } = this.#options;
     const bytes = messageToAgent(text, agent.transport === "stdio");
     const call = this.#callOf(serverId, related);
     if (call?.pass !== undefined) call.pass(bytes);

@@ -101,6 +101,7 @@ async function forwardRound(
   const plain = asHeldTask(deps, request, routed, sent);
   const offered: InboundCall = isOffered ? { takesPage: true, ...plain } : plain;
   const call = waited === undefined ? offered : { ...offered, approval: waited.approval };
+  const rulesBefore = deps.rules.count;
   const decided = await decideAsking(deps, request, call);
   if (decided === undefined) return withheld(request, undefined);
   if (decided.action === "refuse") {
@@ -110,7 +111,7 @@ async function forwardRound(
   if (decided.action === "phantom") {
     return asksForTask(request) ? makePhantom(deps, request, routed, decided) : phantomAnswer(deps, request, decided);
   }
-  const answer = await dispatch(deps, { request, routed, call, id, state, decided });
+  const answer = await dispatch(deps, { request, routed, call, id, state, decided }, rulesBefore);
   return answer;
 }
 
@@ -155,7 +156,8 @@ function sharedSubscription(
   return { ...call, toSend: listenMessage(id, call.target.name, deps.software).bytes };
 }
 
-async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
+/** @param rulesBefore  changes of rules before the round was decided */
+async function dispatch(deps: ForwardDeps, round: Round, rulesBefore: number): Promise<AgentAnswer> {
   const { request, routed, call, id, decided } = round;
   const started = performance.now();
   const gate = gateOf(deps, round);
@@ -177,7 +179,7 @@ async function dispatch(deps: ForwardDeps, round: Round): Promise<AgentAnswer> {
   if (ended === "withheld") return withheld(request, decided.receipt);
   const kept = await finish(deps, decided, { upstreamUs, ...ended.outcome });
   made?.settle(kept);
-  if (call.target.kind === "subscribe" && ended.outcome.status === "ok") noteSubscription(request, call);
+  if (call.target.kind === "subscribe" && ended.outcome.status === "ok") noteSubscription(request, call, rulesBefore);
   if (kept === undefined) return withheld(request, decided.receipt);
   if (kept.returned !== undefined) gate?.release();
   return recordedAnswer(request, decided.receipt, kept);
@@ -242,18 +244,19 @@ async function nextRound(
   const first = inboundCall(deps, request, routed, id, call.target.kind, undefined);
   const page = takesPage(request) ? { takesPage: true as const } : {};
   const next: InboundCall = { ...first, ...page, ...more(first), round: { index, firstSeq } };
+  const rulesBefore = deps.rules.count;
   const decidedNext = await decideAsking(deps, request, next);
   if (decidedNext === undefined) return withheld(request, undefined);
   if (decidedNext.action === "refuse") return denied(request, decidedNext.refusal, decidedNext.receipt);
   if (decidedNext.action === "phantom") return phantomAnswer(deps, request, decidedNext);
   const nextState = { upstream, round: index, firstSeq, expiresMs: 0 };
-  return dispatch(deps, { request, routed, call: next, id, state: nextState, decided: decidedNext });
+  return dispatch(deps, { request, routed, call: next, id, state: nextState, decided: decidedNext }, rulesBefore);
 }
 
 /** What a legacy agent is told of from now on, and no more. */
-function noteSubscription({ legs, message }: AgentRequest, { serverId, target }: InboundCall): void {
-  if (message.method === "resources/subscribe") legs?.subscribe(serverId, target.name);
-  else legs?.unsubscribe(serverId, target.name);
+function noteSubscription({ legs, message }: AgentRequest, call: InboundCall, rulesBefore: number): void {
+  if (message.method === "resources/subscribe") legs?.subscribe(call, rulesBefore);
+  else legs?.unsubscribe(call.serverId, call.target.name);
 }
 
 function inputRound(

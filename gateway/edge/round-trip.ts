@@ -39,6 +39,7 @@ export interface ForwardDeps extends RefuseDeps, ApprovalDeps {
   readonly tasks: TaskTable;
   readonly scopes?: EdgeOptions["scopes"];
   readonly software: EdgeOptions["software"];
+  readonly rules: EdgeOptions["rules"];
 }
 
 /** A call with the way that it takes to its server. */

@@ -52,6 +52,13 @@ export function levelRequest(id: number, level: JsonValue, signal: CancelSignal)
   return { id, method, headers: {}, bytes, signal };
 }
 
+/** Ends a subscription in a session at a legacy server. */
+export function unsubscribeRequest(id: number, uri: string, signal: CancelSignal): UpstreamRequest {
+  const method = "resources/unsubscribe";
+  const bytes = formatUtf8(JSON.stringify({ jsonrpc: "2.0", id, method, params: { uri } }));
+  return { id, method, headers: {}, bytes, signal };
+}
+
 /** The subscription to one resource at a modern server. */
 export function listenMessage(id: number, uri: string, software: Software): UpstreamRequest {
   return ownRequest(id, LISTEN, { notifications: { resourceSubscriptions: [uri] } }, "modern", software);

@@ -254,6 +254,49 @@ describe("a legacy agent", () => {
     expect(told).toHaveLength(before);
   });
 
+  it.each(["modern", "legacy"] as const)(
+    "of a %s server is told of a change under other rules only if those permit it, and no more once they do not",
+    async (era) => {
+      const { server, gateway } = await start(era);
+      const { client, told } = await agent(gateway.url, "legacy");
+      await client.subscribeResource({ uri: WATCHED });
+      // The stream of a legacy server is there some time behind the handshake.
+      await expect
+        .poll(() => {
+          server.touchWatched();
+          return told.length;
+        })
+        .toBeGreaterThan(0);
+      const subscribes = (): number =>
+        gateway.pipeline.calls.filter(({ target }) => target.kind === "subscribe").length;
+      expect(subscribes()).toBe(1);
+      gateway.rules.tell();
+      await expect
+        .poll(() => {
+          server.touchWatched();
+          return subscribes();
+        })
+        .toBe(2);
+      expect(gateway.pipeline.calls.at(-1)?.isAnsweredHere).toBe(true);
+      gateway.pipeline.policy = ({ target }) => (target.kind === "subscribe" ? DENIED : undefined);
+      gateway.rules.tell();
+      await expect
+        .poll(() => {
+          server.touchWatched();
+          return subscribes();
+        })
+        .toBe(3);
+      gateway.pipeline.policy = () => undefined;
+      gateway.rules.tell();
+      server.touchWatched();
+      await client.callTool({ name: "test_simple_text", arguments: {} });
+      // It is over, and not decided again: the agent may subscribe anew.
+      expect(subscribes()).toBe(3);
+      await client.subscribeResource({ uri: WATCHED });
+      expect(subscribes()).toBe(4);
+    },
+  );
+
   it.each(["modern", "legacy"] as const)("of a %s server is told of changes of lists", async (era) => {
     const { gateway } = await start(era);
     const { client, told } = await agent(gateway.url, "legacy");
