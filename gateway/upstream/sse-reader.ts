@@ -1,5 +1,8 @@
 /** Server-sent events (WHATWG HTML §9.2), the part that MCP uses: names, data, ids and the wait before a stream is taken up. */
 
+import { GatheredText } from "../wire/gathered-text.ts";
+
+const LINE_END = /[\r\n]/u;
 const FIELD = /^(data|id|retry|event)(?:: ?(.*))?$/su;
 const DIGITS = /^\d{1,9}$/u;
 /** An id is sent back in a header. */
@@ -17,9 +20,8 @@ export class SseReader {
   #decoder = new TextDecoder("utf-8", { fatal: true });
   #lastEventId: string | undefined;
   #retryMs: number | undefined;
-  /** Text of the line that has not ended, in the pieces that came. */
-  #rest: string[] = [];
-  #restLength = 0;
+  /** Of the line that has not ended. */
+  readonly #rest = new GatheredText();
   #data: string[] = [];
   #dataLength = 0;
   #name = "";
@@ -41,8 +43,7 @@ export class SseReader {
   /** Begins another stream that goes on where the last one ended. */
   restart(): void {
     this.#decoder = new TextDecoder("utf-8", { fatal: true });
-    this.#rest = [];
-    this.#restLength = 0;
+    this.#rest.take();
     this.#data = [];
     this.#dataLength = 0;
     this.#name = "";
@@ -59,25 +60,20 @@ export class SseReader {
   /** The same with the names of the events; one without is a `message`. */
   pushNamed(chunk: Uint8Array): readonly NamedEvent[] | undefined {
     const text = this.#decoder.decode(chunk, { stream: true });
+    // A long line comes in many chunks: it is joined once, when it ends.
+    const endsLine = LINE_END.test(text) || (text !== "" && this.#rest.last?.endsWith("\r") === true);
     this.#rest.push(text);
-    this.#restLength += text.length;
-    const events = this.#endsLine(text) ? this.#takeLines() : [];
-    return this.#dataLength + this.#restLength > this.#maxBytes ? undefined : events;
-  }
-
-  /** A long line comes in many chunks: it is joined once, when it ends. */
-  #endsLine(text: string): boolean {
-    return /[\r\n]/u.test(text) || this.#rest.at(-2)?.endsWith("\r") === true;
+    const events = endsLine ? this.#takeLines() : [];
+    return this.#dataLength + this.#rest.length > this.#maxBytes ? undefined : events;
   }
 
   #takeLines(): readonly NamedEvent[] {
-    const text = this.#rest.join("");
+    const text = this.#rest.take();
     // A carriage return at the end may be half of a line end.
     const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
     const lines = whole.split(/\r\n|\r|\n/u);
     const rest = (lines.pop() ?? "") + text.slice(whole.length);
-    this.#rest = [rest];
-    this.#restLength = rest.length;
+    this.#rest.push(rest);
     return lines.flatMap((line) => this.#takeLine(line) ?? []);
   }
 

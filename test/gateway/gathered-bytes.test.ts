@@ -4,7 +4,9 @@ import { Deadlines } from "../../gateway/deadlines.ts";
 import { readBody } from "../../gateway/edge/http-body.ts";
 import { type HttpAnswer, readWhole } from "../../gateway/upstream/http-answer.ts";
 import { LineReader } from "../../gateway/upstream/line-reader.ts";
+import { SseReader } from "../../gateway/upstream/sse-reader.ts";
 import { GatheredBytes } from "../../gateway/wire/gathered-bytes.ts";
+import { GatheredText } from "../../gateway/wire/gathered-text.ts";
 
 const PIECES = 200_000;
 
@@ -58,5 +60,30 @@ describe("bytes that arrive one at a time", () => {
       reader.push(Buffer.from(piece));
     }
     expect(ends).toEqual(["a".repeat(512) + "b".repeat(0) + "c".repeat(212) + "d".repeat(300)]);
+  });
+});
+
+describe("a text that arrives one character at a time", () => {
+  it.each([0, 1, 1_023, 1_024, 1_025, 5_000])(
+    "is gathered in order, of %i pieces, and gone once it is taken",
+    (count) => {
+      const gathered = new GatheredText();
+      const pieces = Array.from({ length: count }, (_, i) => String.fromCodePoint(0x61 + (i % 26)));
+      for (const piece of pieces) gathered.push(piece);
+      gathered.push("");
+      expect(gathered.length).toBe(count);
+      expect(gathered.last?.at(-1)).toBe(pieces.at(-1));
+      expect(gathered.take()).toBe(pieces.join(""));
+      expect([gathered.length, gathered.last, gathered.take()]).toEqual([0, undefined, ""]);
+    },
+  );
+
+  it("makes events like any other, whatever ends their lines", () => {
+    const reader = new SseReader(1_000_000);
+    const text = `data: ${"a".repeat(PIECES)}\r\n\r\ndata: b\r\rdata: c\n\n`;
+    const events = Array.from(text, (character) => reader.push(Buffer.from(character))).flatMap(
+      (some) => some ?? ["?"],
+    );
+    expect(events.map((event) => event.length)).toEqual([PIECES, 1, 1]);
   });
 });
