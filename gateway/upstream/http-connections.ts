@@ -106,7 +106,7 @@ class Origin {
   ): void {
     const connection = this.#free.pop() ?? this.#make();
     const onOver = (isWhole: boolean): void => {
-      if (isWhole && !this.#isEnded) this.#free.push(connection);
+      if (isWhole && !this.#isEnded && connection.isFree) this.#free.push(connection);
       else this.#drop(connection);
     };
     connection.client.dispatch(
@@ -148,6 +148,7 @@ class Connection {
   readonly client: Client;
   readonly #kind: ConnectionKind;
   #opening: Socket | undefined;
+  #socket: Socket | undefined;
 
   /** @param onEnded  told when it ends */
   constructor(origin: string, kind: ConnectionKind, onEnded: () => void) {
@@ -163,6 +164,11 @@ class Connection {
       bodyTimeout: 0,
     });
     this.client.on("disconnect", onEnded);
+  }
+
+  /** False while a request is still being written: a server that answers what it does not read would have all others wait behind it. */
+  get isFree(): boolean {
+    return this.#socket?.writableLength === 0;
   }
 
   /** Cuts it, also while it is being made. */
@@ -181,6 +187,7 @@ class Connection {
       clearTimeout(timer);
       if (error === null) {
         hideResets(socket);
+        this.#socket = socket;
         done(null, socket);
       } else done(error, null);
     };

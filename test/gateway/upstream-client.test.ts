@@ -196,6 +196,21 @@ describe("a request to a server", () => {
     expect(await textOf(await post(url))).toBe("own 2");
   });
 
+  it("goes out on a new connection where the server answered the last one without reading it", async () => {
+    let connections = 0;
+    const url = await socketServerOf((socket) => {
+      connections += 1;
+      socket.once("data", () => {
+        // More than the system holds on both sides stays unread.
+        if (connections === 1) socket.pause();
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+      });
+    });
+    expect(await textOf(await post(url, "x".repeat(64 * 1024 * 1024)))).toBe("{}");
+    expect(await textOf(await post(url))).toBe("{}");
+    expect(connections).toBe(2);
+  });
+
   it("goes out on a new connection where the server has ended the old one, and is sent once", async () => {
     const requests: string[] = [];
     const ended: Promise<unknown>[] = [];
