@@ -62,7 +62,9 @@ interface Refused {
   readonly claimed?: Caller;
 }
 
-const CREDENTIAL = /^(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)$/iu;
+const SCHEMES: ReadonlySet<string> = new Set(["bearer", "dpop"]);
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/u;
+const SPACE = 0x20;
 
 /** Makes the check. */
 export function makeAuthenticate(options: AuthenticatorOptions): Authenticate {
@@ -94,13 +96,21 @@ function authenticate(options: AuthenticatorOptions, presented: Presented): Foun
 }
 
 function byToken({ configured, server }: AuthenticatorOptions, presented: Presented, authorization: string): Found {
-  const [, scheme = "", token = ""] = CREDENTIAL.exec(authorization) ?? [];
-  if (token === "") return { reason: "auth.invalid" };
-  const isBearer = scheme.toLowerCase() === "bearer";
+  const { scheme, token } = readCredential(authorization);
+  if (!SCHEMES.has(scheme) || !TOKEN.test(token)) return { reason: "auth.invalid" };
+  const isBearer = scheme === "bearer";
   const known = isBearer ? configured(token) : undefined;
   if (known !== undefined) return known;
   if (server === undefined || !(server.takesOpaque || token.includes("."))) return { reason: "auth.invalid" };
   return byAccessToken(server, presented, token, isBearer);
+}
+
+/** SPEC RFC 9110 §11.4: the scheme, in any case, then spaces, then the token. */
+function readCredential(authorization: string): { readonly scheme: string; readonly token: string } {
+  const end = authorization.indexOf(" ");
+  let start = end + 1;
+  while (authorization.charCodeAt(start) === SPACE) start += 1;
+  return { scheme: authorization.slice(0, Math.max(end, 0)).toLowerCase(), token: authorization.slice(start) };
 }
 
 async function byAccessToken(

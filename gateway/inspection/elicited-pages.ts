@@ -10,7 +10,7 @@ import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { CallOutcome, InboundCall } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
-import type { EndedCall, EndedStep, RequestStage, RespondStage } from "../pipeline/stage.ts";
+import { type EndedCall, type EndedStep, type RequestStage, type RespondStage, sayNothing } from "../pipeline/stage.ts";
 import { RPC } from "../wire/rpc-error.ts";
 
 /** Hosts of pages by server id, as URLs write them: `host`, or `host:port`. */
@@ -34,7 +34,7 @@ export function elicitedPages(
       name: "elicited-pages",
       begin: ({ target, params, serverId }) => {
         const isPage = target.kind === "elicit" && (params["mode"] === "url" || params["url"] !== undefined);
-        return () => (isPage && !allows(serverId, params["url"]) ? { denials: [DENIED] } : {});
+        return isPage && !allows(serverId, params["url"]) ? () => ({ denials: [DENIED] }) : sayNothing;
       },
     },
     respond: {

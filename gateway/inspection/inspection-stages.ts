@@ -12,6 +12,7 @@ import type { Mode } from "../../kernel/receipt/vocabulary.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { dataClassOf, type ResultNeeds } from "../catalog/data-class.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
+import { Given } from "../given.ts";
 import type { CallOutcome, CallRefusal, CatalogDefinition, InboundCall, StreamWatch } from "../pipeline/call.ts";
 import { carriedOut, type Denial, type Judged } from "../pipeline/judge.ts";
 import type {
@@ -27,8 +28,8 @@ import type {
   StreamStage,
   TurnLook,
 } from "../pipeline/stage.ts";
-import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
+import { toolActionIds } from "../policy/tool-action.ts";
 import { messageValue } from "../wire/message-value.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import { type CheckSchema, compileSchema, type SchemaAnswer } from "./json-schema.ts";
@@ -87,13 +88,34 @@ interface CallLooks {
   cut: MessageFindings | undefined;
 }
 
+/** A call that was looked at. */
+class LookedCall extends Given {
+  readonly #looks: CallLooks;
+
+  constructor(call: InboundCall, looks: CallLooks) {
+    super(call);
+    this.#looks = looks;
+  }
+
+  static looksAt(call: InboundCall): CallLooks | undefined {
+    return #looks in call ? call.#looks : undefined;
+  }
+}
+
+function looksAt(call: InboundCall): CallLooks {
+  const known = LookedCall.looksAt(call);
+  if (known !== undefined) return known;
+  const looks = { call: undefined, answer: undefined, cut: undefined };
+  new LookedCall(call, looks);
+  return looks;
+}
+
 /** The stages that look at data. */
 export class InspectionStages {
   readonly #options: InspectionOptions;
   /** With what the texts of a call and of its answer are looked at. */
   readonly #contexts: Readonly<Record<"argument" | "result", MessageContext>>;
   readonly #facts = new WeakMap<CatalogDefinition, ToolFacts>();
-  readonly #looks = new WeakMap<InboundCall, CallLooks>();
   readonly request: RequestStage;
   readonly response: ResponseStage;
   readonly obligation: ObligationStage;
@@ -136,7 +158,7 @@ export class InspectionStages {
     const facts = this.#factsOf(definition);
     const parts = partsOfCall(call, facts);
     const found = findInMessage(parts, this.#contexts.argument, 0);
-    this.#looksAt(call).call = { facts, parts, found };
+    looksAt(call).call = { facts, parts, found };
     const { inspection, rules, blocking } = found;
     const denials = [...schemaDenials(facts, call), ...blockDenials(blocking)];
     return { denials, system: { findings: [...rules] }, fields: { inspection: reported(inspection) } };
@@ -148,8 +170,8 @@ export class InspectionStages {
    */
   #watch(call: InboundCall): StreamWatch {
     const { modes = {}, hasRespond, mode } = this.#options;
-    const name = `${call.serverId}/${call.target.name}`;
-    const isJudged = call.target.kind === "tool" && hasRespond?.(respondAction(name), call) === true;
+    const { call: name, respond } = toolActionIds(call.serverId, call.target.name);
+    const isJudged = call.target.kind === "tool" && hasRespond?.(respond, call) === true;
     const configured = Object.hasOwn(modes, name) && call.target.kind === "tool" ? modes[name] : undefined;
     return {
       isBuffered: isJudged || configured === "buffered",
@@ -158,7 +180,7 @@ export class InspectionStages {
         const found = this.#findIn(notification);
         if (found === undefined) return { type: "drop" };
         if (found.blocking.length === 0) return { type: isJudged && found.rules.length > 0 ? "drop" : "pass" };
-        this.#looksAt(call).cut = found;
+        looksAt(call).cut = found;
         return { type: "cut", refusal: refusalOf(found.blocking) };
       },
     };
@@ -171,7 +193,7 @@ export class InspectionStages {
   }
 
   #look({ call, outcome }: EndedCall): EndedStep {
-    const looks = this.#looksAt(call);
+    const looks = looksAt(call);
     const { cut } = looks;
     if (cut !== undefined) return { outcome, look: () => ({ inspection: present(cut.inspection) }) };
     const answer = readAnswer(outcome);
@@ -195,14 +217,14 @@ export class InspectionStages {
   /** Counted for policies about results alone. */
   #itemsOf(call: InboundCall, { result }: JsonObject): { readonly items?: number } {
     const { serverId, target } = call;
-    const name = `${serverId}/${target.name}`;
-    const isAsked = target.kind === "tool" && this.#options.hasRespond?.(respondAction(name), call);
+    const isAsked =
+      target.kind === "tool" && this.#options.hasRespond?.(toolActionIds(serverId, target.name).respond, call);
     return isAsked === true && isJsonObject(result) ? { items: mostItems(result) } : {};
   }
 
   /** Takes out of what is sent what the permits want out of it; what cannot be taken out is not sent. */
   #settleCall({ call, secret }: CallTurn, answer: PolicyAnswer, settlement: Settlement): Settlement {
-    const looked = this.#looks.get(call)?.call;
+    const looked = LookedCall.looksAt(call)?.call;
     const isDue = settlement.judged.ruling.action === "forward" && this.#options.mode(call) === "enforcing";
     if (!isDue || looked === undefined || !isOrder(answer)) return settlement;
     const { facts, parts, found } = looked;
@@ -218,7 +240,7 @@ export class InspectionStages {
 
   /** Takes out of an answer what the permits want out of it. What blocks and was not taken out blocks the answer. */
   #settleAnswer({ call, outcome }: EndedCall, answer: PolicyAnswer | undefined): EndedStep {
-    const looked = this.#looks.get(call)?.answer;
+    const looked = LookedCall.looksAt(call)?.answer;
     const { returned } = outcome;
     if (this.#options.mode(call) !== "enforcing" || looked === undefined || returned === undefined) return { outcome };
     const { facts, parts, found } = looked;
@@ -244,14 +266,6 @@ export class InspectionStages {
       carriedOut: kindsOf(answer),
       look: ({ secret }) => ({ redactions: redactionsOf(secret, done.removals, parts) }),
     };
-  }
-
-  #looksAt(call: InboundCall): CallLooks {
-    const known = this.#looks.get(call);
-    if (known !== undefined) return known;
-    const looks = { call: undefined, answer: undefined, cut: undefined };
-    this.#looks.set(call, looks);
-    return looks;
   }
 
   #definitionOf({ serverId, target }: InboundCall): CatalogDefinition | undefined {

@@ -7,6 +7,7 @@
 import type { Accounting } from "../../kernel/receipt/fields.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Charge, LimitId } from "../../kernel/receipt/vocabulary.ts";
+import { Given } from "../given.ts";
 import type { InboundCall } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import type { Admission, Gate, ObligationStage, ResponseStage } from "../pipeline/stage.ts";
@@ -66,6 +67,25 @@ class Held {
 
 const SETTLED: readonly Unit[] = [];
 
+/** A call that holds its places. */
+class HoldingCall extends Given {
+  #places: Held;
+
+  private constructor(call: InboundCall, places: Held) {
+    super(call);
+    this.#places = places;
+  }
+
+  static hold(call: InboundCall, places: Held): void {
+    if (#places in call) call.#places = places;
+    else new HoldingCall(call, places);
+  }
+
+  static placesOf(call: InboundCall): Held | undefined {
+    return #places in call ? call.#places : undefined;
+  }
+}
+
 function settleAll(places: readonly Unit[], isSent: boolean): void {
   for (const place of places) isSent ? place.charge() : place.release();
 }
@@ -80,14 +100,13 @@ const IN_FLIGHT: LimitId = "calls-in-flight-tool";
 /** Makes the limiter of a run. */
 export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): CallLimiter {
   const counters = new CounterSet(monotonicMs);
-  const held = new WeakMap<InboundCall, Held>();
   const admit = (call: InboundCall): Admission => {
     if (QUESTIONS.has(call.target.kind)) return { type: "admitted" };
     const own = counters.of(call, limits(call));
     const full = own.find((counter) => counter.room() <= 0);
     if (full !== undefined) return refusedBy(full);
     const places = new Held(own);
-    held.set(call, places);
+    HoldingCall.hold(call, places);
     return { type: "admitted", abandon: () => places.settle(false) };
   };
   return {
@@ -95,7 +114,7 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
     obligation: {
       name: "limits",
       settle: ({ call }, _answer, settlement) => {
-        const places = held.get(call);
+        const places = HoldingCall.placesOf(call);
         if (places === undefined) return settlement;
         const { action } = settlement.judged.ruling;
         const isOpen = action === "forward" || action === "phantom";
@@ -107,7 +126,7 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
     response: {
       name: "limits",
       end: ({ call, outcome }) => {
-        const places = held.get(call);
+        const places = HoldingCall.placesOf(call);
         if (places === undefined) return { outcome };
         const isSent = outcome.effect !== "none";
         const isTask = outcome.status === "task_created";

@@ -6,6 +6,7 @@
 import type { Accounting } from "../../kernel/receipt/fields.ts";
 import type { Charge } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, InboundCall } from "../pipeline/call.ts";
+import { toolActionIds } from "../policy/tool-action.ts";
 import type { CallLimits } from "./call-limits.ts";
 import { type Counts, RateWindow, type Unit } from "./rate-window.ts";
 
@@ -48,7 +49,7 @@ export class CounterSet {
   /** The counters that a call meets, the broadest last. */
   of(call: InboundCall, { perMinute, inFlight }: CallLimits): readonly Counter[] {
     const principal = principalKey(call.caller);
-    const tool = call.target.kind === "tool" ? `${call.serverId}/${call.target.name}` : undefined;
+    const tool = call.target.kind === "tool" ? toolActionIds(call.serverId, call.target.name).call : undefined;
     const perTool = tool === undefined ? undefined : perMinute.tools.get(tool);
     const atOnce = tool === undefined ? undefined : inFlight.tools.get(tool);
     const counters: Counter[] = [];

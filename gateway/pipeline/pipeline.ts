@@ -32,7 +32,7 @@ import { checkCatalog } from "./catalog-check.ts";
 import { type CallBasis, decisionOf, type RunFacts, refusalOf } from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
-import { type Denial, judge, refusalFor } from "./judge.ts";
+import { judge, refusalFor } from "./judge.ts";
 import { keepMessages } from "./keep-messages.ts";
 import { type EndedDecision, OpenTasks } from "./open-tasks.ts";
 import { actionOf, type QuestionFacts, questionOf } from "./policy-question.ts";
@@ -44,6 +44,7 @@ import {
   type CallTurn,
   type Contribution,
   decisionFields,
+  denialsOf,
   type Settlement,
   type Stages,
   type TurnLook,
@@ -313,20 +314,18 @@ class ReceiptPipeline implements Pipeline {
   #settle(turn: CallTurn, looks: readonly TurnLook[]): Turn {
     const { monotonicMs, stages } = this.#options;
     const { evaluator } = turn.basis;
-    const found = looks.map((look) => look(turn));
+    const found: Contribution[] = [];
+    for (const look of looks) found.push(look(turn));
     const facts = this.#factsOf(turn, found);
     const before = monotonicMs();
     const { answer, question } = askPolicy(evaluator, actionOf(turn.call), (actionId) =>
       questionOf(turn.call, actionId, facts),
     );
     const policyUs = microseconds(monotonicMs() - before);
-    const denials: Denial[] = [];
-    for (const part of found) if (part.denials !== undefined) denials.push(...part.denials);
-    denials.push(...turn.finding.denials);
     let settlement: Settlement = {
-      judged: judge(turn.mode, denials, answer),
+      judged: judge(turn.mode, denialsOf(found, turn.finding.denials), answer),
       toSend: turn.call.toSend,
-      fields: decisionFields(found.map(({ fields }) => fields)),
+      fields: decisionFields(found),
       labels: answer.taint,
     };
     for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
@@ -368,7 +367,7 @@ class ReceiptPipeline implements Pipeline {
       identityDigest: finding.identityDigest,
       provenance: finding.provenance,
       catalogName: finding.approvedName,
-      concurrentWith: this.#options.book.openDecisions(id).slice(-MAX_CONCURRENT),
+      concurrentWith: latest(this.#options.book.openDecisions(id)),
       detail,
     };
     return decisionOf(basis.run, place, call, context, settlement);
@@ -389,4 +388,8 @@ class ReceiptPipeline implements Pipeline {
     const wouldDeny = judged.ruling.judgement !== "allow";
     return { action: "forward", receipt, ticket, wouldDeny, toSend };
   }
+}
+
+function latest(seqs: readonly number[]): readonly number[] {
+  return seqs.length <= MAX_CONCURRENT ? seqs : seqs.slice(-MAX_CONCURRENT);
 }

@@ -7,8 +7,8 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json
 import type { DefinitionState, Mode } from "../../kernel/receipt/vocabulary.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { CedarValueJson } from "../policy/cedar.ts";
-import { respondAction } from "../policy/cedar-schema.ts";
 import type { PolicyPrincipal, PolicyRequest } from "../policy/evaluator.ts";
+import { toolActionIds } from "../policy/tool-action.ts";
 import type { Caller, CallOutcome, CatalogDefinition, InboundCall, Party } from "./call.ts";
 import { actorOf, subjectOf } from "./parties.ts";
 import { type Contribution, overlaid } from "./stage.ts";
@@ -29,7 +29,7 @@ export interface QuestionFacts {
 export function actionOf({ serverId, target }: Pick<InboundCall, "serverId" | "target">): string | undefined {
   switch (target.kind) {
     case "tool":
-      return `${serverId}/${target.name}`;
+      return toolActionIds(serverId, target.name).call;
     case "prompt":
       return `prompt:${serverId}/${target.name}`;
     case "resource":
@@ -210,7 +210,8 @@ export function respondActionOf(
 ): string | undefined {
   // An answer that nobody here will see would go past the rules for results: they are asked before it is let go.
   const isAnswer = unseen !== undefined || (ANSWERED.has(status) && received !== undefined && returned !== undefined);
-  return call.target.kind === "tool" && isAnswer ? respondAction(`${call.serverId}/${call.target.name}`) : undefined;
+  const { serverId, target } = call;
+  return target.kind === "tool" && isAnswer ? toolActionIds(serverId, target.name).respond : undefined;
 }
 
 /**

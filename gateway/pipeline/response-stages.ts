@@ -108,10 +108,12 @@ function fieldsOf(row: Row, turn: OutcomeTurn): OutcomeFields {
 }
 
 function take(row: Row, step: EndedStep): void {
-  const { call, open, labels } = row.ended;
+  row.steps.push(step);
+  const { call, open, labels, outcome } = row.ended;
+  // Most steps leave the answer as it is.
+  if (step.outcome === outcome && step.labels === undefined) return;
   const all = step.labels === undefined ? labels : [...labels, ...step.labels];
   row.ended = { call, open, outcome: step.outcome, labels: all };
-  row.steps.push(step);
 }
 
 /** An invented answer: stages may count it, and change nothing, since no server gave it and the receipt says so. */

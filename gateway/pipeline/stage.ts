@@ -224,8 +224,21 @@ const UNFILLED_OUTCOME: { readonly [K in keyof Required<OutcomeFields>]: undefin
 };
 
 /** What stages fill of a decision; where two fill one member the later one's holds. */
-export function decisionFields(parts: readonly (DecisionFields | undefined)[]): DecisionFields {
-  return overlaid<DecisionFields>({ ...UNFILLED_DECISION }, parts);
+export function decisionFields(parts: readonly Pick<Contribution, "fields">[]): DecisionFields {
+  const all: DecisionFields = { ...UNFILLED_DECISION };
+  for (const { fields } of parts) if (fields !== undefined) Object.assign(all, fields);
+  return all;
+}
+
+/** Why the stages deny, in their order, and then the catalog. */
+export function denialsOf(
+  parts: readonly Pick<Contribution, "denials">[],
+  ofCatalog: readonly Denial[],
+): readonly Denial[] {
+  const all: Denial[] = [];
+  for (const { denials } of parts) if (denials !== undefined) all.push(...denials);
+  all.push(...ofCatalog);
+  return all;
 }
 
 /** What stages fill of an outcome; where two fill one member the later one's holds. */
@@ -239,6 +252,6 @@ export function outcomeFields(parts: readonly (OutcomeFields | undefined)[]): Ou
  * @param all  new, and with every member that a part may have: then no part changes its shape, which costs more than all else here
  */
 export function overlaid<T extends object>(all: T, parts: readonly (T | undefined)[]): T {
-  for (const part of parts) Object.assign(all, part);
+  for (const part of parts) if (part !== undefined) Object.assign(all, part);
   return all;
 }

@@ -5,6 +5,7 @@
 
 import { parseSpelledJson, readJsonText, type SpelledJson } from "../../kernel/json/parse.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
+import { Given } from "../given.ts";
 import { recentText } from "./recent-texts.ts";
 
 /** A message that was read, or made of one that was. */
@@ -22,18 +23,7 @@ export const MAX_MESSAGE_DEPTH = 64;
 
 const LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxDepth: MAX_MESSAGE_DEPTH, numbers: "rounded" } as const;
 
-/** What its subclass writes stands in the object that is given. */
-class Given {
-  constructor(bytes: Uint8Array) {
-    // biome-ignore lint/correctness/noConstructorReturn: a private member of an object that is there is written by no other way
-    return bytes;
-  }
-}
-
-/**
- * Bytes that hold what is known of them, as a private member. The values of a weak map outlive the next collection of garbage
- * even if their keys do not: all messages since the last one would be copied by it, which costs as much as reading them.
- */
+/** Bytes that hold what is known of them. */
 class KnownBytes extends Given {
   #message: MessageValue;
 
