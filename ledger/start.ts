@@ -8,6 +8,7 @@ import type { Listen } from "../kernel/service/listen.ts";
 import type { Logger, RunningService } from "../kernel/service/service.ts";
 import { Quota } from "./admission/quota.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
+import { growHeapInLargeSteps } from "./heap-growth.ts";
 import { type AddFastPath, withAddFastPath } from "./http/add-fast-path.ts";
 import { AddLanes } from "./http/add-lanes.ts";
 import { manyLogsRoutes } from "./http/many-logs-routes.ts";
@@ -77,6 +78,8 @@ export async function startLedgers(options: LedgersOptions): Promise<RunningServ
 async function openAll(
   logs: readonly { readonly prefix: string; readonly options: LedgerOptions }[],
 ): Promise<readonly OpenLog[]> {
+  // Tests share their process with others.
+  if (logs.some(({ options }) => options.signing !== "inline")) growHeapInLargeSteps();
   for (const { options } of logs) {
     checkScittOptions(options);
     checkTraceOptions(options);

@@ -8,6 +8,7 @@
  */
 
 import { appendRawBatch, parseRawBatch } from "../../../ledger/admission/raw-batch.ts";
+import { growHeapInLargeSteps } from "../../../ledger/heap-growth.ts";
 import { openLedger } from "../../../ledger/ledger.ts";
 import { ledgerOptions } from "../../support/ledger-service.ts";
 
@@ -29,6 +30,8 @@ const batchEntries = Number(batch);
 const say = (fields: object, message: string): void => console.error(message, fields);
 const logger = { info: () => undefined, warn: say, error: say };
 const config = { checkpoint_ms: 200, witness_ms: 1000 } as const;
+// As `startLedger` does.
+growHeapInLargeSteps();
 const ledger = await openLedger(ledgerOptions(dataDir, logger, { config, signing: "worker" }));
 const { sequencer, tree } = ledger.log;
 const first = Number(tree.size);
