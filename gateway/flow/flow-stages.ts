@@ -151,7 +151,7 @@ function stepOf(
   // What answers a question is the agent's own word.
   const isOwn = QUESTIONS.has(call.target.kind);
   const hasValues = isGiven && outcome.isPartlyGiven !== true && !isOwn;
-  const values = flow.memory.hashValues(hasValues ? givenTexts(outcome.returned) : NO_TEXTS);
+  const texts = hasValues ? givenTexts(outcome.returned) : NO_TEXTS;
   const answered = flow.memory.prepare(isOwn && isGiven ? answerLeaves(outcome.received) : NO_LEAVES);
   return {
     outcome,
@@ -160,7 +160,7 @@ function stepOf(
       const before = flow.standing();
       if (isGiven) {
         flow.take(brought, { seq, serverId: call.serverId, domain });
-        flow.memory.keep(values, seq);
+        flow.memory.keepTexts(texts, seq);
       }
       const taint = taintBetween(before, flow.standing());
       if (!isOwn) return { taint, matches: ABSENT, edges: ABSENT };

@@ -98,8 +98,12 @@ function lastAt(text: string, end: number): number {
 
 /** True if an equal value elsewhere says something. @param value  normalised */
 export function isTelling(value: string): boolean {
-  if (value.length < MIN_CHARACTERS || ISO_TIME.test(value)) return false;
+  if (value.length < MIN_CHARACTERS || (isDigit(value.charCodeAt(0)) && ISO_TIME.test(value))) return false;
   return value.length > LONGEST_CONSTANT || !CONSTANTS.has(value);
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
 /** Of tokens those that are worth comparing, normalised, each once. */

@@ -26,6 +26,12 @@ export interface Match {
   readonly kind: MatchKind;
 }
 
+/** The texts of a result whose values are to be kept. */
+interface Owed {
+  readonly texts: readonly string[];
+  readonly source: number;
+}
+
 /** The values of a result, ready to be kept. */
 export interface RememberedValues {
   readonly hashes: ReadonlySet<string>;
@@ -53,6 +59,8 @@ export class ValueMemory {
   /** What the agent itself said before it was given it. */
   readonly #said = new Set<string>();
   #bounded = false;
+  /** What was given and is not hashed yet, in its order. */
+  #owed: Owed[] = [];
 
   /** @param key  32 random bytes of this session */
   constructor(key: Uint8Array) {
@@ -61,7 +69,27 @@ export class ValueMemory {
 
   /** True once values were let go, so that a match may be missed. */
   get bounded(): boolean {
+    this.#keepOwed();
     return this.#bounded;
+  }
+
+  /**
+   * Keeps what an outcome gives; whoever asks next finds it. It is hashed behind this turn of the event loop, since neither the
+   * receipt nor the agent waits for that.
+   *
+   * @param texts  as `valuesGiven` lists them
+   */
+  keepTexts(texts: readonly string[], source: number): void {
+    if (texts.length === 0) return;
+    if (this.#owed.length === 0) setImmediate(() => this.#keepOwed());
+    this.#owed.push({ texts, source });
+  }
+
+  #keepOwed(): void {
+    if (this.#owed.length === 0) return;
+    const owed = this.#owed;
+    this.#owed = [];
+    for (const { texts, source } of owed) this.keep(this.hashValues(texts), source);
   }
 
   /**
@@ -147,6 +175,7 @@ export class ValueMemory {
 
   /** The strongest match of each leaf with each source, and then remembers that the agent has said these values. */
   search(leaves: readonly SearchedLeaf[]): readonly Match[] {
+    this.#keepOwed();
     const matches: Match[] = [];
     for (const leaf of leaves) this.#addMatches(leaf, matches);
     for (const { exact, tokens, decoded } of leaves) {

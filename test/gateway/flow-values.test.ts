@@ -1,5 +1,6 @@
 /** Values of texts by their definitions, written down a second time with nothing but patterns; and a map that forgets the oldest. */
 
+import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { dataClassOf } from "../../gateway/catalog/data-class.ts";
@@ -110,6 +111,36 @@ describe("the values of a text", () => {
     const full = memory.hashValues(numbered);
     expect(full.hashes.size).toBe(MAX_RESULT_VALUES);
     expect(full.bounded).toBe(true);
+  });
+
+  it("are found by whoever asks next, whether or not there was a turn of the event loop to hash them in", async () => {
+    const values = fc.array(fc.constantFrom("order-1001", "order-1002", "jane@example.org", "short", ""), {
+      maxLength: 3,
+    });
+    const steps = fc.array(fc.record({ given: values, asked: values, waits: fc.boolean() }), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(steps, async (list) => {
+        const [late, atOnce] = [new ValueMemory(new Uint8Array(32)), new ValueMemory(new Uint8Array(32))];
+        const matchesOf = (memory: ValueMemory, texts: readonly string[]): unknown =>
+          memory.search(memory.prepare(texts.map((text) => ({ path: [], text }))));
+        for (const [source, { given, asked, waits }] of list.entries()) {
+          late.keepTexts(given, source);
+          atOnce.keep(atOnce.hashValues(given), source);
+          if (waits) await setImmediate();
+          expect(matchesOf(late, asked)).toEqual(matchesOf(atOnce, asked));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("beyond their number say so at once", () => {
+    const memory = new ValueMemory(new Uint8Array(32));
+    memory.keepTexts(
+      Array.from({ length: MAX_RESULT_VALUES + 1 }, (_, i) => `value_${1000 + i}`),
+      1,
+    );
+    expect(memory.bounded).toBe(true);
   });
 });
 
