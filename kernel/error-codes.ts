@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   ERR_JSON_SIZE: "a JSON document above the size limit",
   ERR_JSON_SURROGATE: "a string or key holds a lone surrogate",
   ERR_JSON_SYNTAX: "not JSON (RFC 8259)",
+  ERR_JSON_TOKENS: "a JSON document of more values than the limit",
   ERR_SHAPE: "a field is missing, unknown, or not of the form its format fixes",
   ERR_TIMESTAMP: "not a time of the form YYYY-MM-DDTHH:MM:SS.mmmZ, or one that does not exist",
   // CBOR and COSE

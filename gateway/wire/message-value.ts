@@ -21,7 +21,15 @@ export interface MessageValue {
 /** Depth of a message: the strict scan refuses deeper ones. */
 export const MAX_MESSAGE_DEPTH = 64;
 
-const LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxDepth: MAX_MESSAGE_DEPTH, numbers: "rounded" } as const;
+/** Values and keys of a message: the strict scan refuses more. One of many small values would be a hundred times its own size. */
+export const MAX_MESSAGE_TOKENS = 200_000;
+
+const LIMITS = {
+  maxBytes: Number.MAX_SAFE_INTEGER,
+  maxDepth: MAX_MESSAGE_DEPTH,
+  maxTokens: MAX_MESSAGE_TOKENS,
+  numbers: "rounded",
+} as const;
 
 /** Bytes that hold what is known of them. */
 class KnownBytes extends Given {

@@ -8,7 +8,7 @@ import { isCodedError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { foldKey, isFolded } from "./fold.ts";
-import { type MessageValue, messageValue } from "./message-value.ts";
+import { MAX_MESSAGE_TOKENS, type MessageValue, messageValue } from "./message-value.ts";
 import { hasReservedAlias } from "./reserved-keys.ts";
 
 /** `ingress`: from an agent; `egress`: from a server. */
@@ -28,13 +28,13 @@ export interface ScanFault {
 }
 
 const MAX_MEMBERS = 10_000;
-const MAX_TOKENS = 200_000;
 
 const REASONS: Readonly<Record<string, ReasonCode>> = {
   ERR_JSON_SIZE: "json.size",
   ERR_UTF8: "json.utf8",
   ERR_JSON_SYNTAX: "json.syntax",
   ERR_JSON_DEPTH: "json.depth",
+  ERR_JSON_TOKENS: "json.members",
   ERR_JSON_SURROGATE: "json.surrogate",
   ERR_JSON_DUPLICATE_KEY: "json.duplicate-key",
 };
@@ -83,7 +83,7 @@ interface Traits {
 
 /** What the reader saw of nearly every document is enough: there is no number to judge, and few enough tokens. */
 function traitsOf({ value, isExact, spelling }: MessageValue): Traits {
-  if (spelling === undefined || !isExact || spelling.tokens > MAX_TOKENS) return surveyValue(value);
+  if (spelling === undefined || !isExact || spelling.tokens > MAX_MESSAGE_TOKENS) return surveyValue(value);
   const { longest, hasProtoKey } = spelling;
   return { isTooLarge: longest > MAX_MEMBERS, hasProtoKey, hasInexactNumber: false };
 }
@@ -111,7 +111,7 @@ function survey(value: JsonValue, found: Found): void {
   const keys = isObject ? Object.keys(value) : [];
   const items = Object.values(value);
   found.tokens += keys.length;
-  if (items.length > MAX_MEMBERS || found.tokens > MAX_TOKENS) {
+  if (items.length > MAX_MEMBERS || found.tokens > MAX_MESSAGE_TOKENS) {
     found.isTooLarge = true;
     return;
   }

@@ -17,6 +17,8 @@ export interface JsonLimits {
   readonly maxBytes?: number;
   /** Nested arrays and objects; default 64, at most 1,000. */
   readonly maxDepth?: number;
+  /** Values, the nested ones among them; default: as many as fit. What has more is not read to its end. */
+  readonly maxTokens?: number;
   /** `exact` (default) refuses numbers that a double does not carry; `rounded` reads them as ECMAScript does, −0 as 0. */
   readonly numbers?: "exact" | "rounded";
 }
@@ -24,6 +26,8 @@ export interface JsonLimits {
 const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
 const DEFAULT_MAX_DEPTH = 64;
 const MAX_DEPTH = 1000;
+/** More values than any text has. */
+const NO_MAX_TOKENS = 0x3fff_ffff;
 /** So many objects of a document are laid out by their keys; a new layout costs the engine some times what a hash table does. */
 const MAX_SHAPED = 256;
 /** Every integer of so many digits is safe. */
@@ -66,7 +70,7 @@ const ESCAPED: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r
  * The value of one JSON document.
  *
  * @throws {FormatError} ERR_JSON_SIZE, ERR_UTF8, ERR_JSON_SYNTAX, ERR_JSON_DUPLICATE_KEY, ERR_JSON_SURROGATE,
- *   ERR_JSON_NUMBER, ERR_JSON_DEPTH; the first fault in the text decides (size and encoding before all others)
+ *   ERR_JSON_NUMBER, ERR_JSON_DEPTH, ERR_JSON_TOKENS; the first fault in the text decides (size and encoding before all others)
  */
 export function parseJson(input: Uint8Array | string, limits: JsonLimits = {}): JsonValue {
   return parseJsonText(readJsonText(input, limits), limits);
@@ -118,7 +122,7 @@ export function parseSpelledJson(text: string, limits: JsonLimits): SpelledJson 
 function makeScanner(text: string, limits: JsonLimits): Scanner {
   const maxDepth = limits.maxDepth ?? DEFAULT_MAX_DEPTH;
   invariant(maxDepth >= 0 && maxDepth <= MAX_DEPTH, "parseJson: maxDepth out of range");
-  return new Scanner(text, maxDepth, limits.numbers !== "rounded");
+  return new Scanner(text, maxDepth, limits.maxTokens ?? NO_MAX_TOKENS, limits.numbers !== "rounded");
 }
 
 /** Reads one text from left to right; `at` is the next character. */
@@ -134,11 +138,13 @@ class Scanner {
   private objects = 0;
   private depthLeft: number;
   private readonly text: string;
+  private readonly maxTokens: number;
   private readonly isExact: boolean;
 
-  constructor(text: string, maxDepth: number, isExact: boolean) {
+  constructor(text: string, maxDepth: number, maxTokens: number, isExact: boolean) {
     this.text = text;
     this.depthLeft = maxDepth;
+    this.maxTokens = maxTokens;
     this.isExact = isExact;
   }
 
@@ -152,6 +158,7 @@ class Scanner {
   /** Reads the value that starts with the character `code`, which is the next one. */
   private readValue(code: number): JsonValue {
     this.tokens += 1;
+    if (this.tokens > this.maxTokens) this.refuseMore();
     switch (code) {
       case QUOTE:
         return this.readString();
@@ -218,6 +225,10 @@ class Scanner {
       this.at += 1;
       code = this.skipSpace();
     }
+  }
+
+  private refuseMore(): never {
+    throw new FormatError("ERR_JSON_TOKENS", `more than ${this.maxTokens} values before character ${this.at}`);
   }
 
   private enter(): void {

@@ -66,6 +66,12 @@ describe("the strict scan", () => {
     expect(scan(call(`{"a":[${rows}]}`))).toBe("json.members");
   });
 
+  it("does not read what has too many values to its end", () => {
+    const rows = Array.from({ length: 21 }, () => `[${"0,".repeat(9_999)}0]`).join(",");
+    for (const end of ["]}", ""]) expect(scan(call(`{"a":[${rows}${end}`))).toBe("json.members");
+    expect(scan(call('{"a":[0,0'))).toBe("json.syntax");
+  });
+
   it("lets servers send numbers that a double rounds, and keys that agents may not", () => {
     expect(scan('{"jsonrpc":"2.0","id":1,"result":{"n":9007199254740993,"x":1e400}}', "egress")).toBe("accepted");
     expect(scan('{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"__proto__":1}}}', "egress")).toBe("accepted");

@@ -186,6 +186,16 @@ describe("parseJson", () => {
     expect(codeOf(() => parseJson(`[${"[],".repeat(1000)}[]]`, { maxDepth: 2 }))).toBe("accepted");
   });
 
+  it("refuses more values than it is told, the nested ones among them, before it reads on", () => {
+    const codes = (text: string): readonly string[] =>
+      [1, 2, 3, 4].map((maxTokens) => codeOf(() => parseJson(text, { maxTokens })));
+    const [few, syntax] = ["ERR_JSON_TOKENS", "ERR_JSON_SYNTAX"];
+    expect(codes("[0,[]]")).toEqual([few, few, "accepted", "accepted"]);
+    expect(codes('{"a":{"b":"c"}}')).toEqual([few, few, "accepted", "accepted"]);
+    expect(codes("[0,[],")).toEqual([few, few, few, syntax]);
+    expect(codes("x")).toEqual([syntax, syntax, syntax, syntax]);
+  });
+
   it("bounds the size in UTF-8 bytes, 4 MiB by default", () => {
     const text = '"ééé"';
     expect(codeOf(() => parseJson(text, { maxBytes: 8 }))).toBe("accepted");
