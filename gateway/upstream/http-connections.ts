@@ -1,35 +1,12 @@
-/**
- * Connections to servers, kept for a moment, each with one request at a time. What goes over them is written and read by undici,
- * which also lets no byte that a server sends unasked on an idle connection answer the next request.
- */
+/** Connections to servers, kept for a moment. */
 
-import type { Socket } from "node:net";
-import type { buildConnector } from "undici";
-import Client from "undici/lib/dispatcher/client.js";
+import { Deadlines } from "../deadlines.ts";
+import { Connection, type ConnectionKind, type Endpoint, KEEP_MS, type Outgoing } from "./connection.ts";
 import type { HttpAnswer } from "./http-answer.ts";
 import type { SiteFetch, SiteRequest } from "./http-client.ts";
+import { formatRequestHead } from "./request-head.ts";
 import { SentRequest } from "./sent-request.ts";
 
-/** Where a connection leads. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** How connections are made. */
-export interface ConnectionKind {
-  /** The only scheme of URLs that are asked. */
-  readonly protocol: "http:" | "https:";
-  readonly open: (endpoint: Endpoint) => Socket;
-  /** The socket's event after which a request may be sent. */
-  readonly ready: "connect" | "secureConnect";
-}
-
-/** Shorter than servers keep a connection (5 seconds are common): one that they end must not take a request with it. */
-const KEEP_MS = 4_000;
-/** A server that says how long it keeps one is left earlier by so much. */
-const KEEP_MARGIN_MS = 1_000;
-const CONNECT_MS = 10_000;
 const PORTS = { "http:": 80, "https:": 443 } as const;
 /** Servers have few URLs. */
 const MAX_URLS = 256;
@@ -70,10 +47,12 @@ export class HttpConnections {
       for (const origin of this.#origins.values()) origin.end();
       this.#forget();
     }
-    const { protocol, origin: name, pathname, search } = new URL(url);
+    const { protocol, host, hostname, port, pathname, search } = new URL(url);
     if (protocol !== this.#kind.protocol) throw new TypeError(`want a URL of ${this.#kind.protocol}, got ${protocol}`);
-    const origin = this.#origins.get(name) ?? new Origin(name, this.#kind);
-    this.#origins.set(name, origin);
+    const number = port === "" ? PORTS[this.#kind.protocol] : Number(port);
+    const endpoint = { host: hostname.replace(/^\[|\]$/gu, ""), port: number };
+    const origin = this.#origins.get(host) ?? new Origin(host, endpoint, this.#kind);
+    this.#origins.set(host, origin);
     const place = { origin, path: pathname + search };
     this.#places.set(url, place);
     return place;
@@ -87,124 +66,91 @@ export class HttpConnections {
 
 /** The connections to one origin; the one that was used last is used next. */
 class Origin {
-  readonly #name: string;
+  readonly #host: string;
+  readonly #endpoint: Endpoint;
   readonly #kind: ConnectionKind;
   readonly #all = new Set<Connection>();
   readonly #free: Connection[] = [];
-  #isEnded = false;
+  readonly #idle = new Deadlines(KEEP_MS);
+  #state: "open" | "ended" | "cut" = "open";
 
-  constructor(name: string, kind: ConnectionKind) {
-    this.#name = name;
+  /** @param host  as requests name it */
+  constructor(host: string, endpoint: Endpoint, kind: ConnectionKind) {
+    this.#host = host;
+    this.#endpoint = endpoint;
     this.#kind = kind;
   }
 
   send(
     path: string,
-    { method, headers, body, signal }: SiteRequest,
+    request: SiteRequest,
     resolve: (answer: HttpAnswer) => void,
     reject: (error: Error) => void,
   ): void {
-    const connection = this.#free.pop() ?? this.#make();
-    const onOver = (isWhole: boolean): void => {
-      if (isWhole && !this.#isEnded && connection.isFree) this.#free.push(connection);
-      else this.#drop(connection);
-    };
-    connection.client.dispatch(
-      { path, method, headers, body: body ?? null },
-      new SentRequest(signal, { onOver, resolve, reject }),
-    );
+    const head = formatRequestHead(this.#host, path, request);
+    const sent = new SentRequest(request.signal, { resolve, reject });
+    const outgoing = { head, body: request.body, sent };
+    const kept = this.#takeFree();
+    if (kept === undefined) this.#open(outgoing);
+    else {
+      sent.goBy(kept);
+      // What its server has said unasked, or that it has left, is read first: no stray bytes answer a request.
+      setImmediate(() => this.#begin(kept, outgoing));
+    }
   }
 
   /** Keeps no connection any more; requests under way are answered. */
   end(): void {
-    this.#isEnded = true;
-    for (const connection of this.#free.splice(0)) this.#drop(connection);
+    this.#state = "ended";
+    for (const connection of this.#free.splice(0)) connection.cut();
   }
 
   cut(): void {
-    this.end();
-    for (const connection of this.#all) this.#drop(connection);
+    this.#state = "cut";
+    for (const connection of [...this.#all]) connection.cut();
   }
 
-  #make(): Connection {
-    const connection = new Connection(this.#name, this.#kind, () => {
-      const index = this.#free.indexOf(connection);
-      if (index === -1) return;
-      this.#free.splice(index, 1);
-      this.#drop(connection);
-    });
-    this.#all.add(connection);
-    return connection;
+  #takeFree(): Connection | undefined {
+    for (let kept = this.#free.pop(); kept !== undefined; kept = this.#free.pop()) {
+      this.#idle.stop(kept.onIdle);
+      if (kept.isUsable) return kept;
+      kept.cut();
+    }
+    return undefined;
   }
 
-  #drop(connection: Connection): void {
-    this.#all.delete(connection);
-    connection.cut();
-  }
-}
-
-/** One connection; made for its first request, and anew if it ended before the next one was begun. */
-class Connection {
-  readonly client: Client;
-  readonly #kind: ConnectionKind;
-  #opening: Socket | undefined;
-  #socket: Socket | undefined;
-
-  /** @param onEnded  told when it ends */
-  constructor(origin: string, kind: ConnectionKind, onEnded: () => void) {
-    this.#kind = kind;
-    this.client = new Client(origin, {
-      connect: (place, done) => this.#open(place, done),
-      pipelining: 1,
-      keepAliveTimeout: KEEP_MS,
-      keepAliveMaxTimeout: KEEP_MS,
-      keepAliveTimeoutThreshold: KEEP_MARGIN_MS,
-      // Who sends has time limits of his own.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-    this.client.on("disconnect", onEnded);
+  #begin(kept: Connection, outgoing: Outgoing): void {
+    if (outgoing.sent.isOver) return;
+    if (kept.isUsable) {
+      kept.begin(outgoing);
+      return;
+    }
+    kept.cut();
+    if (this.#state === "cut") outgoing.sent.onError(new Error("the connections were cut"));
+    else this.#open(outgoing);
   }
 
-  /** False while a request is still being written: a server that answers what it does not read would have all others wait behind it. */
-  get isFree(): boolean {
-    return this.#socket?.writableLength === 0;
-  }
-
-  /** Cuts it, also while it is being made. */
-  cut(): void {
-    void this.client.destroy();
-    this.#opening?.destroy();
-  }
-
-  #open({ hostname, port }: buildConnector.Options, done: buildConnector.Callback): void {
-    const { open, ready, protocol } = this.#kind;
-    const socket = open({ host: hostname, port: port === "" ? PORTS[protocol] : Number(port) });
-    this.#opening = socket;
-    const settle = (error: Error | null): void => {
-      if (this.#opening !== socket) return;
-      this.#opening = undefined;
-      clearTimeout(timer);
-      if (error === null) {
-        hideResets(socket);
-        this.#socket = socket;
-        done(null, socket);
-      } else done(error, null);
+  #open(outgoing: Outgoing): void {
+    const owner = {
+      onFree: (connection: Connection) => this.#keep(connection),
+      onEnded: (connection: Connection) => this.#forget(connection),
     };
-    const timer = setTimeout(() => {
-      socket.destroy(Object.assign(new Error("no connection"), { code: "ERR_CONNECT_TIMEOUT" }));
-    }, CONNECT_MS);
-    socket.once(ready, () => settle(null));
-    socket.on("error", settle);
-    socket.once("close", () => settle(new Error("the connection was closed")));
+    this.#all.add(new Connection(this.#kind, this.#endpoint, owner, outgoing));
   }
-}
 
-/** undici takes a reset for the end of an answer that has no length; here it is the end of none. */
-function hideResets(socket: Socket): void {
-  const { destroy } = socket;
-  socket.destroy = (error) => {
-    const isReset = error !== undefined && "code" in error && error.code === "ECONNRESET";
-    return destroy.call(socket, isReset ? new Error("the connection was reset", { cause: error }) : error);
-  };
+  #keep(connection: Connection): void {
+    if (this.#state !== "open") {
+      connection.cut();
+      return;
+    }
+    this.#free.push(connection);
+    this.#idle.start(connection.onIdle);
+  }
+
+  #forget(connection: Connection): void {
+    this.#idle.stop(connection.onIdle);
+    this.#all.delete(connection);
+    const index = this.#free.indexOf(connection);
+    if (index !== -1) this.#free.splice(index, 1);
+  }
 }

@@ -1,39 +1,39 @@
 /**
- * A request that was sent, as undici tells of it, and its answer, as a leg reads it.
- *
- * undici can hold an answer back, and is never asked to: one that ends while it is held back loses its end, or makes undici
- * throw where nobody catches it, so that any server could end the process.
+ * A request that was sent, and its answer, as a leg reads it. No answer is held back: readers take chunks in the turn in which they
+ * come, and what waits all the same, for its reader or to be inflated, is bounded.
  */
 
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
-import type { Dispatcher } from "undici";
+import type { AnswerHead } from "./answer-parser.ts";
 import type { CancelSignal } from "./cancellation.ts";
 import { ChunkQueue, MAX_WAITING_BYTES } from "./chunk-queue.ts";
 import type { HttpAnswer } from "./http-answer.ts";
 
 /** Who waits for a request. */
 export interface Sender {
-  /** Nothing comes any more; an answer that is not whole leaves a connection that carries no other one. Told once. */
-  readonly onOver: (isWhole: boolean) => void;
   readonly resolve: (answer: HttpAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
+/** What carries it. */
+export interface Carrier {
+  readonly cut: () => void;
+}
+
 type Decoder = ReturnType<typeof createGunzip>;
 
 const TOO_SLOW = new Error("the answer comes faster than it is read");
 
 /** A request from its sending to the end of its answer. */
-export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
+export class SentRequest implements HttpAnswer {
   readonly #signal: CancelSignal;
   readonly #sender: Sender;
   readonly #chunks = new ChunkQueue();
   readonly #onAbort = (): void => this.#fail(new Error("the request was aborted"));
-  #isSent = false;
+  #carrier: Carrier | undefined;
   #decoder: Decoder | undefined;
   #status = 0;
-  #headers: Headers = {};
+  #valuesOf: AnswerHead["valuesOf"] = () => [];
   #isOver = false;
 
   constructor(signal: CancelSignal, sender: Sender) {
@@ -50,10 +50,15 @@ export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
     return this.#status >= 200 && this.#status < 300;
   }
 
+  /** True if nothing comes any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   header(name: string): string | undefined {
-    const value = this.#headers[name];
-    if (!Array.isArray(value)) return value;
-    return name === "content-type" ? value[0] : value.join(", ");
+    const values = this.#valuesOf(name);
+    if (values.length < 2) return values[0];
+    return name === "content-type" ? values[0] : values.join(", ");
   }
 
   read(): Promise<Uint8Array | undefined> {
@@ -64,41 +69,42 @@ export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
     this.#lose(new Error("nobody reads the answer"));
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Whoever would send a request again would tell of it: none is sent twice.
-    if (this.#isSent) controller.abort(new Error("the request was sent before"));
-    this.#isSent = true;
+  /** It goes out by this connection; an answer that is not whole leaves one that carries no other request. */
+  goBy(carrier: Carrier): void {
+    this.#carrier = carrier;
   }
 
-  onResponseStart(_: unknown, status: number, headers: Headers): void {
+  onHead(status: number, valuesOf: AnswerHead["valuesOf"]): void {
     // Interim answers say nothing that anybody here asked for.
     if (status < 200) return;
     this.#status = status;
-    this.#headers = headers;
+    this.#valuesOf = valuesOf;
     this.#decoder = decoderOf(this.header("content-encoding")?.toLowerCase());
     if (this.#decoder !== undefined) this.#decode(this.#decoder);
     this.#sender.resolve(this);
   }
 
-  onResponseData(_: unknown, { buffer, byteOffset, length }: Uint8Array): void {
-    const chunk = new Uint8Array(buffer, byteOffset, length);
+  onBody(chunk: Uint8Array): void {
     if (this.#decoder === undefined) this.#take(chunk);
     else if (!this.#decoder.write(chunk) && this.#decoder.writableLength > MAX_WAITING_BYTES) this.#fail(TOO_SLOW);
   }
 
-  onResponseEnd(): void {
-    this.#close(true);
+  /** The answer came whole. */
+  onEnd(): void {
+    this.#close();
     if (this.#decoder === undefined) this.#chunks.end();
     else this.#decoder.end();
   }
 
-  onResponseError(_: unknown, error: Error): void {
+  /** Nothing comes any more, and the answer is not whole. */
+  onError(error: Error): void {
     this.#fail(error);
   }
 
   #fail(error: Error): void {
     if (this.#isOver) return;
-    this.#close(false);
+    this.#close();
+    this.#carrier?.cut();
     this.#sender.reject(error);
     this.#lose(error);
   }
@@ -110,10 +116,9 @@ export class SentRequest implements HttpAnswer, Dispatcher.DispatchHandler {
     this.#fail(error);
   }
 
-  #close(isWhole: boolean): void {
+  #close(): void {
     this.#isOver = true;
     this.#signal.removeEventListener("abort", this.#onAbort);
-    this.#sender.onOver(isWhole);
   }
 
   #take(chunk: Uint8Array): void {

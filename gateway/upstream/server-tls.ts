@@ -23,8 +23,9 @@ import { array, mapped, object, optional, type Shape, string } from "../../kerne
 import { CertificateFiles, takeRenewed } from "../identity/certificate-files.ts";
 import { parseAuthorities } from "../identity/client-certificate.ts";
 import { parseSpiffeId, spiffeIdOf } from "../identity/spiffe-id.ts";
+import type { ConnectionKind, Endpoint } from "./connection.ts";
 import type { SiteFetch } from "./http-client.ts";
-import { type Endpoint, HttpConnections } from "./http-connections.ts";
+import { HttpConnections } from "./http-connections.ts";
 
 /** What the certificate of a server must be. */
 export interface ServerTlsRule {
@@ -167,11 +168,12 @@ export class ServerTls {
   }
 
   /** Remembers what the server showed: once a handshake is over a socket may not tell it any more. */
-  #open(endpoint: Endpoint): TLSSocket {
+  #open({ onread, ...endpoint }: Parameters<ConnectionKind["open"]>[0]): TLSSocket {
     let shownLeaf: X509Certificate | undefined;
     const socket = connect({
       ...this.#current(),
       ...targetOf(endpoint),
+      ...{ onread },
       ALPNProtocols: ["http/1.1"],
       checkServerIdentity: (host, shown) => {
         shownLeaf = new X509Certificate(shown.raw);

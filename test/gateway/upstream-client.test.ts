@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, createServer as createSocketServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { chunksOf, type HttpAnswer } from "../../gateway/upstream/http-answer.ts";
 import { httpFetch } from "../../gateway/upstream/http-client.ts";
+import { HttpConnections } from "../../gateway/upstream/http-connections.ts";
 import { ServerTls } from "../../gateway/upstream/server-tls.ts";
 import { concatAll, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 
@@ -226,6 +227,58 @@ describe("a request to a server", () => {
       await ended[n - 1];
     }
     expect(requests).toEqual(['{"n":1}', '{"n":2}', '{"n":3}']);
+  });
+
+  it.each(["Keep-Alive: timeout=1", "Connection: close"])(
+    "goes out on a new connection where the server keeps the old one for no while: %s",
+    async (header) => {
+      const { url, connections } = await serverOf((_, response) => {
+        const [name = "", value = ""] = header.split(": ");
+        response.setHeader(name, value).end("ok");
+      });
+      for (let i = 0; i < 2; i += 1) expect(await textOf(await post(url))).toBe("ok");
+      expect(connections()).toBe(2);
+    },
+  );
+
+  it("keeps the process while it is under way, and its connection does not", async () => {
+    const keeping: string[] = [];
+    const connections = new HttpConnections({
+      protocol: "http:",
+      ready: "connect",
+      open: (endpoint) => {
+        const socket = connect(endpoint);
+        for (const way of ["ref", "unref"] as const) {
+          vi.spyOn(socket, way).mockImplementation(() => {
+            keeping.push(way);
+            return socket;
+          });
+        }
+        return socket;
+      },
+    });
+    const { url } = await serverOf((_, response) => response.end("ok"));
+    const { signal } = new AbortController();
+    for (let i = 0; i < 2; i += 1) {
+      expect(await textOf(await connections.fetch(url, { method: "GET", headers: {}, signal }))).toBe("ok");
+    }
+    connections.close();
+    expect(keeping).toEqual(["ref", "unref", "ref", "unref"]);
+  });
+
+  it("that is aborted before its turn on a kept connection is not sent", async () => {
+    let requests = 0;
+    const { url, connections } = await serverOf((_, response) => {
+      requests += 1;
+      response.end("ok");
+    });
+    expect(await textOf(await post(url))).toBe("ok");
+    const stop = new AbortController();
+    const aborted = post(url, "{}", stop.signal);
+    stop.abort();
+    await expect(aborted).rejects.toThrow();
+    expect(await textOf(await post(url))).toBe("ok");
+    expect([requests, connections()]).toEqual([2, 2]);
   });
 
   it("is not sent again when the connection breaks before its answer", async () => {
