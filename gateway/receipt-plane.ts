@@ -106,18 +106,21 @@ function isDurable({ durability = GATEWAY_DEFAULTS.durability }: GatewayConfig):
   return durability === "durable";
 }
 
-/** A thread seals where there are threads; a log that is wrapped is written here. */
+/** A thread seals where there are threads; a log that is wrapped is what is written on this one. */
 async function sealerOf(
   { config, logger, startThread }: GatewayOptions,
   { wrapLog }: World,
-  { place, tip: { lastHash }, log, fileBytes }: OpenedStream,
+  { place, book, tip: { lastHash }, log, fileBytes }: OpenedStream,
   onWritten: (receipt: WrittenReceipt) => void,
 ): Promise<Sealer> {
   const onFailed = ({ code }: StoreError): void => logger.error({ code }, "the receipt stream failed; restart");
-  if (startThread !== undefined && wrapLog === undefined) {
+  if (startThread !== undefined) {
     await log.close();
-    const order: SealingOrder = { folder: place.folder, isDurable: isDurable(config), fileBytes, lastHash };
-    return makeSealing(startThread("sealing", order), onFailed);
+    const { folder } = place;
+    const order: SealingOrder = { folder, isDurable: isDurable(config), fileBytes, lastHash };
+    const thread = startThread("sealing", order);
+    const wrapped = wrapLog === undefined ? {} : { wrapLog };
+    return makeSealing({ thread, folder, signers: place, openCalls: () => book.callCount, onFailed, ...wrapped });
   }
   const commit = makeGroupCommit(wrapLog?.(log) ?? log, onFailed);
   return makeLocalSealer({ chain: new ReceiptChain(place, lastHash), commit, onWritten });

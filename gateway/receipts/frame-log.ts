@@ -10,7 +10,7 @@ import { constants, writeSync } from "node:fs";
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import { StoreError } from "../../kernel/errors.ts";
+import { invariant, StoreError } from "../../kernel/errors.ts";
 import { type ZeroedFile, ZerosAhead } from "./zeros-ahead.ts";
 
 /** One file of frames, open at its end. */
@@ -19,8 +19,24 @@ export interface FrameLog {
   readonly append: (payloads: readonly Uint8Array[]) => Promise<void>;
   /** Ends the file behind its last frame and makes all of it durable, whatever the durability of appends is. */
   readonly finish: () => Promise<void>;
-  /** Ends the file behind its last frame. */
+  /** Lets another one append, within the bytes that the file has already, until `takeBack`. */
+  readonly lend: () => FrameRoom;
+  /**
+   * Goes on where the other one has stopped.
+   *
+   * @param end  where his last frame ends; undefined if he appended nothing
+   * @throws {BugError} if he had no place there
+   */
+  readonly takeBack: (end: number | undefined) => void;
+  /** Ends the file behind its last frame, unless it is lent: then the end is another one's. */
   readonly close: () => Promise<void>;
+}
+
+/** Bytes of a file that frames may be written over; none if `to` is not above `from`. */
+export interface FrameRoom {
+  /** Where the last frame ends. */
+  readonly from: number;
+  readonly to: number;
 }
 
 /** An opened file and what it held. */
@@ -69,6 +85,12 @@ export async function openFrameLog(path: string, appending: Appending): Promise<
 /** Opens the file at `path` at `end`, where its last frame is known to end. */
 export async function resumeFrameLog(path: string, end: number, appending: Appending): Promise<FrameLog> {
   return makeFrameLog(await open(path, constants.O_RDWR | flagsOf(appending)), end, appending);
+}
+
+/** Opens the file at `path`, whose end is lent by the log that has it open; `takeBack` says where that is. */
+export async function borrowFrameLog(path: string, appending: Appending): Promise<FrameLog> {
+  const file = await open(path, constants.O_RDWR | flagsOf(appending));
+  return makeFrameLog(file, 0, appending, { isBorrowed: true });
 }
 
 function flagsOf({ isDurable }: Appending): number {
@@ -138,12 +160,19 @@ function writingHere(file: FileHandle): LogFile {
   return { ...writingInPool(file), write };
 }
 
-function makeFrameLog(handle: FileHandle, start: number, { isDurable, writesOn }: Appending): FrameLog {
+function makeFrameLog(
+  handle: FileHandle,
+  start: number,
+  { isDurable, writesOn }: Appending,
+  { isBorrowed } = { isBorrowed: false },
+): FrameLog {
   const file = writesOn === "caller" ? writingHere(handle) : writingInPool(handle);
   // A write that has returned may not be durable yet, and shall be.
   const isSyncedApart = isDurable && SYNCED_WRITES === 0;
-  const zeros = isDurable && !isSyncedApart ? new ZerosAhead(file, start) : undefined;
+  // Whoever borrows the end has the lender's zeros.
+  const zeros = isDurable && !isSyncedApart && !isBorrowed ? new ZerosAhead(file, start) : undefined;
   let position = start;
+  let isLent = isBorrowed;
   const scratch = new Scratch();
   const cut = async (): Promise<void> => {
     await zeros?.end();
@@ -151,6 +180,7 @@ function makeFrameLog(handle: FileHandle, start: number, { isDurable, writesOn }
   };
   return {
     append: async (payloads) => {
+      invariant(!isLent, "a frame log that is lent appends nothing");
       const frames = framesOf(payloads, scratch);
       const waits = zeros?.before(position + frames.length);
       if (waits !== undefined) await waits;
@@ -164,9 +194,21 @@ function makeFrameLog(handle: FileHandle, start: number, { isDurable, writesOn }
       await cut();
       await file.sync();
     },
+    lend: () => {
+      isLent = true;
+      return { from: position, to: zeros?.lendable ?? position };
+    },
+    takeBack: (end = position) => {
+      const most = isBorrowed ? Number.MAX_SAFE_INTEGER : Math.max(position, zeros?.lendable ?? 0);
+      const isOurs = isLent ? end >= position && end <= most : end === position;
+      invariant(isOurs, "a frame log is given back with an end that it has not lent");
+      isLent = false;
+      position = end;
+    },
     close: async () => {
+      if (isLent) await zeros?.end();
       // On a disk that takes nothing any more zeros may stay: the next start cuts them off.
-      await cut().catch(() => undefined);
+      else await cut().catch(() => undefined);
       await file.close();
     },
   };

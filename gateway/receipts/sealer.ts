@@ -54,6 +54,11 @@ export class ReceiptChain {
     return this.#last;
   }
 
+  /** Another one has sealed receipts; @param last  hash of the last of them */
+  goOn(last: string | undefined): void {
+    this.#last = last;
+  }
+
   /** The next receipt. @throws {FormatError} ERR_SHAPE if it is not drafted for this place */
   seal(draft: ReceiptDraft): Pick<WrittenReceipt, "bytes" | "hash"> {
     const { bytes, hash: raw } = sealReceipt(draft, this.#last, this.#last === undefined ? this.#first : this.#others);

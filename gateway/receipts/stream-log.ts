@@ -22,6 +22,7 @@ import {
   type Appending,
   damaged,
   type FrameLog,
+  type FrameRoom,
   type OpenedFrameLog,
   openFrameLog,
   resumeFrameLog,
@@ -36,6 +37,17 @@ import type { StreamTip, WrittenReceipt } from "./written-receipt.ts";
 export interface StreamLog extends Pick<FrameLog, "append" | "close"> {
   /** Goes on in a new file; `state` is what stands before its first receipt. @throws if that may not be durable */
   readonly rotate: (state: StreamState) => Promise<void>;
+}
+
+/** A stream's files, whose end the one who writes them lends and takes back (FrameLog). */
+export interface LendingStreamLog extends StreamLog, Pick<FrameLog, "takeBack"> {
+  readonly lend: () => StreamRoom;
+}
+
+/** Room for frames in a stream's last file. */
+export interface StreamRoom extends FrameRoom {
+  /** Number of the file's first receipt. */
+  readonly file: number;
 }
 
 /** What a stream's files held. */
@@ -88,7 +100,7 @@ export interface StreamLogEnd {
  * Opens the files of a stream at their end, after `openStreamLog` has read them and its log was closed, for a thread that has
  * nothing else to do than to write them.
  */
-export async function resumeStreamLog({ folder, isDurable, fileBytes }: StreamLogEnd): Promise<StreamLog> {
+export async function resumeStreamLog({ folder, isDurable, fileBytes }: StreamLogEnd): Promise<LendingStreamLog> {
   const files = new StreamFiles(folder, await firstsIn(folder));
   const appending = { isDurable, writesOn: "caller" } as const;
   return makeStreamLog(files, await resumeFrameLog(files.path(files.last), fileBytes, appending), appending);
@@ -125,7 +137,7 @@ async function readStreamLog(
   return { log: streamLog, tip: { nextSeq, lastHash }, book, fileBytes: bytes, written, receiptAt };
 }
 
-function makeStreamLog(files: StreamFiles, first: FrameLog, appending: Appending): StreamLog {
+function makeStreamLog(files: StreamFiles, first: FrameLog, appending: Appending): LendingStreamLog {
   let log = first;
   return {
     append: (payloads) => log.append(payloads),
@@ -138,6 +150,8 @@ function makeStreamLog(files: StreamFiles, first: FrameLog, appending: Appending
       await log.close();
       log = next.log;
     },
+    lend: () => ({ file: files.last, ...log.lend() }),
+    takeBack: (end) => log.takeBack(end),
     close: () => log.close(),
   };
 }

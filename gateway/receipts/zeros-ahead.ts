@@ -10,17 +10,20 @@ export interface ZeroedFile {
   readonly writeZeros: (zeros: Uint8Array, at: number) => Promise<unknown>;
 }
 
+/** Most that are in front of what is written. */
 const STEP_BYTES = 1024 * 1024;
 /** With less than this in front, the next step is begun. */
 const LOW_BYTES = STEP_BYTES / 2;
-const ZEROS = new Uint8Array(STEP_BYTES);
+/** A step is written in pieces: an append that comes meanwhile waits for one of them at most, and not for all. */
+const ZEROS = new Uint8Array(64 * 1024);
 
 /** The zeros of one file. */
 export class ZerosAhead {
   readonly #file: ZeroedFile;
   /** Up to here the file has bytes. */
   #end: number;
-  #writing: Promise<void> | undefined;
+  /** The piece that is being written. */
+  #piece: Promise<void> | undefined;
   #isOver = false;
 
   /** @param end  length of the file */
@@ -29,35 +32,46 @@ export class ZerosAhead {
     this.#end = end;
   }
 
+  /** Up to here another one may write, so that enough is left in front of him who writes while the next zeros are on their way. */
+  get lendable(): number {
+    return this.#end - LOW_BYTES / 2;
+  }
+
   /** To be awaited before bytes up to `end` are written. @returns undefined if nothing is to wait for */
   before(end: number): Promise<void> | undefined {
-    return end > this.#end ? this.#writing : undefined;
+    return end > this.#end && this.#piece !== undefined ? this.#reach(end) : undefined;
   }
 
   /** Bytes up to `position` are written. */
   after(position: number): void {
-    if (this.#isOver || this.#writing !== undefined || position + LOW_BYTES <= this.#end) return;
-    const start = Math.max(position, this.#end);
-    this.#writing = this.#file.writeZeros(ZEROS, start).then(
-      () => this.#written(start + STEP_BYTES),
-      // Without them the file grows with each append, as long as there is room; if there is none, the append says so.
-      () => this.#stop(),
-    );
+    if (this.#isOver || this.#piece !== undefined || position + LOW_BYTES <= this.#end) return;
+    this.#end = Math.max(position, this.#end);
+    this.#write(position + STEP_BYTES);
   }
 
   /** Writes no more; resolves when none are being written. */
   async end(): Promise<void> {
     this.#isOver = true;
-    await this.#writing;
+    await this.#piece;
   }
 
-  #written(end: number): void {
-    this.#end = end;
-    this.#writing = undefined;
+  /** Writes pieces, one behind the other, as long as they end before `goal`. */
+  #write(goal: number): void {
+    this.#piece = this.#file.writeZeros(ZEROS, this.#end).then(
+      () => {
+        this.#end += ZEROS.length;
+        this.#piece = undefined;
+        if (this.#end + ZEROS.length <= goal && !this.#isOver) this.#write(goal);
+      },
+      () => {
+        // Without them the file grows with each append, as long as there is room; if there is none, the append says so.
+        this.#isOver = true;
+        this.#piece = undefined;
+      },
+    );
   }
 
-  #stop(): void {
-    this.#isOver = true;
-    this.#writing = undefined;
+  async #reach(end: number): Promise<void> {
+    while (end > this.#end && this.#piece !== undefined) await this.#piece;
   }
 }

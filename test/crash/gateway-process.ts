@@ -40,7 +40,8 @@ const PAUSE_MS = 15;
 const warnings: string[] = [];
 
 const { dataDir, ledgerUrl, policy } = startOptions<GatewayStart>();
-relayPlans(watchSealing((step) => void report({ kind: "stalled", step })));
+const sealing = watchSealing((step) => void report({ kind: "stalled", step }));
+relayPlans(sealing.arm);
 const upstream = makeFakeUpstream("s");
 const ledger = { url: ledgerUrl, origin: LEDGER_ORIGIN, witness_policy: policy, submit_token_file: "unused" };
 const config = parseGatewayConfig(
@@ -61,7 +62,7 @@ const run = await openRun({
   software: { name: "countersign", version: "0.1.0" },
   environment: {},
   logger: { ...logger, warn: remember },
-  world: { connect: async () => upstream },
+  world: { connect: async () => upstream, wrapLog: sealing.wrapLog },
 });
 let isEnding = false;
 const callers = Array.from({ length: CALLERS }, (_, i) => callAgain(run, i));
@@ -74,7 +75,7 @@ process.once("SIGTERM", () => {
     .then(() => process.exit(0));
 });
 
-/** Where a kill is planned at a step of the stream, its thread has to stop there. */
+/** Where a kill is planned at a step of the stream, the thread that writes has to stop there. */
 function stalling(thread: DeclaredThread): DeclaredThread {
   if (thread.name !== "sealing") return thread;
   return { ...thread, module: fileURLToPath(new URL("./stalling-sealing.js", import.meta.url)) };

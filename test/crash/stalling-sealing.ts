@@ -4,6 +4,7 @@ import type { MessagePort } from "node:worker_threads";
 import { BroadcastChannel } from "node:worker_threads";
 import type { SealingOrder } from "../../gateway/receipts/sealing-messages.ts";
 import { serveOver } from "../../gateway/receipts/sealing-thread.ts";
+import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { Stall, stallingFrames } from "./stall.ts";
 import type { Plan, Step } from "./steps.ts";
 
@@ -19,13 +20,27 @@ export function serve(port: MessagePort, order: SealingOrder): void {
   serveOver(port, order, (log) => stallingFrames(log, stall));
 }
 
-/** The serving thread's side. @returns gives the sealing thread a plan */
-export function watchSealing(onStall: (step: Step) => void): (plan: Plan) => void {
+/** The serving thread's side: its own writes stall as the sealing thread's do, whichever come first. */
+export interface WatchedSealing {
+  /** Gives both threads a plan. */
+  readonly arm: (plan: Plan) => void;
+  readonly wrapLog: (log: StreamLog) => StreamLog;
+}
+
+/** @param onStall  told where one of the two stands */
+export function watchSealing(onStall: (step: Step) => void): WatchedSealing {
   const channel = openChannel();
+  const stall = new Stall(undefined, onStall);
   channel.onmessage = ({ data }: { readonly data: { readonly stalled?: Step } }) => {
     if (data.stalled !== undefined) onStall(data.stalled);
   };
-  return (plan) => channel.postMessage({ plan });
+  return {
+    arm: (plan) => {
+      stall.arm(plan);
+      channel.postMessage({ plan });
+    },
+    wrapLog: (log) => stallingFrames(log, stall),
+  };
 }
 
 function openChannel(): BroadcastChannel {

@@ -10,11 +10,19 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FRAME_HEADER_BYTES, openFrameLog } from "../../gateway/receipts/frame-log.ts";
+import {
+  borrowFrameLog,
+  FRAME_HEADER_BYTES,
+  type FrameLog,
+  type FrameRoom,
+  openFrameLog,
+} from "../../gateway/receipts/frame-log.ts";
 import { openStreamLog, resumeStreamLog } from "../../gateway/receipts/stream-log.ts";
 import { type GatewayRun, openRun } from "../../gateway/run.ts";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { codeOf } from "../support/code-of.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
 import { callOf, type GatewayBench, makeGatewayBench, ofKind, readStream, runCall } from "../support/gateway-run.ts";
 
@@ -160,6 +168,67 @@ describe("a torn append of several frames", () => {
       if (good.subarray(at, end).every((byte) => byte === 0)) continue;
       await expect(contentOf(path)).rejects.toMatchObject({ code: "ERR_STREAM_FILE" });
     }
+  });
+});
+
+describe("the end of a file that is lent", () => {
+  const appending = { isDurable: true, writesOn: "caller" } as const;
+  /** Lends the end as soon as there are zeros behind it. */
+  const roomOf = async (log: FrameLog): Promise<FrameRoom> => {
+    for (let room = log.lend(); ; room = log.lend()) {
+      if (room.to > room.from) return room;
+      log.takeBack(undefined);
+      await setImmediate();
+    }
+  };
+  const lent = async (path: string) => {
+    const { log } = await openFrameLog(path, appending);
+    await log.append([formatUtf8("mine")]);
+    const { from } = await roomOf(log);
+    const borrowed = await borrowFrameLog(path, appending);
+    borrowed.takeBack(from);
+    return { log, borrowed };
+  };
+
+  it("is written by the one who has it, and by him alone", async () => {
+    const path = join(folder, "a.log");
+    const { log, borrowed } = await lent(path);
+    await expect(log.append([formatUtf8("no")])).rejects.toMatchObject({ code: "ERR_BUG" });
+    await borrowed.append([formatUtf8("theirs")]);
+    log.takeBack(borrowed.lend().from);
+    await expect(borrowed.append([formatUtf8("no")])).rejects.toMatchObject({ code: "ERR_BUG" });
+    await log.append([formatUtf8("mine again")]);
+    await borrowed.close();
+    await log.close();
+    expect(await contentOf(path)).toEqual(["mine", "theirs", "mine again"]);
+  });
+
+  it("is cut off by neither as long as the other has it", async () => {
+    const path = join(folder, "a.log");
+    const { log, borrowed } = await lent(path);
+    await borrowed.append([formatUtf8("theirs")]);
+    await log.close();
+    expect(await contentOf(path)).toEqual(["mine", "theirs"]);
+    await borrowed.close();
+    const again = await lent(path);
+    again.log.takeBack(again.borrowed.lend().from);
+    await again.log.append([formatUtf8("last")]);
+    await again.borrowed.close();
+    await again.log.close();
+    expect(await contentOf(path)).toEqual(["mine", "theirs", "mine", "last"]);
+  });
+
+  it("is given back at a place that it may have, or not at all", async () => {
+    const path = join(folder, "a.log");
+    const { log, borrowed } = await lent(path);
+    for (const end of [0, Number.MAX_SAFE_INTEGER]) expect(codeOf(() => log.takeBack(end))).toBe("ERR_BUG");
+    borrowed.lend();
+    log.takeBack(undefined);
+    expect(codeOf(() => log.takeBack(100))).toBe("ERR_BUG");
+    await log.append([formatUtf8("mine again")]);
+    await borrowed.close();
+    await log.close();
+    expect(await contentOf(path)).toEqual(["mine", "mine again"]);
   });
 });
 
