@@ -88,7 +88,8 @@ class Sealing implements Sealer {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) this.#awake.ref();
       this.#waiting.push({ resolve, reject });
-      if (this.#drafts.length === 0) queueMicrotask(this.#tellDrafts);
+      // Behind everything that this turn of the event loop was woken for: a message, a write and a sync for all of it.
+      if (this.#drafts.length === 0) setImmediate(this.#tellDrafts);
       this.#drafts.push(numbered);
     });
   }

@@ -172,7 +172,7 @@ describe("a lent end that fails", () => {
       openCalls = 2;
       const waits = codeFrom(opened.recorder.append(bench.next));
       // The draft is on its way, and with it what was lent.
-      await Promise.resolve();
+      await new Promise((resolve) => setImmediate(resolve));
       opened.thread.say({ type: "sealed", hashes: ["00".repeat(32)], loan: { ...place, to: 20_000_000 } });
       expect(await waits).toBe("ERR_STREAM_FAILED");
       await allFail(opened, "the sealing thread lends a place that it cannot have");

@@ -3,6 +3,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Recorded } from "../../gateway/receipts/recorder.ts";
 import { makeSealing } from "../../gateway/receipts/sealing.ts";
 import { StreamBook } from "../../gateway/receipts/stream-book.ts";
 import { StoreError } from "../../kernel/errors.ts";
@@ -33,6 +34,21 @@ describe("the sealing thread", () => {
     // One message for what one turn drafts, and no more writes than messages.
     expect(thread.heard.length).toBe(3);
     expect(thread.told.length).toBe(3);
+  });
+
+  it("is told in one message what one turn of the event loop drafts, whoever asks for it", async () => {
+    const { recorder, thread } = await bench.open();
+    await recorder.append(bench.next);
+    const heard = thread.heard.length;
+    const turn = Array.from({ length: 3 }, () => {
+      return new Promise<Recorded>((resolve, reject) => {
+        setImmediate(() => recorder.append(bench.next).then(resolve, reject));
+      });
+    });
+    expect((await Promise.all(turn)).map(({ seq }) => seq)).toEqual([1, 2, 3]);
+    expect(thread.heard.length).toBe(heard + 1);
+    await recorder.close();
+    expect((await readStream(bench.dataDir, bench.place.stream)).length).toBe(4);
   });
 
   it("is never told a key, and goes on after a restart where the chain ends", async () => {
