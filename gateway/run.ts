@@ -19,6 +19,7 @@ import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
 import { ChangeFeed } from "./edge/change-feed.ts";
 import { RuleChanges } from "./edge/rule-changes.ts";
 import { type AdmissionDesk, makeAdmissionDesk } from "./kubernetes/admission-desk.ts";
+import { type LeftOfRun, openLeftTasks } from "./left-of-run.ts";
 import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
@@ -35,6 +36,7 @@ import { checkCarriedOut } from "./policy/obligations.ts";
 import type { ReloadedPolicy } from "./policy-reload.ts";
 import { realWorld } from "./real-world.ts";
 import { openReceiptPlane, type ReceiptPlane } from "./receipt-plane.ts";
+import type { LeftTask } from "./receipts/left-tasks.ts";
 import { openStreamFolder, type StreamFolder } from "./receipts/stream-folder.ts";
 import { refuseServerRequests } from "./server-requests.ts";
 import { type ConnectedServers, closeServers, connectServers } from "./servers.ts";
@@ -63,6 +65,8 @@ export interface GatewayRun {
   readonly offers: Offers;
   /** Shows which ids of tasks were given to whom, also by a run before. */
   readonly tagTask: TagTask;
+  /** Tasks that the run before left open. */
+  readonly leftTasks: readonly LeftTask[];
   readonly switches: OperatorSwitches;
   readonly admissions: AdmissionDesk;
   readonly boundary: JsonObject;
@@ -127,15 +131,8 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const { options, world, servers, basis, plane, metrics } = parts;
   const { recorder, opened, outbox } = plane;
   const declaration = declarationOf(options);
-  const facts = {
-    recorder,
-    opened,
-    declaration,
-    run: basis.run,
-    bundle: basis.policyNow().bundle,
-    catalog: basis.keeper.current(),
-    approvers: basis.approvers,
-  };
+  const left = await openLeftTasks(parts);
+  const opening = openingOf(parts, declaration, left?.calls);
   const { book } = opened;
   const { names } = basis.run;
   const rules = new RuleChanges();
@@ -145,8 +142,8 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const relister = relisterOf(parts, changes);
   const stages = withFreshListings(controls.stages, relister, basis.keeper, world.nowMs);
   const watch = sessionWatchOf(parts, rules);
-  const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages }, watch);
-  const recovered = await writeOpening(facts);
+  const { pipeline, desk, tally } = pipelineOf(parts, declaration, { ...controls, stages }, watch, left);
+  const recovered = await writeOpening(opening);
   await writeSessionLoads(parts);
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   await switches.start();
@@ -161,7 +158,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   const reloadCatalog = makeCatalogReload({ config: options.config, basis, recorder });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
-    closing ??= closeRun(parts, { pipeline, tally }, stopJobs);
+    closing ??= closeRun(parts, { pipeline, tally, left }, stopJobs);
     return closing;
   };
   return {
@@ -173,6 +170,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     rules,
     offers: basis.offers,
     tagTask: names.task,
+    leftTasks: left?.tasks ?? [],
     reloadPolicy: tellingOffers(sealed.reload, basis, changes),
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
     switches,
@@ -188,6 +186,17 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     status,
     close,
   };
+}
+
+/** @param leftCalls  calls that this run goes on with */
+function openingOf(
+  { plane: { recorder, opened }, basis }: Parts,
+  declaration: StreamDeclaration,
+  leftCalls: ReadonlySet<string> = new Set(),
+): Parameters<typeof writeOpening>[0] {
+  const { run, approvers } = basis;
+  const [bundle, catalog] = [basis.policyNow().bundle, basis.keeper.current()];
+  return { recorder, opened, declaration, run, bundle, catalog, approvers, leftCalls };
 }
 
 function sessionWatchOf({ options, basis, plane }: Parts, rules: RuleChanges): SessionWatch {
@@ -214,6 +223,7 @@ function pipelineOf(
   declaration: StreamDeclaration,
   { stages, startLabels, onSealed }: Controls,
   watch: SessionWatch,
+  left: LeftOfRun | undefined,
 ): { readonly pipeline: Pipeline; readonly desk: SessionDesk; readonly tally: RefusalTally } {
   const { recorder, opened, outbox } = plane;
   const { nowMs, monotonicMs, randomBytes } = world;
@@ -253,6 +263,7 @@ function pipelineOf(
     catalog: basis.keeper,
     basisOf: (call) => basis.sessions.basisOf(call),
     offeredTo: (call) => basis.offers.readerFor(call),
+    left,
     desk,
     tally,
     stages,
@@ -326,7 +337,11 @@ function startJobs(
 
 async function closeRun(
   { options, folder, servers, plane }: Parts,
-  { pipeline, tally }: { readonly pipeline: Pipeline; readonly tally: RefusalTally },
+  {
+    pipeline,
+    tally,
+    left,
+  }: { readonly pipeline: Pipeline; readonly tally: RefusalTally; readonly left: LeftOfRun | undefined },
   stopJobs: () => Promise<void>,
 ): Promise<void> {
   const { recorder, outbox } = plane;
@@ -343,6 +358,7 @@ async function closeRun(
     // A dead stream cannot be sealed; the next start does it.
     options.logger.error({ err: error }, "the sessions could not be sealed");
   }
+  await left?.files.settled();
   await outbox.drain(options.drainMs ?? DRAIN_MS);
   await outbox.stop();
   await recorder.close();

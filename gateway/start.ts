@@ -54,7 +54,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   try {
     const operatorUrl = await listen(operator, options.config.operator_listen ?? {}, GATEWAY_DEFAULTS.operatorPort);
     const given = edgeOptions(options, run);
-    const edge = await startHttpEdge(given);
+    const left = { tasks: run.leftTasks, stream: run.status().stream };
+    const edge = await startHttpEdge({ ...given, left });
     const { close: closeWirings, ...wired } = await wiringsOf(options, run, given, edge);
     listening.agents = true;
     const addresses = { url: edge.url, operator_url: operatorUrl, ...wired };

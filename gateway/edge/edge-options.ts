@@ -11,6 +11,7 @@ import type { ApprovalDecisions } from "./approval-rounds.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import type { ModernLegs } from "./modern-legs.ts";
 import type { RuleChanges } from "./rule-changes.ts";
+import type { TaskTableOptions } from "./task-table.ts";
 
 /** Bounds of the agents' leg. */
 export interface EdgeLimits {
@@ -78,6 +79,8 @@ export interface EdgeOptions {
   readonly logger: Logger;
   /** Tags ids of tasks under a key of the data folder; undefined: under one of this process. */
   readonly tagTask?: TagTask | undefined;
+  /** Tasks that the run before left open: for one edge. */
+  readonly left?: TaskTableOptions["left"];
   /** Scopes of access tokens; undefined if none are taken. */
   readonly scopes?: Pick<ResourceServer, "missingScopes" | "challenge"> | undefined;
   /** Members of `_meta` in which a request names actor and subject; the defaults if undefined. */

@@ -3,7 +3,7 @@
 import type { Accounting } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { LimitId } from "../../kernel/receipt/vocabulary.ts";
-import type { Caller } from "../pipeline/call.ts";
+import type { Party } from "../pipeline/call.ts";
 
 /** A place that was taken, or the bound that is reached. */
 export type Place =
@@ -12,7 +12,7 @@ export type Place =
 
 /** Counts calls. */
 export interface InFlight {
-  readonly enter: (caller: Caller) => Place;
+  readonly enter: (caller: Party) => Place;
   /** Resolves when no call is in flight. */
   readonly drained: () => Promise<void>;
 }

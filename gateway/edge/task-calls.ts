@@ -25,6 +25,7 @@ import {
   writers,
 } from "./round-trip.ts";
 import { endGone, readAnswer } from "./task-answers.ts";
+import { wakeTask } from "./task-left.ts";
 import { rememberedTask, TASK_PATH } from "./task-messages.ts";
 import { answerPhantom } from "./task-phantom.ts";
 import { hasLegacyTasks, hasTasksExtension } from "./task-support.ts";
@@ -75,6 +76,7 @@ async function run(deps: ForwardDeps, request: AgentRequest, task: KeptTask, rou
   if (decided.action === "phantom") return answerPhantom(deps, request, task, decided);
   const round = { request, routed, call, id, state: undefined, decided, task };
   if (task.ticket === undefined) return answer(deps, round, endGone(round), 0);
+  wakeTask(deps.pipeline, task, request, call.upstream, decided.ticket);
   const started = performance.now();
   const gate = gateOf(deps, round);
   const reply = await send(deps, request, routed, { ...call, toSend: decided.toSend }, id, gate);

@@ -21,6 +21,7 @@ import type { ForwardDeps } from "./round-trip.ts";
 import type { Granted, GrantedTask, StandingGrants } from "./standing-grants.ts";
 import { readState, type TaskAnswerDeps } from "./task-answers.ts";
 import { type TaskRound, unknownTask } from "./task-calls.ts";
+import { wakeTask } from "./task-left.ts";
 import type { KeptTask } from "./task-table.ts";
 
 /** What listening to tasks needs. */
@@ -54,6 +55,7 @@ export async function grantTask(
   if (decided.action === "refuse") return "denied";
   const granted = { decided, call, lists: [], task };
   if (decided.action === "phantom") return granted;
+  wakeTask(deps.pipeline, task, request, call.upstream, decided.ticket);
   const toSend = { ...watched, bytes: decided.toSend, signal };
   return { ...granted, reply: await upstream.watchTask(toSend, task.upstreamId, onStatus) };
 }

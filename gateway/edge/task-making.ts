@@ -139,8 +139,8 @@ function take(
       const given = kept?.status === "task_created" ? kept.returned : undefined;
       const last = given === undefined ? "" : rememberedTask(given, madePath(era));
       if (given === undefined) place.leave();
-      else
-        tasks.open({
+      else {
+        const task = tasks.open({
           ...key,
           caller: callerOf(request.caller),
           ...taskOf(round),
@@ -151,6 +151,9 @@ function take(
           status: stated.status,
           ttlMs: stated.ttlMs,
         });
+        // A child of the gateway, and its tasks, end with it.
+        if (call.upstream.transport === "http") tasks.leaveOn(task, request.caller);
+      }
     },
   };
 }

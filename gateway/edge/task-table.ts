@@ -1,9 +1,9 @@
 /**
  * Tasks that agents may ask for. An agent knows a task by an id of the gateway's, 192 bits that nobody can guess and that mean
  * nothing at any server; the server's own id stays here. A task belongs to the caller that made it, and to its session where
- * somebody vouches for one. The table lives as long as the process: receipts, and not tasks, outlast a restart. Half of an id is a
- * keyed hash of the other half for its caller, so that a gateway that was started anew tells an id that it gave from one that it
- * never gave, and remembers nothing for it.
+ * somebody vouches for one. Tasks of modern agents outlast a restart where the gateway keeps them (receipts/left-tasks.ts). Half of
+ * an id is a keyed hash of the other half for its caller, so that an id that was given is told from one that never was, and
+ * nothing is remembered for it.
  */
 
 import { formatBase64url } from "../../kernel/base64url.ts";
@@ -11,10 +11,12 @@ import { errorCode } from "../../kernel/errors.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../../kernel/service/service.ts";
-import type { Caller, DecisionTicket, Pipeline, SessionKey } from "../pipeline/call.ts";
+import type { Caller, DecisionTicket, Party, Pipeline, SessionKey } from "../pipeline/call.ts";
 import { makeKeyedNames, type TagTask } from "../pipeline/keyed-names.ts";
+import type { LeftTask } from "../receipts/left-tasks.ts";
 import type { AgentRequest } from "./agent-request.ts";
 import { type InFlight, type InFlightNames, makeInFlight, type Place } from "./in-flight.ts";
+import { leftEntry, leftTicket } from "./task-left.ts";
 import type { TaskStatus } from "./task-messages.ts";
 
 /** A task that is kept. */
@@ -49,13 +51,19 @@ export interface KeptTask {
   readonly asked: Map<string, string>;
   /** When an invented task ends. */
   phantomMs: number | undefined;
+  /** Set of a task of the run before, until its agent asks about it. */
+  left: LeftTask | undefined;
+  /** True if the next run goes on with it. */
+  isLeftOn: boolean;
   /** Changes of rules before it was decided that the agent may be told of it unasked; undefined if that never was. */
   toldUnder: number | undefined;
 }
 
 /** What a table is made of. */
 export interface TaskTableOptions {
-  readonly pipeline: Pick<Pipeline, "dropTask">;
+  readonly pipeline: Pick<Pipeline, "dropTask" | "keepTask">;
+  /** Open tasks of the run before, and the stream that their receipts are in. */
+  readonly left?: { readonly tasks: readonly LeftTask[]; readonly stream: string } | undefined;
   readonly logger: Logger;
   readonly nowMs: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
@@ -89,8 +97,10 @@ const NAMES: InFlightNames = {
 };
 
 /** A task that is about to be kept. */
-export type NewTask = Omit<KeptTask, "id" | "createdMs" | "expiresMs" | "end" | "asked" | "phantomMs" | "toldUnder"> & {
-  readonly id: string;
+export type NewTask = Omit<
+  KeptTask,
+  "createdMs" | "expiresMs" | "end" | "asked" | "phantomMs" | "toldUnder" | "left" | "isLeftOn"
+> & {
   readonly ttlMs: number | null;
   readonly phantomMs?: number;
 };
@@ -102,7 +112,7 @@ export function ownerOf({ caller, session }: { readonly caller: Caller; readonly
 }
 
 /** Whose tasks are counted together. */
-export function callerOf({ issuer, name }: Caller): string {
+export function callerOf({ issuer, name }: Party): string {
   return JSON.stringify([issuer, name]);
 }
 
@@ -122,6 +132,7 @@ export class TaskTable {
     this.#options = options;
     this.#tagTask = options.tagTask ?? makeKeyedNames(options.randomBytes(KEY_BYTES)).task;
     this.#places = makeInFlight(options.maxTasks, options.maxTasksPerCaller, NAMES);
+    if (options.left !== undefined) this.#restore(options.left.tasks, options.left.stream);
   }
 
   /** A place for a task of this caller. One that has ended gives up its place to a new one. */
@@ -139,7 +150,7 @@ export class TaskTable {
     return place;
   }
 
-  #enter(caller: Caller, bytes: number): Place {
+  #enter(caller: Party, bytes: number): Place {
     const own = (this.#bytesOf.get(callerOf(caller)) ?? 0) + bytes;
     const isFull = this.#isClosed || this.#bytes + bytes > MAX_BYTES || own > MAX_CALLER_BYTES;
     return isFull ? makeInFlight(0, 0, NAMES).enter(caller) : this.#places.enter(caller);
@@ -180,15 +191,38 @@ export class TaskTable {
   open({ ttlMs, ...given }: NewTask): KeptTask {
     const createdMs = this.#options.nowMs();
     const phantomMs = given.phantomMs;
-    const fresh = { createdMs, expiresMs: 0, end: undefined, asked: new Map<string, string>(), toldUnder: undefined };
-    const task: KeptTask = { ...given, ...fresh, phantomMs };
+    const task: KeptTask = { ...given, ...FRESH, asked: new Map(), createdMs, phantomMs };
     this.renew(task, ttlMs);
+    this.#put(task);
+    return task;
+  }
+
+  /** Keeps a task for the next run, too; its call has to be held by the pipeline. */
+  leaveOn(task: KeptTask, caller: Caller): void {
+    const entry = leftEntry(task, caller);
+    if (entry === undefined || task.ticket === undefined) return;
+    task.isLeftOn = this.#options.pipeline.keepTask?.(task.ticket, entry) === true;
+  }
+
+  #put(task: KeptTask): void {
     this.#tasks.set(task.id, task);
     this.#count(task, task.bytes);
     if (task.ticket !== undefined) this.#byServer.set(keyAtServer(task), task);
     if (this.#isClosed) void this.#drop(task);
     this.#plan();
-    return task;
+  }
+
+  /** Tasks of the run before are found as they were, as far as there is room; of the others the calls end. */
+  #restore(left: readonly LeftTask[], stream: string): void {
+    for (const one of left) {
+      const { entry } = one;
+      const ticket = leftTicket(one, stream);
+      const bytes = one.received.length + one.sent.length;
+      const isOver = entry.expires_ms <= this.nowMs();
+      const place = isOver ? undefined : this.#enter(entry, bytes);
+      if (place?.type === "taken") this.#put(restored(one, ticket, place, bytes));
+      else void this.#record(ticket);
+    }
   }
 
   /** The server may change its mind about how long; never beyond the bound from the task's creation. */
@@ -251,11 +285,16 @@ export class TaskTable {
     task.place.leave();
     if (task.ticket === undefined) return;
     if (this.#byServer.get(keyAtServer(task)) === task) this.#byServer.delete(keyAtServer(task));
+    // The next run goes on with it.
+    if (!(this.#isClosed && task.isLeftOn)) await this.#record(task.ticket);
+  }
+
+  async #record(ticket: DecisionTicket): Promise<void> {
     try {
-      await this.#options.pipeline.dropTask(task.ticket);
+      await this.#options.pipeline.dropTask(ticket);
     } catch (error) {
       const code = errorCode(error);
-      this.#options.logger.error({ code, call: task.ticket.callId }, "the end of a task could not be recorded");
+      this.#options.logger.error({ code, call: ticket.callId }, "the end of a task could not be recorded");
     }
   }
 
@@ -282,6 +321,39 @@ export class TaskTable {
     for (const task of [...this.#tasks.values()]) if (task.expiresMs <= now) void this.#drop(task);
     this.#plan();
   }
+}
+
+const FRESH = { expiresMs: 0, end: undefined, toldUnder: undefined, left: undefined, isLeftOn: false } as const;
+
+function restored(
+  left: LeftTask,
+  ticket: DecisionTicket,
+  place: Extract<Place, { type: "taken" }>,
+  bytes: number,
+): KeptTask {
+  const { entry } = left;
+  return {
+    ...FRESH,
+    id: entry.id,
+    upstreamId: entry.upstream_id,
+    serverId: entry.server,
+    tool: entry.tool,
+    era: "modern",
+    owner: entry.owner,
+    caller: callerOf(entry),
+    ticket,
+    firstSeq: entry.first_seq,
+    createdMs: entry.created_ms,
+    expiresMs: entry.expires_ms,
+    place,
+    bytes,
+    status: "working",
+    last: "{}",
+    asked: new Map(),
+    phantomMs: undefined,
+    left,
+    isLeftOn: true,
+  };
 }
 
 /** A legacy session is one agent's, and so are the ids in it; a modern server has one set of ids for all. */

@@ -23,6 +23,7 @@ import type {
   Transport,
   UpstreamAuth,
 } from "../../kernel/receipt/vocabulary.ts";
+import type { LeftEntry } from "../receipts/left-tasks.ts";
 
 /** What a principal is, for policy: a person, a program with credentials of its own, whoever started `wrap`, a workload. */
 export type CallerKind = "user" | "agent" | "local-user" | "workload";
@@ -199,6 +200,13 @@ export interface CallRefusal {
   readonly offer?: OfferedApproval;
 }
 
+/** A call of the run before: for the caller and session that ask now. */
+export interface WokenCall {
+  readonly call: InboundCall;
+  readonly labels: readonly Label[];
+  readonly createdMs: number;
+}
+
 /** Handed back to `finish`; opaque to the wire. */
 export interface DecisionTicket {
   readonly callId: string;
@@ -308,6 +316,15 @@ export interface Pipeline {
   readonly finishTask: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;
   /** Lets go of a task: one that has not ended is recorded as `unknown`. @throws {StoreError} ERR_STREAM_FAILED */
   readonly dropTask: (ticket: DecisionTicket) => Promise<void>;
+  /** Keeps an open task for the next run; false if none outlasts this one. What becomes of the file shows at the next start. */
+  readonly keepTask?: (ticket: DecisionTicket, entry: LeftEntry) => boolean;
+  /**
+   * Takes up the call of a task of the run before, since its agent asks about it.
+   *
+   * @param ticket  of that call
+   * @param asking  of the request about the task, which is decided and in flight
+   */
+  readonly wakeTask?: (ticket: DecisionTicket, woken: WokenCall, asking: DecisionTicket) => void;
   /** Who looks at what the server says during a forwarded call; undefined if nobody does. */
   readonly watchStream: (ticket: DecisionTicket) => StreamWatch | undefined;
   /** False if what a server says outside of calls may not reach an agent. */

@@ -3,10 +3,16 @@
  * nobody knows its effect, and a second one that settles it: the result when the agent is given it, or `unknown`.
  */
 
+import { formatBase64 } from "../../kernel/base64.ts";
 import { invariant } from "../../kernel/errors.ts";
+import type { CatalogSource } from "../catalog/catalog-keeper.ts";
+import type { LeftEntry, LeftTasks } from "../receipts/left-tasks.ts";
+import type { Recorder } from "../receipts/recorder.ts";
 import type { OpenCall, StreamBook } from "../receipts/stream-book.ts";
 import type { Flight } from "./ask-respond.ts";
-import type { CallOutcome } from "./call.ts";
+import type { CallOutcome, WokenCall } from "./call.ts";
+import { lostOutcomeOf } from "./decision-body.ts";
+import type { QuestionFacts } from "./policy-question.ts";
 
 /** What an end is recorded for. */
 export interface EndedDecision extends OpenCall {
@@ -36,28 +42,64 @@ function gone({ returned: _, ...outcome }: CallOutcome): CallOutcome {
   return { ...outcome, status: "blocked", refusal };
 }
 
-/** The tasks of this run. Whoever opens them bounds their number and their life. */
+/** What open tasks are kept with. */
+export interface OpenTasksOptions {
+  readonly book: Pick<StreamBook, "openTask">;
+  readonly recorder: Pick<Recorder, "appendWhole">;
+  /** Undefined: no task outlasts the run. */
+  readonly left: LeftByRun | undefined;
+}
+
+/** Tasks of the run before, by the ids of their calls, and where those of this one are kept for the next. */
+export interface LeftByRun {
+  readonly calls: ReadonlySet<string>;
+  readonly files: Pick<LeftTasks, "keep" | "remove">;
+}
+
+/** The open tasks. Whoever opens them bounds their number and their life. */
 export class OpenTasks {
-  readonly #book: Pick<StreamBook, "openTask">;
+  readonly #options: OpenTasksOptions;
   readonly #end: EndFlight;
   readonly #held = new Map<string, HeldTask>();
+  /** Of the run before, that nobody has asked about: their calls are on disk. */
+  readonly #dormant: Set<string>;
 
-  constructor(book: Pick<StreamBook, "openTask">, end: EndFlight) {
-    this.#book = book;
+  constructor(options: OpenTasksOptions, end: EndFlight) {
+    this.#options = options;
     this.#end = end;
+    this.#dormant = new Set(options.left?.calls);
   }
 
   /** Receipts that open tasks will still write. */
   get promised(): number {
-    return this.#held.size;
+    return this.#held.size + this.#dormant.size;
+  }
+
+  /** Keeps a held task for the next run, too. */
+  keep(callId: string, entry: LeftEntry): boolean {
+    const { left } = this.#options;
+    const held = this.#held.get(callId);
+    if (left === undefined || held === undefined || held.isEnded) return false;
+    const { call, labels } = held.flight;
+    const [received, sent] = [formatBase64(call.received), formatBase64(call.toSend)];
+    left.files.keep({ v: 1, call: callId, entry, received, sent, labels });
+    return true;
+  }
+
+  /** Holds the call of a task of the run before, now that somebody asks about it. */
+  wake(callId: string, flight: Flight): void {
+    if (this.#dormant.delete(callId)) this.hold(callId, flight);
   }
 
   /** Keeps a call until its task is dropped. */
   hold(callId: string, flight: Flight): void {
-    const task = this.#book.openTask(callId);
+    this.#held.set(callId, { flight, open: this.#openOf(callId), isEnded: false });
+  }
+
+  #openOf(callId: string): EndedDecision {
+    const task = this.#options.book.openTask(callId);
     invariant(task !== undefined, "a call that made a task has no such outcome in the book");
-    const open = { decision: task.decision, hash: task.hash, resolves: task.outcomeSeq };
-    this.#held.set(callId, { flight, open, isEnded: false });
+    return { decision: task.decision, hash: task.hash, resolves: task.outcomeSeq };
   }
 
   async end(callId: string, outcome: CallOutcome): Promise<CallOutcome> {
@@ -66,13 +108,40 @@ export class OpenTasks {
     // Before anything is waited for: of two ends at once one is recorded.
     const isFirst = !held.isEnded;
     held.isEnded = true;
-    return this.#end(held.flight, isFirst ? held.open : { ...held.open, isSettled: true }, outcome);
+    const open = isFirst ? held.open : ({ ...held.open, isSettled: true } as const);
+    const ended = await this.#end(held.flight, open, outcome);
+    if (isFirst) this.#options.left?.files.remove(callId);
+    return ended;
   }
 
   async drop(callId: string): Promise<void> {
+    if (this.#dormant.delete(callId)) {
+      const open = this.#openOf(callId);
+      await this.#options.recorder.appendWhole((place) => lostOutcomeOf(place, open));
+      this.#options.left?.files.remove(callId);
+    }
     const held = this.#held.get(callId);
     if (held === undefined) return;
     if (!held.isEnded) await this.end(callId, NEVER_ENDED);
     this.#held.delete(callId);
   }
+}
+
+/** What the call of a task of the run before is ended with. */
+export interface WakeOptions {
+  readonly catalog: CatalogSource;
+  readonly nowMs: () => number;
+  readonly monotonicMs: () => number;
+}
+
+/** @param known  what is known of the request that asks about it: what policy saw of the call itself went with its run */
+export function wokenFlight(
+  { catalog, nowMs, monotonicMs }: WakeOptions,
+  { call, labels, createdMs }: WokenCall,
+  known: QuestionFacts | undefined,
+): Flight {
+  invariant(known !== undefined, "a task is taken up by a request that is not in flight");
+  const definition = catalog.current().find(call.serverId, "tools", call.target.name);
+  const startedMs = monotonicMs() - Math.max(0, nowMs() - createdMs);
+  return { call, labels, facts: { ...known, definition }, startedMs, policyUs: 0, release: undefined };
 }

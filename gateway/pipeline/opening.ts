@@ -40,6 +40,8 @@ export interface OpeningFacts {
   readonly catalog: Catalog;
   /** Names of those whose signatures approve the catalog. */
   readonly approvers: readonly string[];
+  /** Ids of calls whose tasks this run goes on with. */
+  readonly leftCalls: ReadonlySet<string>;
 }
 
 const MAX_DRIFT_ITEMS = 64;
@@ -57,7 +59,7 @@ export async function writeOpening(
   const { book } = opened;
   const previous = { policy: book.policy, catalog: book.catalog };
   if (recorder.nextSeq() === 0) await recorder.append(() => streamOpenOf(facts));
-  const recovered = await recover(recorder, book);
+  const recovered = await recover(recorder, book, facts.leftCalls);
   await recorder.append(() => policyLoadOf(run, bundle.files, previous.policy));
   const replaced = previousOf(previous.catalog);
   await recorder.append(() => catalogLoadOf(catalog, replaced, facts.approvers, run.names));
@@ -105,10 +107,15 @@ export function policyLoadOf(
 }
 
 /** Ends what a crash left open: nobody knows what became of the calls, and the sessions have no further call. */
-async function recover(recorder: Recorder, book: StreamBook): Promise<{ calls: number; sessions: number }> {
+async function recover(
+  recorder: Recorder,
+  book: StreamBook,
+  left: ReadonlySet<string>,
+): Promise<{ calls: number; sessions: number }> {
   const calls = book.openCalls();
   for (const call of calls) await recorder.appendWhole((place) => lostOutcomeOf(place, call));
   for (const { outcomeSeq, ...call } of book.openTasks()) {
+    if (left.has(call.decision.call.id)) continue;
     await recorder.appendWhole((place) => lostOutcomeOf(place, { ...call, resolves: outcomeSeq }));
   }
   const sessions = book.openSessions();

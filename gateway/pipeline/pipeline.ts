@@ -34,7 +34,7 @@ import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
 import { judge, refusalFor } from "./judge.ts";
 import { keepMessages } from "./keep-messages.ts";
-import { type EndedDecision, OpenTasks } from "./open-tasks.ts";
+import { type EndedDecision, type LeftByRun, OpenTasks, wokenFlight } from "./open-tasks.ts";
 import { actionOf, type QuestionFacts, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
 import { beginCall } from "./request-stages.ts";
@@ -61,6 +61,8 @@ export interface PipelineOptions {
   readonly offeredTo?: (call: InboundCall) => CatalogReader;
   /** What a call is decided on; receipts of no call have `run`. */
   readonly basisOf: (call: InboundCall) => CallBasis;
+  /** What of tasks outlasts a run; undefined: nothing. */
+  readonly left: LeftByRun | undefined;
   readonly desk: SessionDesk;
   readonly tally: RefusalTally;
   readonly stages: Stages;
@@ -124,7 +126,7 @@ class ReceiptPipeline implements Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    this.#tasks = new OpenTasks(options.book, (flight, open, outcome) => this.#endTask(flight, open, outcome));
+    this.#tasks = new OpenTasks(options, (flight, open, outcome) => this.#endTask(flight, open, outcome));
   }
 
   get mode(): Mode {
@@ -201,6 +203,11 @@ class ReceiptPipeline implements Pipeline {
   dropTask({ callId }: DecisionTicket): Promise<void> {
     return this.#tasks.drop(callId);
   }
+
+  readonly keepTask: Required<Pipeline>["keepTask"] = ({ callId }, entry) => this.#tasks.keep(callId, entry);
+
+  readonly wakeTask: Required<Pipeline>["wakeTask"] = ({ callId }, woken, asking) =>
+    this.#tasks.wake(callId, wokenFlight(this.#options, woken, this.#flights.get(asking.callId)?.facts));
 
   /** As `finish`, of a task. */
   async #endTask(flight: Flight, open: EndedDecision, outcome: CallOutcome): Promise<CallOutcome> {

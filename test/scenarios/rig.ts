@@ -92,6 +92,8 @@ export interface Scenario {
   readonly receipts: () => Promise<readonly StreamReceipt[]>;
   readonly decisions: () => Promise<readonly ReceiptOf<"decision">[]>;
   readonly outcomes: () => Promise<readonly ReceiptOf<"outcome">[]>;
+  /** Stops the gateway in order, and starts it again over the same folder. */
+  readonly restart: () => Promise<void>;
   /** Stops the gateway, in order. @returns the whole stream as the ledger has it */
   readonly finish: () => Promise<readonly StreamReceipt[]>;
   /** Stops the gateway. @returns the stream as a bundle of a witnessed log, and a trust policy that pins all of it */
@@ -149,7 +151,7 @@ async function runScenario(
   bench: GatewayBench,
   world: Partial<World>,
 ): Promise<Scenario> {
-  const gateway = await startGateway({ ...bench.gatewayOptions, world });
+  let gateway = await startGateway({ ...bench.gatewayOptions, world });
   let isRunning = true;
   let id = 0;
   const stop = async (): Promise<void> => {
@@ -187,8 +189,16 @@ async function runScenario(
   };
   const receipts = async (): Promise<readonly StreamReceipt[]> => readStream(bench.folder, stream);
   return {
-    url: gateway.url,
-    operatorUrl: gateway.operatorUrl,
+    get url() {
+      return gateway.url;
+    },
+    get operatorUrl() {
+      return gateway.operatorUrl;
+    },
+    restart: async () => {
+      await gateway.close();
+      gateway = await startGateway({ ...bench.gatewayOptions, world });
+    },
     ledgerUrl: ledger.url,
     folder: bench.folder,
     stream,

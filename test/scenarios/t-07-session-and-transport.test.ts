@@ -189,6 +189,65 @@ describe("T7 tasks", () => {
     expect([words["call.outcome"], Object.values(words).includes("fail")]).toEqual([undefined, false]);
   });
 
+  it("outlasts a restart: its result goes through the rules of its call, which has its second outcome then, and no other", async () => {
+    let answer = stated("working");
+    const scenario = await startTasks(() => answer);
+    const id = await make(scenario);
+    expect((await get(scenario, id)).result).toMatchObject({ status: "working" });
+    await scenario.restart();
+    expect((await scenario.outcomes()).map(({ outcome }) => outcome.status)).toEqual(["task_created", "ok"]);
+    expect((await get(scenario, id, { conversation: "two" })).error?.data).toMatchObject({ reason: "task.unknown" });
+    expect((await get(scenario, id)).result).toMatchObject({ taskId: id, status: "working" });
+    await scenario.restart();
+    answer = done(1);
+    const [first, again] = [await get(scenario, id), await get(scenario, id)];
+    expect(first.text).not.toContain(CARD);
+    expect(first.result).toMatchObject({ result: { structuredContent: { note: "paid with [redacted:pii.card]" } } });
+    expect(again.result).toEqual(first.result);
+    const [call] = await scenario.decisions();
+    const own = (await scenario.outcomes()).filter(({ call: ties }) => ties.decision_seq === call?.seq);
+    expect(own.map(({ outcome }) => [outcome.status, outcome.effect])).toEqual([
+      ["task_created", "unknown"],
+      ["task_completed", "done"],
+    ]);
+    expect(own[1]?.respond).toMatchObject({ value: { policies: ["results"], action: "forward" } });
+    // The session of the call was sealed with its run; the one that asks has the label.
+    expect((await scenario.outcomes()).at(-1)?.taint).toMatchObject({
+      value: { after: expect.arrayContaining(["paid"]) },
+    });
+    await scenario.restart();
+    expect((await get(scenario, id)).error?.data).toMatchObject({ reason: "task.gone" });
+    const { words } = await scenario.evidence();
+    expect([words["call.outcome"], Object.values(words).includes("fail")]).toEqual([undefined, false]);
+  });
+
+  it("that nobody asks about behind a restart ends as unknown when its time is over", async () => {
+    let later = 0;
+    const scenario = await startTasks(
+      () => done(1),
+      {},
+      () => Date.now() + later,
+    );
+    const id = await make(scenario);
+    await scenario.restart();
+    later = 10 * 60_000;
+    expect((await get(scenario, id)).error?.data).toMatchObject({ reason: "task.gone" });
+    await expect
+      .poll(async () => (await scenario.outcomes()).map(({ outcome }) => outcome.status))
+      .toEqual(["task_created", "unknown"]);
+    await scenario.restart();
+    expect(await scenario.outcomes()).toHaveLength(2);
+  });
+
+  it("a result that policy denies is withheld behind a restart, too", async () => {
+    const scenario = await startTasks(() => done(2));
+    const id = await make(scenario);
+    await scenario.restart();
+    expect((await get(scenario, id)).text).toContain("Too many.");
+    const outcomes = await scenario.outcomes();
+    expect(outcomes.map(({ outcome }) => outcome.status)).toEqual(["task_created", "blocked", "blocked"]);
+  });
+
   it("a subject in quarantine hears nothing of its task, and is not told why", async () => {
     const scenario = await startTasks(() => done(1), { quarantine: {} });
     const id = await make(scenario);
@@ -275,12 +334,12 @@ describe("T7 tasks", () => {
     expect(words["call.outcome"]).toBe("call.effect-unknown");
   });
 
-  it("a task that never ends is an unknown end in the receipts when its gateway stops", async () => {
+  it("a task that is open when its gateway stops is open in the receipts, and nobody is told more of it than that", async () => {
     const scenario = await startTasks(() => stated("working"));
     await make(scenario);
     const { words, result } = await scenario.evidence();
     expect(words["call.outcome"]).toBe("call.effect-unknown");
     const found = result.obligations.find(({ id }) => id === "call.outcome");
-    expect(JSON.stringify(found)).toContain("status unknown");
+    expect(JSON.stringify(found)).toContain("status task_created");
   });
 });

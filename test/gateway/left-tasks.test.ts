@@ -1,0 +1,128 @@
+/** Open tasks on disk: what one run keeps is what the next finds, and nothing else is. */
+
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type LeftTask, LeftTasks, openSealed, sealTask } from "../../gateway/receipts/left-tasks.ts";
+import { eraseSecrets, openVault } from "../../gateway/receipts/vault.ts";
+import { formatBase64 } from "../../kernel/base64.ts";
+import { canonicalBytes } from "../../kernel/json/canonical.ts";
+
+const CALL = "ab".repeat(16);
+const SECRET = new Uint8Array(32).fill(5);
+const NONCE = new Uint8Array(12).fill(6);
+const TASK: LeftTask = {
+  v: 1,
+  call: CALL,
+  entry: {
+    id: "cst_1",
+    upstream_id: "theirs",
+    server: "s",
+    tool: "t",
+    owner: "[]",
+    issuer: "local",
+    name: "alice",
+    decision_seq: 7,
+    first_seq: 7,
+    created_ms: 1,
+    expires_ms: 2,
+  },
+  received: formatBase64(new Uint8Array([1, 2])),
+  sent: formatBase64(new Uint8Array([3])),
+  labels: ["paid"],
+};
+
+describe("a file of an open task", () => {
+  it("is read as it was written, and by nobody who has another secret or calls it by another name", () => {
+    const file = sealTask(TASK, SECRET, NONCE);
+    expect(openSealed(file, CALL, SECRET)).toEqual(TASK);
+    expect(Buffer.from(file).includes(Buffer.from("theirs"))).toBe(false);
+    expect(openSealed(file, "cd".repeat(16), SECRET)).toBeUndefined();
+    expect(openSealed(file, CALL, new Uint8Array(32))).toBeUndefined();
+  });
+
+  it("is refused with any one byte changed, and cut anywhere", () => {
+    const file = sealTask(TASK, SECRET, NONCE);
+    for (let at = 0; at < file.length; at += 1) {
+      const changed = file.slice();
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      expect(openSealed(changed, CALL, SECRET)).toBeUndefined();
+      expect(openSealed(file.subarray(0, at), CALL, SECRET)).toBeUndefined();
+    }
+  });
+
+  it.each([
+    ["another version", { ...TASK, v: 2 }],
+    ["a member more", { ...TASK, more: 1 }],
+    ["no call", { ...TASK, call: "x" }],
+    ["a time before time", { ...TASK, entry: { ...TASK.entry, expires_ms: -1 } }],
+    ["bytes that are none", { ...TASK, sent: "?" }],
+  ])("is refused if it holds %s", (_name, other) => {
+    const sealed = sealTask(JSON.parse(Buffer.from(canonicalBytes(other)).toString("utf8")), SECRET, NONCE);
+    expect(openSealed(sealed, CALL, SECRET)).toBeUndefined();
+  });
+});
+
+describe("the folder of open tasks", () => {
+  let folder = "";
+  let open: Map<string, { readonly decision: { readonly seq: number } }>;
+  const logged: object[] = [];
+  const logger = { info: () => undefined, warn: (line: object) => void logged.push(line), error: () => undefined };
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "left-tasks-"));
+    open = new Map([[CALL, { decision: { seq: 7 } }]]);
+    await openVault(join(folder, "vault"), randomBytes).prepare(7);
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const tasks = (): LeftTasks => {
+    const book = { openTask: (id: string) => open.get(id) };
+    return new LeftTasks({ folder, vaultFolder: join(folder, "vault"), book, randomBytes, logger });
+  };
+  const files = (): Promise<readonly string[]> => readdir(join(folder, "tasks"));
+
+  async function keep(): Promise<void> {
+    const first = tasks();
+    first.keep(TASK);
+    await first.settled();
+  }
+
+  it("has what was kept and not removed", async () => {
+    await keep();
+    expect(await tasks().readAll()).toEqual([TASK]);
+    const next = tasks();
+    next.remove(CALL);
+    next.remove("never");
+    await next.settled();
+    expect([await next.readAll(), await files()]).toEqual([[], []]);
+  });
+
+  it("lets go of a file whose call has ended, whose secret is erased, or that is damaged or another's", async () => {
+    await keep();
+    const file = await readFile(join(folder, "tasks", CALL));
+    open.set("ef".repeat(16), { decision: { seq: 7 } });
+    await writeFile(join(folder, "tasks", "ef".repeat(16)), file);
+    await writeFile(join(folder, "tasks", `${CALL}.tmp`), file);
+    expect(await tasks().readAll()).toEqual([TASK]);
+    expect(await files()).toEqual([CALL]);
+    open.delete(CALL);
+    expect([await tasks().readAll(), await files()]).toEqual([[], []]);
+    open.set(CALL, { decision: { seq: 7 } });
+    await keep();
+    await eraseSecrets(join(folder, "vault"), [7]);
+    expect([await tasks().readAll(), await files()]).toEqual([[], []]);
+    await keep();
+    expect(await files()).toEqual([]);
+  });
+
+  it("that cannot be written loses the task, and says so", async () => {
+    await mkdir(join(folder, "tasks", `${CALL}.tmp`), { recursive: true });
+    await keep();
+    expect(logged).toHaveLength(1);
+    expect(await tasks().readAll()).toEqual([]);
+  });
+});
