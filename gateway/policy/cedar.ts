@@ -3,7 +3,6 @@
  * into a value here; nothing above it sees an exception of the engine.
  */
 
-import { setFlagsFromString } from "node:v8";
 import {
   type AuthorizationAnswer,
   type DetailedError,
@@ -18,6 +17,7 @@ import {
   validate,
 } from "@cedar-policy/cedar-wasm/nodejs";
 import { FormatError } from "../../kernel/errors.ts";
+import "../wasm-calls.ts";
 
 export type {
   CedarValueJson,
@@ -26,10 +26,6 @@ export type {
   SchemaJson,
   TypeOfAttribute,
 } from "@cedar-policy/cedar-wasm/nodejs";
-
-// The V8 of Node 20 ends the process ("unreachable code" in its deoptimizer) when it deoptimizes a function that waits in a
-// call into WebAssembly which was inlined; a gateway met that after some thousand calls. Later versions do not have it.
-if (process.versions.v8.startsWith("11.")) setFlagsFromString("--no-turbo-inline-js-wasm-calls");
 
 /** A call with its prepared set and schema. */
 export type CedarCall = StatefulAuthorizationCall;

@@ -5,6 +5,7 @@
 
 import module from "undici/lib/llhttp/llhttp-wasm.js";
 import { invariant } from "../../kernel/errors.ts";
+import "../wasm-calls.ts";
 
 /** What is told of the message that is read; another number than 0 stops it. Places are in `memory`. */
 export interface LlhttpEvents {
