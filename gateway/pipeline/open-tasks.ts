@@ -131,6 +131,7 @@ export class OpenTasks {
 export interface WakeOptions {
   readonly catalog: CatalogSource;
   readonly nowMs: () => number;
+  /** Milliseconds of a clock that never goes back. */
   readonly monotonicMs: () => number;
 }
 

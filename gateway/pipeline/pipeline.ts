@@ -7,7 +7,6 @@
 import { invariant, StoreError } from "../../kernel/errors.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
-import type { CatalogSource } from "../catalog/catalog-keeper.ts";
 import { askPolicy, formatQuestion } from "../policy/asked-question.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { ReceiptPlace, Recorded, Recorder, Smaller } from "../receipts/recorder.ts";
@@ -34,7 +33,7 @@ import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { passGates } from "./gates.ts";
 import { judge, refusalFor } from "./judge.ts";
 import { keepMessages } from "./keep-messages.ts";
-import { type EndedDecision, type LeftByRun, OpenTasks, wokenFlight } from "./open-tasks.ts";
+import { type EndedDecision, OpenTasks, type OpenTasksOptions, type WakeOptions, wokenFlight } from "./open-tasks.ts";
 import { actionOf, type QuestionFacts, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
 import { beginCall } from "./request-stages.ts";
@@ -51,26 +50,20 @@ import {
 } from "./stage.ts";
 
 /** What the pipeline is made of. */
-export interface PipelineOptions {
+export interface PipelineOptions extends WakeOptions, Pick<OpenTasksOptions, "left"> {
   readonly recorder: Recorder;
   readonly book: StreamBook;
   readonly outbox: Pick<Outbox, "requireRoom">;
   readonly run: RunFacts;
-  readonly catalog: CatalogSource;
   /** What a caller is offered; undefined: all of the catalog. */
   readonly offeredTo?: (call: InboundCall) => CatalogReader;
   /** What a call is decided on; receipts of no call have `run`. */
   readonly basisOf: (call: InboundCall) => CallBasis;
-  /** What of tasks outlasts a run; undefined: nothing. */
-  readonly left: LeftByRun | undefined;
   readonly desk: SessionDesk;
   readonly tally: RefusalTally;
   readonly stages: Stages;
   /** Keeps messages for later disclosure; undefined: none are kept. */
   readonly keepPayload: KeepPayload | undefined;
-  readonly nowMs: () => number;
-  /** Milliseconds of a clock that never goes back. */
-  readonly monotonicMs: () => number;
   /** 32 lower-case hexadecimal digits, unique. */
   readonly newCallId: () => string;
 }
