@@ -9,7 +9,6 @@ import type { SessionArtifacts } from "../artifact/session-artifacts.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { dataClassOf } from "../catalog/data-class.ts";
 import { offerOf } from "../policy/cedar-schema.ts";
-import type { PolicyEvaluator } from "../policy/evaluator.ts";
 import type { CatalogDefinition, CatalogReader, InboundCall, ListKind, TargetKind } from "./call.ts";
 import type { CallBasis } from "./decision-body.ts";
 import { actingParties, principalOf } from "./policy-question.ts";
@@ -49,7 +48,7 @@ export class Offers {
     const { sessions, catalog: current } = this.#options;
     const catalog = current();
     const basis = sessions.basisOf(who);
-    const isNarrowed = basis.run.mode === "enforcing" && (sessions.size > 0 || speaksOfLists(basis.evaluator, catalog));
+    const isNarrowed = basis.run.mode === "enforcing" && (sessions.size > 0 || basis.evaluator.hasListing);
     if (!isNarrowed) return catalog;
     const known = this.#callersOf(basis, catalog);
     const key = keyOf(who);
@@ -61,8 +60,8 @@ export class Offers {
 
   /** True if somebody may be offered less than the catalog. */
   get mayHide(): boolean {
-    const { sessions, catalog } = this.#options;
-    return sessions.size > 0 || speaksOfLists(sessions.evaluator, catalog());
+    const { sessions } = this.#options;
+    return sessions.size > 0 || sessions.evaluator.hasListing;
   }
 
   /** True if lists of the server are decided. */
@@ -109,16 +108,25 @@ export class Offers {
   }
 }
 
-/** True if some policy is about what is listed. */
-function speaksOfLists(evaluator: PolicyEvaluator, { serverIds }: Catalog): boolean {
-  return serverIds.some((id) => evaluator.hasAction(`list:${id}`));
-}
-
 /** All of the caller that an offer may depend on; nothing of it can an agent choose for itself, so what is kept does not grow by that. */
 function keyOf({ caller, wire }: OfferedTo): string {
-  const { facts } = caller;
-  return JSON.stringify([principalOf(caller, wire.transport), actingParties(caller), facts?.workflow?.id, wire.era]);
+  const { transport, era } = wire;
+  const last = lastKeys.get(caller);
+  if (last?.transport === transport && last.era === era) return last.key;
+  const parts = [principalOf(caller, transport), actingParties(caller), caller.facts?.workflow?.id, era];
+  const key = JSON.stringify(parts);
+  lastKeys.set(caller, { transport, era, key });
+  return key;
 }
+
+interface KnownKey {
+  readonly transport: OfferedTo["wire"]["transport"];
+  readonly era: OfferedTo["wire"]["era"] | undefined;
+  readonly key: string;
+}
+
+/** Of callers, which come back with each of their calls. */
+const lastKeys = new WeakMap<OfferedTo["caller"], KnownKey>();
 
 /** One thing that may be offered. */
 interface Item {

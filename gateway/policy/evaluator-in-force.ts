@@ -18,6 +18,10 @@ export class EvaluatorInForce implements PolicyEvaluator {
     return this.#current.hasAction(actionId);
   }
 
+  get hasListing(): boolean {
+    return this.#current.hasListing;
+  }
+
   replace(next: PolicyEvaluator): void {
     this.#current = next;
   }

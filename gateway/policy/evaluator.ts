@@ -82,6 +82,8 @@ export interface PolicyEvaluator {
   readonly evaluate: (request: PolicyRequest) => PolicyAnswer;
   /** True if policy can be asked about this action: it exists, and if it is about no call, the bundle speaks of it. */
   readonly hasAction: (actionId: string) => boolean;
+  /** True if the bundle speaks of the lists of some server, or of what they offer. */
+  readonly hasListing: boolean;
 }
 
 /** A denial that no policy determined. */
@@ -129,6 +131,7 @@ export function makeEvaluator(name: string, bundle: PolicyBundle, sources: reado
   const entities = new Map(sources.map((source) => [source.serverId, serverEntity(source)]));
   return {
     hasAction: (actionId) => slices.has(actionId),
+    hasListing: [...slices.values()].some(({ action }) => action.group === "list"),
     evaluate: (request) => {
       const slice = slices.get(request.actionId);
       const server = entities.get(request.serverId);

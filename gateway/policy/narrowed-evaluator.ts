@@ -9,6 +9,10 @@ import { NO_OBLIGATIONS } from "./obligations.ts";
 /** @param inner  of a bundle without obligations */
 export function narrowedEvaluator(outer: PolicyEvaluator, inner: PolicyEvaluator): PolicyEvaluator {
   return {
+    // The outer one may be replaced by another.
+    get hasListing() {
+      return outer.hasListing;
+    },
     hasAction: (actionId) => outer.hasAction(actionId) || (isAboutResult(actionId) && inner.hasAction(actionId)),
     evaluate: (request) => {
       const { actionId } = request;

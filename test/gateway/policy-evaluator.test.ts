@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { EvaluatorInForce } from "../../gateway/policy/evaluator-in-force.ts";
+import { narrowedEvaluator } from "../../gateway/policy/narrowed-evaluator.ts";
 import type { JsonValue } from "../../kernel/json/value.ts";
 import { answerTo, evaluatorOf, principalNamed, requestOf, sourceOf } from "../support/policy-request.ts";
 
@@ -75,6 +77,24 @@ describe("a decision", () => {
         reason: "policy.request-unmappable",
       });
     }
+  });
+
+  it("knows whether some list is spoken of, also when another evaluator has taken the place of the one before", () => {
+    const offers = '@id("hide") forbid (principal, action == Mcp::Action::"offer:t/echo", resource);';
+    const lists = '@id("hide") forbid (principal, action == Mcp::Action::"list:s", resource);';
+    const sources = [sourceOf({ echo: ECHO }), sourceOf({ echo: ECHO }, {}, "t")];
+    const silent = evaluatorOf(PERMIT, ...sources);
+    const inForce = new EvaluatorInForce(silent);
+    const narrowed = narrowedEvaluator(inForce, evaluatorOf(PERMIT, ...sources));
+    const seen = (): readonly boolean[] => [inForce.hasListing, narrowed.hasListing];
+    expect(seen()).toEqual([false, false]);
+    for (const rules of [offers, lists]) {
+      inForce.replace(evaluatorOf(PERMIT + rules, ...sources));
+      expect(seen()).toEqual([true, true]);
+      expect(["s", "t"].some((id) => inForce.hasAction(`list:${id}`))).toBe(true);
+    }
+    inForce.replace(silent);
+    expect(seen()).toEqual([false, false]);
   });
 
   it("by what its session did is not remembered for the principal", () => {
