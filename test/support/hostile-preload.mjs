@@ -51,7 +51,7 @@ const thrown = async (run) => {
   }
 };
 
-/** With the connections that the gateway's own HTTP client would make if nobody gave it any. */
+/** With the connections that a client of its own makes: the gateway takes no more of this package than its parser. */
 const undici = (host) =>
   new Promise((resolve) => {
     new Client(`http://${host}:${port}`).dispatch(
