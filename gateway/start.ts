@@ -7,6 +7,7 @@ import type { Listen } from "../kernel/service/listen.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
 import { type HttpEdge, type HttpEdgeOptions, startHttpEdge } from "./edge/http-edge.ts";
+import { growHeapsInLargeSteps } from "./heap-growth.ts";
 import { type AgentIdentity, readAgentIdentity } from "./identity/agent-identity.ts";
 import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
@@ -46,6 +47,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   if (options.config.servers.length === 0) {
     throw new FormatError("ERR_CONFIG", "config.servers: want at least one server");
   }
+  // Where it has threads, the process is the gateway's own.
+  if (options.startThread !== undefined) growHeapsInLargeSteps();
   const run = await openRun(options);
   watchEgress(options, run);
   // Ready means that agents are answered, so not before their listener is open and not after it closes.

@@ -3,7 +3,6 @@
  * with one check. Wire form: NDJSON, the envelope on line 1, then the exact bytes of each receipt, each line ended by LF.
  */
 
-import { concat } from "./bytes.ts";
 import { CheckError, FormatError, invariant } from "./errors.ts";
 import { formatHex, isHexOf } from "./hex.ts";
 import { canonicalBytes, parseCanonical } from "./json/canonical.ts";
@@ -112,10 +111,27 @@ export function segmentBodyOf(parts: SegmentParts): SegmentBody {
   };
 }
 
-/** The wire form: the envelope and the receipts, one line each, every line ended by LF. */
-export function formatSegment(segment: Segment, receipts: readonly Uint8Array[]): Uint8Array {
-  const newline = Uint8Array.of(LF);
-  return concat(...[canonicalBytes(segment), ...receipts].flatMap((line) => [line, newline]));
+/**
+ * The wire form: the envelope and the receipts, one line each, every line ended by LF.
+ *
+ * @param memory  where it is put, if there is room: what was there before is gone
+ */
+export function formatSegment(
+  segment: Segment,
+  receipts: readonly Uint8Array[],
+  memory: Uint8Array = new Uint8Array(0),
+): Uint8Array {
+  const lines = [canonicalBytes(segment), ...receipts];
+  const length = lines.reduce((sum, line) => sum + line.length + 1, 0);
+  const wire = length <= memory.length ? memory.subarray(0, length) : new Uint8Array(length);
+  let at = 0;
+  for (const line of lines) {
+    wire.set(line, at);
+    at += line.length;
+    wire[at] = LF;
+    at += 1;
+  }
+  return wire;
 }
 
 /**

@@ -23,6 +23,8 @@ import type { WrittenReceipt } from "./written-receipt.ts";
 const REPORT_MS = 50;
 /** Receipts that are read at a time. */
 const READ_RECEIPTS = 512;
+/** Room for a segment of most calls. */
+const SEGMENT_BYTES = 512 * 1024;
 
 /** Serves as the delivery thread. @param port  to the serving thread */
 export function serve(port: MessagePort, order: DeliveryOrder): void {
@@ -76,6 +78,8 @@ function stateOf(outbox: Outbox): DeliveryState {
 
 function outboxOf(port: MessagePort, order: DeliveryOrder, signatures: Signatures): ReceiptOutbox {
   const { stream, start, ledger, policy, logKeys, promisesFolder } = order;
+  // One segment is under way at a time, and is made anew when it is sent again.
+  const memory = new Uint8Array(SEGMENT_BYTES);
   const client = makeLedgerClient({ ...ledger, asksPromises: logKeys.length > 0, fetch });
   return makeOutbox({
     stream,
@@ -86,7 +90,7 @@ function outboxOf(port: MessagePort, order: DeliveryOrder, signatures: Signature
       const bytes = receipts.map((receipt) => receipt.bytes);
       const parts = { origin: ledger.origin, stream, firstSeq: receipts[0]?.seq ?? 0, receipts: bytes };
       const before = prev === undefined ? {} : { prev: parseHex(prev, 32) };
-      return formatSegment(await signatures.segment(segmentBodyOf({ ...parts, ...before })), bytes);
+      return formatSegment(await signatures.segment(segmentBodyOf({ ...parts, ...before })), bytes, memory);
     },
     checkInLog: (admitted) => checkInLog(client, policy, admitted),
     promises: new PromiseBook({ logKeys, nowMs: Date.now, folder: promisesFolder }),

@@ -125,6 +125,20 @@ describe("the outbox", () => {
     expect(faults).toEqual([]);
   });
 
+  it("sends over one long request where the ledger offers that", async () => {
+    const streaming = await startFakeLedger({ offersStream: true });
+    const { outbox, faults } = makeBench({ url: streaming.url });
+    const receipts = receiptsOf(0, 700);
+    addAll(outbox, receipts);
+    outbox.start();
+    await until("all is proven", () => outbox.status().proven === 700);
+    expect(streaming.receiptsOf(STREAM)).toEqual(receipts.map(({ bytes }) => bytes));
+    expect(streaming.requests.filter(({ path }) => path === "/segments")).toEqual([]);
+    expect(faults).toEqual([]);
+    await outbox.stop();
+    await streaming.close();
+  });
+
   it("reads few tiles for many receipts", async () => {
     const { outbox } = makeBench();
     addAll(outbox, receiptsOf(0, 600));

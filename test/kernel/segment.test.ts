@@ -42,6 +42,16 @@ function changed(members: Partial<SegmentBody>, signers = [keys.receipt]): Segme
 }
 
 describe("a segment", () => {
+  it("is put where there is room for it, over what was there", () => {
+    const memory = new Uint8Array(wire.length + 1).fill(0xff);
+    const put = formatSegment(segment, receipts, memory);
+    expect(put).toEqual(wire);
+    expect([put.buffer === memory.buffer, memory.at(-1)]).toEqual([true, 0xff]);
+    const small = new Uint8Array(wire.length - 1);
+    expect(formatSegment(segment, receipts, small)).toEqual(wire);
+    expect(small).toEqual(new Uint8Array(wire.length - 1));
+  });
+
   it("comes back from its wire form with the exact bytes of its receipts", () => {
     const parsed = parseSegment(wire);
     expect(parsed.segment).toEqual(segment);

@@ -74,12 +74,27 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** How the fake is. */
+export interface FakeLedgerOptions {
+  /** True: segments may come over one long request, as the real one takes them; no faults happen to that. Default false. */
+  readonly offersStream?: boolean;
+}
+
 /** Starts the fake on a free port of the loopback. */
-export async function startFakeLedger(): Promise<FakeLedger> {
+export async function startFakeLedger({ offersStream = false }: FakeLedgerOptions = {}): Promise<FakeLedger> {
   const ledger = new Ledger();
   const requests: SeenRequest[] = [];
   const faults: Fault[] = [];
   const server = createServer((request, response) => {
+    if (offersStream && request.url === "/metadata") {
+      send(response, { status: 200, body: { submission: ["segment", "stream"] } });
+      return;
+    }
+    if (offersStream && request.url?.split("?")[0] === "/stream") {
+      // A gateway that goes away cuts it.
+      ledger.serveStream(request, response).catch(() => response.destroy());
+      return;
+    }
     void (async () => {
       const body = await readBody(request);
       const path = request.url ?? "/";
@@ -184,6 +199,24 @@ class Ledger {
     return { status: 200, body: { first_index: index, count, tip: this.tip(stream) } };
   }
 
+  /** Takes each segment of one long request once it is whole, and answers by a line. */
+  async serveStream(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.headers.authorization !== `Bearer ${SUBMIT_TOKEN}`) {
+      send(response, refusal(401, "ERR_TOKEN"));
+      return;
+    }
+    response.writeHead(200, { "content-type": "application/x-ndjson" }).flushHeaders();
+    let rest: Uint8Array = new Uint8Array(0);
+    for await (const chunk of request as AsyncIterable<Uint8Array>) {
+      rest = concat(rest, chunk);
+      for (let end = segmentEnd(rest); end !== undefined; end = segmentEnd(rest)) {
+        response.write(`${JSON.stringify(this.takeSegment(rest.slice(0, end)).body)}\n`);
+        rest = rest.subarray(end);
+      }
+    }
+    response.end('{"end":{"reason":"done"}}\n');
+  }
+
   private stream(stream: string): Answer {
     const registered = this.registrations.get(stream);
     if (registered === undefined) return refusal(404, "ERR_STREAM_UNKNOWN");
@@ -262,6 +295,18 @@ function splitLines(body: Uint8Array): readonly Uint8Array[] {
     start = end + 1;
   }
   return lines;
+}
+
+/** Where the first segment ends; undefined if it is not whole. */
+function segmentEnd(bytes: Uint8Array): number | undefined {
+  let end = bytes.indexOf(0x0a) + 1;
+  if (end === 0) return undefined;
+  const { count } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as { readonly count: number };
+  for (let i = 0; i < count; i += 1) {
+    end = bytes.indexOf(0x0a, end) + 1;
+    if (end === 0) return undefined;
+  }
+  return end;
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {
