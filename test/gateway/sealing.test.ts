@@ -42,7 +42,9 @@ describe("the sealing thread", () => {
     const heard = thread.heard.length;
     const turn = Array.from({ length: 3 }, () => {
       return new Promise<Recorded>((resolve, reject) => {
-        setImmediate(() => recorder.append(bench.next).then(resolve, reject));
+        setImmediate(() => {
+          recorder.append(bench.next).then(resolve, reject);
+        });
       });
     });
     expect((await Promise.all(turn)).map(({ seq }) => seq)).toEqual([1, 2, 3]);
