@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { ed25519 as curve } from "@noble/curves/ed25519.js";
 import { ed25519, mlDsa44, mlDsa65 } from "#crypto";
-import { opensslEd25519 } from "../../../kernel/crypto/node.ts";
 import { nobleMlDsa44, nobleMlDsa65 } from "../../../kernel/crypto/noble-ml-dsa.ts";
+import { opensslEd25519 } from "../../../kernel/crypto/node.ts";
 import type { SignatureAlgorithm } from "../../../kernel/crypto/primitives.ts";
 import { formatHex, parseHex } from "../../../kernel/hex.ts";
 import {
