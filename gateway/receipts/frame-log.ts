@@ -175,7 +175,7 @@ function makeFrameLog(
   let isLent = isBorrowed;
   const scratch = new Scratch();
   const cut = async (): Promise<void> => {
-    await zeros?.end();
+    await zeros?.finish();
     await file.truncate(position);
   };
   return {
@@ -199,14 +199,14 @@ function makeFrameLog(
       return { from: position, to: zeros?.lendable ?? position };
     },
     takeBack: (end = position) => {
-      const most = isBorrowed ? Number.MAX_SAFE_INTEGER : Math.max(position, zeros?.lendable ?? 0);
+      const most = isBorrowed ? Number.MAX_SAFE_INTEGER : Math.max(position, zeros?.end ?? 0);
       const isOurs = isLent ? end >= position && end <= most : end === position;
       invariant(isOurs, "a frame log is given back with an end that it has not lent");
       isLent = false;
       position = end;
     },
     close: async () => {
-      if (isLent) await zeros?.end();
+      if (isLent) await zeros?.finish();
       // On a disk that takes nothing any more zeros may stay: the next start cuts them off.
       else await cut().catch(() => undefined);
       await file.close();

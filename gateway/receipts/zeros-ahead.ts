@@ -32,9 +32,17 @@ export class ZerosAhead {
     this.#end = end;
   }
 
-  /** Up to here another one may write, so that enough is left in front of him who writes while the next zeros are on their way. */
+  /**
+   * Up to here another one may write. Some are kept back, so that there is room to lend as well while the next ones are on
+   * their way: those can be ordered only by him whose file it is.
+   */
   get lendable(): number {
-    return this.#end - LOW_BYTES / 2;
+    return this.#piece === undefined ? this.#end - LOW_BYTES / 2 : this.#end;
+  }
+
+  /** Up to here the file has bytes: nobody else can have written behind it. */
+  get end(): number {
+    return this.#end;
   }
 
   /** To be awaited before bytes up to `end` are written. @returns undefined if nothing is to wait for */
@@ -50,7 +58,7 @@ export class ZerosAhead {
   }
 
   /** Writes no more; resolves when none are being written. */
-  async end(): Promise<void> {
+  async finish(): Promise<void> {
     this.#isOver = true;
     await this.#piece;
   }

@@ -73,11 +73,15 @@ describe("zeros ahead", () => {
     const { pieces, writeZeros } = heldFile();
     const zeros = new ZerosAhead({ writeZeros }, 0);
     zeros.after(10);
-    expect(zeros.lendable).toBeLessThanOrEqual(0);
+    expect([zeros.lendable, zeros.end]).toEqual([10, 10]);
     await writeAll(pieces);
     const written = 10 + pieces.reduce((sum, { length }) => sum + length, 0);
+    expect(zeros.end).toBe(written);
     expect(zeros.lendable).toBeGreaterThan(10);
     expect(zeros.lendable).toBeLessThan(written);
+    // What was kept back is there while the next ones are on their way.
+    zeros.after(zeros.lendable);
+    expect([zeros.lendable, zeros.end]).toEqual([written, written]);
   });
 
   it("are written no more once there is no room for them, or the file ends", async () => {
@@ -92,7 +96,7 @@ describe("zeros ahead", () => {
     const ending = heldFile();
     const others = new ZerosAhead(ending, 0);
     others.after(10);
-    const ended = others.end();
+    const ended = others.finish();
     ending.pieces[0]?.done();
     await ended;
     await settle();
