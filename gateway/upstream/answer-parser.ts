@@ -29,6 +29,8 @@ export interface AnswerListener {
 export const MAX_PUSHED_BYTES = 65_536;
 /** Names and values of one head, as many as Node takes. */
 const MAX_HEAD_BYTES = 16_384;
+/** Interim answers before the one that is meant. A server that says every few seconds that it is at work sends some. */
+const MAX_INTERIM_ANSWERS = 64;
 
 /** The one instance, and what its memory holds. */
 interface Shared {
@@ -52,6 +54,7 @@ export class AnswerParser {
   #fields: string[] = [];
   #headBytes = 0;
   #status = 0;
+  #interimAnswers = 0;
   /** What the answer says of its length, and what came. */
   #length: number | undefined;
   #bodyBytes = 0;
@@ -146,8 +149,10 @@ export class AnswerParser {
     this.#bodyBytes = 0;
     const [length] = valuesIn(fields, "content-length");
     this.#length = length === undefined ? undefined : Number(length);
-    // Nobody asked for another protocol, or whether a body may be sent.
-    if (upgrade === 1 || status === 100) return STOP;
+    this.#interimAnswers = status < 200 ? this.#interimAnswers + 1 : 0;
+    // Nobody asked for another protocol.
+    if (upgrade === 1 || status === 101 || status < 100) return STOP;
+    if (this.#interimAnswers > MAX_INTERIM_ANSWERS) return STOP;
     const valuesOf = (name: string): readonly string[] => valuesIn(fields, name);
     if (!this.#listener.onHead({ status, isKept: keepAlive === 1, valuesOf })) return STOP;
     return status < 200 ? WITHOUT_BODY : GO_ON;

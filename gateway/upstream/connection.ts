@@ -115,7 +115,8 @@ export class Connection {
       this.#first = undefined;
       if (first !== undefined) this.begin(first);
     });
-    socket.on("error", (error) => this.#end(error));
+    // Behind the opening a code of the system says nothing of what became of a request: it must not be taken for "never sent".
+    socket.on("error", (error) => this.#end(this.#first === undefined ? new Error("the connection broke") : error));
     socket.once("end", () => this.#finish());
     socket.once("close", () => {
       clearTimeout(timer);

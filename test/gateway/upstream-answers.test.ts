@@ -31,7 +31,7 @@ class Told {
   }
 }
 
-const INTERIM = "HTTP/1.1 103 Early Hints\r\nX-One: early\r\n\r\n";
+const INTERIM = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-One: early\r\n\r\n";
 const CHUNKED =
   "HTTP/1.1 200 OK\r\nX-One: a\r\nTransfer-Encoding: chunked\r\nx-one:  b\r\n\r\n" +
   "3\r\none\r\n4;x=y\r\n two\r\n0\r\nTrailer: t\r\n\r\n";
@@ -48,7 +48,7 @@ function toldOf(pieces: readonly string[]): readonly string[] {
 
 describe("answers on one connection", () => {
   const text = INTERIM + CHUNKED + SIZED + EMPTY;
-  const lines = ["103 true early", "200 true a|b", "one two", "404 true ", "never", "204 true ", ""];
+  const lines = ["100 true ", "103 true early", "200 true a|b", "one two", "404 true ", "never", "204 true ", ""];
 
   it("are told in order, wherever their bytes are cut", () => {
     expect(toldOf([text])).toEqual(lines);
@@ -88,8 +88,9 @@ describe("answers on one connection", () => {
 
   it.each([
     ["no answer", "nonsense\r\n\r\n"],
-    ["an answer that lets the body come", "HTTP/1.1 100 Continue\r\n\r\n"],
     ["another protocol", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"],
+    ["another protocol that is not named", "HTTP/1.1 101 Switching Protocols\r\n\r\n"],
+    ["a status that is none", "HTTP/1.1 099 None\r\n\r\n"],
     ["a length of a body that there is not", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nnever"],
     ["two lengths that are one", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n1"],
     ["chunks whose length is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"],
@@ -104,6 +105,25 @@ describe("answers on one connection", () => {
     const told = new Told();
     const isTaken = told.parser.push(formatUtf8(bytes)) && told.parser.finish();
     expect([isTaken, told.lines.length < 2]).toEqual([false, true]);
+  });
+
+  it("are not preceded by interim answers without end", () => {
+    const told = new Told();
+    const interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    for (let n = 0; n < 3; n += 1) expect(told.parser.push(formatUtf8(interim.repeat(64) + SIZED))).toBe(true);
+    expect(told.lines.filter((line) => line.startsWith("404"))).toHaveLength(3);
+    expect(told.parser.push(formatUtf8(interim.repeat(65)))).toBe(false);
+  });
+
+  it("are read in a memory that grows with the connections", () => {
+    const one = new Told();
+    one.parser.push(formatUtf8(SIZED.slice(0, -1)));
+    const others = Array.from({ length: 5_000 }, () => new Told());
+    one.parser.push(formatUtf8(SIZED.slice(-1)));
+    expect(one.lines[1]).toBe("never");
+    for (const other of others) other.parser.push(formatUtf8(SIZED));
+    expect(new Set(others.map(({ lines }) => lines[1]))).toEqual(new Set(["never"]));
+    for (const { parser } of others) parser.free();
   });
 
   it("that nobody waits for are refused", () => {

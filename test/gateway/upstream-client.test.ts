@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { chunksOf, type HttpAnswer } from "../../gateway/upstream/http-answer.ts";
 import { httpFetch } from "../../gateway/upstream/http-client.ts";
 import { HttpConnections } from "../../gateway/upstream/http-connections.ts";
+import { connectFailure } from "../../gateway/upstream/http-exchange.ts";
 import { ServerTls } from "../../gateway/upstream/server-tls.ts";
 import { concatAll, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 
@@ -294,10 +295,34 @@ describe("a request to a server", () => {
     expect(requests).toBe(3);
   });
 
+  it.each(["EHOSTUNREACH", "ENETUNREACH", "ERR_CONNECT_TIMEOUT"])(
+    "may have been executed when its connection breaks, whatever the system says of that: %s",
+    async (code) => {
+      const opened: Socket[] = [];
+      const url = await socketServerOf((socket) =>
+        socket.once("data", () => opened[0]?.destroy(Object.assign(new Error("broken"), { code }))),
+      );
+      const connections = new HttpConnections({
+        protocol: "http:",
+        ready: "connect",
+        open: (endpoint) => {
+          const socket = connect(endpoint);
+          opened.push(socket);
+          return socket;
+        },
+      });
+      const { signal } = new AbortController();
+      const sent = connections.fetch(url, { method: "POST", headers: {}, body: formatUtf8("{}"), signal });
+      const error = await sent.catch((rejected: unknown) => rejected);
+      expect(connectFailure(error)).toMatchObject({ effect: "unknown", reason: "upstream.closed" });
+    },
+  );
+
   it("takes interim answers for what they are", async () => {
     const url = await socketServerOf((socket) =>
       socket.once("data", () => {
-        socket.write("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        socket.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
       }),
     );
     const answer = await post(url);
