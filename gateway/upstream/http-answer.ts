@@ -15,9 +15,13 @@ export interface HttpAnswer {
   readonly cancel: () => void;
 }
 
-/** The chunks of the body, as the bytes that they are. */
+/** The chunks of the body, as the bytes that they are. Whoever stops in the middle leaves no answer that goes on. */
 export async function* chunksOf(answer: HttpAnswer): AsyncGenerator<Uint8Array, void> {
-  for (let chunk = await answer.read(); chunk !== undefined; chunk = await answer.read()) yield chunk;
+  try {
+    for (let chunk = await answer.read(); chunk !== undefined; chunk = await answer.read()) yield chunk;
+  } finally {
+    answer.cancel();
+  }
 }
 
 /**

@@ -13,7 +13,10 @@ afterEach(async () => {
 });
 
 async function connected(config: UpstreamConfig): Promise<Upstream> {
-  const upstream = await connectUpstream(config, upstreamDeps([], { relistenMs: 5, stopMs: 50 }));
+  const upstream = await connectUpstream(
+    config,
+    upstreamDeps([], { relistenMs: 5, stopMs: 50, maxMessageBytes: 65_536 }),
+  );
   open.push(upstream);
   return upstream;
 }
@@ -47,6 +50,7 @@ const MODERN = { supportedVersions: ["2026-07-28"], capabilities: { tools: { lis
 /** A modern server whose streams do as `onListen` says with what was asked. */
 async function modernServer(
   onListen: (message: ScriptedMessage, send: (message: object) => void, end: () => void) => void,
+  onClosed: (message: ScriptedMessage) => void = () => undefined,
 ): Promise<Upstream> {
   const server = await startScriptedServer((message, response) => {
     const { id, method } = message;
@@ -54,6 +58,7 @@ async function modernServer(
     if (method !== "subscriptions/listen")
       return sendJson(response, { jsonrpc: "2.0", id, error: { code: -32601, message: "no" } }, 404);
     response.writeHead(200, { "Content-Type": "text/event-stream" });
+    response.once("close", () => onClosed(message));
     onListen(
       message,
       (sent) => void response.write(event(sent)),
@@ -83,6 +88,30 @@ describe("a subscription at a modern server", () => {
     const watched = await watch(upstream, "u:1");
     await expect.poll(watched.told).toBe(1);
     expect(new Set(ids).size).toBe(2);
+    watched.stop();
+  });
+
+  it.each<readonly [string, (id: unknown) => object]>([
+    ["says that it is over", (id) => ({ id, result: {} })],
+    ["sends more than a message may be", (id) => tagged(id, "x", { text: "x".repeat(300_000) })],
+  ])("leaves no stream open whose server %s and does not close it", async (_, last) => {
+    const closed: unknown[] = [];
+    const asked: unknown[] = [];
+    const upstream = await modernServer(
+      (message, send) => {
+        const { id } = message;
+        if (isListStream(message)) return;
+        asked.push(id);
+        send(
+          tagged(id, "notifications/subscriptions/acknowledged", { notifications: { resourceSubscriptions: ["u:1"] } }),
+        );
+        if (asked.length < 3) send(last(id));
+      },
+      ({ id }) => closed.push(id),
+    );
+    const watched = await watch(upstream, "u:1");
+    // The third stream lasts; the two before it were over.
+    await expect.poll(() => [asked.length, closed.length], { timeout: 10_000 }).toEqual([3, 2]);
     watched.stop();
   });
 
