@@ -231,7 +231,8 @@ export function differenceOf({ spki, spiffe_id: id }: ServerTlsRule, peer: Serve
   return `its SPIFFE id is ${peer.spiffeId ?? "none that a trust bundle confirms"}`;
 }
 
-const BASE: ConnectionOptions = { minVersion: "TLSv1.2" };
+/** The environment, too, can switch the checks off (NODE_TLS_REJECT_UNAUTHORIZED): not here. */
+const BASE: ConnectionOptions = { minVersion: "TLSv1.2", rejectUnauthorized: true };
 
 function tlsFiles(config: ServerTlsConfig, read: ServerTlsDeps["readFile"]): CertificateFiles<ConnectionOptions> {
   const readFile = (path: string): Uint8Array => {

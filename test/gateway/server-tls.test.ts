@@ -143,6 +143,19 @@ describe("a server over TLS", () => {
     expect(server.messages).toEqual([]);
   });
 
+  it("is checked whatever the environment says of certificates", async () => {
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    try {
+      for (const tls of [{ ca_file: "other" }, { ca_file: "root", spki: [spkiOf(SUCCESSOR)] }]) {
+        const server = await serve(SERVER);
+        expect(await codeFrom(connectTo(server, tls))).toBe("ERR_UPSTREAM");
+        expect(server.messages).toEqual([]);
+      }
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   it("that shows another key on a later connection is refused, and nothing was sent", async () => {
     const server = await serve(SERVER);
     const upstream = await connectTo(server, { ca_file: "root" });
