@@ -120,8 +120,9 @@ export class BorrowedEnd {
   }
 
   /** Closes the file, which is cut to its length by the one who has its end. */
-  close(): Promise<void> {
-    return closeFile(this.#file);
+  async close(): Promise<void> {
+    await this.#file?.opening;
+    await this.#file?.frames?.close();
   }
 
   async #append(payloads: readonly Uint8Array[]): Promise<void> {
@@ -139,15 +140,12 @@ export class BorrowedEnd {
   }
 
   async #openBehind(before: BorrowedFile | undefined, first: number): Promise<void> {
-    await closeFile(before);
+    // One that is being opened is closed by whoever opens it: it is not the last any more.
+    await before?.opening;
+    await before?.frames?.close();
     const path = join(this.#options.folder, `${nameOf(first)}.log`);
     const frames = await borrowFrameLog(path, { isDurable: true, writesOn: "caller" });
     if (this.#file?.first === first) this.#file = { ...this.#file, frames };
     else await frames.close();
   }
-}
-
-async function closeFile(file: BorrowedFile | undefined): Promise<void> {
-  await file?.opening;
-  await file?.frames?.close();
 }

@@ -33,6 +33,8 @@ export function serveOver(port: MessagePort, order: SealingOrder, wrapLog: (log:
       for (const draft of message.drafts) sealer.seal(draft).catch(answers.fail);
       return;
     }
+    // The file is about to be cut to its length, by this thread.
+    answers.lendNothing();
     await sealer.close();
     answers.stopped();
   };
@@ -95,6 +97,10 @@ class Answers {
 
   lendFrom({ lend }: LendingStreamLog): void {
     this.#lend = lend;
+  }
+
+  lendNothing(): void {
+    this.#lend = undefined;
   }
 
   expect(drafts: number): void {

@@ -3,8 +3,9 @@
  * What is drafted in one turn of the event loop goes together. A thread that ended, or failed, is a stream that nothing can be
  * written to any more: whoever waits is told so, and nothing is accepted.
  *
- * The serving thread seals a receipt itself (borrowed-end.ts) if there is one call at most between its decision and its outcome and
- * the sealing thread has no draft: nobody else waits then while the serving thread writes.
+ * The serving thread seals a receipt itself (borrowed-end.ts) if it is the decision or the outcome of the only open call and the
+ * sealing thread has no draft: no other call waits then while the serving thread writes. Of receipts of no call, as of denials, there
+ * may be many at a time: those share the thread's writes.
  */
 
 import { StoreError } from "../../kernel/errors.ts";
@@ -77,11 +78,11 @@ class Sealing implements Sealer {
     return isOurs ? this.#end.seal(numbered) : this.#sealThere(numbered);
   };
 
-  /** Whether no other call is open, before the receipt and behind it. */
+  /** Whether the receipt opens or ends a call, and no other one is open. */
   #isOfOneCall(): boolean {
     const before = this.#calls;
     this.#calls = this.#options.openCalls();
-    return Math.max(before, this.#calls) <= 1;
+    return before + this.#calls === 1;
   }
 
   #sealThere(numbered: NumberedDraft): Promise<string> {

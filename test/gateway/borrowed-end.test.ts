@@ -1,16 +1,18 @@
 /** The end of a stream that goes from the sealing thread to the serving thread and back: one chain, one writer at a time. */
 
-import { readFileSync } from "node:fs";
+import { fstatSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FRAME_HEADER_BYTES } from "../../gateway/receipts/frame-log.ts";
+import type { Recorded } from "../../gateway/receipts/recorder.ts";
 import type { ToSealing } from "../../gateway/receipts/sealing-messages.ts";
 import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { receiptHash } from "../../kernel/receipt/receipt.ts";
 import { codeFrom } from "../support/code-of.ts";
+import { until } from "../support/command.ts";
 import { readStream, readStreamFiles } from "../support/gateway-run.ts";
-import { type OpenSealing, SealingBench } from "../support/sealing-bench.ts";
+import { type OpenSealing, oneCallAtATime, SealingBench } from "../support/sealing-bench.ts";
 
 let bench: SealingBench;
 beforeEach(async () => {
@@ -96,19 +98,49 @@ describe("a lent end", () => {
   });
 
   it("stays unused while another call is open, and of a receipt that opens or ends one beside it", async () => {
-    let openCalls = 1;
-    const opened = await bench.open({ sealing: { openCalls: () => openCalls } });
+    let openCalls = oneCallAtATime();
+    const opened = await bench.open({ sealing: { openCalls: () => openCalls() } });
     await bench.appendUntilLent(opened);
     const asked = async (calls: number): Promise<boolean> => {
       const before = opened.thread.heard.length;
-      openCalls = calls;
+      openCalls = () => calls;
       await opened.recorder.append(bench.next);
       return opened.thread.heard.length > before;
     };
+    const now = 1 - openCalls();
+    expect([await asked(1 - now), await asked(now), await asked(1 - now)]).toEqual([false, false, false]);
+    await asked(1);
     expect([await asked(0), await asked(1), await asked(0)]).toEqual([false, false, false]);
     expect([await asked(2), await asked(1)]).toEqual([true, true]);
     expect([await asked(0), await asked(1), await asked(2), await asked(3)]).toEqual([false, false, true, true]);
     await opened.recorder.close();
+  });
+
+  it("stays unused for receipts of no call: however many come in one turn, nobody waits for a write of each", async () => {
+    let writes = 0;
+    let openCalls = oneCallAtATime();
+    const wrapLog = (log: StreamLog): StreamLog => ({
+      ...log,
+      append: (payloads) => {
+        writes += 1;
+        return log.append(payloads);
+      },
+    });
+    const opened = await bench.open({ sealing: { openCalls: () => openCalls(), wrapLog } });
+    const count = await bench.appendUntilLent(opened);
+    writes = 0;
+    const calls = 1 - openCalls();
+    openCalls = () => calls;
+    const heard = opened.thread.heard.length;
+    const turn = Array.from({ length: 16 }, () => {
+      return new Promise<Recorded>((resolve, reject) => {
+        setImmediate(() => opened.recorder.append(bench.next).then(resolve, reject));
+      });
+    });
+    await Promise.all(turn);
+    expect([writes, opened.thread.heard.length - heard]).toEqual([0, 1]);
+    await opened.recorder.close();
+    expect(await countOf()).toBe(count + 16);
   });
 
   it("is left as it is by a thread whose serving thread is gone", async () => {
@@ -121,6 +153,44 @@ describe("a lent end", () => {
     await again.recorder.append(bench.next);
     await again.recorder.close();
     expect(await countOf()).toBe(count + 1);
+  });
+});
+
+describe("a stream that closes while its end is being lent", () => {
+  const path = (): string => join(bench.place.folder, "receipts.log");
+  /** Whether a descriptor of this process is of the file. */
+  const isOpen = (): boolean => {
+    const { dev, ino } = statSync(path());
+    return Array.from({ length: 512 }, (_, fd) => fd).some((fd) => {
+      try {
+        const found = fstatSync(fd);
+        return found.dev === dev && found.ino === ino;
+      } catch {
+        return false;
+      }
+    });
+  };
+
+  it("leaves no file open that was about to be opened", async () => {
+    const opened = await bench.open();
+    await bench.appendSome(opened.recorder, 2);
+    opened.thread.fail(new Error("gone"));
+    await opened.recorder.close();
+    // The thread closes its own behind that.
+    await until("the file is closed", async () => !isOpen());
+  });
+
+  it("leaves no file open, and none that is longer than its frames", async () => {
+    for (const isWaitedFor of [false, true]) {
+      const { recorder } = await bench.open();
+      const last = bench.appendSome(recorder, 2);
+      if (isWaitedFor) await last;
+      await recorder.close();
+      await last;
+      const bytes = await readStreamFiles(bench.place.folder);
+      const length = bytes.reduce((sum, each) => sum + FRAME_HEADER_BYTES + each.length, 0);
+      expect([readFileSync(path()).length, isOpen()], `waited for: ${isWaitedFor}`).toEqual([length, false]);
+    }
   });
 });
 
@@ -166,10 +236,10 @@ describe("a lent end that fails", () => {
       { file: 0.5, from: 10_000_000 },
     ];
     for (const place of places) {
-      let openCalls = 1;
-      const opened = await bench.open({ sealing: { openCalls: () => openCalls } });
+      let openCalls = oneCallAtATime();
+      const opened = await bench.open({ sealing: { openCalls: () => openCalls() } });
       await bench.appendUntilLent(opened);
-      openCalls = 2;
+      openCalls = () => 2;
       const waits = codeFrom(opened.recorder.append(bench.next));
       // The draft is on its way, and with it what was lent.
       await new Promise((resolve) => setImmediate(resolve));

@@ -17,10 +17,12 @@ let ledger: FakeLedger;
 let bench: GatewayBench;
 let run: GatewayRun | undefined;
 let threads: InnerThread[] = [];
+let sealing: InnerThread | undefined;
 
 const startThread: StartThread = (name, data) => {
   const inner = startInnerThread<never>(name === "delivery" ? serve : serveSealing, structuredClone(data) as never);
   if (name === "delivery") threads.push(inner);
+  else sealing = inner;
   return inner.thread;
 };
 
@@ -169,5 +171,20 @@ describe("the delivery thread", () => {
       { type: "unsigned" },
     ]);
     expect(JSON.stringify(answers)).not.toContain("extra");
+  });
+});
+
+describe("the sealing thread of a run", () => {
+  it("is not asked for the receipts of a call that is alone, and for one of a denial", async () => {
+    bench.remove();
+    bench = makeGatewayBench(ledger.url, { options: { startThread }, config: { durability: "durable" } });
+    const of = await open();
+    const isAskedFor = async (tool: string): Promise<boolean> => {
+      const before = sealing?.heard.length;
+      await runCall(of, callOf(tool, { message: "once more" }));
+      return sealing?.heard.length !== before;
+    };
+    for (let isAsked = true; isAsked; ) isAsked = await isAskedFor("echo");
+    expect(await isAskedFor("wipe")).toBe(true);
   });
 });
