@@ -134,7 +134,9 @@ describe("a lent end", () => {
     const heard = opened.thread.heard.length;
     const turn = Array.from({ length: 16 }, () => {
       return new Promise<Recorded>((resolve, reject) => {
-        setImmediate(() => opened.recorder.append(bench.next).then(resolve, reject));
+        setImmediate(() => {
+          opened.recorder.append(bench.next).then(resolve, reject);
+        });
       });
     });
     await Promise.all(turn);
