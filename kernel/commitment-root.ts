@@ -6,19 +6,14 @@
 import { sha256Into } from "#crypto";
 import { HashInput } from "./hash-input.ts";
 import { formatHex } from "./hex.ts";
+import { formatCanonical } from "./json/canonical.ts";
+import type { JsonField } from "./json/pointer.ts";
 import { HASH_BYTES } from "./merkle/hash.ts";
-
-/** A field that is committed to. */
-export interface FieldText {
-  readonly pointer: string;
-  /** JCS form of its value. */
-  readonly text: string;
-}
 
 /** What is committed to: the leaves without their salts. */
 export interface CommittedContent {
   /** In tree order. */
-  readonly fields: readonly FieldText[];
+  readonly fields: readonly JsonField[];
   /** The last leaf. */
   readonly bytesPointer: string;
   readonly bytes: Uint8Array;
@@ -95,10 +90,12 @@ const USUAL_LEAVES = 128;
 const usualRow = new Row(USUAL_LEAVES);
 
 /**
- * RFC 6962 root over SHA-256(00 ‖ lp(salt) ‖ lp(pointer) ‖ lp(value)), salt = HMAC-SHA-256(secret, lp(name) ‖ lp(pointer)).
+ * RFC 6962 root over SHA-256(00 ‖ lp(salt) ‖ lp(pointer) ‖ lp(value)), salt = HMAC-SHA-256(secret, lp(name) ‖ lp(pointer)); the
+ * value of a field is its JCS form.
  *
  * @param secret  at most 64 bytes
  * @returns hexadecimal
+ * @throws {FormatError} as formatCanonical
  */
 export function saltedRoot(
   secret: Uint8Array,
@@ -114,7 +111,7 @@ export function saltedRoot(
       const field = fields[i];
       if (field === undefined) continue;
       salt(field.pointer, nameEnd);
-      leaf.putText(field.text);
+      leaf.putText(formatCanonical(field.value));
       row.put(leaf.view(), i);
     }
     salt(bytesPointer, nameEnd);

@@ -12,10 +12,9 @@
 
 import { hmacSha256 } from "#crypto";
 import { compareBytes, formatUtf8 } from "./bytes.ts";
-import { type FieldText, saltedRoot } from "./commitment-root.ts";
-import { FormatError, invariant } from "./errors.ts";
-import { canonicalBytes, formatCanonical } from "./json/canonical.ts";
-import { changedFields } from "./json/changed-fields.ts";
+import { saltedRoot } from "./commitment-root.ts";
+import { FormatError } from "./errors.ts";
+import { canonicalBytes } from "./json/canonical.ts";
 import { type JsonField, listFields } from "./json/pointer.ts";
 import type { JsonValue } from "./json/value.ts";
 import { hashLeaf, type LeafHash } from "./merkle/hash.ts";
@@ -43,33 +42,6 @@ export interface CommittedLeaf {
   readonly value: Uint8Array;
 }
 
-/** The fields of a JSON value as they are committed to. */
-export interface CommittedFields {
-  readonly value: JsonValue;
-  /** In tree order. */
-  readonly fields: readonly FieldText[];
-}
-
-/**
- * The fields of a JSON value.
- *
- * @param before  those of the value that this one was made of, or any other: what both have need not be listed again
- * @throws {FormatError} ERR_JSON_SIZE (more than MAX_COMMITTED_FIELDS fields); as formatCanonical
- */
-export function committedFields(value: JsonValue, before?: CommittedFields): CommittedFields {
-  const changes = before === undefined ? undefined : changedFields(before.value, value);
-  if (before === undefined || changes === undefined) {
-    return { value, fields: sortByPointer(listFields(value, MAX_COMMITTED_FIELDS)).map(fieldText) };
-  }
-  const fields = before.fields.slice();
-  for (const change of changes) {
-    const index = fields.findIndex(({ pointer }) => pointer === change.pointer);
-    invariant(index !== -1, "committedFields: a field changed that was not there");
-    fields[index] = fieldText(change);
-  }
-  return { value, fields };
-}
-
 /**
  * Commits to a JSON value, field by field, and to the bytes that it came in.
  *
@@ -81,21 +53,7 @@ export function committedFields(value: JsonValue, before?: CommittedFields): Com
  */
 export function commitJson(secret: Uint8Array, name: string, value: JsonValue, exactBytes: Uint8Array): string {
   requireSecret(secret);
-  return commitFields(secret, name, committedFields(value), exactBytes);
-}
-
-/**
- * As `commitJson`, to a value whose fields are known.
- *
- * @throws {FormatError} ERR_BYTES_LENGTH (secret)
- */
-export function commitFields(
-  secret: Uint8Array,
-  name: string,
-  { fields }: CommittedFields,
-  exactBytes: Uint8Array,
-): string {
-  requireSecret(secret);
+  const fields = sortByPointer(listFields(value, MAX_COMMITTED_FIELDS));
   return saltedRoot(secret, name, { fields, bytesPointer: BYTES_POINTER, bytes: exactBytes });
 }
 
@@ -167,10 +125,6 @@ const hashInput = new Uint8Array(8192);
 
 function fieldLeaf(secret: Uint8Array, name: string, { pointer, value }: JsonField): CommittedLeaf {
   return { pointer, salt: deriveSalt(secret, name, pointer), value: canonicalBytes(value) };
-}
-
-function fieldText({ pointer, value }: JsonField): FieldText {
-  return { pointer, text: formatCanonical(value) };
 }
 
 /** Sorts by the bytes of the pointers, which is the order of their UTF-16 code units only where none is of a surrogate's or above. */

@@ -24,7 +24,7 @@ import type { PolicyEvaluator } from "../policy/evaluator.ts";
 import type { PlacedHeader, ReceiptPlace } from "../receipts/recorder.ts";
 import type { CallOutcome, InboundCall, Refusal } from "./call.ts";
 import { serverOf, upstreamOf, wireOf } from "./call-facts.ts";
-import { commitMessage, commitMessages } from "./commitments.ts";
+import { commitMessage } from "./commitments.ts";
 import type { KeyedNames } from "./keyed-names.ts";
 import type { EndedDecision } from "./open-tasks.ts";
 import { type Parties, partiesOf } from "./parties.ts";
@@ -149,11 +149,6 @@ export function decisionOf(
   { judged: { ruling }, toSend, fields }: Settlement,
 ): UnlinkedBody<DecisionBody> {
   const isSent = ruling.action === "forward" && call.isAnsweredHere !== true;
-  const [received, sent] = commitMessages(
-    secret,
-    ["request_received", call.received],
-    ["request_sent", isSent ? toSend : undefined],
-  );
   const own: OwnMembers = {
     call: {
       id: context.callId,
@@ -168,8 +163,8 @@ export function decisionOf(
     upstream_auth: authOf(call.upstream.auth),
     server: serverOf(call.serverId, context.identityDigest, context.provenance),
     definition: context.definition,
-    request_received: received,
-    request_sent: sent,
+    request_received: commitMessage(secret, "request_received", call.received),
+    request_sent: commitMessage(secret, "request_sent", isSent ? toSend : undefined),
     ruling: withDetail(secret, rulingOf(run.mode, ruling), context.detail),
     concurrent_with: context.concurrentWith,
   };
@@ -226,14 +221,9 @@ export function outcomeOf(
 type AnswerFields = Pick<OutcomeBody, "response_received" | "response_returned" | "latency">;
 
 function answerOf(secret: Uint8Array, outcome: CallOutcome, latency: Parameters<typeof outcomeOf>[3]): AnswerFields {
-  const [received, returned] = commitMessages(
-    secret,
-    ["response_received", outcome.received],
-    ["response_returned", outcome.returned],
-  );
   return {
-    response_received: received,
-    response_returned: returned,
+    response_received: commitMessage(secret, "response_received", outcome.received),
+    response_returned: commitMessage(secret, "response_returned", outcome.returned),
     latency: present({
       policy_us: latency.policyUs,
       inspection_us: latency.inspectionUs,

@@ -30,7 +30,7 @@ function visitFields(item: JsonValue, pointer: string, fields: JsonField[], maxF
   } else if (isJsonObject(item)) {
     for (const key of Object.keys(item)) {
       const child = item[key];
-      if (child !== undefined) visitFields(child, pointer + pointerStep(key), fields, maxFields);
+      if (child !== undefined) visitFields(child, `${pointer}/${escapeStep(key)}`, fields, maxFields);
     }
   }
   // A container without fields is one, as a scalar is.
@@ -47,7 +47,7 @@ export function isField(value: JsonValue): boolean {
 
 /** The pointer to the value at the end of `path`. */
 export function formatPointer(path: readonly string[]): string {
-  return path.map(pointerStep).join("");
+  return path.map((step) => `/${escapeStep(step)}`).join("");
 }
 
 /**
@@ -69,8 +69,7 @@ function isList(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
 
-/** What a pointer has for one key. */
-export function pointerStep(key: string): string {
-  const escaped = key.includes("~") ? key.replaceAll("~", "~0") : key;
-  return `/${escaped.includes("/") ? escaped.replaceAll("/", "~1") : escaped}`;
+function escapeStep(step: string): string {
+  const escaped = step.includes("~") ? step.replaceAll("~", "~0") : step;
+  return escaped.includes("/") ? escaped.replaceAll("/", "~1") : escaped;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { commitMessage, commitMessages } from "../../gateway/pipeline/commitments.ts";
+import { commitMessage } from "../../gateway/pipeline/commitments.ts";
 import { MessageEdits } from "../../gateway/wire/message-edits.ts";
 import { messageValue } from "../../gateway/wire/message-value.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
@@ -15,7 +15,7 @@ function edited(change: (edits: MessageEdits) => void): Uint8Array {
   return edits.format(false);
 }
 
-describe("commitments of a message and of what was made of it", () => {
+describe("a commitment to a message", () => {
   const messages: readonly (Uint8Array | undefined)[] = [
     undefined,
     formatUtf8(text),
@@ -28,17 +28,14 @@ describe("commitments of a message and of what was made of it", () => {
     formatUtf8(JSON.stringify(Array.from({ length: 5000 }, () => 0))),
   ];
 
-  it("are those of each alone", () => {
-    for (const given of messages) {
-      for (const made of messages) {
-        const both = commitMessages(secret, ["request_received", given], ["request_sent", made]);
-        const alone = [commitMessage(secret, "request_received", given), commitMessage(secret, "request_sent", made)];
-        expect(both).toEqual(alone);
-      }
+  it("that the gateway made is one to its bytes as anybody reads them", () => {
+    for (const message of messages) {
+      const again = commitMessage(secret, "request_sent", message?.slice());
+      expect(commitMessage(secret, "request_sent", message)).toEqual(again);
     }
   });
 
-  it("say by their schemes whether there are fields", () => {
+  it("says by its scheme whether there are fields", () => {
     const schemes = messages.map((message) => {
       const field = commitMessage(secret, "request_sent", message);
       return field.state === "present" ? field.value.scheme.split("/")[1] : field.state;

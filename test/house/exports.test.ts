@@ -12,7 +12,7 @@ const PUBLIC: Readonly<Record<string, string>> = {
   "canonical-json": "canonicalBytes formatCanonical formatMembers parseCanonical",
   checkpoint: "formatCheckpoint parseCheckpoint",
   commitment:
-    "BYTES_POINTER MAX_COMMITTED_FIELDS RECEIPT_SECRET_BYTES SALT_BYTES bytesLeaf commitBytes commitFields commitJson committedFields hashCommittedLeaf jsonLeaves",
+    "BYTES_POINTER MAX_COMMITTED_FIELDS RECEIPT_SECRET_BYTES SALT_BYTES bytesLeaf commitBytes commitJson hashCommittedLeaf jsonLeaves",
   "compact-range": "CompactRange",
   "consistency-proof": "checkConsistency rootFromConsistency",
   "cose-consistency-receipt": "checkConsistencyReceipt signConsistencyReceipt",

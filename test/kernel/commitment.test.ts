@@ -2,7 +2,7 @@ import { hkdfSync } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { concat, formatUtf8 } from "../../kernel/bytes.ts";
-import { commitBytes, commitJson, committedFields, jsonLeaves, MAX_COMMITTED_FIELDS } from "../../kernel/commitment.ts";
+import { commitBytes, commitJson, jsonLeaves, MAX_COMMITTED_FIELDS } from "../../kernel/commitment.ts";
 import { hmacSha256, sha256 } from "../../kernel/crypto/node.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { canonicalBytes, formatCanonical } from "../../kernel/json/canonical.ts";
@@ -81,47 +81,6 @@ describe("a commitment to a JSON value", () => {
         expect(commitBytes(secret, name, exact)).toBe(slowCommit([["bytes", exact]]));
       }
     }
-  });
-
-  it("has the same fields in the same order, whatever value they were listed before for", () => {
-    const scalar = fc.constantFrom<JsonValue>(null, true, 0, 1, "", "x", [], {});
-    const key = fc.constantFrom("a", "b", "~/", "é");
-    const { tree } = fc.letrec<{ readonly tree: JsonValue }>((tie) => ({
-      tree: fc.oneof(
-        { depthSize: "small" },
-        scalar,
-        fc.array(tie("tree"), { maxLength: 3 }),
-        fc.dictionary(key, tie("tree"), { maxKeys: 3 }),
-      ),
-    }));
-    fc.assert(
-      fc.property(tree, tree, tree, (a, b, c) => {
-        const before = { shared: a, changed: b };
-        for (const after of [
-          { shared: a, changed: c },
-          { changed: c, shared: a },
-          { shared: b, changed: a },
-          b,
-          before,
-        ]) {
-          expect(committedFields(after, committedFields(before))).toEqual(committedFields(after));
-          expect(committedFields(before, committedFields(after))).toEqual(committedFields(before));
-        }
-      }),
-    );
-  });
-
-  it("lists what is undefined, what has no JSON form and too many fields as if nothing was before", () => {
-    const before = committedFields({ a: 1, b: { c: 2 } });
-    const pointersOf = (of: JsonValue): readonly string[] =>
-      committedFields(of, before).fields.map((field) => field.pointer);
-    expect(pointersOf({ a: undefined, b: { c: 2 } })).toEqual(["/b/c"]);
-    expect(pointersOf({ a: 1, b: { c: undefined } })).toEqual(["/a", "/b"]);
-    expect(pointersOf({ a: 1, toString: { c: 2 } })).toEqual(["/a", "/toString/c"]);
-    expect(codeOf(() => pointersOf({ a: Number.NaN, b: { c: 2 } }))).toBe("ERR_JSON_NUMBER");
-    expect(codeOf(() => pointersOf({ a: "\ud800", b: { c: 2 } }))).toBe("ERR_JSON_SURROGATE");
-    const many = Array.from({ length: MAX_COMMITTED_FIELDS + 1 }, () => 0);
-    expect(codeOf(() => pointersOf(many))).toBe("ERR_JSON_SIZE");
   });
 
   it("is the same after one that could not be made", () => {
