@@ -89,7 +89,17 @@ export class ValueMemory {
     if (this.#owed.length === 0) return;
     const owed = this.#owed;
     this.#owed = [];
-    for (const { texts, source } of owed) this.keep(this.hashValues(texts), source);
+    for (const one of owed) this.#keepOne(one);
+  }
+
+  /** Whoever gave it is answered, and nobody else's call or turn may end by it: what is not kept may be missed, as receipts say. */
+  #keepOne({ texts, source }: Owed): void {
+    try {
+      this.keep(this.hashValues(texts), source);
+    } catch {
+      input.wipe();
+      this.#bounded = true;
+    }
   }
 
   /**

@@ -134,6 +134,18 @@ describe("the values of a text", () => {
     );
   });
 
+  it("that cannot be hashed end nobody's turn: others are kept, and it is said that a match may be missed", async () => {
+    const memory = new ValueMemory(new Uint8Array(32));
+    const every = (): never => {
+      throw new RangeError("no memory");
+    };
+    memory.keepTexts(Object.assign(["value_1000"], { every }), 1);
+    memory.keepTexts(["value_2000"], 2);
+    await setImmediate();
+    const matches = memory.search(memory.prepare([{ path: [], text: "value_2000" }]));
+    expect([matches.map(({ source }) => source), memory.bounded]).toEqual([[2], true]);
+  });
+
   it("beyond their number say so at once", () => {
     const memory = new ValueMemory(new Uint8Array(32));
     memory.keepTexts(
