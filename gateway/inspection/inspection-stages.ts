@@ -170,9 +170,11 @@ export class InspectionStages {
    */
   #watch(call: InboundCall): StreamWatch {
     const { modes = {}, hasRespond, mode } = this.#options;
-    const { call: name, respond } = toolActionIds(call.serverId, call.target.name);
-    const isJudged = call.target.kind === "tool" && hasRespond?.(respond, call) === true;
-    const configured = Object.hasOwn(modes, name) && call.target.kind === "tool" ? modes[name] : undefined;
+    const { serverId, target } = call;
+    // Only tools are few and known: an agent names whatever resources it likes.
+    const ids = target.kind === "tool" ? toolActionIds(serverId, target.name) : undefined;
+    const isJudged = ids !== undefined && hasRespond?.(ids.respond, call) === true;
+    const configured = ids !== undefined && Object.hasOwn(modes, ids.call) ? modes[ids.call] : undefined;
     return {
       isBuffered: isJudged || configured === "buffered",
       look: (notification) => {

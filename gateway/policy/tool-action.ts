@@ -22,7 +22,8 @@ export function toolActionIds(serverId: string, name: string): ToolActionIds {
   if (known !== undefined) return known;
   const call = `${serverId}/${name}`;
   const made = { call, respond: respondAction(call) };
-  keep(tools, name, made);
+  // Its own name: the one that was given may be a piece of a message, and would keep all of that.
+  keep(tools, call.slice(serverId.length + 1), made);
   keep(servers, serverId, tools);
   return made;
 }
