@@ -26,6 +26,8 @@ interface Subscription {
 
 /** Subscriptions of one session. */
 const MAX_SUBSCRIPTIONS = 1_000;
+/** Of their messages, which are kept to be decided again: agents write what they like beside the URI. */
+const MAX_BYTES = 8 * 1024 * 1024;
 
 /** The subscriptions of one session. */
 export class StandingSubscriptions {
@@ -41,7 +43,7 @@ export class StandingSubscriptions {
   }
 
   /**
-   * From now on changes are told; the oldest of many is forgotten.
+   * From now on changes are told; the oldest of many, or of large ones, is forgotten.
    *
    * @param call  the subscription as it was let through
    * @param isStale  rules have changed between the decision and now
@@ -52,7 +54,19 @@ export class StandingSubscriptions {
     });
     const { serverId, target } = call;
     this.#byKey.set(keyOf(serverId, target.name), { call, isStale, isPhantom: false, waiting: undefined });
+    this.#trim();
+  }
+
+  /** The newest stays, whatever its size. */
+  #trim(): void {
     this.#byKey.trim();
+    const calls = [...this.#byKey.values()].map(({ call }) => call);
+    let bytes = calls.reduce((sum, call) => sum + bytesOf(call), 0);
+    for (const call of calls.slice(0, -1)) {
+      if (bytes <= MAX_BYTES) return;
+      bytes -= bytesOf(call);
+      this.delete(call.serverId, call.target.name);
+    }
   }
 
   delete(serverId: string, uri: string): void {
@@ -128,6 +142,10 @@ export class StandingSubscriptions {
 
 const STANDS = { status: "ok", effect: "done" } as const;
 const PHANTOM = { status: "phantom", effect: "none" } as const;
+
+function bytesOf({ received, toSend }: InboundCall): number {
+  return received.length + toSend.length;
+}
 
 function keyOf(serverId: string, uri: string): string {
   return `${serverId} ${uri}`;

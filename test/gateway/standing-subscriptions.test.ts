@@ -141,4 +141,15 @@ describe("a subscription of a legacy agent", () => {
     touch("v:2");
     expect(told).toHaveLength(1);
   });
+
+  it("is kept with its message, of which there is so much in a session: the oldest goes, and the newest stays whatever its size", () => {
+    const { standing, touch, told } = start();
+    const large = (uri: string, mebibytes: number): void =>
+      standing.add({ ...subscription(uri), received: new Uint8Array(mebibytes * 1024 * 1024) }, false);
+    for (const uri of ["u:1", "u:2", "u:3"]) large(uri, 3);
+    expect(standing.of("s")).toEqual(["u:2", "u:3"]);
+    large("u:4", 16);
+    touch("u:4");
+    expect([standing.of("s"), told]).toEqual([["u:4"], ["u:4"]]);
+  });
 });
