@@ -4,6 +4,7 @@
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import { OldestFirst } from "../oldest-first.ts";
 import type { InboundCall } from "../pipeline/call.ts";
@@ -335,6 +336,13 @@ export class AgentLegs {
     this.#waitingStatuses += 1;
     this.#statuses = this.#statuses
       .then(() => this.#passStatus(serverId, message, related))
+      .catch((error: unknown) => {
+        const { logger } = this.#options;
+        logger.error(
+          { code: errorCode(error), server: serverId },
+          "what a server said of a task could not be passed on",
+        );
+      })
       .finally(() => {
         this.#waitingStatuses -= 1;
       });

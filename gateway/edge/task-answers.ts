@@ -5,6 +5,7 @@
 
 import { sha256 } from "#crypto";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { isCodedError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
@@ -193,7 +194,8 @@ async function ask(
   const { task, request, call } = round;
   const input = readInputRequired(reply.text, reply.result, request.capabilities.value);
   if ("reason" in input) return fault(round, reply, input.reason);
-  const isChanged = input.questions.some((one) => (task.asked.get(keyOf(one)) ?? digestOf(one)) !== digestOf(one));
+  const said = new Map(input.questions.map((one) => [keyOf(one), digestOf(one)] as const));
+  const isChanged = [...said].some(([key, now]) => now === undefined || (task.asked.get(key) ?? now) !== now);
   const fresh = input.questions.filter((one) => !task.asked.has(keyOf(one)));
   // SPEC ext-tasks: a key stands for one question as long as the task lives.
   if (isChanged || task.asked.size + fresh.length > MAX_ASKED) return fault(round, reply);
@@ -204,16 +206,16 @@ async function ask(
     const bytes = makeError(refused.rpcCode, refused.reason, refused.message);
     return refusedOutcome("blocked", refused.rpcCode, reply.bytes, bytes);
   }
-  for (const one of fresh) task.asked.set(keyOf(one), digestOf(one));
+  for (const [key, now] of said) if (now !== undefined) task.asked.set(key, now);
   return note(deps, round, reply, stated, { outcome: { status: "input_required", effect: "unknown" } });
 }
 
 /** Keys are the server's, of any length. */
 function keyOf({ key }: InputQuestion): string {
-  return digest(key);
+  return formatHex(sha256(formatUtf8(key)));
 }
 
-function digestOf({ method, params }: InputQuestion): string {
+function digestOf({ method, params }: InputQuestion): string | undefined {
   return digest({ method, params });
 }
 
@@ -273,14 +275,21 @@ function isAnotherEnd(round: TaskRound, { status }: StatedTask, result: JsonObje
   return !isWhole || isOtherEnd(round, digest({ status, content, error }));
 }
 
-/** Remembers the first end. */
-function isOtherEnd({ task }: TaskRound, end: string): boolean {
+/** Remembers the first end. One that has no digest is none: nobody could say whether it is said again. */
+function isOtherEnd({ task }: TaskRound, end: string | undefined): boolean {
+  if (end === undefined) return true;
   task.end ??= end;
   return task.end !== end;
 }
 
-function digest(value: JsonValue): string {
-  return formatHex(sha256(canonicalBytes(value)));
+/** Undefined of what has no canonical form: servers may write numbers, such as 1e999, that are beyond a double. */
+function digest(value: JsonValue): string | undefined {
+  try {
+    return formatHex(sha256(canonicalBytes(value)));
+  } catch (error) {
+    if (isCodedError(error)) return undefined;
+    throw error;
+  }
 }
 
 function pass(round: TaskRound, reply: Answered, text: string, more: Partial<CallOutcome>): Ended {

@@ -22,7 +22,8 @@ export function leftEntry(task: KeptTask, name: Pick<LeftEntry, "issuer" | "name
     decision_seq: ticket.receipt.seq,
     first_seq: firstSeq,
     created_ms: createdMs,
-    expires_ms: expiresMs,
+    // Servers may say parts of a millisecond.
+    expires_ms: Math.ceil(expiresMs),
   };
 }
 

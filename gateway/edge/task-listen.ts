@@ -5,6 +5,7 @@
  */
 
 import { parseUtf8 } from "../../kernel/bytes.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { InboundCall } from "../pipeline/call.ts";
 import { TASK_NOTICE } from "../upstream/notices.ts";
@@ -102,7 +103,11 @@ export class TaskStatuses {
 
   /** Tells the agent what is remembered of this task, if it may know. */
   tell(taskId: string): void {
-    this.#telling = this.#telling.then(() => this.#tellNow(taskId));
+    this.#telling = this.#telling
+      .then(() => this.#tellNow(taskId))
+      .catch((error: unknown) => {
+        this.#deps.logger.error({ code: errorCode(error) }, "what a server said of a task could not be passed on");
+      });
   }
 
   /** Resolves when nothing is told any more. */
@@ -121,10 +126,13 @@ export class TaskStatuses {
     const reply = { type: "answered", bytes: status.bytes, text, body, result: status.value } as const;
     const ended = await readState(this.#deps, roundOf(this.#request, grant), reply, 0);
     if (ended === "withheld") return;
+    // Rules may have changed meanwhile: what it was read under has its outcome then, and nothing passes by it any more.
+    const standing = this.#standing.taskGrant(taskId);
+    if (standing === undefined) return;
     const stated = rawAt(parseUtf8(ended.bytes), ["result"]);
-    if (stated !== undefined) this.#pass(grant, stated, status);
+    if (stated !== undefined) this.#pass(standing, stated, status);
     // A question that may not be asked has its own receipt.
-    else if (ended.outcome.status !== "blocked") this.#refuse(grant, "upstream.protocol", status);
+    else if (ended.outcome.status !== "blocked") this.#refuse(standing, "upstream.protocol", status);
   }
 
   /** The last look is at all of it, as it goes out. */

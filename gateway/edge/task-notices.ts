@@ -41,8 +41,7 @@ export async function statusToAgent(
 ): Promise<Uint8Array | undefined> {
   const { task, message } = said;
   const stated = readTask(message.params, "legacy");
-  // SPEC MCP 2025-11-25: what has ended stays as it is.
-  if (stated === undefined || (isEnd(task.status) && task.status !== stated.status)) {
+  if (stated === undefined || isOverOtherwise(task, stated)) {
     return refuseStatus(deps, agent, said, "upstream.protocol");
   }
   const ttlMs = deps.tasks.promised(stated.ttlMs);
@@ -50,11 +49,18 @@ export async function statusToAgent(
   const bytes = messageToAgent(withTask(message.text, PARAMS, "legacy", edit), agent.transport === "stdio");
   if (!deps.pipeline.mayTell(bytes)) return refuseStatus(deps, agent, said, "inspect.block");
   if (!(await isPermitted(deps, agent, said))) return undefined;
+  // An answer to the agent may have been quicker than the decision.
+  if (isOverOtherwise(task, stated)) return undefined;
   task.status = stated.status;
   deps.tasks.renew(task, stated.ttlMs);
   if (!(await isEndKept(deps, said, stated))) return undefined;
   task.last = rememberedTask(bytes, PARAMS);
   return bytes;
+}
+
+/** SPEC MCP 2025-11-25: what has ended stays as it is. */
+function isOverOtherwise(task: KeptTask, { status }: StatedTask): boolean {
+  return isEnd(task.status) && task.status !== status;
 }
 
 /** Decides whether the agent may be told of this task, unless that was decided under the rules that hold. */

@@ -139,7 +139,8 @@ async function answerQuestions(
   const update = ownMessage(task, "tasks/update");
   const toSend = withMembers(update.bytes, answers.members);
   const decided = await decide(deps, updateCall(task, { taskId: task.taskId, ...answers.params }, toSend));
-  if (decided === undefined || decided.action !== "forward") return CANCELLED;
+  if (decided?.action === "phantom") await finish(deps, decided, PHANTOM);
+  if (decided?.action !== "forward") return CANCELLED;
   const taken = await sendOwn(task, "tasks/update", { ...update, bytes: decided.toSend });
   const kept = await finish(deps, decided, outcomeOf(taken));
   return kept?.status === "ok" ? undefined : CANCELLED;
@@ -169,6 +170,8 @@ function outcomeOf(reply: UpstreamReply): CallOutcome {
 }
 
 const UNTAKEN = { status: "upstream_error", effect: "unknown" } as const;
+/** Nothing is sent for a subject in quarantine, and the wait is over. */
+const PHANTOM = { status: "phantom", effect: "none", upstreamUs: 0, uninspectedBytes: 0 } as const;
 
 /** A message about the task; a modern one with the `_meta` of the call, since it is for the same agent. */
 function ownMessage({ round, taskId }: HeldTask, method: string): Pick<UpstreamRequest, "id" | "bytes"> {

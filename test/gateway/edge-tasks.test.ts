@@ -3,6 +3,7 @@ import { makeKeyedNames } from "../../gateway/pipeline/keyed-names.ts";
 import { BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";
 import type { RawAnswer } from "../support/mcp-raw.ts";
+import { BEYOND } from "../support/mcp-scripted.ts";
 import { askModern, startTaskServer, stated, type TaskServer } from "../support/task-server.ts";
 
 const ELICIT = { method: "elicitation/create", params: { message: "Name?", requestedSchema: { type: "object" } } };
@@ -216,6 +217,7 @@ describe("a hostile server's tasks", () => {
       stated("server-task-1", "completed"),
       stated("server-task-1", "gone"),
       { resultType: "task", ...stated("server-task-1", "completed", { result: DONE }) },
+      stated("server-task-1", "completed", { result: { ...DONE, structuredContent: { n: BEYOND } } }),
       {},
     ];
     for (const other of others) {

@@ -6,10 +6,13 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type LeftTask, LeftTasks, openSealed, sealTask } from "../../gateway/receipts/left-tasks.ts";
+import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
+import { TaskTable } from "../../gateway/edge/task-table.ts";
+import { type LeftEntry, type LeftTask, LeftTasks, openSealed, sealTask } from "../../gateway/receipts/left-tasks.ts";
 import { eraseSecrets, openVault } from "../../gateway/receipts/vault.ts";
 import { formatBase64 } from "../../kernel/base64.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
+import { localCaller } from "../support/mcp-gateway.ts";
 
 const CALL = "ab".repeat(16);
 const SECRET = new Uint8Array(32).fill(5);
@@ -63,6 +66,29 @@ describe("a file of an open task", () => {
   ])("is refused if it holds %s", (_name, other) => {
     const sealed = sealTask(JSON.parse(Buffer.from(canonicalBytes(other)).toString("utf8")), SECRET, NONCE);
     expect(openSealed(sealed, CALL, SECRET)).toBeUndefined();
+  });
+});
+
+describe("what is kept of a task", () => {
+  it("is what is read again, also of a server that says parts of a millisecond", async () => {
+    const entries: LeftEntry[] = [];
+    const keepTask = (_ticket: unknown, entry: LeftEntry): boolean => entries.push(entry) > 0;
+    const pipeline = { keepTask, dropTask: () => Promise.resolve() };
+    const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const table = new TaskTable({ ...DEFAULT_EDGE_LIMITS, pipeline, logger, nowMs: () => 1_000, randomBytes });
+    const caller = localCaller("alice");
+    const place = table.enter(caller, 0);
+    if (place.type !== "taken") throw new Error("no place");
+    const names = { upstreamId: "theirs", serverId: "s", tool: "t", era: "modern", owner: "[]", caller: "a" } as const;
+    const ticket = { callId: CALL, receipt: { stream: "ab".repeat(32), seq: 7 } };
+    const state = { status: "working", last: "{}", ttlMs: 1_000.5 } as const;
+    const task = table.open({ ...names, ...state, id: table.newId(caller), ticket, firstSeq: 7, place, bytes: 0 });
+    table.leaveOn(task, caller);
+    const [entry = TASK.entry] = entries;
+    expect(entry.expires_ms).toBeGreaterThanOrEqual(task.expiresMs);
+    const kept = { ...TASK, entry };
+    expect(openSealed(sealTask(kept, SECRET, NONCE), CALL, SECRET)).toEqual(kept);
+    await table.close();
   });
 });
 

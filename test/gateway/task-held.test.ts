@@ -2,8 +2,9 @@
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { afterEach, describe, expect, it } from "vitest";
+import type { PhantomAnswer } from "../../gateway/pipeline/call.ts";
 import { ALICE, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
-import { DENIED } from "../support/mcp-pipeline.ts";
+import { DENIED, type FakePipeline } from "../support/mcp-pipeline.ts";
 import { sendRaw } from "../support/mcp-raw.ts";
 import type { ScriptedMessage, ScriptedServer } from "../support/mcp-scripted.ts";
 import { connectOldTaskClient, type OldTaskClient, startOldTaskServer } from "../support/old-task-peers.ts";
@@ -205,6 +206,31 @@ describe("a legacy agent and a modern server that makes tasks only", () => {
     expect(server.messages.some(({ method }) => method === "tasks/update")).toBe(false);
     await expect.poll(() => server.messages.at(-1)?.method).toBe("tasks/cancel");
     expect(gateway.pipeline.outcomes.at(-1)).toMatchObject({ status: "cancelled", effect: "unknown" });
+  });
+
+  it("end with two outcomes where the agent is in quarantine by the time that it answers: nothing is sent for it", async () => {
+    await start();
+    server.tasks = () => ({
+      resultType: "complete",
+      ...stated("server-task-1", "input_required", { inputRequests: { a: ELICIT } }),
+    });
+    const { decide } = gateway.pipeline;
+    const answer: PhantomAnswer = { result: {}, wait: () => Promise.resolve() };
+    const phantom: FakePipeline["decide"] = async (call) => {
+      const decided = await decide(call);
+      if (decided.action !== "forward" || call.target.kind !== "task") return decided;
+      return { action: "phantom", receipt: decided.receipt, ticket: decided.ticket, answer };
+    };
+    Object.assign(gateway.pipeline, { decide: phantom });
+    await expect(client.plain("t")).rejects.toMatchObject({ code: -32603 });
+    expect(server.messages.some(({ method }) => method === "tasks/update")).toBe(false);
+    const { calls, outcomes } = gateway.pipeline;
+    expect(calls.map(({ target }) => target.kind)).toEqual(["tool", "tool", "elicit", "task"]);
+    expect(outcomes.slice(-2)).toMatchObject([
+      { status: "phantom", effect: "none" },
+      { status: "cancelled", effect: "unknown" },
+    ]);
+    expect(outcomes).toHaveLength(calls.length);
   });
 
   it("have the error of a task that failed, and one of ours if it is cancelled or is no task", async () => {

@@ -1,7 +1,10 @@
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { PartVerdict, Pipeline } from "../../gateway/pipeline/call.ts";
 import { BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { type OpenListen, openListen } from "../support/mcp-listen.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";
+import { BEYOND } from "../support/mcp-scripted.ts";
 import { askModern, startTaskServer, stated, type TaskServer } from "../support/task-server.ts";
 
 const DONE = { content: [{ type: "text", text: "done" }] };
@@ -124,6 +127,54 @@ describe("an agent that listens to its tasks", () => {
     expect(told(stream)).toHaveLength(1);
     expect(gateway.pipeline.refusals[1]).toMatchObject({ wire: { method: "notifications/tasks" }, serverId: "s" });
     expect(gateway.pipeline.tasks).toHaveLength(1);
+  });
+
+  it("is told nothing by the decision before when rules change while a notice is read: the look is under the one that stands", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    const { finish, finishTask } = gateway.pipeline;
+    const [ended, looked]: [Set<string>, string[]] = [new Set(), []];
+    let tellRenewed = (): void => undefined;
+    const renewed = new Promise<void>((resolve) => {
+      tellRenewed = resolve;
+    });
+    const whole: Partial<Pipeline> = {
+      finish: async (ticket, outcome) => {
+        ended.add(ticket.callId);
+        const kept = await finish(ticket, outcome);
+        tellRenewed();
+        return kept;
+      },
+      finishTask: async (ticket, outcome) => {
+        gateway.rules.tell();
+        await renewed;
+        await setImmediate();
+        return finishTask(ticket, outcome);
+      },
+      watchStream: ({ callId }) => {
+        const look = (): PartVerdict => ({ type: looked.push(callId) > 0 ? "drop" : "pass" });
+        return ended.has(callId) ? undefined : { isBuffered: false, look };
+      },
+    };
+    Object.assign(gateway.pipeline, whole);
+    server.tell(stated("server-task-1", "completed", { result: DONE }));
+    await expect.poll(() => looked).toHaveLength(1);
+    expect(told(stream)).toEqual([]);
+  });
+
+  it("is not told of an end that cannot be compared with another, nor asked so; the next notice is told", async () => {
+    const id = await make();
+    const stream = await listen([id]);
+    const beyond = { method: "elicitation/create", params: { ...ELICIT.params, "vendor/n": BEYOND } };
+    for (const [status, more] of [
+      ["completed", { result: { ...DONE, structuredContent: { n: BEYOND } } }],
+      ["input_required", { inputRequests: { a: beyond } }],
+    ] as const) {
+      server.tell(stated("server-task-1", status, more));
+      await expect.poll(() => gateway.pipeline.refusals.splice(0)).toMatchObject([{ reason: "upstream.protocol" }]);
+    }
+    server.tell(stated("server-task-1", "completed", { result: DONE }));
+    await expect.poll(() => told(stream)).toHaveLength(1);
   });
 
   it("loses the stream when rules change so that it may not know any more", async () => {

@@ -25,6 +25,8 @@ interface Side {
   readonly rules: RuleChanges;
   readonly task: KeptTask;
   readonly told: readonly string[];
+  /** Faults. */
+  readonly logged: readonly object[];
   readonly says: (taskId: string, status: string, more?: object) => void;
 }
 
@@ -36,7 +38,8 @@ afterEach(async () => {
 function start(): Side {
   const pipeline = makeFakePipeline();
   const rules = new RuleChanges();
-  const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const logged: object[] = [];
+  const logger = { info: () => undefined, warn: () => undefined, error: (line: object) => void logged.push(line) };
   const tasks = new TaskTable({ ...DEFAULT_EDGE_LIMITS, pipeline, logger, nowMs: () => 1_000, randomBytes });
   const told: string[] = [];
   let agent: LegAgent | undefined;
@@ -88,7 +91,7 @@ function start(): Side {
     const message = readMessage(formatUtf8(text), "egress", 1_000_000);
     if (message.type === "notification") agent?.onNotification(message, undefined);
   };
-  return { pipeline, rules, task, told, says };
+  return { pipeline, rules, task, told, logged, says };
 }
 
 function params({ told }: Side): readonly Readonly<Record<string, unknown>>[] {
@@ -135,6 +138,31 @@ describe("a notice of a task's status", () => {
     side.says("one", status);
     await expect.poll(() => side.told).toHaveLength(1);
     expect(side.pipeline.tasks).toMatchObject([{ callId: "call", outcome: { status: outcome, effect: "unknown" } }]);
+  });
+
+  it("that an answer to the agent was quicker than is not told, and the task stays ended", async () => {
+    const side = start();
+    side.pipeline.policy = () => {
+      side.task.status = "completed";
+      return undefined;
+    };
+    side.says("one", "working");
+    side.says("one", "completed");
+    await expect.poll(() => side.told).toHaveLength(1);
+    expect(params(side)).toMatchObject([{ status: "completed" }]);
+    expect(side.task.status).toBe("completed");
+  });
+
+  it("that cannot be passed on for a fault of the gateway's ends nothing: the next one is told", async () => {
+    const side = start();
+    side.pipeline.mayTell = () => {
+      throw new RangeError("no memory");
+    };
+    side.says("one", "working");
+    await expect.poll(() => side.logged).toMatchObject([{ code: "ERR_BUG", server: "s" }]);
+    side.pipeline.mayTell = () => true;
+    side.says("one", "working");
+    await expect.poll(() => side.told).toHaveLength(1);
   });
 
   it("of another's task, of another end than before, without a status, or that may not pass is not told", async () => {

@@ -79,9 +79,17 @@ export function answerAsModern({ id, method }: ScriptedMessage, response: Server
   return result !== undefined;
 }
 
+/** In a value that a server sends: a number that is beyond a double. */
+export const BEYOND = "<beyond>";
+
+/** A JSON value as a server writes it. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replaceAll(`"${BEYOND}"`, "1e999");
+}
+
 /** Answers with a JSON value. */
 export function sendJson(response: ServerResponse, value: unknown, status = 200): void {
-  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(value));
+  response.writeHead(status, { "Content-Type": "application/json" }).end(jsonText(value));
 }
 
 /** Answers with raw text of a type. */

@@ -5,6 +5,7 @@ import { ALICE } from "./mcp-gateway.ts";
 import { type RawAnswer, sendRaw } from "./mcp-raw.ts";
 import {
   answerAsModern,
+  jsonText,
   type ScriptedMessage,
   type ScriptedServer,
   sendJson,
@@ -75,7 +76,7 @@ function acknowledge(listens: Map<number, ServerResponse>, message: ScriptedMess
 
 function say(response: ServerResponse, id: number, method: string, params: object): void {
   const _meta = { "io.modelcontextprotocol/subscriptionId": id };
-  response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", method, params: { ...params, _meta } })}\n\n`);
+  response.write(`data: ${jsonText({ jsonrpc: "2.0", method, params: { ...params, _meta } })}\n\n`);
 }
 
 /** One request of a modern agent. */
