@@ -14,6 +14,7 @@ const MESSAGE = 512 * 1024;
 function heldBy(work: () => void): number {
   setFlagsFromString("--expose-gc");
   const collect: () => void = runInNewContext("gc");
+  setFlagsFromString("--no-expose-gc");
   collect();
   const before = process.memoryUsage().heapUsed;
   work();
