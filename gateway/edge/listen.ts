@@ -64,7 +64,10 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
   // Of a change between a decision and the watch it is known that it came.
   const rulesBefore = deps.rules.count;
   const standing = new StandingGrants(deps);
-  const statuses = new TaskStatuses(deps, request, standing);
+  const statuses = new TaskStatuses(deps, request, standing, {
+    isHeld: () => updated.isHeld,
+    again: (taskId) => updated.push(`${TASK_KEY}${taskId}`),
+  });
   const updated = new NoticePacer((key) => {
     if (key.startsWith(TASK_KEY)) statuses.tell(key.slice(TASK_KEY.length));
     else if (standing.permits(key)) tell(request, key);

@@ -17,6 +17,11 @@ export class NoticePacer {
     this.#send = send;
   }
 
+  /** True while nothing is sent: what is pushed again then is sent when it is started. */
+  get isHeld(): boolean {
+    return this.#state !== "started";
+  }
+
   push(key: string): void {
     const waiting = this.#waiting.get(key);
     if (this.#state === "waiting") this.#early.add(key);

@@ -79,21 +79,31 @@ function listenCall(request: AgentRequest, task: KeptTask, upstream: Upstream, t
   };
 }
 
+/** When the agent may be told. */
+export interface TaskPace {
+  /** True while rules that have changed are decided on: nothing is told then. */
+  readonly isHeld: () => boolean;
+  /** Tells this one when that is over. */
+  readonly again: (taskId: string) => void;
+}
+
 /** What servers say of the tasks of one stream. */
 export class TaskStatuses {
   readonly #deps: TaskListenDeps;
   readonly #request: AgentRequest;
   readonly #standing: StandingGrants;
+  readonly #pace: TaskPace;
   /** By the agent's id of the task: what its server said last, until the agent is told. */
   readonly #latest = new Map<string, ServerTaskStatus>();
   /** One after the other: the end of a task is behind whatever came before it. */
   #telling: Promise<void> = Promise.resolve();
   #isOver = false;
 
-  constructor(deps: TaskListenDeps, request: AgentRequest, standing: StandingGrants) {
+  constructor(deps: TaskListenDeps, request: AgentRequest, standing: StandingGrants, pace: TaskPace) {
     this.#deps = deps;
     this.#request = request;
     this.#standing = standing;
+    this.#pace = pace;
   }
 
   /** Remembers what a server says, for `tell`. */
@@ -120,6 +130,8 @@ export class TaskStatuses {
     const status = this.#latest.get(taskId);
     const grant = this.#standing.taskGrant(taskId);
     if (status === undefined || grant === undefined || this.#isOver) return;
+    // Another was told before it, and rules have changed meanwhile.
+    if (this.#pace.isHeld()) return this.#pace.again(taskId);
     this.#latest.delete(taskId);
     const text = `{"jsonrpc":"2.0","id":0,"result":${status.text}}`;
     const body = { jsonrpc: "2.0", id: 0, result: status.value };

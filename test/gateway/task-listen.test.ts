@@ -41,6 +41,15 @@ function told({ heard }: OpenListen): readonly unknown[] {
   return heard.flatMap(({ method, params }) => (method === "notifications/tasks" ? [params] : []));
 }
 
+/** Something that a test waits for, or lets go on. */
+function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open: () => open(), opened };
+}
+
 const TAG = { _meta: { "io.modelcontextprotocol/subscriptionId": "mine" } };
 
 describe("an agent that listens to its tasks", () => {
@@ -134,20 +143,17 @@ describe("an agent that listens to its tasks", () => {
     const stream = await listen([id]);
     const { finish, finishTask } = gateway.pipeline;
     const [ended, looked]: [Set<string>, string[]] = [new Set(), []];
-    let tellRenewed = (): void => undefined;
-    const renewed = new Promise<void>((resolve) => {
-      tellRenewed = resolve;
-    });
+    const renewed = gate();
     const whole: Partial<Pipeline> = {
       finish: async (ticket, outcome) => {
         ended.add(ticket.callId);
         const kept = await finish(ticket, outcome);
-        tellRenewed();
+        renewed.open();
         return kept;
       },
       finishTask: async (ticket, outcome) => {
         gateway.rules.tell();
-        await renewed;
+        await renewed.opened;
         await setImmediate();
         return finishTask(ticket, outcome);
       },
@@ -160,6 +166,39 @@ describe("an agent that listens to its tasks", () => {
     server.tell(stated("server-task-1", "completed", { result: DONE }));
     await expect.poll(() => looked).toHaveLength(1);
     expect(told(stream)).toEqual([]);
+  });
+
+  it("is not told what waits behind another notice when rules change meanwhile, before it is decided anew", async () => {
+    const first = await make();
+    server.calls = () => ({ resultType: "task", ...stated("server-task-2", "working") });
+    const second = await make();
+    const stream = await listen([first, second]);
+    const { decide, finishTask } = gateway.pipeline;
+    const [ending, released, deciding] = [gate(), gate(), gate()];
+    const whole: Partial<Pipeline> = {
+      finishTask: async (ticket, outcome) => {
+        ending.open();
+        await released.opened;
+        return finishTask(ticket, outcome);
+      },
+      decide: async (call) => {
+        if (call.isAnsweredHere === true) await deciding.opened;
+        return decide(call);
+      },
+    };
+    Object.assign(gateway.pipeline, whole);
+    server.tell(stated("server-task-1", "completed", { result: DONE }));
+    await ending.opened;
+    server.tell(stated("server-task-2", "working"));
+    // Its answer comes behind the notice.
+    await askModern(gateway.url, "tasks/get", { taskId: second });
+    gateway.rules.tell();
+    released.open();
+    await expect.poll(() => told(stream)).toHaveLength(1);
+    await askModern(gateway.url, "tasks/get", { taskId: second });
+    expect(told(stream)).toMatchObject([{ taskId: first }]);
+    deciding.open();
+    await expect.poll(() => told(stream)).toHaveLength(2);
   });
 
   it("is not told of an end that cannot be compared with another, nor asked so; the next notice is told", async () => {
