@@ -38,6 +38,7 @@ import { subjectReportCommand } from "./commands/subject-report.ts";
 import { upCommand } from "./commands/up.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { witnessCommand } from "./commands/witness.ts";
+import { workflowTokenCommand } from "./commands/workflow-token.ts";
 import { wrapCommand } from "./commands/wrap.ts";
 import type { Io } from "./io.ts";
 import { packageVersion } from "./version.ts";
@@ -71,6 +72,7 @@ const COMMANDS: readonly Command[] = [
   publisherCommand,
   routeTestCommand,
   mandateCommand,
+  workflowTokenCommand,
   fsckCommand,
   reindexCommand,
   pruneCommand,

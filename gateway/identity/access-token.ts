@@ -50,7 +50,7 @@ export interface RefusedToken {
 }
 
 /** Longest token that is read. */
-const MAX_TOKEN_CHARACTERS = 8_192;
+export const MAX_TOKEN_CHARACTERS = 8_192;
 const TYPES: ReadonlySet<string> = new Set(["at+jwt", "application/at+jwt"]);
 
 /** Spellings of an algorithm in a header; `Ed25519` is RFC 9864's name for what `EdDSA` meant. */

@@ -60,11 +60,18 @@ const issuer: Shape<WorkflowIssuer> = mapped(
   },
 );
 
+/** Shape of an audience. */
+export const audienceShape: Shape<string> = string({
+  pattern: /^[!-~]{1,2048}$/u,
+  maxLength: 2048,
+  description: "an audience",
+});
+
 /** Shape of `auth.workflows`. */
 export const workflowsShape: Shape<WorkflowConfig> = mapped(
   object<WorkflowConfig>({
     issuers: array(issuer, { min: 1, max: 16 }),
-    audience: string({ pattern: /^[!-~]{1,2048}$/u, maxLength: 2048, description: "an audience" }),
+    audience: audienceShape,
     scopes: optional(array(workflowScopeShape, { min: 1, max: 256 })),
     required: optional(
       object<WorkflowDemand>({

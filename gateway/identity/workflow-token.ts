@@ -34,7 +34,8 @@ export interface WorkflowToken {
 
 const TYPES: ReadonlySet<string> = new Set(["countersign-workflow+jwt", "application/countersign-workflow+jwt"]);
 
-type Claims = {
+/** The claims that decide, beside issuer and audience. */
+export type WorkflowClaims = {
   readonly jti: string;
   readonly iat: number;
   readonly nbf?: number;
@@ -46,7 +47,8 @@ type Claims = {
 /** NumericDate of RFC 7519 in whole seconds. */
 const seconds: Shape<number> = integer({ max: 253_402_300_799 });
 
-const claimsShape: Shape<Claims> = object<Claims>({
+/** Shape of the claims that decide. */
+export const workflowClaimsShape: Shape<WorkflowClaims> = object<WorkflowClaims>({
   jti: string({ pattern: /^[!-~]{1,128}$/u, maxLength: 128, description: "an id" }),
   iat: seconds,
   nbf: optional(seconds),
@@ -87,7 +89,7 @@ function readClaims(
   const given = { jti, iat, nbf, exp, holder, workflow };
   const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   try {
-    const read = readShape(claimsShape, known, "claims");
+    const read = readShape(workflowClaimsShape, known, "claims");
     if (read.exp <= read.iat || (read.exp - read.iat) * 1000 > maxTtlMs) return "workflow.expired";
     return {
       key: JSON.stringify([iss, read.jti]),
