@@ -37,22 +37,38 @@ export interface TextValues {
   readonly whole: string | undefined;
   readonly tokens: readonly string[];
   readonly runs: readonly string[];
+  /** True if tokens and runs are those of the text's beginning alone. */
+  readonly isCut: boolean;
 }
 
 const NONE: readonly string[] = [];
-const NO_VALUES: TextValues = { whole: undefined, tokens: NONE, runs: NONE };
+const NO_VALUES: TextValues = { whole: undefined, tokens: NONE, runs: NONE, isCut: false };
 
-/** The values of a text. Most names and numbers are too short to have one. */
-export function valuesOfText(text: string): TextValues {
+/**
+ * The values of a text. Most names and numbers are too short to have one.
+ *
+ * @param maxCharacters  of the text that tokens and runs are looked for in; the whole is compared at any length
+ */
+export function valuesOfText(text: string, maxCharacters: number = Number.POSITIVE_INFINITY): TextValues {
   const isAscii = ASCII.test(text);
   if (isAscii && text.length < MIN_CHARACTERS) return NO_VALUES;
   const folded = fold(text, isAscii);
   const whole = normaliseFolded(folded);
+  const isCut = text.length > maxCharacters;
+  const start = isCut ? text.slice(0, lastSeparator(text, maxCharacters)) : text;
+  const words = isCut ? fold(start, isAscii) : folded;
   return {
     whole: isTelling(whole) ? whole : undefined,
-    tokens: isAscii ? tellingOf(asciiTokens(text)) : tellingOf(text.split(SEPARATORS)),
-    runs: runsOf(folded.replace(isAscii ? BETWEEN_ASCII_WORDS : BETWEEN_WORDS, " ").trim()),
+    tokens: isAscii ? tellingOf(asciiTokens(start)) : tellingOf(start.split(SEPARATORS)),
+    runs: runsOf(words.replace(isAscii ? BETWEEN_ASCII_WORDS : BETWEEN_WORDS, " ").trim()),
+    isCut,
   };
+}
+
+/** The last place up to `most` where a token ends: half of one is a value that nobody gave. */
+function lastSeparator(text: string, most: number): number {
+  for (let at = most; at > 0; at -= 1) if (ASCII_KINDS[text.charCodeAt(at)] === SEPARATES) return at;
+  return 0;
 }
 
 /** NFKC, lower case, white space collapsed, punctuation at both ends taken off. */

@@ -10,11 +10,16 @@ import type { MatchKind } from "../../kernel/receipt/vocabulary.ts";
 import { OldestFirst } from "../oldest-first.ts";
 import { decodings } from "./decodings.ts";
 import type { Leaf } from "./leaves.ts";
-import { valuesOfText } from "./normalise.ts";
+import { type TextValues, valuesOfText } from "./normalise.ts";
 
 /** Most values that are kept of one result and of one session; beyond it the oldest go. */
 export const MAX_RESULT_VALUES = 4096;
 export const MAX_SESSION_VALUES = 65_536;
+/**
+ * Most characters of the texts of one message in which tokens and runs are looked for: prose has more values than are kept in
+ * a thirtieth of them.
+ */
+export const MAX_SEARCHED_CHARACTERS: number = 1 << 20;
 /** So many runs of five words must be shared before two texts count as one. */
 const SHARED_RUNS = 3;
 
@@ -109,15 +114,15 @@ export class ValueMemory {
    */
   hashValues(texts: readonly string[]): RememberedValues {
     const hashes = new Set<string>();
+    const looked = new SearchedCharacters();
     this.#putKey();
-    const bounded = !texts.every((text) => this.#addHashes(text, hashes));
+    const isWhole = texts.every((text) => this.#addHashes(looked.valuesOf(text), hashes));
     input.wipe();
-    return { hashes, bounded };
+    return { hashes, bounded: !isWhole || looked.isCut };
   }
 
   /** False once there are more than are kept. */
-  #addHashes(text: string, hashes: Set<string>): boolean {
-    const { whole, tokens, runs } = valuesOfText(text);
+  #addHashes({ whole, tokens, runs }: TextValues, hashes: Set<string>): boolean {
     if (whole !== undefined && !this.#add(hashes, "value", whole)) return false;
     for (const token of tokens) {
       const isKept = token === whole ? hashes.size < MAX_RESULT_VALUES : this.#add(hashes, "value", token);
@@ -143,21 +148,23 @@ export class ValueMemory {
   /** Hashes arguments for a search, as many as a result's values; what comes after is not searched. */
   prepare(leaves: readonly Leaf[]): readonly SearchedLeaf[] {
     const searched: SearchedLeaf[] = [];
+    const looked = new SearchedCharacters();
     let left = MAX_RESULT_VALUES;
     this.#putKey();
     for (const { path, text } of leaves) {
-      const leaf = this.#searchedLeaf(path, text, left);
+      const leaf = this.#searchedLeaf(path, text, looked.valuesOf(text), left);
       if (leaf === undefined) continue;
       left -= (leaf.exact === undefined ? 0 : 1) + leaf.tokens.length + leaf.decoded.length + leaf.runs.length;
       searched.push(leaf);
     }
     input.wipe();
+    this.#bounded ||= looked.isCut;
     return searched;
   }
 
   /** Undefined if there is nothing to look for. @param most  values that may still be hashed */
-  #searchedLeaf(path: readonly string[], text: string, most: number): SearchedLeaf | undefined {
-    const { whole, tokens, runs } = valuesOfText(text);
+  #searchedLeaf(path: readonly string[], text: string, values: TextValues, most: number): SearchedLeaf | undefined {
+    const { whole, tokens, runs } = values;
     const decoded = decodedValues(text);
     if (whole === undefined && tokens.length + decoded.length + runs.length === 0) return undefined;
     const [exact] = whole === undefined ? NONE : this.#take("value", [whole], most);
@@ -239,6 +246,20 @@ export class ValueMemory {
     input.putText(text);
     sha256Into(input.view(), hashed, 0);
     return firstHalf();
+  }
+}
+
+/** The values of one message's texts, in as many of their characters as are looked at. */
+class SearchedCharacters {
+  #left = MAX_SEARCHED_CHARACTERS;
+  /** True once a text was not looked at to its end. */
+  isCut = false;
+
+  valuesOf(text: string): TextValues {
+    const values = valuesOfText(text, this.#left);
+    this.#left = Math.max(0, this.#left - text.length);
+    this.isCut ||= values.isCut;
+    return values;
   }
 }
 

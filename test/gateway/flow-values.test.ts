@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { dataClassOf } from "../../gateway/catalog/data-class.ts";
 import { decodings } from "../../gateway/flow/decodings.ts";
 import { normalise, valuesOfText } from "../../gateway/flow/normalise.ts";
-import { MAX_RESULT_VALUES, ValueMemory } from "../../gateway/flow/value-memory.ts";
+import { MAX_RESULT_VALUES, MAX_SEARCHED_CHARACTERS, ValueMemory } from "../../gateway/flow/value-memory.ts";
 import { OldestFirst } from "../../gateway/oldest-first.ts";
 
 const PIECES = [
@@ -87,6 +87,19 @@ describe("the values of a text", () => {
     fc.assert(fc.property(texts, (text) => void expect([...valuesOfText(text).runs]).toEqual(slowRuns(text))));
   });
 
+  it("beyond the characters that are looked at are the whole alone, and no half of a token is one", () => {
+    fc.assert(
+      fc.property(texts, fc.nat(40), (text, most) => {
+        const { whole, tokens, runs, isCut } = valuesOfText(text, most);
+        const separator = text.slice(0, most + 1).search(/[\t-\r ,;|"'<>()[\]{}=][^\t-\r ,;|"'<>()[\]{}=]*$/u);
+        const looked = text.length > most ? text.slice(0, Math.max(0, separator)) : text;
+        expect(whole).toBe(valuesOfText(text).whole);
+        expect([[...tokens], [...runs]]).toEqual([slowTokens(looked), slowRuns(looked)]);
+        if (!isCut && looked !== text) expect(text.length).toBeLessThan(8);
+      }),
+    );
+  });
+
   it("are found in every coding of the text or of one of its parts, and prose hides none", () => {
     const hidden = "jane@example.org";
     const coded = [
@@ -111,6 +124,22 @@ describe("the values of a text", () => {
     const full = memory.hashValues(numbered);
     expect(full.hashes.size).toBe(MAX_RESULT_VALUES);
     expect(full.bounded).toBe(true);
+  });
+
+  it("of a message are looked for in its beginning, across its texts; what is not looked at is said", () => {
+    const half = "so it goes on and on, ".repeat(MAX_SEARCHED_CHARACTERS / 44 + 1);
+    const found = (text: string, texts: readonly string[]): readonly [number, boolean] => {
+      const memory = new ValueMemory(new Uint8Array(32));
+      memory.keep(memory.hashValues(texts), 1);
+      return [memory.search(memory.prepare([{ path: [], text }])).length, memory.bounded];
+    };
+    expect(found("cust_12345", [`cust_12345 ${half}`])).toEqual([1, false]);
+    expect(found("cust_12345", [half, `cust_12345 ${half}`])).toEqual([1, true]);
+    expect(found("cust_12345", [half, half, `see cust_12345`])).toEqual([0, true]);
+    expect(found("cust_12345", [half, half, "cust_12345"])).toEqual([1, true]);
+    const asking = new ValueMemory(new Uint8Array(32));
+    asking.keep(asking.hashValues(["cust_12345"]), 1);
+    expect([asking.search(asking.prepare([{ path: [], text: half + half }])), asking.bounded]).toEqual([[], true]);
   });
 
   it("are found by whoever asks next, whether or not there was a turn of the event loop to hash them in", async () => {
