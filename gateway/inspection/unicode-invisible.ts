@@ -28,33 +28,57 @@ type Kind = { readonly rule: FindingCode; readonly severity: Severity };
 
 /** Finds invisible characters that no script and no emoji explains; runs of one rule are one hit. */
 export function findInvisible(text: string): readonly Hit[] {
-  const inFlags = new Set(
-    [...text.matchAll(FLAG)].flatMap(({ 0: flag, index }) => [...flag.split("").keys()].map((i) => index + i)),
-  );
+  const inFlags = placesInFlags(text);
   const hits: Hit[] = [];
-  for (const { 0: character, index } of text.matchAll(SUSPECT)) {
-    const kind = inFlags.has(index) ? undefined : kindOf(text, character, index);
+  let run: Run | undefined;
+  SUSPECT.lastIndex = 0;
+  // Asked for the place alone: a text may be all suspects, and a match would be made for each.
+  while (SUSPECT.test(text)) {
+    const end = SUSPECT.lastIndex;
+    const start = startOfCharacter(text, end);
+    const kind = inFlags.has(start) ? undefined : kindOf(text, start);
     if (kind === undefined) continue;
-    const last = hits.at(-1);
-    const end = index + character.length;
-    if (last?.rule === kind.rule && last.severity === kind.severity && last.end === index)
-      hits[hits.length - 1] = { ...last, end };
-    else hits.push({ ...kind, start: index, end });
+    if (run?.kind === kind && run.end === start) {
+      run.end = end;
+      continue;
+    }
+    if (run !== undefined) hits.push(hitOf(run));
+    run = { kind, start, end };
   }
+  if (run !== undefined) hits.push(hitOf(run));
   return hits;
 }
 
-function kindOf(text: string, character: string, at: number): Kind | undefined {
-  const code = character.codePointAt(0) ?? 0;
-  if (code >= 0xe0000 && code <= 0xe007f) return { rule: "unicode.tag", severity: "block" };
-  if (ZERO_WIDTHS.has(code)) return isNeeded(text, at, code) ? undefined : ZERO_WIDTH;
-  if (MARKS.has(code))
-    return isBesideRightToLeft(text, at) ? undefined : { rule: "unicode.bidi-mark", severity: "warn" };
-  if (isReordering(code)) return { rule: "unicode.bidi", severity: "block" };
-  if (isSelector(code)) {
-    return isVariation(text, at, code) ? undefined : { rule: "unicode.variation", severity: "block" };
+type Run = { readonly kind: Kind; readonly start: number; end: number };
+
+function hitOf({ kind, start, end }: Run): Hit {
+  return { ...kind, start, end };
+}
+
+function placesInFlags(text: string): ReadonlySet<number> {
+  const places = new Set<number>();
+  for (const { 0: flag, index } of text.matchAll(FLAG)) {
+    for (let at = index; at < index + flag.length; at += 1) places.add(at);
   }
-  return { rule: "unicode.invisible-operator", severity: SOFT.has(code) ? "warn" : "block" };
+  return places;
+}
+
+const TAG: Kind = { rule: "unicode.tag", severity: "block" };
+const ZERO_WIDTH: Kind = { rule: "unicode.zero-width", severity: "block" };
+const BIDI_MARK: Kind = { rule: "unicode.bidi-mark", severity: "warn" };
+const BIDI: Kind = { rule: "unicode.bidi", severity: "block" };
+const VARIATION: Kind = { rule: "unicode.variation", severity: "block" };
+const OPERATOR: Kind = { rule: "unicode.invisible-operator", severity: "block" };
+const SOFT_OPERATOR: Kind = { rule: "unicode.invisible-operator", severity: "warn" };
+
+function kindOf(text: string, at: number): Kind | undefined {
+  const code = text.codePointAt(at) ?? 0;
+  if (code >= 0xe0000 && code <= 0xe007f) return TAG;
+  if (ZERO_WIDTHS.has(code)) return isNeeded(text, at, code) ? undefined : ZERO_WIDTH;
+  if (MARKS.has(code)) return isBesideRightToLeft(text, at) ? undefined : BIDI_MARK;
+  if (isReordering(code)) return BIDI;
+  if (isSelector(code)) return isVariation(text, at, code) ? undefined : VARIATION;
+  return SOFT.has(code) ? SOFT_OPERATOR : OPERATOR;
 }
 
 /** Zero-width space, joiners, word joiner, byte order mark, Mongolian vowel separator. */
@@ -76,8 +100,6 @@ function isBesideRightToLeft(text: string, at: number): boolean {
   return RIGHT_TO_LEFT.test(before(text, at) + behind(text, at + 1));
 }
 
-const ZERO_WIDTH: Kind = { rule: "unicode.zero-width", severity: "block" };
-
 /** Soft hyphen, grapheme joiner, Khmer vowels: they appear in honest text, seldom. */
 const SOFT: ReadonlySet<number> = new Set([0x00ad, 0x034f, 0x17b4, 0x17b5]);
 
@@ -87,9 +109,9 @@ function isSelector(code: number): boolean {
 
 /** An emoji sequence, or the spelling of a script that joins its letters. */
 function isJoining(text: string, at: number, code: number): boolean {
-  const head = text.slice(Math.max(0, at - 8), at);
-  if (code === 0x200d && PICTOGRAPH_BEFORE.test(head) && PICTOGRAPH_BEHIND.test(text.slice(at + 1, at + 3)))
-    return true;
+  if (code === 0x200d && PICTOGRAPH_BEHIND.test(behind(text, at + 1))) {
+    if (PICTOGRAPH_BEFORE.test(text.slice(Math.max(0, at - 8), at))) return true;
+  }
   return JOINING.test(before(text, at));
 }
 
@@ -107,10 +129,16 @@ function isVariation(text: string, at: number, code: number): boolean {
 
 /** The character that ends at `at`. */
 function before(text: string, at: number): string {
-  return [...text.slice(Math.max(0, at - 2), at)].at(-1) ?? "";
+  return text.slice(startOfCharacter(text, at), at);
 }
 
 /** The character at `at`. */
 function behind(text: string, at: number): string {
-  return [...text.slice(at, at + 2)][0] ?? "";
+  const code = text.codePointAt(at);
+  return code === undefined ? "" : String.fromCodePoint(code);
+}
+
+/** Where the character begins that ends at `end`. */
+function startOfCharacter(text: string, end: number): number {
+  return end > 1 && (text.codePointAt(end - 2) ?? 0) > 0xffff ? end - 2 : Math.max(0, end - 1);
 }
