@@ -12,7 +12,7 @@ import type { InboundCall } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import type { Admission, Gate, ObligationStage, ResponseStage } from "../pipeline/stage.ts";
 import type { CallLimits } from "./call-limits.ts";
-import { type Counter, CounterSet } from "./counters.ts";
+import { type Counter, CounterSet, type FlightLimit } from "./counters.ts";
 import type { Unit } from "./rate-window.ts";
 
 /** What a limiter works with. */
@@ -44,7 +44,7 @@ class Held {
     const rates: Unit[] = [];
     let flights: readonly Unit[] = SETTLED;
     for (const counter of counters) {
-      if (counter.limit !== IN_FLIGHT) rates.push(counter.take());
+      if (!IN_FLIGHT.has(counter.limit)) rates.push(counter.take());
       else flights = [...flights, counter.take()];
     }
     this.#rates = rates;
@@ -95,7 +95,7 @@ const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample",
 
 const RPC_LIMIT = -31_006;
 /** What counts calls that are under way. */
-const IN_FLIGHT: LimitId = "calls-in-flight-tool";
+const IN_FLIGHT: ReadonlySet<LimitId> = new Set<FlightLimit>(["calls-in-flight-session", "calls-in-flight-tool"]);
 
 /** Makes the limiter of a run. */
 export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): CallLimiter {
@@ -159,6 +159,7 @@ const REASONS = {
   "calls-per-minute-principal": "limit.per-principal",
   "calls-per-minute-session": "limit.per-session",
   "calls-per-minute-tool": "limit.per-tool",
+  "calls-in-flight-session": "limit.per-session",
   "calls-in-flight-tool": "limit.per-tool",
 } as const satisfies Partial<Record<LimitId, Denial["reason"]>>;
 

@@ -14,6 +14,8 @@ export interface CallLimits {
   };
   readonly inFlight: {
     readonly principal: number;
+    /** Undefined: no bound of its own. */
+    readonly session: number | undefined;
     readonly total: number;
     readonly tools: ReadonlyMap<string, number>;
   };
@@ -29,6 +31,7 @@ type RateConfig = {
 
 type InFlightConfig = {
   readonly principal?: number;
+  readonly session?: number;
   readonly total?: number;
   readonly tools?: Readonly<Record<string, number>>;
 };
@@ -43,7 +46,7 @@ export type CallLimitsConfig = {
 /** What holds where the configuration says nothing (mcp-gateway §12). */
 export const DEFAULT_CALL_LIMITS: CallLimits = {
   perMinute: { principal: 600, session: 300, tools: new Map() },
-  inFlight: { principal: 256, total: 1_024, tools: new Map() },
+  inFlight: { principal: 256, session: undefined, total: 1_024, tools: new Map() },
   sessions: { principal: 1_024 },
 };
 
@@ -62,7 +65,12 @@ export const callLimitsShape: Shape<CallLimitsConfig> = object<CallLimitsConfig>
     object<RateConfig>({ principal: optional(limit), session: optional(limit), tools: optional(tools) }),
   ),
   calls_in_flight: optional(
-    object<InFlightConfig>({ principal: optional(limit), total: optional(limit), tools: optional(tools) }),
+    object<InFlightConfig>({
+      principal: optional(limit),
+      session: optional(limit),
+      total: optional(limit),
+      tools: optional(tools),
+    }),
   ),
   sessions: optional(object<NonNullable<CallLimitsConfig["sessions"]>>({ principal: optional(limit) })),
 });
@@ -82,6 +90,7 @@ export function callLimitsOf({
     },
     inFlight: {
       principal: inFlight.principal ?? base.inFlight.principal,
+      session: inFlight.session,
       total: inFlight.total ?? base.inFlight.total,
       tools: new Map(Object.entries(inFlight.tools ?? {})),
     },
@@ -102,6 +111,7 @@ export function narrowedBy(limits: CallLimits, sealed: SealedLimits | undefined)
     },
     inFlight: {
       principal: lower(limits.inFlight.principal, inFlight.principal),
+      session: limits.inFlight.session,
       total: lower(limits.inFlight.total, inFlight.total),
       tools: limits.inFlight.tools,
     },

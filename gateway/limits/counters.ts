@@ -15,7 +15,10 @@ export type CountedLimit =
   | "calls-per-minute-principal"
   | "calls-per-minute-session"
   | "calls-per-minute-tool"
-  | "calls-in-flight-tool";
+  | FlightLimit;
+
+/** Those of calls that are under way. */
+export type FlightLimit = "calls-in-flight-session" | "calls-in-flight-tool";
 
 /** One counter with its budget. */
 export interface Counter {
@@ -53,7 +56,10 @@ export class CounterSet {
     const perTool = tool === undefined ? undefined : perMinute.tools.get(tool);
     const atOnce = tool === undefined ? undefined : inFlight.tools.get(tool);
     const counters: Counter[] = [];
-    if (tool !== undefined && atOnce !== undefined) counters.push(new Flights(this.#inFlight, tool, atOnce));
+    if (tool !== undefined && atOnce !== undefined) counters.push(this.#flights("calls-in-flight-tool", tool, atOnce));
+    if (inFlight.session !== undefined) {
+      counters.push(this.#flights("calls-in-flight-session", sessionKey(call), inFlight.session));
+    }
     if (tool !== undefined && perTool !== undefined) {
       counters.push(this.#rate("calls-per-minute-tool", keyOf("tool", tool), perTool));
     }
@@ -62,6 +68,11 @@ export class CounterSet {
       this.#rate("calls-per-minute-principal", principal, perMinute.principal),
     );
     return counters;
+  }
+
+  /** @param key  a tool's id has a slash behind its first word, and a session's key a colon */
+  #flights(limit: FlightLimit, key: string, budget: number): Flights {
+    return new Flights(limit, this.#inFlight, key, budget);
   }
 
   #rate(limit: CountedLimit, key: string, budget: number): Rate {
@@ -122,16 +133,17 @@ class Rate implements Counter {
   }
 }
 
-/** Of the calls of one tool that are under way. */
+/** Of the calls of one tool or session that are under way. */
 class Flights implements Counter {
-  readonly limit = "calls-in-flight-tool";
+  readonly limit: FlightLimit;
   readonly #counts: Map<string, number>;
-  readonly #tool: string;
+  readonly #key: string;
   readonly #budget: number;
 
-  constructor(counts: Map<string, number>, tool: string, budget: number) {
+  constructor(limit: FlightLimit, counts: Map<string, number>, key: string, budget: number) {
+    this.limit = limit;
     this.#counts = counts;
-    this.#tool = tool;
+    this.#key = key;
     this.#budget = budget;
   }
 
@@ -140,10 +152,10 @@ class Flights implements Counter {
   }
 
   take(): Unit {
-    this.#counts.set(this.#tool, this.#count() + 1);
+    this.#counts.set(this.#key, this.#count() + 1);
     const leave = (): void => {
-      if (this.#count() <= 1) this.#counts.delete(this.#tool);
-      else this.#counts.set(this.#tool, this.#count() - 1);
+      if (this.#count() <= 1) this.#counts.delete(this.#key);
+      else this.#counts.set(this.#key, this.#count() - 1);
     };
     return { charge: leave, release: leave };
   }
@@ -157,7 +169,7 @@ class Flights implements Counter {
   }
 
   #count(): number {
-    return this.#counts.get(this.#tool) ?? 0;
+    return this.#counts.get(this.#key) ?? 0;
   }
 }
 

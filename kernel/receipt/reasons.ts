@@ -119,7 +119,7 @@ export const REASON_CODES = {
   "limit.in-flight": "too many calls are under way",
   "limit.listen-streams": "too many notification streams are open",
   "limit.per-principal": "the principal has used up its rate",
-  "limit.per-session": "the session has used up its rate",
+  "limit.per-session": "the session has used up its rate, or too many of its calls are under way",
   "limit.per-tool": "the tool has used up its rate, or too many of its calls are under way",
   "limit.sessions": "the caller has as many sessions as one may have, each with a call under way",
   "limit.tasks": "too many tasks are open",

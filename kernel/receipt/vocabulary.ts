@@ -192,6 +192,7 @@ export type Severity = (typeof SEVERITIES)[number];
 /** Counters that limit calls. */
 export const LIMITS = [
   "calls-in-flight-principal",
+  "calls-in-flight-session",
   "calls-in-flight-tool",
   "calls-in-flight-total",
   "calls-per-minute-principal",

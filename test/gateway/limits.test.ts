@@ -1,12 +1,13 @@
 /** Limits of calls: named in the denial, counted in the receipt, refused in every mode, and a flood in few receipts. */
 
 import { describe, expect, it } from "vitest";
-import { type CallLimits, callLimitsOf } from "../../gateway/limits/call-limits.ts";
+import { type CallLimits, callLimitsOf, callLimitsShape } from "../../gateway/limits/call-limits.ts";
 import { CounterSet } from "../../gateway/limits/counters.ts";
 import { RateWindow } from "../../gateway/limits/rate-window.ts";
 import type { CallOutcome, Decided, InboundCall } from "../../gateway/pipeline/call.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
+import { codeOf } from "../support/code-of.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
 import { CALLER, callOf, type GatewayBench, ofKind, outcomeWith, readStream, runCall } from "../support/gateway-run.ts";
 
@@ -118,6 +119,38 @@ describe("calls of a tool that are under way", () => {
     if (first.action !== "forward") throw new Error("refused");
     await run.pipeline.finish(first.ticket, outcomeWith("done"));
     expect((await run.pipeline.decide(echo())).action).toBe("forward");
+  });
+});
+
+describe("calls of a session that are under way", () => {
+  const other = { key: "session-2", source: "mcp-session-id", trust: "authenticated" } as const;
+
+  it("are bounded; a denied one is under way no more, another session has room, and an end makes some", async () => {
+    const { run } = await start({ calls_in_flight: { session: 2 } });
+    const first = await run.pipeline.decide(echo());
+    expect((await run.pipeline.decide(callOf("wipe", { path: "/tmp" }))).action).toBe("refuse");
+    expect((await run.pipeline.decide(echo())).action).toBe("forward");
+    expect(await run.pipeline.decide(echo())).toMatchObject({
+      refusal: { reason: "limit.per-session", data: { limit: "calls-in-flight-session", budget: 2, reserved: 2 } },
+    });
+    expect((await run.pipeline.decide(echo({ session: other }))).action).toBe("forward");
+    if (first.action !== "forward") throw new Error("refused");
+    await run.pipeline.finish(first.ticket, outcomeWith("done"));
+    expect((await run.pipeline.decide(echo())).action).toBe("forward");
+  });
+
+  it("are named by the receipt of the refusal, and a limit of nought is refused at the start", async () => {
+    const { run, receipts } = await start({ calls_in_flight: { session: 1 } });
+    await run.pipeline.decide(echo());
+    await run.pipeline.decide(echo());
+    const refusals = ofKind(await receipts(), "decision").filter(({ ruling }) => ruling.action === "refuse");
+    expect(refusals.map(({ ruling, accounting }) => [ruling.reasons, observedValue(accounting)])).toEqual([
+      [
+        ["limit.per-session"],
+        { limit: "calls-in-flight-session", charge: "refused", budget: 1, consumed: 0, reserved: 1, remaining: 0 },
+      ],
+    ]);
+    expect(codeOf(() => callLimitsShape.read({ calls_in_flight: { session: 0 } }, "limits"))).toBe("ERR_SHAPE");
   });
 });
 
