@@ -33,6 +33,7 @@ import { quarantineCommand } from "./commands/quarantine.ts";
 import { reindexCommand } from "./commands/reindex.ts";
 import { restoreCommand } from "./commands/restore.ts";
 import { routeTestCommand } from "./commands/route-test.ts";
+import { scanCommand } from "./commands/scan.ts";
 import { setupCommand } from "./commands/setup.ts";
 import { subjectReportCommand } from "./commands/subject-report.ts";
 import { upCommand } from "./commands/up.ts";
@@ -71,6 +72,7 @@ const COMMANDS: readonly Command[] = [
   provenanceCommand,
   publisherCommand,
   routeTestCommand,
+  scanCommand,
   mandateCommand,
   workflowTokenCommand,
   fsckCommand,

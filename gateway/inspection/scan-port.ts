@@ -1,6 +1,6 @@
 /**
  * The scan port: one question about a definition, a text, arguments or a name, one answer (docs/inspection.md). What
- * `countersign scan --jsonl` and the vectors ask; the same code as in the gateway.
+ * `countersign scan` and the vectors ask; the same code as in the gateway.
  */
 
 import type { JsonValue } from "../../kernel/json/value.ts";
