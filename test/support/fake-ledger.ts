@@ -96,7 +96,9 @@ export async function startFakeLedger({ offersStream = false }: FakeLedgerOption
       return;
     }
     void (async () => {
-      const body = await readBody(request);
+      // A gateway that goes away cuts its request.
+      const body = await readBody(request).catch(() => undefined);
+      if (body === undefined) return;
       const path = request.url ?? "/";
       requests.push({ method: request.method ?? "", path, body, authorization: request.headers.authorization });
       const index = faults.findIndex((fault) => path.startsWith(fault.path));
