@@ -38,7 +38,7 @@ export class LedgerRequests {
   async ask(path: string, init: RequestInit = {}, limitMs: number = REQUEST_LIMIT_MS): Promise<LedgerReply> {
     // A signal of `AbortSignal.timeout` would keep the request and its answer until that time is over.
     const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), limitMs);
+    const timer = setTimeout(() => limit.abort(noAnswerWithin(limitMs)), limitMs);
     try {
       const answer = await this.#begin(path, { ...init, signal: limit.signal });
       const { status, ok, headers } = answer;
@@ -55,6 +55,11 @@ export class LedgerRequests {
       throw new StoreError("ERR_LEDGER_ANSWER", "the ledger cannot be reached", { cause });
     }
   }
+}
+
+/** What ends a request that is late, as `AbortSignal.timeout` names it: causes in logs tell it from one that was cut. */
+export function noAnswerWithin(limitMs: number): DOMException {
+  return new DOMException(`no answer within ${limitMs} ms`, "TimeoutError");
 }
 
 async function readBytes(answer: Response): Promise<Uint8Array> {

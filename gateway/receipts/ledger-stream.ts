@@ -7,6 +7,7 @@
 import { StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
+import { noAnswerWithin } from "./ledger-requests.ts";
 
 /** Begins the request with this body; resolves to its answer while the body is still open. */
 export type OpenRequest = (body: ReadableStream<Uint8Array>, signal: AbortSignal) => Promise<Response>;
@@ -51,7 +52,7 @@ export class LedgerStream {
   async #attempt(segment: Uint8Array): Promise<StreamAnswer> {
     this.#open ??= new OpenStream(this.#openRequest);
     const open = this.#open;
-    const timer = setTimeout(() => open.close(), this.#limitMs);
+    const timer = setTimeout(() => open.close(noAnswerWithin(this.#limitMs)), this.#limitMs);
     try {
       const answer = await open.send(segment);
       const isEnd = answer.type === "none" || answer.line["end"] !== undefined;
@@ -93,8 +94,9 @@ class OpenStream {
     return line === undefined ? { type: "none", answer: undefined } : { type: "line", line };
   }
 
-  close(): void {
-    this.#abort.abort();
+  /** @param why  what is under way ends with this; without it, as aborted */
+  close(why?: DOMException): void {
+    this.#abort.abort(why);
   }
 
   /** The next line; undefined where the answer ends. */

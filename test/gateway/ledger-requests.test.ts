@@ -1,7 +1,8 @@
-/** Requests to the ledger, over a `fetch` of the test. */
+/** Requests to the ledger, one by one and as one long one, over a `fetch` of the test. */
 
 import { describe, expect, it } from "vitest";
 import { LedgerRequests, MAX_ANSWER_BYTES } from "../../gateway/receipts/ledger-requests.ts";
+import { LedgerStream } from "../../gateway/receipts/ledger-stream.ts";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -21,11 +22,18 @@ const chunks = (parts: readonly Uint8Array[], isCut = false): ReadableStream<Uin
     },
   });
 
-/** Rejects once the request's signal is aborted, as `fetch` does. */
+/** Rejects with its reason once the request's signal is aborted, as `fetch` does. */
 const untilAborted = (signal: AbortSignal | null | undefined): Promise<never> =>
   new Promise((_, reject) => {
-    signal?.addEventListener("abort", () => reject(new Error("aborted")), { once: true });
+    const end = (): void => {
+      const reason: unknown = signal?.reason;
+      reject(reason instanceof Error ? reason : new Error("aborted"));
+    };
+    signal?.addEventListener("abort", end, { once: true });
   });
+
+/** An error that tells a request that was late from one that was cut. */
+const LATE = { code: "ERR_LEDGER_ANSWER", cause: { name: "TimeoutError" } };
 
 describe("a request to the ledger", () => {
   it("is answered with all of the body, in whatever pieces it came, and follows no redirect", async () => {
@@ -46,7 +54,7 @@ describe("a request to the ledger", () => {
 
   it("fails where nobody answers in time, before or behind the head", async () => {
     const silent = askOf((_, { signal }) => untilAborted(signal));
-    await expect(silent("/path", {}, 1)).rejects.toMatchObject({ code: "ERR_LEDGER_ANSWER" });
+    await expect(silent("/path", {}, 1)).rejects.toMatchObject(LATE);
     const stalling = askOf(async (_, { signal }) => {
       const body = new ReadableStream({
         start: (controller) => {
@@ -55,7 +63,7 @@ describe("a request to the ledger", () => {
       });
       return new Response(body);
     });
-    await expect(stalling("/path", {}, 1)).rejects.toMatchObject({ code: "ERR_LEDGER_ANSWER" });
+    await expect(stalling("/path", {}, 1)).rejects.toMatchObject(LATE);
   });
 
   it("leaves no limit behind once it is answered", async () => {
@@ -77,5 +85,19 @@ describe("a request to the ledger", () => {
     await expect(long("/path")).rejects.toMatchObject({ code: "ERR_LEDGER_ANSWER" });
     const longest = askOf(async () => new Response(new Uint8Array(MAX_ANSWER_BYTES)));
     expect((await longest("/path")).bytes.length).toBe(MAX_ANSWER_BYTES);
+  });
+});
+
+describe("a long request to the ledger", () => {
+  it("fails where a segment is not acknowledged in time, and the next segment has another one", async () => {
+    let opened = 0;
+    const stream = new LedgerStream((_, signal) => {
+      opened += 1;
+      return untilAborted(signal);
+    }, 1);
+    for (const count of [1, 2]) {
+      await expect(stream.submit(formatUtf8("{}\n"))).rejects.toMatchObject(LATE);
+      expect(opened).toBe(count);
+    }
   });
 });
