@@ -39,6 +39,8 @@ export const KEEP_MS = 4_000;
 /** A server that says how long it keeps one is left earlier by so much. */
 const KEEP_MARGIN_MS = 1_000;
 const CONNECT_MS = 10_000;
+/** A listening stream has no limit of silence: that its server's machine is gone is noticed by asking that machine's system. */
+const ALIVE_MS = 30_000;
 /** A body up to this goes out in one piece with its head. */
 const SHORT_BODY = 16_384;
 const HINT = /timeout=(\d+)/u;
@@ -111,6 +113,8 @@ export class Connection {
     }, CONNECT_MS);
     socket.once(ready, () => {
       clearTimeout(timer);
+      // Not before: of a socket that is being made the time is forgotten.
+      socket.setKeepAlive(true, ALIVE_MS);
       const first = this.#first;
       this.#first = undefined;
       if (first !== undefined) this.begin(first);

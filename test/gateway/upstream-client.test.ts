@@ -267,6 +267,30 @@ describe("a request to a server", () => {
     expect(keeping).toEqual(["ref", "unref", "ref", "unref"]);
   });
 
+  it("goes by a connection whose other end is asked whether it is there, before anything is sent", async () => {
+    const done: unknown[] = [];
+    const connections = new HttpConnections({
+      protocol: "http:",
+      ready: "connect",
+      open: (endpoint) => {
+        const socket = connect(endpoint);
+        const setKeepAlive = socket.setKeepAlive.bind(socket);
+        vi.spyOn(socket, "setKeepAlive").mockImplementation((isOn, afterMs) => {
+          done.push([isOn, afterMs, socket.connecting, socket.bytesWritten]);
+          return setKeepAlive(isOn, afterMs);
+        });
+        return socket;
+      },
+    });
+    const { url } = await serverOf((_, response) => response.end("ok"));
+    const { signal } = new AbortController();
+    for (let i = 0; i < 2; i += 1) {
+      expect(await textOf(await connections.fetch(url, { method: "GET", headers: {}, signal }))).toBe("ok");
+    }
+    connections.close();
+    expect(done).toEqual([[true, 30_000, false, 0]]);
+  });
+
   it("that is aborted before its turn on a kept connection is not sent", async () => {
     let requests = 0;
     const { url, connections } = await serverOf((_, response) => {
