@@ -27,7 +27,7 @@ import {
   taskStateRequest,
 } from "./own-request.ts";
 import { siteHeaders } from "./site-headers.ts";
-import { statusInNotice, statusInReply } from "./task-status.ts";
+import { statusInNotice, statusInReply, TaskStatusOrder } from "./task-status.ts";
 import type { LegAgent, ServerTaskStatus, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
 import type { HttpUpstreamConfig } from "./upstream-config.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
@@ -189,18 +189,20 @@ export class Link {
     onStatus: (status: ServerTaskStatus) => void,
   ): Promise<UpstreamReply> {
     const { nextId, deps } = this.#options;
+    const order = new TaskStatusOrder(onStatus);
     const askAgain = async (): Promise<void> => {
+      const tell = order.ask();
       const reply = await this.request({
         ...taskStateRequest(nextId(), taskId, deps.software),
         signal: request.signal,
       });
       const status = statusInReply(reply);
-      if (status !== undefined) onStatus(status);
+      if (status !== undefined) tell(status);
     };
     return this.#follow(request, {
       next: () => taskListenMessage(nextId(), taskId, deps.software),
       onNotice: (notice) => {
-        if (notice.method === TASK_NOTICE) onStatus(statusInNotice(notice));
+        if (notice.method === TASK_NOTICE) order.notice(statusInNotice(notice));
       },
       onGap: () => void askAgain(),
     });

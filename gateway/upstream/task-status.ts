@@ -17,3 +17,32 @@ export function statusInReply(reply: UpstreamReply): ServerTaskStatus | undefine
   if (value === undefined || reply.type !== "answered") return undefined;
   return { bytes: reply.bytes, text: rawAt(reply.text, ["result"]) ?? "{}", value };
 }
+
+/**
+ * Tells of one task what its server says unasked, and what it answers: an answer that came behind something newer, which is a notice
+ * or the answer to a later question, would take the task back to where it was.
+ */
+export class TaskStatusOrder {
+  readonly #onStatus: (status: ServerTaskStatus) => void;
+  #last = 0;
+  #told = 0;
+
+  constructor(onStatus: (status: ServerTaskStatus) => void) {
+    this.#onStatus = onStatus;
+  }
+
+  notice(status: ServerTaskStatus): void {
+    this.ask()(status);
+  }
+
+  /** A question is put now. @returns what takes its answer */
+  ask(): (status: ServerTaskStatus) => void {
+    this.#last += 1;
+    const turn = this.#last;
+    return (status) => {
+      if (turn < this.#told) return;
+      this.#told = turn;
+      this.#onStatus(status);
+    };
+  }
+}

@@ -154,6 +154,46 @@ describe("a subscription at a modern server", () => {
     expect(asked).toBe(2);
   });
 
+  it("to a task asks behind a break where it is, and what the server says unasked meanwhile is newer than that answer", async () => {
+    let streams = 0;
+    let say: (status: string) => void = () => undefined;
+    const held: (() => void)[] = [];
+    const server = await startScriptedServer((message, response) => {
+      const { id, method } = message;
+      const answer = (result: object): void => sendJson(response, { jsonrpc: "2.0", id, result });
+      if (method === "server/discover") return answer({ ...MODERN, capabilities: {} });
+      if (method === "tasks/get") {
+        held.push(() => answer({ resultType: "complete", taskId: "one", status: "working" }));
+        return;
+      }
+      if (method !== "subscriptions/listen") return answer({});
+      streams += 1;
+      const send = (sent: object): void => void response.write(event(sent));
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      send(tagged(id, "notifications/subscriptions/acknowledged", { notifications: { taskIds: ["one"] } }));
+      say = (status) => send(tagged(id, "notifications/tasks", { taskId: "one", status }));
+      if (streams < 3) setImmediate(() => response.destroy());
+    });
+    open.push(server);
+    const upstream = await connected(httpServer("s", server.url));
+    const stop = new AbortController();
+    const said: unknown[] = [];
+    const request = { ...taskListenMessage(upstream.nextId(), "one", SOFTWARE), signal: stop.signal };
+    await upstream.watchTask?.(request, "one", ({ value }) => said.push(value["status"]));
+    await expect.poll(() => held.length).toBe(2);
+    held[1]?.();
+    await expect.poll(() => said).toEqual(["working"]);
+    say("completed");
+    await expect.poll(() => said).toEqual(["working", "completed"]);
+    held[0]?.();
+    // A request that is answered later than the one that was held.
+    await upstream.request(ownRequest(upstream.nextId(), "ping", {}, "modern", SOFTWARE));
+    say("cancelled");
+    await expect.poll(() => said).toContain("cancelled");
+    expect(said).toEqual(["working", "completed", "cancelled"]);
+    stop.abort();
+  });
+
   it("to its lists is the gateway's own, told to whoever watches the server, with what a break may have hidden", async () => {
     let streams = 0;
     const lists: unknown[] = [];
