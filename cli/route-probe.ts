@@ -8,6 +8,8 @@ import { packageVersion } from "./version.ts";
 
 /** Statuses that ask for a credential. */
 const WANTS_CREDENTIAL: ReadonlySet<number | undefined> = new Set([401, 403, 407]);
+/** The alert of a server that wants a certificate (RFC 8446 §6.2). Before TLS 1.3 it is one that says nothing of why. */
+const WANTS_CERTIFICATE = "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED";
 
 /** What came of asking. @param timeoutMs  how long an answer is waited for */
 export function probeRoute(url: URL, timeoutMs: number): Promise<Exclude<RouteState, "untested">> {
@@ -33,7 +35,9 @@ export function probeRoute(url: URL, timeoutMs: number): Promise<Exclude<RouteSt
       resolve(state);
     };
     sent.once("response", ({ statusCode }) => settle(WANTS_CREDENTIAL.has(statusCode) ? "refused" : "answered"));
-    sent.on("error", () => settle("silent"));
+    sent.on("error", (error) => {
+      settle("code" in error && error.code === WANTS_CERTIFICATE ? "refused" : "silent");
+    });
     sent.once("close", () => settle("silent"));
     sent.end(bytes);
   });

@@ -101,6 +101,18 @@ describe("countersign route-test", () => {
     expect(await probeRoute(new URL(mute), 20)).toBe("silent");
   });
 
+  it("tells a server that wants a certificate from one that is silent", async () => {
+    const { key, cert } = issue({ subject: ["CN=crm"], names: ["IP:127.0.0.1"] });
+    const options = { key, cert, ca: cert, requestCert: true, minVersion: "TLSv1.3" } as const;
+    const wants = await listening(createTlsServer(options, answering(200)), "https");
+    expect(await probeRoute(new URL(wants), 60_000)).toBe("refused");
+    const takesAny = await listening(
+      createTlsServer({ ...options, rejectUnauthorized: false }, answering(200)),
+      "https",
+    );
+    expect(await probeRoute(new URL(takesAny), 60_000)).toBe("answered");
+  });
+
   it("asks no address that the statement does not commit to", async () => {
     const crm = "http://127.0.0.1:9/mcp";
     for (const asked of [[], ["erp=http://127.0.0.1:9/mcp"], ["crm=http://127.0.0.1:9/other"], ["crm"], ["crm=x"]]) {
