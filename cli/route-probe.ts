@@ -13,7 +13,7 @@ const WANTS_CERTIFICATE = "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED";
 
 /** What came of asking. @param timeoutMs  how long an answer is waited for */
 export function probeRoute(url: URL, timeoutMs: number): Promise<Exclude<RouteState, "untested">> {
-  const { method, headers, bytes } = discoverRequest(1, { name: "countersign", version: packageVersion() });
+  const { headers, bytes } = discoverRequest(1, { name: "countersign", version: packageVersion() });
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
   return new Promise((resolve) => {
     const sent = request(url, {
@@ -25,7 +25,6 @@ export function probeRoute(url: URL, timeoutMs: number): Promise<Exclude<RouteSt
         ...headers,
         "Content-Type": "application/json",
         Accept: "application/json, text/event-stream",
-        "Mcp-Method": method,
       },
     });
     const late = setTimeout(() => sent.destroy(), timeoutMs);
