@@ -99,7 +99,7 @@ async function readJson(
 ): Promise<UpstreamReply> {
   const bytes = await readWhole(response, limits.maxMessageBytes, clock);
   if (bytes === undefined) return failure("json.size");
-  clock.onEnd();
+  clock.end();
   const message = readMessage(bytes, "egress", limits.maxMessageBytes);
   if (message.type === "response" && message.id === request.id) return answered(message, bytes);
   if (!response.ok) return failure("upstream.status", bytes);

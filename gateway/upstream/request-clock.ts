@@ -14,7 +14,7 @@ export type Failure = Extract<UpstreamReply, { type: "failed" }>;
 /** Between two looks at most: a timer cannot wait longer, and a limit may be infinite. */
 const MAX_TIMER_MS = 2 ** 30;
 
-/** Runs from its making until `stop`. Aborted when the request is over and its answer has not come to its end. */
+/** Runs from its making until `stop`, which aborts it unless the answer has been read to its end (`end`). */
 export class RequestClock extends Cancellation {
   readonly #idleMs: number;
   readonly #ends: readonly CancelSignal[];
@@ -27,7 +27,6 @@ export class RequestClock extends Cancellation {
   readonly #endAtMs: number;
   #holds = 0;
   #isStopped = false;
-  #isWhole = false;
   #why: Failure | undefined;
 
   /** @param ends  what cancels the request */
@@ -58,11 +57,6 @@ export class RequestClock extends Cancellation {
     if (this.#silentAtMs < this.#timerAtMs) this.#look();
   }
 
-  /** The answer has been read to its end. */
-  onEnd(): void {
-    this.#isWhole = true;
-  }
-
   /** Silence does not count while somebody else is waited for. */
   async during<T>(waiting: Promise<T>): Promise<T> {
     this.#holds += 1;
@@ -84,7 +78,7 @@ export class RequestClock extends Cancellation {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     for (const end of this.#ends) end.removeEventListener("abort", this.#onCancel);
-    if (!this.#isWhole) this.abort();
+    this.abort();
   }
 
   /** Ends the request if one of its moments is there, and looks again at the next one. */

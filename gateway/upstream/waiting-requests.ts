@@ -35,7 +35,7 @@ export class WaitingRequests {
       const { id, signal, onProgress, isOpenEnded = false } = request;
       const clock = new RequestClock(isOpenEnded ? NO_LIMITS : this.#limits, [signal]);
       const settle = (reply: UpstreamReply): void => {
-        clock.onEnd();
+        clock.end();
         clock.stop();
         if (this.#waiting.delete(id)) resolve(reply);
       };
