@@ -1,7 +1,7 @@
 /** Requests to the ledger: each is answered whole, within a bound and a time, or fails in a way that may be tried again. */
 
-import { concatAll } from "../../kernel/bytes.ts";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
+import { Pieces } from "../wire/gathered-bytes.ts";
 
 /** Where requests go. */
 export interface LedgerEndpoint {
@@ -72,16 +72,14 @@ async function readBytes(answer: Response): Promise<Uint8Array> {
 }
 
 async function readAll(answer: Response): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const pieces = new Pieces();
   const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = answer.body?.getReader();
   for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
-    length += part.value.length;
-    if (length > MAX_ANSWER_BYTES) {
+    if (pieces.length + part.value.length > MAX_ANSWER_BYTES) {
       await reader?.cancel();
       throw new StoreError("ERR_LEDGER_ANSWER", "the ledger's answer is too long");
     }
-    chunks.push(part.value);
+    pieces.push(part.value);
   }
-  return concatAll(chunks);
+  return pieces.take();
 }

@@ -38,8 +38,7 @@ export class GatheredBytes {
   }
 }
 
-/** The same of a whole body: one that comes in one piece, as most do, is not copied. A first piece is
- * held as it is. */
+/** The same of a whole body: one that comes in one piece, as most do, is not copied. A first piece is held as it is. */
 export class Pieces {
   #first: Uint8Array | undefined;
   #gathered: GatheredBytes | undefined;
