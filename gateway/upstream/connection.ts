@@ -10,6 +10,13 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Where a URL leads. */
+export function endpointOf({ protocol, hostname, port }: URL): Endpoint {
+  const host = hostname.replace(/^\[|\]$/gu, "");
+  if (port !== "") return { host, port: Number(port) };
+  return { host, port: protocol === "https:" ? 443 : 80 };
+}
+
 /** How connections are made. */
 export interface ConnectionKind {
   /** The only scheme of URLs that are asked. */

@@ -1,13 +1,12 @@
 /** Connections to servers, kept for a moment. */
 
 import { Deadlines } from "../deadlines.ts";
-import { Connection, type ConnectionKind, type Endpoint, KEEP_MS, type Outgoing } from "./connection.ts";
+import { Connection, type ConnectionKind, type Endpoint, endpointOf, KEEP_MS, type Outgoing } from "./connection.ts";
 import type { HttpAnswer } from "./http-answer.ts";
 import type { SiteFetch, SiteRequest } from "./http-client.ts";
 import { formatRequestHead } from "./request-head.ts";
 import { SentRequest } from "./sent-request.ts";
 
-const PORTS = { "http:": 80, "https:": 443 } as const;
 /** Servers have few URLs. */
 const MAX_URLS = 256;
 
@@ -47,11 +46,10 @@ export class HttpConnections {
       for (const origin of this.#origins.values()) origin.end();
       this.#forget();
     }
-    const { protocol, host, hostname, port, pathname, search } = new URL(url);
+    const parsed = new URL(url);
+    const { protocol, host, pathname, search } = parsed;
     if (protocol !== this.#kind.protocol) throw new TypeError(`want a URL of ${this.#kind.protocol}, got ${protocol}`);
-    const number = port === "" ? PORTS[this.#kind.protocol] : Number(port);
-    const endpoint = { host: hostname.replace(/^\[|\]$/gu, ""), port: number };
-    const origin = this.#origins.get(host) ?? new Origin(host, endpoint, this.#kind);
+    const origin = this.#origins.get(host) ?? new Origin(host, endpointOf(parsed), this.#kind);
     this.#origins.set(host, origin);
     const place = { origin, path: pathname + search };
     this.#places.set(url, place);

@@ -23,7 +23,7 @@ import { array, mapped, object, optional, type Shape, string } from "../../kerne
 import { CertificateFiles, takeRenewed } from "../identity/certificate-files.ts";
 import { parseAuthorities } from "../identity/client-certificate.ts";
 import { parseSpiffeId, spiffeIdOf } from "../identity/spiffe-id.ts";
-import type { ConnectionKind, Endpoint } from "./connection.ts";
+import { type ConnectionKind, type Endpoint, endpointOf } from "./connection.ts";
 import type { SiteFetch } from "./http-client.ts";
 import { HttpConnections } from "./http-connections.ts";
 
@@ -135,16 +135,15 @@ export class ServerTls {
 
   /** Shakes hands anew, and says what the server showed. Never rejects. */
   look(url: string, limitMs: number): Promise<PeerLook> {
-    const { hostname, port } = new URL(url);
-    const host = hostname.replace(/^\[|\]$/gu, "");
+    const endpoint = endpointOf(new URL(url));
     return new Promise((resolve) => {
       let refused: string | undefined;
       let peer: ServerPeer | undefined;
       const socket = connect({
         ...this.#current(),
-        ...targetOf({ host, port: port === "" ? 443 : Number(port) }),
+        ...targetOf(endpoint),
         checkServerIdentity: (_, shown) => {
-          const error = this.#fault(host, shown, this.#config);
+          const error = this.#fault(endpoint.host, shown, this.#config);
           refused = error?.message;
           peer = this.#peerOf(new X509Certificate(shown.raw));
           return error;
