@@ -3,7 +3,7 @@
 import type { StreamLog } from "../../gateway/receipts/stream-log.ts";
 import { parseUtf8 } from "../../kernel/bytes.ts";
 import type { IndexStore } from "../../ledger/sequence/index-store.ts";
-import type { Disk, DiskFile } from "../../ledger/storage/disk.ts";
+import type { Disk, DiskFile, NewFile } from "../../ledger/storage/disk.ts";
 import { writeEach } from "../../ledger/storage/durable-file.ts";
 import { isSparePath } from "../../ledger/storage/wal-spares.ts";
 import type { StateFiles } from "../../witness/state-files.ts";
@@ -34,8 +34,8 @@ export class Stall {
   }
 
   /** True if the planned step is one of a file of this kind. */
-  isAt(kind: FileKind): boolean {
-    return this.#plan?.step.startsWith(`${kind}.`) === true;
+  isAt(kind: FileKind | undefined): boolean {
+    return kind !== undefined && this.#plan?.step.startsWith(`${kind}.`) === true;
   }
 
   /** Returns at once, except at the planned pass: then never. */
@@ -61,7 +61,7 @@ function kindOf(path: string): FileKind | undefined {
   return path.startsWith("archive/") ? "archive" : undefined;
 }
 
-/** The ledger's folder with a stall at each of its writes. Tiles are written by their thread unless a step of theirs is meant. */
+/** The ledger's folder with a stall at each of its writes. New files are written by their thread unless a step of theirs is meant. */
 export function stallingDisk({ writeNew, ...disk }: Disk, stall: Stall): Disk {
   const stalling: Disk = {
     ...disk,
@@ -77,7 +77,11 @@ export function stallingDisk({ writeNew, ...disk }: Disk, stall: Stall): Disk {
     },
   };
   if (writeNew === undefined) return stalling;
-  return { ...stalling, writeNew: (files) => (stall.isAt("tile") ? writeEach(stalling, files) : writeNew(files)) };
+  const isMeant = ({ path }: NewFile): boolean => stall.isAt(kindOf(path));
+  return {
+    ...stalling,
+    writeNew: (files) => (files.some(isMeant) ? writeEach(stalling, files) : writeNew(files)),
+  };
 }
 
 function stallingFile(file: DiskFile, kind: FileKind | undefined, stall: Stall): DiskFile {
