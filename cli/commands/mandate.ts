@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { CheckError, FormatError } from "../../kernel/errors.ts";
-import { type MandateParty, parseMandate, signMandate } from "../../kernel/mandate/mandate.ts";
+import { parseMandate, signMandate } from "../../kernel/mandate/mandate.ts";
 import { checkHolder, checkMandateChain, type MandateChain } from "../../kernel/mandate/mandate-chain.ts";
 import {
   type CheckedRevocations,
@@ -18,6 +18,7 @@ import { formatTimestamp, parseTimestamp, type Timestamp, timestampMs } from "..
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readBytes, readEnvelopeKey, readJsonFile, replaceFile, writeNewFile } from "../files.ts";
 import type { Io } from "../io.ts";
+import { listOf, partyOf } from "../scope-options.ts";
 
 const HELP = `countersign mandate <key | issue | check | revoke> …
 
@@ -159,19 +160,6 @@ function readChain(path: string): readonly Uint8Array[] {
 
 function readPublicKey(path: string): PublicKey {
   return readJsonFile(path, (value) => readShape(publicKeyShape, value, "key"));
-}
-
-function partyOf(given: Arguments, option: "holder" | "root"): MandateParty {
-  const text = given.required(option);
-  const at = text.indexOf("|");
-  if (at <= 0 || at === text.length - 1) throw new UsageError(`--${option}: want <issuer>|<name>`);
-  return { issuer: text.slice(0, at), name: text.slice(at + 1) };
-}
-
-/** Sorted, as a mandate wants it. */
-function listOf(given: Arguments, option: "tools" | "resources"): readonly string[] {
-  const items = given.text(option)?.split(",") ?? [];
-  return [...new Set(items)].sort();
 }
 
 function timeOf(text: string | undefined): Timestamp | undefined {

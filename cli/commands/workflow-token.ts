@@ -10,6 +10,7 @@ import { formatTimestamp } from "../../kernel/time.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readBytes, readEnvelopeKey, readText, writeNewFile } from "../files.ts";
 import type { Io } from "../io.ts";
+import { listOf, partyOf } from "../scope-options.ts";
 
 const HELP = `countersign workflow-token <keys | issue | check> …
 
@@ -72,7 +73,7 @@ function issue(given: Arguments, io: Io): number {
     jti: given.text("id") ?? formatHex(new Uint8Array(randomBytes(16))),
     iat: now,
     exp: now + secondsOf(given, "ttl", 600),
-    holder: holderOf(given),
+    holder: partyOf(given, "holder"),
     workflow: { id: given.required("workflow"), tools: listOf(given, "tools"), resources: listOf(given, "resources") },
   };
   writeNewFile(given.required("out"), `${signWorkflowToken(claims, readEnvelopeKey(key))}\n`, 0o600);
@@ -125,18 +126,6 @@ function keyFiles(given: Arguments): readonly string[] {
   const files = given.texts("key");
   if (files.length === 0) throw new UsageError("--key is required");
   return files;
-}
-
-function holderOf(given: Arguments): IssuedWorkflow["holder"] {
-  const text = given.required("holder");
-  const at = text.indexOf("|");
-  if (at <= 0 || at === text.length - 1) throw new UsageError("--holder: want <issuer>|<name>");
-  return { issuer: text.slice(0, at), name: text.slice(at + 1) };
-}
-
-/** Sorted, as a scope wants it. */
-function listOf(given: Arguments, option: "tools" | "resources"): readonly string[] {
-  return [...new Set(given.text(option)?.split(",") ?? [])].sort();
 }
 
 function secondsOf(given: Arguments, option: string, otherwise: number): number {
