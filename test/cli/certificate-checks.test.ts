@@ -2,11 +2,11 @@
 
 import { once } from "node:events";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { keepCertificateChecks } from "../../cli/certificate-checks.ts";
 import { issue } from "../support/certificates.ts";
+import { listenOnLoopback, stopAtOnce } from "../support/loopback.ts";
 
 const VARIABLE = "NODE_TLS_REJECT_UNAUTHORIZED";
 const { key, cert } = issue({ subject: ["CN=nobody"], names: ["IP:127.0.0.1"] });
@@ -22,13 +22,9 @@ afterEach(() => {
 
 /** The URL of a server that no authority vouches for; each has connections of its own. */
 async function unknownServer(): Promise<string> {
-  const server = createServer({ key, cert }, (_, response) => response.end("ok")).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  stops.push(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port } = server.address() as AddressInfo;
+  const server = createServer({ key, cert }, (_, response) => response.end("ok"));
+  const port = await listenOnLoopback(server);
+  stops.push(() => stopAtOnce(server));
   return `https://127.0.0.1:${port}/`;
 }
 

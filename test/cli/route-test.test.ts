@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -16,6 +15,7 @@ import { captureScope } from "../../gateway/pipeline/capture-scope.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { parseRouteTest } from "../../kernel/route-test.ts";
 import { issue } from "../support/certificates.ts";
+import { listenOnLoopback, stopAtOnce } from "../support/loopback.ts";
 import { recordIo } from "../support/recorded-io.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-route-test-"));
@@ -26,13 +26,8 @@ afterAll(() => {
 });
 
 async function listening(server: Server, scheme = "http"): Promise<string> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  stops.push(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await listenOnLoopback(server);
+  stops.push(() => stopAtOnce(server));
   return `${scheme}://127.0.0.1:${port}/mcp`;
 }
 

@@ -1,8 +1,8 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { httpFetch } from "../../gateway/upstream/http-client.ts";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { listenOnLoopback } from "../support/loopback.ts";
 
 const stops: (() => void)[] = [];
 afterEach(() => {
@@ -23,13 +23,12 @@ describe("an answer of more chunks than may wait for their reader", () => {
       const chunks = WHOLE.map((text) => `${text.length.toString(16)}\r\n${text}\r\n`);
       const begun = `${(BEGUN.length + REST.length).toString(16)}\r\n${BEGUN}`;
       socket.once("data", () => socket.write(HEAD + chunks.join("") + begun));
-    }).listen(0, "127.0.0.1");
+    });
+    const port = await listenOnLoopback(server);
     stops.push(() => {
       server.close();
       for (const socket of connected) socket.destroy();
     });
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
     const { signal } = new AbortController();
     const request = { method: "POST", headers: {}, body: formatUtf8("{}"), signal } as const;
     const answer = await httpFetch(`http://127.0.0.1:${port}/mcp`, request);

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from "node:net";
+import { connect, createServer as createSocketServer, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { chunksOf, type HttpAnswer } from "../../gateway/upstream/http-answer.ts";
@@ -10,6 +10,7 @@ import { HttpConnections } from "../../gateway/upstream/http-connections.ts";
 import { connectFailure } from "../../gateway/upstream/http-exchange.ts";
 import { ServerTls } from "../../gateway/upstream/server-tls.ts";
 import { concatAll, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { listenOnLoopback, stopAtOnce } from "../support/loopback.ts";
 
 const stops: (() => void)[] = [];
 afterEach(() => {
@@ -22,13 +23,8 @@ async function serverOf(listener: RequestListener): Promise<{ url: string; conne
   server.on("connection", () => {
     connections += 1;
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  stops.push(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await listenOnLoopback(server);
+  stops.push(() => stopAtOnce(server));
   return { url: `http://127.0.0.1:${port}/mcp`, connections: () => connections };
 }
 
@@ -39,13 +35,12 @@ async function socketServerOf(take: (socket: Socket) => void): Promise<string> {
     sockets.add(socket);
     socket.on("error", () => undefined);
     take(socket);
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
+  });
+  const port = await listenOnLoopback(server);
   stops.push(() => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  const { port } = server.address() as AddressInfo;
   return `http://127.0.0.1:${port}/mcp`;
 }
 
@@ -58,6 +53,16 @@ async function textOf(answer: HttpAnswer): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of chunksOf(answer)) chunks.push(chunk);
   return parseUtf8(concatAll(chunks));
+}
+
+/** Asks one server twice, the second time on the kept connection, and closes them. */
+async function askTwice(connections: HttpConnections): Promise<void> {
+  const { url } = await serverOf((_, response) => response.end("ok"));
+  const { signal } = new AbortController();
+  for (let i = 0; i < 2; i += 1) {
+    expect(await textOf(await connections.fetch(url, { method: "GET", headers: {}, signal }))).toBe("ok");
+  }
+  connections.close();
 }
 
 describe("a request to a server", () => {
@@ -140,9 +145,8 @@ describe("a request to a server", () => {
   });
 
   it("rejects with the system's code where nothing listens", async () => {
-    const closed = createSocketServer().listen(0, "127.0.0.1");
-    await once(closed, "listening");
-    const { port } = closed.address() as AddressInfo;
+    const closed = createSocketServer();
+    const port = await listenOnLoopback(closed);
     closed.close();
     await once(closed, "close");
     await expect(post(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: "ECONNREFUSED" });
@@ -258,12 +262,7 @@ describe("a request to a server", () => {
         return socket;
       },
     });
-    const { url } = await serverOf((_, response) => response.end("ok"));
-    const { signal } = new AbortController();
-    for (let i = 0; i < 2; i += 1) {
-      expect(await textOf(await connections.fetch(url, { method: "GET", headers: {}, signal }))).toBe("ok");
-    }
-    connections.close();
+    await askTwice(connections);
     expect(keeping).toEqual(["ref", "unref", "ref", "unref"]);
   });
 
@@ -282,12 +281,7 @@ describe("a request to a server", () => {
         return socket;
       },
     });
-    const { url } = await serverOf((_, response) => response.end("ok"));
-    const { signal } = new AbortController();
-    for (let i = 0; i < 2; i += 1) {
-      expect(await textOf(await connections.fetch(url, { method: "GET", headers: {}, signal }))).toBe("ok");
-    }
-    connections.close();
+    await askTwice(connections);
     expect(done).toEqual([[true, 30_000, false, 0]]);
   });
 

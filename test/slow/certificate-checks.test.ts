@@ -4,12 +4,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { issue } from "../support/certificates.ts";
 import { policyText } from "../support/log-keys.ts";
+import { listenOnLoopback, stopAtOnce } from "../support/loopback.ts";
 import { ROOT } from "../support/source-files.ts";
 
 it("asks nothing of a log whose certificate nobody vouches for, whatever the environment says", async () => {
@@ -21,9 +21,8 @@ it("asks nothing of a log whose certificate nobody vouches for, whatever the env
   const server = createServer({ key, cert }, (_, response) => {
     requests += 1;
     response.end("{}");
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listenOnLoopback(server);
   const main = join(ROOT, "dist", "cli", "main.js");
   const args = [main, "log-status", `https://127.0.0.1:${port}`, "--witness-policy", policy];
   const env = { ...process.env, NODE_TLS_REJECT_UNAUTHORIZED: "0" };
@@ -35,7 +34,6 @@ it("asks nothing of a log whose certificate nobody vouches for, whatever the env
   const [status] = await once(child, "close");
   expect([status, requests]).toEqual([3, 0]);
   expect(err).toContain("NODE_TLS_REJECT_UNAUTHORIZED");
-  server.close();
-  server.closeAllConnections();
+  stopAtOnce(server);
   rmSync(folder, { recursive: true, force: true });
 });

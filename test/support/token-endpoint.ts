@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
+import { listenOnLoopback } from "./loopback.ts";
 
 /** One request for a token. */
 export interface TokenAsk {
@@ -59,10 +60,7 @@ export async function startTokenEndpoint(): Promise<TokenEndpoint> {
       });
     });
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const port = await listenOnLoopback(server);
   const endpoint: TokenEndpoint = {
     issuer: `http://127.0.0.1:${port}`,
     asks,

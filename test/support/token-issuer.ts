@@ -1,8 +1,9 @@
 /** An issuer of access tokens: real keys, a real server for them on the loopback, and every token that a test asks for. */
 
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
+import { listenOnLoopback } from "./loopback.ts";
 
 /** A key pair that signs. */
 export interface TestKey {
@@ -55,7 +56,7 @@ export async function startTokenIssuer(alg = "ES256"): Promise<TokenIssuer> {
     else if (issuer.fault === "long") response.end(JSON.stringify({ keys: [], pad: "x".repeat(300_000) }));
     else response.end(JSON.stringify({ keys: published }));
   });
-  const port = await listen(server);
+  const port = await listenOnLoopback(server);
   const issuer: TokenIssuer = {
     issuer: `http://127.0.0.1:${port}`,
     jwksUrl: `http://127.0.0.1:${port}/jwks`,
@@ -97,11 +98,4 @@ function sign(claims: Readonly<Record<string, unknown>>, key: TestKey, { header,
   return new SignJWT({ iat: now, exp: now + TTL_SECONDS, ...claims })
     .setProtectedHeader({ typ: "at+jwt", alg: key.alg, kid: key.kid, ...header })
     .sign(key.privateKey);
-}
-
-async function listen(server: Server): Promise<number> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
