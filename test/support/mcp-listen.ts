@@ -1,7 +1,6 @@
 /** A modern agent's `subscriptions/listen`, read as it comes. */
 
-import { ALICE } from "./mcp-gateway.ts";
-import { TASK_AGENT } from "./task-server.ts";
+import { claimsOf, credentialOf, type ModernAgent } from "./task-server.ts";
 
 /** A message on the stream. */
 export interface Heard {
@@ -25,17 +24,8 @@ export interface OpenListen {
 export async function openListen(
   url: string,
   notifications: Readonly<Record<string, unknown>>,
-  {
-    token = ALICE,
-    capabilities = TASK_AGENT,
-    meta = {},
-  }: { token?: string; capabilities?: string; meta?: object } = {},
+  agent: ModernAgent = {},
 ): Promise<OpenListen> {
-  const claims = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": JSON.parse(capabilities),
-    ...meta,
-  };
   const abort = new AbortController();
   const method = "subscriptions/listen";
   const response = await fetch(`${url}/mcp`, {
@@ -44,11 +34,11 @@ export async function openListen(
     headers: {
       "Content-Type": "application/json",
       Accept: "application/json, text/event-stream",
-      Authorization: `Bearer ${token}`,
+      Authorization: credentialOf(agent),
       "MCP-Protocol-Version": "2026-07-28",
       "Mcp-Method": method,
     },
-    body: JSON.stringify({ jsonrpc: "2.0", id: "mine", method, params: { notifications, _meta: claims } }),
+    body: JSON.stringify({ jsonrpc: "2.0", id: "mine", method, params: { notifications, _meta: claimsOf(agent) } }),
   });
   const heard: Heard[] = [];
   let onFirst = (): void => undefined;

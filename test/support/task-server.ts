@@ -79,25 +79,39 @@ function say(response: ServerResponse, id: number, method: string, params: objec
   response.write(`data: ${jsonText({ jsonrpc: "2.0", method, params: { ...params, _meta } })}\n\n`);
 }
 
+/** How a modern agent differs from alice, who takes tasks and answers questions. */
+export interface ModernAgent {
+  readonly token?: string;
+  /** JSON text. */
+  readonly capabilities?: string;
+  /** More members of `_meta`. */
+  readonly meta?: object;
+}
+
+/** What it claims of itself in `_meta` of each request. */
+export function claimsOf({ capabilities = TASK_AGENT, meta = {} }: ModernAgent): object {
+  return {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": JSON.parse(capabilities),
+    ...meta,
+  };
+}
+
+/** Its `Authorization`. */
+export function credentialOf({ token = ALICE }: ModernAgent): string {
+  return `Bearer ${token}`;
+}
+
 /** One request of a modern agent. */
 export function askModern(
   url: string,
   method: string,
   params: Readonly<Record<string, unknown>>,
-  {
-    token = ALICE,
-    capabilities = TASK_AGENT,
-    meta = {},
-  }: { token?: string; capabilities?: string; meta?: object } = {},
+  agent: ModernAgent = {},
   path = "/mcp",
 ): Promise<RawAnswer> {
-  const claims = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": JSON.parse(capabilities),
-    ...meta,
-  };
-  const body = JSON.stringify({ jsonrpc: "2.0", id: "x", method, params: { ...params, _meta: claims } });
+  const body = JSON.stringify({ jsonrpc: "2.0", id: "x", method, params: { ...params, _meta: claimsOf(agent) } });
   const name = String(params["name"] ?? params["taskId"] ?? "");
   const headers = { "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, "Mcp-Name": name };
-  return sendRaw(url, { path, body, headers: { ...headers, Authorization: `Bearer ${token}` } });
+  return sendRaw(url, { path, body, headers: { ...headers, Authorization: credentialOf(agent) } });
 }
