@@ -17,7 +17,7 @@ import { bundleFiles } from "../support/policy-request.ts";
 import { forgeStream, stealKeys } from "./forged-stream.ts";
 import type { EvidenceChange } from "./judged-stream.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
-import { boundBy, sealBoth, sealedBody } from "./sealed.ts";
+import { boundToCode } from "./sealed.ts";
 import { listeningSockets, unixSockets } from "./socket-table.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
@@ -25,17 +25,14 @@ const open = withScenarios();
 const FILES = bundleFiles(PERMIT_ALL);
 const APPROVED = digestFile("the code that was approved");
 
-/** A gateway whose artifact seals its code; `code` is what is measured of it. */
-const startSealed = async (code: () => string): Promise<Scenario> =>
+/** A gateway whose artifact seals its code; `measured` gives the digest of the one that runs. */
+const startSealed = async (measured: () => string): Promise<Scenario> =>
   open(
     startScenario({
       rules: PERMIT_ALL,
       pinned: ["bank"],
       servers: { bank: { tools: [{ name: "pay" }] } },
-      bench: (servers, catalog) => {
-        const bound = boundBy(sealBoth(sealedBody(servers, catalog, FILES, { code: APPROVED })), FILES);
-        return { ...bound, options: { ...bound.options, measurements: { code } } };
-      },
+      bench: boundToCode({ files: FILES, sealed: APPROVED, measured }),
     }),
   );
 

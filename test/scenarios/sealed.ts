@@ -13,6 +13,7 @@ import { formatTimestamp } from "../../kernel/time.ts";
 import type { BenchOptions } from "../support/gateway-run.ts";
 import { artifactBody, SEAL_RULE, SEALERS } from "../support/policy-artifact.ts";
 import type { HostileServer } from "./hostile-server.ts";
+import type { ScenarioOptions } from "./rig.ts";
 
 const HOUR_MS = 3_600_000;
 const [alice, bob] = SEALERS;
@@ -69,6 +70,30 @@ export function sealSession({ subjects, tools, ...outer }: PolicyArtifactBody): 
 /** What a gateway that is bound by this artifact starts with. */
 export function boundBy(artifactFile: Uint8Array, files: readonly BundleFile[]): Partial<BenchOptions> {
   return { policyFiles: files, config: { artifact: ARTIFACT_CONFIG }, options: { artifactFile } };
+}
+
+/** What a gateway is measured against: `sealed` is the digest of its code in the artifact, `measured` gives the one that runs. */
+export interface MeasuredCode {
+  readonly files: readonly BundleFile[];
+  readonly sealed: string;
+  readonly measured: () => string;
+  /** Told of the artifact's file. */
+  readonly onSealed?: (artifact: Uint8Array) => void;
+}
+
+/** `bench` of a scenario whose gateway is bound by an artifact that seals its code. */
+export function boundToCode({
+  files,
+  sealed,
+  measured,
+  onSealed,
+}: MeasuredCode): NonNullable<ScenarioOptions["bench"]> {
+  return (servers, catalog) => {
+    const artifact = sealBoth(sealedBody(servers, catalog, files, { code: sealed }));
+    onSealed?.(artifact);
+    const bound = boundBy(artifact, files);
+    return { ...bound, options: { ...bound.options, measurements: { code: measured } } };
+  };
 }
 
 /** Body of `POST /policy`. */

@@ -15,7 +15,7 @@ import { wordsOf } from "../support/evidence.ts";
 import { AGENT_TOKEN, ofKind } from "../support/gateway-run.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import { PERMIT_ALL, startScenario } from "./rig.ts";
-import { boundBy, sealBoth, sealedBody } from "./sealed.ts";
+import { boundToCode } from "./sealed.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
 const open = withScenarios();
@@ -175,12 +175,11 @@ describe("T6 measurements", () => {
           rules: PERMIT_ALL,
           pinned: ["crm"],
           servers: { crm: { tools: [{ name: "find" }] } },
-          bench: (servers, catalog) => {
-            const files = bundleFiles(PERMIT_ALL);
-            const reference = digestFile("the code that was approved");
-            const bound = boundBy(sealBoth(sealedBody(servers, catalog, files, { code: reference })), files);
-            return { ...bound, options: { ...bound.options, measurements: { code: () => digestFile(code) } } };
-          },
+          bench: boundToCode({
+            files: bundleFiles(PERMIT_ALL),
+            sealed: digestFile("the code that was approved"),
+            measured: () => digestFile(code),
+          }),
         }),
       );
     expect(await codeFrom(start("other code"))).toBe("ERR_ARTIFACT_MISMATCH");

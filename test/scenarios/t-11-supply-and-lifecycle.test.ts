@@ -22,7 +22,7 @@ import { genesisBytes, header, pairOf, rotationBody, StatedLog } from "../suppor
 import { SEAL_RULE } from "../support/policy-artifact.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
-import { ARTIFACT_CONFIG, boundBy, sealBoth, sealedBody, sealSession } from "./sealed.ts";
+import { ARTIFACT_CONFIG, boundBy, boundToCode, sealBoth, sealedBody, sealSession } from "./sealed.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
 const open = withScenarios();
@@ -54,18 +54,20 @@ const CODE = digestFile("the code that was built");
 
 /** A gateway under an artifact that seals its code, and the file of that artifact. */
 async function startSealed(): Promise<{ readonly scenario: Scenario; readonly artifact: Uint8Array }> {
-  let artifact = new Uint8Array();
+  let artifact: Uint8Array = new Uint8Array();
   const scenario = await open(
     startScenario({
       rules: PERMIT_ALL,
       pinned: ["crm"],
       servers: { crm: { tools: [{ name: "find" }] } },
-      bench: (servers, catalog) => {
-        const files = bundleFiles(PERMIT_ALL);
-        artifact = Uint8Array.from(sealBoth(sealedBody(servers, catalog, files, { code: CODE })));
-        const bound = boundBy(artifact, files);
-        return { ...bound, options: { ...bound.options, measurements: { code: () => CODE } } };
-      },
+      bench: boundToCode({
+        files: bundleFiles(PERMIT_ALL),
+        sealed: CODE,
+        measured: () => CODE,
+        onSealed: (bytes) => {
+          artifact = bytes;
+        },
+      }),
     }),
   );
   await scenario.call("find");
