@@ -2,16 +2,11 @@
 
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import { AgentLegs } from "../../gateway/edge/agent-legs.ts";
 import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
-import { PendingAsks } from "../../gateway/edge/pending-asks.ts";
 import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
 import { callerOf, type KeptTask, ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
 import type { SessionKey } from "../../gateway/pipeline/call.ts";
-import type { LegAgent, Upstream } from "../../gateway/upstream/upstream.ts";
-import { readMessage } from "../../gateway/wire/rpc.ts";
-import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
-import { makeFakeUpstream } from "../support/fake-upstream.ts";
+import { openLegacySession } from "../support/legacy-session.ts";
 import { localCaller } from "../support/mcp-gateway.ts";
 import { DENIED, type FakePipeline, makeFakePipeline } from "../support/mcp-pipeline.ts";
 
@@ -41,32 +36,11 @@ function start(): Side {
   const logged: object[] = [];
   const logger = { info: () => undefined, warn: () => undefined, error: (line: object) => void logged.push(line) };
   const tasks = new TaskTable({ ...DEFAULT_EDGE_LIMITS, pipeline, logger, nowMs: () => 1_000, randomBytes });
-  const told: string[] = [];
-  let agent: LegAgent | undefined;
-  const upstream: Upstream = {
-    ...makeFakeUpstream("s"),
-    openLeg: (given) => {
-      agent = given;
-      const { facts, nextId, request } = upstream;
-      const nothing = { notify: async () => undefined, listen: () => undefined, close: async () => undefined };
-      return { facts, nextId, request, ...nothing };
-    },
-  };
-  const asks = new PendingAsks();
-  const legs = new AgentLegs({
-    tasks,
-    rules,
-    pipeline,
-    logger,
-    agent: { caller, session, transport: "http", revision: "2025-11-25", capabilities: {}, asks },
-    capabilities: "{}",
-    tell: (message) => told.push(parseUtf8(message)) > 0,
-  });
+  const { told, hears, ...legs } = openLegacySession({ tasks, rules, pipeline, logger }, caller, session);
   close.push(
     () => legs.close(),
     () => tasks.close(),
   );
-  legs.leg(upstream);
   const place = tasks.enter(caller, 0);
   if (place.type !== "taken") throw new Error("no place");
   const task = tasks.open({
@@ -87,9 +61,7 @@ function start(): Side {
   });
   const says = (taskId: string, status: string, more: object = {}): void => {
     const params = { taskId, status, createdAt: TIME, lastUpdatedAt: TIME, ttl: null, ...more };
-    const text = JSON.stringify({ jsonrpc: "2.0", method: "notifications/tasks/status", params });
-    const message = readMessage(formatUtf8(text), "egress", 1_000_000);
-    if (message.type === "notification") agent?.onNotification(message, undefined);
+    hears(JSON.stringify({ jsonrpc: "2.0", method: "notifications/tasks/status", params }));
   };
   return { pipeline, rules, task, told, logged, says };
 }
