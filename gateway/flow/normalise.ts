@@ -3,6 +3,8 @@
  * values is all that is claimed: a paraphrase, a summary or a translation has no equal values and is not seen.
  */
 
+import { startOfCharacter, widthAt } from "../characters.ts";
+
 /** Shorter values are equal by chance too often. */
 const MIN_CHARACTERS = 8;
 /** A token without a digit, `@` or `_` is a word; a long one is not. */
@@ -91,7 +93,7 @@ function trimEdges(text: string): string {
   let end = text.length;
   while (start < end && isEdge(text, start)) start += widthAt(text, start);
   while (start < end) {
-    const at = lastAt(text, end);
+    const at = startOfCharacter(text, end);
     if (!isEdge(text, at)) break;
     end = at;
   }
@@ -101,15 +103,6 @@ function trimEdges(text: string): string {
 function isEdge(text: string, at: number): boolean {
   const code = text.codePointAt(at) ?? 0;
   return ASCII_EDGES[code] ?? EDGE.test(String.fromCodePoint(code));
-}
-
-function widthAt(text: string, at: number): number {
-  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
-}
-
-/** Where the character begins that ends at `end`. */
-function lastAt(text: string, end: number): number {
-  return end > 1 && widthAt(text, end - 2) === 2 ? end - 2 : end - 1;
 }
 
 /** True if an equal value elsewhere says something. @param value  normalised */

@@ -5,6 +5,7 @@
 
 import type { FindingCode } from "../../kernel/receipt/findings.ts";
 import type { Severity } from "../../kernel/receipt/vocabulary.ts";
+import { startOfCharacter } from "../characters.ts";
 import type { Hit } from "./hit.ts";
 
 /** Everything that this file may report. */
@@ -136,9 +137,4 @@ function before(text: string, at: number): string {
 function behind(text: string, at: number): string {
   const code = text.codePointAt(at);
   return code === undefined ? "" : String.fromCodePoint(code);
-}
-
-/** Where the character begins that ends at `end`. */
-function startOfCharacter(text: string, end: number): number {
-  return end > 1 && (text.codePointAt(end - 2) ?? 0) > 0xffff ? end - 2 : Math.max(0, end - 1);
 }
