@@ -12,7 +12,7 @@ import type { InboundCall } from "../pipeline/call.ts";
 import type { Denial } from "../pipeline/judge.ts";
 import type { Admission, Gate, ObligationStage, ResponseStage } from "../pipeline/stage.ts";
 import type { CallLimits } from "./call-limits.ts";
-import { type Counter, CounterSet, type FlightLimit } from "./counters.ts";
+import { type Counter, CounterSet, FLIGHT_LIMITS } from "./counters.ts";
 import type { Unit } from "./rate-window.ts";
 
 /** What a limiter works with. */
@@ -95,7 +95,7 @@ const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample",
 
 const RPC_LIMIT = -31_006;
 /** What counts calls that are under way. */
-const IN_FLIGHT: ReadonlySet<LimitId> = new Set<FlightLimit>(["calls-in-flight-session", "calls-in-flight-tool"]);
+const IN_FLIGHT: ReadonlySet<LimitId> = new Set(FLIGHT_LIMITS);
 
 /** Makes the limiter of a run. */
 export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): CallLimiter {

@@ -18,7 +18,8 @@ export type CountedLimit =
   | FlightLimit;
 
 /** Those of calls that are under way. */
-export type FlightLimit = "calls-in-flight-session" | "calls-in-flight-tool";
+export const FLIGHT_LIMITS = ["calls-in-flight-session", "calls-in-flight-tool"] as const;
+type FlightLimit = (typeof FLIGHT_LIMITS)[number];
 
 /** One counter with its budget. */
 export interface Counter {
