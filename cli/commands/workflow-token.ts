@@ -4,7 +4,8 @@ import { randomBytes } from "node:crypto";
 import { ACCESS_TOKEN_ALGS, parseJwks } from "../../gateway/identity/jwk-keys.ts";
 import { KeySource } from "../../gateway/identity/key-source.ts";
 import { type IssuedWorkflow, signWorkflowToken, workflowKeySet } from "../../gateway/identity/sign-workflow-token.ts";
-import { checkWorkflowToken, type WorkflowToken } from "../../gateway/identity/workflow-token.ts";
+import { MAX_TTL_SECONDS } from "../../gateway/identity/workflow-rules.ts";
+import { checkWorkflowToken, isInTime, type WorkflowToken } from "../../gateway/identity/workflow-token.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
@@ -26,7 +27,7 @@ with each call, in _meta["countersign/workflow-token"], and is worth nothing wit
       signs a token and writes it to a file of mode 0600. --issuer and --audience are what the gateway's configuration says;
       --ttl is 600 by default, and no gateway takes a longer one than its max_ttl_seconds; --id is random by default
   check <token> --keys <file> --issuer <issuer> --audience <audience> [--max-ttl <seconds>] [--at <seconds>]
-      checks signature, audience, form and time as a gateway does, whose rule for the longest life is 3600 seconds by default.
+      checks signature, audience, form and time as a gateway does, whose rule for the longest life is ${MAX_TTL_SECONDS} seconds by default.
       What the workflow may do at most, whose call it is and whether the token was used are the gateway's own questions
 
 Exit: 0 done; 1 the token does not hold; 3 unusable.
@@ -87,10 +88,10 @@ async function check(file: string, given: Arguments, io: Io): Promise<number> {
   const checked = await checkWorkflowToken(token, {
     issuers: new Map([[issuer, await readKeys(given.required("keys"), issuer, io)]]),
     audience: given.required("audience"),
-    maxTtlMs: secondsOf(given, "max-ttl", 3600) * 1000,
+    maxTtlMs: secondsOf(given, "max-ttl", MAX_TTL_SECONDS) * 1000,
   });
   const nowMs = secondsOf(given, "at", Math.floor(Date.now() / 1000)) * 1000;
-  const answer = typeof checked === "string" || !isOver(checked, nowMs) ? checked : "workflow.expired";
+  const answer = typeof checked === "string" || isInTime(checked, nowMs, 0) ? checked : "workflow.expired";
   io.out(typeof answer === "string" ? `the token does not hold: ${answer}\n` : describe(answer));
   return typeof answer === "string" ? EXIT.failed : EXIT.ok;
 }
@@ -111,10 +112,6 @@ async function readKeys(path: string, issuer: string, io: Io): Promise<KeySource
 }
 
 function ignore(): void {}
-
-function isOver({ fromMs, untilMs }: WorkflowToken, nowMs: number): boolean {
-  return nowMs < fromMs || nowMs >= untilMs;
-}
 
 function describe({ holder, scope, fromMs, untilMs }: WorkflowToken): string {
   const what = [...scope.tools, ...scope.resources].join(", ");

@@ -20,7 +20,8 @@ export interface WorkflowDeps {
 
 const FLOOR_MS = 30_000;
 const MAX_AGE_MS = 600_000;
-const MAX_TTL_SECONDS = 3_600;
+/** Longest life of a token, where the configuration says nothing. */
+export const MAX_TTL_SECONDS = 3_600;
 const LEEWAY_SECONDS = 30;
 
 /** @throws {FormatError} ERR_CONFIG: a file is named and nobody reads files */

@@ -18,7 +18,7 @@ import { metaOf } from "../wire/era.ts";
 import { OUR_META } from "../wire/meta-keys.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import type { WorkflowDemand } from "./workflow-config.ts";
-import { checkWorkflowToken, type WorkflowToken, type WorkflowTokenRules } from "./workflow-token.ts";
+import { checkWorkflowToken, isInTime, type WorkflowToken, type WorkflowTokenRules } from "./workflow-token.ts";
 import { WorkflowUses } from "./workflow-uses.ts";
 
 /** What the stage works with. */
@@ -74,10 +74,11 @@ function look(rules: WorkflowRules, uses: WorkflowUses, token: WorkflowToken, tu
 
 function faultOf(
   { declared, leewayMs }: WorkflowRules,
-  { fromMs, untilMs, holder, scope }: WorkflowToken,
+  token: WorkflowToken,
   { call: { caller }, nowMs }: CallTurn,
 ): ReasonCode | undefined {
-  if (nowMs < fromMs - leewayMs || nowMs >= untilMs + leewayMs) return "workflow.expired";
+  if (!isInTime(token, nowMs, leewayMs)) return "workflow.expired";
+  const { holder, scope } = token;
   const isHolder = [caller, actorOf(caller)].some(
     ({ issuer, name }) => issuer === holder.issuer && name === holder.name,
   );

@@ -32,6 +32,11 @@ export interface WorkflowToken {
   readonly untilMs: number;
 }
 
+/** Whether the token is valid at this time. @param leewayMs  by which clocks may differ */
+export function isInTime({ fromMs, untilMs }: WorkflowToken, nowMs: number, leewayMs: number): boolean {
+  return nowMs >= fromMs - leewayMs && nowMs < untilMs + leewayMs;
+}
+
 const TYPES: ReadonlySet<string> = new Set(["countersign-workflow+jwt", "application/countersign-workflow+jwt"]);
 
 /** The claims that decide, beside issuer and audience. */
