@@ -2,7 +2,7 @@
 
 import { digestDefinition } from "../../gateway/catalog/digests.ts";
 import { type PortAnswer, scanName, scanText, scanTool, scanValue } from "../../gateway/inspection/scan-port.ts";
-import { classifyMessage } from "../../gateway/wire/rpc.ts";
+import { readMessage } from "../../gateway/wire/rpc.ts";
 import { scanJson } from "../../gateway/wire/scan.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { parseHex } from "../../kernel/hex.ts";
@@ -141,8 +141,8 @@ function found({ verdict, findings }: PortAnswer): JsonObject {
 
 /** The strict scan, and behind it that of the message unless only JSON is asked about. */
 function accepted({ hex, scope = "ingress", layer = "rpc" }: Of<"json">): JsonObject {
-  const scanned = scanJson(parseHex(hex, hex.length / 2), scope, MAX_MESSAGE_BYTES);
-  const message = scanned.type === "fault" || layer === "json" ? scanned : classifyMessage(scanned);
+  const read = layer === "json" ? scanJson : readMessage;
+  const message = read(parseHex(hex, hex.length / 2), scope, MAX_MESSAGE_BYTES);
   return message.type === "fault" ? { accept: false, code: message.reason } : { accept: true };
 }
 

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { digestDefinition } from "../../../gateway/catalog/digests.ts";
 import { type PortAnswer, scanName, scanText, scanTool, scanValue } from "../../../gateway/inspection/scan-port.ts";
-import { classifyMessage } from "../../../gateway/wire/rpc.ts";
+import { readMessage } from "../../../gateway/wire/rpc.ts";
 import { type Scope, scanJson } from "../../../gateway/wire/scan.ts";
 import { formatUtf8 } from "../../../kernel/bytes.ts";
 import { parseHex } from "../../../kernel/hex.ts";
@@ -164,8 +164,8 @@ const strictJson = exact("cases", (one) => {
   const { text, hex, scope, layer } = one;
   const bytes = typeof text === "string" ? formatUtf8(text) : parseHex(String(hex), String(hex).length / 2);
   const direction: Scope = scope === "egress" ? "egress" : "ingress";
-  const scanned = scanJson(bytes, direction, 4 * 1024 * 1024);
-  const message = scanned.type === "fault" || layer === "json" ? scanned : classifyMessage(scanned);
+  const read = layer === "json" ? scanJson : readMessage;
+  const message = read(bytes, direction, 4 * 1024 * 1024);
   return {
     expected: one["accept"] === true ? "accepted" : one["code"],
     got: message.type === "fault" ? message.reason : "accepted",
