@@ -32,7 +32,8 @@ export function ledgerOptionsOf(config: LedgerConfig, io: Io): LedgerOptions {
   };
 }
 
-function readStorageSecrets({ storage }: LedgerConfig): Pick<LedgerOptions, "storageSecrets"> {
+/** What the storage of a log names files for; nothing for a data folder. */
+export function readStorageSecrets({ storage }: LedgerConfig): Pick<LedgerOptions, "storageSecrets"> {
   if (storage?.driver !== "postgres-s3") return {};
   const credentials = readJsonFile(storage.s3_credentials_file, (value) => readShape(credentialsShape, value, "s3"));
   return { storageSecrets: { databaseUrl: readDatabaseUrl(storage.database_url_file), credentials } };

@@ -162,7 +162,7 @@ export const ERROR_CODES = {
   ERR_ENTRY_LOCATOR: "not the locator of an entry: 64 lower-case hexadecimal digits of its leaf hash",
   ERR_ARCHIVE_DAMAGE: "an archived segment or receipt that is damaged, or that the log does not bear out",
   ERR_ENTRY_UNKNOWN: "no entry of the log has this index or leaf hash yet",
-  ERR_FILE_STRAY: "a file in the data folder that the log does not derive",
+  ERR_FILE_STRAY: "a file in the data folder, or an object in the store, that the log does not derive",
   ERR_FOLDER_LOCKED: "another process runs on the same data folder",
   ERR_GENESIS_MISMATCH: "the log on disk is not the one that is configured",
   ERR_HEAD_CONFLICT: "the recorded tree head was changed by another process, or would go back",

@@ -4,29 +4,40 @@ import { availableParallelism } from "node:os";
 import { formatHex } from "../../kernel/hex.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { Fault } from "../../ledger/fsck/finding.ts";
-import { checkDataFolder, type FsckReport } from "../../ledger/fsck/fsck.ts";
+import { checkDataFolder, type FsckOptions, type FsckReport } from "../../ledger/fsck/fsck.ts";
+import type { PostgresS3Storage, StorageSecrets } from "../../ledger/postgres-s3/config.ts";
+import { checkStoredLog } from "../../ledger/postgres-s3/fsck/fsck.ts";
 import { rebuildIndex } from "../../ledger/recovery/rebuild-index.ts";
-import { type Command, EXIT, readArguments, UsageError } from "../command.ts";
+import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readText } from "../files.ts";
 import type { Io } from "../io.ts";
+import { pickLog, readLedgerConfig, readStorageSecrets } from "../ledger-files.ts";
 import { makeProgress } from "../progress.ts";
 
 const HELP = `countersign fsck <data folder> [--origin <origin>] [--witness-policy <file>] [--json] [--repair-index]
+       countersign fsck --config <ledger.json> [--log <name>] [--json]
 
 Checks the whole log of a stopped ledger from disk: every frame of the write-ahead log, every bundle, tile, head,
 archived record, index row, receipt and signature, and the published checkpoint. Every fault is reported with its
 file, place and code; nothing is changed.
 
+With --config the log is the one of a ledger's configuration. If that keeps it in PostgreSQL and an S3-compatible store, every
+object and every row is checked, as the log was when the check began; nodes may run meanwhile.
+
+  --config <file>          the configuration of the ledger; its witness policy counts if no other is given
+  --log <name>             which log of a configuration of several
   --origin <origin>        the log must have this origin
   --witness-policy <file>  also check cosignatures and quorum of the published checkpoint (C2SP tlog-policy)
   --json                   print the report as JSON
   --repair-index           if every fault is the index's, rebuild it and check again
   --threads <n>            threads that check signatures; the default is the number of cores
 
-Exit: 0 clean; 1 faults; 3 the folder cannot be checked.
+Exit: 0 clean; 1 faults; 3 the log cannot be checked.
 `;
 
 const OPTIONS = {
+  config: { type: "string" },
+  log: { type: "string" },
   origin: { type: "string" },
   "witness-policy": { type: "string" },
   threads: { type: "string" },
@@ -36,24 +47,62 @@ const OPTIONS = {
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const given = readArguments(args, OPTIONS, 1);
-  const [dataDir] = given.positionals;
-  if (dataDir === undefined) throw new UsageError("name the data folder");
-  const [origin, policyPath] = [given.text("origin"), given.text("witness-policy")];
-  const policy = policyPath === undefined ? {} : { policy: parseWitnessPolicy(readText(policyPath)) };
-  const workers = readThreads(given.text("threads"));
+  const log = findLog(given);
+  const policyPath = given.text("witness-policy");
+  const policyText = policyPath === undefined ? log.policyText : readText(policyPath);
+  const setting = {
+    workers: readThreads(given.text("threads")),
+    ...(policyText === undefined ? {} : { policy: parseWitnessPolicy(policyText) }),
+  };
   const check = (): Promise<FsckReport> => {
     const progress = makeProgress("checking", io, () => performance.now());
-    const options = { dataDir, workers, ...policy, ...(origin === undefined ? {} : { origin }) };
-    return checkDataFolder({ ...options, onProgress: progress.update }).finally(progress.end);
+    return checkLog(log, { ...setting, onProgress: progress.update }).finally(progress.end);
   };
   let report = await check();
-  if (given.flag("repair-index") && isOfIndexAlone(report)) {
-    await rebuildIndex({ dataDir, isDryRun: false });
+  if (given.flag("repair-index") && log.driver === "files" && isOfIndexAlone(report)) {
+    await rebuildIndex({ dataDir: log.dataDir, isDryRun: false });
     io.err("countersign fsck: the index was rebuilt; checking again\n");
     report = await check();
   }
   io.out(given.flag("json") ? `${JSON.stringify(jsonOf(report), null, 2)}\n` : textOf(report));
   return report.findings.count === 0 ? EXIT.ok : EXIT.failed;
+}
+
+/** Where the log is that is to be checked. */
+type LogPlace = {
+  readonly origin: string | undefined;
+  /** Of its configuration. */
+  readonly policyText?: string;
+} & (
+  | { readonly driver: "files"; readonly dataDir: string }
+  | { readonly driver: "postgres-s3"; readonly storage: PostgresS3Storage; readonly secrets: StorageSecrets }
+);
+
+function findLog(given: Arguments): LogPlace {
+  const [dataDir] = given.positionals;
+  const [configPath, name, origin] = [given.text("config"), given.text("log"), given.text("origin")];
+  if ((dataDir === undefined) === (configPath === undefined)) throw new UsageError("name the data folder, or --config");
+  if (configPath === undefined) {
+    if (dataDir === undefined || name !== undefined) throw new UsageError("--log belongs to --config");
+    return { driver: "files", dataDir, origin };
+  }
+  const { config } = pickLog(readLedgerConfig(configPath), name);
+  const common = { origin: origin ?? config.origin, policyText: config.witness_policy };
+  const { storageSecrets: secrets } = readStorageSecrets(config);
+  if (config.storage?.driver !== "postgres-s3" || secrets === undefined) {
+    return { ...common, driver: "files", dataDir: config.data_dir };
+  }
+  if (given.flag("repair-index")) throw new UsageError("--repair-index belongs to a data folder");
+  return { ...common, driver: "postgres-s3", storage: config.storage, secrets };
+}
+
+function checkLog(log: LogPlace, setting: Omit<FsckOptions, "dataDir" | "origin" | "claims">): Promise<FsckReport> {
+  const { origin } = log;
+  if (log.driver === "postgres-s3") {
+    const { storage, secrets } = log;
+    return checkStoredLog({ ...setting, storage, secrets, origin: origin ?? "" });
+  }
+  return checkDataFolder({ ...setting, dataDir: log.dataDir, ...(origin === undefined ? {} : { origin }) });
 }
 
 function readThreads(text: string | undefined): number {
@@ -103,4 +152,9 @@ function lineOf({ path, code, offset, index, message }: Fault): string {
 }
 
 /** Checks a data folder. */
-export const fsckCommand: Command = { name: "fsck", summary: "check a ledger's data folder", help: HELP, run };
+export const fsckCommand: Command = {
+  name: "fsck",
+  summary: "check a whole log, on disk or in its stores",
+  help: HELP,
+  run,
+};

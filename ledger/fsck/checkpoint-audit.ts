@@ -24,8 +24,9 @@ export interface Signers {
 }
 
 /** A file with a checkpoint that readers have seen. */
-interface PublishedFile {
+export interface PublishedFile {
   readonly path: string;
+  /** What it is, for messages. */
   readonly name: string;
   /** Whether a quorum must have cosigned it, and something is amiss without it. */
   readonly isWitnessed: boolean;
@@ -41,8 +42,9 @@ export async function readCheckpointClaims(
   folder: DataFolder,
   findings: Findings,
   wanted: string | undefined,
+  files: readonly PublishedFile[] = FILES,
 ): Promise<readonly HeadClaim[]> {
-  const claims = await Promise.all(FILES.map((file) => readClaim(file, folder, findings, wanted)));
+  const claims = await Promise.all(files.map((file) => readClaim(file, folder, findings, wanted)));
   return claims.flat();
 }
 
@@ -72,8 +74,13 @@ async function readClaim(
 }
 
 /** Checks the signatures of the published checkpoints, once it is known which keys the log had at their sizes. */
-export async function auditCheckpoints(folder: DataFolder, findings: Findings, signers: Signers): Promise<void> {
-  for (const file of FILES) await auditCheckpoint(file, folder, findings, signers);
+export async function auditCheckpoints(
+  folder: DataFolder,
+  findings: Findings,
+  signers: Signers,
+  files: readonly PublishedFile[] = FILES,
+): Promise<void> {
+  for (const file of files) await auditCheckpoint(file, folder, findings, signers);
 }
 
 async function auditCheckpoint(

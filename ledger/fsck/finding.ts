@@ -47,7 +47,7 @@ export class Findings {
 
   /** True if entries themselves are damaged or missing: what is only derived from them cannot be judged then. */
   get hasDamagedEntries(): boolean {
-    return this.faults.some(({ path }) => /^(?:wal|tile\/entries)(?:\/|$)/u.test(path));
+    return this.faults.some(({ path }) => /^(?:wal|tile\/entries|database\/batch)(?:\/|$)/u.test(path));
   }
 
   /** True if a fault of this file was found. */

@@ -4,7 +4,7 @@
  */
 
 import { isCodedError } from "../../kernel/errors.ts";
-import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
+import type { Genesis } from "../../kernel/genesis.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatTilePath } from "../../kernel/tile/path.ts";
 import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
@@ -16,9 +16,10 @@ import { auditCheckpoints, readCheckpointClaims } from "./checkpoint-audit.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { EntryReader } from "./entry-reader.ts";
 import { Findings } from "./finding.ts";
-import { findFirstEntry } from "./genesis-of.ts";
+import { findFirstEntry, readGenesis } from "./genesis-of.ts";
 import { readHeadClaims } from "./head-audit.ts";
 import { IndexAudit } from "./index-audit.ts";
+import { JoinQueue } from "./join-queue.ts";
 import { LeavesAudit } from "./leaves-audit.ts";
 import { countBundles, type Group, LogWalk } from "./log-walk.ts";
 import { checkSideRecord, readArchive, type SideRecord } from "./side-audit.ts";
@@ -170,7 +171,7 @@ class Fsck {
     const total = Number(bundles * WIDTH > signedSize ? bundles * WIDTH : signedSize);
     const minimumIndex = await this.#readMinimumIndex();
     const held: Group[] = [];
-    const queue = new Queue(width);
+    const queue = new JoinQueue(width);
     for await (const group of walk.groups(bundles, signedSize, minimumIndex)) {
       await tree.take(group);
       statements.take(group);
@@ -206,7 +207,7 @@ class Fsck {
 
   async #takePart(
     streams: StreamAudit | undefined,
-    queue: Queue,
+    queue: JoinQueue,
     group: Group,
     start: number,
     end: number,
@@ -250,36 +251,6 @@ class Fsck {
       this.#findings.remark(formatTilePath({ kind: "entries", index: 0n, width: TILE_WIDTH }), message);
       return undefined;
     }
-    try {
-      const genesis = parseGenesis(found.bytes);
-      const { origin = genesis.origin } = this.#options;
-      if (origin === genesis.origin) return genesis;
-      const message = `want ${origin}, got ${genesis.origin}`;
-      this.#findings.add({ path: found.path, code: "ERR_ORIGIN", index: 0n, message });
-      return genesis;
-    } catch (error) {
-      if (!isCodedError(error)) throw error;
-      this.#findings.add({ path: found.path, code: error.code, index: 0n, message: error.message });
-      return undefined;
-    }
-  }
-}
-
-/** Joins that wait for their verdicts, in order; holds at most as many as the pool works on. */
-class Queue {
-  readonly #width: number;
-  readonly #waiting: (() => Promise<void>)[] = [];
-
-  constructor(width: number) {
-    this.#width = width;
-  }
-
-  async add(join: () => Promise<void>): Promise<void> {
-    this.#waiting.push(join);
-    if (this.#waiting.length > this.#width) await this.#waiting.shift()?.();
-  }
-
-  async finish(): Promise<void> {
-    for (const join of this.#waiting.splice(0)) await join();
+    return readGenesis(found, this.#options.origin, this.#findings);
   }
 }

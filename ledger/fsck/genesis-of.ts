@@ -1,6 +1,6 @@
 /** The genesis entry of a data folder, without opening the log. */
 
-import { StoreError } from "../../kernel/errors.ts";
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { type Genesis, parseGenesis } from "../../kernel/genesis.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatTilePath } from "../../kernel/tile/path.ts";
@@ -35,4 +35,27 @@ export async function readGenesisOf(folder: DataFolder): Promise<Genesis> {
   const found = await findFirstEntry(folder);
   if (found !== undefined) return parseGenesis(found.bytes);
   throw new StoreError("ERR_GENESIS_MISMATCH", "the folder has no genesis entry");
+}
+
+/**
+ * Reads the first entry as a genesis entry; what is wrong with it becomes a finding.
+ *
+ * @param origin  the log must have it, if it is given
+ * @returns undefined if it is none
+ */
+export function readGenesis(
+  { bytes, path }: { readonly bytes: Uint8Array; readonly path: string },
+  origin: string | undefined,
+  findings: Findings,
+): Genesis | undefined {
+  try {
+    const genesis = parseGenesis(bytes);
+    if (origin === undefined || origin === genesis.origin) return genesis;
+    findings.add({ path, code: "ERR_ORIGIN", index: 0n, message: `want ${origin}, got ${genesis.origin}` });
+    return genesis;
+  } catch (error) {
+    if (!isCodedError(error)) throw error;
+    findings.add({ path, code: error.code, index: 0n, message: error.message });
+    return undefined;
+  }
 }

@@ -15,7 +15,6 @@ import type { Fault, Findings } from "./finding.ts";
 import type { StatementAudit } from "./statement-audit.ts";
 import type { AuditedStream, CheckedPart } from "./stream-audit.ts";
 
-const PATH = "index";
 const FORMAT = 2;
 const [ROW] = formatUtf8("r");
 /** Keys of the two rows that hold sizes: the watermark, and what was synced. */
@@ -31,14 +30,19 @@ export class IndexAudit {
   readonly watermark: bigint;
   readonly #reader: IndexReader;
   readonly #findings: Findings;
+  readonly #path: string;
   readonly #complaints: Fault[] = [];
   readonly #traces: TraceBook;
   #runRows = 0;
   #otherRows = 0;
   #isReadable = true;
 
-  /** @param origin  of the log: names are those of its own entries */
-  constructor(reader: IndexReader, findings: Findings, origin: string) {
+  /**
+   * @param origin  of the log: names are those of its own entries
+   * @param path  what findings name
+   */
+  constructor(reader: IndexReader, findings: Findings, origin: string, path = "index") {
+    this.#path = path;
     this.#traces = new TraceBook(origin);
     this.#reader = reader;
     this.#findings = findings;
@@ -114,7 +118,7 @@ export class IndexAudit {
     return this.#guarded(async () => {
       if (this.watermark > size) {
         const message = `it covers ${this.watermark} entries, the log has ${size}: it is of another log, or entries are lost`;
-        this.#findings.add({ path: PATH, code: "ERR_LOG_BEHIND", message });
+        this.#findings.add({ path: this.#path, code: "ERR_LOG_BEHIND", message });
       }
       const { runRows, otherRows } = await this.#countRows(streams);
       if (runRows !== this.#runRows) this.#add(`${runRows - this.#runRows} rows u/… are of no receipt of the log`);
@@ -204,12 +208,17 @@ export class IndexAudit {
     if (!this.#findings.hasDamagedEntries) for (const fault of this.#complaints) this.#findings.add(fault);
     else if (first !== undefined) {
       const count = this.#complaints.length;
-      this.#findings.remark(PATH, `${count} rows differ from the damaged log; the first: ${first.message}`);
+      this.#findings.remark(this.#path, `${count} rows differ from the damaged log; the first: ${first.message}`);
     }
   }
 
   #add(message: string, index?: bigint): void {
-    this.#complaints.push({ path: PATH, code: "ERR_INDEX_ROW", ...(index === undefined ? {} : { index }), message });
+    this.#complaints.push({
+      path: this.#path,
+      code: "ERR_INDEX_ROW",
+      ...(index === undefined ? {} : { index }),
+      message,
+    });
   }
 }
 

@@ -61,6 +61,14 @@ export function refOf(path: string): ReturnType<typeof parseTilePath> | undefine
   }
 }
 
+/** The entries of a stored bundle, which are views of its bytes, each with its place. */
+export function placeEntries(path: string, bundle: Uint8Array, entries: readonly Uint8Array[]): readonly FoundEntry[] {
+  return entries.map((entry) => {
+    const offset = entry.byteOffset - bundle.byteOffset - LENGTH_BYTES;
+    return { bytes: entry, leaf: hashLeaf(entry), isSure: false, path, offset };
+  });
+}
+
 /** Walks the whole log once. */
 export class LogWalk {
   readonly #folder: DataFolder;
@@ -158,10 +166,7 @@ export class LogWalk {
       this.#findings.add({ path, code: error.code, index: index * WIDTH, message: error.message });
       return [];
     }
-    const stored = entries.map((entry): FoundEntry => {
-      const offset = entry.byteOffset - bytes.byteOffset - LENGTH_BYTES;
-      return { bytes: entry, leaf: hashLeaf(entry), isSure: false, path, offset };
-    });
+    const stored = placeEntries(path, bytes, entries);
     this.#compare(stored, known, index);
     return stored;
   }

@@ -78,6 +78,14 @@ export class TreeAudit {
     return rootOfRows(this.#size, this.#rows);
   }
 
+  /** Hashes of the growing tile of a level; undefined unless it is the one at `index` and they are all known. */
+  edgeHashes(level: number, index: bigint): readonly NodeHash[] | undefined {
+    const row = this.#rows[level];
+    if (row?.index !== index) return undefined;
+    const known = row.hashes.filter((hash) => hash !== undefined);
+    return known.length === row.hashes.length ? known : undefined;
+  }
+
   /** Adds the next group. */
   async take(group: Group): Promise<void> {
     const row: Row = { index: group.index, hashes: group.entries.map((entry) => entry && parseNodeHash(entry.leaf)) };

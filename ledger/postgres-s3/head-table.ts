@@ -70,10 +70,8 @@ export class HeadTable {
   }
 
   /** The row. @throws {StoreError} ERR_DATABASE, ERR_HEAD_DAMAGE */
-  async read(): Promise<HeadRow> {
-    const [row] = await this.#database.query("SELECT * FROM countersign_head WHERE log = $1", [this.#log]);
-    if (row !== undefined) return headRowOf(row);
-    throw new StoreError("ERR_HEAD_DAMAGE", "the log has no row in countersign_head", { fatal: true });
+  read(): Promise<HeadRow> {
+    return readHeadRow(this.#database, this.#log);
   }
 
   /** The row if it changed since `change`, and the next index of the log. */
@@ -149,6 +147,13 @@ export class HeadTable {
       fatal: true,
     });
   }
+}
+
+/** The row of a log. @throws {StoreError} ERR_DATABASE, ERR_HEAD_DAMAGE */
+export async function readHeadRow(sql: Sql, log: bigint): Promise<HeadRow> {
+  const [row] = await sql.query("SELECT * FROM countersign_head WHERE log = $1", [log]);
+  if (row !== undefined) return headRowOf(row);
+  throw new StoreError("ERR_HEAD_DAMAGE", "the log has no row in countersign_head", { fatal: true });
 }
 
 function leaseLost(): StoreError {

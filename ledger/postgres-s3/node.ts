@@ -34,7 +34,7 @@ import { HeadWatch } from "./head-watch.ts";
 import { Integrator } from "./integrator.ts";
 import { NodeTree } from "./node-tree.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
-import { type NodeStorage, storageOf } from "./options.ts";
+import { type NodeStorage, placeOf, storageOf } from "./options.ts";
 import { probeStore } from "./probe-store.ts";
 import { makeRowReader, RowLeafIndex } from "./row-store.ts";
 import { prepareTables } from "./schema.ts";
@@ -99,13 +99,7 @@ async function openBase(
 ): Promise<Base> {
   const { config, secrets } = storage;
   const clock = options.clock ?? SYSTEM_CLOCK;
-  const place = {
-    endpoint: config.s3_endpoint,
-    region: config.s3_region ?? STORAGE_DEFAULTS.region,
-    bucket: config.s3_bucket,
-    prefix: config.s3_prefix ?? STORAGE_DEFAULTS.prefix,
-  };
-  const store = openObjectStore(place, secrets.credentials, secrets.fetch ?? fetch);
+  const store = openObjectStore(placeOf(config), secrets.credentials, secrets.fetch ?? fetch);
   await probeStore(store);
   const log = await prepareTables(database, options.config.origin, EMPTY_ROOT);
   const heads = new HeadTable(database, log);

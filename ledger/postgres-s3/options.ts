@@ -2,7 +2,8 @@
 
 import { FormatError } from "../../kernel/errors.ts";
 import type { LedgerOptions } from "../options.ts";
-import type { PostgresS3Storage, StorageSecrets } from "./config.ts";
+import { type PostgresS3Storage, STORAGE_DEFAULTS, type StorageSecrets } from "./config.ts";
+import type { ObjectStorePlace } from "./object-store.ts";
 
 /** What a node is opened with, beside the options of every ledger. */
 export interface NodeStorage {
@@ -35,4 +36,14 @@ export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): 
 export function storageOf({ config, storageSecrets: secrets }: LedgerOptions): NodeStorage {
   if (config.storage?.driver === "postgres-s3" && secrets !== undefined) return { config: config.storage, secrets };
   throw new FormatError("ERR_CONFIG", "storage: want the driver postgres-s3 and its secrets");
+}
+
+/** Where the objects of a log are. */
+export function placeOf(config: PostgresS3Storage): ObjectStorePlace {
+  return {
+    endpoint: config.s3_endpoint,
+    region: config.s3_region ?? STORAGE_DEFAULTS.region,
+    bucket: config.s3_bucket,
+    prefix: config.s3_prefix ?? STORAGE_DEFAULTS.prefix,
+  };
 }

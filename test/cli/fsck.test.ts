@@ -61,8 +61,34 @@ describe("countersign fsck", () => {
     expect((await runInProcess(fsckCommand, [folder, "--witness-policy", join(folder, "head")])).fault).toBeDefined();
   });
 
+  it("takes the folder, the origin and the witness policy of a configuration", async () => {
+    const file = `${folder}.json`;
+    const config = {
+      listen: {},
+      data_dir: folder,
+      origin: FOLDER_ORIGIN,
+      log_kind: "raw",
+      log_key_files: ["a", "b"],
+      operator_key_file: "operator.key",
+      witness_policy: FOLDER_POLICY,
+      admission: { software_evidence: "allow" },
+      submit_token_file: "submit",
+      reader_token_files: [],
+      readers: "token",
+    };
+    await writeFile(file, JSON.stringify(config));
+    const run = await runInProcess(fsckCommand, ["--config", file, ...NO_THREADS, "--json"]);
+    expect(JSON.parse(run.out)).toMatchObject({ clean: true, size: 301, remarks: [] });
+    await writeFile(file, JSON.stringify({ ...config, origin: "log.example/other" }));
+    const other = await runInProcess(fsckCommand, ["--config", file, ...NO_THREADS, "--json"]);
+    expect(JSON.parse(other.out)).toMatchObject({ clean: false });
+    expect((await runInProcess(fsckCommand, [folder, "--config", file])).fault).toBe("usage");
+    expect((await runInProcess(fsckCommand, [folder, "--log", "a"])).fault).toBe("usage");
+    await removeFolder(file);
+  });
+
   it("says what it takes", () => {
-    for (const flag of ["--origin", "--witness-policy", "--json", "--repair-index", "--threads"]) {
+    for (const flag of ["--config", "--log", "--origin", "--witness-policy", "--json", "--repair-index", "--threads"]) {
       expect(fsckCommand.help).toContain(flag);
     }
   });

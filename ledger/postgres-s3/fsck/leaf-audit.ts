@@ -1,0 +1,93 @@
+/** Checks the rows of leaf hashes: each entry has one, it names the entry's index, and there are no others. */
+
+import { equalBytes } from "../../../kernel/bytes.ts";
+import { formatHex } from "../../../kernel/hex.ts";
+import type { LeafHash } from "../../../kernel/merkle/hash.ts";
+import { hashLeaf, parseLeafHash } from "../../../kernel/merkle/hash.ts";
+import { TILE_WIDTH } from "../../../kernel/tile/coordinates.ts";
+import type { Fault, Findings } from "../../fsck/finding.ts";
+import type { Group } from "../../fsck/log-walk.ts";
+import { bigintAt, bytesAt, type Sql } from "../database.ts";
+import { findLeaves } from "../sequence-table.ts";
+
+const PLACE = "database/leaf";
+const WIDTH = BigInt(TILE_WIDTH);
+/** Rows of one read. */
+const PAGE_ROWS = 10_000;
+
+/** Follows the walk over the log; mutable. */
+export class LeafAudit {
+  readonly #sql: Sql;
+  readonly #log: bigint;
+  readonly #findings: Findings;
+  readonly #complaints: Fault[] = [];
+  /** Rows of leaf hashes that entries have, whatever index they name. */
+  #found = 0n;
+
+  constructor(sql: Sql, log: bigint, findings: Findings) {
+    [this.#sql, this.#log, this.#findings] = [sql, log, findings];
+  }
+
+  /** Looks the leaves of a group up. */
+  async take({ index, entries }: Group): Promise<void> {
+    const wanted = new Map<string, { readonly leaf: LeafHash; readonly at: bigint }>();
+    for (const [i, entry] of entries.entries()) {
+      if (entry !== undefined) wanted.set(formatHex(entry.leaf), { leaf: entry.leaf, at: index * WIDTH + BigInt(i) });
+    }
+    const leaves = [...wanted.values()].map(({ leaf }) => leaf);
+    for (const { leaf, index: named } of await findLeaves(this.#sql, this.#log, leaves)) {
+      const place = wanted.get(formatHex(leaf));
+      if (place === undefined) continue;
+      wanted.delete(formatHex(leaf));
+      this.#found += 1n;
+      if (place.at !== named) this.#add(place.at, `the row of its leaf hash names entry ${named}`);
+    }
+    for (const { at } of wanted.values()) this.#add(at, "no row has its leaf hash: equal bytes would be taken again");
+  }
+
+  /**
+   * Counts the rows below `size`, and looks for the wrong one if there are more than entries.
+   *
+   * @param entriesOf  entries of a bundle
+   */
+  async finish(size: bigint, entriesOf: (bundle: bigint) => Promise<readonly Uint8Array[]>): Promise<void> {
+    let count = 0n;
+    for await (const { index } of this.#rows()) if (index < size) count += 1n;
+    if (count > this.#found) await this.#findWrong(size, entriesOf);
+    const [first] = this.#complaints;
+    if (!this.#findings.hasDamagedEntries) for (const fault of this.#complaints) this.#findings.add(fault);
+    else if (first !== undefined) {
+      const what = `${this.#complaints.length} rows differ from the damaged log; the first: ${first.message}`;
+      this.#findings.remark(PLACE, what);
+    }
+  }
+
+  async #findWrong(size: bigint, entriesOf: (bundle: bigint) => Promise<readonly Uint8Array[]>): Promise<void> {
+    for await (const { leaf, index } of this.#rows()) {
+      if (index >= size) continue;
+      const entry = (await entriesOf(index / WIDTH))[Number(index % WIDTH)];
+      if (entry === undefined || equalBytes(hashLeaf(entry), leaf)) continue;
+      this.#add(index, `the row ${formatHex(leaf)} is of no entry`);
+    }
+  }
+
+  async *#rows(): AsyncGenerator<{ readonly leaf: LeafHash; readonly index: bigint }, void, undefined> {
+    let after: Uint8Array = new Uint8Array(0);
+    for (;;) {
+      const rows = await this.#sql.query(
+        `SELECT leaf, entry_index FROM countersign_leaf WHERE log = $1 AND leaf > $2 ORDER BY leaf LIMIT ${PAGE_ROWS}`,
+        [this.#log, after],
+      );
+      for (const row of rows) {
+        after = bytesAt(row, "leaf");
+        if (after.length !== 32) this.#add(bigintAt(row, "entry_index"), "a leaf hash of another length");
+        else yield { leaf: parseLeafHash(after), index: bigintAt(row, "entry_index") };
+      }
+      if (rows.length < PAGE_ROWS) return;
+    }
+  }
+
+  #add(index: bigint, message: string): void {
+    this.#complaints.push({ path: PLACE, code: "ERR_INDEX_ROW", index, message });
+  }
+}

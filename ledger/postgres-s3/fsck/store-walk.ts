@@ -1,0 +1,275 @@
+/**
+ * Reads the entries of a log in groups of one bundle each: from the bucket as far as the recorded head says that bundles are
+ * stored, then from the rows of sequenced entries. Nodes may work meanwhile: a row that is gone is in a bundle by then.
+ */
+
+import { equalBytes } from "../../../kernel/bytes.ts";
+import { isCodedError } from "../../../kernel/errors.ts";
+import { HASH_BYTES, hashLeaf, type LeafHash, parseLeafHash } from "../../../kernel/merkle/hash.ts";
+import { TILE_WIDTH } from "../../../kernel/tile/coordinates.ts";
+import { parseEntryBundle } from "../../../kernel/tile/entry-bundle.ts";
+import { formatTilePath } from "../../../kernel/tile/path.ts";
+import type { Findings } from "../../fsck/finding.ts";
+import { type FoundEntry, type Group, placeEntries } from "../../fsck/log-walk.ts";
+import { RecentMap } from "../../tree/recent-map.ts";
+import { parseBatch } from "../batch-bytes.ts";
+import { bigintAt, bytesAt, type Sql } from "../database.ts";
+import { parseEdge } from "../edge-bytes.ts";
+import { type HeadRow, readHeadRow } from "../head-table.ts";
+import type { LogSnapshot } from "./snapshot.ts";
+import { HEAD_PLACE, type StoreFolder } from "./store-folder.ts";
+
+const WIDTH = BigInt(TILE_WIDTH);
+/** Rows of one read. A row has at most some megabytes. */
+const READ_ROWS = 8;
+/** Bundles kept after a read. */
+const CACHED = 16;
+/** What findings about rows of sequenced entries name, with the first index of the row. */
+const BATCH_PLACE = "database/batch";
+
+/** A row of sequenced entries. */
+interface BatchRow {
+  readonly first: bigint;
+  readonly count: bigint;
+  /** Undefined if the row is damaged. */
+  readonly entries: readonly Uint8Array[] | undefined;
+}
+
+/** What the walk reads. */
+export interface StoreWalkParts {
+  readonly sql: Sql;
+  readonly folder: StoreFolder;
+  readonly findings: Findings;
+  readonly snapshot: LogSnapshot;
+}
+
+/** Walks the log of a snapshot. */
+export class StoreWalk {
+  readonly #parts: StoreWalkParts;
+  readonly #recent = new RecentMap<bigint, readonly Uint8Array[]>(CACHED);
+  #head: HeadRow;
+  /** Leaf hashes of the partial tile of the head, by its edge. */
+  #edge: readonly LeafHash[];
+  #rows: readonly BatchRow[] = [];
+
+  constructor(parts: StoreWalkParts) {
+    this.#parts = parts;
+    this.#head = parts.snapshot.head;
+    this.#edge = this.#readEdge();
+  }
+
+  /** Bundles that the newest head that was read says to be stored. */
+  get #stored(): bigint {
+    return this.#head.size / WIDTH;
+  }
+
+  async *groups(): AsyncGenerator<Group, void, undefined> {
+    const { next } = this.#parts.snapshot;
+    for (let index = 0n; index * WIDTH < next; index += 1n) {
+      if (index >= this.#stored) await this.#refresh();
+      const end = minimum((index + 1n) * WIDTH, next);
+      const path = formatTilePath({ kind: "entries", index, width: TILE_WIDTH });
+      const entries = index < this.#stored ? await this.#bundle(path, index) : await this.#sequenced(index, end);
+      if (entries === undefined) return;
+      const width = Number(end - index * WIDTH);
+      const placed = Array.from({ length: width }, (_, i) => entries[i]);
+      yield { index, path, entries: placed, isStored: index < this.#stored };
+    }
+  }
+
+  /** Entries of a bundle, after the walk; those of one that is in no bundle from the rows. Empty where they are damaged. */
+  async entriesOf(index: bigint): Promise<readonly Uint8Array[]> {
+    const known = this.#recent.get(index);
+    if (known !== undefined) return known;
+    const end = minimum((index + 1n) * WIDTH, this.#parts.snapshot.next);
+    const bytes = await this.#parts.folder.read(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }));
+    const found = bytes === undefined ? await this.#rowEntries(index * WIDTH, end) : orNothing(bytes);
+    this.#recent.set(index, found);
+    return found;
+  }
+
+  /** Compares rows whose entries are in bundles too, and finds rows that cannot be read. */
+  async compareRows(): Promise<void> {
+    const { sql, snapshot } = this.#parts;
+    for (let at = -1n, isLast = false; !isLast; ) {
+      const rows = await sql.query(
+        `SELECT first_index, count, entries FROM countersign_batch WHERE log = $1 AND first_index > $2 AND first_index < $3
+         ORDER BY first_index LIMIT ${READ_ROWS}`,
+        [snapshot.log, at, snapshot.next],
+      );
+      for (const row of rows.map((each) => this.#parse(each))) {
+        at = row.first;
+        await this.#compareRow(row);
+      }
+      isLast = rows.length < READ_ROWS;
+    }
+  }
+
+  async #compareRow({ first, entries = [] }: BatchRow): Promise<void> {
+    for (const [i, entry] of entries.entries()) {
+      const index = first + BigInt(i);
+      if (index / WIDTH >= this.#stored) return;
+      const other = (await this.entriesOf(index / WIDTH))[Number(index % WIDTH)];
+      if (other === undefined || equalBytes(other, entry)) continue;
+      const message = "its bundle has another entry here";
+      this.#parts.findings.add({ path: `${BATCH_PLACE}/${first}`, code: "ERR_BATCH_DAMAGE", index, message });
+      return;
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const head = await readHeadRow(this.#parts.sql, this.#parts.snapshot.log);
+    if (head.size === this.#head.size) return;
+    this.#head = head;
+    this.#edge = this.#readEdge();
+  }
+
+  /** Judges the edge of the head: it must give the root that stands beside it. */
+  #readEdge(): readonly LeafHash[] {
+    const { edge, size, root } = this.#head;
+    try {
+      const bytes = size === 0n ? new Uint8Array(0) : (parseEdge(edge, size, root)[0]?.bytes ?? new Uint8Array(0));
+      return Array.from({ length: bytes.length / HASH_BYTES }, (_, i) =>
+        parseLeafHash(bytes.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES)),
+      );
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      this.#parts.findings.add({ path: HEAD_PLACE, code: error.code, message: error.message });
+      return [];
+    }
+  }
+
+  /** A stored bundle; nothing of it if it is missing or damaged. */
+  async #bundle(path: string, index: bigint): Promise<readonly FoundEntry[]> {
+    const { folder, findings } = this.#parts;
+    folder.reachBundle(index, this.#stored);
+    const bytes = await folder.read(path);
+    if (bytes === undefined) {
+      findings.add({ path, code: "ERR_TILE_MISSING", index: index * WIDTH, message: "the bundle is missing" });
+      return [];
+    }
+    try {
+      return placeEntries(path, bytes, parseEntryBundle(bytes, TILE_WIDTH));
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      findings.add({ path, code: error.code, index: index * WIDTH, message: error.message });
+      return [];
+    }
+  }
+
+  /** Entries [first of the group, end) from rows; undefined where no row goes on, which is then a finding. */
+  async #sequenced(index: bigint, end: bigint): Promise<readonly (FoundEntry | undefined)[] | undefined> {
+    const start = index * WIDTH;
+    let rows = await this.#rowsOf(start, end);
+    if (!isCovered(rows, start, end)) {
+      // An integrator may have stored the bundle, and dropped the rows, since the head was read.
+      await this.#refresh();
+      if (index < this.#stored) {
+        return this.#bundle(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }), index);
+      }
+      rows = await this.#rowsOf(start, end);
+    }
+    if (rows.length === 0) {
+      const message = `the next index is ${this.#parts.snapshot.next}, and no entry from ${start} on is to be found`;
+      this.#parts.findings.add({ path: "database/sequence", code: "ERR_LOG_BEHIND", index: start, message });
+      return undefined;
+    }
+    return this.#place(rows, start, end);
+  }
+
+  #place(rows: readonly BatchRow[], start: bigint, end: bigint): readonly (FoundEntry | undefined)[] {
+    const found: (FoundEntry | undefined)[] = Array.from({ length: Number(end - start) }, () => undefined);
+    for (const { first, entries = [] } of rows) {
+      for (const [i, bytes] of entries.entries()) {
+        const at = Number(first + BigInt(i) - start);
+        if (at >= 0 && at < found.length) found[at] = this.#judge(bytes, first, start + BigInt(at));
+      }
+    }
+    const hole = found.indexOf(undefined);
+    if (hole >= 0 && rows.every(({ entries }) => entries !== undefined)) {
+      const index = start + BigInt(hole);
+      const path = `${BATCH_PLACE}/${rows.findLast(({ first }) => first <= index)?.first ?? index}`;
+      const message = `entries from ${index} on, up to the next row, are in no row`;
+      this.#parts.findings.add({ path, code: "ERR_BATCH_DAMAGE", index, message });
+    }
+    return found;
+  }
+
+  /** The edge, whose root is the recorded one, says which leaf belongs here; rows above the head have no such judge. */
+  #judge(bytes: Uint8Array, first: bigint, index: bigint): FoundEntry {
+    const path = `${BATCH_PLACE}/${first}`;
+    const leaf = hashLeaf(bytes);
+    const wanted = index < this.#head.size ? this.#edge[Number(index % WIDTH)] : undefined;
+    if (wanted !== undefined && !equalBytes(wanted, leaf)) {
+      const message = "the entry is not the one that the recorded head has";
+      this.#parts.findings.add({ path, code: "ERR_BATCH_DAMAGE", index, message });
+    }
+    return { bytes, leaf: wanted ?? leaf, isSure: true, path, offset: bytes.byteOffset };
+  }
+
+  /** Rows with entries of [start, end). Those of the group before are kept: a row may be of many groups. */
+  async #rowsOf(start: bigint, end: bigint): Promise<readonly BatchRow[]> {
+    const { sql, snapshot } = this.#parts;
+    const kept = this.#rows.filter((row) => row.first < end && row.first + row.count > start);
+    if (isCovered(kept, start, end)) return kept;
+    const found: BatchRow[] = [];
+    for (let from = start; from < end; ) {
+      const rows = await sql.query(
+        `SELECT first_index, count, entries FROM countersign_batch
+         WHERE log = $1 AND first_index < $3 AND first_index >= (
+           SELECT COALESCE(MAX(first_index), $2) FROM countersign_batch WHERE log = $1 AND first_index <= $2)
+         ORDER BY first_index LIMIT ${READ_ROWS}`,
+        [snapshot.log, from, end],
+      );
+      const parsed = rows.map((row) => this.#parse(row)).filter(({ first, count }) => first + count > from);
+      found.push(...parsed);
+      const last = parsed.at(-1);
+      if (last === undefined || rows.length < READ_ROWS) break;
+      from = last.first + last.count;
+    }
+    this.#rows = found;
+    return found;
+  }
+
+  #parse(row: Readonly<Record<string, unknown>>): BatchRow {
+    const [first, count] = [bigintAt(row, "first_index"), bigintAt(row, "count")];
+    const path = `${BATCH_PLACE}/${first}`;
+    try {
+      return { first, count, entries: parseBatch(bytesAt(row, "entries"), Number(count)) };
+    } catch (error) {
+      if (!isCodedError(error)) throw error;
+      const { findings } = this.#parts;
+      if (!findings.names(path)) findings.add({ path, code: error.code, index: first, message: error.message });
+      return { first, count, entries: undefined };
+    }
+  }
+
+  async #rowEntries(start: bigint, end: bigint): Promise<readonly Uint8Array[]> {
+    const found: Uint8Array[] = [];
+    for (const { first, entries = [] } of await this.#rowsOf(start, end))
+      for (const [i, entry] of entries.entries()) {
+        const at = Number(first + BigInt(i) - start);
+        if (at >= 0 && at < Number(end - start)) found[at] = entry;
+      }
+    return found;
+  }
+}
+
+function isCovered(rows: readonly BatchRow[], start: bigint, end: bigint): boolean {
+  let at = start;
+  for (const { first, count } of rows) if (first <= at) at = first + count;
+  return at >= end;
+}
+
+function orNothing(bundle: Uint8Array): readonly Uint8Array[] {
+  try {
+    return parseEntryBundle(bundle, TILE_WIDTH);
+  } catch (error) {
+    if (isCodedError(error)) return [];
+    throw error;
+  }
+}
+
+function minimum(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
