@@ -94,9 +94,10 @@ describe("countersign workflow-token", () => {
 
   it("refuses every token that is changed in one character or cut", async () => {
     const whole = textOf("ed25519.jwt");
+    const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for (let at = 0; at < whole.length; at += 1) {
-      // They differ in the highest bits: the lowest ones of the last character carry nothing.
-      const other = /[A-P]/u.test(whole[at] ?? "") ? "w" : "A";
+      // They differ in the lowest bit, which carries nothing in the last character: a token has one spelling.
+      const other = letters.charAt(letters.indexOf(whole.charAt(at)) ^ 1);
       for (const changed of [whole.slice(0, at) + other + whole.slice(at + 1), whole.slice(0, at)]) {
         writeFileSync(path("changed.jwt"), changed);
         const { exit } = await check("changed.jwt", "ed25519.json");

@@ -26,6 +26,13 @@ function good(claims: Readonly<Record<string, unknown>> = {}, form = {}): Promis
   return rig.issuer.token({ aud: `${gateway.url}/mcp`, scope: "mcp counting", client_id: "agent-7", ...claims }, form);
 }
 
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** The same bytes to a reader that passes over the lowest bits of the last letter, which carry nothing of 64 bytes. */
+function respelled(token: string): string {
+  return token.slice(0, -1) + LETTERS.charAt(LETTERS.indexOf(token.slice(-1)) ^ 1);
+}
+
 /** Expects a refusal before the body, and gives its challenge. */
 async function expectRefusal(answer: RawAnswer, status: number, reason: string): Promise<string> {
   expect([answer.status, answer.json?.error?.data.reason]).toEqual([status, reason]);
@@ -123,6 +130,7 @@ describe("a token", () => {
       [await good({}, { key: unknown }), "identity.unknown-key"],
       [await good({}, { key: other }), "identity.bad-signature"],
       [`${(await good()).slice(0, -4)}AAAA`, "identity.bad-signature"],
+      [respelled(await good()), "identity.bad-signature"],
       [await good({ exp: undefined }), "auth.invalid"],
       [await good({ sub: 7 }), "auth.invalid"],
       [await good({ act: { sub: "a", iss: "spaces are none" } }), "auth.invalid"],
