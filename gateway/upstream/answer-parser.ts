@@ -154,7 +154,9 @@ export class AnswerParser {
     if (upgrade === 1 || status === 101 || status < 100) return STOP;
     if (this.#interimAnswers > MAX_INTERIM_ANSWERS) return STOP;
     const valuesOf = (name: string): readonly string[] => valuesIn(fields, name);
-    if (!this.#listener.onHead({ status, isKept: keepAlive === 1, valuesOf })) return STOP;
+    // A status that has no body may come with chunks all the same, which would be taken for the next answer.
+    const isClear = !BODILESS.has(status) || valuesOf("transfer-encoding").length === 0;
+    if (!this.#listener.onHead({ status, isKept: keepAlive === 1 && isClear, valuesOf })) return STOP;
     return status < 200 ? WITHOUT_BODY : GO_ON;
   }
 
@@ -176,6 +178,9 @@ export class AnswerParser {
     return this.#listener.onEnd();
   }
 }
+
+/** SPEC RFC 9112 §6.3: answers with these end behind their head, whatever it says. */
+const BODILESS: ReadonlySet<number> = new Set([204, 304]);
 
 const GO_ON = 0;
 const WITHOUT_BODY = 1;

@@ -21,6 +21,8 @@ export class HttpConnections {
   readonly #kind: ConnectionKind;
   readonly #places = new Map<string, Place>();
   readonly #origins = new Map<string, Origin>();
+  /** Those that are forgotten, and have a request under way. */
+  readonly #ended = new Set<Origin>();
 
   constructor(kind: ConnectionKind) {
     this.#kind = kind;
@@ -35,17 +37,14 @@ export class HttpConnections {
 
   /** Cuts all, also those that carry a request. */
   close(): void {
-    for (const origin of this.#origins.values()) origin.cut();
+    for (const origin of [...this.#origins.values(), ...this.#ended]) origin.cut();
     this.#forget();
   }
 
   #placeOf(url: string): Place {
     const known = this.#places.get(url);
     if (known !== undefined) return known;
-    if (this.#places.size >= MAX_URLS) {
-      for (const origin of this.#origins.values()) origin.end();
-      this.#forget();
-    }
+    if (this.#places.size >= MAX_URLS) this.#endAll();
     const parsed = new URL(url);
     const { protocol, host, pathname, search } = parsed;
     if (protocol !== this.#kind.protocol) throw new TypeError(`want a URL of ${this.#kind.protocol}, got ${protocol}`);
@@ -54,6 +53,14 @@ export class HttpConnections {
     const place = { origin, path: pathname + search };
     this.#places.set(url, place);
     return place;
+  }
+
+  #endAll(): void {
+    for (const origin of this.#origins.values()) {
+      this.#ended.add(origin);
+      origin.end(() => this.#ended.delete(origin));
+    }
+    this.#forget();
   }
 
   #forget(): void {
@@ -71,6 +78,9 @@ class Origin {
   readonly #free: Connection[] = [];
   readonly #idle = new Deadlines(KEEP_MS);
   #state: "open" | "ended" | "cut" = "open";
+  /** Requests that wait for their turn on a kept connection. */
+  #waiting = 0;
+  #onQuiet: (() => void) | undefined;
 
   /** @param host  as requests name it */
   constructor(host: string, endpoint: Endpoint, kind: ConnectionKind) {
@@ -92,15 +102,18 @@ class Origin {
     if (kept === undefined) this.#open(outgoing);
     else {
       sent.goBy(kept);
+      this.#waiting += 1;
       // What its server has said unasked, or that it has left, is read first: no stray bytes answer a request.
       setImmediate(() => this.#begin(kept, outgoing));
     }
   }
 
-  /** Keeps no connection any more; requests under way are answered. */
-  end(): void {
+  /** Keeps no connection any more; requests under way are answered. @param onQuiet  called once when none is left */
+  end(onQuiet: () => void): void {
     this.#state = "ended";
     for (const connection of this.#free.splice(0)) connection.cut();
+    this.#onQuiet = onQuiet;
+    this.#tellIfQuiet();
   }
 
   cut(): void {
@@ -118,6 +131,12 @@ class Origin {
   }
 
   #begin(kept: Connection, outgoing: Outgoing): void {
+    this.#sendBy(kept, outgoing);
+    this.#waiting -= 1;
+    this.#tellIfQuiet();
+  }
+
+  #sendBy(kept: Connection, outgoing: Outgoing): void {
     if (outgoing.sent.isOver) return;
     if (kept.isUsable) {
       kept.begin(outgoing);
@@ -150,5 +169,10 @@ class Origin {
     this.#all.delete(connection);
     const index = this.#free.indexOf(connection);
     if (index !== -1) this.#free.splice(index, 1);
+    this.#tellIfQuiet();
+  }
+
+  #tellIfQuiet(): void {
+    if (this.#all.size === 0 && this.#waiting === 0) this.#onQuiet?.();
   }
 }

@@ -421,6 +421,72 @@ describe("a request to a server", () => {
     tls.close();
   });
 
+  it("is cut with all others, however many servers were asked since", async () => {
+    const cut: string[] = [];
+    // Nobody is answered.
+    const url = await socketServerOf((socket) => socket.resume());
+    const { port } = new URL(url);
+    const connections = new HttpConnections({
+      protocol: "http:",
+      ready: "connect",
+      open: (endpoint) => connect({ ...endpoint, host: "127.0.0.1", port: Number(port) }),
+    });
+    const sent = Array.from({ length: 300 }, (_, i) => {
+      const { signal } = new AbortController();
+      return connections.fetch(`http://server-${i}.example/mcp`, { method: "GET", headers: {}, signal }).catch(() => {
+        cut.push(`server-${i}`);
+      });
+    });
+    connections.close();
+    await Promise.all(sent);
+    expect(new Set(cut).size).toBe(300);
+  });
+
+  it("on a kept connection is cut while it waits for its turn, though its server is forgotten", async () => {
+    const { url, connections: count } = await serverOf((_, response) => response.end("ok"));
+    const connections = new HttpConnections({
+      protocol: "http:",
+      ready: "connect",
+      open: (endpoint) => connect({ ...endpoint, host: "127.0.0.1", port: Number(new URL(url).port) }),
+    });
+    const ask = (host: string): Promise<HttpAnswer> => {
+      const { signal } = new AbortController();
+      return connections.fetch(`http://${host}.example/`, { method: "GET", headers: {}, signal });
+    };
+    expect(await textOf(await ask("first"))).toBe("ok");
+    const waiting = ask("first");
+    const others = Array.from({ length: 256 }, (_, i) => ask(`server-${i}`));
+    connections.close();
+    const ends = await Promise.allSettled([waiting, ...others]);
+    expect(new Set(ends.map(({ status }) => status))).toEqual(new Set(["rejected"]));
+    expect(count()).toBe(1);
+  });
+
+  it.each([
+    ["204 No Content", "0\r\n\r\n"],
+    ["304 Not Modified", "5\r\nhello\r\n0\r\n\r\n"],
+  ])(
+    "leaves the connection of an answer whose status has no body, and whose head says chunks: %s",
+    async (status, body) => {
+      const answered: number[] = [];
+      const url = await socketServerOf((socket) => {
+        answered.push(0);
+        const own = answered.length - 1;
+        socket.on("data", () => {
+          answered[own] = (answered[own] ?? 0) + 1;
+          socket.write(`HTTP/1.1 ${status}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+          // What follows comes when the next request may be under way.
+          if (answered.length === 2) socket.write(body);
+        });
+      });
+      for (let i = 0; i < 3; i += 1) {
+        const answer = await post(url);
+        expect([answer.status, await textOf(answer)]).toEqual([Number(status.slice(0, 3)), ""]);
+      }
+      expect(answered).toEqual([1, 1, 1]);
+    },
+  );
+
   it("asks URLs of its own scheme alone", async () => {
     await expect(post("https://127.0.0.1:1/")).rejects.toThrow("want a URL of http:");
   });
