@@ -36,7 +36,7 @@ receipts.
   --command-args <text>  the command and its arguments in one text, for hosts that make one text of all arguments
 
   --env <names>     variables that the server gets from the environment of wrap, separated by commas: GITHUB_TOKEN,DEBUG
-  --inherit-env     the server gets all of that environment
+  --inherit-env     the server gets all of that environment (but not NODE_TLS_REJECT_UNAUTHORIZED=0, which no command heeds)
 
 Without these the server gets PATH, HOME, LANG, LC_*, TZ, TMPDIR and SystemRoot only. Standard output carries protocol and nothing else.
 `;
