@@ -13,7 +13,7 @@ import { eraOf } from "../wire/era.ts";
 import { notificationRule } from "../wire/methods.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
-import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
+import { errorResponse, RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
 import {
   type AgentCapabilities,
@@ -163,7 +163,13 @@ async function receive(pipe: Pipe, line: Uint8Array): Promise<void> {
     else await handle(pipe, message, line);
   } catch (error) {
     logger.error({ err: error instanceof Error ? error.name : "unknown" }, "a request failed inside the gateway");
+    if (message.type === "request") write(pipe, failed(message));
   }
+}
+
+/** SPEC JSON-RPC 2.0 §5: every request is answered, also one that is ended by a fault of ours. As over HTTP. */
+function failed(message: RpcRequest): Uint8Array {
+  return errorResponse(idTextOf(message), RPC.internal, "the gateway failed", { reason: "receipt.unavailable" });
 }
 
 async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promise<void> {

@@ -205,4 +205,24 @@ describe("the edge over stdio", () => {
     await pipe.abort();
     expect(pipe.pipeline.outcomes).toMatchObject([{ status: "cancelled", effect: "unknown" }]);
   });
+
+  it("answers a request that a fault of its own ends with an error that has its id, and goes on", async () => {
+    const pipe = await pipeBefore([scriptedChild("s", ECHO)]);
+    pipe.send(INITIALIZE);
+    await pipe.next();
+    const { decide } = pipe.pipeline;
+    const fault = (): never => {
+      throw new TypeError("a fault of the gateway's");
+    };
+    Object.assign(pipe.pipeline, { decide: fault });
+    for (const id of ['"7"', "7"]) {
+      pipe.send(call(id));
+      const error = { code: -32603, data: { reason: "receipt.unavailable" } };
+      expect(await pipe.next()).toMatchObject({ id: JSON.parse(id), error });
+    }
+    Object.assign(pipe.pipeline, { decide });
+    pipe.send(call("8"));
+    expect(await pipe.next()).toMatchObject({ id: 8, result: { content: [{ text: "{}" }] } });
+    await pipe.end();
+  });
 });
