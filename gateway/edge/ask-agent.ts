@@ -13,9 +13,9 @@ import { withId } from "../wire/bridge.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
 import { errorResponse, RPC } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
-import { decide, type Forwarded, finish, type ReceiptDeps, refusalResponse } from "./call-receipts.ts";
+import { concluding, decide, type Forwarded, finish, type ReceiptDeps, refusalResponse } from "./call-receipts.ts";
 import { inputKind, isDeclared } from "./input-required.ts";
-import type { AskReply, PendingAsks } from "./pending-asks.ts";
+import type { AskReply, PendingAsk, PendingAsks } from "./pending-asks.ts";
 import { keepRefusal } from "./refuse.ts";
 import { withRelatedTask } from "./task-messages.ts";
 import type { KeptTask } from "./task-table.ts";
@@ -60,10 +60,43 @@ export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Ask
   }
   const pending = agent.asks.open(signal, LIMIT_MS);
   if (pending === undefined) return refused(deps, agent, asking, idText, "limit.in-flight");
+  try {
+    return await askDecided(deps, agent, asking, { idText, kind, pending });
+  } finally {
+    pending.drop();
+  }
+}
+
+/** A question that an agent can be asked, and its place among those that are out. */
+interface AskableQuestion {
+  readonly idText: string;
+  readonly kind: InputKind;
+  readonly pending: PendingAsk;
+}
+
+async function askDecided(
+  deps: ReceiptDeps,
+  agent: AskedAgent,
+  asking: Asking,
+  { idText, kind, pending }: AskableQuestion,
+): Promise<Uint8Array> {
   const decided = await decide(deps, askCall(agent, asking, kind, pending.id));
-  // A question is never a phantom: it belongs to a call that was let through.
-  if (decided === undefined || decided.action === "phantom") return internal(idText, "receipt.unavailable");
+  if (decided === undefined) return internal(idText, "receipt.unavailable");
   if (decided.action === "refuse") return refusalResponse(idText, decided.refusal, decided.receipt);
+  return concluding(deps, decided, async () => {
+    // A question is never a phantom: it belongs to a call that was let through.
+    if (decided.action === "phantom") return internal(idText, "receipt.unavailable");
+    return ask(deps, asking, decided, pending, idText);
+  });
+}
+
+async function ask(
+  deps: ReceiptDeps,
+  asking: Asking,
+  decided: Forwarded,
+  pending: PendingAsk,
+  idText: string,
+): Promise<Uint8Array> {
   const started = performance.now();
   const isSent = asking.send(decided.toSend);
   const reply = isSent ? await pending.reply : undefined;

@@ -50,6 +50,34 @@ export function finish(
   });
 }
 
+/**
+ * Runs what becomes of a decision. However that ends, the call has an outcome then: one that was not finished is recorded as one
+ * whose end nobody knows.
+ */
+export async function concluding<T>(
+  deps: ReceiptDeps,
+  decided: Decided | readonly Decided[],
+  run: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await run();
+  } finally {
+    for (const one of [decided].flat()) await letGo(deps, one);
+  }
+}
+
+/** Lets go of a decided call, which then has an outcome if it had none. */
+export async function letGo({ pipeline, logger }: ReceiptDeps, decided: Decided): Promise<void> {
+  if (decided.action === "refuse") return;
+  const { ticket } = decided;
+  try {
+    await pipeline.abandon(ticket);
+  } catch (error) {
+    const code = errorCode(error);
+    logger.error({ code, call: ticket.callId }, "no outcome receipt of a call that was cut off could be kept");
+  }
+}
+
 /** The end of a task, as `finish`. */
 export async function finishTask(
   { pipeline, logger }: ReceiptDeps,

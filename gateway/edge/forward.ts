@@ -11,7 +11,7 @@ import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { answerToPage, asHeld, decideAsking, heldAnswer, takesPage, waitForDecision } from "./approval-rounds.ts";
 import { askAll, withMembers } from "./bridged-rounds.ts";
-import { denied, finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import { concluding, denied, finish, recordedAnswer, withheld } from "./call-receipts.ts";
 import { openState, scopeOf } from "./carried-state.ts";
 import { type InputRound, inputFault, inputOf, settleInput } from "./input-rounds.ts";
 import { type Ended, outcomeOf } from "./outcome.ts";
@@ -157,7 +157,11 @@ function sharedSubscription(
 }
 
 /** @param rulesBefore  changes of rules before the round was decided */
-async function dispatch(deps: ForwardDeps, round: Round, rulesBefore: number): Promise<AgentAnswer> {
+function dispatch(deps: ForwardDeps, round: Round, rulesBefore: number): Promise<AgentAnswer> {
+  return concluding(deps, round.decided, () => carryOut(deps, round, rulesBefore));
+}
+
+async function carryOut(deps: ForwardDeps, round: Round, rulesBefore: number): Promise<AgentAnswer> {
   const { request, routed, call, id, decided } = round;
   const started = performance.now();
   const gate = gateOf(deps, round);

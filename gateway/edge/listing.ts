@@ -8,7 +8,7 @@ import type { Offers } from "../pipeline/offers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
-import { decide, denied, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
+import { concluding, decide, denied, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
 import { type LocalAnswers, listResult } from "./local-answers.ts";
 
 /** What listing needs. */
@@ -25,7 +25,20 @@ export async function listing(deps: ListingDeps, request: AgentRequest, kind: Li
   if (decidedOf.length === 0) return answerOf(idText, listResult(deps, mount, kind, era));
   const decided = await Promise.all(decidedOf.map(async (id) => [id, await decideList(deps, request, id)] as const));
   const known = decided.flatMap(([id, one]) => (one === undefined ? [] : [[id, one] as const]));
-  if (known.length < decided.length) return withheld(request, undefined);
+  return concluding(
+    deps,
+    known.map(([, one]) => one),
+    async () => (known.length < decided.length ? withheld(request, undefined) : answerList(deps, request, kind, known)),
+  );
+}
+
+/** @param known  the decision about each server's */
+async function answerList(
+  deps: ListingDeps,
+  request: AgentRequest,
+  kind: ListKind,
+  known: readonly (readonly [serverId: string, decided: Decided])[],
+): Promise<AgentAnswer> {
   const stopped = known.flatMap(([, one]) => (one.action === "refuse" && !isPolicys(one) ? [one] : []))[0];
   if (stopped === undefined) return give(deps, request, kind, known);
   for (const [, one] of known) await cancelList(deps, one);

@@ -12,6 +12,8 @@ export type AskReply =
 export interface PendingAsk {
   readonly id: number;
   readonly reply: Promise<AskReply>;
+  /** Gives its place to another: it does not go out. */
+  readonly drop: () => void;
 }
 
 /** Questions of one session at a time. */
@@ -27,6 +29,7 @@ export class PendingAsks {
     if (this.#waiting.size >= MAX_ASKS) return undefined;
     this.#lastId += 1;
     const id = this.#lastId;
+    let drop: PendingAsk["drop"] = () => undefined;
     const reply = new Promise<AskReply>((resolve) => {
       const settle = (result: AskReply): void => {
         clearTimeout(timer);
@@ -34,12 +37,13 @@ export class PendingAsks {
         if (this.#waiting.delete(id)) resolve(result);
       };
       const cancel = (): void => settle({ type: "cancelled" });
+      drop = cancel;
       const timer = setTimeout(() => settle({ type: "timeout" }), limitMs);
       this.#waiting.set(id, settle);
       if (signal.aborted) cancel();
       else signal.addEventListener("abort", cancel, { once: true });
     });
-    return { id, reply };
+    return { id, reply, drop };
   }
 
   /** False if nobody waits for this response. */

@@ -3,10 +3,18 @@
 import type { Decided } from "../pipeline/call.ts";
 import { resultResponse } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
-import { finish, type ReceiptDeps, recordedAnswer, withheld } from "./call-receipts.ts";
+import { concluding, finish, type ReceiptDeps, recordedAnswer, withheld } from "./call-receipts.ts";
 
 /** Answers without any server. */
-export async function phantomAnswer(
+export function phantomAnswer(
+  deps: ReceiptDeps,
+  request: AgentRequest,
+  decided: Extract<Decided, { action: "phantom" }>,
+): Promise<AgentAnswer> {
+  return concluding(deps, decided, () => invented(deps, request, decided));
+}
+
+async function invented(
   deps: ReceiptDeps,
   request: AgentRequest,
   decided: Extract<Decided, { action: "phantom" }>,

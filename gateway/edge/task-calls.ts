@@ -10,7 +10,7 @@ import type { UpstreamReply } from "../upstream/upstream.ts";
 import { TASKS_EXTENSION } from "../wire/meta-keys.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
-import { decide, denied, finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import { concluding, decide, denied, finish, recordedAnswer, withheld } from "./call-receipts.ts";
 import { scopeRefusal } from "./forward.ts";
 import { type Ended, outcomeOf } from "./outcome.ts";
 import { refuseRequest } from "./refuse.ts";
@@ -73,8 +73,14 @@ async function run(deps: ForwardDeps, request: AgentRequest, task: KeptTask, rou
   const decided = await decide(deps, call);
   if (decided === undefined) return withheld(request, undefined);
   if (decided.action === "refuse") return denied(request, decided.refusal, decided.receipt);
-  if (decided.action === "phantom") return answerPhantom(deps, request, task, decided);
-  const round = { request, routed, call, id, state: undefined, decided, task };
+  return concluding(deps, decided, () => {
+    if (decided.action === "phantom") return answerPhantom(deps, request, task, decided);
+    return carryOut(deps, { request, routed, call, id, state: undefined, decided, task });
+  });
+}
+
+async function carryOut(deps: ForwardDeps, round: Round & TaskRound): Promise<AgentAnswer> {
+  const { request, routed, call, id, decided, task } = round;
   if (task.ticket === undefined) return answer(deps, round, endGone(round), 0);
   wakeTask(deps.pipeline, task, request, call.upstream, decided.ticket);
   const started = performance.now();

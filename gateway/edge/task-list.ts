@@ -8,7 +8,7 @@ import type { CallOutcome, Decided, InboundCall } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
-import { decide, finish, withheld } from "./call-receipts.ts";
+import { concluding, decide, finish, withheld } from "./call-receipts.ts";
 import { refuseRequest } from "./refuse.ts";
 import type { ForwardDeps } from "./round-trip.ts";
 import { UNOFFERED } from "./task-calls.ts";
@@ -28,11 +28,20 @@ export async function listTasks(deps: ForwardDeps, request: AgentRequest): Promi
   });
   if (servers.length === 0) return refuseRequest(deps, UNOFFERED, request);
   const listed: Listed[] = [];
+  let isLost = false;
   for (const upstream of servers) {
     const decided = await decide(deps, listCall(request, upstream));
-    if (decided === undefined) return withheld(request, undefined);
-    if (decided.action !== "refuse") listed.push({ serverId: upstream.id, decided });
+    isLost ||= decided === undefined;
+    if (decided !== undefined && decided.action !== "refuse") listed.push({ serverId: upstream.id, decided });
   }
+  return concluding(
+    deps,
+    listed.map(({ decided }) => decided),
+    async () => (isLost ? withheld(request, undefined) : giveTasks(deps, request, listed)),
+  );
+}
+
+async function giveTasks(deps: ForwardDeps, request: AgentRequest, listed: readonly Listed[]): Promise<AgentAnswer> {
   const own = deps.tasks.own(request).filter(({ serverId }) => listed.some((one) => one.serverId === serverId));
   const bytes = resultResponse(request.idText, `{"tasks":[${own.map(({ last }) => last).join(",")}]}`);
   for (const { decided } of listed) {

@@ -13,7 +13,7 @@ import type { UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { encodeHeader } from "../wire/mirrored-headers.ts";
 import { applyEdits, editMembers, rawAt, spanOf } from "../wire/spans.ts";
 import { askAll, withMembers } from "./bridged-rounds.ts";
-import { decide, finish } from "./call-receipts.ts";
+import { concluding, decide, finish } from "./call-receipts.ts";
 import { readInputRequired } from "./input-required.ts";
 import type { ForwardDeps, Round } from "./round-trip.ts";
 import { readTask, withoutRelatedTask } from "./task-messages.ts";
@@ -141,8 +141,10 @@ async function answerQuestions(
   const decided = await decide(deps, updateCall(task, { taskId: task.taskId, ...answers.params }, toSend));
   if (decided?.action === "phantom") await finish(deps, decided, PHANTOM);
   if (decided?.action !== "forward") return CANCELLED;
-  const taken = await sendOwn(task, "tasks/update", { ...update, bytes: decided.toSend });
-  const kept = await finish(deps, decided, outcomeOf(taken));
+  const kept = await concluding(deps, decided, async () => {
+    const taken = await sendOwn(task, "tasks/update", { ...update, bytes: decided.toSend });
+    return finish(deps, decided, outcomeOf(taken));
+  });
   return kept?.status === "ok" ? undefined : CANCELLED;
 }
 

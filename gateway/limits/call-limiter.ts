@@ -107,7 +107,7 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
     if (full !== undefined) return refusedBy(full);
     const places = new Held(own);
     HoldingCall.hold(call, places);
-    return { type: "admitted", abandon: () => places.settle(false) };
+    return { type: "admitted", abandon: (wasSent) => places.settle(wasSent) };
   };
   return {
     gate: { name: "limits", admit },

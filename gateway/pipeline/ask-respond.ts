@@ -17,8 +17,8 @@ export interface Flight {
   readonly facts: QuestionFacts;
   readonly startedMs: number;
   readonly policyUs: number;
-  /** Gives back what the gates took, as far as it is still taken. */
-  readonly release: (() => void) | undefined;
+  /** Gives back what the gates took, as far as it is still taken. @param wasSent  whether the call may have been */
+  readonly release: ((wasSent: boolean) => void) | undefined;
 }
 
 /** What a result is decided with. */

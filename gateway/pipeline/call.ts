@@ -306,6 +306,14 @@ export interface Pipeline {
    */
   readonly finish: (ticket: DecisionTicket, outcome: CallOutcome) => Promise<CallOutcome>;
   /**
+   * Lets go of a call that was decided and has no outcome: nobody will finish it any more. It is recorded as one whose end
+   * nobody knows, and its places are free again.
+   *
+   * @returns undefined if the call has its outcome: nothing is left to do
+   * @throws {StoreError} ERR_STREAM_FAILED
+   */
+  readonly abandon: (ticket: DecisionTicket) => Promise<void> | undefined;
+  /**
    * The end of the task that a call made (its outcome was `task_created`): goes through the stages and the policy of the
    * call's own answer, and is recorded as the call's second outcome. A result that is fetched again goes through them
    * again, and has no receipt here.

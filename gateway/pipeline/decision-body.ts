@@ -239,12 +239,16 @@ function unknownAnswer(why: ReasonCode): AnswerFields {
   return { response_received: unknown, response_returned: unknown, latency: unknown };
 }
 
-/** Outcome of a call, or of the task that it made, that a crash cut off: nobody knows what the server did. */
-export function lostOutcomeOf({ header }: ReceiptPlace, ended: EndedDecision): UnlinkedBody<OutcomeBody> {
+/** Outcome of a call, or of the task that it made, that was cut off: nobody knows what the server did. @param why  it was */
+export function lostOutcomeOf(
+  { header }: ReceiptPlace,
+  ended: EndedDecision,
+  why: ReasonCode = "recovery.crash",
+): UnlinkedBody<OutcomeBody> {
   // Nothing was sent for a phantom, so nothing is unknown about it.
   const isPhantom = ended.decision.ruling.action === "phantom";
   const end = isPhantom ? endOf("phantom", "none", undefined) : endOf("unknown", "unknown", undefined);
-  return outcomeBody(header, ended, end, unknownAnswer("recovery.crash"), {});
+  return outcomeBody(header, ended, end, unknownAnswer(why), {});
 }
 
 /** As `decisionBody`. */

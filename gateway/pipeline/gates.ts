@@ -5,14 +5,14 @@ import type { Admission, Gate } from "./stage.ts";
 
 /** What all gates say of a call. */
 export function passGates(gates: readonly Gate[], call: InboundCall): Admission {
-  const taken: (() => void)[] = [];
-  const abandon = (): void => {
-    for (const release of taken) release();
+  const taken: ((wasSent: boolean) => void)[] = [];
+  const abandon = (wasSent: boolean): void => {
+    for (const release of taken) release(wasSent);
   };
   for (const gate of gates) {
     const admission = gate.admit(call);
     if (admission.type === "refused") {
-      abandon();
+      abandon(false);
       return admission;
     }
     if (admission.abandon !== undefined) taken.push(admission.abandon);

@@ -28,8 +28,9 @@ import type {
 } from "./call.ts";
 import { givenOf, microseconds, passStages, recordEnd } from "./call-end.ts";
 import { checkCatalog } from "./catalog-check.ts";
-import { type CallBasis, decisionOf, type RunFacts, refusalOf } from "./decision-body.ts";
+import { type CallBasis, decisionOf, lostOutcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
+import { Flights, RECEIPTS_OF_CALL } from "./flights.ts";
 import { passGates } from "./gates.ts";
 import { judge, refusalFor } from "./judge.ts";
 import { keepMessages } from "./keep-messages.ts";
@@ -68,8 +69,6 @@ export interface PipelineOptions extends WakeOptions, Pick<OpenTasksOptions, "le
   readonly newCallId: () => string;
 }
 
-/** Receipts of a forwarded call: decision and outcome. */
-const RECEIPTS_OF_CALL = 2;
 /** `concurrent_with` of a receipt holds at most 256 numbers: the latest. */
 const MAX_CONCURRENT = 256;
 /** How often a call looks for its session again when it was sealed meanwhile. */
@@ -112,10 +111,8 @@ export function makePipeline(options: PipelineOptions): Pipeline {
 
 class ReceiptPipeline implements Pipeline {
   readonly #options: PipelineOptions;
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights = new Flights();
   readonly #tasks: OpenTasks;
-  /** Receipts that calls in flight will still write. */
-  #promised = 0;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -131,10 +128,10 @@ class ReceiptPipeline implements Pipeline {
     this.#requireRoom(call);
     const admission = passGates(this.#options.stages.gates, call);
     if (admission.type === "refused") return this.#refuseAtGate(call, admission);
-    this.#promised += RECEIPTS_OF_CALL;
+    const attempt: Attempt = { call, callId: this.#options.newCallId(), made: undefined };
+    this.#flights.begin();
     let owed = 0;
     try {
-      const attempt: Attempt = { call, callId: this.#options.newCallId(), made: undefined };
       let recorded: Recorded | undefined;
       for (let entry = 1; recorded === undefined; entry += 1) {
         try {
@@ -144,19 +141,22 @@ class ReceiptPipeline implements Pipeline {
         }
       }
       const { turn } = this.#keepCall(attempt);
-      if (turn.isTooLarge) admission.abandon?.();
-      const { durable } = turn.settlement;
-      if (durable !== undefined) await durable;
-      const decided = this.#answer(attempt, recorded.seq, turn, { startedMs, release: admission.abandon });
+      if (turn.isTooLarge) admission.abandon?.(false);
+      const receipt = { stream: this.#options.recorder.stream, seq: recorded.seq };
+      const decided = this.#flights.decided({ ...attempt, ...turn, receipt, startedMs, release: admission.abandon });
       // A call that is answered still owes its outcome.
       if (decided.action !== "refuse") owed = 1;
+      const { durable } = turn.settlement;
+      if (durable !== undefined) await durable;
       return decided;
     } catch (error) {
-      admission.abandon?.();
+      // Nobody will be told that it was let through.
+      await this.#abandon(attempt.callId, false)?.catch(() => undefined);
+      admission.abandon?.(false);
       if (error instanceof NoRoomForSession) return await this.#refuseAtGate(call, error.refused);
       throw error;
     } finally {
-      this.#promised -= RECEIPTS_OF_CALL - owed;
+      this.#flights.settle(RECEIPTS_OF_CALL - owed);
     }
   }
 
@@ -171,9 +171,8 @@ class ReceiptPipeline implements Pipeline {
   }
 
   async finish({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {
-    const flight = this.#flights.get(callId);
+    const flight = this.#flights.take(callId);
     invariant(flight !== undefined, "a call was finished that is not in flight");
-    this.#flights.delete(callId);
     try {
       const open = this.#openCall(callId);
       const passing = passStages(this.#options, flight, open, outcome);
@@ -182,10 +181,32 @@ class ReceiptPipeline implements Pipeline {
       const given = givenOf(passed);
       if (given.status === "task_created") this.#tasks.hold(callId, flight);
       // The agent is not given the task, so nobody will end it.
-      else if (outcome.status === "task_created") flight.release?.();
+      else if (outcome.status === "task_created") flight.release?.(true);
       return given;
+    } catch (error) {
+      flight.release?.(true);
+      throw error;
     } finally {
-      this.#promised -= 1;
+      this.#flights.settle(1);
+    }
+  }
+
+  abandon({ callId }: DecisionTicket): Promise<void> | undefined {
+    return this.#abandon(callId, true);
+  }
+
+  #abandon(callId: string, wasSent: boolean): Promise<void> | undefined {
+    const flight = this.#flights.take(callId);
+    return flight === undefined ? undefined : this.#letGo(callId, flight, wasSent);
+  }
+
+  async #letGo(callId: string, { release }: Flight, wasSent: boolean): Promise<void> {
+    try {
+      const open = this.#openCall(callId);
+      await this.#options.recorder.appendWhole((place) => lostOutcomeOf(place, open, "receipt.unavailable"));
+    } finally {
+      release?.(wasSent);
+      this.#flights.settle(1);
     }
   }
 
@@ -200,7 +221,7 @@ class ReceiptPipeline implements Pipeline {
   readonly keepTask: Required<Pipeline>["keepTask"] = ({ callId }, entry) => this.#tasks.keep(callId, entry);
 
   readonly wakeTask: Required<Pipeline>["wakeTask"] = ({ callId }, woken, asking) =>
-    this.#tasks.wake(callId, wokenFlight(this.#options, woken, this.#flights.get(asking.callId)?.facts));
+    this.#tasks.wake(callId, wokenFlight(this.#options, woken, this.#flights.find(asking.callId)?.facts));
 
   /** As `finish`, of a task. */
   async #endTask(flight: Flight, open: EndedDecision, outcome: CallOutcome): Promise<CallOutcome> {
@@ -210,7 +231,7 @@ class ReceiptPipeline implements Pipeline {
   }
 
   watchStream({ callId }: DecisionTicket): StreamWatch | undefined {
-    const call = this.#flights.get(callId)?.call;
+    const call = this.#flights.find(callId)?.call;
     return call === undefined ? undefined : this.#options.stages.stream?.watch(call);
   }
 
@@ -255,7 +276,7 @@ class ReceiptPipeline implements Pipeline {
       });
     }
     try {
-      outbox.requireRoom(this.#promised + this.#tasks.promised + RECEIPTS_OF_CALL + 1);
+      outbox.requireRoom(this.#flights.promised + this.#tasks.promised + RECEIPTS_OF_CALL + 1);
     } catch (error) {
       tally.count({ step: "receipt", reason: "outbox.full", caller });
       throw error;
@@ -371,22 +392,6 @@ class ReceiptPipeline implements Pipeline {
       detail,
     };
     return decisionOf(basis.run, place, call, context, settlement);
-  }
-
-  #answer(
-    { call, callId }: Attempt,
-    seq: number,
-    { settlement, facts, policyUs }: Turn,
-    { startedMs, release }: Pick<Flight, "startedMs" | "release">,
-  ): Decided {
-    const receipt = { stream: this.#options.recorder.stream, seq };
-    const { judged, toSend, labels, phantom } = settlement;
-    if (judged.refusal !== undefined) return { action: "refuse", receipt, refusal: judged.refusal };
-    this.#flights.set(callId, { call, labels, facts, startedMs, policyUs, release });
-    const ticket = { callId, receipt };
-    if (phantom !== undefined) return { action: "phantom", receipt, ticket, answer: phantom };
-    const wouldDeny = judged.ruling.judgement !== "allow";
-    return { action: "forward", receipt, ticket, wouldDeny, toSend };
   }
 }
 

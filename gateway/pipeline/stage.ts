@@ -45,7 +45,11 @@ export interface Gate {
 
 /** What a gate says of a call. */
 export type Admission =
-  | { readonly type: "admitted" /** Told if the call ends without a decision. */; readonly abandon?: () => void }
+  | {
+      readonly type: "admitted";
+      /** Told if the call ends without a decision, or without an answer that goes through the stages. @param wasSent  whether it may have been */
+      readonly abandon?: (wasSent: boolean) => void;
+    }
   | { readonly type: "refused"; readonly denial: Denial; readonly accounting?: Accounting };
 
 /** The turn of a decision: all that is known when its receipt gets its number. */

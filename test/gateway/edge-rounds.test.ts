@@ -116,6 +116,18 @@ describe("a call whose server asks for input", () => {
     expect(await reasonOf(call())).toBe("upstream.protocol");
   });
 
+  it("has an outcome also where a question's receipt cannot be kept", async () => {
+    gateway.pipeline.policy = ({ target }) => {
+      gateway.pipeline.decideFails = target.kind === "tool";
+      return undefined;
+    };
+    const answer = await call();
+    expect(answer.json?.error).toMatchObject({ code: -32603, data: { reason: "receipt.unavailable" } });
+    expect(answer.body).not.toContain("Name?");
+    expect(gateway.pipeline.abandoned).toEqual(["0"]);
+    expect(gateway.pipeline.open.size).toBe(0);
+  });
+
   it("ends if a policy denies the question, and the agent sees nothing of it", async () => {
     next = () => ({ resultType: "input_required", inputRequests: { a: ELICIT, b: SAMPLE } });
     gateway.pipeline.policy = ({ target }) => (target.kind === "sample" ? DENIED : undefined);

@@ -106,6 +106,31 @@ describe("a call", () => {
     expect(observedValue(first.boundary)).toBe(run.status().boundary);
   });
 
+  it("that nobody finishes any more has an outcome that says so, and gives its places back", async () => {
+    const limits = { calls_in_flight: { tools: { "s/echo": 1 } } };
+    const { bench, run } = await start({ config: { limits } });
+    for (let i = 0; i < 2; i += 1) {
+      const decided = await run.pipeline.decide(callOf("echo", { message: "hi" }));
+      if (decided.action !== "forward") throw new Error("refused");
+      const full = await run.pipeline.decide(callOf("echo", { message: "beside it" }));
+      expect(full).toMatchObject({ action: "refuse", refusal: { reason: "limit.per-tool" } });
+      await run.pipeline.abandon(decided.ticket);
+      expect(run.pipeline.abandon(decided.ticket)).toBeUndefined();
+      const unknown = { state: "not_established", reason: "receipt.unavailable" };
+      expect((await receiptsOf(bench, run)).at(-1)).toMatchObject({
+        kind: "outcome",
+        call: { decision_seq: decided.receipt.seq },
+        outcome: { status: "unknown", effect: "unknown" },
+        response_received: unknown,
+        response_returned: unknown,
+      });
+    }
+    const finished = await run.pipeline.decide(callOf("echo", { message: "hi" }));
+    if (finished.action !== "forward") throw new Error("refused");
+    await run.pipeline.finish(finished.ticket, outcomeWith("hi"));
+    expect(run.pipeline.abandon(finished.ticket)).toBeUndefined();
+  });
+
   it("that policy forbids is refused with the policy's own reason, and is not pending", async () => {
     const { bench, run } = await start();
     const decided = await run.pipeline.decide(callOf("wipe", { path: "/" }));

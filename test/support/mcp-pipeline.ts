@@ -17,6 +17,10 @@ export interface FakePipeline extends Omit<Pipeline, "mayTell"> {
   readonly outcomes: CallOutcome[];
   /** Second outcomes of calls that made tasks, by the id of the call; undefined for one that was dropped. */
   readonly tasks: { readonly callId: string; readonly outcome: CallOutcome | undefined }[];
+  /** Ids of calls that were let go of without an outcome. */
+  readonly abandoned: string[];
+  /** Of those that are decided and have none yet. */
+  readonly open: Set<string>;
   readonly refusals: Refusal[];
   readonly sealed: { readonly session: SessionKey; readonly reason: string }[];
   /** Refuses the calls for which it returns something. */
@@ -45,6 +49,8 @@ export function makeFakePipeline(): FakePipeline {
     calls: [],
     outcomes: [],
     tasks: [],
+    abandoned: [],
+    open: new Set(),
     refusals: [],
     sealed: [],
     policy: () => undefined,
@@ -58,17 +64,26 @@ export function makeFakePipeline(): FakePipeline {
       const receipt = next();
       const refusal = pipeline.policy(call);
       if (refusal !== undefined) return { action: "refuse", receipt, refusal };
+      const callId = String(receipt.seq);
+      pipeline.open.add(callId);
       return {
         action: "forward",
         receipt,
-        ticket: { callId: String(receipt.seq), receipt },
+        ticket: { callId, receipt },
         wouldDeny: false,
         toSend: call.toSend,
       };
     },
+    abandon: ({ callId }) => {
+      if (!pipeline.open.delete(callId)) return undefined;
+      pipeline.abandoned.push(callId);
+      next();
+      return Promise.resolve();
+    },
     watchStream: () => undefined,
     mayTell: () => true,
-    finish: async (_ticket, outcome) => {
+    finish: async ({ callId }, outcome) => {
+      pipeline.open.delete(callId);
       await Promise.resolve();
       if (pipeline.finishFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
       pipeline.outcomes.push(outcome);
