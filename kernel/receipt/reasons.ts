@@ -152,7 +152,8 @@ export const REASON_CODES = {
   "policy.request-unmappable": "the arguments cannot be expressed in the policy's types",
   "policy.unsigned": "the policy bundle carries no valid signature",
   "receipt.too-large": "the receipt would be larger than an entry may be, so the call was refused or the fact left out",
-  "receipt.unavailable": "a receipt could not be written durably, or the gateway failed before it was, so nothing was sent or returned",
+  "receipt.unavailable":
+    "a receipt could not be written durably, or the gateway failed before it was, so nothing was sent or returned",
   "recovery.crash": "a crash cut the call off, and what happened is not known",
   "resource.ambiguous": "more than one server serves this resource",
   "resource.unknown": "no approved server serves this resource",
