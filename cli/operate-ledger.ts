@@ -98,7 +98,7 @@ async function readStatus(url: string): Promise<Uint8Array | undefined> {
 
 async function operateFolder({ options, action, isDryRun, waitMs }: Operation): Promise<Operated> {
   if (options.config.storage?.driver === "postgres-s3") {
-    throw new StoreError("ERR_CONFIG", "the storage driver postgres-s3 takes no statements of the log yet");
+    throw new StoreError("ERR_CONFIG", "the log is in PostgreSQL: start a node that takes entries, and say it there");
   }
   // Few checkpoints: no thread for them.
   const ledger = await openLedger({ ...options, signing: "inline" });

@@ -2,9 +2,9 @@
 
 import type { Clock } from "../../kernel/service/service.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
-import type { Publisher } from "../checkpoint/publisher.ts";
+import type { PublishedCheckpoints } from "../checkpoint/publisher.ts";
 import type { Routes } from "../http/server.ts";
-import type { Log, ServedLog } from "../log.ts";
+import type { ServedLog } from "../log.ts";
 import type { LedgerOptions } from "../options.ts";
 import { GatedSequencer } from "./gate.ts";
 import type { KeyRing } from "./key-ring.ts";
@@ -25,10 +25,10 @@ export interface Management {
 
 /** What it is made of. */
 export interface ManagementParts {
-  readonly log: Log;
+  readonly log: ServedLog;
   readonly book: StatementBook;
   readonly ring: KeyRing;
-  readonly publisher: Publisher;
+  readonly publisher: Pick<PublishedCheckpoints, "published">;
   readonly streams: StreamBook;
   readonly clock: Clock;
 }

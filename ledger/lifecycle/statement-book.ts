@@ -51,14 +51,24 @@ export class StatementBook implements EntryReplay {
   }
 
   async load(store: IndexStore): Promise<void> {
-    this.#genesis = undefined;
-    this.#state = undefined;
-    this.statements.length = 0;
+    this.clear();
     for await (const { key, value } of store.rows("l/", "l0")) this.replay(value, BigInt(key.slice(2)));
     // An index without the row is of an earlier version, or has lost it: it is built again from the log.
     if (store.watermark > 0n && this.#state === undefined) {
       throw new FormatError("ERR_INDEX_ROW", "want a row of the genesis entry");
     }
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#genesis = undefined;
+    this.#state = undefined;
+    this.statements.length = 0;
+  }
+
+  /** True once the genesis entry is known. */
+  get hasGenesis(): boolean {
+    return this.#genesis !== undefined;
   }
 
   /** Rows that an entry adds; takes the state that it leads to. Entries come in the order of the log, some more than once. */
@@ -114,6 +124,11 @@ export function replayAll(books: readonly EntryReplay[]): EntryReplay {
     },
     replay: (entry, index) => books.flatMap((book) => book.replay(entry, index)),
   };
+}
+
+/** True for the row of a statement, or of the genesis entry. */
+export function isStatementRow({ key }: IndexRow): boolean {
+  return key.startsWith("l/");
 }
 
 /** The row of a statement. */

@@ -13,7 +13,13 @@ import type { HeadWatch } from "./head-watch.ts";
 /** A stream that a receipt or segment names: its kid. */
 const NAMED_STREAM = /"stream":"([0-9a-f]{64})"/gu;
 const SUBMISSIONS: ReadonlySet<string> = new Set(["/receipts", "/segments"]);
-const STREAM_READS: ReadonlySet<string> = new Set(["/streams/:stream", "/evidence/streams/:stream"]);
+/** What is answered by a turn's state: a preview of a statement names the next index. */
+const TURN_ROUTES: ReadonlySet<string> = new Set([
+  "/streams/:stream",
+  "/evidence/streams/:stream",
+  "/operator/statements",
+]);
+const STATEMENT_READS: ReadonlySet<string> = new Set(["/log-status", "/metadata"]);
 
 /** What is brought up to date. */
 export interface FreshnessParts {
@@ -22,6 +28,8 @@ export interface FreshnessParts {
   readonly refreshStreams: () => Promise<void>;
   /** The same, if a submission names one that this node does not know. */
   readonly knowStreams: (submission: Uint8Array) => Promise<void>;
+  /** Takes over what the log has said of itself through other nodes. */
+  readonly refreshStatements: () => Promise<void>;
 }
 
 /** Takes over streams when a submission names one that `streams` does not know. */
@@ -36,10 +44,16 @@ export function makeStreamsKnown(
 }
 
 /** The hook in front of the routes of a node. */
-export function makeFreshness({ watch, refreshStreams, knowStreams }: FreshnessParts): BeforeRequest {
+export function makeFreshness({
+  watch,
+  refreshStreams,
+  knowStreams,
+  refreshStatements,
+}: FreshnessParts): BeforeRequest {
   return async (request) => {
     const route = (request.routeOptions.url ?? "").slice(request.server.prefix.length);
-    if (STREAM_READS.has(route)) return refreshStreams();
+    if (TURN_ROUTES.has(route)) return refreshStreams();
+    if (STATEMENT_READS.has(route)) return refreshStatements();
     if (SUBMISSIONS.has(route)) return knowStreams(bodyOf(request));
     if (route.startsWith("/log-proof") || route.startsWith("/entries")) return watch.refresh();
     if (route === "/tile/*" && isBeyond(request.raw.url ?? "", request.server.prefix, watch)) await watch.refresh();

@@ -26,7 +26,7 @@ export interface HeadWatchParts {
   readonly heads: HeadTable;
   readonly origin: string;
   /** Keys of the log, to open its checkpoints with. */
-  readonly logKeys: readonly VerifierKey[];
+  readonly logKeys: () => readonly VerifierKey[];
   readonly nowMs: () => number;
 }
 
@@ -136,7 +136,7 @@ export class HeadWatch implements LoggedCheckpoints, PublishedCheckpoints {
   }
 
   #open(note: string): PublishedCheckpoint {
-    const { checkpoint } = openLogCheckpoint(formatUtf8(note), this.#parts.logKeys);
+    const { checkpoint } = openLogCheckpoint(formatUtf8(note), this.#parts.logKeys());
     return { size: checkpoint.size, root: checkpoint.root, note };
   }
 

@@ -6,23 +6,28 @@
 
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { errorCode, StoreError } from "../../kernel/errors.ts";
 import type { Genesis } from "../../kernel/genesis.ts";
-import { readLogKeys } from "../../kernel/lifecycle/statement.ts";
+import { signersNow } from "../../kernel/lifecycle/log-state.ts";
+import { standingOf } from "../../kernel/lifecycle/log-status.ts";
 import { EMPTY_ROOT, hashLeaf } from "../../kernel/merkle/hash.ts";
 import type { Clock } from "../../kernel/service/service.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import { StreamBook } from "../admission/stream-book.ts";
 import { LogProofs } from "../checkpoint/log-proofs.ts";
+import type { CheckpointSigner } from "../checkpoint/signing.ts";
 import { checkGenesis } from "../genesis.ts";
 import { Halt } from "../halt.ts";
 import type { LedgerStatus, NodeStatus } from "../http/operations-routes.ts";
 import { identityOf, type Ledger, makePromises, makeSigner, newGenesis } from "../ledger.ts";
 import type { KeyRing } from "../lifecycle/key-ring.ts";
+import { openManagement } from "../lifecycle/management.ts";
+import { StatementBook } from "../lifecycle/statement-book.ts";
 import { Metrics } from "../metrics.ts";
 import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
-import type { Sequencer } from "../sequence/proposal.ts";
+import type { Decision, Sequencer } from "../sequence/proposal.ts";
 import type { SequencerLimits } from "../sequence/proposal-queue.ts";
 import { TraceBook } from "../trace/trace-book.ts";
 import { type NodeRole, STORAGE_DEFAULTS } from "./config.ts";
@@ -38,6 +43,7 @@ import { type NodeStorage, placeOf, storageOf } from "./options.ts";
 import { probeStore } from "./probe-store.ts";
 import { makeRowReader, RowLeafIndex } from "./row-store.ts";
 import { prepareTables } from "./schema.ts";
+import { StatementSync } from "./statement-sync.ts";
 import { StreamSync } from "./stream-sync.ts";
 import { TileBucket } from "./tile-bucket.ts";
 import { TurnSequencer } from "./turn-sequencer.ts";
@@ -69,6 +75,8 @@ interface Base {
   readonly watch: HeadWatch;
   readonly streams: StreamBook;
   readonly tree: NodeTree;
+  readonly book: StatementBook;
+  readonly statements: StatementSync;
 }
 
 /**
@@ -103,16 +111,24 @@ async function openBase(
   await probeStore(store);
   const log = await prepareTables(database, options.config.origin, EMPTY_ROOT);
   const heads = new HeadTable(database, log);
-  const nowMs = (): number => performance.now();
-  const watch = new HeadWatch({ heads, origin: options.config.origin, logKeys: signer.keys, nowMs });
+  const [halt, metrics, streams, book] = [new Halt(), new Metrics(), new StreamBook(), new StatementBook()];
+  const onChange = (): void => useKeys(signer, book, halt);
+  const statements = new StatementSync({ sql: database, log, book, onChange });
+  await statements.refresh();
+  const watch = new HeadWatch({
+    heads,
+    origin: options.config.origin,
+    logKeys: () => [...signer.keys, ...book.keys],
+    nowMs: () => performance.now(),
+  });
   await watch.refresh();
   const tree = new NodeTree({ sql: database, log, tiles: new TileBucket(store), watch });
-  const [halt, metrics, streams] = [new Halt(), new Metrics(), new StreamBook()];
-  return { options, storage, signer, clock, halt, metrics, database, store, log, heads, watch, streams, tree };
+  const made = { halt, metrics, streams, book, statements };
+  return { options, storage, signer, clock, database, store, log, heads, watch, tree, ...made };
 }
 
 async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): Promise<Ledger> {
-  const { options, storage, clock, halt, metrics, database, log, watch, streams, tree } = base;
+  const { options, storage, clock, halt, metrics, database, log, watch, streams, tree, book, statements } = base;
   const role = storage.config.role ?? STORAGE_DEFAULTS.role;
   const turns = await openTurns(base);
   halt.onTrip((fault) => {
@@ -122,7 +138,7 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
   const genesis = await readGenesis(base, turns);
   const integrator = role === "admission" ? undefined : makeIntegrator(base);
   const index = new RowLeafIndex(database, log, (at) => watch.reach(at));
-  const watching = new Periodic(WATCH_MS, () => refreshOrHalt(watch, halt));
+  const watching = new Periodic(WATCH_MS, () => refreshOrHalt(() => watch.refresh(), halt));
   watching.start();
   const refreshStreams = (): Promise<void> => turns.refresh();
   const knowStreams = makeStreamsKnown(streams, refreshStreams);
@@ -139,14 +155,18 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     watching.stop();
     for (const each of closers) await each();
   };
+  const sequencer = role === "integrator" ? REFUSING : turns;
+  const managed = openManagement(options, {
+    log: { tree, index, sequencer, minimumIndex: 0n, retentionPolicy: undefined },
+    book,
+    ring: base.signer,
+    publisher: watch,
+    streams,
+    clock,
+  });
   return {
-    log: {
-      tree,
-      index,
-      sequencer: role === "integrator" ? REFUSING : turns,
-      minimumIndex: 0n,
-      retentionPolicy: undefined,
-    },
+    log: managed.served,
+    management: managed.management,
     streams,
     forks: makeForkRows({ sql: database, log, tree, streams }),
     traces: new TraceBook(options.config.origin),
@@ -160,7 +180,7 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     policy: parseWitnessPolicy(options.config.witness_policy),
     status,
     isReady,
-    beforeRequest: makeFreshness({ watch, refreshStreams, knowStreams }),
+    beforeRequest: makeFreshness({ watch, refreshStreams, knowStreams, refreshStatements: () => statements.refresh() }),
     knowStreams,
     // Every receipt is read before it is admitted.
     checking: { checks: undefined, findings: undefined, close: () => Promise.resolve() },
@@ -169,7 +189,16 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
 }
 
 /** Loads the streams as they are after the last turn that is over, and sequences from there. */
-async function openTurns({ storage, database, log, streams, watch, metrics, options }: Base): Promise<TurnSequencer> {
+async function openTurns({
+  storage,
+  database,
+  log,
+  streams,
+  statements,
+  watch,
+  metrics,
+  options,
+}: Base): Promise<TurnSequencer> {
   const [row] = await database.query("SELECT turn FROM countersign_sequence WHERE log = $1", [log]);
   const seen = bigintAt(row, "turn");
   await streams.load(makeRowReader(database, log));
@@ -178,7 +207,7 @@ async function openTurns({ storage, database, log, streams, watch, metrics, opti
     log,
     limits: LIMITS,
     maxBacklog: BigInt(storage.config.max_backlog ?? STORAGE_DEFAULTS.maxBacklog),
-    streams: new StreamSync(streams, log, seen),
+    streams: new StreamSync(streams, log, seen, statements),
     onTurn: ({ entries, durationMs, size }) => {
       if (size > 0n) watch.reach(size - 1n);
       if (entries > 0) metrics.countBatch({ entries, durationMs });
@@ -189,15 +218,24 @@ async function openTurns({ storage, database, log, streams, watch, metrics, opti
 }
 
 /** Writes the genesis entry of a new log, whichever node is first, and checks it against the configuration. */
-async function readGenesis({ options, signer, clock, tree }: Base, turns: TurnSequencer): Promise<Genesis> {
+async function readGenesis({ options, signer, clock, tree, book }: Base, turns: TurnSequencer): Promise<Genesis> {
   const bytes = newGenesis(options, signer, clock);
   const entry = { bytes, leaf: hashLeaf(bytes) };
   await turns.submit({
     entries: [],
-    decide: (_known, next) => ({ entries: next === 0n ? [entry] : [], settle: () => undefined }),
+    decide: (_known, next) =>
+      next === 0n
+        ? { entries: [entry], rows: book.replay(bytes, 0n), settle: () => undefined }
+        : { entries: [], settle: () => undefined },
   });
-  const genesis = checkGenesis(await tree.readEntry(0n), identityOf(options));
-  signer.use(readLogKeys(genesis.keys));
+  const written = await tree.readEntry(0n);
+  const genesis = checkGenesis(written, identityOf(options));
+  // Logs of earlier versions have no row of it.
+  if (!book.hasGenesis) {
+    const decide = (): Decision<void> => ({ entries: [], rows: book.replay(written, 0n), settle: () => undefined });
+    await turns.submit({ entries: [], decide });
+  }
+  signer.use(signersNow(book.state));
   return genesis;
 }
 
@@ -205,13 +243,41 @@ function makeIntegrator(base: Base): Integrator {
   const { options, storage, halt, metrics, watch } = base;
   return new Integrator({
     ...base,
+    signer: makeTermSigner(base),
     policy: parseWitnessPolicy(options.config.witness_policy),
     holder: `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`,
     leaseMs: storage.config.lease_ms ?? STORAGE_DEFAULTS.leaseMs,
-    onChange: () => void refreshOrHalt(watch, halt),
+    onChange: () => void refreshOrHalt(() => watch.refresh(), halt),
     onWitness: (url, kind) => metrics.countWitness(url, kind),
     onHalt: (fault) => halt.trip(fault),
   });
+}
+
+/** A node without a key that signs the log's checkpoints halts, as one does not start without it. */
+function useKeys(signer: KeyRing, book: StatementBook, halt: Halt): void {
+  try {
+    signer.use(signersNow(book.state));
+  } catch (error) {
+    halt.trip(error);
+  }
+}
+
+/** Signs with the keys that the log has at the size of a checkpoint: another node may have rotated them a moment ago. */
+function makeTermSigner({ signer, book, statements }: Base): CheckpointSigner {
+  return {
+    get keys() {
+      return [...signer.keys, ...book.keys];
+    },
+    sign: async (text, timestampSeconds) => {
+      await statements.refresh();
+      signer.use(statements.signersAt(parseCheckpoint(text).size));
+      const lines = signer.sign(text, timestampSeconds);
+      // Promises are of what is decided now.
+      signer.use(signersNow(book.state));
+      return lines;
+    },
+    close: signer.close,
+  };
 }
 
 /** A node that only integrates answers reads; its own turns are for those. */
@@ -221,16 +287,16 @@ const REFUSING: Sequencer = {
 };
 
 /** A database that does not answer is seen by the age of what is known. */
-async function refreshOrHalt(watch: HeadWatch, halt: Halt): Promise<void> {
+async function refreshOrHalt(refresh: () => Promise<void>, halt: Halt): Promise<void> {
   try {
-    await watch.refresh();
+    await refresh();
   } catch (error) {
     if (!(error instanceof StoreError) || error.fatal) halt.trip(error);
   }
 }
 
 function readStatus(
-  { watch, clock, halt }: Base,
+  { watch, clock, halt, book }: Base,
   role: NodeRole,
   integrator: Integrator | undefined,
   ready: boolean,
@@ -239,7 +305,7 @@ function readStatus(
   const metAt = published?.metAtSeconds;
   const { fault } = halt;
   return {
-    standing: "active",
+    standing: standingOf(book.state),
     ready,
     size: Number(watch.next),
     checked_size: Number(watch.next),

@@ -14,8 +14,7 @@ export interface NodeStorage {
 /**
  * Checks that the configuration fits the driver.
  *
- * @throws {FormatError} ERR_CONFIG: no secrets; TRACE anchoring, whose names are decided in the memory of one process;
- *   statements of the log about itself, of which other nodes would not know in time
+ * @throws {FormatError} ERR_CONFIG: no secrets; TRACE anchoring, whose names are decided in the memory of one process
  */
 export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): void {
   if (config.storage?.driver !== "postgres-s3") return;
@@ -25,10 +24,6 @@ export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): 
   }
   if (config.mirrors !== undefined) {
     throw new FormatError("ERR_CONFIG", "mirrors: the driver postgres-s3 pushes to none yet; let them pull");
-  }
-  for (const member of ["operator_token_file", "shard", "predecessor"] as const) {
-    if (config[member] === undefined) continue;
-    throw new FormatError("ERR_CONFIG", `${member}: the driver postgres-s3 takes no statements of the log yet`);
   }
 }
 

@@ -69,16 +69,29 @@ export async function findLeaves(
   return rows.map((row) => ({ leaf: parseLeafHash(bytesAt(row, "leaf")), index: bigintAt(row, "entry_index") }));
 }
 
-/** Rows of names from `from` up to and without `to` that turns after `turn` wrote. */
+/** Names from `from` up to and without `to`. */
+export type NameRange = readonly [from: string, to: string];
+
+/** Rows of names in one of two ranges that turns after `turn` wrote. */
 export async function rowsSince(
   sql: Sql,
   log: bigint,
   turn: bigint,
-  [from, to]: readonly [from: string, to: string],
+  ranges: readonly [NameRange, NameRange],
 ): Promise<readonly IndexRow[]> {
   const rows = await sql.query(
-    "SELECT name, value FROM countersign_row WHERE log = $1 AND turn > $2 AND name >= $3 AND name < $4",
-    [log, turn, nameBytes(from), nameBytes(to)],
+    `SELECT name, value FROM countersign_row
+     WHERE log = $1 AND turn > $2 AND (name >= $3 AND name < $4 OR name >= $5 AND name < $6)`,
+    [log, turn, ...ranges.flat().map(nameBytes)],
+  );
+  return rows.map(indexRowOf);
+}
+
+/** Rows of names from `from` up to and without `to`, in their order. */
+export async function rowsBetween(sql: Sql, log: bigint, from: string, to: string): Promise<readonly IndexRow[]> {
+  const rows = await sql.query(
+    "SELECT name, value FROM countersign_row WHERE log = $1 AND name >= $2 AND name < $3 ORDER BY name",
+    [log, nameBytes(from), nameBytes(to)],
   );
   return rows.map(indexRowOf);
 }

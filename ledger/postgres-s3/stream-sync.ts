@@ -5,18 +5,22 @@
 
 import { classifyEntry } from "../../kernel/entry-kind.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
+import { isStatementRow } from "../lifecycle/statement-book.ts";
 import type { IndexRow } from "../sequence/index-store.ts";
 import type { WalRecord } from "../storage/wal-frame.ts";
 import type { Sql } from "./database.ts";
 import { type BesideRecord, rowsNamed, rowsSince } from "./sequence-table.ts";
+import type { StatementSync } from "./statement-sync.ts";
 
-/** Names of registrations and tips: `s/<stream>`, `t/<stream>`. */
+/** Names of registrations and tips: `s/<stream>`, `t/<stream>`; and of statements. */
 const STREAM_ROWS = ["s/", "u"] as const;
+const STATEMENT_ROWS = ["l/", "l0"] as const;
 
-/** The streams of one node. */
+/** The streams and statements of one node. */
 export class StreamSync {
   readonly #book: StreamBook;
   readonly #log: bigint;
+  readonly #statements: StatementSync;
   /** The last turn whose rows the book has. */
   #seen: bigint;
   #current: bigint;
@@ -24,8 +28,9 @@ export class StreamSync {
   #unsettled = new Set<string>();
 
   /** @param seen  a turn that was over when the book was loaded */
-  constructor(book: StreamBook, log: bigint, seen: bigint) {
+  constructor(book: StreamBook, log: bigint, seen: bigint, statements: StatementSync) {
     this.#book = book;
+    this.#statements = statements;
     this.#log = log;
     this.#seen = seen;
     this.#current = seen;
@@ -35,7 +40,9 @@ export class StreamSync {
   async takeOver(sql: Sql, turn: bigint): Promise<void> {
     this.#current = turn;
     if (this.#unsettled.size > 0) await this.#readAgain(sql);
-    const rows = await rowsSince(sql, this.#log, this.#seen, STREAM_ROWS);
+    const all = await rowsSince(sql, this.#log, this.#seen, [STREAM_ROWS, STATEMENT_ROWS]);
+    await this.#statements.takeOver(sql, all.filter(isStatementRow));
+    const rows = all.filter((row) => !isStatementRow(row));
     const byName = new Map(rows.map(({ key, value }) => [key, value]));
     for (const stream of new Set(rows.map(({ key }) => key.slice(2)))) {
       this.#book.adopt(stream, byName.get(`s/${stream}`), byName.get(`t/${stream}`));
@@ -45,6 +52,7 @@ export class StreamSync {
   /** Remembers which streams a turn decides about, until `settle`. @returns the records with the stream that each is of */
   noteDecided(rows: readonly IndexRow[], beside: readonly WalRecord[]): readonly BesideRecord[] {
     for (const { key } of rows) if (/^[st]\//u.test(key)) this.#unsettled.add(key.slice(2));
+    this.#statements.noteDecided(rows);
     const records = beside.map(({ kind, bytes }) => ({
       kind,
       bytes,
@@ -54,8 +62,14 @@ export class StreamSync {
     return records;
   }
 
+  /** The turn failed, or nobody knows whether it is durable. */
+  fail(): void {
+    this.#statements.fail();
+  }
+
   /** The turn is durable. */
   settle(): void {
+    this.#statements.settle();
     this.#unsettled = new Set();
     this.#seen = this.#current;
   }

@@ -115,6 +115,7 @@ export class TurnSequencer implements Sequencer {
       const entries = flush.leaves.length / HASH_BYTES;
       onTurn({ entries, durationMs: nowMs() - started, size: flush.firstIndex + BigInt(entries) });
     } catch (error) {
+      this.#parts.streams.fail();
       onFault(error);
       for (const { reject } of batch) reject(error);
     }

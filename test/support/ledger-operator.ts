@@ -15,6 +15,9 @@ import {
 } from "./ledger-service.ts";
 import type { FakeWitness } from "./ledger-witness.ts";
 
+/** A ledger, as far as it is asked. */
+export type Asked = Pick<TestLedger, "get" | "post">;
+
 /** Pair `n` of the log; pair 0 is that of `ledger-service.ts`. */
 export function ledgerPair(n: number): readonly SignerKey[] {
   if (n === 0) return LEDGER_KEYS;
@@ -25,7 +28,7 @@ export function ledgerPair(n: number): readonly SignerKey[] {
 }
 
 /** Has the log say something; the code of the refusal, or the index. */
-export async function operate(ledger: TestLedger, request: object): Promise<number | string | undefined> {
+export async function operate(ledger: Asked, request: object): Promise<number | string | undefined> {
   const answer = await ledger.post("/operator/statements", JSON.stringify(request), OPERATE);
   if (answer.status !== 200) return errorCode(answer);
   const body = (await answer.json()) as { readonly index: number };
@@ -33,7 +36,7 @@ export async function operate(ledger: TestLedger, request: object): Promise<numb
 }
 
 /** Adds a raw entry; its index, or the code of the refusal. */
-export async function add(ledger: TestLedger, entry: string): Promise<number | string | undefined> {
+export async function add(ledger: Asked, entry: string): Promise<number | string | undefined> {
   const answer = await ledger.post("/add", entry, SUBMIT);
   return answer.status === 200 ? Number(await answer.text()) : errorCode(answer);
 }
@@ -48,7 +51,7 @@ export function pinning(pairs: readonly number[], witnesses: readonly FakeWitnes
 }
 
 /** Waits until the published checkpoint has at least so many entries; its text. */
-export async function published(ledger: TestLedger, size: number): Promise<string> {
+export async function published(ledger: Asked, size: number): Promise<string> {
   return eventually(async () => {
     const answer = await ledger.get("/checkpoint");
     if (answer.status !== 200) return undefined;
@@ -72,7 +75,7 @@ export function signersOfNote(note: string): readonly number[] {
 }
 
 /** The status that the ledger serves, checked under a policy. */
-export async function statusOf(ledger: TestLedger, policy: string): Promise<LogStatus> {
+export async function statusOf(ledger: Asked, policy: string): Promise<LogStatus> {
   const answer = await ledger.get("/log-status");
   return checkLogStatus(parseLogStatus(new Uint8Array(await answer.arrayBuffer())), parseWitnessPolicy(policy));
 }

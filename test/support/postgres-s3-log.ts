@@ -4,7 +4,7 @@ import type { RunningService } from "../../kernel/service/service.ts";
 import type { LedgerConfig } from "../../ledger/config.ts";
 import type { PostgresS3Storage } from "../../ledger/postgres-s3/config.ts";
 import { startLedger } from "../../ledger/start.ts";
-import { type LogLine, ledgerOptions } from "./ledger-service.ts";
+import { type LogLine, ledgerOptions, type TestLedger, type TestLedgerOptions } from "./ledger-service.ts";
 import type { PostgresServer } from "./postgres-server.ts";
 import { S3_CREDENTIALS, type S3Server } from "./s3-server.ts";
 
@@ -12,9 +12,7 @@ import { S3_CREDENTIALS, type S3Server } from "./s3-server.ts";
 export const LEASE_MS = 1500;
 
 /** A node that listens. */
-export interface TestNode extends RunningService {
-  readonly lines: readonly LogLine[];
-}
+export type TestNode = RunningService & Pick<TestLedger, "lines" | "get" | "post">;
 
 /** What differs from node to node. */
 export interface NodeOptions {
@@ -22,6 +20,8 @@ export interface NodeOptions {
   readonly storage?: Partial<PostgresS3Storage>;
   /** How the store is reached. */
   readonly fetch?: typeof fetch;
+  /** Keys, clock and the like. */
+  readonly ledger?: TestLedgerOptions;
 }
 
 /** Configuration of the storage of a node. */
@@ -41,7 +41,7 @@ export function nodeStorage(s3: S3Server, changes: Partial<PostgresS3Storage> = 
 export async function startNode(
   postgres: Pick<PostgresServer, "url">,
   s3: S3Server,
-  { config = {}, storage = {}, fetch: send }: NodeOptions = {},
+  { config = {}, storage = {}, fetch: send, ledger = {} }: NodeOptions = {},
 ): Promise<TestNode> {
   const lines: LogLine[] = [];
   const at =
@@ -49,7 +49,7 @@ export async function startNode(
     (fields: object, message: string): void =>
       void lines.push({ level, fields, message });
   const logger = { info: at("info"), warn: at("warn"), error: at("error") };
-  const options = ledgerOptions("", logger, { config: { storage: nodeStorage(s3, storage), ...config } });
+  const options = ledgerOptions("", logger, { ...ledger, config: { storage: nodeStorage(s3, storage), ...config } });
   const service = await startLedger({
     ...options,
     storageSecrets: {
@@ -58,5 +58,11 @@ export async function startNode(
       ...(send === undefined ? {} : { fetch: send }),
     },
   });
-  return { ...service, lines };
+  const { url } = service;
+  return {
+    ...service,
+    lines,
+    get: (path, headers = {}) => fetch(`${url}${path}`, { headers, redirect: "manual" }),
+    post: (path, body, headers = {}) => fetch(`${url}${path}`, { method: "POST", body, headers, redirect: "manual" }),
+  };
 }

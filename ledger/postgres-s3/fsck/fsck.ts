@@ -133,6 +133,7 @@ class StoreFsck {
     await walk.compareRows();
     await auditObjects(keys, { folder, findings, size: tree.size, entriesOf, edgeHashes });
     await leaves.finish(tree.size, entriesOf);
+    await rows.takeStatements(statements);
     await rows.takeTips(streams?.streams ?? new Map());
     await rows.finish(tree.size, streams?.streams ?? new Map());
     await this.#checkBeside(genesis, streams, entriesOf);
