@@ -1,5 +1,6 @@
 /** The one table from faults to HTTP, for all routes. Bodies are `{"error": …}`, or `{"errors": […]}` of GraphQL. */
 
+import type { Socket } from "node:net";
 import type { FastifyError, FastifyReply } from "fastify";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { CheckError, FormatError, isCodedError } from "../../kernel/errors.ts";
@@ -21,6 +22,12 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_QUEUE_FULL: 429,
 };
 
+/** Status of what Node's parser refuses, where it is not 400. */
+const NO_HTTP: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
 /** Status, code and message of anything thrown. What is not ours to tell becomes 500 without its text. */
 export function faultOf(error: unknown): HttpFault {
   if (isCodedError(error)) {
@@ -40,6 +47,16 @@ export function sendFault(reply: FastifyReply, { status, code, message }: HttpFa
     .header("cache-control", "no-store")
     .type("application/json; charset=utf-8")
     .send(JSON.stringify(body));
+}
+
+/** Bytes that are not HTTP, or came too slowly: no request was made of them, so the answer is written by hand. */
+export function answerNoHttp(error: Error & { readonly code: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy(error);
+  const body = JSON.stringify({ error: { code: "ERR_REQUEST", message: "the request is not HTTP" } });
+  const head = `HTTP/1.1 ${NO_HTTP[error.code] ?? "400 Bad Request"}\r\nconnection: close`;
+  socket.end(
+    `${head}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
 }
 
 function defaultStatus(error: unknown): number {

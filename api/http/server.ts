@@ -8,7 +8,7 @@ import type { Limits } from "../graphql/limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { AccessCheck } from "./auth.ts";
 import { consoleRoutes } from "./console-routes.ts";
-import { faultOf, sendFault } from "./errors.ts";
+import { answerNoHttp, faultOf, sendFault } from "./errors.ts";
 
 /** What the server serves. */
 export interface ServerParts {
@@ -35,6 +35,10 @@ export function makeServer(parts: ServerParts): FastifyInstance {
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: "idle",
     return503OnClosing: true,
+    frameworkErrors: (error, _request, reply) => {
+      void sendFault(reply, faultOf(error), false);
+    },
+    clientErrorHandler: answerNoHttp,
   });
   server.server.maxConnections = MAX_CONNECTIONS;
   server.setErrorHandler((error, request, reply) => {

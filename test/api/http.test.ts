@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuditedLog } from "../support/audited-log.ts";
 import { type AuditedNode, readAnswer, startNode } from "../support/audited-node.ts";
+import { ANSWERS_OF_OTHERS, answersToTricks } from "../support/path-tricks.ts";
+import { sendRaw, statusesOf } from "../support/raw-http.ts";
 
 const TOKEN = "t".repeat(40);
 const QUERY = JSON.stringify({ query: "{ ledgers { name } }" });
@@ -98,5 +100,15 @@ describe("the other routes", () => {
       const answer = await fetch(`${open.url}${path}`);
       expect([answer.status, await answer.json()]).toMatchObject([404, { error: { code: "ERR_NOT_FOUND" } }]);
     }
+  });
+
+  it("answer targets that mean another place than they name, and bytes that are not HTTP, with a code", async () => {
+    // A target without a path is the root's, whose page is for everybody.
+    expect(await answersToTricks(open.url)).toEqual({ ...ANSWERS_OF_OTHERS, "no path": [200, ""] });
+    const noHttp = await sendRaw(open.url, "\u0016\u0003\u0001\r\n\r\n");
+    expect([statusesOf(noHttp), noHttp]).toEqual([[400], expect.stringContaining('{"error":{"code":"ERR_REQUEST"')]);
+    const large = await sendRaw(open.url, `GET / HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(100_000)}\r\n\r\n`);
+    expect([statusesOf(large), large]).toEqual([[431], expect.stringContaining('{"error":{"code":"ERR_REQUEST"')]);
+    expect((await open.ask("{ ledgers { name } }")).errors).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { makeSignerKey } from "../../kernel/note/signer-key.ts";
 import type { RunningService } from "../../kernel/service/service.ts";
 import { startWitness } from "../../witness/start.ts";
 import { originHash } from "../../witness/state-book.ts";
+import { ANSWERS_OF_OTHERS, answersToTricks } from "../support/path-tricks.ts";
 import { beginRequest, sendRaw, statusesOf } from "../support/raw-http.ts";
 import { makeSmallLog } from "../support/small-log.ts";
 
@@ -97,6 +98,11 @@ describe("a witness answers bad input with a code and stays well", () => {
     const text = await sendRaw(service.url, `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
     expect(statusesOf(text)).toEqual([status]);
     expect(text).toContain(`\r\n\r\n${code}: `);
+    await expectHealthy();
+  });
+
+  it("targets that mean another place than they name", async () => {
+    expect(await answersToTricks(service.url)).toEqual(ANSWERS_OF_OTHERS);
     await expectHealthy();
   });
 
