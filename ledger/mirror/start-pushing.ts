@@ -2,7 +2,7 @@
 
 import type { PublishedCheckpoint } from "../checkpoint/publisher.ts";
 import { LEDGER_DEFAULTS } from "../config.ts";
-import type { Log } from "../log.ts";
+import type { ServedLog } from "../log.ts";
 import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
 import { MirrorPusher, type MirrorView } from "./pusher.ts";
@@ -19,7 +19,7 @@ export interface Pushing {
 /** Starts to push; nothing is waited for. */
 export function startPushing(
   { config, logger, clock, ...options }: LedgerOptions,
-  log: Pick<Log, "tree" | "minimumIndex">,
+  log: Pick<ServedLog, "tree" | "minimumIndex">,
   published: () => PublishedCheckpoint | undefined,
 ): Pushing {
   const parts = {

@@ -25,6 +25,7 @@ import type { KeyRing } from "../lifecycle/key-ring.ts";
 import { openManagement } from "../lifecycle/management.ts";
 import { StatementBook } from "../lifecycle/statement-book.ts";
 import { Metrics } from "../metrics.ts";
+import { startPushing } from "../mirror/start-pushing.ts";
 import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
 import type { Decision, Sequencer } from "../sequence/proposal.ts";
@@ -143,15 +144,17 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
   const refreshStreams = (): Promise<void> => turns.refresh();
   const knowStreams = makeStreamsKnown(streams, refreshStreams);
   integrator?.start();
+  const mirrors = startMirrors(base, integrator);
   let isClosing = false;
   const isReady = (): boolean => halt.fault === undefined && !isClosing && base.watch.ageMs < SILENT_MS;
-  const status = (): LedgerStatus => readStatus(base, role, integrator, isReady());
+  const status = (): LedgerStatus => ({ ...readStatus(base, role, integrator, isReady()), ...mirrors.status() });
   watchMetrics(metrics, status, turns);
   const close = async (): Promise<void> => {
     if (isClosing) return;
     isClosing = true;
     await turns.stop();
     await integrator?.stop();
+    await mirrors.stop();
     watching.stop();
     for (const each of closers) await each();
   };
@@ -251,6 +254,19 @@ function makeIntegrator(base: Base): Integrator {
     onWitness: (url, kind) => metrics.countWitness(url, kind),
     onHalt: (fault) => halt.trip(fault),
   });
+}
+
+/** Whoever integrates pushes, and shows how far mirrors are: they need not be told everything by each node. */
+function startMirrors(
+  { options, tree, watch, metrics }: Base,
+  integrator: Integrator | undefined,
+): { readonly status: () => Pick<LedgerStatus, "mirrors">; readonly stop: () => Promise<void> } {
+  const isActive = (): boolean => integrator?.isActive === true;
+  const log = { tree, minimumIndex: 0n };
+  const { views, stop } = startPushing(options, log, () => (isActive() ? watch.published : undefined));
+  metrics.watchMirrors(() => (isActive() ? views() : []));
+  const isShown = (): boolean => isActive() && options.config.mirrors !== undefined;
+  return { status: () => (isShown() ? { mirrors: views() } : {}), stop };
 }
 
 /** A node without a key that signs the log's checkpoints halts, as one does not start without it. */

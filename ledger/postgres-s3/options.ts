@@ -22,9 +22,6 @@ export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): 
   if (config.trace !== undefined) {
     throw new FormatError("ERR_CONFIG", "trace: the driver postgres-s3 takes no trust records yet");
   }
-  if (config.mirrors !== undefined) {
-    throw new FormatError("ERR_CONFIG", "mirrors: the driver postgres-s3 pushes to none yet; let them pull");
-  }
 }
 
 /** The storage of checked options. @throws {FormatError} ERR_CONFIG */
