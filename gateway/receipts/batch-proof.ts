@@ -1,6 +1,7 @@
 /**
  * Checks that receipts are in the log: the newest one by a log proof of the ledger under the pinned policy, the others by
- * public hash tiles, against the root of that same witnessed checkpoint.
+ * public hash tiles, against the root of that same witnessed checkpoint. Nothing that is said of where a receipt is, or guessed, is
+ * believed: it is looked for there, and asked for by its leaf where it is not.
  */
 
 import type { Checkpoint } from "../../kernel/checkpoint/checkpoint.ts";
@@ -28,24 +29,37 @@ export async function checkInLog(
 ): Promise<boolean> {
   const newest = admitted.at(-1);
   if (newest === undefined) return true;
-  const checkpoint = await checkOne(client, policy, newest.receipt);
-  if (checkpoint === undefined) return false;
-  const leaves = new ProvenLeaves(checkpoint, (ref) => client.tile(formatTilePath(ref)));
+  const last = await checkOne(client, policy, newest.receipt);
+  if (last === undefined) return false;
+  const leaves = new ProvenLeaves(last.checkpoint, (ref) => client.tile(formatTilePath(ref)));
+  let behind: bigint | undefined;
   for (const { receipt, index } of admitted.slice(0, -1)) {
-    const isAtIndex = index !== undefined && (await leaves.has(hashLeaf(receipt.bytes), index));
-    // Another index than the ledger said (a resent segment), or one this process never heard: ask by leaf.
-    if (!isAtIndex && (await checkOne(client, policy, receipt)) === undefined) return false;
+    // What another run sent has no index here: receipts of a segment stand one behind the other.
+    const guess = index ?? behind;
+    const isThere = guess !== undefined && (await leaves.has(hashLeaf(receipt.bytes), guess));
+    // Another index than the ledger said (a resent segment), or none that could be guessed: ask by leaf.
+    const at = isThere ? guess : (await checkOne(client, policy, receipt))?.index;
+    if (at === undefined) return false;
+    behind = at + 1n;
   }
   return true;
 }
 
-/** The checkpoint of a log proof for this receipt, all of it checked; undefined if there is none yet. */
+/** Where a receipt is, and in what. */
+interface ProvenPlace {
+  readonly index: bigint;
+  readonly checkpoint: Checkpoint;
+}
+
+/** What a log proof for this receipt says, all of it checked; undefined if there is none yet. */
 async function checkOne(
   client: LedgerClient,
   policy: WitnessPolicy,
   receipt: WrittenReceipt,
-): Promise<Checkpoint | undefined> {
+): Promise<ProvenPlace | undefined> {
   const text = await client.logProof(formatHex(hashLeaf(receipt.bytes)), WAIT_MS);
   if (text === undefined) return undefined;
-  return checkLogProof({ proof: parseLogProof(text), entry: receipt.bytes, policy }).checkpoint;
+  const proof = parseLogProof(text);
+  const { checkpoint } = checkLogProof({ proof, entry: receipt.bytes, policy });
+  return { index: proof.index, checkpoint };
 }

@@ -324,6 +324,29 @@ describe("the outbox and a ledger in trouble", () => {
     expect(parseSegment(last?.body ?? new Uint8Array()).segment.first_seq).toBe(5);
   });
 
+  it("started again over a long backlog, asks for few proofs: receipts are looked for behind each other", async () => {
+    ledger.holdProofs();
+    const first = makeBench();
+    const receipts = receiptsOf(0, 700);
+    addAll(first.outbox, receipts.slice(0, 400));
+    first.outbox.start();
+    await until("400 are acknowledged", () => first.outbox.status().acknowledged === 400);
+    ledger.admitOther(formatUtf8("of another stream"));
+    addAll(first.outbox, receipts.slice(400));
+    await until("all are acknowledged", () => first.outbox.status().acknowledged === 700);
+    await first.outbox.stop();
+    ledger.releaseProofs();
+    const asked = requestsTo("/log-proof");
+
+    const second = makeBench();
+    addAll(second.outbox, receipts);
+    second.outbox.start();
+    await until("all is proven", () => second.outbox.status().proven === 700);
+    // The newest and the first of each part, and one behind what another stream has in between.
+    expect(requestsTo("/log-proof") - asked).toBeLessThanOrEqual(8);
+    expect(second.faults).toEqual([]);
+  });
+
   it("stops at once while the ledger is unreachable", async () => {
     const { outbox, faults } = makeBench({ url: "http://127.0.0.1:9" });
     addAll(outbox, receiptsOf(0, 1));

@@ -61,6 +61,8 @@ export interface FakeLedger {
   /** From now on log proofs are not witnessed (404 until `witness` is called). */
   readonly holdProofs: () => void;
   readonly releaseProofs: () => void;
+  /** The next entry of the log is somebody else's. */
+  readonly admitOther: (entry: Uint8Array) => void;
   /** Replaces the stream's receipts, as a restored backup or another history would. */
   readonly rewriteStream: (stream: string, receipts: readonly Uint8Array[]) => void;
   /** From now on proofs are signed over another tree. */
@@ -124,6 +126,9 @@ export async function startFakeLedger({ offersStream = false }: FakeLedgerOption
     },
     releaseProofs: () => {
       ledger.isHolding = false;
+    },
+    admitOther: (entry) => {
+      ledger.entries.push(entry);
     },
     rewriteStream: (stream, receipts) => ledger.streams.set(stream, [...receipts]),
     lieInProofs: () => {
