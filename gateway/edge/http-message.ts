@@ -16,7 +16,7 @@ import type { HttpReply } from "./http-reply.ts";
 import type { LegacySession, LegacySessions } from "./legacy-sessions.ts";
 import { initializeResult } from "./local-answers.ts";
 import type { Mount } from "./mount.ts";
-import { refuse } from "./refuse.ts";
+import { faultResponse, refuse } from "./refuse.ts";
 import { modernSessionKey } from "./session-key.ts";
 
 /** What messages are handled with. */
@@ -33,7 +33,10 @@ export interface Post {
   readonly path: string;
   readonly mount: Mount;
   readonly body: Uint8Array;
-  readonly reply: Pick<HttpReply, "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten" | "cancelOnClose">;
+  readonly reply: Pick<
+    HttpReply,
+    "send" | "sendEmpty" | "notify" | "keepIn" | "untilWritten" | "cancelOnClose" | "isAnswered"
+  >;
   /** True for a message of a batch. */
   readonly isMember?: true;
 }
@@ -43,6 +46,24 @@ export function handlePost(deps: MessageDeps, post: Post): Promise<void> | void 
   if (isBatch(post.body)) return handleBatch(deps, post);
   const message = readMessage(post.body, "ingress", deps.maxBodyBytes);
   if (message.type === "fault") return answerRefusal(deps, post, undefined, scanRefusal(message.reason));
+  try {
+    const handled = handleMessage(deps, post, message);
+    return handled instanceof Promise ? handled.catch((error: unknown) => fail(deps, post, message, error)) : handled;
+  } catch (error) {
+    return fail(deps, post, message, error);
+  }
+}
+
+/** Whoever waits for an answer gets one, under its own id, and others of its batch get theirs. */
+function fail(deps: MessageDeps, post: Post, message: RpcMessage, error: unknown): void {
+  const idText = message.type === "request" ? idTextOf(message) : undefined;
+  const bytes = faultResponse(deps.logger, error, idText);
+  if (!post.reply.isAnswered && (idText !== undefined || post.isMember !== true)) {
+    post.reply.send({ httpStatus: 500, bytes });
+  }
+}
+
+function handleMessage(deps: MessageDeps, post: Post, message: RpcMessage): Promise<void> | void {
   if (message.type === "response") {
     if (takeResponse(deps, post, message)) return post.reply.sendEmpty(202);
     const text = "no request was sent to this agent";
@@ -78,7 +99,17 @@ async function handleBatch(deps: MessageDeps, post: Post): Promise<void> {
       const nothing = (): void => undefined;
       const { notify } = post.reply;
       const cancelOnClose = (call: Cancellation): void => post.reply.cancelOnClose(call);
-      const reply = { send, sendEmpty: nothing, notify, keepIn: nothing, untilWritten, cancelOnClose };
+      const reply = {
+        send,
+        sendEmpty: nothing,
+        notify,
+        keepIn: nothing,
+        untilWritten,
+        cancelOnClose,
+        get isAnswered() {
+          return answers[at] !== undefined;
+        },
+      };
       await handlePost(deps, { ...post, body, reply, isMember: true });
     }),
   );

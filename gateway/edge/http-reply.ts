@@ -32,6 +32,7 @@ export class HttpReply {
   #kept: { readonly streams: SessionStreams; readonly revision: string } | undefined;
   #stream: EventStream | undefined;
   #onWritten: (() => void) | undefined;
+  #isAnswered = false;
 
   constructor(response: ServerResponse<IncomingMessage>, deps: ReplyDeps) {
     this.#response = response;
@@ -39,6 +40,11 @@ export class HttpReply {
     deps.answers.begin();
     response.on("close", () => this.#closed());
     response.on("error", ignore);
+  }
+
+  /** True behind the answer, of which there is one. */
+  get isAnswered(): boolean {
+    return this.#isAnswered || this.#response.writableEnded;
   }
 
   /** From now on events have ids and are kept in a session: an agent whose connection breaks may go on. */
@@ -76,6 +82,7 @@ export class HttpReply {
 
   send(answer: AgentAnswer): void {
     this.#sendNow(answer);
+    this.#isAnswered = true;
     const { destroyed, socket } = this.#response;
     const done = this.#onWritten;
     this.#onWritten = undefined;

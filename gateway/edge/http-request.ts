@@ -3,14 +3,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { errorCode } from "../../kernel/errors.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { Authenticate, Authenticated } from "../identity/authenticator.ts";
 import { mountOfMetadata } from "../identity/resource-metadata.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { errorResponse, RPC, refusal, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
+import { RPC, refusal, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { clientCertificate } from "./client-socket.ts";
 import type { EdgeLimits } from "./edge-options.ts";
 import { discardBody, readBody } from "./http-body.ts";
@@ -20,7 +19,7 @@ import { findSession, handlePost, type MessageDeps, type Post } from "./http-mes
 import { HttpReply } from "./http-reply.ts";
 import { mountAt } from "./mount.ts";
 import type { OpenAnswers } from "./open-answers.ts";
-import { refuse } from "./refuse.ts";
+import { faultResponse, refuse } from "./refuse.ts";
 
 /** What requests are served with. */
 export interface RequestDeps extends MessageDeps {
@@ -42,9 +41,8 @@ export async function serve(edge: RequestDeps, request: IncomingMessage, respons
     const head = admit(edge, request);
     await handle(edge, request, response, reply, head instanceof Promise ? await head : head);
   } catch (error) {
-    edge.logger.error({ code: errorCode(error) }, "a request failed inside the gateway");
-    const bytes = errorResponse(undefined, RPC.internal, "the gateway failed", { reason: "receipt.unavailable" });
-    if (!response.writableEnded) reply.send({ httpStatus: 500, bytes });
+    const bytes = faultResponse(edge.logger, error, undefined);
+    if (!reply.isAnswered) reply.send({ httpStatus: 500, bytes });
   }
 }
 

@@ -3,7 +3,7 @@
 import { errorCode } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import type { Pipeline, ReceiptRef, Refusal } from "../pipeline/call.ts";
-import { errorResponse, type WireRefusal } from "../wire/rpc-error.ts";
+import { errorResponse, RPC, type WireRefusal } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, formatReceiptRef, wireFacts } from "./agent-request.ts";
 
 /** What a refusal needs. */
@@ -52,6 +52,17 @@ export async function refuse(
     ...(receipt === undefined ? {} : { receipt }),
     ...(headers === undefined ? {} : { headers }),
   };
+}
+
+/**
+ * The answer to a request that failed inside the gateway: whoever waits for it is told, and nothing of why.
+ * SPEC JSON-RPC 2.0 §5: every request is answered, also one that is ended by a fault of ours.
+ *
+ * @param idText  undefined if nobody knows which request it was
+ */
+export function faultResponse(logger: Logger, error: unknown, idText: string | undefined): Uint8Array {
+  logger.error({ code: errorCode(error) }, "a request failed inside the gateway");
+  return errorResponse(idText, RPC.internal, "the gateway failed", { reason: "receipt.unavailable" });
 }
 
 /** Refuses a request that got as far as the dispatcher. */

@@ -13,7 +13,7 @@ import { eraOf } from "../wire/era.ts";
 import { notificationRule } from "../wire/methods.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
-import { errorResponse, RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
+import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
 import {
   type AgentCapabilities,
@@ -30,7 +30,7 @@ import { initializeResult } from "./local-answers.ts";
 import { aggregatedMount, type Mount } from "./mount.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { PendingAsks } from "./pending-asks.ts";
-import { refuse } from "./refuse.ts";
+import { faultResponse, refuse } from "./refuse.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 
 /** An edge over two streams. */
@@ -156,20 +156,15 @@ function refuseBatch(pipe: Pipe, line: Uint8Array): Promise<void> {
 
 async function receive(pipe: Pipe, line: Uint8Array): Promise<void> {
   if (isBatch(line)) return receiveBatch(pipe, line);
-  const { logger } = pipe.options;
   const message = readMessage(line, "ingress", pipe.maxBytes);
   try {
     if (message.type === "fault") await answerRefusal(pipe, undefined, line, scanRefusal(message.reason));
     else await handle(pipe, message, line);
   } catch (error) {
-    logger.error({ err: error instanceof Error ? error.name : "unknown" }, "a request failed inside the gateway");
-    if (message.type === "request") write(pipe, failed(message));
+    const idText = message.type === "request" ? idTextOf(message) : undefined;
+    const bytes = faultResponse(pipe.options.logger, error, idText);
+    if (idText !== undefined) write(pipe, bytes);
   }
-}
-
-/** SPEC JSON-RPC 2.0 §5: every request is answered, also one that is ended by a fault of ours. As over HTTP. */
-function failed(message: RpcRequest): Uint8Array {
-  return errorResponse(idTextOf(message), RPC.internal, "the gateway failed", { reason: "receipt.unavailable" });
 }
 
 async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promise<void> {

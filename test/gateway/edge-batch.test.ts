@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { runStdioEdge } from "../../gateway/edge/stdio-edge.ts";
+import type { CatalogReader } from "../../gateway/pipeline/call.ts";
 import { httpServer, localCaller, makeWire, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";
 import { type RawAnswer, sendRaw } from "../support/mcp-raw.ts";
@@ -131,6 +132,56 @@ describe("a batch in a session of 2025-03-26", () => {
       const answer = await post(headers, batch);
       expect([answer.status, answer.json?.error?.data.reason]).toEqual([400, "json.shape"]);
     }
+  });
+});
+
+describe("a fault inside the gateway", () => {
+  /** Nothing can be found of one tool. */
+  const failingAt = (tool: string, catalog: CatalogReader): CatalogReader => ({
+    ...catalog,
+    has: (serverId, kind, name) => {
+      if (name === tool) throw new Error("a bug");
+      return catalog.has(serverId, kind, name);
+    },
+  });
+
+  it("is answered under the request's own id, and the others of a batch have their answers", async () => {
+    const catalog = failingAt("remove", gateway.catalog);
+    const failing = await startTestGateway([httpServer("counting", server.url)], { catalog });
+    const send = async (headers: Record<string, string | undefined>, body: unknown): Promise<RawAnswer> =>
+      sendRaw(failing.url, { headers, body: JSON.stringify(body) });
+    for (const revision of ["2025-03-26", "2025-11-25"]) {
+      const opened = await sendRaw(failing.url, { body: initialize(revision) });
+      const headers = { "Mcp-Session-Id": opened.headers["mcp-session-id"] };
+      const alone = await send(headers, echo("own", "a", "remove"));
+      expect([alone.status, JSON.parse(alone.body)]).toMatchObject([500, { id: "own", error: { code: -32_603 } }]);
+      if (revision !== "2025-03-26") continue;
+      const together = await send(headers, [echo(1, "a"), echo("2", "b", "remove"), echo(3, "c")]);
+      expect(together.status).toBe(200);
+      expect(answers(together).map(({ id, error }) => [id, error?.code])).toEqual([
+        [1, undefined],
+        ["2", -32_603],
+        [3, undefined],
+      ]);
+    }
+    expect(failing.logged).toContainEqual(expect.objectContaining({ message: "a request failed inside the gateway" }));
+    await failing.close();
+  });
+
+  it("is answered on standard output, too", async () => {
+    const wire = await makeWire([httpServer("counting", server.url)], []);
+    const [input, output, stop] = [new PassThrough(), new PassThrough(), new AbortController()];
+    const lines: string[] = [];
+    output.on("data", (chunk: Buffer) => lines.push(...chunk.toString("utf8").trim().split("\n")));
+    const catalog = failingAt("remove", wire.catalog);
+    const caller = localCaller("1000");
+    const running = runStdioEdge({ ...wire.options, catalog, input, output, caller, signal: stop.signal });
+    input.write(`${initialize("2025-11-25")}\n${JSON.stringify(echo("own", "a", "remove"))}\n`);
+    await expect.poll(() => lines.map((line) => JSON.parse(line))).toHaveLength(2);
+    expect(JSON.parse(lines[1] ?? "")).toMatchObject({ id: "own", error: { code: -32_603 } });
+    input.end();
+    await running;
+    await wire.close();
   });
 });
 
