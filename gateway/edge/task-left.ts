@@ -27,6 +27,11 @@ export function leftEntry(task: KeptTask, name: Pick<LeftEntry, "issuer" | "name
   };
 }
 
+/** Bytes of the call, as they were counted before it was kept as text. */
+export function leftBytes({ received, sent }: LeftTask): number {
+  return parseBase64(received).length + parseBase64(sent).length;
+}
+
 /** The decision of the call that made the task. */
 export function leftTicket({ call, entry }: LeftTask, stream: string): DecisionTicket {
   return { callId: call, receipt: { stream, seq: entry.decision_seq } };

@@ -13,8 +13,9 @@ import type { Place } from "./in-flight.ts";
 import { type Ended, refusedOutcome } from "./outcome.ts";
 import { type ForwardDeps, type Round, type RoutedCall, writers } from "./round-trip.ts";
 import { madePath, readTask, rememberedTask, type StatedTask, withRelatedTask, withTask } from "./task-messages.ts";
+import { callerOf } from "./task-room.ts";
 import { hasLegacyTasks, hasTasksExtension, TASKS_REVISION } from "./task-support.ts";
-import { callerOf, type KeptTask, ownerOf } from "./task-table.ts";
+import { type KeptTask, ownerOf } from "./task-table.ts";
 import { routedToolFacts } from "./tool-facts.ts";
 
 /** A call of which its server made a task. */
@@ -73,7 +74,8 @@ export function taskBound(
   routed: RoutedCall,
 ): Extract<Place, { type: "full" }> | undefined {
   if (!mayMake(deps, request, routed)) return undefined;
-  const place = deps.tasks.enter(request.caller, request.received.length);
+  // What is sent is about as long as what was received: a task that its server has begun is not refused for a bound that was near.
+  const place = deps.tasks.enter(request.caller, 2 * request.received.length);
   if (place.type === "full") return place;
   place.leave();
   return undefined;
@@ -146,7 +148,6 @@ function take(
           ...taskOf(round),
           id,
           place,
-          bytes,
           last,
           status: stated.status,
           ttlMs: stated.ttlMs,

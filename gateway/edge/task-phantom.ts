@@ -14,7 +14,8 @@ import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { finish, recordedAnswer, withheld } from "./call-receipts.ts";
 import type { ForwardDeps, RoutedCall } from "./round-trip.ts";
 import { isEnd } from "./task-messages.ts";
-import { callerOf, type KeptTask, ownerOf } from "./task-table.ts";
+import { callerOf } from "./task-room.ts";
+import { type KeptTask, ownerOf } from "./task-table.ts";
 
 type Phantom = Extract<Decided, { action: "phantom" }>;
 
@@ -45,7 +46,6 @@ export async function makePhantom(
       ticket: undefined,
       firstSeq: decided.receipt.seq,
       place,
-      bytes: 0,
       status: "working",
       last: JSON.stringify(task),
       ttlMs: ttl,

@@ -15,9 +15,10 @@ import type { Caller, DecisionTicket, Party, Pipeline, SessionKey } from "../pip
 import { makeKeyedNames, type TagTask } from "../pipeline/keyed-names.ts";
 import type { LeftTask } from "../receipts/left-tasks.ts";
 import type { AgentRequest } from "./agent-request.ts";
-import { type InFlight, type InFlightNames, makeInFlight, type Place } from "./in-flight.ts";
-import { leftEntry, leftTicket } from "./task-left.ts";
+import type { Place } from "./in-flight.ts";
+import { leftBytes, leftEntry, leftTicket } from "./task-left.ts";
 import type { TaskStatus } from "./task-messages.ts";
+import { callerOf, TaskRoom } from "./task-room.ts";
 
 /** A task that is kept. */
 export interface KeptTask {
@@ -38,9 +39,8 @@ export interface KeptTask {
   /** Number of the decision of the call's first round. */
   readonly firstSeq: number;
   readonly createdMs: number;
+  /** Also for the bytes of the call, which is kept for the policy of its result. */
   readonly place: Extract<Place, { type: "taken" }>;
-  /** Bytes of the call, which is kept for the policy of its result. */
-  readonly bytes: number;
   expiresMs: number;
   status: TaskStatus;
   /** JSON text of the task as the agent saw it last. */
@@ -83,18 +83,10 @@ const KEY_BYTES = 32;
 const PREFIX = "cst_";
 /** Of base64url. */
 const NONCE_CHARACTERS = 16;
-/** Of the messages of all calls that are kept, and of one caller's. */
-const MAX_BYTES = 32 * 1024 * 1024;
-const MAX_CALLER_BYTES = 8 * 1024 * 1024;
 /** An invented task takes this long, and up to twice as long. */
 const INVENTED_MS = 2_000;
 const SWEEP_MS = 30_000;
 const LEAST_SWEEP_MS = 20;
-
-const NAMES: InFlightNames = {
-  total: { reason: "limit.tasks", limit: "open-tasks-principal" },
-  own: { reason: "limit.tasks", limit: "open-tasks-principal" },
-};
 
 /** A task that is about to be kept. */
 export type NewTask = Omit<
@@ -111,27 +103,20 @@ export function ownerOf({ caller, session }: { readonly caller: Caller; readonly
   return JSON.stringify([caller.issuer, caller.name, key]);
 }
 
-/** Whose tasks are counted together. */
-export function callerOf({ issuer, name }: Party): string {
-  return JSON.stringify([issuer, name]);
-}
-
 /** The tasks of one edge. */
 export class TaskTable {
   readonly #options: TaskTableOptions;
   readonly #tasks = new Map<string, KeptTask>();
   readonly #byServer = new Map<string, KeptTask>();
-  readonly #places: InFlight;
+  readonly #room: TaskRoom;
   readonly #tagTask: TagTask;
-  #bytes = 0;
-  readonly #bytesOf = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(options: TaskTableOptions) {
     this.#options = options;
     this.#tagTask = options.tagTask ?? makeKeyedNames(options.randomBytes(KEY_BYTES)).task;
-    this.#places = makeInFlight(options.maxTasks, options.maxTasksPerCaller, NAMES);
+    this.#room = new TaskRoom(options.maxTasks, options.maxTasksPerCaller);
     if (options.left !== undefined) this.#restore(options.left.tasks, options.left.stream);
   }
 
@@ -151,9 +136,7 @@ export class TaskTable {
   }
 
   #enter(caller: Party, bytes: number): Place {
-    const own = (this.#bytesOf.get(callerOf(caller)) ?? 0) + bytes;
-    const isFull = this.#isClosed || this.#bytes + bytes > MAX_BYTES || own > MAX_CALLER_BYTES;
-    return isFull ? makeInFlight(0, 0, NAMES).enter(caller) : this.#places.enter(caller);
+    return this.#isClosed ? NO_ROOM.enter(caller, bytes) : this.#room.enter(caller, bytes);
   }
 
   /** An id for this caller. */
@@ -206,7 +189,6 @@ export class TaskTable {
 
   #put(task: KeptTask): void {
     this.#tasks.set(task.id, task);
-    this.#count(task, task.bytes);
     if (task.ticket !== undefined) this.#byServer.set(keyAtServer(task), task);
     if (this.#isClosed) void this.#drop(task);
     this.#plan();
@@ -217,10 +199,9 @@ export class TaskTable {
     for (const one of left) {
       const { entry } = one;
       const ticket = leftTicket(one, stream);
-      const bytes = one.received.length + one.sent.length;
       const isOver = entry.expires_ms <= this.nowMs();
-      const place = isOver ? undefined : this.#enter(entry, bytes);
-      if (place?.type === "taken") this.#put(restored(one, ticket, place, bytes));
+      const place = isOver ? undefined : this.#enter(entry, leftBytes(one));
+      if (place?.type === "taken") this.#put(restored(one, ticket, place));
       else void this.#record(ticket);
     }
   }
@@ -281,7 +262,6 @@ export class TaskTable {
   /** At once for agents; what it owes is recorded behind. */
   async #drop(task: KeptTask): Promise<void> {
     if (!this.#tasks.delete(task.id)) return;
-    this.#count(task, -task.bytes);
     task.place.leave();
     if (task.ticket === undefined) return;
     if (this.#byServer.get(keyAtServer(task)) === task) this.#byServer.delete(keyAtServer(task));
@@ -296,13 +276,6 @@ export class TaskTable {
       const code = errorCode(error);
       this.#options.logger.error({ code, call: ticket.callId }, "the end of a task could not be recorded");
     }
-  }
-
-  #count({ caller }: KeptTask, bytes: number): void {
-    this.#bytes += bytes;
-    const own = (this.#bytesOf.get(caller) ?? 0) + bytes;
-    if (own <= 0) this.#bytesOf.delete(caller);
-    else this.#bytesOf.set(caller, own);
   }
 
   /** Looks again when the next task is over, and from time to time. */
@@ -323,14 +296,12 @@ export class TaskTable {
   }
 }
 
+/** Where no task is opened any more. */
+const NO_ROOM = new TaskRoom(0, 0);
+
 const FRESH = { expiresMs: 0, end: undefined, toldUnder: undefined, left: undefined, isLeftOn: false } as const;
 
-function restored(
-  left: LeftTask,
-  ticket: DecisionTicket,
-  place: Extract<Place, { type: "taken" }>,
-  bytes: number,
-): KeptTask {
+function restored(left: LeftTask, ticket: DecisionTicket, place: Extract<Place, { type: "taken" }>): KeptTask {
   const { entry } = left;
   return {
     ...FRESH,
@@ -346,7 +317,6 @@ function restored(
     createdMs: entry.created_ms,
     expiresMs: entry.expires_ms,
     place,
-    bytes,
     status: "working",
     last: "{}",
     asked: new Map(),

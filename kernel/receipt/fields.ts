@@ -60,7 +60,7 @@ export type PolicyRef = {
   readonly session_artifact?: Digest;
 };
 
-/** The budget that the attempt was counted against. `budget = consumed + reserved + remaining`; all in calls. */
+/** The budget that the attempt was counted against. `budget = consumed + reserved + remaining`; all in calls, or in bytes where the limit says so. */
 export type Accounting = {
   readonly limit: LimitId;
   readonly charge: Charge;

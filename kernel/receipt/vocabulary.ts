@@ -199,6 +199,8 @@ export const LIMITS = [
   "calls-per-minute-session",
   "calls-per-minute-tool",
   "listen-streams-principal",
+  "open-task-bytes-principal",
+  "open-task-bytes-total",
   "open-tasks-principal",
   "rounds-per-call",
 ] as const;

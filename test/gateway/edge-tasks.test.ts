@@ -276,6 +276,27 @@ describe("many tasks", () => {
     expect(await errorOf(ask("tasks/get", { taskId: first }))).toEqual([-32602, "task.gone"]);
   });
 
+  it("have room for the bytes of their calls, and a call beyond it is not sent", async () => {
+    const long = { name: "t", arguments: { text: "x".repeat(2_000_000) } };
+    let made = 0;
+    server.calls = () => {
+      made += 1;
+      return { resultType: "task", ...stated(`task-${made}`, "working") };
+    };
+    const { taskId } = await resultOf(ask("tools/call", long));
+    // As received and as sent: 4 MB of 8 MiB are taken.
+    const longer = { name: "t", arguments: { text: "x".repeat(2_300_000) } };
+    expect(await errorOf(ask("tools/call", longer))).toEqual([-31006, "limit.tasks"]);
+    expect(gateway.pipeline.refusals.at(-1)?.accounting).toMatchObject({
+      limit: "open-task-bytes-principal",
+      budget: 8_388_608,
+    });
+    expect(made).toBe(1);
+    server.tasks = () => ({ ...stated("task-1", "completed", { result: DONE }) });
+    await resultOf(ask("tasks/get", { taskId }));
+    expect(await resultOf(ask("tools/call", longer))).toMatchObject({ resultType: "task" });
+  });
+
   it("are let go of when the edge closes, each with an end", async () => {
     await make();
     await gateway.closeEdge();

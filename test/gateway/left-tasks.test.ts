@@ -7,9 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
-import { TaskTable } from "../../gateway/edge/task-table.ts";
+import { modernSessionKey } from "../../gateway/edge/session-key.ts";
+import { ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
+import { callerOfClaims } from "../../gateway/identity/token-caller.ts";
 import { type LeftEntry, type LeftTask, LeftTasks, openSealed, sealTask } from "../../gateway/receipts/left-tasks.ts";
 import { eraseSecrets, openVault } from "../../gateway/receipts/vault.ts";
+import { HOST_SESSION_KEYS } from "../../gateway/wire/meta-keys.ts";
 import { formatBase64 } from "../../kernel/base64.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import { localCaller } from "../support/mcp-gateway.ts";
@@ -82,13 +85,61 @@ describe("what is kept of a task", () => {
     const names = { upstreamId: "theirs", serverId: "s", tool: "t", era: "modern", owner: "[]", caller: "a" } as const;
     const ticket = { callId: CALL, receipt: { stream: "ab".repeat(32), seq: 7 } };
     const state = { status: "working", last: "{}", ttlMs: 1_000.5 } as const;
-    const task = table.open({ ...names, ...state, id: table.newId(caller), ticket, firstSeq: 7, place, bytes: 0 });
+    const task = table.open({ ...names, ...state, id: table.newId(caller), ticket, firstSeq: 7, place });
     table.leaveOn(task, caller);
     const [entry = TASK.entry] = entries;
     expect(entry.expires_ms).toBeGreaterThanOrEqual(task.expiresMs);
     const kept = { ...TASK, entry };
     expect(openSealed(sealTask(kept, SECRET, NONCE), CALL, SECRET)).toEqual(kept);
     await table.close();
+  });
+});
+
+describe("tasks of the run before", () => {
+  const [receivedBytes, sentBytes] = [2_000_000, 1_900_000];
+  const left = (n: number): LeftTask => ({
+    ...TASK,
+    call: n.toString(16).padStart(32, "0"),
+    entry: { ...TASK.entry, id: `cst_${n}`, upstream_id: `theirs-${n}`, expires_ms: 2_000 },
+    received: formatBase64(new Uint8Array(receivedBytes)),
+    sent: formatBase64(new Uint8Array(sentBytes)),
+  });
+  const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+  it("are all found that there was room for: what is kept as text counts as the bytes that it was", async () => {
+    const dropped: string[] = [];
+    const pipeline = {
+      dropTask: ({ callId }: { readonly callId: string }) => Promise.resolve(void dropped.push(callId)),
+    };
+    const options = { ...DEFAULT_EDGE_LIMITS, pipeline, logger, nowMs: () => 1_000, randomBytes };
+    const before = new TaskTable(options);
+    const places = [0, 1, 2].map(() => before.enter(localCaller("alice"), receivedBytes + sentBytes).type);
+    expect(places).toEqual(["taken", "taken", "full"]);
+    const table = new TaskTable({ ...options, left: { tasks: [left(1), left(2), left(3)], stream: "ab".repeat(32) } });
+    expect(dropped).toEqual([left(3).call]);
+    expect(["theirs-1", "theirs-2"].map((id) => table.atServer("s", "[]", "modern", id)?.upstreamId)).toEqual([
+      "theirs-1",
+      "theirs-2",
+    ]);
+    await Promise.all([before.close(), table.close()]);
+  });
+
+  it("have the longest owner that a caller and a session can make", () => {
+    // Each of these characters takes six in a text of JSON.
+    const widest = "\u0001".repeat(255);
+    const config = { issuer: "https://issuer.example/".padEnd(200, "x"), algs: ["ES256"] } as const;
+    const caller = callerOfClaims(config, { sub: widest, sid: widest, exp: 1 }, "none");
+    if (caller === undefined) throw new Error("no caller");
+    const meta = Object.fromEntries(HOST_SESSION_KEYS.slice(-1).map((name) => [name, `${widest}\u0001`]));
+    const owners = [
+      ownerOf({ caller, session: modernSessionKey({}, undefined, caller) }),
+      ownerOf({ caller, session: modernSessionKey({ _meta: meta }, undefined, localCaller("alice")) }),
+    ];
+    for (const owner of owners) {
+      expect(owner.length).toBeGreaterThan(3_000);
+      const task = { ...TASK, entry: { ...TASK.entry, owner, issuer: caller.issuer, name: caller.name } };
+      expect(openSealed(sealTask(task, SECRET, NONCE), CALL, SECRET)).toEqual(task);
+    }
   });
 });
 

@@ -4,7 +4,8 @@ import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
 import { PendingAsks } from "../../gateway/edge/pending-asks.ts";
 import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
 import { statusToAgent } from "../../gateway/edge/task-notices.ts";
-import { callerOf, ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
+import { callerOf } from "../../gateway/edge/task-room.ts";
+import { ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
 import type { CallOutcome, DecisionTicket } from "../../gateway/pipeline/call.ts";
 import { StreamBook } from "../../gateway/receipts/stream-book.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
@@ -145,7 +146,6 @@ describe("a call that made a task", () => {
       status: "working",
       last: "{}",
       ttlMs: null,
-      bytes: 0,
       place,
       ticket,
       firstSeq: receipt.seq,

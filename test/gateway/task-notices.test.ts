@@ -4,7 +4,8 @@ import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
 import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
-import { callerOf, type KeptTask, ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
+import { callerOf } from "../../gateway/edge/task-room.ts";
+import { type KeptTask, ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
 import type { SessionKey } from "../../gateway/pipeline/call.ts";
 import { openLegacySession } from "../support/legacy-session.ts";
 import { localCaller } from "../support/mcp-gateway.ts";
@@ -54,7 +55,6 @@ function start(): Side {
     ticket: { callId: "call", receipt: { stream: "ab".repeat(32), seq: 7 } },
     firstSeq: 7,
     place,
-    bytes: 0,
     last: "{}",
     status: "working",
     ttlMs: null,

@@ -39,7 +39,7 @@ describe("the closed lists", () => {
       JUDGEMENTS: "allow deny hold",
       KEY_PROTECTIONS: "software tpm sev-snp tdx opaque",
       LIMITS:
-        "calls-in-flight-principal calls-in-flight-session calls-in-flight-tool calls-in-flight-total calls-per-minute-principal calls-per-minute-session calls-per-minute-tool listen-streams-principal open-tasks-principal rounds-per-call",
+        "calls-in-flight-principal calls-in-flight-session calls-in-flight-tool calls-in-flight-total calls-per-minute-principal calls-per-minute-session calls-per-minute-tool listen-streams-principal open-task-bytes-principal open-task-bytes-total open-tasks-principal rounds-per-call",
       LOAD_RESULTS: "loaded refused",
       MATCH_KINDS: "exact token encoded fragment",
       METHODS:
