@@ -5,20 +5,17 @@
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { errorCode } from "../../kernel/errors.ts";
-import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
-import { OldestFirst } from "../oldest-first.ts";
-import type { InboundCall } from "../pipeline/call.ts";
+import { isJsonObject } from "../../kernel/json/value.ts";
 import { type CancelSignal, firstOf } from "../upstream/cancellation.ts";
-import { levelRequest, unsubscribeRequest } from "../upstream/own-request.ts";
-import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
+import { levelRequest } from "../upstream/own-request.ts";
+import type { LegAgent, Upstream, UpstreamLeg } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
 import { type AskedAgent, askAgent } from "./ask-agent.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
-import { NoticePacer } from "./notice-pacer.ts";
+import { LegSubscriptions } from "./leg-subscriptions.ts";
 import { keepRefusal } from "./refuse.ts";
 import type { RuleChanges } from "./rule-changes.ts";
-import { StandingSubscriptions } from "./standing-subscriptions.ts";
 import { relatedTask } from "./task-messages.ts";
 import { statusToAgent, TASK_STATUS } from "./task-notices.ts";
 import { type KeptTask, ownerOf, type TaskTable } from "./task-table.ts";
@@ -44,8 +41,6 @@ export interface AgentLegsOptions extends ReceiptDeps {
 
 /** What a server may say outside of requests, and goes on as it is. */
 const PASSED: ReadonlySet<string> = new Set(["notifications/message", "notifications/elicitation/complete"]);
-/** Subscriptions of one session. */
-const MAX_SUBSCRIPTIONS = 1_000;
 /** Things that one session is told of when they happen. */
 const MAX_TOLD = 64;
 /** Notices of tasks that wait. */
@@ -56,20 +51,9 @@ function questionKey(serverId: string, id: unknown): string {
   return `${serverId} ${JSON.stringify(id)}`;
 }
 
-/** What the acknowledgement of a modern server is to a legacy agent. */
-function acknowledged(id: number): { readonly text: string; readonly body: JsonObject } {
-  const body = { jsonrpc: "2.0", id, result: {} };
-  return { text: JSON.stringify(body), body };
-}
-
 /** A change of a list, in our words. */
 export function listChangedNotice(list: string): Uint8Array {
   return formatUtf8(JSON.stringify({ jsonrpc: "2.0", method: `notifications/${list}/list_changed` }));
-}
-
-/** A change of a resource, in our words. */
-export function updatedNotice(uri: string): Uint8Array {
-  return formatUtf8(JSON.stringify({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } }));
 }
 
 /** The legs of one session. */
@@ -77,12 +61,8 @@ export class AgentLegs {
   readonly #options: AgentLegsOptions;
   readonly #legs = new Map<string, UpstreamLeg>();
   readonly #calls = new Map<string, LegCall>();
-  readonly #subscriptions: StandingSubscriptions;
-  /** Subscriptions at servers where this agent has no session of its own. */
-  readonly #watches = new OldestFirst<string, AbortController>(MAX_SUBSCRIPTIONS);
-  readonly #updates: NoticePacer;
-  /** Of watches whose subscription is not recorded yet: what changed meanwhile. */
-  readonly #early = new Set<string>();
+  /** What the agent subscribed to. */
+  readonly subscriptions: LegSubscriptions;
   /** What servers ask now, by their ids: a server may take a question back. */
   readonly #questions = new Map<string, AbortController>();
   readonly #ended = new AbortController();
@@ -94,11 +74,11 @@ export class AgentLegs {
 
   constructor(options: AgentLegsOptions) {
     this.#options = options;
-    this.#subscriptions = new StandingSubscriptions(options, ({ serverId, target }) =>
-      this.#stopAt(serverId, target.name),
-    );
-    this.#updates = new NoticePacer((key) => this.#tellUpdate(key));
-    this.#updates.start();
+    this.subscriptions = new LegSubscriptions({
+      ...options,
+      legAt: (serverId) => this.#legs.get(serverId),
+      ended: this.#ended.signal,
+    });
   }
 
   /** Whose they are, for what it is asked. */
@@ -139,70 +119,6 @@ export class AgentLegs {
     for (const upstream of upstreams) this.leg(upstream)?.listen();
   }
 
-  /**
-   * Changes of this resource are passed on.
-   *
-   * @param call  the subscription as it was let through
-   * @param rulesBefore  changes of rules before it was decided
-   */
-  subscribe(call: InboundCall, rulesBefore: number): void {
-    this.#subscriptions.add(call, this.#options.rules.count !== rulesBefore);
-    const key = `${call.serverId} ${call.target.name}`;
-    if (this.#early.delete(key)) this.#tellUpdate(key);
-  }
-
-  /** A change that comes before its subscription is recorded waits for it. */
-  #tellUpdate(key: string): void {
-    const at = key.indexOf(" ");
-    const [serverId, uri] = [key.slice(0, at), key.slice(at + 1)];
-    if (!this.#subscriptions.has(serverId, uri) && this.#early.size < MAX_SUBSCRIPTIONS) this.#early.add(key);
-    this.#subscriptions.changed(serverId, uri, () => void this.#options.tell(updatedNotice(uri)));
-  }
-
-  unsubscribe(serverId: string, uri: string): void {
-    this.#subscriptions.delete(serverId, uri);
-    this.#stopWatch(`${serverId} ${uri}`);
-  }
-
-  #stopWatch(key: string): void {
-    this.#early.delete(key);
-    this.#watches.get(key)?.abort();
-    this.#watches.delete(key);
-  }
-
-  /** The server need not tell of it any more. */
-  #stopAt(serverId: string, uri: string): void {
-    const leg = this.#legs.get(serverId);
-    this.#stopWatch(`${serverId} ${uri}`);
-    if (leg !== undefined) void leg.request(unsubscribeRequest(leg.nextId(), uri, this.#ended.signal));
-  }
-
-  /**
-   * Subscribes at a server where this agent has no session of its own, until it unsubscribes or its session ends.
-   *
-   * @param uri  at the server
-   * @returns the server's answer, as one to `resources/subscribe`
-   */
-  async watch(upstream: Upstream, request: UpstreamRequest, uri: string): Promise<UpstreamReply> {
-    const key = `${upstream.id} ${uri}`;
-    const stop = new AbortController();
-    const cancel = (): void => stop.abort();
-    request.signal.addEventListener("abort", cancel, { once: true });
-    const reply = await upstream.watchResource({ ...request, signal: stop.signal }, uri, () => this.#updates.push(key));
-    request.signal.removeEventListener("abort", cancel);
-    const isTaken = reply.type === "answered" && reply.body["error"] === undefined;
-    if (!isTaken || this.#ended.signal.aborted) stop.abort();
-    else this.#keepWatch(key, stop);
-    return isTaken ? { ...reply, ...acknowledged(request.id) } : reply;
-  }
-
-  /** One for each resource; the oldest of many is given up. */
-  #keepWatch(key: string, stop: AbortController): void {
-    this.#watches.get(key)?.abort();
-    this.#watches.set(key, stop);
-    this.#watches.trim((oldest) => oldest.abort());
-  }
-
   /** Tells the agent once what comes of `until`, if it comes while the session is open; what is told already waits only once. */
   tellOnce(key: string, message: Uint8Array, until: (signal: AbortSignal) => Promise<boolean>): void {
     if (this.#told.has(key) || this.#told.size >= MAX_TOLD || this.#ended.signal.aborted) return;
@@ -235,9 +151,7 @@ export class AgentLegs {
 
   async close(): Promise<void> {
     this.#ended.abort();
-    this.#updates.stop();
-    this.#subscriptions.close();
-    for (const stop of this.#watches.values()) stop.abort();
+    this.subscriptions.close();
     this.#options.agent.asks.cancelAll();
     await Promise.all([...this.#legs.values()].map((leg) => leg.close()));
   }
@@ -249,7 +163,7 @@ export class AgentLegs {
       capabilities: mirroredCapabilities(capabilities),
       onRequest: (message, received, related) => this.#ask(upstream, message, received, related),
       onNotification: (message, related) => this.#pass(upstream.id, message, related),
-      onGap: () => this.#tellAll(upstream.id),
+      onGap: () => this.subscriptions.tellAll(upstream.id),
     };
   }
 
@@ -286,13 +200,6 @@ export class AgentLegs {
     return { task: this.#options.tasks.atServer(serverId, owner, "legacy", upstreamId) ?? "unknown" };
   }
 
-  /** Something may have been missed of whatever the agent subscribed to at this server. */
-  #tellAll(serverId: string): void {
-    for (const uri of this.#subscriptions.of(serverId)) {
-      this.#subscriptions.changed(serverId, uri, () => void this.#options.tell(updatedNotice(uri)));
-    }
-  }
-
   #pass(serverId: string, message: RpcNotification, related: number | undefined): void {
     const { logger } = this.#options;
     const { method, params } = message;
@@ -313,7 +220,7 @@ export class AgentLegs {
     }
     const pass = (): void => this.#passLooked(serverId, message, related);
     if (!isUpdate) pass();
-    else if (typeof uri === "string") this.#subscriptions.changed(serverId, uri, pass);
+    else if (typeof uri === "string") this.subscriptions.changed(serverId, uri, pass);
   }
 
   /** As the server wrote it, if inspection finds nothing that keeps it back. */

@@ -259,8 +259,8 @@ async function nextRound(
 
 /** What a legacy agent is told of from now on, and no more. */
 function noteSubscription({ legs, message }: AgentRequest, call: InboundCall, rulesBefore: number): void {
-  if (message.method === "resources/subscribe") legs?.subscribe(call, rulesBefore);
-  else legs?.unsubscribe(call.serverId, call.target.name);
+  if (message.method === "resources/subscribe") legs?.subscriptions.add(call, rulesBefore);
+  else legs?.subscriptions.delete(call.serverId, call.target.name);
 }
 
 function inputRound(

@@ -133,7 +133,7 @@ export function send(
     const upstream = deps.upstreams.get(call.serverId);
     const headers = call.upstream.era === "modern" ? { "Mcp-Method": "subscriptions/listen" } : {};
     const toSend = { id, method: message.method, headers, bytes: call.toSend, signal: request.signal };
-    if (upstream !== undefined) return legs.watch(upstream, toSend, call.target.name);
+    if (upstream !== undefined) return legs.subscriptions.watch(upstream, toSend, call.target.name);
   }
   const signal = gate === undefined ? request.signal : firstOf([request.signal, gate.signal]);
   const headers = upstreamHeaders(request, call, routed.mirrored);
