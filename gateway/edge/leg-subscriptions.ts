@@ -4,6 +4,7 @@
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { OldestFirst } from "../oldest-first.ts";
 import type { InboundCall } from "../pipeline/call.ts";
@@ -132,8 +133,14 @@ export class LegSubscriptions {
 
   /** The server need not tell of it any more. */
   #stopAt(serverId: string, uri: string): void {
-    const leg = this.#options.legAt(serverId);
+    const { legAt, ended, logger } = this.#options;
+    const leg = legAt(serverId);
     this.#stopWatch(`${serverId} ${uri}`);
-    if (leg !== undefined) void leg.request(unsubscribeRequest(leg.nextId(), uri, this.#options.ended));
+    leg?.request(unsubscribeRequest(leg.nextId(), uri, ended)).catch((error: unknown) => {
+      logger.error(
+        { code: errorCode(error), server: serverId },
+        "a server could not be told that a subscription is over",
+      );
+    });
   }
 }

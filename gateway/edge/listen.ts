@@ -210,7 +210,7 @@ async function serveStream(
 ): Promise<"ended" | "withheld"> {
   notify(request, "notifications/subscriptions/acknowledged", { notifications: standing.acknowledged() });
   if (standing.isEmpty) return "ended";
-  const renewal = new Renewal(standing, updated);
+  const renewal = new Renewal(standing, updated, deps.logger);
   const unwatch = deps.changes.watch((serverId, list) => {
     if (deps.catalog.serverIds.includes(serverId) && standing.lists(serverId, list)) updated.push(`${LIST_KEY}${list}`);
   });

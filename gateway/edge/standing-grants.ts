@@ -3,6 +3,8 @@
  * another decision and the one before its outcome; a stream of which one is refused then ends. What comes meanwhile waits.
  */
 
+import { errorCode } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/service/service.ts";
 import type { CallOutcome, Decided, InboundCall } from "../pipeline/call.ts";
 import type { ChangedList, UpstreamReply } from "../upstream/upstream.ts";
 import { decide, type Forwarded, finish, type ReceiptDeps } from "./call-receipts.ts";
@@ -106,14 +108,16 @@ export class StandingGrants {
 export class Renewal {
   readonly #standing: StandingGrants;
   readonly #updated: NoticePacer;
+  readonly #logger: Logger;
   readonly #over = new AbortController();
   #asked: Concerns[] = [];
   #running: Promise<void> | undefined;
   #end: "ended" | "withheld" = "ended";
 
-  constructor(standing: StandingGrants, updated: NoticePacer) {
+  constructor(standing: StandingGrants, updated: NoticePacer, logger: Logger) {
     this.#standing = standing;
     this.#updated = updated;
+    this.#logger = logger;
   }
 
   /** Aborted when the stream may not go on. */
@@ -135,7 +139,19 @@ export class Renewal {
     return this.#end;
   }
 
+  /** Never rejects: a stream that a fault of ours keeps from being decided ends without what it is owed. */
   async #run(): Promise<void> {
+    try {
+      await this.#decided();
+      if (!this.#over.signal.aborted) this.#updated.start();
+    } catch (error) {
+      this.#logger.error({ code: errorCode(error) }, "a stream could not be decided again");
+      this.#end = "withheld";
+      this.#over.abort();
+    }
+  }
+
+  async #decided(): Promise<void> {
     // Behind whatever tells of the change: all of it is to hold.
     await Promise.resolve();
     while (this.#asked.length > 0 && !this.#over.signal.aborted) {
@@ -145,7 +161,6 @@ export class Renewal {
       if (found !== "stands") this.#over.abort();
     }
     this.#running = undefined;
-    if (!this.#over.signal.aborted) this.#updated.start();
   }
 }
 

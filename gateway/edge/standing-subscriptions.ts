@@ -4,6 +4,7 @@
  * and the agent, to which the protocol has nothing to say, hears no more of it. For a subject in quarantine it is silent.
  */
 
+import { errorCode } from "../../kernel/errors.ts";
 import { OldestFirst } from "../oldest-first.ts";
 import type { InboundCall } from "../pipeline/call.ts";
 import { decide, finish, type ReceiptDeps } from "./call-receipts.ts";
@@ -98,7 +99,19 @@ export class StandingSubscriptions {
     for (const { call } of [...this.#byKey.values()]) this.delete(call.serverId, call.target.name);
   }
 
+  /** Never rejects. What ends by a fault of ours is told of nothing now, and is decided with the next change. */
   async #renew(one: Subscription): Promise<void> {
+    try {
+      await this.#renewed(one);
+    } catch (error) {
+      one.waiting = undefined;
+      one.isStale = true;
+      const { serverId: server } = one.call;
+      this.#deps.logger.error({ code: errorCode(error), server }, "a subscription could not be decided again");
+    }
+  }
+
+  async #renewed(one: Subscription): Promise<void> {
     let isTold = true;
     while (one.isStale && isTold) {
       one.isStale = false;

@@ -7,14 +7,14 @@ import type { InboundCall, PhantomAnswer } from "../../gateway/pipeline/call.ts"
 import { callOf } from "../support/gateway-run.ts";
 import { DENIED, type FakePipeline, makeFakePipeline } from "../support/mcp-pipeline.ts";
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
-
 interface Side {
   readonly pipeline: FakePipeline;
   readonly rules: RuleChanges;
   readonly standing: StandingSubscriptions;
   readonly told: string[];
   readonly over: InboundCall[];
+  /** Faults. */
+  readonly logged: object[];
   readonly touch: (uri: string, text?: string) => void;
 }
 
@@ -23,9 +23,11 @@ function start(): Side {
   const rules = new RuleChanges();
   const over: InboundCall[] = [];
   const told: string[] = [];
+  const logged: object[] = [];
+  const logger = { info: () => undefined, warn: () => undefined, error: (line: object) => void logged.push(line) };
   const standing = new StandingSubscriptions({ pipeline, rules, logger }, (call) => over.push(call));
   const touch = (uri: string, text = uri): void => standing.changed("s", uri, () => told.push(text));
-  return { pipeline, rules, standing, told, over, touch };
+  return { pipeline, rules, standing, told, over, logged, touch };
 }
 
 function subscription(uri: string): InboundCall {
@@ -124,6 +126,38 @@ describe("a subscription of a legacy agent", () => {
       })
       .toContain("late");
     expect(told).not.toContain("u:1");
+  });
+
+  it.each(["decide", "finish"] as const)(
+    "that a fault in %s keeps from being decided is told of nothing, ends nothing else, and is decided with the next change",
+    async (step) => {
+      const { standing, touch, told, pipeline, rules, logged } = start();
+      const right = pipeline[step];
+      const fault = (): never => {
+        throw new TypeError("a fault of the gateway's");
+      };
+      standing.add(subscription("u:1"), false);
+      rules.tell();
+      Object.assign(pipeline, { [step]: fault });
+      touch("u:1");
+      await expect.poll(() => logged).toMatchObject([{ code: "ERR_BUG", server: "s" }]);
+      expect(told).toEqual([]);
+      Object.assign(pipeline, { [step]: right });
+      touch("u:1", "late");
+      await expect.poll(() => told).toEqual(["late"]);
+    },
+  );
+
+  it("whose agent cannot be told, for a fault, is told of the next change", async () => {
+    const { standing, touch, told, rules, logged } = start();
+    standing.add(subscription("u:1"), false);
+    rules.tell();
+    standing.changed("s", "u:1", () => {
+      throw new RangeError("no memory");
+    });
+    await expect.poll(() => logged).toMatchObject([{ code: "ERR_BUG", server: "s" }]);
+    touch("u:1", "late");
+    await expect.poll(() => told).toEqual(["late"]);
   });
 
   it("is not told when the agent let go of it meanwhile; the oldest of many is forgotten", async () => {
