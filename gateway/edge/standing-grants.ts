@@ -81,7 +81,7 @@ export class StandingGrants {
   async renew(concerns: Concerns): Promise<"stands" | "over" | "withheld"> {
     for (const granted of this.#granted.filter(({ call }) => concerns(call))) {
       // Nothing is sent for it: the subscription at the server stands.
-      const decided = await decide(this.#deps, { ...granted.call, isAnsweredHere: true });
+      const decided = await decide(this.#deps, { ...granted.call, isAnsweredHere: true, isUnasked: true });
       if (decided === undefined) return "withheld";
       if (decided.action === "refuse") return "over";
       const kept = await finish(this.#deps, granted.decided, outcomeOf(granted, undefined));

@@ -126,7 +126,7 @@ export class StandingSubscriptions {
   async #decideAgain(one: Subscription): Promise<boolean> {
     const { call } = one;
     // Nothing is sent for it: the subscription at the server stands.
-    const decided = await decide(this.#deps, { ...call, isAnsweredHere: true });
+    const decided = await decide(this.#deps, { ...call, isAnsweredHere: true, isUnasked: true });
     if (decided?.action === "refuse") {
       if (this.#isHeld(one)) this.#end(one);
       return false;

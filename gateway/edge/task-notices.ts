@@ -63,13 +63,20 @@ function isOverOtherwise(task: KeptTask, { status }: StatedTask): boolean {
   return isEnd(task.status) && task.status !== status;
 }
 
+/** Notices of one task that are decided while none may be told: how many come is the server's will, and no agent's rate bounds it. */
+const MAX_UNTOLD = 16;
+
 /** Decides whether the agent may be told of this task, unless that was decided under the rules that hold. */
 async function isPermitted(deps: StatusDeps, agent: AskedAgent, said: SaidStatus): Promise<boolean> {
   const { task } = said;
   const { count } = deps.rules;
   if (task.toldUnder === count) return true;
+  const untold = task.untold?.under === count ? task.untold.times : 0;
+  if (untold >= MAX_UNTOLD) return false;
   const decided = await decide(deps, statusCall(agent, said));
-  if (decided === undefined || decided.action === "refuse") return false;
+  if (decided === undefined) return false;
+  if (decided.action !== "forward") task.untold = { under: count, times: untold + 1 };
+  if (decided.action === "refuse") return false;
   const received = formatUtf8(said.message.text);
   const common = { received, upstreamUs: 0, uninspectedBytes: 0 };
   const isForward = decided.action === "forward";
@@ -98,6 +105,7 @@ function statusCall(
     received: formatUtf8(message.text),
     toSend: formatUtf8(""),
     isAnsweredHere: true,
+    isUnasked: true,
     upstream,
   };
 }

@@ -57,6 +57,8 @@ export interface KeptTask {
   isLeftOn: boolean;
   /** Changes of rules before it was decided that the agent may be told of it unasked; undefined if that never was. */
   toldUnder: number | undefined;
+  /** Under how many changes of rules it was decided how often that the agent may not be told; undefined if that never was. */
+  untold: { readonly under: number; readonly times: number } | undefined;
 }
 
 /** What a table is made of. */
@@ -91,7 +93,7 @@ const LEAST_SWEEP_MS = 20;
 /** A task that is about to be kept. */
 export type NewTask = Omit<
   KeptTask,
-  "createdMs" | "expiresMs" | "end" | "asked" | "phantomMs" | "toldUnder" | "left" | "isLeftOn"
+  "createdMs" | "expiresMs" | "end" | "asked" | "phantomMs" | "toldUnder" | "untold" | "left" | "isLeftOn"
 > & {
   readonly ttlMs: number | null;
   readonly phantomMs?: number;
@@ -299,7 +301,14 @@ export class TaskTable {
 /** Where no task is opened any more. */
 const NO_ROOM = new TaskRoom(0, 0);
 
-const FRESH = { expiresMs: 0, end: undefined, toldUnder: undefined, left: undefined, isLeftOn: false } as const;
+const FRESH = {
+  expiresMs: 0,
+  end: undefined,
+  toldUnder: undefined,
+  untold: undefined,
+  left: undefined,
+  isLeftOn: false,
+} as const;
 
 function restored(left: LeftTask, ticket: DecisionTicket, place: Extract<Place, { type: "taken" }>): KeptTask {
   const { entry } = left;

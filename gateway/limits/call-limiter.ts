@@ -102,9 +102,12 @@ export function makeCallLimiter({ limits, monotonicMs }: CallLimiterOptions): Ca
   const counters = new CounterSet(monotonicMs);
   const admit = (call: InboundCall): Admission => {
     if (QUESTIONS.has(call.target.kind)) return { type: "admitted" };
-    const own = counters.of(call, limits(call));
-    const full = own.find((counter) => counter.room() <= 0);
+    const all = counters.of(call, limits(call));
+    // What is under way is counted whoever began it; the rate is of what agents ask.
+    const own = call.isUnasked === true ? all.filter(({ limit }) => IN_FLIGHT.has(limit)) : all;
+    const full = call.isUnasked === true ? undefined : own.find((counter) => counter.room() <= 0);
     if (full !== undefined) return refusedBy(full);
+    if (own.length === 0) return { type: "admitted" };
     const places = new Held(own);
     HoldingCall.hold(call, places);
     return { type: "admitted", abandon: (wasSent) => places.settle(wasSent) };

@@ -147,6 +147,8 @@ export interface InboundCall {
   readonly extensions?: readonly string[];
   /** Set if nothing is sent to the server for this call. */
   readonly isAnsweredHere?: true;
+  /** Set if the agent asked for nothing: the gateway decides by itself, and that is not counted as a call of the agent's. */
+  readonly isUnasked?: true;
   /** Absent for the first round, which most calls only have. A request about a task is round 1 of the call that made it. */
   readonly round?: CallRound;
   /** Set if the agent's host takes the address of an approval's page by URL-mode elicitation. */

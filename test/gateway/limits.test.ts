@@ -86,6 +86,35 @@ describe("calls a minute", () => {
   });
 });
 
+describe("what the gateway decides unasked", () => {
+  it("takes nothing of the agent's rate, and is not refused where that is used up", async () => {
+    const { run, receipts } = await start({ calls_per_minute: { principal: 1, session: 1 } });
+    const unasked = { isUnasked: true, isAnsweredHere: true } as const;
+    for (let n = 0; n < 3; n += 1) {
+      expect(await runCall(run, echo(unasked))).toBe("forward");
+      expect(await run.pipeline.decide(callOf("wipe", {}, unasked))).toMatchObject({
+        refusal: { reason: "policy.forbid" },
+      });
+    }
+    expect((await receipts()).at(-1)).toMatchObject({ accounting: { state: "not_established" } });
+    expect(await runCall(run, echo())).toBe("forward");
+    expect(await run.pipeline.decide(echo())).toMatchObject({ refusal: { reason: "limit.per-session" } });
+    expect(await runCall(run, echo(unasked))).toBe("forward");
+  });
+
+  it("is counted among the calls under way, also above their bound", async () => {
+    const { run } = await start({ calls_in_flight: { session: 1 } });
+    const stream = await run.pipeline.decide(echo());
+    const again = await run.pipeline.decide(echo({ isUnasked: true, isAnsweredHere: true }));
+    if (stream.action !== "forward" || again.action !== "forward") throw new Error("refused");
+    await run.pipeline.finish(stream.ticket, outcomeWith("done"));
+    const full = { limit: "calls-in-flight-session", budget: 1, reserved: 1 };
+    expect(await run.pipeline.decide(echo())).toMatchObject({ refusal: { data: full } });
+    await run.pipeline.finish(again.ticket, outcomeWith("done"));
+    expect(await runCall(run, echo())).toBe("forward");
+  });
+});
+
 describe("the accounting of a call", () => {
   const lost: CallOutcome = { status: "timeout", effect: "unknown", upstreamUs: 1, uninspectedBytes: 0 };
   const unsent: CallOutcome = { ...lost, status: "cancelled", effect: "none" };

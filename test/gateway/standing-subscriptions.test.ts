@@ -58,7 +58,7 @@ describe("a subscription of a legacy agent", () => {
     touch("u:1", "second");
     expect(told).toHaveLength(1);
     await expect.poll(() => told).toEqual(["u:2", "second"]);
-    expect(pipeline.calls).toMatchObject([{ target: { name: "u:1" }, isAnsweredHere: true }]);
+    expect(pipeline.calls).toMatchObject([{ target: { name: "u:1" }, isAnsweredHere: true, isUnasked: true }]);
     expect(pipeline.outcomes).toMatchObject([{ status: "ok", effect: "done" }]);
     touch("u:1", "third");
     expect(told.at(-1)).toBe("third");

@@ -81,7 +81,13 @@ describe("a notice of a task's status", () => {
     // What the gateway does not keep for ever is not promised for ever.
     expect(params(side)[0]?.["ttl"]).toBe(DEFAULT_EDGE_LIMITS.maxTaskMs);
     expect(pipeline.calls).toMatchObject([
-      { target: { kind: "task", name: "one" }, taskTool: "t", round: { index: 1, firstSeq: 7 }, isAnsweredHere: true },
+      {
+        target: { kind: "task", name: "one" },
+        taskTool: "t",
+        round: { index: 1, firstSeq: 7 },
+        isAnsweredHere: true,
+        isUnasked: true,
+      },
     ]);
     rules.tell();
     pipeline.policy = () => DENIED;
@@ -96,6 +102,28 @@ describe("a notice of a task's status", () => {
     expect(task.status).toBe("completed");
     // `tasks/result` has the result, and that is the end of the call.
     expect(pipeline.tasks).toEqual([]);
+  });
+
+  it("that may not be told is decided so many times and no more until rules change, whatever its server says", async () => {
+    const side = start();
+    const { pipeline, rules, says } = side;
+    let looked = 0;
+    pipeline.mayTell = () => {
+      looked += 1;
+      return true;
+    };
+    pipeline.policy = () => DENIED;
+    for (let at = 0; at < 100; at += 1) says("one", "working");
+    await expect.poll(() => looked).toBe(100);
+    pipeline.policy = () => undefined;
+    says("one", "working");
+    await expect.poll(() => looked).toBe(101);
+    expect([pipeline.calls.length, side.told]).toEqual([16, []]);
+    rules.tell();
+    says("one", "completed");
+    await expect.poll(() => side.told).toHaveLength(1);
+    expect(params(side)).toMatchObject([{ status: "completed" }]);
+    expect(pipeline.calls).toHaveLength(17);
   });
 
   it.each([
