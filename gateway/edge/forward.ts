@@ -30,6 +30,7 @@ import {
 } from "./round-trip.ts";
 import { type Routed, type RouteRefusal, routeCall } from "./route-call.ts";
 
+import { mayBeTaken, type SubscriptionTurn, settlingSubscription } from "./subscribing.ts";
 import { asHeldTask, needsTask, takingTasks, withoutTask } from "./task-held.ts";
 import { asksForTask, fullRefusal, madeTask, taskBound, taskRefusal } from "./task-making.ts";
 import { makePhantom } from "./task-phantom.ts";
@@ -158,15 +159,18 @@ function sharedSubscription(
 
 /** @param rulesBefore  changes of rules before the round was decided */
 function dispatch(deps: ForwardDeps, round: Round, rulesBefore: number): Promise<AgentAnswer> {
-  return concluding(deps, round.decided, () => carryOut(deps, round, rulesBefore));
+  return concluding(deps, round.decided, () =>
+    settlingSubscription(round, rulesBefore, (turn) => carryOut(deps, round, turn)),
+  );
 }
 
-async function carryOut(deps: ForwardDeps, round: Round, rulesBefore: number): Promise<AgentAnswer> {
+async function carryOut(deps: ForwardDeps, round: Round, turn: SubscriptionTurn): Promise<AgentAnswer> {
   const { request, routed, call, id, decided } = round;
   const started = performance.now();
   const gate = gateOf(deps, round);
   const sent = decided.toSend === call.toSend ? call : { ...call, toSend: decided.toSend };
   const first = await send(deps, request, routed, sent, id, gate);
+  turn.mayStand = mayBeTaken(first);
   const reply = isHeldTask(round, first) ? await answerOfTask(deps, round, first) : first;
   const upstreamUs = Math.round((performance.now() - started) * 1000);
   if (gate?.cut !== undefined) return answerCut(deps, round, gate, gate.cut, upstreamUs);
@@ -183,7 +187,8 @@ async function carryOut(deps: ForwardDeps, round: Round, rulesBefore: number): P
   if (ended === "withheld") return withheld(request, decided.receipt);
   const kept = await finish(deps, decided, { upstreamUs, ...ended.outcome });
   made?.settle(kept);
-  if (call.target.kind === "subscribe" && ended.outcome.status === "ok") noteSubscription(request, call, rulesBefore);
+  turn.kept = kept;
+  turn.isTaken = ended.outcome.status === "ok";
   if (kept === undefined) return withheld(request, decided.receipt);
   if (kept.returned !== undefined) gate?.release();
   return recordedAnswer(request, decided.receipt, kept);
@@ -255,12 +260,6 @@ async function nextRound(
   if (decidedNext.action === "phantom") return phantomAnswer(deps, request, decidedNext);
   const nextState = { upstream, round: index, firstSeq, expiresMs: 0 };
   return dispatch(deps, { request, routed, call: next, id, state: nextState, decided: decidedNext }, rulesBefore);
-}
-
-/** What a legacy agent is told of from now on, and no more. */
-function noteSubscription({ legs, message }: AgentRequest, call: InboundCall, rulesBefore: number): void {
-  if (message.method === "resources/subscribe") legs?.subscriptions.add(call, rulesBefore);
-  else legs?.subscriptions.delete(call.serverId, call.target.name);
 }
 
 function inputRound(

@@ -68,6 +68,11 @@ export class LegSubscriptions {
     if (this.#early.delete(key)) this.#tellUpdate(key);
   }
 
+  /** The agent is not told that this one stands. One that it has already stays. */
+  takeBack({ serverId, target }: InboundCall): void {
+    if (!this.#standing.has(serverId, target.name)) this.#stopAt(serverId, target.name);
+  }
+
   delete(serverId: string, uri: string): void {
     this.#standing.delete(serverId, uri);
     this.#stopWatch(`${serverId} ${uri}`);
@@ -96,12 +101,17 @@ export class LegSubscriptions {
     const stop = new AbortController();
     const cancel = (): void => stop.abort();
     request.signal.addEventListener("abort", cancel, { once: true });
-    const reply = await upstream.watchResource({ ...request, signal: stop.signal }, uri, () => this.#updates.push(key));
-    request.signal.removeEventListener("abort", cancel);
-    const isTaken = reply.type === "answered" && reply.body["error"] === undefined;
-    if (!isTaken || this.#options.ended.aborted) stop.abort();
-    else this.#keepWatch(key, stop);
-    return isTaken ? { ...reply, ...acknowledged(request.id) } : reply;
+    let isTaken = false;
+    try {
+      const watched = { ...request, signal: stop.signal };
+      const reply = await upstream.watchResource(watched, uri, () => this.#updates.push(key));
+      isTaken = reply.type === "answered" && reply.body["error"] === undefined;
+      return isTaken ? { ...reply, ...acknowledged(request.id) } : reply;
+    } finally {
+      request.signal.removeEventListener("abort", cancel);
+      if (!isTaken || this.#options.ended.aborted) stop.abort();
+      else this.#keepWatch(key, stop);
+    }
   }
 
   close(): void {

@@ -1,6 +1,8 @@
 import { Client, type McpSubscription, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { afterEach, describe, expect, it } from "vitest";
 import type { HttpEdgeOptions } from "../../gateway/edge/http-edge.ts";
+import type { CancelSignal } from "../../gateway/upstream/cancellation.ts";
+import type { Upstream, UpstreamRequest } from "../../gateway/upstream/upstream.ts";
 import { type FixtureEras, type FixtureServer, startFixtureServer } from "../conformance/fixture-server.ts";
 import { ALICE, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";
@@ -297,6 +299,37 @@ describe("a legacy agent", () => {
     },
   );
 
+  it.each([
+    ["modern", "cannot be kept"],
+    ["modern", "is a refusal"],
+    ["modern", "is a fault"],
+    ["legacy", "cannot be kept"],
+    ["legacy", "is a refusal"],
+    ["legacy", "is a fault"],
+  ] as const)("of a %s server has no subscription whose outcome %s, there or here", async (era, how) => {
+    const { server, gateway } = await start(era);
+    const seen = spyOn(gateway);
+    const { client, told } = await agent(gateway.url, "legacy");
+    const { pipeline } = gateway;
+    const { finish } = pipeline;
+    if (how === "cannot be kept") pipeline.finishFails = true;
+    const refuses: typeof finish = async (ticket, outcome) => {
+      const { returned: _, ...kept } = await finish(ticket, outcome);
+      return { ...kept, status: "blocked", refusal: DENIED };
+    };
+    const fault = (): never => {
+      throw new TypeError("a fault of the gateway's");
+    };
+    if (how !== "cannot be kept") Object.assign(pipeline, { finish: how === "is a fault" ? fault : refuses });
+    await expect(client.subscribeResource({ uri: WATCHED })).rejects.toThrow();
+    if (era === "modern") await expect.poll(() => seen.watched.map(({ aborted }) => aborted)).toEqual([true]);
+    else await expect.poll(() => seen.asked.at(-1)).toBe("resources/unsubscribe");
+    Object.assign(pipeline, { finish, finishFails: false });
+    server.touchWatched();
+    await client.callTool({ name: "test_simple_text", arguments: {} });
+    expect(told).toEqual([]);
+  });
+
   it.each(["modern", "legacy"] as const)("of a %s server is told of changes of lists", async (era) => {
     const { gateway } = await start(era);
     const { client, told } = await agent(gateway.url, "legacy");
@@ -309,6 +342,33 @@ describe("a legacy agent", () => {
     expect(told).not.toContain("tools");
   });
 });
+
+/** What the gateway asks the server for an agent that comes from now on. */
+function spyOn({ upstreams }: TestGateway): { readonly asked: string[]; readonly watched: CancelSignal[] } {
+  const upstream = upstreams.get("s");
+  if (upstream === undefined) throw new Error("no server");
+  const { openLeg, watchResource } = upstream;
+  const [asked, watched]: [string[], CancelSignal[]] = [[], []];
+  const spied: Pick<Upstream, "openLeg" | "watchResource"> = {
+    openLeg: (side) => {
+      const leg = openLeg?.(side);
+      if (leg === undefined) return undefined;
+      const { request } = leg;
+      return Object.assign(leg, {
+        request: (sent: UpstreamRequest) => {
+          asked.push(sent.method);
+          return request.call(leg, sent);
+        },
+      });
+    },
+    watchResource: (request, uri, onUpdated) => {
+      watched.push(request.signal);
+      return watchResource(request, uri, onUpdated);
+    },
+  };
+  Object.assign(upstream, spied);
+  return { asked, watched };
+}
 
 const LISTEN = { "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen" };
 

@@ -47,6 +47,17 @@ function subscription(uri: string): InboundCall {
   return { ...callOf("echo", {}), serverId: "s", target: { kind: "subscribe", name: uri } };
 }
 
+describe("a subscription of which the agent is not told that it stands", () => {
+  it("is taken back at its server, unless the agent has it already", async () => {
+    const { subscriptions, asked, rules } = start(() => Promise.reject(new TypeError("not looked at")));
+    subscriptions.takeBack(subscription("u:1"));
+    await expect.poll(() => asked).toEqual(["resources/unsubscribe"]);
+    subscriptions.add(subscription("u:1"), rules.count);
+    subscriptions.takeBack(subscription("u:1"));
+    expect(asked).toHaveLength(1);
+  });
+});
+
 describe("a subscription that rules do not permit any more", () => {
   it("is over at its server, too; a fault on the way there ends nothing else", async () => {
     const side = start(() => Promise.reject(new TypeError("a fault of the gateway's")));
