@@ -46,7 +46,9 @@ export async function openFence(file: FenceFile, mayBeDamaged = false): Promise<
   const bytes = await file.read();
   const slots = bytes === undefined ? [] : [0, SLOT_BYTES].map((at) => readSlot(bytes.subarray(at, at + SLOT_BYTES)));
   const found = slots.filter((slot) => slot !== undefined).sort((a, b) => (a.seq < b.seq ? 1 : -1));
-  if (bytes !== undefined && found.length === 0 && !mayBeDamaged) {
+  // No longer than one slot and none is whole: a crash cut its very first write, behind which nothing was answered.
+  const isBegun = bytes !== undefined && bytes.length > SLOT_BYTES;
+  if (isBegun && found.length === 0 && !mayBeDamaged) {
     throw new StoreError("ERR_WITNESS_STATE", "the fence file holds no whole slot", { fatal: true });
   }
   let slot = slots[0] !== undefined && slots[0] === found[0] ? 1 : 0;

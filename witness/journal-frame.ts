@@ -46,6 +46,8 @@ export interface JournalScan {
   readonly frames: readonly Frame[];
   /** End of the last whole frame; what is behind it was torn by a crash and never answered. */
   readonly end: number;
+  /** The bytes up to there, with a seal that a crash took put back. */
+  readonly whole: Uint8Array;
 }
 
 const MAGIC = formatUtf8("CSWJ");
@@ -75,11 +77,27 @@ export function formatFrame(
  * The frames of a journal.
  *
  * The first frame was written by an atomic replacement, so a bad one is damage; so is a bad one with a good one behind
- * it, or one that does not follow from the one before. Only the end may be torn.
+ * it, or one that does not follow from the one before. Only the end may be torn: the last frame, or the seal in front of it, which
+ * follows from what is before it and is put back.
  *
  * @throws {FormatError} ERR_WITNESS_STATE if it is damaged
  */
 export function scanJournal(bytes: Uint8Array): JournalScan {
+  const { frames, end } = scanFrames(bytes);
+  const last = frames.at(-1);
+  if (last === undefined) throw damaged("its first frame is not whole");
+  if (!findFrame(bytes, end + 1)) return { frames, end, whole: bytes.slice(0, end) };
+  // A seal is not synced: it and the frame behind it are on their way together, and a power cut may take either.
+  const sealed = withSealAt(bytes, end, last);
+  const again = scanFrames(sealed);
+  if (again.frames.length !== frames.length + 2 || findFrame(sealed, again.end + 1)) {
+    throw damaged("a frame in front of a whole one is not whole");
+  }
+  return { ...again, whole: sealed.slice(0, again.end) };
+}
+
+/** Frames from the first on, up to one that is not whole. @throws {FormatError} ERR_WITNESS_STATE if two do not follow */
+function scanFrames(bytes: Uint8Array): { readonly frames: readonly Frame[]; readonly end: number } {
   const frames: Frame[] = [];
   let end = 0;
   while (end < bytes.length) {
@@ -90,9 +108,16 @@ export function scanJournal(bytes: Uint8Array): JournalScan {
     frames.push(frame);
     end += frame.length;
   }
-  if (frames.length === 0) throw damaged("its first frame is not whole");
-  if (findFrame(bytes, end + 1)) throw damaged("a frame in front of a whole one is not whole");
   return { frames, end };
+}
+
+/** The bytes with the seal of `last` at `end`: it says nothing of its own, so the frame in front gives all of it. */
+function withSealAt(bytes: Uint8Array, end: number, last: JournalPosition): Uint8Array {
+  const seal = formatFrame(last, []).bytes;
+  const sealed = new Uint8Array(Math.max(bytes.length, end + seal.length));
+  sealed.set(bytes);
+  sealed.set(seal, end);
+  return sealed;
 }
 
 function follows(last: JournalPosition, next: Frame): boolean {

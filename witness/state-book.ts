@@ -95,7 +95,7 @@ export interface FoundJournal {
 }
 
 /**
- * Reads the journal, or begins one; cuts a torn end.
+ * Reads the journal, or begins one; cuts a torn end, and writes what is there once more, durably.
  *
  * @throws {StoreError} ERR_WITNESS_STATE, fatal, if it is damaged
  */
@@ -103,10 +103,11 @@ export async function readJournal(files: StateFiles): Promise<FoundJournal> {
   const content = await files.read(JOURNAL_NAME);
   if (content === undefined) return beginJournal(files);
   try {
-    const { frames, end } = scanJournal(content);
+    const { frames, end, whole } = scanJournal(content);
     const facts = new StateFacts();
     for (const record of frames.flatMap(({ records }) => records)) facts.apply(record);
-    if (end < content.length) await files.replace(JOURNAL_NAME, content.slice(0, end));
+    // Also where it is whole: after a sync that failed, what can be read may never reach the disk by another one.
+    await files.replace(JOURNAL_NAME, whole);
     return { facts, frames, position: frames.at(-1) ?? JOURNAL_START, length: end, isNew: false };
   } catch (cause) {
     if (!isCodedError(cause) || cause instanceof StoreError) throw cause;
@@ -138,18 +139,26 @@ export class StateBook {
   /**
    * Opens the state.
    *
+   * @param rewriteBytes  length above which the journal may be rewritten; default as `Journal`
    * @throws {StoreError} ERR_WITNESS_STATE (damaged), ERR_WITNESS_ROLLBACK (behind its fence, or the fence is gone); fatal
    */
-  static async open(files: StateFiles, fence?: Fence): Promise<StateBook> {
+  static async open(files: StateFiles, fence?: Fence, rewriteBytes?: number): Promise<StateBook> {
     const { facts, frames, position, length, isNew } = await readJournal(files);
     if (fence !== undefined) {
       const why = fence.position === undefined ? undefined : whyBehindFence(fence.position, frames);
       if (why !== undefined) throw rolledBack(why);
-      if (fence.position === undefined && !isNew)
+      // A journal of nothing, which a crash left before the fence was made, is as good as none.
+      if (fence.position === undefined && !isNew && facts.records().length > 0)
         throw rolledBack("the data folder has a state and there is no fence file");
       await fence.advance(position);
     }
-    const journal = new Journal({ files, fence, live: () => facts.records() }, position, length);
+    const parts = {
+      files,
+      fence,
+      live: () => facts.records(),
+      ...(rewriteBytes === undefined ? {} : { rewriteBytes }),
+    };
+    const journal = new Journal(parts, position, length);
     return new StateBook(facts, journal);
   }
 

@@ -94,15 +94,11 @@ class AppendFiles {
   }
 }
 
+/** Its name is durable then, also if an earlier process made it and did not come so far. */
 async function openOrMake(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, "r+");
-  } catch (error) {
-    if (!hasCode(error, "ENOENT")) throw error;
-    const handle = await open(path, "wx+", 0o600);
-    await syncFolder(dirname(path));
-    return handle;
-  }
+  const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  await syncFolder(dirname(path));
+  return handle;
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
