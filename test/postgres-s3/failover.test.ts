@@ -9,14 +9,20 @@ import { openWitnessedCheckpoint, parseWitnessPolicy, type WitnessPolicy } from 
 import type { LoadJob, LoadResult } from "../support/ledger-load.ts";
 import { readEntries } from "../support/ledger-reader.ts";
 import { SUBMIT } from "../support/ledger-service.ts";
+import { LEASE_MS } from "../support/postgres-s3-log.ts";
 import { type Cluster, type ClusterNode, type LogName, startCluster } from "./cluster.ts";
-import { RawClient, StreamClient } from "./writers.ts";
+import { Pulse, RawClient, StreamClient } from "./writers.ts";
 
 const RAW_CLIENTS = 16;
 const LOAD_MS = 4000;
 const CALM_MS = 700;
 /** A frozen node answers nobody. */
 const LOOK_MS = 1000;
+/**
+ * Beside the lease, in which nobody may take over, so long nobody may go without an acknowledgement: PostgreSQL is up again, an
+ * admission node is there, and a lock of one that is gone is not waited for. Far above what a busy machine makes of that.
+ */
+const GRACE_MS = 20_000;
 /** Without a larger checkpoint, though there are entries: far above a takeover. */
 const STANDSTILL_MS = 30_000;
 /** On two cores that others keep busy, a restarted process takes seconds until it listens. */
@@ -128,7 +134,7 @@ async function runLoad(node: ClusterNode, connections: number): Promise<LoadResu
 }
 
 describe("two admission nodes and two integrators, killed under load", () => {
-  it("take entries at a measured rate while nobody is killed", async () => {
+  it("acknowledge everything that they are sent while nobody is killed; the rate is printed", async () => {
     const results = await Promise.all(cluster.admission.map((node) => runLoad(node, 128)));
     const rate = results.reduce((total, { requests, milliseconds }) => total + (requests * 1000) / milliseconds, 0);
     const p50 = results.map(({ latencies }) => (latencies[Math.floor(latencies.length / 2)] ?? 0).toFixed(1));
@@ -137,14 +143,18 @@ describe("two admission nodes and two integrators, killed under load", () => {
       [0, undefined],
       [0, undefined],
     ]);
-    expect(rate).toBeGreaterThan(20);
+    for (const { requests, latencies } of results) {
+      expect(requests).toBeGreaterThan(0);
+      expect(latencies.at(-1)).toBeLessThan(LEASE_MS + GRACE_MS);
+    }
   });
 
   it(
     "lose nothing acknowledged, leave no gap, give nothing two places, and sign one history",
     async () => {
       const urls = (log: LogName): readonly string[] => cluster.admission.map(({ url }) => `${url}/${log}`);
-      const raw = Array.from({ length: RAW_CLIENTS }, (_, i) => new RawClient(urls("raw"), `client ${i}`));
+      const pulse = new Pulse();
+      const raw = Array.from({ length: RAW_CLIENTS }, (_, i) => new RawClient(urls("raw"), `client ${i}`, pulse));
       const streams = [0, 1].map((i) => new StreamClient(urls("receipts"), cluster.origin("receipts"), 10 + i * 100));
       const watchers = { raw: new Watcher("raw"), receipts: new Watcher("receipts") };
       for (const watcher of Object.values(watchers)) watcher.start();
@@ -204,9 +214,11 @@ describe("two admission nodes and two integrators, killed under load", () => {
       ];
       for (const incident of incidents) {
         await Promise.race([pause(CALM_MS), writing]);
-        say(
-          `postgres-s3: killed ${await Promise.race([incident(), writing.then(() => "nothing: the clients ended")])}`,
-        );
+        pulse.restart();
+        const what = await Promise.race([incident(), writing.then(() => "nothing: the clients ended")]);
+        const silentMs = Math.round(pulse.longestMs);
+        say(`postgres-s3: killed ${what}; nobody was acknowledged for ${silentMs} ms at most`);
+        expect(silentMs, what).toBeLessThan(LEASE_MS + GRACE_MS);
       }
       for (const client of [...raw, ...streams]) client.stop();
       await writing;

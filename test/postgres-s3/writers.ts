@@ -37,15 +37,39 @@ async function persist<T extends { readonly status: number }>(
   }
 }
 
+/** How long nobody was told that something is durable. */
+export class Pulse {
+  #last = performance.now();
+  #longestMs = 0;
+
+  /** Something was acknowledged. */
+  beat(): void {
+    this.#longestMs = this.longestMs;
+    this.#last = performance.now();
+  }
+
+  /** The longest time without an acknowledgement since the last `restart`, the one that lasts included. */
+  get longestMs(): number {
+    return Math.max(this.#longestMs, performance.now() - this.#last);
+  }
+
+  /** Forgets what was before the newest acknowledgement. */
+  restart(): void {
+    this.#longestMs = 0;
+  }
+}
+
 /** Adds entries to the raw log. */
 export class RawClient {
   readonly #urls: Addresses;
   readonly #name: string;
+  readonly #pulse: Pulse;
   readonly #places: number[] = [];
   #isStopping = false;
 
-  constructor(urls: Addresses, name: string) {
-    [this.#urls, this.#name] = [urls, name];
+  /** @param pulse  told of every acknowledgement */
+  constructor(urls: Addresses, name: string, pulse: Pulse) {
+    [this.#urls, this.#name, this.#pulse] = [urls, name, pulse];
   }
 
   get acknowledged(): number {
@@ -88,6 +112,7 @@ export class RawClient {
       return { status: response.status, text: await response.text() };
     });
     if (status !== 200) throw new Error(`POST /add: ${status} ${text}`);
+    this.#pulse.beat();
     return Number(text);
   }
 
