@@ -6,22 +6,32 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../../support/ledger-service.ts";
 import type { Server } from "../load.ts";
-import type { Filled } from "./filler.ts";
+import type { Filled, Filling } from "./filler.ts";
 
-/**
- * Adds entries of 300 bytes until the log has `size` of them.
- *
- * @param batchEntries  entries that are submitted together
- */
-export async function fillLog(dataDir: string, size: number, batchEntries: number): Promise<Filled> {
+/** What is filled. */
+export interface FillJob {
+  readonly dataDir: string;
+  /** Entries that the log is to have. */
+  readonly size: number;
+  /** Entries that are submitted together. */
+  readonly batchEntries: number;
+  /** Entries behind these that are measured alone. Default 0. */
+  readonly sample?: number;
+  /** Told of the size now and then. */
+  readonly onSize?: (size: number) => void;
+}
+
+/** Adds entries of 300 bytes until the log is full. */
+export async function fillLog({ dataDir, size, batchEntries, sample = 0, onSize }: FillJob): Promise<Filled> {
   const script = fileURLToPath(new URL("./filler.js", import.meta.url));
-  const args = [script, dataDir, String(size), String(batchEntries)];
+  const args = [script, dataDir, ...[size, batchEntries, sample].map(String)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const gone = once(child, "exit");
   try {
     for await (const line of createInterface({ input: child.stdout })) {
-      const filled: Filled = JSON.parse(line);
-      return filled;
+      const told: Filled | Filling = JSON.parse(line);
+      if ("sample" in told) return told;
+      onSize?.(told.size);
     }
     throw new Error("the filler ended before the log was full");
   } finally {

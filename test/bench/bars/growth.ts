@@ -8,6 +8,7 @@ import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { type Server, startServer } from "../load.ts";
 import { fillLog, untilSize } from "./fill.ts";
+import type { Spent } from "./filler.ts";
 import { type BarsContext, type Figure, formatQuantity, quantile } from "./frame.ts";
 import { peakMemoryOf } from "./processor-time.ts";
 
@@ -16,16 +17,25 @@ const BATCH_ENTRIES = 256;
 const BAR_ENTRIES_PER_SECOND = 250_000;
 const BAR_PROOF_MS = 5;
 const BAR_START_S = 5;
+/** The size that this bar is for. */
+const BAR_START_SIZE = 10_000_000;
 const PROOFS = { full: 2000, quick: 100 };
 /** Before those: a server that has answered some is warm, and these are told apart. */
 const FIRST_PROOFS = { full: 500, quick: 20 };
 
+/** Entries that are measured alone at each size. */
+const SAMPLE_BATCHES = { full: 400, quick: 8 };
+
 /** The log at one size. */
-interface Stage {
+export interface Stage {
   readonly size: number;
+  /** Of filling it up to here. */
   readonly perSecond: number;
   /** Processor time of an entry, all threads. */
   readonly entryUs: number;
+  /** The same of entries that were added at this size. */
+  readonly perSecondHere: number;
+  readonly entryUsHere: number;
   readonly startS: number;
   /** Sorted. */
   readonly proofMs: readonly number[];
@@ -36,13 +46,26 @@ interface Stage {
 
 /** Cost against size, log proofs, restart. */
 export async function measure(context: BarsContext): Promise<readonly Figure[]> {
-  const sizes = context.isQuick ? SIZES.quick : SIZES.full;
+  return figuresOf(await growTo(context, context.isQuick ? SIZES.quick : SIZES.full));
+}
+
+/** One log, measured at each of these sizes. @param onSize  told of its size while it is filled */
+export async function growTo(
+  context: BarsContext,
+  sizes: readonly number[],
+  onSize: (size: number) => void = () => undefined,
+): Promise<readonly Stage[]> {
   const stages: Stage[] = [];
-  for (const size of sizes) stages.push(await grow(context, size));
+  for (const size of sizes) stages.push(await grow(context, size, onSize));
+  return stages;
+}
+
+/** The lines of the table about a log that grew. */
+export function figuresOf(stages: readonly Stage[]): readonly Figure[] {
   const [least, most] = [stages[0], stages.at(-1)];
   if (least === undefined || most === undefined) throw new Error("no stage");
   const growth = `from ${count(least)} to ${count(most)} entries`;
-  const all = (read: (stage: Stage) => string): string => stages.map((at) => `${count(at)}: ${read(at)}`).join(", ");
+  const all = (read: (stage: Stage) => string): string => notedOf(stages, read);
   return [
     {
       what: `raw batches of ${BATCH_ENTRIES} entries of 300 B, in the process, up to ${count(most)}`,
@@ -68,7 +91,7 @@ export async function measure(context: BarsContext): Promise<readonly Figure[]> 
       value: most.startS,
       unit: "s",
       bar: BAR_START_S,
-      note: `${all(({ startS }) => formatQuantity(startS, "s"))}; the bar is for 10,000,000`,
+      note: `${all(({ startS }) => formatQuantity(startS, "s"))}${most.size < BAR_START_SIZE ? "; the bar is for 10,000,000" : ""}`,
     },
     {
       what: `memory of the ledger ${growth}`,
@@ -79,9 +102,19 @@ export async function measure(context: BarsContext): Promise<readonly Figure[]> 
   ];
 }
 
-async function grow({ folder, isQuick, say }: BarsContext, size: number): Promise<Stage> {
+/** What is read of each stage, behind its size. */
+export function notedOf(stages: readonly Stage[], read: (stage: Stage) => string): string {
+  return stages.map((at) => `${count(at)}: ${read(at)}`).join(", ");
+}
+
+async function grow(
+  { folder, isQuick, say }: BarsContext,
+  size: number,
+  onSize: (size: number) => void,
+): Promise<Stage> {
   const dataDir = join(folder, "ledger");
-  const filled = await fillLog(dataDir, size, BATCH_ENTRIES);
+  const sample = BATCH_ENTRIES * (isQuick ? SAMPLE_BATCHES.quick : SAMPLE_BATCHES.full);
+  const filled = await fillLog({ dataDir, size, batchEntries: BATCH_ENTRIES, sample, onSize });
   const started = performance.now();
   const server = await startServer("ledger-process.js", [dataDir, "0", "raw"]);
   const startS = (performance.now() - started) / 1000;
@@ -92,12 +125,16 @@ async function grow({ folder, isQuick, say }: BarsContext, size: number): Promis
     const proofMs = await timeProofs(server, size, { from: first, count: more });
     const memoryMb = await peakMemoryOf(server.pid);
     say(`  ${size} entries: filled in ${filled.seconds.toFixed(1)} s, started in ${startS.toFixed(2)} s`);
-    const perSecond = filled.entries / filled.seconds;
-    const entryUs = (filled.processorSeconds * 1e6) / filled.entries;
-    return { size, perSecond, entryUs, startS, proofMs, firstProofMs, memoryMb };
+    const [perSecond, entryUs] = ratesOf(filled);
+    const [perSecondHere, entryUsHere] = ratesOf(filled.sample);
+    return { size, perSecond, entryUs, perSecondHere, entryUsHere, startS, proofMs, firstProofMs, memoryMb };
   } finally {
     await server.stop();
   }
+}
+
+function ratesOf({ entries, seconds, processorSeconds }: Spent): readonly [perSecond: number, entryUs: number] {
+  return [entries / seconds, (processorSeconds * 1e6) / entries];
 }
 
 /** Milliseconds of log proofs of entries all over the log, one after the other, sorted. */
@@ -135,7 +172,8 @@ function readProof(agent: Agent, port: number, index: number): Promise<void> {
   });
 }
 
-function count({ size }: Stage): string {
+/** A size as it is printed. */
+export function count({ size }: Pick<Stage, "size">): string {
   return size.toLocaleString("en-US");
 }
 

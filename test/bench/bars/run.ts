@@ -16,17 +16,20 @@ const ROWS: Readonly<Record<string, () => Promise<{ readonly measure: Measure }>
   "raw-add": () => import("./raw-add.ts"),
   receipts: () => import("./receipts.ts"),
   growth: () => import("./growth.ts"),
+  scale: () => import("./scale.ts"),
   "proof-check": () => import("./proof-check.ts"),
   witness: () => import("./witness.ts"),
   "whole-log": () => import("./whole-log.ts"),
   gateway: () => import("./gateway.ts"),
 };
 
-/** The gateway is held against a bare passthrough. */
+/** Rows that are measured only when they are named: the gateway is held against a bare passthrough, `scale` takes minutes and GBs. */
+const NAMED_ROWS: readonly string[] = ["gateway", "scale"];
+/** They have no peer. */
 const NO_PEER: FoundPeer = { absence: "none is asked for" };
 
 /** What is measured when nothing is named. */
-const LEDGER_ROWS = Object.keys(ROWS).filter((name) => name !== "gateway");
+const LEDGER_ROWS = Object.keys(ROWS).filter((name) => !NAMED_ROWS.includes(name));
 
 const FULL = { loadMs: 2000, rounds: 3 };
 const QUICK = { loadMs: 800, rounds: 1 };
@@ -45,7 +48,7 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
   try {
     print(formatMachine());
     const rows = named.length > 0 ? named : LEDGER_ROWS;
-    const peer = rows.some((name) => name !== "gateway") ? await buildPeer(work) : NO_PEER;
+    const peer = rows.some((name) => !NAMED_ROWS.includes(name)) ? await buildPeer(work) : NO_PEER;
     print("absence" in peer ? `no peer: ${peer.absence}` : `peer: ${peer.name}`);
     if (isQuick) print("quick run: it shows that the benchmarks work; its numbers mean nothing");
     const context = {

@@ -17,7 +17,7 @@ const BATCH_ENTRIES = 256;
 export async function measure({ folder, isQuick }: BarsContext): Promise<readonly Figure[]> {
   const dataDir = join(folder, "ledger");
   const wanted = isQuick ? SIZES.quick : SIZES.full;
-  await fillLog(dataDir, wanted, BATCH_ENTRIES);
+  await fillLog({ dataDir, size: wanted, batchEntries: BATCH_ENTRIES });
   const mirrored = await mirror(dataDir, wanted, join(folder, "mirror"));
   const started = performance.now();
   const { findings, size } = await checkDataFolder({ dataDir, workers: 0 });
