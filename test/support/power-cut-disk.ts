@@ -89,14 +89,14 @@ export class PowerCutDisk implements Disk {
     const file = this.#names.get(path) ?? { live: new Uint8Array(0), durable: new Uint8Array(0), dirty: [] };
     if (!this.#names.has(path)) this.#change(folderOf(path), (names) => names.set(path, file));
     return {
-      write: (bytes, offset) => this.#step(`write ${path}`, (part) => writeTo(file, bytes, offset, part)),
-      datasync: () => this.#step(`sync ${path}`, (part) => syncFile(file, part)),
+      write: (bytes, offset) => this.step(`write ${path}`, (part) => writeTo(file, bytes, offset, part)),
+      datasync: () => this.step(`sync ${path}`, (part) => syncFile(file, part)),
       close: () => Promise.resolve(),
     };
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#step(`rename ${to}`, (part) => {
+    return this.step(`rename ${to}`, (part) => {
       if (part !== "all") return;
       this.#change(folderOf(to), (names) => {
         const file = names.get(from);
@@ -109,13 +109,13 @@ export class PowerCutDisk implements Disk {
 
   remove(path: string): Promise<void> {
     if (!this.#names.has(path)) return Promise.resolve();
-    return this.#step(`remove ${path}`, (part) => {
+    return this.step(`remove ${path}`, (part) => {
       if (part === "all") this.#change(folderOf(path), (names) => names.delete(path));
     });
   }
 
   syncFolder(folder: string): Promise<void> {
-    return this.#step(`sync folder ${folder}`, (part) => {
+    return this.step(`sync folder ${folder}`, (part) => {
       if (part !== "all") return;
       for (const change of this.#changes) if (change.folder === folder) change.apply(this.#durableNames);
       this.#changes = this.#changes.filter((change) => change.folder !== folder);
@@ -127,7 +127,8 @@ export class PowerCutDisk implements Disk {
     this.#changes.push({ folder, apply });
   }
 
-  async #step(name: string, effect: (part: Leaves) => void): Promise<void> {
+  /** A step of this disk, or of something else on the same machine. @param effect  told how much of it happens */
+  async step(name: string, effect: (part: Leaves) => void): Promise<void> {
     await Promise.resolve();
     if (this.#dead) throw new Error("this disk is gone");
     const failing = this.#failing(name);
