@@ -23,6 +23,7 @@ import { type LeftOfRun, openLeftTasks } from "./left-of-run.ts";
 import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
+import { paceLogger } from "./paced-logger.ts";
 import type { Caller, CatalogReader, Pipeline } from "./pipeline/call.ts";
 import type { TagTask } from "./pipeline/keyed-names.ts";
 import type { Offers } from "./pipeline/offers.ts";
@@ -148,7 +149,8 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   await switches.start();
   outbox.start();
-  for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, options.logger);
+  const paced = paceLogger(options.logger);
+  for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, paced);
   const carriedOut = carriedOutBy(controls.stages);
   const { upstreams } = servers;
   const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut, rules, watch });

@@ -3,6 +3,7 @@
 import { StoreError } from "../kernel/errors.ts";
 import type { ListedServer } from "./catalog/catalog-file.ts";
 import type { GatewayOptions, World } from "./options.ts";
+import { paceLogger } from "./paced-logger.ts";
 import type { Upstream, UpstreamDeps } from "./upstream/upstream.ts";
 import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 
@@ -75,7 +76,7 @@ function depsOf({ secrets, environment, logger, software, readFile }: ServerOpti
     environment,
     fetch: world.httpFetch,
     readFile,
-    logger,
+    logger: paceLogger(logger),
     nowMs: world.nowMs,
     randomBytes: world.randomBytes,
     software,

@@ -12,6 +12,7 @@ import { type AgentIdentity, readAgentIdentity } from "./identity/agent-identity
 import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
 import type { GatewayOptions, GatewaySecrets } from "./options.ts";
+import { paceLogger } from "./paced-logger.ts";
 import type { Caller } from "./pipeline/call.ts";
 import { type GatewayRun, openRun } from "./run.ts";
 import { startWirings, type Wirings } from "./wirings.ts";
@@ -177,7 +178,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions 
     limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
     nowMs,
     randomBytes,
-    logger,
+    logger: paceLogger(logger),
     software,
     listen: { host, port },
     tokens,

@@ -4,6 +4,7 @@ import type { Readable, Writable } from "node:stream";
 import { runStdioEdge } from "./edge/stdio-edge.ts";
 import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import type { GatewayOptions } from "./options.ts";
+import { paceLogger } from "./paced-logger.ts";
 import { openRun } from "./run.ts";
 
 /** The agent's side. */
@@ -36,7 +37,7 @@ export async function serveStdio(options: GatewayOptions, { input, output, user,
       left: { tasks: run.leftTasks, stream: run.status().stream },
       nowMs: run.world.nowMs,
       randomBytes: run.world.randomBytes,
-      logger: options.logger,
+      logger: paceLogger(options.logger),
       software: options.software,
       limits: { ...edgeLimitsOf(callLimitsOf(options.config.limits ?? {})), ...options.edgeLimits },
       input,
