@@ -19,6 +19,9 @@ export interface AgentCapabilities {
   readonly text: string;
 }
 
+/** What a session may declare at its handshake: it is kept for as long as the session is. Hosts declare some hundreds of bytes. */
+export const MAX_DECLARED_BYTES: number = 16 * 1024;
+
 /** Declares nothing. */
 export const NO_CAPABILITIES: AgentCapabilities = { value: {}, text: "{}" };
 

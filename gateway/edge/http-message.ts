@@ -8,7 +8,7 @@ import { notificationRule } from "../wire/methods.ts";
 import type { Headers } from "../wire/mirrored-headers.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, type RpcResponse, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
-import { type AgentAnswer, declaredAtHandshake, declaredIn, httpRequest, idTextOf } from "./agent-request.ts";
+import { type AgentAnswer, declaredIn, httpRequest, idTextOf } from "./agent-request.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -176,17 +176,26 @@ async function initialize(deps: MessageDeps, post: Post, message: RpcRequest): P
     return answerRefusal(deps, post, message, refusal("classify", "rpc.shape", RPC.invalidRequest, 200, text));
   }
   const agreed = readInitialize(message);
-  if (typeof agreed !== "string") return answerRefusal(deps, post, message, agreed);
-  const capabilities = declaredAtHandshake(message);
-  const session = deps.sessions.open({ caller: post.caller, mount: post.path, revision: agreed, capabilities });
-  if (session === undefined) {
-    const headers = { "Retry-After": "60" };
-    const full = refusal("limits", "limit.total", RPC.limit, 503, "too many sessions are open", { headers });
-    return answerRefusal(deps, post, message, full);
+  if (agreed.type === "refusal") return answerRefusal(deps, post, message, agreed);
+  const { revision, capabilities } = agreed;
+  const session = deps.sessions.open({ caller: post.caller, mount: post.path, revision, capabilities });
+  if (session === "full" || session === "declared-full") {
+    return answerRefusal(deps, post, message, session === "full" ? FULL : DECLARED_FULL);
   }
-  const bytes = resultResponse(idTextOf(message), initializeResult(deps, post.mount, agreed));
+  const bytes = resultResponse(idTextOf(message), initializeResult(deps, post.mount, revision));
   post.reply.send({ httpStatus: 200, bytes, headers: { "Mcp-Session-Id": session.id } });
 }
+
+const LATER = { headers: { "Retry-After": "60" } };
+const FULL = refusal("limits", "limit.total", RPC.limit, 503, "too many sessions are open", LATER);
+const DECLARED_FULL = refusal(
+  "limits",
+  "limit.sessions",
+  RPC.limit,
+  503,
+  "the capabilities of this caller's sessions are too long together",
+  LATER,
+);
 
 async function handleNotification(
   deps: MessageDeps,

@@ -4,6 +4,7 @@
  */
 
 import { formatBase64url } from "../../kernel/base64url.ts";
+import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
 import type { Caller, SessionKey } from "../pipeline/call.ts";
 import type { LegacyRevision } from "../wire/revisions.ts";
@@ -15,6 +16,7 @@ import { type ReplayBudget, SessionStreams } from "./event-stream.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { PendingAsks } from "./pending-asks.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
+import { callerOf } from "./task-room.ts";
 
 /** One session. */
 export interface LegacySession {
@@ -61,6 +63,8 @@ export interface LegacySessionsOptions extends ReceiptDeps {
 }
 
 const ID_BYTES = 16;
+/** What the sessions of one caller may declare together: as many sessions as there may be, of hosts that declare what hosts do. */
+const MAX_CALLER_DECLARED_BYTES = 4 * 1024 * 1024;
 /** Of events that all sessions keep for agents whose connection broke. */
 const MAX_REPLAY_BYTES = 64 * 1024 * 1024;
 
@@ -68,6 +72,8 @@ const MAX_REPLAY_BYTES = 64 * 1024 * 1024;
 export class LegacySessions {
   readonly #options: LegacySessionsOptions;
   readonly #sessions = new Map<string, LegacySession>();
+  /** Bytes of capabilities that are kept, by caller. */
+  readonly #declaredBy = new Map<string, number>();
   readonly #replay: ReplayBudget = { used: 0, max: MAX_REPLAY_BYTES };
 
   readonly #unwatch: () => void;
@@ -82,10 +88,11 @@ export class LegacySessions {
     });
   }
 
-  /** Opens one; undefined if as many are open as may be. */
-  open(agent: NewSession): LegacySession | undefined {
-    if (this.#sessions.size >= this.#options.maxSessions) this.#sweep();
-    if (this.#sessions.size >= this.#options.maxSessions) return undefined;
+  /** Opens one; `full` if as many are open as may be, `declared-full` if the caller's declare too much together. */
+  open(agent: NewSession): LegacySession | "full" | "declared-full" {
+    if (this.#sessions.size >= this.#options.maxSessions || !this.#mayDeclare(agent)) this.#sweep();
+    if (this.#sessions.size >= this.#options.maxSessions) return "full";
+    if (!this.#mayDeclare(agent)) return "declared-full";
     const id = formatBase64url(this.#options.randomBytes(ID_BYTES));
     const now = this.#options.nowMs();
     const key = { key: id, source: "mcp-session-id", trust: "authenticated" } as const;
@@ -97,6 +104,7 @@ export class LegacySessions {
     notices.start();
     const session = { ...agent, id, key, calls, streams, asks, legs, notices, openedAtMs: now, lastUsedMs: now };
     this.#sessions.set(id, session);
+    this.#countDeclared(session, declaredBytes(session));
     return session;
   }
 
@@ -114,6 +122,7 @@ export class LegacySessions {
   /** Ends a session: its id is unknown from now on, its calls are cancelled; it is over when their outcomes are kept. */
   end(session: LegacySession, reason: SealReason): void {
     if (!this.#sessions.delete(session.id)) return;
+    this.#countDeclared(session, -declaredBytes(session));
     session.calls.cancelAll();
     session.streams.close();
     session.notices.stop();
@@ -156,6 +165,17 @@ export class LegacySessions {
     });
   }
 
+  #mayDeclare(agent: NewSession): boolean {
+    return (this.#declaredBy.get(callerOf(agent.caller)) ?? 0) + declaredBytes(agent) <= MAX_CALLER_DECLARED_BYTES;
+  }
+
+  #countDeclared({ caller }: NewSession, bytes: number): void {
+    const key = callerOf(caller);
+    const all = (this.#declaredBy.get(key) ?? 0) + bytes;
+    if (all === 0) this.#declaredBy.delete(key);
+    else this.#declaredBy.set(key, all);
+  }
+
   #sweep(): void {
     for (const session of [...this.#sessions.values()]) this.#endIfOver(session);
   }
@@ -175,4 +195,8 @@ export class LegacySessions {
     this.end(session, isTooOld ? "max-age" : "idle");
     return true;
   }
+}
+
+function declaredBytes({ capabilities }: Pick<NewSession, "capabilities">): number {
+  return formatUtf8(capabilities.text).length;
 }

@@ -15,14 +15,7 @@ import type { LegacyRevision } from "../wire/revisions.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
-import {
-  type AgentCapabilities,
-  type AgentRequest,
-  declaredAtHandshake,
-  declaredIn,
-  idTextOf,
-  NO_CAPABILITIES,
-} from "./agent-request.ts";
+import { type AgentCapabilities, type AgentRequest, declaredIn, idTextOf, NO_CAPABILITIES } from "./agent-request.ts";
 import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -191,12 +184,13 @@ async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promis
 
 async function initialize(pipe: Pipe, message: RpcRequest, line: Uint8Array): Promise<void> {
   const agreed = readInitialize(message);
-  if (typeof agreed !== "string") return answerRefusal(pipe, message, line, agreed);
-  pipe.revision = agreed;
-  pipe.capabilities = declaredAtHandshake(message);
+  if (agreed.type === "refusal") return answerRefusal(pipe, message, line, agreed);
+  const { revision, capabilities } = agreed;
+  pipe.revision = revision;
+  pipe.capabilities = capabilities;
   await pipe.legs?.close();
-  pipe.legs = legsOf(pipe, agreed);
-  write(pipe, resultResponse(idTextOf(message), initializeResult(pipe.options, pipe.mount, agreed)));
+  pipe.legs = legsOf(pipe, revision);
+  write(pipe, resultResponse(idTextOf(message), initializeResult(pipe.options, pipe.mount, revision)));
 }
 
 /** What servers say to this agent alone; it always listens. */

@@ -156,7 +156,7 @@ async function decideLegacy(deps: Deps, sent: Sent, message: RpcRequest): Promis
   if (message.method === "initialize") {
     const agreed = readInitialize(message);
     const known = { caller: sent.caller, received: sent.body };
-    return typeof agreed === "string" ? PASS : turnAway(deps, agreed, known, message);
+    return agreed.type === "handshake" ? PASS : turnAway(deps, agreed, known, message);
   }
   if (PASSED_REQUESTS.has(message.method)) return PASS;
   const named = revisionNamed(sent.headers["mcp-protocol-version"] ?? FIRST_REVISION);

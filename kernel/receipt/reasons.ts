@@ -121,7 +121,8 @@ export const REASON_CODES = {
   "limit.per-principal": "the principal has used up its rate",
   "limit.per-session": "the session has used up its rate, or too many of its calls are under way",
   "limit.per-tool": "the tool has used up its rate, or too many of its calls are under way",
-  "limit.sessions": "the caller has as many sessions as one may have, each with a call under way",
+  "limit.sessions":
+    "the caller has as many sessions as one may have, each with a call under way, or they declare too much together",
   "limit.tasks": "too many tasks are open",
   "limit.total": "the gateway has used up its rate",
   "mcp.capability-missing": "the client did not declare the capability that this needs",
