@@ -58,6 +58,8 @@ export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Ask
   if (!isDeclared(message.method, message.params, agent.capabilities)) {
     return refused(deps, agent, asking, idText, "upstream.undeclared-input");
   }
+  const tooOften = agent.asks.take(asking.serverId);
+  if (tooOften !== undefined) return refused(deps, agent, asking, idText, tooOften);
   const pending = agent.asks.open(signal, LIMIT_MS);
   if (pending === undefined) return refused(deps, agent, asking, idText, "limit.in-flight");
   try {

@@ -15,6 +15,7 @@ import type { ChangeFeed } from "./change-feed.ts";
 import { type ReplayBudget, SessionStreams } from "./event-stream.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { PendingAsks } from "./pending-asks.ts";
+import { QuestionRates } from "./question-rate.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 import { callerOf } from "./task-room.ts";
 
@@ -72,6 +73,7 @@ const MAX_REPLAY_BYTES = 64 * 1024 * 1024;
 export class LegacySessions {
   readonly #options: LegacySessionsOptions;
   readonly #sessions = new Map<string, LegacySession>();
+  readonly #questions = new QuestionRates(() => performance.now());
   /** Bytes of capabilities that are kept, by caller. */
   readonly #declaredBy = new Map<string, number>();
   readonly #replay: ReplayBudget = { used: 0, max: MAX_REPLAY_BYTES };
@@ -98,7 +100,7 @@ export class LegacySessions {
     const key = { key: id, source: "mcp-session-id", trust: "authenticated" } as const;
     const calls = makeRunningCalls();
     const streams = new SessionStreams(this.#replay);
-    const asks = new PendingAsks();
+    const asks = new PendingAsks(this.#questions.ofSession(agent.caller));
     const legs = this.#legsOf(agent, key, streams, asks);
     const notices = new NoticePacer((list) => streams.standing.push(listChangedNotice(list)));
     notices.start();

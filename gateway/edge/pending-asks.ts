@@ -2,6 +2,7 @@
 
 import type { CancelSignal } from "../upstream/cancellation.ts";
 import type { RpcResponse } from "../wire/rpc.ts";
+import type { TakeQuestion } from "./question-rate.ts";
 
 /** What came of a question. */
 export type AskReply =
@@ -23,6 +24,12 @@ const MAX_ASKS = 64;
 export class PendingAsks {
   readonly #waiting = new Map<number, (reply: AskReply) => void>();
   #lastId = 0;
+  /** Counts one more question of a server; says why it may not be asked. */
+  readonly take: TakeQuestion;
+
+  constructor(take: TakeQuestion) {
+    this.take = take;
+  }
 
   /** Registers one; undefined if as many are out as may be. */
   open(signal: CancelSignal, limitMs: number): PendingAsk | undefined {

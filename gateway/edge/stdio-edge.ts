@@ -23,6 +23,7 @@ import { initializeResult } from "./local-answers.ts";
 import { aggregatedMount, type Mount } from "./mount.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { PendingAsks } from "./pending-asks.ts";
+import { QuestionRates } from "./question-rate.ts";
 import { faultResponse, refuse } from "./refuse.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
 
@@ -73,7 +74,7 @@ export async function runStdioEdge(options: StdioEdgeOptions): Promise<void> {
     revision: undefined,
     capabilities: NO_CAPABILITIES,
     legs: undefined,
-    asks: new PendingAsks(),
+    asks: new PendingAsks(new QuestionRates(() => performance.now()).ofSession(caller)),
   };
   const notices = new NoticePacer((list) => write(pipe, listChangedNotice(list)));
   notices.start();

@@ -157,7 +157,7 @@ describe("a call that made a task", () => {
     if (message.type !== "notification") throw new Error("no notification");
     const deps = { tasks, rules: new RuleChanges(), pipeline, logger };
     const agent = { caller: CALLER, session: SESSION, transport: "http", revision: "2025-11-25" } as const;
-    const asked = { ...agent, capabilities: {}, asks: new PendingAsks() };
+    const asked = { ...agent, capabilities: {}, asks: new PendingAsks(() => undefined) };
     const upstream = { transport: "http", era: "legacy", auth: "none", revision: "2025-11-25" } as const;
     const told = await statusToAgent(deps, asked, { task, message, upstream });
     expect(JSON.parse(parseUtf8(told ?? new Uint8Array()))).toMatchObject({ params: { taskId: "cst_mine" } });

@@ -24,7 +24,7 @@ export function openLegacySession(
   session: SessionKey,
 ): LegacySession {
   const told: string[] = [];
-  const asks = new PendingAsks();
+  const asks = new PendingAsks(() => undefined);
   const legs = new AgentLegs({
     ...deps,
     agent: { caller, session, transport: "http", revision: "2025-11-25", capabilities: {}, asks },
