@@ -93,7 +93,7 @@ export class LegacySessions {
   /** Opens one; `full` if as many are open as may be, `declared-full` if the caller's declare too much together. */
   open(agent: NewSession): LegacySession | "full" | "declared-full" {
     if (this.#sessions.size >= this.#options.maxSessions || !this.#mayDeclare(agent)) this.#sweep();
-    if (this.#sessions.size >= this.#options.maxSessions) return "full";
+    if (this.#sessions.size >= this.#options.maxSessions && !this.#makeRoom(agent)) return "full";
     if (!this.#mayDeclare(agent)) return "declared-full";
     const id = formatBase64url(this.#options.randomBytes(ID_BYTES));
     const now = this.#options.nowMs();
@@ -165,6 +165,30 @@ export class LegacySessions {
         return true;
       },
     });
+  }
+
+  /**
+   * One caller must not keep all others out: whoever has the most sessions gives up the idle one that was used longest ago, for a
+   * caller that has fewer behind that, too.
+   */
+  #makeRoom({ caller }: NewSession): boolean {
+    const byCaller = new Map<string, LegacySession[]>();
+    for (const session of this.#sessions.values()) {
+      const key = callerOf(session.caller);
+      const own = byCaller.get(key);
+      if (own === undefined) byCaller.set(key, [session]);
+      else own.push(session);
+    }
+    const most = [...byCaller.values()].reduce((one, other) => (other.length > one.length ? other : one), []);
+    if (most.length - 1 <= (byCaller.get(callerOf(caller))?.length ?? 0)) return false;
+    const idle = most.filter(({ calls, streams }) => calls.size === 0 && !streams.standing.isAttached);
+    const [first, ...others] = idle;
+    if (first === undefined) return false;
+    this.end(
+      others.reduce((one, other) => (other.lastUsedMs < one.lastUsedMs ? other : one), first),
+      "idle",
+    );
+    return true;
   }
 
   #mayDeclare(agent: NewSession): boolean {
