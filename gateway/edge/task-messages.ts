@@ -45,7 +45,12 @@ export function readTask(value: JsonValue | undefined, era: Era): StatedTask | u
   const known = STATUSES.find((one) => one === status);
   if (typeof taskId !== "string" || taskId === "" || taskId.length > MAX_ID || known === undefined) return undefined;
   if (ttl !== null && typeof ttl !== "number") return undefined;
-  return { taskId, status: known, ttlMs: ttl === null ? null : Math.max(0, ttl) };
+  return { taskId: ownText(taskId), status: known, ttlMs: ttl === null ? null : Math.max(0, ttl) };
+}
+
+/** The same text as one of its own: a piece of a message would keep all of that as long as the task is open. */
+function ownText(text: string): string {
+  return ` ${text}`.slice(1);
 }
 
 /** What a task in a message is changed to. */
@@ -73,7 +78,7 @@ const SHORT = 64;
 /** The task that an agent was given, as JSON text for lists; of a long one what says where it stands. */
 export function rememberedTask(given: Uint8Array, path: readonly string[]): string {
   const text = rawAt(parseUtf8(given), path) ?? "{}";
-  if (text.length <= MAX_REMEMBERED) return text;
+  if (text.length <= MAX_REMEMBERED) return ownText(text);
   const value = parseJson(formatUtf8(text), { numbers: "rounded", maxBytes: Number.MAX_SAFE_INTEGER });
   const members = isJsonObject(value) ? Object.entries(value) : [];
   const isKept = ([key, member]: readonly [string, JsonValue | undefined]): boolean =>

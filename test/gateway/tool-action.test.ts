@@ -1,26 +1,13 @@
 /** Ids of actions about tools: the same ones again, and nothing of the messages that named them. */
 
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { InspectionStages } from "../../gateway/inspection/inspection-stages.ts";
 import { toolActionIds } from "../../gateway/policy/tool-action.ts";
 import { callOf } from "../support/gateway-run.ts";
+import { heldBy } from "../support/held-bytes.ts";
 
 const MESSAGES = 64;
 const MESSAGE = 512 * 1024;
-
-/** How many bytes of strings and objects are held after `work` that were not before. */
-function heldBy(work: () => void): number {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  setFlagsFromString("--no-expose-gc");
-  collect();
-  const before = process.memoryUsage().heapUsed;
-  work();
-  collect();
-  return process.memoryUsage().heapUsed - before;
-}
 
 describe("the actions about a tool", () => {
   it("have ids that are put together once", () => {
