@@ -3,11 +3,14 @@
 import { Counter, type CounterConfiguration, Gauge, Registry } from "prom-client";
 import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import type { ReceiptBody } from "../kernel/receipt/receipt.ts";
-import type { EgressWay } from "./egress/egress-guard.ts";
+import type { Status } from "../kernel/receipt/vocabulary.ts";
+import { EGRESS_WAYS, type EgressWay } from "./egress/egress-guard.ts";
 
 /** What is read when the metrics are asked for. */
 export interface MetricSource {
   readonly ready: boolean;
+  /** Why every call is denied, if the sealed policy is the reason. */
+  readonly safe_state?: ReasonCode;
   readonly next_seq: number;
   readonly sessions: number;
   readonly open_calls: number;
@@ -55,6 +58,9 @@ export class GatewayMetrics {
       labelNames: ["way"],
       registers,
     });
+    // What is there from the start rises when it happens: what appears with its first count does not, for those who look at rates.
+    for (const way of EGRESS_WAYS) this.#egress.inc({ way }, 0);
+    this.#outcomes.add({ status: "unknown" satisfies Status }, 0);
   }
 
   /** Counts a connection that the process was not allowed. */
@@ -93,6 +99,9 @@ export class GatewayMetrics {
   /** Adds the values that are read on demand. */
   watch(read: () => MetricSource): void {
     this.#gauge("gateway_ready", "1 if calls are taken", () => (read().ready ? 1 : 0));
+    this.#gauge("gateway_in_safe_state", "1 while every call is denied because of the sealed policy", () =>
+      read().safe_state === undefined ? 0 : 1,
+    );
     this.#gauge("gateway_stream_receipts", "Receipts of the stream", () => read().next_seq);
     this.#gauge("gateway_open_sessions", "Sessions without a seal", () => read().sessions);
     this.#gauge("gateway_open_calls", "Dispatched calls without an outcome", () => read().open_calls);
