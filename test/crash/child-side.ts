@@ -2,11 +2,12 @@
 
 import { inspect } from "node:util";
 import { Stall } from "./stall.ts";
+import type { StartCost } from "./start-cost.ts";
 import type { Plan, Step } from "./steps.ts";
 
 /** A message to the runner. */
 export type Report =
-  | { readonly kind: "started"; readonly url: string }
+  | { readonly kind: "started"; readonly url: string; readonly cost?: StartCost }
   | { readonly kind: "stalled"; readonly step: Step }
   | { readonly kind: "call"; readonly state: "dispatched" | "answered"; readonly seq: number }
   | { readonly kind: "fault"; readonly what: string };

@@ -11,10 +11,7 @@ const START_LIMIT_MS = 60_000;
 
 /** A process of the crash suite. */
 export class Child {
-  /** Milliseconds from fork to the first sign that it serves; undefined if it stalled or was killed before. */
-  startMs: number | undefined;
   readonly #process: ChildProcess;
-  readonly #started = performance.now();
   readonly #gone: Promise<unknown>;
   readonly #ready: Promise<string | undefined>;
   readonly #stalled: Promise<Step>;
@@ -34,7 +31,6 @@ export class Child {
     });
     this.#ready = new Promise((resolve) => {
       this.#process.on("message", (report: Report) => {
-        if (report.kind === "started") this.startMs ??= performance.now() - this.#started;
         if (report.kind === "started") resolve(report.url);
       });
       this.#process.once("exit", () => resolve(undefined));

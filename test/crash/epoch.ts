@@ -14,6 +14,7 @@ import type { Report } from "./child-side.ts";
 import type { Client } from "./client.ts";
 import { checkAll } from "./final-check.ts";
 import type { GatewayStart } from "./gateway-process.ts";
+import { KillQueue } from "./kill-queue.ts";
 import type { LedgerStart } from "./ledger-process.ts";
 import { Observer } from "./observer.ts";
 import { Random } from "./random.ts";
@@ -27,8 +28,8 @@ import type { WitnessStart } from "./witness-process.ts";
 const RAW_WRITERS = 16;
 const STREAM_WRITERS = 3;
 const WITNESSES = 2;
-/** A step that is not passed within this time is given up: the process is killed where it is. */
-const STEP_LIMIT_MS = 10_000;
+/** A step that a process that serves does not pass within this time is given up: it is killed where it is. */
+const STEP_LIMIT_MS = 15_000;
 const COVER_LIMIT_MS = 30_000;
 /** The gateway's last proofs; it says itself when none comes any more. */
 const DRAIN_LIMIT_MS = 300_000;
@@ -89,9 +90,11 @@ class Epoch {
     for (const client of this.#clients()) client.start();
     const wrong = Promise.race(this.#clients().map((client) => client.watch()));
     wrong.catch(() => undefined);
-    for (const kill of this.#options.kills) {
-      await Promise.race([this.#kill(kill), wrong]);
+    const kills = new KillQueue(this.#options.kills);
+    for (let kill = kills.next(); kill !== undefined; kill = kills.next()) {
+      const isReached = await Promise.race([this.#kill(kill), wrong]);
       this.failOnFaults();
+      if (!isReached) kills.missed(kill);
     }
     await this.#finish();
   }
@@ -107,43 +110,47 @@ class Epoch {
     return [...this.#writers, ...this.#observers];
   }
 
-  async #kill(kill: Kill): Promise<void> {
+  /** @returns whether the process stood at the step of the kill, if that names one */
+  async #kill(kill: Kill): Promise<boolean> {
     if (kill.victim === "ledger") {
       const child = this.#ledger ?? this.#startLedger(kill.plan);
-      await this.#killAt(child, kill, this.#ledger !== undefined);
-      if (child.startMs !== undefined) this.#options.tally.started(child.startMs);
+      const isReached = await this.#killAt(child, kill, this.#ledger !== undefined);
       this.#ledger = undefined;
-      return;
+      return isReached;
     }
     await this.#ensureLedger();
     if (kill.victim === "gateway") {
       const child = this.#gateway ?? this.#startGateway();
-      await this.#killAt(child, kill, true);
+      const isReached = await this.#killAt(child, kill, true);
       this.#gateway = this.#startGateway();
       // While the ledger can be asked: a gateway that cannot compare its tip begins a new stream, as it must.
       await this.#mustServe(this.#gateway, "gateway");
-      return;
+      return isReached;
     }
     const witness = this.#witnesses[this.#random.below(this.#witnesses.length)];
     if (witness === undefined) throw new Error("no witness");
-    await this.#killAt(witness.child, kill, true);
+    const isReached = await this.#killAt(witness.child, kill, true);
     witness.child = this.#child("witness-process", witness.start);
     await this.#mustServe(witness.child, "witness");
+    return isReached;
   }
 
-  /** @param isRunning  true if the process was started without this kill's plan */
-  async #killAt(child: Child, { victim, plan, isServing, delayMs }: Kill, isRunning: boolean): Promise<void> {
+  /** @param isRunning  true if the process was started without this kill's plan @returns as `#kill` */
+  async #killAt(child: Child, { victim, plan, isServing, delayMs }: Kill, isRunning: boolean): Promise<boolean> {
     let step: Step | undefined;
     if (plan === undefined) {
       if (isServing) await this.#mustServe(child, victim);
     } else {
       if (isRunning) child.arm(plan);
+      // A start is not held against the step: others may have the processors.
+      await child.ready();
       step = await child.stalled(STEP_LIMIT_MS);
     }
     await pause(delayMs);
     if (!child.isAlive) throw new Error(`the ${victim} ended by itself`);
     await child.kill();
     this.#options.tally.killed(victim, plan?.step, step !== undefined);
+    return plan === undefined || step !== undefined;
   }
 
   async #mustServe(child: Child, name: string): Promise<void> {
@@ -183,6 +190,7 @@ class Epoch {
     return new Child(script, start, (report: Report) => {
       if (report.kind === "fault") this.#faults.push(`${script}: ${report.what}`);
       if (report.kind === "call") this.#calls.push(report);
+      if (report.kind === "started" && report.cost !== undefined) this.#options.tally.started(report.cost);
     });
   }
 

@@ -1,7 +1,10 @@
-/** Which process is killed when: three of five kills at a named step, each step in its turn, the others at any moment. */
+/**
+ * Which process is killed when. In logs of receipts, which pass every named step, the first kills visit each of these once. From
+ * then on, and in raw logs, three of five kills are at a named step, each in its turn, and the others at any moment.
+ */
 
 import type { Random } from "./random.ts";
-import { type LogKind, maxSkip, type Plan, stepsOf, type Victim } from "./steps.ts";
+import { type LogKind, maxSkip, type Plan, type Step, stepsOf, VICTIMS, type Victim } from "./steps.ts";
 
 /** One kill. */
 export interface Kill {
@@ -17,18 +20,24 @@ export interface Kill {
 const RANDOM_DELAY_MS = 350;
 const STALL_DELAY_MS = 15;
 
-/** Gives the kills of logs of one kind; every step is planned once before one is planned again. */
+/** Gives the kills of logs of one kind; every step of a process is planned once before one is planned again. */
 export class Schedule {
   readonly #kind: LogKind;
   readonly #random: Random;
-  readonly #planned: Record<Victim, Plan["step"][]> = { ledger: [], witness: [], gateway: [] };
+  readonly #planned: Record<Victim, Step[]> = { ledger: [], witness: [], gateway: [] };
+  /** Steps that are visited first. */
+  readonly #unvisited: { readonly victim: Victim; readonly step: Step }[];
 
   constructor(kind: LogKind, random: Random) {
     this.#kind = kind;
     this.#random = random;
+    const all = VICTIMS.flatMap((victim) => stepsOf(victim, kind).map((step) => ({ victim, step })));
+    this.#unvisited = kind === "receipts" ? [...random.shuffled(all)] : [];
   }
 
   next(): Kill {
+    const first = this.#unvisited.pop();
+    if (first !== undefined) return this.#killAt(first.victim, first.step, this.#random.below(3) > 0);
     const victim = this.#victim();
     const isServing = this.#random.below(3) > 0;
     if (this.#random.below(5) < 2) return { victim, isServing, delayMs: this.#random.below(RANDOM_DELAY_MS) };
@@ -37,7 +46,11 @@ export class Schedule {
     }
     const step = this.#planned[victim].pop();
     if (step === undefined) throw new Error(`no steps of ${victim}`);
-    const plan = { step, skip: this.#random.below(maxSkip(step) + 1) };
+    return this.#killAt(victim, step, isServing);
+  }
+
+  #killAt(victim: Victim, step: Step, isServing: boolean): Kill {
+    const plan: Plan = { step, skip: this.#random.below(maxSkip(step) + 1) };
     return { victim, plan, isServing, delayMs: this.#random.below(STALL_DELAY_MS) };
   }
 

@@ -49,8 +49,11 @@ const WITNESS_STEPS = ["state.begun", "state.durable"] as const;
 /** Gateway: before and after a receipt is durable; the call is dispatched after its decision, answered after its outcome. */
 const GATEWAY_STEPS = ["decision.begun", "decision.durable", "outcome.begun", "outcome.durable"] as const;
 
-/** A process that is killed. */
-export type Victim = "ledger" | "witness" | "gateway";
+/** Processes that are killed. */
+export const VICTIMS = ["ledger", "witness", "gateway"] as const;
+
+/** One of them. */
+export type Victim = (typeof VICTIMS)[number];
 
 /** A named step of any of them. */
 export type Step =
@@ -80,5 +83,5 @@ export function stepsOf(victim: Victim, kind: LogKind): readonly Step[] {
 export function maxSkip(step: Step): number {
   if (/^wal\.(torn|written|synced)$/.test(step)) return 60;
   if (/^(head|index|state|decision|outcome)\./.test(step)) return 6;
-  return 1;
+  return step.startsWith("spare.") ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 /** What a run counted, and what it prints. */
 
+import { ownMs, type StartCost } from "./start-cost.ts";
 import type { Step, Victim } from "./steps.ts";
 
 /** What one epoch came to. */
@@ -18,7 +19,7 @@ interface StepCount {
 export class Tally {
   readonly #victims: Record<Victim, number> = { ledger: 0, witness: 0, gateway: 0 };
   readonly #steps = new Map<Step, StepCount>();
-  #slowestMs = 0;
+  #slowest: StartCost | undefined;
   #acknowledged = 0;
   #heads = 0;
   #largest = 0n;
@@ -32,8 +33,16 @@ export class Tally {
     this.#steps.set(step, count);
   }
 
-  started(ms: number): void {
-    this.#slowestMs = Math.max(this.#slowestMs, ms);
+  /** @param cost  of a ledger's start */
+  started(cost: StartCost): void {
+    if (this.#slowest === undefined || ownMs(cost) > ownMs(this.#slowest)) this.#slowest = cost;
+  }
+
+  /** What is wrong with the starts: none took so long of its own as `limitMs`, and there were some; undefined if all is well. */
+  startFault(limitMs: number): string | undefined {
+    if (this.#slowest === undefined) return "no ledger's start was measured";
+    if (ownMs(this.#slowest) < limitMs) return undefined;
+    return `a ledger's start took ${formatStart(this.#slowest)}: the bar is ${limitMs} ms`;
   }
 
   finished({ acknowledged, size, heads }: EpochSums): void {
@@ -61,7 +70,13 @@ export class Tally {
       ...steps.map(([step, count]) => `  ${step.padEnd(26)} ${count.reached}${late(count)}`),
       `${this.kills} kills (ledger ${ledger}, witness ${witness}, gateway ${gateway}; ${at} at ${steps.length} named steps), ` +
         `${this.#acknowledged} entries acknowledged, ${this.#heads} signed checkpoints seen, ` +
-        `largest log ${this.#largest}, slowest start ${Math.round(this.#slowestMs)} ms`,
+        `largest log ${this.#largest}, slowest start ${this.#slowest === undefined ? "unknown" : formatStart(this.#slowest)}`,
     ];
   }
+}
+
+/** What a start took, in words. */
+function formatStart(cost: StartCost): string {
+  const [own, wall, waited] = [ownMs(cost), cost.wallMs, cost.waitedMs].map(Math.round);
+  return `${own} ms of its own, ${wall} by the clock, in which its threads waited ${waited} for a processor`;
 }
