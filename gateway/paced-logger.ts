@@ -45,7 +45,7 @@ export function paceLogger(logger: Logger): Logger {
     if (kind.lines <= MAX_LINES) logger[level](fields, message);
   };
   return {
-    info: logger.info,
+    info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => say("warn", fields, message),
     error: (fields, message) => say("error", fields, message),
   };

@@ -73,6 +73,26 @@ describe("a paced log", () => {
     expect(said).toHaveLength(8);
   });
 
+  it("calls the log that it paces as what it is", () => {
+    /** As many logs, one that finds its lines by itself. */
+    class OwnLog implements Logger {
+      readonly said: string[] = [];
+      info(_: object, message: string): void {
+        this.said.push(message);
+      }
+      warn(_: object, message: string): void {
+        this.said.push(message);
+      }
+      error(_: object, message: string): void {
+        this.said.push(message);
+      }
+    }
+    const own = new OwnLog();
+    const { info, warn, error } = paceLogger(own);
+    for (const say of [info, warn, error]) say({}, "said");
+    expect(own.said).toEqual(["said", "said", "said"]);
+  });
+
   it("says information as it comes", () => {
     for (let n = 0; n < 20; n += 1) logger.info({ n }, "taken");
     expect(lines).toHaveLength(20);
