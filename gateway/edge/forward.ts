@@ -110,7 +110,9 @@ async function forwardRound(
     return asked ?? denied(request, decided.refusal, decided.receipt);
   }
   if (decided.action === "phantom") {
-    return asksForTask(request) ? makePhantom(deps, request, routed, decided) : phantomAnswer(deps, request, decided);
+    return asksForTask(request)
+      ? concluding(deps, decided, () => makePhantom(deps, request, routed, decided))
+      : phantomAnswer(deps, request, decided);
   }
   const answer = await dispatch(deps, { request, routed, call, id, state, decided }, rulesBefore);
   return answer;

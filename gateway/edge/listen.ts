@@ -5,6 +5,7 @@
  */
 
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { CatalogReader, InboundCall } from "../pipeline/call.ts";
 import { announces, listenMessage, ownRequest } from "../upstream/own-request.ts";
@@ -19,7 +20,7 @@ import { type Route, routeUri } from "./mount.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { refuseRequest } from "./refuse.ts";
 import type { RuleChanges } from "./rule-changes.ts";
-import { type Granted, Renewal, StandingGrants } from "./standing-grants.ts";
+import { answerToGrant, type Granted, Renewal, StandingGrants } from "./standing-grants.ts";
 import { declarationRefusal } from "./task-calls.ts";
 import { grantTask, type TaskListenDeps, TaskStatuses } from "./task-listen.ts";
 
@@ -72,7 +73,7 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
     if (key.startsWith(TASK_KEY)) statuses.tell(key.slice(TASK_KEY.length));
     else if (standing.permits(key)) tell(request, key);
   });
-  const found = await Promise.all([
+  const found = await Promise.allSettled([
     ...listServers(deps, request, asked).map((one) => grantLists(deps, request, one)),
     ...asked.uris.map((uri) => grantResource(deps, request, uri, stop.signal, () => updated.push(uri))),
     ...asked.taskIds.map((id) =>
@@ -82,9 +83,7 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
       }),
     ),
   ]);
-  standing.add(found.filter((one) => typeof one === "object"));
-  let isLost = found.includes("withheld");
-  if (!isLost) isLost = (await serveStream(deps, request, { standing, updated, rulesBefore })) === "withheld";
+  const isLost = (await serveGranted(deps, request, { standing, updated, rulesBefore }, found)) === "withheld";
   stop.abort();
   for (const signal of [request.signal, deps.closing]) signal.removeEventListener("abort", cancel);
   updated.stop();
@@ -92,6 +91,24 @@ export async function listen(deps: ListenDeps, request: AgentRequest): Promise<A
   const bytes = resultOfListen(deps, request);
   const kept = await standing.endAll(request.signal.aborted || isLost ? undefined : bytes);
   return kept && !isLost ? { httpStatus: 200, bytes } : withheld(request, undefined);
+}
+
+/** As `serveStream`; whatever fails, the stream ends as one whose receipts could not be kept, and each grant gets its outcome. */
+async function serveGranted(
+  deps: ListenDeps,
+  request: AgentRequest,
+  served: Served,
+  found: readonly PromiseSettledResult<Grant>[],
+): Promise<"ended" | "withheld"> {
+  const grants = found.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  served.standing.add(grants.filter((one) => typeof one === "object"));
+  try {
+    for (const one of found) if (one.status === "rejected") throw one.reason;
+    return grants.includes("withheld") ? "withheld" : await serveStream(deps, request, served);
+  } catch (error) {
+    deps.logger.error({ code: errorCode(error) }, "a stream ended by a fault");
+    return "withheld";
+  }
 }
 
 function readAsked(value: JsonValue | undefined): Asked | undefined {
@@ -168,7 +185,8 @@ async function grantResource(
   const granted = { decided, call, lists: [], uri };
   if (decided.action === "phantom") return granted;
   const toSend = { ...watched, bytes: decided.toSend, signal };
-  return { ...granted, reply: await upstream.watchResource(toSend, route.name, onUpdated) };
+  const reply = await answerToGrant(deps, call, () => upstream.watchResource(toSend, route.name, onUpdated));
+  return { ...granted, reply };
 }
 
 /** The subscription as it is sent to the server. */
@@ -215,11 +233,14 @@ async function serveStream(
     if (deps.catalog.serverIds.includes(serverId) && standing.lists(serverId, list)) updated.push(`${LIST_KEY}${list}`);
   });
   const unrule = deps.rules.watch((concerns) => renewal.ask(concerns));
-  if (deps.rules.count === rulesBefore) updated.start();
-  else renewal.ask(() => true);
-  await ended(deps, request, renewal.over);
-  unwatch();
-  unrule();
+  try {
+    if (deps.rules.count === rulesBefore) updated.start();
+    else renewal.ask(() => true);
+    await ended(deps, request, renewal.over);
+  } finally {
+    unwatch();
+    unrule();
+  }
   return renewal.settle();
 }
 

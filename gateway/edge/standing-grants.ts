@@ -25,6 +25,23 @@ export interface Granted {
 /** A task whose status the agent is told. */
 export type GrantedTask = Pick<Granted, "call"> & { readonly task: KeptTask; readonly decided: Forwarded };
 
+/**
+ * What a server says to a grant that was decided. A fault of ours on the way there leaves the grant untaken: its outcome is that
+ * of the stream's end, as every other's.
+ */
+export async function answerToGrant(
+  { logger }: ReceiptDeps,
+  { serverId: server }: InboundCall,
+  ask: () => Promise<UpstreamReply>,
+): Promise<UpstreamReply> {
+  try {
+    return await ask();
+  } catch (error) {
+    logger.error({ code: errorCode(error), server }, "a server could not be asked for a subscription");
+    return { type: "failed", status: "upstream_error", effect: "unknown", reason: "server.unavailable" };
+  }
+}
+
 /** The grants of one stream. */
 export class StandingGrants {
   readonly #deps: ReceiptDeps;

@@ -19,7 +19,7 @@ import { decide } from "./call-receipts.ts";
 import { scopeRefusal } from "./forward.ts";
 import { keepRefusal, refuseRequest } from "./refuse.ts";
 import type { ForwardDeps } from "./round-trip.ts";
-import type { Granted, GrantedTask, StandingGrants } from "./standing-grants.ts";
+import { answerToGrant, type Granted, type GrantedTask, type StandingGrants } from "./standing-grants.ts";
 import { readState, type TaskAnswerDeps } from "./task-answers.ts";
 import { type TaskRound, unknownTask } from "./task-calls.ts";
 import { wakeTask } from "./task-left.ts";
@@ -56,9 +56,13 @@ export async function grantTask(
   if (decided.action === "refuse") return "denied";
   const granted = { decided, call, lists: [], task };
   if (decided.action === "phantom") return granted;
-  wakeTask(deps.pipeline, task, request, call.upstream, decided.ticket);
+  const { watchTask } = upstream;
   const toSend = { ...watched, bytes: decided.toSend, signal };
-  return { ...granted, reply: await upstream.watchTask(toSend, task.upstreamId, onStatus) };
+  const reply = await answerToGrant(deps, call, async () => {
+    wakeTask(deps.pipeline, task, request, call.upstream, decided.ticket);
+    return watchTask(toSend, task.upstreamId, onStatus);
+  });
+  return { ...granted, reply };
 }
 
 function listenCall(request: AgentRequest, task: KeptTask, upstream: Upstream, toSend: Uint8Array): InboundCall {

@@ -223,6 +223,44 @@ describe("a stream of one who listens, when rules change", () => {
     expect((await answer).body).toContain('"reason":"receipt.unavailable"');
   });
 
+  it("has every outcome, and its server is not asked on, where a server cannot be asked for a fault", async () => {
+    const { server, gateway } = await start("modern");
+    const { client, told } = await agent(gateway.url, "modern");
+    const upstream = gateway.upstreams.get("s");
+    if (upstream === undefined) throw new Error("no server");
+    const fault = async (): Promise<never> => {
+      throw new TypeError("a fault of the gateway's");
+    };
+    const { watchResource } = upstream;
+    Object.assign(upstream, { watchResource: fault });
+    const subscription = await listen(client, { toolsListChanged: true, resourceSubscriptions: [WATCHED] });
+    expect(subscription.honoredFilter).toEqual({ toolsListChanged: true });
+    Object.assign(upstream, { watchResource });
+    server.touchWatched();
+    await subscription.close();
+    const { outcomes } = gateway.pipeline;
+    await expect
+      .poll(() => outcomes.map(({ status, effect }) => [status, effect]).sort())
+      .toEqual([
+        ["ok", "done"],
+        ["upstream_error", "unknown"],
+      ]);
+    expect(told).toEqual([]);
+  });
+
+  it("has every outcome where it ends by a fault, and is told that it failed", async () => {
+    const { gateway } = await start("modern");
+    const { rules, pipeline } = gateway;
+    Object.assign(rules, {
+      watch: (): never => {
+        throw new TypeError("a fault of the gateway's");
+      },
+    });
+    const body = listenBody(`{"toolsListChanged":true,"resourceSubscriptions":["${WATCHED}"]}`);
+    expect((await sendRaw(gateway.url, { body, headers: LISTEN })).body).toContain('"reason":"receipt.unavailable"');
+    expect(pipeline.outcomes.map(({ status }) => status)).toEqual(["ok", "ok"]);
+  });
+
   it("is decided anew if they changed while it was decided", async () => {
     const { gateway } = await start("modern");
     const { client } = await agent(gateway.url, "modern");
