@@ -4,11 +4,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fileOf, renderCoverage } from "../scenarios/render-coverage.ts";
-import { CATEGORIES, SHAPES, THREATS } from "../scenarios/rows.ts";
+import { CATEGORIES, NAMED, SHAPES, THREATS } from "../scenarios/rows.ts";
 import { ROOT } from "../support/source-files.ts";
 
 const files = readdirSync(join(ROOT, "test", "scenarios"));
-const rows = [...SHAPES, ...THREATS, ...CATEGORIES];
+const rows = [...SHAPES, ...THREATS, ...CATEGORIES, ...NAMED];
 
 describe("docs/coverage.md", () => {
   it("is what the table says; `node scripts/coverage-doc.mjs` writes it", () => {
@@ -26,8 +26,9 @@ describe("docs/coverage.md", () => {
     for (const { open } of partly) expect(open).toContain("`not_established`");
   });
 
-  it("has all 13 shapes, 4 threats and 12 categories", () => {
+  it("has all 13 shapes, 4 threats and 12 categories, and the threats by name", () => {
     expect([SHAPES.length, THREATS.length, CATEGORIES.length]).toEqual([13, 4, 12]);
-    expect(new Set(rows.map(({ id }) => id)).size).toBe(29);
+    expect(NAMED.map(({ title }) => title)).toEqual(["confused deputy"]);
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(30);
   });
 });

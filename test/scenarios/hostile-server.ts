@@ -31,6 +31,8 @@ export interface HostileServer {
   readonly count: (tool?: string) => number;
   /** What arrived, as text: a canary in here has left the gateway. */
   readonly bytes: () => string;
+  /** Headers of every request that arrived, as text: credentials that were handed on would be in here. */
+  readonly headers: () => string;
   /** Lists the tools one a page from now on. */
   readonly page: () => void;
   /** Shows another certificate on connections from now on. */
@@ -62,7 +64,9 @@ export async function startHostileServer(
   let isPaged = false;
   const calls: string[] = [];
   const seen: string[] = [];
-  const server: ScriptedServer = await startScriptedServer((message, response) => {
+  const headers: string[] = [];
+  const server: ScriptedServer = await startScriptedServer((message, response, request) => {
+    headers.push(...request.rawHeaders);
     if (message.method === "tools/call") {
       calls.push(String(message.params?.["name"]));
       seen.push(JSON.stringify(message));
@@ -86,6 +90,7 @@ export async function startHostileServer(
     },
     show: server.show,
     bytes: () => seen.join("\n"),
+    headers: () => headers.join("\n"),
     setTools: (changed) => {
       tools = changed;
     },

@@ -1,6 +1,6 @@
 /** docs/coverage.md, from the table of rows and the names of the scenario files. */
 
-import { CATEGORIES, filePrefix, type Row, SHAPES, THREATS } from "./rows.ts";
+import { CATEGORIES, filePrefix, NAMED, type Row, SHAPES, THREATS } from "./rows.ts";
 
 const HEAD = `# What is covered
 
@@ -25,7 +25,7 @@ export function renderCoverage(files: readonly string[]): string {
       ...rows.map((row) => `| ${[row.id, row.title, row.coverage, wordsOf(row), linkOf(row, files)].join(" | ")} |`),
       "",
     ].join("\n");
-  return `${HEAD}${table("Thirteen shapes", SHAPES)}${table("Four threats", THREATS)}${table("Twelve categories", CATEGORIES)}`;
+  return `${HEAD}${table("Thirteen shapes", SHAPES)}${table("Four threats", THREATS)}${table("Twelve categories", CATEGORIES)}${table("Threats by name", NAMED)}`;
 }
 
 function wordsOf({ words, open }: Row): string {

@@ -200,6 +200,16 @@ export const CATEGORIES: readonly Row[] = [
   ),
 ];
 
+/** Threats that go by a name which is in no row's title: what the rows above hold, shown under that name. */
+export const NAMED: readonly Row[] = [
+  row(
+    "N1",
+    "confused deputy",
+    "held",
+    "an agent's own authority does not count for a person who has less, nor beside a mandate that is narrower; what another party's answer led it to is denied by labels and domains of the session, and the receipt names the answer. A token for another audience calls nothing, and no token is handed on. That a model was led is not observed: labels, domains and repeated values are",
+  ),
+];
+
 /** Name of the file that shows a row, without its title; undefined for an open one. */
 export function filePrefix({ id, coverage }: Row): string | undefined {
   if (coverage === "open") return undefined;
