@@ -3,7 +3,6 @@
  * takes the folder's lock first and gives up everything it took if a later step fails.
  */
 
-import { mkdir, stat } from "node:fs/promises";
 import { errorCode } from "../kernel/errors.ts";
 import { type Genesis, makeGenesis, parseGenesis } from "../kernel/genesis.ts";
 import { signersNow } from "../kernel/lifecycle/log-state.ts";
@@ -11,7 +10,7 @@ import { standingOf } from "../kernel/lifecycle/log-status.ts";
 import { hashLeaf } from "../kernel/merkle/hash.ts";
 import { proveConsistency } from "../kernel/merkle/prove.ts";
 import { formatVerifierKey, type VerifierKey } from "../kernel/note/verifier-key.ts";
-import type { Clock, Logger } from "../kernel/service/service.ts";
+import type { Clock } from "../kernel/service/service.ts";
 import { formatPublicKey } from "../kernel/signature/public-key.ts";
 import type { EnvelopeSigner } from "../kernel/signature/signer.ts";
 import { formatTimestamp } from "../kernel/time.ts";
@@ -46,9 +45,11 @@ import { type StartReport, StartTimes } from "./recovery/start-times.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
 import type { Decision } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
+import { makeDataFolder } from "./storage/data-dir.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
 import { openDisk } from "./storage/start.ts";
 import { replayBoth, TraceBook } from "./trace/trace-book.ts";
+import type { NameGuard } from "./trace/trace-desk.ts";
 
 /** Bounds of memory: what may wait, and what one sync takes. */
 const LIMITS: SequencerLimits = {
@@ -70,6 +71,8 @@ export interface Ledger {
   readonly streams: StreamBook;
   readonly forks: ForkEvidence;
   readonly traces: TraceBook;
+  /** Tells of names that other nodes changed; absent where there are none. */
+  readonly nameGuard?: NameGuard;
   readonly clock: Clock;
   readonly checkpointer: LoggedCheckpoints;
   readonly publisher: PublishedCheckpoints;
@@ -113,14 +116,6 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     for (const close of closers) await close().catch(() => undefined);
     throw error;
   }
-}
-
-/** Entries, salts and the queue of witnesses are for the ledger's own user. A folder that others can read is used all the same. */
-async function makeDataFolder(dataDir: string, logger: Logger): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const mode = (await stat(dataDir)).mode & 0o777;
-  if ((mode & 0o077) === 0) return;
-  logger.warn({ data_dir: dataDir, mode: mode.toString(8) }, "other users can enter the data folder: want mode 700");
 }
 
 /** @param closers  what is open; the first is closed first. Everything opened here is added in front. */

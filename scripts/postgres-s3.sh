@@ -35,4 +35,4 @@ export COUNTERSIGN_VERSITYGW=$tools/versitygw
 echo "== npm run build"
 npm run --silent build || refuse "the build fails"
 echo "== tests"
-timeout --kill-after=10 300 npx vitest run --config vitest.postgres-s3.config.ts "$@"
+timeout --kill-after=10 600 npx vitest run --config vitest.postgres-s3.config.ts "$@"

@@ -18,6 +18,8 @@ const TURN_ROUTES: ReadonlySet<string> = new Set([
   "/streams/:stream",
   "/evidence/streams/:stream",
   "/operator/statements",
+  "/trust-records",
+  "/trust-record-names",
 ]);
 const STATEMENT_READS: ReadonlySet<string> = new Set(["/log-status", "/metadata"]);
 

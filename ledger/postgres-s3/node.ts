@@ -38,6 +38,7 @@ import { makeFreshness, makeStreamsKnown } from "./freshness.ts";
 import { HeadTable } from "./head-table.ts";
 import { HeadWatch } from "./head-watch.ts";
 import { Integrator } from "./integrator.ts";
+import { NameWatch } from "./name-watch.ts";
 import { NodeTree } from "./node-tree.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { type NodeStorage, placeOf, storageOf } from "./options.ts";
@@ -78,6 +79,8 @@ interface Base {
   readonly tree: NodeTree;
   readonly book: StatementBook;
   readonly statements: StatementSync;
+  /** Undefined for a log that takes no trust records. */
+  readonly names: NameWatch | undefined;
 }
 
 /**
@@ -124,7 +127,8 @@ async function openBase(
   });
   await watch.refresh();
   const tree = new NodeTree({ sql: database, log, tiles: new TileBucket(store), watch });
-  const made = { halt, metrics, streams, book, statements };
+  const names = options.config.trace === undefined ? undefined : new NameWatch();
+  const made = { halt, metrics, streams, book, statements, names };
   return { options, storage, signer, clock, database, store, log, heads, watch, tree, ...made };
 }
 
@@ -159,6 +163,8 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     for (const each of closers) await each();
   };
   const sequencer = role === "integrator" ? REFUSING : turns;
+  const traces = new TraceBook(options.config.origin, false);
+  await traces.load(makeRowReader(database, log));
   const managed = openManagement(options, {
     log: { tree, index, sequencer, minimumIndex: 0n, retentionPolicy: undefined },
     book,
@@ -172,7 +178,8 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     management: managed.management,
     streams,
     forks: makeForkRows({ sql: database, log, tree, streams }),
-    traces: new TraceBook(options.config.origin),
+    traces,
+    ...(base.names === undefined ? {} : { nameGuard: base.names }),
     checkpointer: watch,
     publisher: watch,
     proofs: new LogProofs({ tree, index, checkpointer: watch, publisher: watch }),
@@ -198,6 +205,7 @@ async function openTurns({
   log,
   streams,
   statements,
+  names,
   watch,
   metrics,
   options,
@@ -210,7 +218,7 @@ async function openTurns({
     log,
     limits: LIMITS,
     maxBacklog: BigInt(storage.config.max_backlog ?? STORAGE_DEFAULTS.maxBacklog),
-    streams: new StreamSync(streams, log, seen, statements),
+    streams: new StreamSync(streams, log, seen, { statements, names }),
     onTurn: ({ entries, durationMs, size }) => {
       if (size > 0n) watch.reach(size - 1n);
       if (entries > 0) metrics.countBatch({ entries, durationMs });

@@ -14,14 +14,11 @@ export interface NodeStorage {
 /**
  * Checks that the configuration fits the driver.
  *
- * @throws {FormatError} ERR_CONFIG: no secrets; TRACE anchoring, whose names are decided in the memory of one process
+ * @throws {FormatError} ERR_CONFIG: no secrets
  */
 export function checkStorageOptions({ config, storageSecrets }: LedgerOptions): void {
   if (config.storage?.driver !== "postgres-s3") return;
   if (storageSecrets === undefined) throw new FormatError("ERR_CONFIG", "storage: the secrets were not read");
-  if (config.trace !== undefined) {
-    throw new FormatError("ERR_CONFIG", "trace: the driver postgres-s3 takes no trust records yet");
-  }
 }
 
 /** The storage of checked options. @throws {FormatError} ERR_CONFIG */

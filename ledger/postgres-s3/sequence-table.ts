@@ -72,16 +72,16 @@ export async function findLeaves(
 /** Names from `from` up to and without `to`. */
 export type NameRange = readonly [from: string, to: string];
 
-/** Rows of names in one of two ranges that turns after `turn` wrote. */
+/** Rows of names in one of the ranges that turns after `turn` wrote. */
 export async function rowsSince(
   sql: Sql,
   log: bigint,
   turn: bigint,
-  ranges: readonly [NameRange, NameRange],
+  ranges: readonly NameRange[],
 ): Promise<readonly IndexRow[]> {
+  const isInRange = ranges.map((_, i) => `name >= $${2 * i + 3} AND name < $${2 * i + 4}`).join(" OR ");
   const rows = await sql.query(
-    `SELECT name, value FROM countersign_row
-     WHERE log = $1 AND turn > $2 AND (name >= $3 AND name < $4 OR name >= $5 AND name < $6)`,
+    `SELECT name, value FROM countersign_row WHERE log = $1 AND turn > $2 AND (${isInRange})`,
     [log, turn, ...ranges.flat().map(nameBytes)],
   );
   return rows.map(indexRowOf);

@@ -9,18 +9,33 @@ import { isStatementRow } from "../lifecycle/statement-book.ts";
 import type { IndexRow } from "../sequence/index-store.ts";
 import type { WalRecord } from "../storage/wal-frame.ts";
 import type { Sql } from "./database.ts";
-import { type BesideRecord, rowsNamed, rowsSince } from "./sequence-table.ts";
+import { isNameRow, type NameWatch } from "./name-watch.ts";
+import { type BesideRecord, type NameRange, rowsNamed, rowsSince } from "./sequence-table.ts";
 import type { StatementSync } from "./statement-sync.ts";
 
 /** Names of registrations and tips: `s/<stream>`, `t/<stream>`; and of statements. */
 const STREAM_ROWS = ["s/", "u"] as const;
 const STATEMENT_ROWS = ["l/", "l0"] as const;
+/** Of reservations and records, and of expiries. */
+const NAME_ROWS = [
+  ["m/", "n0"],
+  ["x/", "x0"],
+] as const;
 
-/** The streams and statements of one node. */
+/** What is kept at the state of the log beside its streams. */
+export interface SyncedBooks {
+  readonly statements: StatementSync;
+  /** Undefined for a log that takes no trust records. */
+  readonly names: NameWatch | undefined;
+}
+
+/** The streams, statements and names of one node. */
 export class StreamSync {
   readonly #book: StreamBook;
   readonly #log: bigint;
   readonly #statements: StatementSync;
+  readonly #names: NameWatch | undefined;
+  readonly #ranges: readonly NameRange[];
   /** The last turn whose rows the book has. */
   #seen: bigint;
   #current: bigint;
@@ -28,9 +43,10 @@ export class StreamSync {
   #unsettled = new Set<string>();
 
   /** @param seen  a turn that was over when the book was loaded */
-  constructor(book: StreamBook, log: bigint, seen: bigint, statements: StatementSync) {
+  constructor(book: StreamBook, log: bigint, seen: bigint, { statements, names }: SyncedBooks) {
     this.#book = book;
-    this.#statements = statements;
+    [this.#statements, this.#names] = [statements, names];
+    this.#ranges = [STREAM_ROWS, STATEMENT_ROWS, ...(names === undefined ? [] : NAME_ROWS)];
     this.#log = log;
     this.#seen = seen;
     this.#current = seen;
@@ -40,9 +56,10 @@ export class StreamSync {
   async takeOver(sql: Sql, turn: bigint): Promise<void> {
     this.#current = turn;
     if (this.#unsettled.size > 0) await this.#readAgain(sql);
-    const all = await rowsSince(sql, this.#log, this.#seen, [STREAM_ROWS, STATEMENT_ROWS]);
+    const all = await rowsSince(sql, this.#log, this.#seen, this.#ranges);
     await this.#statements.takeOver(sql, all.filter(isStatementRow));
-    const rows = all.filter((row) => !isStatementRow(row));
+    this.#names?.take(all.filter(isNameRow));
+    const rows = all.filter((row) => !isStatementRow(row) && !isNameRow(row));
     const byName = new Map(rows.map(({ key, value }) => [key, value]));
     for (const stream of new Set(rows.map(({ key }) => key.slice(2)))) {
       this.#book.adopt(stream, byName.get(`s/${stream}`), byName.get(`t/${stream}`));

@@ -26,7 +26,17 @@ export function makeTrace(options: LedgerOptions, ledger: Ledger): TraceParts | 
   const hasEnded = (stream: string): boolean => ledger.management?.book.state.endedStreams.has(stream) === true;
   return {
     origin,
-    desk: new TraceDesk({ origin, ...log, streams, hasEnded, book, operator, revocationKeys, clock }),
+    desk: new TraceDesk({
+      origin,
+      ...log,
+      streams,
+      hasEnded,
+      book,
+      operator,
+      revocationKeys,
+      clock,
+      ...(ledger.nameGuard === undefined ? {} : { guard: ledger.nameGuard }),
+    }),
     book,
     tree: log.tree,
     publisher,

@@ -16,7 +16,7 @@ import { parseTimestamp, timestampMs } from "../../kernel/time.ts";
 import { nameInLog } from "../../kernel/trace/entry-name.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
 import type { EntryReplay } from "../recovery/catch-up-index.ts";
-import type { IndexRow, IndexStore } from "../sequence/index-store.ts";
+import type { IndexRow, RowReader } from "../sequence/index-store.ts";
 
 const INDEX_DIGITS = 20;
 const NOTHING = new Uint8Array(0);
@@ -45,14 +45,17 @@ interface RecentRow {
 /** Names and revocations of the log of `origin`. */
 export class TraceBook implements EntryReplay {
   readonly #origin: string;
+  readonly #isHolding: boolean;
   readonly #recent = new Map<string, RecentRow>();
-  #store: IndexStore | undefined;
+  #store: RowReader | undefined;
 
-  constructor(origin: string) {
+  /** @param isHolding  false where the store has the rows of an entry as soon as it is durable */
+  constructor(origin: string, isHolding = true) {
     this.#origin = origin;
+    this.#isHolding = isHolding;
   }
 
-  load(store: IndexStore): Promise<void> {
+  load(store: RowReader): Promise<void> {
     this.#store = store;
     return Promise.resolve();
   }
@@ -81,6 +84,7 @@ export class TraceBook implements EntryReplay {
       if (row.index >= covered) break;
       this.#recent.delete(key);
     }
+    if (!this.#isHolding) return;
     for (const { key, value } of rows) this.#recent.set(key, { value, index });
   }
 

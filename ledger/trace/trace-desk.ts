@@ -9,7 +9,7 @@
 import { equalBytes } from "../../kernel/bytes.ts";
 import { classifyEntry } from "../../kernel/entry-kind.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
-import { CheckError, FormatError } from "../../kernel/errors.ts";
+import { CheckError, FormatError, StoreError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import type { Clock } from "../../kernel/service/service.ts";
@@ -44,6 +44,26 @@ const MAX_RESERVATION_MS = 31 * 86_400_000;
 /** Refusals of a log that takes no entries, now or for good. */
 const NO_ENTRIES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_LOG_CLOSED", "ERR_SHARD_TIME"]);
 
+/** Looks again at a name that others changed, at most so often. */
+const MAX_LOOKS = 8;
+
+/** Whether others have changed what a name stands for since it was looked up. */
+export interface NameGuard {
+  /** Taken before a name is looked up. */
+  readonly mark: () => number;
+  /** Asked in the turn that changes the name. */
+  readonly hasChanged: (name: string, mark: number) => boolean;
+}
+
+/** Where nobody else writes. */
+const ALONE: NameGuard = { mark: () => 0, hasChanged: () => false };
+
+/** Thrown in a turn: the name is to be looked up again. */
+class NameChanged extends Error {}
+
+/** What is asked before an entry is appended. @throws {NameChanged} */
+type Guard = () => void;
+
 /** What the desk works with. */
 export interface TraceDeskParts {
   readonly origin: string;
@@ -57,6 +77,8 @@ export interface TraceDeskParts {
   readonly operator: EnvelopeSigner;
   readonly revocationKeys: readonly PublicKey[];
   readonly clock: Clock;
+  /** Needed where other processes write to the same log. */
+  readonly guard?: NameGuard;
 }
 
 /** A record that is in the log, and the name that it has in this log, if it has one. */
@@ -91,7 +113,7 @@ export class TraceDesk {
     const name = typeof transparency === "string" ? nameInLog(transparency, this.#parts.origin) : undefined;
     if (name === undefined) return { index: await this.#append(bytes) };
     const account = this.#findAccount(stream ?? key.kid, key);
-    return this.#turns.run(name, () => this.#takeName(name, { bytes, record, account }));
+    return this.#inTurn(name, (guard) => this.#takeName(name, { bytes, record, account }, guard));
   }
 
   /**
@@ -112,18 +134,37 @@ export class TraceDesk {
     if (aheadMs <= 0 || aheadMs > MAX_RESERVATION_MS) {
       throw new CheckError("ERR_ADMISSION", "expires: want a time from now on, at most 31 days ahead");
     }
-    return this.#turns.run(name, async () => {
+    return this.#inTurn(name, async (guard) => {
       const place = await this.#placeOf(bytes);
       if (place !== undefined) return place;
       const { reservation: taken } = await this.#parts.book.lookUp(name);
       if (taken !== undefined) throw new CheckError("ERR_TRUST_RECORD_CONFLICT", "the name is reserved already");
-      return this.#append(bytes);
+      return this.#append(bytes, guard);
     });
   }
 
   /** What a name stands for. A reservation that is over and was not filled is ended by an entry of the log first. */
   lookUp(name: string): Promise<NameState> {
-    return this.#turns.run(name, () => this.#settled(name));
+    return this.#inTurn(name, (guard) => this.#settled(name, guard));
+  }
+
+  /** One at a time for each name; what other processes changed between look-up and turn is looked up again. */
+  #inTurn<T>(name: string, action: (guard: Guard) => Promise<T>): Promise<T> {
+    const { guard = ALONE } = this.#parts;
+    return this.#turns.run(name, async () => {
+      for (let look = 1; ; look += 1) {
+        const mark = guard.mark();
+        try {
+          return await action(() => {
+            if (guard.hasChanged(name, mark)) throw new NameChanged();
+          });
+        } catch (error) {
+          if (!(error instanceof NameChanged)) throw error;
+          if (look >= MAX_LOOKS)
+            throw new StoreError("ERR_QUEUE_FULL", "others keep changing this name; try again later");
+        }
+      }
+    });
   }
 
   /**
@@ -157,15 +198,15 @@ export class TraceDesk {
     if (logId !== this.#parts.origin) throw new CheckError("ERR_ADMISSION", `log_id: want ${this.#parts.origin}`);
   }
 
-  async #takeName(name: string, { bytes, record, account }: NamedRecord): Promise<AnchoredRecord> {
-    const { record: taken, reservation, expiry } = await this.#settled(name);
+  async #takeName(name: string, { bytes, record, account }: NamedRecord, guard: Guard): Promise<AnchoredRecord> {
+    const { record: taken, reservation, expiry } = await this.#settled(name, guard);
     if (taken !== undefined) return this.#answerTaken(taken, name, bytes, account);
     if (nameForm(name) === "derived") {
       if (derivedName(record) !== name) throw wrongName("it is not the one that the record derives");
     } else {
       checkReserved(reservation, expiry, account);
     }
-    return { index: await this.#append(bytes), name };
+    return { index: await this.#append(bytes, guard), name };
   }
 
   /** First complete bytes win. Other ones are kept beside the log, as far as their signer does not flood it. */
@@ -186,7 +227,7 @@ export class TraceDesk {
   }
 
   /** Only inside the name's turn. */
-  async #settled(name: string): Promise<NameState> {
+  async #settled(name: string, guard: Guard): Promise<NameState> {
     const state = await this.#parts.book.lookUp(name);
     const { reservation, record, expiry } = state;
     const isOver = reservation !== undefined && reservation.expiresMs <= this.#parts.clock.nowMs();
@@ -194,14 +235,14 @@ export class TraceDesk {
     const { origin, clock, operator } = this.#parts;
     const time = formatTimestamp(clock.nowMs());
     const body = { kind: "name-expiry", v: 1, origin, name, reserved_index: Number(reservation.index), time } as const;
-    const ended = await this.#expire(signNameExpiry(body, operator));
+    const ended = await this.#expire(signNameExpiry(body, operator), guard);
     return ended === undefined ? state : { ...state, expiry: ended };
   }
 
   /** A log that takes nothing any more ends no reservation either: nothing can fill it. */
-  async #expire(entry: Uint8Array): Promise<bigint | undefined> {
+  async #expire(entry: Uint8Array, guard: Guard): Promise<bigint | undefined> {
     try {
-      return await this.#append(entry);
+      return await this.#append(entry, guard);
     } catch (error) {
       if (error instanceof Refusal && NO_ENTRIES.has(error.error.code)) return undefined;
       throw error;
@@ -229,7 +270,7 @@ export class TraceDesk {
   }
 
   /** Appends an entry with its rows, or finds the first equal one. */
-  #append(bytes: Uint8Array): Promise<bigint> {
+  #append(bytes: Uint8Array, guard: Guard = () => undefined): Promise<bigint> {
     const { sequencer, book, index } = this.#parts;
     const entry = { bytes, leaf: hashLeaf(bytes) };
     return sequencer.submit({
@@ -237,6 +278,7 @@ export class TraceDesk {
       decide: (known, next) => {
         const first = known(entry.leaf);
         if (first !== undefined) return { entries: [], settle: () => first };
+        guard();
         const rows = book.replay(bytes, next);
         const settle = (): bigint => {
           book.remember(rows, next, index.watermark);
