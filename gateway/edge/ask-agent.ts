@@ -3,6 +3,7 @@
  * sent as received and what the agent gets as sent; the agent's answer goes back when its outcome is kept.
  */
 
+import { errorCode } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Revision, Transport } from "../../kernel/receipt/vocabulary.ts";
@@ -49,8 +50,18 @@ const LIMIT_MS = 600_000;
 
 /** @returns the response for the server, under its id; never rejects */
 export async function askAgent(deps: ReceiptDeps, agent: AskedAgent, asking: Asking): Promise<Uint8Array> {
+  const idText = rawAt(asking.message.text, ["id"]) ?? "null";
+  try {
+    return await askedWithin(deps, agent, asking, idText);
+  } catch (error) {
+    const { serverId: server } = asking;
+    deps.logger.error({ code: errorCode(error), server }, "a question of a server ended by a fault");
+    return internal(idText, "receipt.unavailable");
+  }
+}
+
+async function askedWithin(deps: ReceiptDeps, agent: AskedAgent, asking: Asking, idText: string): Promise<Uint8Array> {
   const { message, signal, task } = asking;
-  const idText = rawAt(message.text, ["id"]) ?? "null";
   const kind = inputKind(message.method);
   // A question in the name of another's task would be answered as if it were the agent's own.
   if (task === "unknown") return refused(deps, agent, asking, idText, "upstream.protocol");

@@ -85,4 +85,15 @@ describe("a server that asks an agent", () => {
     agent.asks.cancelAll();
     await asked;
   });
+
+  it("is answered under its id where a fault of the gateway's ends its question, which takes no place", async () => {
+    const pipeline = makeFakePipeline();
+    const { ask } = makeAgent(pipeline);
+    const fault = (): never => {
+      throw new TypeError("a fault of the gateway's");
+    };
+    const error = { code: -32603, data: { reason: "receipt.unavailable" } };
+    for (let n = 0; n < 70; n += 1) expect(await ask(fault)).toMatchObject({ id: "q", error });
+    expect(pipeline.calls).toHaveLength(70);
+  });
 });
