@@ -23,6 +23,7 @@ import { approvalRule, GATEWAY_DEFAULTS, publisherRules } from "./config.ts";
 import { declaredEgress, egressStatement } from "./egress/egress-config.ts";
 import { bundleDocument, keepEvidence } from "./evidence-files.ts";
 import { screenFirstUse } from "./inspection/first-use.ts";
+import { type LimitsInForce, makeLimitsInForce } from "./limits/limits-in-force.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import { captureScope } from "./pipeline/capture-scope.ts";
 import type { RunFacts } from "./pipeline/decision-body.ts";
@@ -43,6 +44,8 @@ export interface DecisionBasis {
   /** The narrower artifacts of agents and sessions. */
   readonly sessions: SessionArtifacts;
   readonly floors: SessionFloors;
+  /** Of calls and sessions, as configuration and artifacts say now. */
+  readonly limits: LimitsInForce;
   readonly offers: Offers;
   /** Names of those whose signatures approve the catalog of this start. */
   readonly approvers: readonly string[];
@@ -142,7 +145,8 @@ export async function loadBasis(
     schemaSources: catalog.schemaSources,
   });
   const offers = new Offers({ sessions: narrower.sessions, catalog: keeper.current });
-  return { keeper, evaluator, artifact, ...narrower, offers, approvers, boundary, ...now, inTurn: makeTurns() };
+  const limits = makeLimitsInForce(config.limits ?? {}, artifact, narrower.sessions);
+  return { keeper, evaluator, artifact, ...narrower, limits, offers, approvers, boundary, ...now, inTurn: makeTurns() };
 }
 
 /** The policy of now behind constant names. */

@@ -20,7 +20,6 @@ import { ChangeFeed } from "./edge/change-feed.ts";
 import { RuleChanges } from "./edge/rule-changes.ts";
 import { type AdmissionDesk, makeAdmissionDesk } from "./kubernetes/admission-desk.ts";
 import { type LeftOfRun, openLeftTasks } from "./left-of-run.ts";
-import { callLimitsOf } from "./limits/call-limits.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
 import { paceLogger } from "./paced-logger.ts";
@@ -68,6 +67,7 @@ export interface GatewayRun {
   readonly tagTask: TagTask;
   /** Tasks that the run before left open. */
   readonly leftTasks: readonly LeftTask[];
+  readonly limits: DecisionBasis["limits"];
   readonly switches: OperatorSwitches;
   readonly admissions: AdmissionDesk;
   readonly boundary: JsonObject;
@@ -175,6 +175,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     leftTasks: left?.tasks ?? [],
     reloadPolicy: tellingOffers(sealed.reload, basis, changes),
     upstreams: new Map(servers.upstreams.map((upstream) => [upstream.id, upstream])),
+    limits: basis.limits,
     switches,
     admissions: makeAdmissionDesk({ ...plane, names, monotonicMs: world.monotonicMs }),
     boundary: basis.boundary,
@@ -221,14 +222,13 @@ async function writeSessionLoads({ basis, plane }: Parts): Promise<void> {
 
 /** @throws {FormatError} ERR_POLICY_BUNDLE if the bundle asks for what no stage carries out; nothing is written yet */
 function pipelineOf(
-  { options, basis, plane, world }: Parts,
+  { basis, plane, world: { nowMs, monotonicMs, randomBytes } }: Parts,
   declaration: StreamDeclaration,
   { stages, startLabels, onSealed }: Controls,
   watch: SessionWatch,
   left: LeftOfRun | undefined,
 ): { readonly pipeline: Pipeline; readonly desk: SessionDesk; readonly tally: RefusalTally } {
   const { recorder, opened, outbox } = plane;
-  const { nowMs, monotonicMs, randomBytes } = world;
   const { names } = basis.run;
   checkCarriedOut(basis.policyNow().bundle, carriedOutBy(stages));
   const ttlMs = declaration.sessionTtlSeconds * 1000 * TTL_SHARE;
@@ -246,7 +246,7 @@ function pipelineOf(
     },
     ttlMs,
     idleMs: Math.min(IDLE_MS, ttlMs),
-    maxPerPrincipal: callLimitsOf(options.config.limits ?? {}).sessions.principal,
+    limits: basis.limits,
   });
   const hasRoom = (): boolean => {
     try {

@@ -16,9 +16,8 @@ import { makeWorkflowStage } from "./identity/workflow-stage.ts";
 import { elicitedPages } from "./inspection/elicited-pages.ts";
 import { InspectionStages } from "./inspection/inspection-stages.ts";
 import { makeCallLimiter } from "./limits/call-limiter.ts";
-import { type CallLimits, callLimitsOf, narrowedBy } from "./limits/call-limits.ts";
 import type { GatewayOptions, World } from "./options.ts";
-import type { Caller, InboundCall, SessionKey } from "./pipeline/call.ts";
+import type { Caller, SessionKey } from "./pipeline/call.ts";
 import type { Stages } from "./pipeline/stage.ts";
 
 /** The controls, and what else of a run they have a hand in. */
@@ -42,7 +41,7 @@ const FRESH: ReadonlySet<SessionSource> = new Set(["workflow-token", "token-clai
 export async function openControls(
   { config, readFile, logger, wrapStages = (own) => own }: GatewayOptions,
   world: World,
-  { keeper, run, policyNow, artifact, sessions }: DecisionBasis,
+  { keeper, run, policyNow, artifact, sessions, limits }: DecisionBasis,
   { killSwitch, quarantine, approvals, mandates: register }: OperatorSwitches,
 ): Promise<Controls> {
   const principals = await PrincipalLabels.open(config.data_dir, world.nowMs);
@@ -75,9 +74,6 @@ export async function openControls(
     new Map(config.servers.map(({ id, elicitation_hosts: hosts = [] }) => [id, hosts])),
     () => run.mode,
   );
-  const configured = callLimitsOf(config.limits ?? {});
-  const limits = (call: InboundCall): CallLimits =>
-    narrowedBy(narrowedBy(configured, artifact.current()?.artifact.limits), sessions.limitsOf(call));
   const limiter = makeCallLimiter({ limits, monotonicMs: world.monotonicMs });
   return {
     stages: wrapStages({

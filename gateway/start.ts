@@ -9,7 +9,6 @@ import type { CallerToken } from "./edge/edge-options.ts";
 import { type HttpEdge, type HttpEdgeOptions, startHttpEdge } from "./edge/http-edge.ts";
 import { growHeapsInLargeSteps } from "./heap-growth.ts";
 import { type AgentIdentity, readAgentIdentity } from "./identity/agent-identity.ts";
-import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import { makeOperatorServer } from "./operator/server.ts";
 import type { GatewayOptions, GatewaySecrets } from "./options.ts";
 import { paceLogger } from "./paced-logger.ts";
@@ -175,7 +174,8 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions 
     offers: run.offers,
     tagTask: run.tagTask,
     approvals: run.switches.approvals,
-    limits: { closeMs: CLOSE_MS, ...edgeLimitsOf(callLimitsOf(config.limits ?? {})), ...edgeLimits },
+    limits: { closeMs: CLOSE_MS, ...edgeLimits },
+    inFlight: (call) => run.limits(call).inFlight,
     nowMs,
     randomBytes,
     logger: paceLogger(logger),

@@ -2,7 +2,6 @@
 
 import type { Readable, Writable } from "node:stream";
 import { runStdioEdge } from "./edge/stdio-edge.ts";
-import { callLimitsOf, edgeLimitsOf } from "./limits/call-limits.ts";
 import type { GatewayOptions } from "./options.ts";
 import { paceLogger } from "./paced-logger.ts";
 import { openRun } from "./run.ts";
@@ -39,7 +38,8 @@ export async function serveStdio(options: GatewayOptions, { input, output, user,
       randomBytes: run.world.randomBytes,
       logger: paceLogger(options.logger),
       software: options.software,
-      limits: { ...edgeLimitsOf(callLimitsOf(options.config.limits ?? {})), ...options.edgeLimits },
+      limits: options.edgeLimits ?? {},
+      inFlight: (call) => run.limits(call).inFlight,
       input,
       output,
       signal,

@@ -25,6 +25,15 @@ import {
 } from "./receipt/fields.ts";
 import { MODES, type Mode } from "./receipt/vocabulary.ts";
 import {
+  type ArtifactVersion,
+  boundShape,
+  checkLimitsComplete,
+  checkLimitsVersion,
+  limitsShape,
+  type SealedLimits,
+  sorted,
+} from "./sealed-limits.ts";
+import {
   array,
   boolean,
   integer,
@@ -77,12 +86,6 @@ export type SealedWorkflow = {
   readonly resources: readonly string[];
 };
 
-/** Bounds of calls. */
-export type SealedLimits = {
-  readonly calls_per_minute?: { readonly principal?: number; readonly session?: number };
-  readonly calls_in_flight?: { readonly principal?: number; readonly total?: number };
-};
-
 /** Bounds of what one session does, outside of which its subject behaves unlike itself. */
 export type SealedBaseline = {
   readonly calls?: number;
@@ -108,7 +111,8 @@ export type SealedApprovers = {
 /** Body of an artifact. */
 export type PolicyArtifactBody = {
   readonly kind: "policy-artifact";
-  readonly v: 1;
+  /** 2: `limits` names every bound, and the configuration says no other. */
+  readonly v: ArtifactVersion;
   /** Each artifact of a gateway has a higher one than those before. */
   readonly version: number;
   /** Name of the gateway that it is for, `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`. */
@@ -178,16 +182,6 @@ const toolShape: Shape<string> = string({
   description: "<server>/<tool> or <server>/*",
 });
 const principalShape: Shape<string> = string({ pattern: /^[^\p{Cc}\p{Cs}]{1,512}$/u, maxLength: 512 });
-const boundShape: Shape<number> = integer({ min: 1, max: 10_000_000 });
-
-/** Lists are sets: sorted by their key and without doubles, so that one set has one spelling. */
-export function sorted<T>(shape: Shape<readonly T[]>, keyOf: (item: T) => string): Shape<readonly T[]> {
-  return mapped(shape, (items) => {
-    const keys = items.map(keyOf);
-    if (keys.every((key, i) => i === 0 || key > (keys[i - 1] ?? ""))) return items;
-    throw new FormatError("ERR_SHAPE", "want distinct items in ascending order");
-  });
-}
 
 const same = (text: string): string => text;
 
@@ -214,22 +208,6 @@ export const workflowScopeShape: Shape<SealedWorkflow> = object<SealedWorkflow>(
   ),
 });
 
-/** Limits of an artifact. */
-export const limitsShape: Shape<SealedLimits> = object<SealedLimits>({
-  calls_per_minute: optional(
-    object<NonNullable<SealedLimits["calls_per_minute"]>>({
-      principal: optional(boundShape),
-      session: optional(boundShape),
-    }),
-  ),
-  calls_in_flight: optional(
-    object<NonNullable<SealedLimits["calls_in_flight"]>>({
-      principal: optional(boundShape),
-      total: optional(boundShape),
-    }),
-  ),
-});
-
 /** One agent. */
 export const subjectShape: Shape<SealedSubject> = object<SealedSubject>({
   principal: principalShape,
@@ -246,7 +224,7 @@ export const upstreamsShape: Shape<readonly SealedUpstream[]> = sorted(
 const artifactShape: Shape<PolicyArtifact> = mapped(
   object<PolicyArtifact>({
     kind: literal("policy-artifact"),
-    v: literal(1),
+    v: literal(1, 2),
     version: integer({ min: 1 }),
     gateway: gatewayNameShape,
     not_before: timestamp(),
@@ -293,6 +271,8 @@ function checkBody(artifact: PolicyArtifact): PolicyArtifact {
   if (artifact.not_before >= artifact.not_after) {
     throw new FormatError("ERR_SHAPE", "artifact: want not_after behind not_before");
   }
+  checkLimitsVersion(artifact.v, artifact.limits);
+  if (artifact.v > 1) checkLimitsComplete(artifact.limits);
   for (const { id, tools } of artifact.workflows) {
     const wider = tools.find((tool) => !coversTool(artifact.tools, tool));
     if (wider !== undefined) {

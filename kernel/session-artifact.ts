@@ -17,9 +17,7 @@ import {
   checkSeal,
   coversTool,
   gatewayNameShape,
-  limitsShape,
   type PolicyArtifactBody,
-  type SealedLimits,
   type SealedSubject,
   type SealedUpstream,
   type SealRule,
@@ -30,6 +28,13 @@ import {
 import { digestFile } from "./policy-manifest.ts";
 import { type Digest, digestShape, type Hex64, hex64Shape, type Version, versionShape } from "./receipt/fields.ts";
 import { MODES, type Mode } from "./receipt/vocabulary.ts";
+import {
+  type ArtifactVersion,
+  checkLimitsVersion,
+  higherBounds,
+  limitsShape,
+  type SealedLimits,
+} from "./sealed-limits.ts";
 import { integer, literal, mapped, object, optional, readShape, type Shape, string, timestamp } from "./shape.ts";
 import { type Signed, signaturesShape, signEnvelope } from "./signature/envelope.ts";
 import type { EnvelopeSigner } from "./signature/signer.ts";
@@ -48,7 +53,8 @@ export type SealedSession = {
 /** Body of a session artifact. */
 export type SessionArtifactBody = {
   readonly kind: "session-artifact";
-  readonly v: 1;
+  /** 2: `limits` may name every bound. */
+  readonly v: ArtifactVersion;
   /** Each artifact of one subject and session has a higher one than those before. */
   readonly version: number;
   /** Name of the gateway that it is for. */
@@ -86,7 +92,7 @@ export interface SealedSessionArtifact {
 const artifactShape: Shape<SessionArtifact> = mapped(
   object<SessionArtifact>({
     kind: literal("session-artifact"),
-    v: literal(1),
+    v: literal(1, 2),
     version: integer({ min: 1 }),
     gateway: gatewayNameShape,
     not_before: timestamp(),
@@ -109,6 +115,7 @@ function checkBody(artifact: SessionArtifact): SessionArtifact {
   if (artifact.not_before >= artifact.not_after) {
     throw new FormatError("ERR_SHAPE", "artifact: want not_after behind not_before");
   }
+  checkLimitsVersion(artifact.v, artifact.limits);
   const servers = new Set<string>(artifact.upstreams.map(({ server }) => server));
   const homeless = artifact.tools.find((tool) => !servers.has(tool.split("/", 1)[0] ?? ""));
   if (homeless === undefined) return artifact;
@@ -165,7 +172,12 @@ export function checkSessionArtifact(bytes: Uint8Array, rule: SealRule): SealedS
  * @throws {CheckError} ERR_ARTIFACT_WIDER naming the first member that is wider
  */
 export function checkNarrower(inner: SessionArtifactBody, outer: PolicyArtifactBody): void {
-  const [wider] = [...otherMembers(inner, outer), ...widerMembers(inner, outer), ...higherLimits(inner, outer)];
+  // A limit that is not named is the gateway's.
+  const [wider] = [
+    ...otherMembers(inner, outer),
+    ...widerMembers(inner, outer),
+    ...higherBounds(inner.limits, outer.limits),
+  ];
   if (wider === undefined) return;
   throw new CheckError("ERR_ARTIFACT_WIDER", `the session artifact is wider than the gateway's own: ${wider}`);
 }
@@ -197,19 +209,5 @@ function widerMembers(inner: SessionArtifactBody, outer: PolicyArtifactBody): re
     ...inner.upstreams
       .filter((one) => !upstreams.has(formatCanonical(one)))
       .map(({ server }) => `upstreams: ${server}`),
-  ];
-}
-
-/** A limit that is not named is the gateway's. */
-function higherLimits({ limits: own }: SessionArtifactBody, { limits: other }: PolicyArtifactBody): readonly string[] {
-  const isHigher = (one: number | undefined, two: number | undefined): boolean =>
-    one !== undefined && two !== undefined && one > two;
-  const [rate, otherRate] = [own.calls_per_minute, other.calls_per_minute];
-  const [inFlight, otherInFlight] = [own.calls_in_flight, other.calls_in_flight];
-  return [
-    ...(isHigher(rate?.principal, otherRate?.principal) ? ["limits.calls_per_minute.principal"] : []),
-    ...(isHigher(rate?.session, otherRate?.session) ? ["limits.calls_per_minute.session"] : []),
-    ...(isHigher(inFlight?.principal, otherInFlight?.principal) ? ["limits.calls_in_flight.principal"] : []),
-    ...(isHigher(inFlight?.total, otherInFlight?.total) ? ["limits.calls_in_flight.total"] : []),
   ];
 }

@@ -5,10 +5,12 @@
  */
 
 import { CheckError, invariant } from "../../kernel/errors.ts";
-import { coversTool, type SealedLimits } from "../../kernel/policy-artifact.ts";
+import { coversTool } from "../../kernel/policy-artifact.ts";
 import type { Digest } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { SealedLimits } from "../../kernel/sealed-limits.ts";
 import { checkNarrower, type SealedSession, sessionHash } from "../../kernel/session-artifact.ts";
+import { type BoundCall, boundSession } from "../pipeline/bound-call.ts";
 import { type Caller, type InboundCall, type SessionKey, toolBehind } from "../pipeline/call.ts";
 import type { CallBasis, RunFacts } from "../pipeline/decision-body.ts";
 import { principalOf } from "../pipeline/policy-question.ts";
@@ -145,7 +147,7 @@ export class SessionArtifacts {
   }
 
   /** Limits of the artifact that binds a call. */
-  limitsOf(call: InboundCall): SealedLimits | undefined {
+  limitsOf(call: BoundCall): SealedLimits | undefined {
     return this.#of(call)?.examined.sealed.artifact.limits;
   }
 
@@ -166,18 +168,17 @@ export class SessionArtifacts {
     return this.#options.isRequired ? "artifact.missing" : undefined;
   }
 
-  /** The artifact of a session: its digest, and why it serves nothing. `wrap` alone has sessions of a launcher. */
+  /** The artifact of a session: its digest, and why it serves nothing. */
   ofSession(
     caller: Caller,
     session: SessionKey,
   ): { readonly digest: Digest; readonly halted: ReasonCode | undefined } | undefined {
-    const transport = session.source === "launcher" ? "stdio" : "http";
-    const line = this.#of({ caller, session, wire: { transport } });
+    const line = this.#of(boundSession(caller, session));
     if (line === undefined) return undefined;
     return { digest: line.examined.sealed.digest, halted: this.#haltedLine(line) };
   }
 
-  #of({ caller, session, wire }: Pick<InboundCall, "caller" | "session" | "wire">): BoundLine | undefined {
+  #of({ caller, session, wire }: BoundCall): BoundLine | undefined {
     return this.#lines.size === 0 ? undefined : this.#find(principalOf(caller, wire.transport).id, session);
   }
 

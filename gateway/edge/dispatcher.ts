@@ -10,7 +10,7 @@ import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { extensionsOf, routeExtension } from "./extension-route.ts";
 import { forwardCall } from "./forward.ts";
-import { type InFlight, type InFlightNames, makeInFlight } from "./in-flight.ts";
+import { type InFlight, type InFlightBounds, type InFlightNames, makeInFlight } from "./in-flight.ts";
 import { type ListenDeps, listen } from "./listen.ts";
 import { listing } from "./listing.ts";
 import { discoverResult, hasCapability } from "./local-answers.ts";
@@ -98,23 +98,34 @@ function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promi
     case "listen":
       return withPlace(options, options.listens, request, () => listen(offering(options, request), request));
     case "forward":
-      return withPlace(options, inFlight, request, () => options.forward(offering(options, request), request, row));
+      return underWay(options, inFlight, request, () => options.forward(offering(options, request), request, row));
     case "task":
       // Where calls go another way, no task of theirs is known.
       if (options.forward !== forwardCall) return refuseRequest(options, UNDECLARED, request);
-      return withPlace(options, inFlight, request, () => callTask(options, request));
+      return underWay(options, inFlight, request, () => callTask(options, request));
     case "task-list":
-      return withPlace(options, inFlight, request, () => listTasks(options, request));
+      return underWay(options, inFlight, request, () => listTasks(options, request));
     case "unknown": {
       // Whoever carries calls another way carries none of an extension.
       const routed = options.forward === forwardCall ? routeExtension(options, request) : undefined;
       if (routed === undefined) return refuseRequest(options, methodRefusal(request, row.rule), request);
-      return withPlace(options, inFlight, request, () => forwardCall(options, request, { rule: "extension", routed }));
+      return underWay(options, inFlight, request, () => forwardCall(options, request, { rule: "extension", routed }));
     }
     case "initialize":
     case "removed":
       return refuseRequest(options, methodRefusal(request, row.rule), request);
   }
+}
+
+/** A call that is under way until its answer is written. */
+function underWay(
+  options: EdgeOptions,
+  inFlight: InFlight,
+  request: AgentRequest,
+  run: () => Promise<AgentAnswer>,
+): Promise<AgentAnswer> {
+  const { caller, session, transport } = request;
+  return withPlace(options, inFlight, request, run, options.inFlight?.({ caller, session, wire: { transport } }));
 }
 
 /** With what of the catalog this agent is offered. */
@@ -160,8 +171,9 @@ async function withPlace(
   inFlight: InFlight,
   request: AgentRequest,
   run: () => Promise<AgentAnswer>,
+  bounds?: InFlightBounds,
 ): Promise<AgentAnswer> {
-  const place = inFlight.enter(request.caller);
+  const place = inFlight.enter(request.caller, bounds);
   if (place.type === "full") {
     const { reason, accounting } = place;
     const { limit, budget, consumed, reserved } = accounting;

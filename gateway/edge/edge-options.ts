@@ -3,12 +3,14 @@
 import type { Logger } from "../../kernel/service/service.ts";
 import type { ClaimMembers } from "../identity/request-claims.ts";
 import type { ResourceServer } from "../identity/resource-server.ts";
+import type { BoundCall } from "../pipeline/bound-call.ts";
 import type { Caller, CatalogReader, Pipeline } from "../pipeline/call.ts";
 import type { TagTask } from "../pipeline/keyed-names.ts";
 import type { Offers } from "../pipeline/offers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { ApprovalDecisions } from "./approval-rounds.ts";
 import type { ChangeFeed } from "./change-feed.ts";
+import type { InFlightBounds } from "./in-flight.ts";
 import type { ModernLegs } from "./modern-legs.ts";
 import type { RuleChanges } from "./rule-changes.ts";
 import type { TaskTableOptions } from "./task-table.ts";
@@ -19,6 +21,7 @@ export interface EdgeLimits {
   /** Until a request body must be there. */
   readonly bodyMs: number;
   readonly maxHeaderBytes: number;
+  /** Calls under way, where `inFlight` of the edge does not say. */
   readonly maxInFlight: number;
   readonly maxInFlightPerCaller: number;
   /** Streams of `subscriptions/listen`, in all and of one caller. */
@@ -73,6 +76,8 @@ export interface EdgeOptions {
   /** Changes of what decides: streams that are open are decided anew. */
   readonly rules: RuleChanges;
   readonly limits?: Partial<EdgeLimits>;
+  /** Bounds of calls under way, asked for each request; undefined: those of `limits`. */
+  readonly inFlight?: (call: BoundCall) => InFlightBounds;
   readonly nowMs: () => number;
   /** At least 16 bytes from the system's generator are asked for at a time. */
   readonly randomBytes: (length: number) => Uint8Array;

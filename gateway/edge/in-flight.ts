@@ -10,9 +10,17 @@ export type Place =
   | { readonly type: "taken"; readonly leave: () => void }
   | { readonly type: "full"; readonly reason: ReasonCode; readonly accounting: Accounting };
 
+/** How many may be under way. */
+export interface InFlightBounds {
+  readonly total: number;
+  /** Of one caller. */
+  readonly principal: number;
+}
+
 /** Counts calls. */
 export interface InFlight {
-  readonly enter: (caller: Party) => Place;
+  /** @param bounds  what holds for this one; undefined: what holds for all */
+  readonly enter: (caller: Party, bounds?: InFlightBounds) => Place;
   /** Resolves when no call is in flight. */
   readonly drained: () => Promise<void>;
 }
@@ -30,6 +38,7 @@ const CALLS: InFlightNames = {
 
 /** Makes the counter. */
 export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFlightNames = CALLS): InFlight {
+  const usual = { total: maxTotal, principal: maxPerCaller };
   const byCaller = new Map<string, number>();
   const waiting: (() => void)[] = [];
   let total = 0;
@@ -41,12 +50,12 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFl
     if (total === 0) for (const resolve of waiting.splice(0)) resolve();
   };
   return {
-    enter: ({ issuer, name }) => {
+    enter: ({ issuer, name }, { total: most, principal: mostOwn } = usual) => {
       // Names end where their length says, so no two callers have one key.
       const key = `${issuer.length} ${issuer}${name}`;
       const own = byCaller.get(key) ?? 0;
-      if (total >= maxTotal) return full(names.total, maxTotal);
-      if (own >= maxPerCaller) return full(names.own, maxPerCaller);
+      if (total >= most) return full(names.total, most);
+      if (own >= mostOwn) return full(names.own, mostOwn);
       total += 1;
       byCaller.set(key, own + 1);
       let isLeft = false;

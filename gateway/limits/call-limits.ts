@@ -1,8 +1,8 @@
 /** How many calls may be made and be under way: one object, from the configuration's `limits` and its defaults. */
 
-import type { SealedLimits } from "../../kernel/policy-artifact.ts";
-import { integer, object, optional, record, type Shape } from "../../kernel/shape.ts";
-import type { EdgeLimits } from "../edge/edge-options.ts";
+import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import type { SealedLimits, SealedToolLimit } from "../../kernel/sealed-limits.ts";
+import { integer, object, optional, readShape, record, type Shape } from "../../kernel/shape.ts";
 
 /** The limits in force. Tools are named `<server>/<tool>`. */
 export interface CallLimits {
@@ -98,28 +98,88 @@ export function callLimitsOf({
   };
 }
 
-/** The configured limits where a sealed artifact has none that is lower. */
-export function narrowedBy(limits: CallLimits, sealed: SealedLimits | undefined): CallLimits {
-  if (sealed === undefined) return limits;
-  const { calls_per_minute: rate = {}, calls_in_flight: inFlight = {} } = sealed;
-  const lower = (one: number, other: number | undefined): number => Math.min(one, other ?? one);
+/** The member `limits` of a configuration's JSON, read alone: nothing else of it is judged. @throws {FormatError} ERR_SHAPE */
+export function readCallLimits(config: JsonValue): CallLimitsConfig {
+  const limits = isJsonObject(config) ? config["limits"] : undefined;
+  return limits === undefined ? {} : readShape(callLimitsShape, limits, "config.limits");
+}
+
+/** What a configuration says of limits, as an artifact writes it. */
+export function configuredBounds({
+  calls_per_minute: rate = {},
+  calls_in_flight: inFlight = {},
+  sessions,
+}: CallLimitsConfig): SealedLimits {
+  const withTools = <T extends RateConfig>({ tools, ...rest }: T) =>
+    tools === undefined ? rest : { ...rest, tools: toolBounds(Object.entries(tools)) };
   return {
-    perMinute: {
-      principal: lower(limits.perMinute.principal, rate.principal),
-      session: lower(limits.perMinute.session, rate.session),
-      tools: limits.perMinute.tools,
-    },
-    inFlight: {
-      principal: lower(limits.inFlight.principal, inFlight.principal),
-      session: limits.inFlight.session,
-      total: lower(limits.inFlight.total, inFlight.total),
-      tools: limits.inFlight.tools,
-    },
-    sessions: limits.sessions,
+    calls_per_minute: withTools(rate),
+    calls_in_flight: withTools(inFlight),
+    ...(sessions === undefined ? {} : { sessions }),
   };
 }
 
-/** What of the limits the edges hold, which refuse before anything is read of a call. */
-export function edgeLimitsOf({ inFlight }: CallLimits): Pick<EdgeLimits, "maxInFlight" | "maxInFlightPerCaller"> {
-  return { maxInFlight: inFlight.total, maxInFlightPerCaller: inFlight.principal };
+/** Every limit in force, as an artifact of version 2 seals it. */
+export function allBounds({ perMinute, inFlight, sessions }: CallLimits): SealedLimits {
+  return {
+    calls_per_minute: {
+      principal: perMinute.principal,
+      session: perMinute.session,
+      tools: toolBounds([...perMinute.tools]),
+    },
+    calls_in_flight: {
+      principal: inFlight.principal,
+      ...(inFlight.session === undefined ? {} : { session: inFlight.session }),
+      total: inFlight.total,
+      tools: toolBounds([...inFlight.tools]),
+    },
+    sessions: { principal: sessions.principal },
+  };
+}
+
+function toolBounds(entries: readonly (readonly [string, number])[]): readonly SealedToolLimit[] {
+  return entries.map(([tool, most]) => ({ tool, limit: most })).sort((a, b) => (a.tool < b.tool ? -1 : 1));
+}
+
+/** The limits that an artifact of version 2 seals: all of them. */
+export function sealedCallLimits({
+  calls_per_minute: rate = {},
+  calls_in_flight: inFlight = {},
+  sessions = {},
+}: SealedLimits): CallLimits {
+  const record = ({ tools: list = [], ...rest }: { readonly tools?: readonly SealedToolLimit[] }) => ({
+    ...rest,
+    tools: Object.fromEntries(list.map(({ tool, limit: most }) => [tool, most])),
+  });
+  return callLimitsOf({ calls_per_minute: record(rate), calls_in_flight: record(inFlight), sessions });
+}
+
+/** Limits where a sealed artifact has none that is lower. */
+export function narrowedBy(limits: CallLimits, sealed: SealedLimits): CallLimits {
+  const { calls_per_minute: rate = {}, calls_in_flight: inFlight = {}, sessions = {} } = sealed;
+  const lower = (one: number, other: number | undefined): number => Math.min(one, other ?? one);
+  const { perMinute, inFlight: under } = limits;
+  return {
+    perMinute: {
+      principal: lower(perMinute.principal, rate.principal),
+      session: lower(perMinute.session, rate.session),
+      tools: narrowedTools(perMinute.tools, rate.tools),
+    },
+    inFlight: {
+      principal: lower(under.principal, inFlight.principal),
+      session: under.session === undefined ? inFlight.session : lower(under.session, inFlight.session),
+      total: lower(under.total, inFlight.total),
+      tools: narrowedTools(under.tools, inFlight.tools),
+    },
+    sessions: { principal: lower(limits.sessions.principal, sessions.principal) },
+  };
+}
+
+function narrowedTools(
+  tools: ReadonlyMap<string, number>,
+  sealed: readonly SealedToolLimit[] | undefined,
+): ReadonlyMap<string, number> {
+  if (sealed === undefined || sealed.length === 0) return tools;
+  const bounds = sealed.map(({ tool, limit: most }) => [tool, Math.min(most, tools.get(tool) ?? most)] as const);
+  return new Map([...tools, ...bounds]);
 }

@@ -7,8 +7,10 @@ import type { Digest, Label } from "../../kernel/receipt/fields.ts";
 import type { SessionPlace } from "../../kernel/receipt/identity.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { SealReason } from "../../kernel/receipt/vocabulary.ts";
+import type { CallLimits } from "../limits/call-limits.ts";
 import type { Recorder } from "../receipts/recorder.ts";
 import type { StreamBook } from "../receipts/stream-book.ts";
+import { type BoundCall, boundSession } from "./bound-call.ts";
 import type { Caller, SessionKey } from "./call.ts";
 import type { KeyedNames } from "./keyed-names.ts";
 import { workflowField } from "./parties.ts";
@@ -66,8 +68,8 @@ export interface SessionDeskOptions {
   readonly ttlMs: number;
   /** Silence after which a session is sealed. */
   readonly idleMs: number;
-  /** Most open sessions of one caller; above it the one that is idle for longest is sealed. */
-  readonly maxPerPrincipal: number;
+  /** Of one caller, asked for when a session is opened; above it the one that is idle for longest is sealed. */
+  readonly limits: (call: BoundCall) => Pick<CallLimits, "sessions">;
 }
 
 /** A session that is opened. */
@@ -120,7 +122,8 @@ export class SessionDesk {
       await this.#sealOne(key, known, this.#isTooOld(known, this.#options.nowMs()) ? "max-age" : "idle");
     }
     const principal = this.#options.names.principal(caller).id;
-    while (!this.#sessions.has(key) && this.#isFull(principal)) await this.#evict(principal);
+    const most = this.#options.limits(boundSession(caller, session)).sessions.principal;
+    while (!this.#sessions.has(key) && this.#openOf(principal) >= most) await this.#evict(principal, most);
     const opening = this.#sessions.get(key) ?? { session: this.#open(caller, session, key), live: undefined };
     this.#sessions.set(key, opening);
     if (this.#own.get(principal)?.has(key) !== true) this.#touch(principal, key, undefined);
@@ -136,16 +139,16 @@ export class SessionDesk {
     }
   }
 
-  #isFull(principal: string): boolean {
-    return (this.#own.get(principal)?.size ?? 0) >= this.#options.maxPerPrincipal;
+  #openOf(principal: string): number {
+    return this.#own.get(principal)?.size ?? 0;
   }
 
   /**
    * Seals the caller's own session that was used longest ago and has no call under way: nobody else's. One that was entered
    * just now may be about to decide its call.
    */
-  async #evict(principal: string): Promise<void> {
-    const { book, maxPerPrincipal, nowMs } = this.#options;
+  async #evict(principal: string, most: number): Promise<void> {
+    const { book, nowMs } = this.#options;
     for (const [key, session] of this.#own.get(principal) ?? []) {
       if (session === undefined || nowMs() - session.lastUsedMs < SETTLED_MS) continue;
       if (book.openDecisions(session.place.id).length > 0) continue;
@@ -153,7 +156,7 @@ export class SessionDesk {
       await this.#sealOne(key, session, "idle");
       return;
     }
-    throw new NoRoomForSession(maxPerPrincipal);
+    throw new NoRoomForSession(most);
   }
 
   #touch(principal: string, key: string, session: LiveSession | undefined): void {

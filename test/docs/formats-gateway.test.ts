@@ -12,13 +12,15 @@ import { agentCodeDigest, agentMetadataDigest } from "../../kernel/agent-measure
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { checkArtifact, sealArtifact } from "../../kernel/policy-artifact.ts";
 import { digestFile, policyDigest } from "../../kernel/policy-manifest.ts";
+import { boundsByName } from "../../kernel/sealed-limits.ts";
 import { checkNarrower, checkSessionArtifact, sealSessionArtifact } from "../../kernel/session-artifact.ts";
 import { array, object, readShape } from "../../kernel/shape.ts";
 import { publicKeyShape } from "../../kernel/signature/public-key.ts";
 import { codeOf } from "../support/code-of.ts";
 import { fencedBlocks } from "../support/fenced-blocks.ts";
-import { artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
+import { ALL_LIMITS, artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
 import { bundleFiles, sourceOf } from "../support/policy-request.ts";
 import { ROOT } from "../support/source-files.ts";
 
@@ -160,6 +162,19 @@ describe("docs/formats/session-artifact.md", () => {
 
 describe("docs/formats/policy-artifact.md", () => {
   const block = fencedBlocks("docs/formats/policy-artifact.md");
+
+  it("shows an artifact with every limit that is sealed to the byte, with its digest", () => {
+    const [alice, bob] = SEALERS;
+    const sealed = sealArtifact(artifactBody({ v: 2, limits: ALL_LIMITS }), [alice.signer, bob.signer]);
+    expect(new TextDecoder().decode(sealed)).toBe(block("policy-artifact"));
+    expect(checkArtifact(formatUtf8(block("policy-artifact")), SEAL_RULE).digest).toBe(block("policy-artifact-digest"));
+  });
+
+  it("names every limit", () => {
+    const document = readFileSync(join(ROOT, "docs/formats/policy-artifact.md"), "utf8");
+    const names = [...boundsByName(ALL_LIMITS).keys()].map((name) => name.split(".").slice(0, 2).join("."));
+    for (const name of new Set(names)) expect(document, name).toContain(`\`${name}\``);
+  });
 
   it("shows an agent and its two digests", () => {
     const metadata = parseCanonical(block("agent-metadata"));

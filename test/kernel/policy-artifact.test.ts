@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import { agentCodeDigest, agentMetadataDigest, normaliseFile } from "../../kernel/agent-measurement.ts";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { canonicalBytes, parseCanonical } from "../../kernel/json/canonical.ts";
-import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { checkArtifact, parseArtifact, sealArtifact, workflowDigest } from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
 import { codeOf } from "../support/code-of.ts";
 import { bytePrefixes, oneByteChanges } from "../support/each-byte.ts";
-import { artifactBody, SEAL_RULE, SEALERS } from "../support/policy-artifact.ts";
+import { ALL_LIMITS, artifactBody, SEAL_RULE, SEALERS } from "../support/policy-artifact.ts";
 import { sampled } from "../support/sweep.ts";
 
 const [alice, bob, mallory] = SEALERS;
@@ -44,6 +44,7 @@ describe("a sealed artifact", () => {
       { extra: 1 },
       { version: 0 },
       { kind: "policy" },
+      { v: 3 },
       { mode: "strict" },
       { gateway: "" },
       { not_before: body.not_after },
@@ -81,6 +82,84 @@ describe("a sealed artifact", () => {
       { ...workflow, resources: ["file:///"] },
     ];
     expect(new Set(others.map(workflowDigest)).size).toBe(4);
+  });
+});
+
+describe("sealed limits", () => {
+  const second = artifactBody({ v: 2, limits: ALL_LIMITS });
+  const codeWith = (v: 1 | 2, limits: JsonObject): string =>
+    codeOf(() => parseArtifact(sealArtifact(artifactBody({ v, limits }), [alice.signer])));
+
+  it("are read as they were sealed: of principals, sessions and tools, a minute and under way, and open sessions", () => {
+    const bytes = sealArtifact(second, [alice.signer, bob.signer]);
+    const { artifact } = checkArtifact(bytes, SEAL_RULE);
+    expect([artifact.v, artifact.limits]).toEqual([2, ALL_LIMITS]);
+    for (const changed of sampled([...oneByteChanges(bytes), ...bytePrefixes(bytes)], 17)) {
+      if (codeOf(() => check(changed)) === "accepted") expect.unreachable(parseUtf8(changed));
+    }
+  });
+
+  it("have four bounds in version 1, and refuse any other one there", () => {
+    const { calls_per_minute: rate, calls_in_flight: inFlight, sessions } = ALL_LIMITS;
+    expect(codeWith(1, { calls_per_minute: { principal: 1, session: 1 }, calls_in_flight: { principal: 1 } })).toBe(
+      "accepted",
+    );
+    const later: readonly JsonObject[] = [
+      { calls_per_minute: { tools: rate.tools } },
+      { calls_per_minute: { tools: [] } },
+      { calls_in_flight: { session: 1 } },
+      { calls_in_flight: { tools: inFlight.tools } },
+      { sessions },
+      { sessions: {} },
+    ];
+    for (const limits of later) expect(codeWith(1, limits), JSON.stringify(limits)).toBe("ERR_SHAPE");
+  });
+
+  it("leave none out in version 2, but the one that a session has only if somebody says so", () => {
+    for (const group of ["calls_per_minute", "calls_in_flight", "sessions"] as const) {
+      const { [group]: members, ...others } = ALL_LIMITS;
+      expect(codeWith(2, others), group).toBe("ERR_SHAPE");
+      for (const name of Object.keys(members)) {
+        const rest = Object.fromEntries(Object.entries(members).filter(([key]) => key !== name));
+        const isFree = group === "calls_in_flight" && name === "session";
+        expect(codeWith(2, { ...others, [group]: rest }), `${group}.${name}`).toBe(isFree ? "accepted" : "ERR_SHAPE");
+      }
+    }
+    const none = { ...ALL_LIMITS.calls_per_minute, tools: [] };
+    expect(codeWith(2, { ...ALL_LIMITS, calls_per_minute: none })).toBe("accepted");
+  });
+
+  it.each<readonly [string, JsonValue]>([
+    ["in another order", [...ALL_LIMITS.calls_per_minute.tools].reverse()],
+    [
+      "twice",
+      [
+        { tool: "s/echo", limit: 1 },
+        { tool: "s/echo", limit: 2 },
+      ],
+    ],
+    ["all of a server", [{ tool: "s/*", limit: 1 }]],
+    ["of no server", [{ tool: "echo", limit: 1 }]],
+    ["without a bound", [{ tool: "s/echo" }]],
+    ["with a bound of nothing", [{ tool: "s/echo", limit: 0 }]],
+    ["with a bound too high", [{ tool: "s/echo", limit: 10_000_001 }]],
+    ["with more said", [{ tool: "s/echo", limit: 1, more: 1 }]],
+    ["as an object", { "s/echo": 1 }],
+    ["too many", Array.from({ length: 2_001 }, (_, i) => ({ tool: `s/${String(i).padStart(4, "0")}`, limit: 1 }))],
+  ])("have no tools %s", (_, tools) => {
+    const whole = parseCanonical(sealArtifact(second, [alice.signer]));
+    if (!isJsonObject(whole)) throw new Error("not an object");
+    for (const group of ["calls_per_minute", "calls_in_flight"] as const) {
+      const limits = { ...ALL_LIMITS, [group]: { ...ALL_LIMITS[group], tools } };
+      expect(codeOf(() => parseArtifact(canonicalBytes({ ...whole, limits })))).toBe("ERR_SHAPE");
+    }
+  });
+
+  it("may name as many tools as a configuration", () => {
+    const tools = Array.from({ length: 2_000 }, (_, i) => ({ tool: `s/${String(i).padStart(4, "0")}`, limit: 1 }));
+    expect(codeWith(2, { ...ALL_LIMITS, calls_per_minute: { ...ALL_LIMITS.calls_per_minute, tools } })).toBe(
+      "accepted",
+    );
   });
 });
 

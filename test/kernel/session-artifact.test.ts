@@ -6,6 +6,7 @@ import { canonicalBytes, parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { checkArtifact, sealArtifact } from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
+import type { SealedLimits } from "../../kernel/sealed-limits.ts";
 import {
   addSessionSeal,
   checkNarrower,
@@ -18,7 +19,7 @@ import {
 import { formatTimestamp } from "../../kernel/time.ts";
 import { codeOf } from "../support/code-of.ts";
 import { bytePrefixes, oneByteChanges } from "../support/each-byte.ts";
-import { artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
+import { ALL_LIMITS, artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
 import { sampled } from "../support/sweep.ts";
 
 const [alice, bob, mallory] = SEALERS;
@@ -68,6 +69,7 @@ describe("a session artifact", () => {
       { extra: 1 },
       { version: 0 },
       { kind: "policy-artifact" },
+      { v: 3 },
       { mode: "strict" },
       { not_before: body.not_after },
       { subject: {} },
@@ -135,5 +137,34 @@ describe("a session artifact beside the gateway's", () => {
     ["more calls in flight in all", { limits: { calls_in_flight: { total: 21 } } }],
   ])("is wider with %s", (_, changes) => {
     expect(codeOf(() => within(changes))).toBe("ERR_ARTIFACT_WIDER");
+  });
+
+  const second = artifactBody({ v: 2, limits: ALL_LIMITS });
+  const limited = (limits: SealedLimits, v: 1 | 2 = 2): string =>
+    codeOf(() => parseSessionArtifact(sealSessionArtifact(sessionArtifactBody({ v, limits }), [alice.signer])));
+
+  it("may name every bound from version 2 on, and none of them has to", () => {
+    expect([limited(ALL_LIMITS), limited({}), limited({ sessions: {} })]).toEqual(["accepted", "accepted", "accepted"]);
+    expect(limited({ calls_per_minute: { tools: [] } }, 1)).toBe("ERR_SHAPE");
+    expect(limited({ calls_in_flight: { session: 1 } }, 1)).toBe("ERR_SHAPE");
+    expect(limited({ sessions: { principal: 1 } }, 1)).toBe("ERR_SHAPE");
+  });
+
+  it("has bounds of its own where the gateway's has none, and the same or lower ones where it has", () => {
+    within({ v: 2, limits: ALL_LIMITS }, second);
+    within({ v: 2, limits: {} }, second);
+    within({ v: 2, limits: ALL_LIMITS });
+    within({ v: 2, limits: { calls_in_flight: { tools: [{ tool: "s/echo", limit: 10_000_000 }] } } }, second);
+    within({ v: 2, limits: { calls_per_minute: { tools: [{ tool: "s/echo", limit: 19 }] } } }, second);
+    within({ v: 1 }, second);
+  });
+
+  it.each<readonly [string, SealedLimits]>([
+    ["more calls of a tool a minute", { calls_per_minute: { tools: [{ tool: "s/echo", limit: 21 }] } }],
+    ["more calls of a tool in flight", { calls_in_flight: { tools: [{ tool: "s/wipe", limit: 2 }] } }],
+    ["more calls of a session in flight", { calls_in_flight: { session: 6 } }],
+    ["more open sessions", { sessions: { principal: 5 } }],
+  ])("is wider with %s", (_, limits) => {
+    expect(codeOf(() => within({ v: 2, limits }, second))).toBe("ERR_ARTIFACT_WIDER");
   });
 });

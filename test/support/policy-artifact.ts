@@ -2,6 +2,7 @@
 
 import type { PolicyArtifactBody, SealRule } from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
+import type { SealedLimits } from "../../kernel/sealed-limits.ts";
 import type { SessionArtifactBody } from "../../kernel/session-artifact.ts";
 import { sessionHash } from "../../kernel/session-artifact.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
@@ -17,6 +18,20 @@ export const SEAL_RULE: SealRule = {
     { name: "bob", key: BOB.signer.publicKey },
   ],
   threshold: 2,
+};
+
+/** Every limit that there is, as artifacts of version 2 have them. */
+export const ALL_LIMITS: { readonly [K in keyof SealedLimits]-?: Required<NonNullable<SealedLimits[K]>> } = {
+  calls_per_minute: {
+    principal: 100,
+    session: 50,
+    tools: [
+      { tool: "s/echo", limit: 20 },
+      { tool: "s/wipe", limit: 1 },
+    ],
+  },
+  calls_in_flight: { principal: 10, session: 5, total: 20, tools: [{ tool: "s/wipe", limit: 1 }] },
+  sessions: { principal: 4 },
 };
 
 /** A body that has every member. */

@@ -8,6 +8,7 @@ import { openBytes, openField } from "../../kernel/opening.ts";
 import { type PolicyArtifactBody, sealArtifact } from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
 import { ABSENT, notEstablished, present } from "../../kernel/receipt/observed.ts";
+import type { SealedLimits } from "../../kernel/sealed-limits.ts";
 import { type SessionArtifactBody, sealSessionArtifact, sessionHash } from "../../kernel/session-artifact.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
@@ -32,7 +33,7 @@ import {
   sessionId,
   wordOf,
 } from "../support/evidence.ts";
-import { artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
+import { ALL_LIMITS, artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
 import { type ContentOf, receiptContents } from "../support/receipts.ts";
 import { sampled } from "../support/sweep.ts";
 
@@ -192,6 +193,22 @@ describe("a session artifact that receipts name", () => {
     ["a file that is too large", new Uint8Array(1_048_577), "ERR_ENTRY_LENGTH"],
   ])("fails if what receipts name is %s", async (_name, file, code) => {
     expect(judged(await tell({ file }), [file])).toEqual([code, "3", 1]);
+  });
+
+  it("fails if it bounds a tool more loosely than the gateway's own of version 2, and passes if not", async () => {
+    const bound = (most: number): SealedLimits => ({
+      calls_per_minute: { tools: [{ tool: "everything/echo", limit: most }] },
+    });
+    const { calls_per_minute: rate, ...rest } = ALL_LIMITS;
+    const limits = { ...rest, calls_per_minute: { ...rate, ...bound(3).calls_per_minute } };
+    const own = sealArtifact(gatewayBody({ v: 2, limits }), both);
+    for (const [most, expected] of [
+      [3, PASS],
+      [4, ["ERR_ARTIFACT_WIDER", "4", 1]],
+    ] as const) {
+      const file = sealNarrow({ v: 2, limits: bound(most) });
+      expect(judged(await tell({ file, outer: own }), [file], { gateways: [own] })).toEqual(expected);
+    }
   });
 
   it("fails if it is wider than the gateway's own, where that is handed in and its seal holds", async () => {
