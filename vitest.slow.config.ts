@@ -58,6 +58,7 @@ export const LONG: readonly string[] = [
   "test/gateway/policy-respond.test.ts",
   "test/gateway/quarantine.test.ts",
   "test/gateway/sealed-artifact.test.ts",
+  "test/gateway/sealed-limits.test.ts",
   "test/gateway/session-artifacts.test.ts",
   "test/gateway/stream-cut.test.ts",
   "test/gateway/stream-files.test.ts",

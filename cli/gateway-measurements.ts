@@ -1,4 +1,4 @@
-/** What a gateway measures of itself and of its agents, by reading files: its own code, the policy's folder, agents' folders. */
+/** What a gateway measures of itself and of its agents, by reading files: its own code, the policy's folder, agents' folders, the configuration's limits. */
 
 import { type Dirent, existsSync, readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
@@ -6,11 +6,12 @@ import type { AgentDigests } from "../gateway/artifact/artifact-check.ts";
 import type { MeasuredAgent } from "../gateway/artifact/artifact-config.ts";
 import type { Measurements } from "../gateway/artifact/remeasure.ts";
 import type { GatewayConfig } from "../gateway/config.ts";
+import { readCallLimits } from "../gateway/limits/call-limits.ts";
 import { type AgentFile, agentCodeDigest, agentMetadataDigest } from "../kernel/agent-measurement.ts";
 import { FormatError, StoreError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
 import { isJsonObject } from "../kernel/json/value.ts";
-import { readBytes } from "./files.ts";
+import { readBytes, readJsonFile } from "./files.ts";
 import { readBundle } from "./gateway-files.ts";
 import { packageRoot } from "./package-root.ts";
 
@@ -28,12 +29,16 @@ const CODE = [
   "dist/verifier",
 ];
 
-/** What the configuration's artifact is compared with. */
-export function measurementsOf({ policy, artifact }: Pick<GatewayConfig, "policy" | "artifact">): Measurements {
+/** What the configuration's artifact is compared with. @param file  of the configuration */
+export function measurementsOf(
+  { policy, artifact }: Pick<GatewayConfig, "policy" | "artifact">,
+  file: string,
+): Measurements {
   const agents = artifact?.agents ?? [];
   return {
     ...(policy === undefined ? {} : { policyFiles: () => readBundle(policy.dir) }),
     code: ownCodeDigest,
+    limits: () => readJsonFile(file, readCallLimits),
     agents: () => new Map(agents.map((agent) => [agent.principal, measureAgent(agent)])),
   };
 }

@@ -259,7 +259,8 @@ async function examine(
   const bundle = files === undefined ? basis.policyNow().bundle : parseBundle(files);
   const catalog = request.catalog === undefined ? undefined : await examineCatalog(config, request.catalog);
   const { digest, schemaSources } = catalog === undefined ? basis.keeper.current() : makeCatalog(catalog.file, []);
-  const measured = await measure(measurements, upstreams, bundle.digest, sealed.artifact);
+  const running = { policy: bundle.digest, limits: config.limits ?? {} };
+  const measured = await measure(measurements, upstreams, running, sealed.artifact);
   checkPresent(sealed.artifact, {
     ...measured,
     ...statedBy(config),

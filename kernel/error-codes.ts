@@ -226,7 +226,7 @@ export const ERROR_CODES = {
   ERR_APPROVER: "an operator who may not decide this approval",
   ERR_ARTIFACT_DIGEST: "a session artifact that was handed in has another digest than receipts name",
   ERR_ARTIFACT_MISMATCH:
-    "a sealed policy artifact that names another policy, catalog, server, mode or code than there is",
+    "a sealed policy artifact that names another policy, catalog, server, mode, limit or code than there is",
   ERR_ARTIFACT_SCOPE: "a call that was permitted outside of the session artifact that its receipt names",
   ERR_ARTIFACT_SUBJECT:
     "receipts that name the session artifact of another agent or session, or leave it out in the middle of a session",

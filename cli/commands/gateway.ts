@@ -46,7 +46,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       catalogFile: readCatalog(config),
       artifactFile: config.artifact === undefined ? undefined : readBytes(config.artifact.file),
       sessionArtifactFiles: readSessionArtifacts(config),
-      measurements: measurementsOf(config),
+      measurements: measurementsOf(config, path),
       ...(kubernetes === undefined ? {} : { readSealedArtifacts: () => readSealedArtifacts(kubernetes.artifacts_dir) }),
       readFile: readBytes,
       agents: "http",

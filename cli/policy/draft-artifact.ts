@@ -3,6 +3,7 @@
 import type { CatalogFile } from "../../gateway/catalog/catalog-file.ts";
 import { digestOf } from "../../gateway/catalog/digests.ts";
 import { GATEWAY_DEFAULTS, type GatewayConfig } from "../../gateway/config.ts";
+import { allBounds, callLimitsOf } from "../../gateway/limits/call-limits.ts";
 import type { PolicyBundle } from "../../gateway/policy/bundle.ts";
 import type { PolicyArtifactBody } from "../../kernel/policy-artifact.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
@@ -25,7 +26,7 @@ export function draftArtifact({ config, bundle, catalog, days, nowMs }: DraftFac
   const principals = config.auth.tokens.map(({ principal }) => `local|${principal}`);
   return {
     kind: "policy-artifact",
-    v: 1,
+    v: 2,
     version: sealedVersion(config.artifact?.file) + 1,
     gateway: config.artifact?.gateway ?? "gateway",
     not_before: formatTimestamp(nowMs),
@@ -42,7 +43,7 @@ export function draftArtifact({ config, bundle, catalog, days, nowMs }: DraftFac
           ? { kind: "http", url: identity.url }
           : { kind: "stdio", executable: identity.executable },
     })),
-    limits: {},
+    limits: allBounds(callLimitsOf(config.limits ?? {})),
     workflows: [],
     phantom: false,
   };

@@ -33,7 +33,7 @@ export function draftSession({ outer, principal, session, days, nowMs }: Session
   const endMs = Math.min(nowMs + days * DAY_MS, timestampMs(outer.not_after));
   return {
     kind: "session-artifact",
-    v: 1,
+    v: outer.v,
     version: 1,
     gateway: outer.gateway,
     not_before: formatTimestamp(nowMs),

@@ -6,6 +6,7 @@
 import { CheckError } from "../../kernel/errors.ts";
 import type { PolicyArtifact, SealedApprovers, SealedIdentity, SealedOperator } from "../../kernel/policy-artifact.ts";
 import type { Mode } from "../../kernel/receipt/vocabulary.ts";
+import { boundsByName, canSeal, type SealedLimits } from "../../kernel/sealed-limits.ts";
 import { timestampMs } from "../../kernel/time.ts";
 import type { ServerIdentity } from "../pipeline/call.ts";
 import { differenceOf, type PeerLook, type ServerTlsRule } from "../upstream/server-tls.ts";
@@ -28,6 +29,8 @@ export interface Measured {
   readonly policy: string;
   /** Of the gateway's own code; undefined if nobody measured it. */
   readonly code: string | undefined;
+  /** What the configuration says of limits: where it lies, or the one that runs. */
+  readonly limits: SealedLimits;
   /** By principal. */
   readonly agents: ReadonlyMap<string, AgentDigests>;
   /** By server id. */
@@ -110,6 +113,7 @@ export function measuredDifferences(artifact: PolicyArtifact, measured: Measured
   if (artifact.code !== undefined && artifact.code !== measured.code) {
     differences.push(`code: the artifact has ${artifact.code}, here is ${measured.code ?? "none that was measured"}`);
   }
+  differences.push(...limitDifferences(artifact, measured));
   for (const { server, identity } of artifact.upstreams) {
     const why = identityDifference(identity, measured.servers.get(server));
     if (why !== undefined) differences.push(`upstreams: ${server}: ${why}`);
@@ -121,6 +125,23 @@ export function measuredDifferences(artifact: PolicyArtifact, measured: Measured
     if (metadata !== undefined && metadata !== agent?.metadata) {
       differences.push(`subjects: the metadata of ${principal} is another one`);
     }
+  }
+  return differences;
+}
+
+/**
+ * What an artifact seals of limits is in force whatever the configuration says; a configuration that says another, or a limit that
+ * nobody sealed, is not the one that was signed for. Those that version 1 names it seals from above.
+ */
+function limitDifferences({ v, limits }: PolicyArtifact, { limits: own }: Measured): readonly string[] {
+  const sealed = boundsByName(limits);
+  const differences: string[] = [];
+  for (const [name, got] of boundsByName(own)) {
+    const want = sealed.get(name);
+    if (v === 1 && canSeal(v, name)) continue;
+    if (want === got) continue;
+    const sealer = v === 1 ? "the artifact of version 1 can have none" : `the artifact has ${want ?? "none"}`;
+    differences.push(`limits.${name}: ${sealer}, here is ${got}`);
   }
   return differences;
 }

@@ -36,8 +36,9 @@ export async function openArtifact(facts: ArtifactFacts): Promise<SealedArtifact
   if (bytes === undefined) throw new FormatError("ERR_CONFIG", "config.artifact: its file cannot be read here");
   const sealed = checkArtifact(bytes, rule);
   await checkFloor(dataDir, sealed);
+  const running = { policy: bundle.digest, limits: config.limits ?? {} };
   checkPresent(sealed.artifact, {
-    ...(await measure(facts.measurements, facts.upstreams, bundle.digest, sealed.artifact)),
+    ...(await measure(facts.measurements, facts.upstreams, running, sealed.artifact)),
     ...statedBy(config),
     nowMs: facts.nowMs,
     catalog: facts.catalog,

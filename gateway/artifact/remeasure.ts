@@ -1,11 +1,12 @@
 /**
  * Measures again what a sealed artifact names: the policy's files, the gateway's own code, the agents, the executables of
- * the servers. What differs, or cannot be measured any more, halts the run.
+ * the servers, the limits that the configuration's file says. What differs, or cannot be measured any more, halts the run.
  */
 
 import type { PolicyArtifact } from "../../kernel/policy-artifact.ts";
 import { policyDigest } from "../../kernel/policy-manifest.ts";
 import type { Logger } from "../../kernel/service/service.ts";
+import { type CallLimitsConfig, configuredBounds } from "../limits/call-limits.ts";
 import { type BundleFile, parseBundle } from "../policy/bundle.ts";
 import { measureFile } from "../upstream/executable.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -25,13 +26,23 @@ export interface Measurements {
   /** Digest of the gateway's own code. */
   readonly code?: () => string;
   readonly agents?: () => ReadonlyMap<string, AgentDigests>;
+  /** The member `limits` of the configuration's file. */
+  readonly limits?: () => CallLimitsConfig;
+}
+
+/** What runs, for what nobody measures on disk. */
+export interface Running {
+  /** Digest of the bundle in force. */
+  readonly policy: string;
+  /** As the configuration said them at the start. */
+  readonly limits: CallLimitsConfig;
 }
 
 /** What there is now. */
 export async function measure(
-  { policyFiles, code, agents }: Measurements,
+  { policyFiles, code, agents, limits }: Measurements,
   upstreams: readonly Upstream[],
-  policy: string,
+  running: Running,
   { upstreams: sealed }: Pick<PolicyArtifact, "upstreams">,
 ): Promise<Measured> {
   const servers = await Promise.all(
@@ -42,8 +53,9 @@ export async function measure(
   );
   const bundle = policyFiles === undefined ? undefined : parseBundle(policyFiles());
   return {
-    policy: bundle === undefined ? policy : policyDigest(bundle.version, bundle.files),
+    policy: bundle === undefined ? running.policy : policyDigest(bundle.version, bundle.files),
     code: code?.(),
+    limits: configuredBounds(limits?.() ?? running.limits),
     agents: agents?.() ?? new Map(),
     servers: new Map(servers),
   };
@@ -54,19 +66,25 @@ export interface RemeasureOptions {
   readonly inForce: ArtifactInForce;
   readonly measurements: Measurements;
   readonly upstreams: readonly Upstream[];
-  readonly policy: () => string;
+  readonly running: () => Running;
   readonly logger: Logger;
 }
 
 /** Measures once; what differs halts the run. */
-export async function remeasure({ inForce, measurements, upstreams, policy, logger }: RemeasureOptions): Promise<void> {
+export async function remeasure({
+  inForce,
+  measurements,
+  upstreams,
+  running,
+  logger,
+}: RemeasureOptions): Promise<void> {
   const sealed = inForce.current();
   if (sealed === undefined) return;
   let differences: readonly string[];
   try {
     differences = measuredDifferences(
       sealed.artifact,
-      await measure(measurements, upstreams, policy(), sealed.artifact),
+      await measure(measurements, upstreams, running(), sealed.artifact),
     );
   } catch (error) {
     differences = [`something cannot be measured any more: ${error instanceof Error ? error.message : "unknown"}`];

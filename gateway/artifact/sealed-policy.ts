@@ -102,7 +102,7 @@ export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
       inForce: basis.artifact,
       measurements,
       upstreams,
-      policy: () => basis.policyNow().bundle.digest,
+      running: () => ({ policy: basis.policyNow().bundle.digest, limits: config.limits ?? {} }),
       logger,
     });
     basis.sessions.measured(() => agentsNow(parts));

@@ -25,7 +25,8 @@ export const REASON_CODES = {
   "approval.spent": "the approval that the agent waited for was used up by another call",
   "args.case-alias": "an argument's name equals a declared one but for case or Unicode form",
   "args.schema": "the arguments are not those of the pinned input schema",
-  "artifact.mismatch": "the sealed policy artifact names another policy, catalog, server, mode or code than there is",
+  "artifact.mismatch":
+    "the sealed policy artifact names another policy, catalog, server, mode, limit or code than there is",
   "artifact.missing": "the configuration asks for a session artifact, and there is none for this agent and session",
   "artifact.scope": "the sealed policy artifact does not cover this call",
   "artifact.wider": "the session artifact grants more than the gateway's own policy artifact",

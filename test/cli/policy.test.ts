@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { keygenCommand } from "../../cli/commands/keygen.ts";
 import { policyCommand } from "../../cli/commands/policy.ts";
+import { measurementsOf } from "../../cli/gateway-measurements.ts";
 import { parseCatalog, pinFirstUse } from "../../gateway/catalog/catalog-file.ts";
 import { parseBundle } from "../../gateway/policy/bundle.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
@@ -12,6 +13,7 @@ import type { JsonObject } from "../../kernel/json/value.ts";
 import { type PolicyArtifact, parseArtifact } from "../../kernel/policy-artifact.ts";
 import { checkNarrower, parseSessionArtifact, sessionHash } from "../../kernel/session-artifact.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
+import { codeOf } from "../support/code-of.ts";
 import { runInProcess } from "../support/command-io.ts";
 import { makeFakeUpstream } from "../support/fake-upstream.ts";
 import { configOf } from "../support/gateway-run.ts";
@@ -180,9 +182,25 @@ describe("countersign policy draft and seal", () => {
     expect((await policy("reload", "--config", file, "--sessions")).exit).not.toBe(0);
   }
 
+  it("measures the limits in the configuration's file as they are now, and nothing else of it", () => {
+    const limits = { calls_per_minute: { tools: { "s/wipe": 2 } } };
+    const file = write("measured.json", { servers: "unread", limits });
+    const { limits: measured } = measurementsOf({}, file);
+    expect(measured?.()).toEqual(limits);
+    write("measured.json", {});
+    expect(measured?.()).toEqual({});
+    write("measured.json", { limits: { calls_per_minute: { tools: { "s/wipe": 0 } } } });
+    expect(codeOf(() => measured?.())).toBe("ERR_SHAPE");
+    rmSync(file);
+    expect(codeOf(() => measured?.())).toBe("ERR_FILE_READ");
+  });
+
   it("drafts what the configuration has, and adds one signature after another", async () => {
     const config = configOf(folder, "http://127.0.0.1:9", [{ id: "s" }], {
-      config: { policy: { dir: path("bundle") } },
+      config: {
+        policy: { dir: path("bundle") },
+        limits: { calls_per_minute: { session: 7, tools: { "s/wipe": 2, "s/echo": 3 } } },
+      },
     });
     const file = write("gateway.json", { ...config, catalog: { pin: "first-use" } });
     expect((await policy("draft", "--config", file, "--out", path("artifact.json"), "--days", "7")).exit).toBe(0);
@@ -193,12 +211,22 @@ describe("countersign policy draft and seal", () => {
     const artifact = parseArtifact(new Uint8Array(readFileSync(path("artifact.json"))));
     expect(artifact.signatures).toHaveLength(2);
     expect(artifact).toMatchObject({
+      v: 2,
       version: 1,
       mode: "enforcing",
       policy: { digest: parseBundle(bundleFiles(CEDAR)).digest },
       subjects: [{ principal: "local|example-agent" }],
       tools: ["s/*"],
       upstreams: [{ server: "s", identity: { kind: "http", url: "http://s.example/mcp" } }],
+    });
+    const tools = [
+      { tool: "s/echo", limit: 3 },
+      { tool: "s/wipe", limit: 2 },
+    ];
+    expect(artifact.limits).toEqual({
+      calls_per_minute: { principal: 600, session: 7, tools },
+      calls_in_flight: { principal: 256, total: 1_024, tools: [] },
+      sessions: { principal: 1_024 },
     });
     await narrow(config, artifact);
     expect((await policy("seal", path("artifact.json"), "--key", path("one.key"))).exit).toBe("ERR_SHAPE");
