@@ -184,7 +184,12 @@ export const CATEGORIES: readonly Row[] = [
     "held",
     "each hop of a mandate is narrower in tools, resources, time and depth; operators' routes take no agent's token; approvals are bound to what was asked",
   ),
-  row("T10", "resource management", "held", "limits named in denials, floods counted exactly, 200 calls at once"),
+  row(
+    "T10",
+    "resource management",
+    "held",
+    "limits named in denials, sealed ones that the configuration cannot loosen, floods counted exactly, 200 calls at once",
+  ),
   row(
     "T11",
     "supply chain and lifecycle",

@@ -1,8 +1,15 @@
-/** T10: the call beyond the limit, and a flood of denials. */
+/** T10: the call beyond the limit, also one that is sealed and was loosened in the configuration, and a flood of denials. */
 
 import { describe, expect, it } from "vitest";
+import type { CallLimitsConfig } from "../../gateway/limits/call-limits.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
-import { PERMIT_ALL, startScenario } from "./rig.ts";
+import { codeFrom } from "../support/code-of.ts";
+import { ofKind } from "../support/gateway-run.ts";
+import { ALL_LIMITS } from "../support/policy-artifact.ts";
+import { bundleFiles } from "../support/policy-request.ts";
+import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
+import { boundBy, sealBoth, sealedBody } from "./sealed.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
 const open = withScenarios();
@@ -23,6 +30,50 @@ describe.each(["enforcing", "advisory"] as const)("T10 limits, %s", (mode) => {
     expect(scenario.server("crm").count()).toBe(3);
     const last = (await scenario.decisions()).at(-1);
     expect(last && observedValue(last.accounting)).toMatchObject({ charge: "refused", budget: 3, remaining: 0 });
+  });
+});
+
+describe("T10 sealed limits", () => {
+  const files = bundleFiles(PERMIT_ALL);
+  const tools = [{ tool: "crm/find", limit: 2 }];
+  const limits = { ...ALL_LIMITS, calls_per_minute: { principal: 600, session: 300, tools } };
+
+  /** A gateway whose artifact seals two calls of the tool a minute; `said` is what its configuration says at the start. */
+  async function start(said: JsonObject, measured: () => CallLimitsConfig): Promise<Scenario> {
+    return open(
+      startScenario({
+        rules: PERMIT_ALL,
+        pinned: ["crm"],
+        servers: { crm: { tools: [{ name: "find" }] } },
+        bench: (servers, catalog) => {
+          const { options, config, ...bound } = boundBy(
+            sealBoth(sealedBody(servers, catalog, files, { v: 2, limits })),
+            files,
+          );
+          const measurements = { limits: measured };
+          return { ...bound, config: { ...config, ...said }, options: { ...options, measurements } };
+        },
+      }),
+    );
+  }
+
+  it("hold for a configuration that says nothing; loosened under a running gateway they are found on the cycle: U is 2", async () => {
+    let onDisk: CallLimitsConfig = {};
+    const scenario = await start({}, () => onDisk);
+    for (let i = 0; i < 2; i += 1) await scenario.call("find");
+    expect((await scenario.call("find")).error).toMatchObject({ data: { limit: "calls-per-minute-tool", budget: 2 } });
+    onDisk = { calls_per_minute: { tools: { "crm/find": 2_000 } } };
+    const halted = async (): Promise<number> =>
+      ofKind(await scenario.receipts(), "operator-action").filter(({ action }) => action === "safe-state-on").length;
+    await expect.poll(halted, { timeout: 30_000 }).toBe(1);
+    await scenario.call("find");
+    expect((await scenario.decisions()).at(-1)?.ruling.reasons).toEqual(["measurement.mismatch"]);
+    expect(scenario.server("crm").count()).toBe(2);
+  });
+
+  it("refuse the start of a configuration that loosens one: U is 0", async () => {
+    const loose = { calls_per_minute: { tools: { "crm/find": 2_000 } } };
+    expect(await codeFrom(start({ limits: loose }, () => loose))).toBe("ERR_ARTIFACT_MISMATCH");
   });
 });
 
