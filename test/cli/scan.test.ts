@@ -20,11 +20,19 @@ interface Answer {
   readonly accept?: boolean;
   readonly code?: string;
   readonly error?: string;
+  readonly matches?: readonly object[];
 }
 
-async function scan(...lines: readonly string[]): Promise<{ exit: number | undefined; answers: readonly Answer[] }> {
+interface Scanned {
+  readonly exit: number | undefined;
+  readonly answers: readonly Answer[];
+}
+
+const scan = (...lines: readonly string[]): Promise<Scanned> => scanWith([], ...lines);
+
+async function scanWith(options: readonly string[], ...lines: readonly string[]): Promise<Scanned> {
   writeFileSync(file, `${lines.join("\n")}\n`);
-  const { exit, out } = await runInProcess(scanCommand, [file]);
+  const { exit, out } = await runInProcess(scanCommand, [...options, file]);
   const texts = out.split("\n").filter((line) => line !== "");
   return { exit, answers: texts.map((line) => JSON.parse(line) as Answer) };
 }
@@ -43,7 +51,9 @@ describe("countersign scan", () => {
       ["3", "warn"],
       ["4", "block"],
       ["5", false],
+      ["6", undefined],
     ]);
+    expect(answers[5]?.matches).toEqual([{ from: 0, to: 1, path: "/to", kind: "exact" }]);
     expect(answers.slice(1, 4).map((answer) => rulesOf(answer)[0]?.split(".")[0])).toEqual(["inj", "pii", "name"]);
     expect([answers[4]?.code, exit]).toEqual(["json.duplicate-key", 1]);
   });
@@ -79,6 +89,56 @@ describe("countersign scan", () => {
     const text = '{"name":"add","inputSchema":{"type":"object"}}';
     const { exit, answers } = await scan(asked({ surface: "pin", text }));
     expect([exit, answers]).toEqual([0, [{ id: "q", ...digestDefinition("tool", text) }]]);
+  });
+
+  it("asks the operator's own rules of arguments and results, and not of definitions, as the gateway does", async () => {
+    const rules = join(folder, "own.rules.json");
+    writeFileSync(rules, '{"rules":[{"id":"customer","pattern":"KD-[0-9]{8}","severity":"block"}]}');
+    const lines = [
+      asked({ surface: "tool_result", text: "about KD-12345678" }),
+      asked({ surface: "tool_result", result: { content: [{ text: "about KD-12345678" }] } }),
+      asked({ surface: "tool_arguments", arguments: { id: "KD-12345678" } }),
+      asked({ surface: "tool_definition", tool: { name: "a", description: "KD-12345678", inputSchema: {} } }),
+    ];
+    const own = await scanWith(["--rules", rules], ...lines);
+    expect(own.answers.map((answer) => [answer.verdict, rulesOf(answer)])).toEqual([
+      ...Array.from({ length: 3 }, () => ["block", ["op.customer"]]),
+      ["pass", []],
+    ]);
+    const none = await scan(...lines);
+    expect([own.exit, none.exit]).toEqual([1, 0]);
+    expect(none.answers.flatMap(rulesOf)).toEqual([]);
+    expect((await runInProcess(scanCommand, ["--rules", rules, "--rules", rules, file])).fault).toBe(
+      "ERR_POLICY_BUNDLE",
+    );
+    expect((await runInProcess(scanCommand, ["--rules", join(folder, "none"), file])).fault).toBe("ERR_FILE_READ");
+  });
+
+  it("finds national telephone numbers of the region that it is told, and of no other", async () => {
+    const lines = [
+      asked({ surface: "tool_result", text: "call 030 901820 today" }),
+      asked({ surface: "tool_arguments", arguments: { note: "call 030 901820 today" } }),
+    ];
+    expect((await scan(...lines)).answers.flatMap(rulesOf)).toEqual([]);
+    const told = await scanWith(["--phone-region", "DE"], ...lines);
+    expect(told.answers.map(rulesOf)).toEqual([["pii.phone"], ["pii.phone"]]);
+    expect((await runInProcess(scanCommand, ["--phone-region", "de", file])).fault).toBe("usage");
+  });
+
+  it("says what later arguments repeat of earlier results, and nothing of what the agent said first", async () => {
+    const step = (argument: object, result: unknown): object => ({ arguments: argument, result });
+    const { exit, answers } = await scan(
+      asked({
+        surface: "flow",
+        steps: [
+          step({ own: "4711-0815-own" }, { rows: [{ account: "4711-0815-xyz" }, { account: "4711-0815-own" }] }),
+          step({ "a/b": ["see 4711-0815-xyz please"], own: "4711-0815-own" }, "done"),
+        ],
+      }),
+      asked({ surface: "flow", steps: [{ arguments: {} }] }),
+    );
+    expect(answers[0]).toEqual({ id: "q", matches: [{ from: 0, to: 1, path: "/a~1b/0", kind: "token" }] });
+    expect([answers[1]?.error, exit]).toEqual(["ERR_SHAPE", 3]);
   });
 
   it("answers every line, also behind one that is no question, and says so by its exit code", async () => {
