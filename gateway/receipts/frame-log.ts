@@ -71,7 +71,10 @@ export async function openFrameLog(path: string, appending: Appending): Promise<
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const file = await open(path, constants.O_RDWR | constants.O_CREAT | flagsOf(appending), 0o600);
   try {
-    const { payloads, end } = scanFrames(new Uint8Array(await file.readFile()), path);
+    const content = new Uint8Array(await file.readFile());
+    const { payloads, end, lastAppend } = scanFrames(content, path);
+    // What the run before could not sync is read back all the same, and the system thinks it written: it is written once more.
+    await writeWhole(file, content.subarray(lastAppend, end), lastAppend);
     await file.truncate(end);
     await file.sync();
     await syncFolder(dirname(path));
@@ -97,16 +100,32 @@ function flagsOf({ isDurable }: Appending): number {
   return isDurable ? SYNCED_WRITES : 0;
 }
 
+/** What is in a file of frames. */
+export interface ScannedFrames {
+  readonly payloads: readonly Uint8Array[];
+  /** Where the last frame ends, and where the frames begin that were appended together with it. */
+  readonly end: number;
+  readonly lastAppend: number;
+}
+
 /** Reads frames up to the end or to a torn tail. @throws {StoreError} ERR_STREAM_FILE */
-export function scanFrames(content: Uint8Array, name: string): { payloads: readonly Uint8Array[]; end: number } {
+export function scanFrames(content: Uint8Array, name: string): ScannedFrames {
   const payloads: Uint8Array[] = [];
-  let end = 0;
+  let [end, lastAppend] = [0, 0];
   for (let frame = frameAt(content, end); frame !== undefined; frame = frameAt(content, end)) {
     payloads.push(frame);
+    if ((content[end] ?? 0) >= FIRST_OF_APPEND / 2 ** 24) lastAppend = end;
     end += FRAME_HEADER_BYTES + frame.length;
   }
   if (hasAppendBehind(content, end)) throw damaged(name, end);
-  return { payloads, end };
+  return { payloads, end, lastAppend };
+}
+
+async function writeWhole(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at + done);
+    done += bytesWritten;
+  }
 }
 
 /** Payload of the frame at an offset; undefined if no whole frame is there. */

@@ -1,7 +1,8 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openFrameLog } from "../../gateway/receipts/frame-log.ts";
 import { openStreamFolder } from "../../gateway/receipts/stream-folder.ts";
 import { openVault } from "../../gateway/receipts/vault.ts";
@@ -53,6 +54,33 @@ describe("the file of a stream", () => {
     await log.close();
     expect(statSync(path).size).toBe(13 + 14);
     expect(await contentOf(path)).toEqual(["first", "second"]);
+  });
+
+  it("writes the last append once more when it is opened: a sync that failed leaves it where it is read and not on the disk", async () => {
+    const path = join(folder, "a");
+    const { log } = await openFrameLog(path, { isDurable: true, writesOn: "pool" });
+    await log.append([formatUtf8("first")]);
+    await log.append([formatUtf8("second"), formatUtf8("third")]);
+    await log.close();
+    const handle = await open(path, "r");
+    const files: FileHandle = Object.getPrototypeOf(handle);
+    await handle.close();
+    const steps: string[] = [];
+    const write = vi.spyOn(files, "write");
+    const sync = vi.spyOn(files, "sync").mockImplementation(async function (this: FileHandle) {
+      steps.push(`sync behind ${write.mock.calls.length} writes`);
+      return this.datasync();
+    });
+    try {
+      expect(await contentOf(path)).toEqual(["first", "second", "third"]);
+      const [bytes, offset, length, at]: readonly unknown[] = write.mock.calls[0] ?? [];
+      expect([offset, length, at]).toEqual([0, 14 + 13, 13]);
+      expect(bytes).toEqual(new Uint8Array(readFileSync(path)).subarray(13));
+      expect(steps[0]).toBe("sync behind 1 writes");
+    } finally {
+      write.mockRestore();
+      sync.mockRestore();
+    }
   });
 
   it("keeps every frame of appends that are longer than the zeros ahead, or come while these are written", async () => {
