@@ -213,13 +213,9 @@ class Ledger {
       return;
     }
     response.writeHead(200, { "content-type": "application/x-ndjson" }).flushHeaders();
-    let rest: Uint8Array = new Uint8Array(0);
+    const segments = new SegmentReader();
     for await (const chunk of request as AsyncIterable<Uint8Array>) {
-      rest = concat(rest, chunk);
-      for (let end = segmentEnd(rest); end !== undefined; end = segmentEnd(rest)) {
-        response.write(`${JSON.stringify(this.takeSegment(rest.slice(0, end)).body)}\n`);
-        rest = rest.subarray(end);
-      }
+      for (const segment of segments.take(chunk)) response.write(`${JSON.stringify(this.takeSegment(segment).body)}\n`);
     }
     response.end('{"end":{"reason":"done"}}\n');
   }
@@ -304,16 +300,33 @@ function splitLines(body: Uint8Array): readonly Uint8Array[] {
   return lines;
 }
 
-/** Where the first segment ends; undefined if it is not whole. */
-function segmentEnd(bytes: Uint8Array): number | undefined {
-  let end = bytes.indexOf(0x0a) + 1;
-  if (end === 0) return undefined;
-  const { count } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))) as { readonly count: number };
-  for (let i = 0; i < count; i += 1) {
-    end = bytes.indexOf(0x0a, end) + 1;
-    if (end === 0) return undefined;
+/** Cuts a long request into its segments. What comes is looked at once: benchmarks run beside this. */
+class SegmentReader {
+  /** What has come of the segment that is not whole. */
+  #parts: Uint8Array[] = [];
+  /** Lines of it that are whole, and how many it has; that stands in its first. */
+  #lines = 0;
+  #wanted = 1;
+
+  /** @returns the segments that are whole now */
+  take(chunk: Uint8Array): readonly Uint8Array[] {
+    const segments: Uint8Array[] = [];
+    let start = 0;
+    for (let end = chunk.indexOf(0x0a) + 1; end > 0; end = chunk.indexOf(0x0a, end) + 1) {
+      this.#lines += 1;
+      if (this.#lines === 1) this.#wanted = 1 + countOf(concat(...this.#parts, chunk.subarray(start, end)));
+      if (this.#lines < this.#wanted) continue;
+      segments.push(concat(...this.#parts, chunk.subarray(start, end)));
+      [this.#parts, this.#lines, this.#wanted, start] = [[], 0, 1, end];
+    }
+    if (start < chunk.length) this.#parts.push(chunk.subarray(start));
+    return segments;
   }
-  return end;
+}
+
+function countOf(firstLine: Uint8Array): number {
+  const { count } = JSON.parse(new TextDecoder().decode(firstLine)) as { readonly count: number };
+  return count;
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {
