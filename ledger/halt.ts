@@ -11,9 +11,10 @@ export class Halt {
     return this.#fault;
   }
 
-  /** Calls `listener` once, when the first fault comes. */
+  /** Calls `listener` once, when the first fault comes; at once if it has come. */
   onTrip(listener: (fault: unknown) => void): void {
-    this.#listeners.push(listener);
+    if (this.#fault !== undefined) listener(this.#fault);
+    else this.#listeners.push(listener);
   }
 
   /** Records the first fault and tells every listener; later faults are consequences and change nothing. */

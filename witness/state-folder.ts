@@ -5,7 +5,7 @@
 
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Level } from "level";
 import { StoreError } from "../kernel/errors.ts";
 import type { FenceFile } from "./fence.ts";
@@ -23,7 +23,8 @@ export interface StateFolder extends StateFiles {
  * @throws {StoreError} ERR_FOLDER_LOCKED if another process holds it
  */
 export async function openStateFolder(folder: string): Promise<StateFolder> {
-  await mkdir(join(folder, "evidence"), { recursive: true, mode: 0o700 });
+  const evidence = resolve(folder, "evidence");
+  await syncMade(evidence, await mkdir(evidence, { recursive: true, mode: 0o700 }));
   const unlock = await takeLock(folder);
   const appending = new AppendFiles(folder);
   return {
@@ -122,6 +123,20 @@ async function replaceDurably(path: string, content: Uint8Array): Promise<void> 
   }
   await rename(temporary, path);
   await syncFolder(dirname(path));
+}
+
+/**
+ * Makes the names of folders durable that were made: a witness whose folder a power cut takes back would begin anew, and sign
+ * another history.
+ *
+ * @param outermost  the first of them; undefined if all were there
+ */
+async function syncMade(folder: string, outermost: string | undefined): Promise<void> {
+  if (outermost === undefined) return;
+  for (let at = folder; ; at = dirname(at)) {
+    await syncFolder(dirname(at));
+    if (at === resolve(outermost) || at === dirname(at)) return;
+  }
 }
 
 async function syncFolder(folder: string): Promise<void> {

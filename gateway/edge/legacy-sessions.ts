@@ -93,8 +93,9 @@ export class LegacySessions {
   /** Opens one; `full` if as many are open as may be, `declared-full` if the caller's declare too much together. */
   open(agent: NewSession): LegacySession | "full" | "declared-full" {
     if (this.#sessions.size >= this.#options.maxSessions || !this.#mayDeclare(agent)) this.#sweep();
-    if (this.#sessions.size >= this.#options.maxSessions && !this.#makeRoom(agent)) return "full";
+    // Before room is made: nobody else gives up a session for one that is not opened.
     if (!this.#mayDeclare(agent)) return "declared-full";
+    if (this.#sessions.size >= this.#options.maxSessions && !this.#makeRoom(agent)) return "full";
     const id = formatBase64url(this.#options.randomBytes(ID_BYTES));
     const now = this.#options.nowMs();
     const key = { key: id, source: "mcp-session-id", trust: "authenticated" } as const;

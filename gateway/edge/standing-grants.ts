@@ -160,7 +160,6 @@ export class Renewal {
   async #run(): Promise<void> {
     try {
       await this.#decided();
-      if (!this.#over.signal.aborted) this.#updated.start();
     } catch (error) {
       this.#logger.error({ code: errorCode(error) }, "a stream could not be decided again");
       this.#end = "withheld";
@@ -178,6 +177,8 @@ export class Renewal {
       if (found !== "stands") this.#over.abort();
     }
     this.#running = undefined;
+    // In the same turn: who asks behind it holds what is told, and nobody lets go of it before that is decided.
+    if (!this.#over.signal.aborted) this.#updated.start();
   }
 }
 

@@ -73,6 +73,14 @@ export interface CallContext {
   readonly detail: Uint8Array | undefined;
 }
 
+/** `concurrent_with` of a receipt holds at most 256 numbers. */
+const MAX_CONCURRENT = 256;
+
+/** Of numbers of open decisions, ascending, those that a receipt names: the latest. */
+export function latestOf(seqs: readonly number[]): readonly number[] {
+  return seqs.length <= MAX_CONCURRENT ? seqs : seqs.slice(-MAX_CONCURRENT);
+}
+
 /** What no stage fills: the receipts say that nobody looked. */
 const NOT_CONFIGURED: ReturnType<typeof notEstablished> = notEstablished("field.not-configured");
 

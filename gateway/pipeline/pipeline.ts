@@ -28,7 +28,7 @@ import type {
 } from "./call.ts";
 import { givenOf, microseconds, passStages, recordEnd } from "./call-end.ts";
 import { checkCatalog } from "./catalog-check.ts";
-import { type CallBasis, decisionOf, lostOutcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
+import { type CallBasis, decisionOf, latestOf, lostOutcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { Flights, RECEIPTS_OF_CALL } from "./flights.ts";
 import { passGates } from "./gates.ts";
@@ -69,8 +69,6 @@ export interface PipelineOptions extends WakeOptions, Pick<OpenTasksOptions, "le
   readonly newCallId: () => string;
 }
 
-/** `concurrent_with` of a receipt holds at most 256 numbers: the latest. */
-const MAX_CONCURRENT = 256;
 /** How often a call looks for its session again when it was sealed meanwhile. */
 const MAX_ENTRIES = 8;
 
@@ -184,6 +182,8 @@ class ReceiptPipeline implements Pipeline {
       else if (outcome.status === "task_created") flight.release?.(true);
       return given;
     } catch (error) {
+      // The stream may be sound: then the call is still open in it, and nobody else will end it.
+      await this.#recordLost(callId).catch(() => undefined);
       flight.release?.(true);
       throw error;
     } finally {
@@ -191,9 +191,7 @@ class ReceiptPipeline implements Pipeline {
     }
   }
 
-  abandon({ callId }: DecisionTicket): Promise<void> | undefined {
-    return this.#abandon(callId, true);
-  }
+  readonly abandon: Pipeline["abandon"] = ({ callId }) => this.#abandon(callId, true);
 
   #abandon(callId: string, wasSent: boolean): Promise<void> | undefined {
     const flight = this.#flights.take(callId);
@@ -202,12 +200,17 @@ class ReceiptPipeline implements Pipeline {
 
   async #letGo(callId: string, { release }: Flight, wasSent: boolean): Promise<void> {
     try {
-      const open = this.#openCall(callId);
-      await this.#options.recorder.appendWhole((place) => lostOutcomeOf(place, open, "receipt.unavailable"));
+      await this.#recordLost(callId);
     } finally {
       release?.(wasSent);
       this.#flights.settle(1);
     }
+  }
+
+  async #recordLost(callId: string): Promise<void> {
+    const open = this.#options.book.call(callId);
+    if (open === undefined) return;
+    await this.#options.recorder.appendWhole((place) => lostOutcomeOf(place, open, "receipt.unavailable"));
   }
 
   finishTask({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {
@@ -388,13 +391,9 @@ class ReceiptPipeline implements Pipeline {
       identityDigest: finding.identityDigest,
       provenance: finding.provenance,
       catalogName: finding.approvedName,
-      concurrentWith: latest(this.#options.book.openDecisions(id)),
+      concurrentWith: latestOf(this.#options.book.openDecisions(id)),
       detail,
     };
     return decisionOf(basis.run, place, call, context, settlement);
   }
-}
-
-function latest(seqs: readonly number[]): readonly number[] {
-  return seqs.length <= MAX_CONCURRENT ? seqs : seqs.slice(-MAX_CONCURRENT);
 }

@@ -4,6 +4,7 @@
  */
 
 import { equalBytes, formatUint64, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { isCodedError } from "../../kernel/errors.ts";
 import { formatHex } from "../../kernel/hex.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatRunKey } from "../admission/stream-book.ts";
@@ -194,6 +195,8 @@ export class IndexAudit {
     try {
       await step();
     } catch (error) {
+      // A database that does not answer now says nothing of what is in it.
+      if (isCodedError(error) && error.code === "ERR_DATABASE") throw error;
       this.#isReadable = false;
       this.#add(`it cannot be read: ${error instanceof Error ? error.message : String(error)}`);
     }

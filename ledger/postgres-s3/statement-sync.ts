@@ -68,6 +68,7 @@ export class StatementSync {
     if (own.length === 0) return;
     this.#isUnsettled = true;
     this.#note(own);
+    this.#parts.onChange();
   }
 
   /** The turn is durable. */
@@ -86,9 +87,10 @@ export class StatementSync {
     const { sql, log } = this.#parts;
     const [isWhole, reloads] = [this.#isDoubtful, this.#reloads];
     const rows = await rowsBetween(sql, log, isWhole ? FIRST : `${this.#last || FIRST}\0`, END);
+    // A turn may have read all of them meanwhile, and may have decided more.
+    if (this.#reloads !== reloads) return;
     if (!isWhole) this.#take(rows);
-    // A turn may have done it meanwhile, and may have decided more.
-    else if (this.#isDoubtful && this.#reloads === reloads) this.#reload(rows);
+    else if (this.#isDoubtful) this.#reload(rows);
   }
 
   #reload(rows: readonly IndexRow[]): void {
@@ -104,15 +106,15 @@ export class StatementSync {
       this.#parts.book.replay(row.value, indexOf(row));
       this.#note([row]);
     }
+    // Once, behind all of them: of the states in between a node need not have the keys.
+    if (fresh.length > 0) this.#parts.onChange();
   }
 
   #note(rows: readonly IndexRow[]): void {
-    const { book, onChange } = this.#parts;
     for (const row of rows) {
       this.#last = row.key;
-      this.#signings.push({ fromSize: indexOf(row) + 1n, keys: signersNow(book.state) });
+      this.#signings.push({ fromSize: indexOf(row) + 1n, keys: signersNow(this.#parts.book.state) });
     }
-    if (rows.length > 0) onChange();
   }
 }
 

@@ -139,7 +139,7 @@ export class TraceDesk {
       if (place !== undefined) return place;
       const { reservation: taken } = await this.#parts.book.lookUp(name);
       if (taken !== undefined) throw new CheckError("ERR_TRUST_RECORD_CONFLICT", "the name is reserved already");
-      return this.#append(bytes, guard);
+      return this.#append(bytes, this.#whileSpeaking(stream, guard));
     });
   }
 
@@ -206,7 +206,7 @@ export class TraceDesk {
     } else {
       checkReserved(reservation, expiry, account);
     }
-    return { index: await this.#append(bytes, guard), name };
+    return { index: await this.#append(bytes, this.#whileSpeaking(account.stream, guard)), name };
   }
 
   /** First complete bytes win. Other ones are kept beside the log, as far as their signer does not flood it. */
@@ -254,6 +254,14 @@ export class TraceDesk {
     const account = streams.find(stream);
     if (account === undefined || !hasEnded(stream)) return account;
     throw new CheckError("ERR_STREAM_ENDED", "the stream is decommissioned: its registration with this log has ended");
+  }
+
+  /** Asked in the turn of the entry: the end of a registration may have come since the stream was looked up. */
+  #whileSpeaking(stream: string, guard: Guard): Guard {
+    return () => {
+      guard();
+      this.#findStream(stream);
+    };
   }
 
   #findAccount(stream: string, key: PublicKey): StreamAccount {

@@ -131,6 +131,22 @@ describe("a call", () => {
     expect(run.pipeline.abandon(finished.ticket)).toBeUndefined();
   });
 
+  it("whose outcome cannot be made has one that says so", async () => {
+    const { bench, run } = await start();
+    const decided = await run.pipeline.decide(callOf("echo", { message: "hi" }));
+    if (decided.action !== "forward") throw new Error("refused");
+    // No code of JSON-RPC, so no receipt takes it.
+    const unmade = run.pipeline.finish(decided.ticket, { ...outcomeWith("hi"), rpcCode: 0.5 });
+    await expect(unmade).rejects.toMatchObject({ code: "ERR_SHAPE" });
+    expect((await receiptsOf(bench, run)).at(-1)).toMatchObject({
+      kind: "outcome",
+      call: { decision_seq: decided.receipt.seq },
+      outcome: { status: "unknown", effect: "unknown" },
+      response_returned: { state: "not_established", reason: "receipt.unavailable" },
+    });
+    expect(run.status().open_calls).toBe(0);
+  });
+
   it("that policy forbids is refused with the policy's own reason, and is not pending", async () => {
     const { bench, run } = await start();
     const decided = await run.pipeline.decide(callOf("wipe", { path: "/" }));

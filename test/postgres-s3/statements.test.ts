@@ -75,6 +75,10 @@ describe("statements of a log in PostgreSQL", () => {
     await expect(log.start({ storage: { role: "admission" } })).rejects.toMatchObject({ code: "ERR_GENESIS_MISMATCH" });
     const renewed = await log.start({ ledger: { logKeys: ledgerPair(1) }, storage: { role: "admission" } });
     expect(await add(renewed, "behind the restart")).toBe(4);
+    // It has no key that the log had before, and needs none.
+    const ready: unknown = await (await renewed.get("/readyz")).json();
+    expect(ready).toMatchObject({ ready: true });
+    expect(ready).not.toHaveProperty("fault");
   });
 
   it("close it at every node at once, with an end that can be verified from the status document alone", async () => {
