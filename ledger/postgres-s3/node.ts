@@ -119,6 +119,8 @@ async function openBase(
   const onChange = (): void => useKeys(signer, book, halt);
   const statements = new StatementSync({ sql: database, log, book, onChange });
   await statements.refresh();
+  // A node without the keys of now does not start.
+  if (halt.fault instanceof Error) throw halt.fault;
   const watch = new HeadWatch({
     heads,
     origin: options.config.origin,
