@@ -9,6 +9,7 @@ import { formatTilePath } from "../../kernel/tile/path.ts";
 import { RecentMap } from "../tree/recent-map.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { Group } from "./log-walk.ts";
+import type { ReadReceipts } from "./side-audit.ts";
 
 const LENGTH_BYTES = 2;
 const WIDTH = BigInt(TILE_WIDTH);
@@ -20,9 +21,10 @@ export type FindReceipt = (stream: string, seq: number) => number | undefined;
 
 /** Reader of one data folder, after the walk. */
 export class EntryReader {
+  /** Receipts of a stream from `firstSeq`; undefined if the log does not give one of them. */
+  readonly receipts: ReadReceipts;
   readonly #folder: DataFolder;
   readonly #held: ReadonlyMap<bigint, Group>;
-  readonly #indexOf: FindReceipt;
   readonly #recent = new RecentMap<bigint, readonly Uint8Array[]>(CACHED);
 
   /**
@@ -32,7 +34,7 @@ export class EntryReader {
   constructor(folder: DataFolder, held: readonly Group[], indexOf: FindReceipt) {
     this.#folder = folder;
     this.#held = new Map(held.map((group) => [group.index, group]));
-    this.#indexOf = indexOf;
+    this.receipts = makeReadReceipts(indexOf, (index) => this.entry(index));
   }
 
   /** The entry at `index`, or undefined. */
@@ -52,22 +54,6 @@ export class EntryReader {
     return bytes?.slice(place, place + HASH_BYTES);
   }
 
-  /** Receipts of a stream from `firstSeq`; undefined if the log does not give one of them. */
-  readonly receipts = async (
-    stream: string,
-    firstSeq: number,
-    count: number,
-  ): Promise<readonly Uint8Array[] | undefined> => {
-    const found: Uint8Array[] = [];
-    for (let seq = firstSeq; seq < firstSeq + count; seq += 1) {
-      const index = this.#indexOf(stream, seq);
-      const entry = index === undefined ? undefined : await this.entry(BigInt(index));
-      if (entry === undefined) return undefined;
-      found.push(entry);
-    }
-    return found;
-  };
-
   async #bundle(index: bigint): Promise<readonly Uint8Array[]> {
     const known = this.#recent.get(index);
     if (known !== undefined) return known;
@@ -76,6 +62,23 @@ export class EntryReader {
     this.#recent.set(index, entries);
     return entries;
   }
+}
+
+/** Reads receipts by their places. @param entryAt  the entry at an index, or undefined */
+export function makeReadReceipts(
+  indexOf: FindReceipt,
+  entryAt: (index: bigint) => Promise<Uint8Array | undefined>,
+): ReadReceipts {
+  return async (stream, firstSeq, count) => {
+    const found: Uint8Array[] = [];
+    for (let seq = firstSeq; seq < firstSeq + count; seq += 1) {
+      const index = indexOf(stream, seq);
+      const entry = index === undefined ? undefined : await entryAt(BigInt(index));
+      if (entry === undefined) return undefined;
+      found.push(entry);
+    }
+    return found;
+  };
 }
 
 /** The first entry of a bundle that may be damaged: by its length, or else up to where a JSON object can end. */
@@ -100,7 +103,7 @@ function isGenesis(bytes: Uint8Array): boolean {
 }
 
 /** The entries of a full bundle; none if it is damaged. */
-function parseOrNothing(bundle: Uint8Array): readonly Uint8Array[] {
+export function parseOrNothing(bundle: Uint8Array): readonly Uint8Array[] {
   try {
     return parseEntryBundle(bundle, TILE_WIDTH);
   } catch (error) {

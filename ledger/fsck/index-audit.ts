@@ -12,7 +12,8 @@ import { isCheckRow } from "../checks/check-rows.ts";
 import type { IndexRow } from "../sequence/index-store.ts";
 import type { IndexReader } from "../sequence/level-index.ts";
 import { TraceBook } from "../trace/trace-book.ts";
-import type { Fault, Findings } from "./finding.ts";
+import { Complaints } from "./complaints.ts";
+import type { Findings } from "./finding.ts";
 import type { StatementAudit } from "./statement-audit.ts";
 import type { AuditedStream, CheckedPart } from "./stream-audit.ts";
 
@@ -32,7 +33,7 @@ export class IndexAudit {
   readonly #reader: IndexReader;
   readonly #findings: Findings;
   readonly #path: string;
-  readonly #complaints: Fault[] = [];
+  readonly #complaints: Complaints;
   readonly #traces: TraceBook;
   #runRows = 0;
   #otherRows = 0;
@@ -44,6 +45,7 @@ export class IndexAudit {
    */
   constructor(reader: IndexReader, findings: Findings, origin: string, path = "index") {
     this.#path = path;
+    this.#complaints = new Complaints(findings, path);
     this.#traces = new TraceBook(origin);
     this.#reader = reader;
     this.#findings = findings;
@@ -202,26 +204,13 @@ export class IndexAudit {
     }
   }
 
-  /**
-   * Turns what was found into findings. Where entries are damaged, the rows differ because of that: they are counted in
-   * a remark, and judged once the log is whole again.
-   */
+  /** Turns what was found into findings. */
   report(): void {
-    const [first] = this.#complaints;
-    if (!this.#findings.hasDamagedEntries) for (const fault of this.#complaints) this.#findings.add(fault);
-    else if (first !== undefined) {
-      const count = this.#complaints.length;
-      this.#findings.remark(this.#path, `${count} rows differ from the damaged log; the first: ${first.message}`);
-    }
+    this.#complaints.report();
   }
 
   #add(message: string, index?: bigint): void {
-    this.#complaints.push({
-      path: this.#path,
-      code: "ERR_INDEX_ROW",
-      ...(index === undefined ? {} : { index }),
-      message,
-    });
+    this.#complaints.add(message, index);
   }
 }
 

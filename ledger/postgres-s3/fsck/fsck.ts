@@ -12,7 +12,7 @@ import type { WitnessPolicy } from "../../../kernel/witness-policy.ts";
 import { CHECKPOINT_PATH } from "../../checkpoint/publisher.ts";
 import { type CheckPool, makeCheckPool } from "../../fsck/check-pool.ts";
 import { auditCheckpoints, readCheckpointClaims } from "../../fsck/checkpoint-audit.ts";
-import { firstEntryOf } from "../../fsck/entry-reader.ts";
+import { firstEntryOf, makeReadReceipts } from "../../fsck/entry-reader.ts";
 import { Findings } from "../../fsck/finding.ts";
 import type { FsckReport } from "../../fsck/fsck.ts";
 import { readGenesis } from "../../fsck/genesis-of.ts";
@@ -187,20 +187,10 @@ class StoreFsck {
     entriesOf: (bundle: bigint) => Promise<readonly Uint8Array[]>,
   ): Promise<void> {
     const { findings } = this.#parts;
-    const readReceipts = async (
-      stream: string,
-      firstSeq: number,
-      count: number,
-    ): Promise<readonly Uint8Array[] | undefined> => {
-      const found: Uint8Array[] = [];
-      for (let seq = firstSeq; seq < firstSeq + count; seq += 1) {
-        const index = streams?.places.find(stream, seq);
-        const entry = index === undefined ? undefined : (await entriesOf(BigInt(index) / WIDTH))[index % TILE_WIDTH];
-        if (entry === undefined) return undefined;
-        found.push(entry);
-      }
-      return found;
-    };
+    const readReceipts = makeReadReceipts(
+      (stream, seq) => streams?.places.find(stream, seq),
+      async (index) => (await entriesOf(index / WIDTH))[Number(index % WIDTH)],
+    );
     const parts = {
       findings,
       origin: genesis?.origin ?? "",

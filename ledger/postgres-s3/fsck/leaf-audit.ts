@@ -5,7 +5,8 @@ import { formatHex } from "../../../kernel/hex.ts";
 import type { LeafHash } from "../../../kernel/merkle/hash.ts";
 import { hashLeaf, parseLeafHash } from "../../../kernel/merkle/hash.ts";
 import { TILE_WIDTH } from "../../../kernel/tile/coordinates.ts";
-import type { Fault, Findings } from "../../fsck/finding.ts";
+import { Complaints } from "../../fsck/complaints.ts";
+import type { Findings } from "../../fsck/finding.ts";
 import type { Group } from "../../fsck/log-walk.ts";
 import { bigintAt, bytesAt, type Sql } from "../database.ts";
 import { findLeaves } from "../sequence-table.ts";
@@ -19,13 +20,12 @@ const PAGE_ROWS = 10_000;
 export class LeafAudit {
   readonly #sql: Sql;
   readonly #log: bigint;
-  readonly #findings: Findings;
-  readonly #complaints: Fault[] = [];
+  readonly #complaints: Complaints;
   /** Rows of leaf hashes that entries have, whatever index they name. */
   #found = 0n;
 
   constructor(sql: Sql, log: bigint, findings: Findings) {
-    [this.#sql, this.#log, this.#findings] = [sql, log, findings];
+    [this.#sql, this.#log, this.#complaints] = [sql, log, new Complaints(findings, PLACE)];
   }
 
   /** Looks the leaves of a group up. */
@@ -40,9 +40,10 @@ export class LeafAudit {
       if (place === undefined) continue;
       wanted.delete(formatHex(leaf));
       this.#found += 1n;
-      if (place.at !== named) this.#add(place.at, `the row of its leaf hash names entry ${named}`);
+      if (place.at !== named) this.#complaints.add(`the row of its leaf hash names entry ${named}`, place.at);
     }
-    for (const { at } of wanted.values()) this.#add(at, "no row has its leaf hash: equal bytes would be taken again");
+    for (const { at } of wanted.values())
+      this.#complaints.add("no row has its leaf hash: equal bytes would be taken again", at);
   }
 
   /**
@@ -54,12 +55,7 @@ export class LeafAudit {
     let count = 0n;
     for await (const { index } of this.#rows()) if (index < size) count += 1n;
     if (count > this.#found) await this.#findWrong(size, entriesOf);
-    const [first] = this.#complaints;
-    if (!this.#findings.hasDamagedEntries) for (const fault of this.#complaints) this.#findings.add(fault);
-    else if (first !== undefined) {
-      const what = `${this.#complaints.length} rows differ from the damaged log; the first: ${first.message}`;
-      this.#findings.remark(PLACE, what);
-    }
+    this.#complaints.report();
   }
 
   async #findWrong(size: bigint, entriesOf: (bundle: bigint) => Promise<readonly Uint8Array[]>): Promise<void> {
@@ -67,7 +63,7 @@ export class LeafAudit {
       if (index >= size) continue;
       const entry = (await entriesOf(index / WIDTH))[Number(index % WIDTH)];
       if (entry === undefined || equalBytes(hashLeaf(entry), leaf)) continue;
-      this.#add(index, `the row ${formatHex(leaf)} is of no entry`);
+      this.#complaints.add(`the row ${formatHex(leaf)} is of no entry`, index);
     }
   }
 
@@ -80,14 +76,10 @@ export class LeafAudit {
       );
       for (const row of rows) {
         after = bytesAt(row, "leaf");
-        if (after.length !== 32) this.#add(bigintAt(row, "entry_index"), "a leaf hash of another length");
+        if (after.length !== 32) this.#complaints.add("a leaf hash of another length", bigintAt(row, "entry_index"));
         else yield { leaf: parseLeafHash(after), index: bigintAt(row, "entry_index") };
       }
       if (rows.length < PAGE_ROWS) return;
     }
-  }
-
-  #add(index: bigint, message: string): void {
-    this.#complaints.push({ path: PLACE, code: "ERR_INDEX_ROW", index, message });
   }
 }

@@ -20,9 +20,8 @@ export interface ObjectAuditParts {
   readonly edgeHashes: (level: number, index: bigint) => readonly NodeHash[] | undefined;
 }
 
-/** @param keys  of all objects below `tile/`. @returns partial ones that were compared */
-export async function auditObjects(keys: readonly string[], parts: ObjectAuditParts): Promise<number> {
-  let count = 0;
+/** @param keys  of all objects below `tile/` */
+export async function auditObjects(keys: readonly string[], parts: ObjectAuditParts): Promise<void> {
   for (const path of keys) {
     const ref = refOf(path);
     const width = ref === undefined ? 0 : tileWidth({ level: levelOf(ref), index: ref.index }, parts.size);
@@ -31,10 +30,8 @@ export async function auditObjects(keys: readonly string[], parts: ObjectAuditPa
       parts.findings.add({ path, code: "ERR_FILE_STRAY", message });
     } else if (ref.width < TILE_WIDTH) {
       await auditPartial(path, ref, parts);
-      count += 1;
     }
   }
-  return count;
 }
 
 async function auditPartial(path: string, ref: TileRef, parts: ObjectAuditParts): Promise<void> {

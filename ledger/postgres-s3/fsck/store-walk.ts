@@ -9,6 +9,7 @@ import { HASH_BYTES, hashLeaf, type LeafHash, parseLeafHash } from "../../../ker
 import { TILE_WIDTH } from "../../../kernel/tile/coordinates.ts";
 import { parseEntryBundle } from "../../../kernel/tile/entry-bundle.ts";
 import { formatTilePath } from "../../../kernel/tile/path.ts";
+import { parseOrNothing } from "../../fsck/entry-reader.ts";
 import type { Findings } from "../../fsck/finding.ts";
 import { type FoundEntry, type Group, placeEntries } from "../../fsck/log-walk.ts";
 import { RecentMap } from "../../tree/recent-map.ts";
@@ -83,7 +84,7 @@ export class StoreWalk {
     if (known !== undefined) return known;
     const end = minimum((index + 1n) * WIDTH, this.#parts.snapshot.next);
     const bytes = await this.#parts.folder.read(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }));
-    const found = bytes === undefined ? await this.#rowEntries(index * WIDTH, end) : orNothing(bytes);
+    const found = bytes === undefined ? await this.#rowEntries(index * WIDTH, end) : parseOrNothing(bytes);
     this.#recent.set(index, found);
     return found;
   }
@@ -259,15 +260,6 @@ function isCovered(rows: readonly BatchRow[], start: bigint, end: bigint): boole
   let at = start;
   for (const { first, count } of rows) if (first <= at) at = first + count;
   return at >= end;
-}
-
-function orNothing(bundle: Uint8Array): readonly Uint8Array[] {
-  try {
-    return parseEntryBundle(bundle, TILE_WIDTH);
-  } catch (error) {
-    if (isCodedError(error)) return [];
-    throw error;
-  }
 }
 
 function minimum(a: bigint, b: bigint): bigint {
