@@ -1,13 +1,13 @@
 /** Names of the objects of a log in the S3-compatible store (ListObjectsV2), for those who check it. */
 
-import { AwsClient } from "aws4fetch";
 import { StoreError } from "../../kernel/errors.ts";
 import { inTime } from "../in-time.ts";
 import type { ObjectStoreCredentials, ObjectStorePlace } from "./object-store.ts";
+import { makeStoreClient, persist, refusedBy, type StoreClient } from "./store-request.ts";
 
 const TIMEOUT_MS = 30_000;
-const MAX_ATTEMPTS = 3;
-const PAUSE_MS = 100;
+/** What is asked, for messages. */
+const LIST = "the list of objects";
 /** Keys of one answer, as the interface allows them. */
 const PAGE_KEYS = 1000;
 /** Far above the answer for so many keys of at most 1,024 bytes, each escaped. */
@@ -25,7 +25,7 @@ export async function* listObjects(
   start: string,
   send: typeof fetch = fetch,
 ): AsyncGenerator<string, void, undefined> {
-  const client = new AwsClient({ ...credentials, service: "s3", region: place.region, retries: 0 });
+  const client = makeStoreClient(place, credentials);
   for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
     const query = new URLSearchParams({
       "list-type": "2",
@@ -40,32 +40,15 @@ export async function* listObjects(
   }
 }
 
-async function readPage(client: AwsClient, url: string, send: typeof fetch): Promise<string> {
-  for (let attempt = 1; ; attempt += 1) {
-    const { status, text, cause } = await askOnce(client, url, send);
-    if (status === 200 && text.length <= MAX_ANSWER_CHARACTERS && text.includes("<ListBucketResult")) return text;
-    const mayPass = status === 0 || status === 429 || status >= 500;
-    if (!mayPass || attempt >= MAX_ATTEMPTS) {
-      const what = status === 0 ? "does not answer" : `answered ${status}`;
-      throw new StoreError("ERR_OBJECT_STORE", `the list of objects: the object store ${what}`, { cause });
-    }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * 2 ** attempt));
-  }
-}
-
-async function askOnce(
-  client: AwsClient,
-  url: string,
-  send: typeof fetch,
-): Promise<{ readonly status: number; readonly text: string; readonly cause: unknown }> {
-  try {
-    return await inTime(TIMEOUT_MS, async (signal) => {
+async function readPage(client: StoreClient, url: string, send: typeof fetch): Promise<string> {
+  const { status, text } = await persist(LIST, [200], () =>
+    inTime(TIMEOUT_MS, async (signal) => {
       const response = await send(await client.sign(url), { signal, redirect: "error" });
-      return { status: response.status, text: await response.text(), cause: undefined };
-    });
-  } catch (cause) {
-    return { status: 0, text: "", cause };
-  }
+      return { status: response.status, text: await response.text() };
+    }),
+  );
+  if (text.length <= MAX_ANSWER_CHARACTERS && text.includes("<ListBucketResult")) return text;
+  throw refusedBy(LIST, status);
 }
 
 function keysOf(text: string): readonly string[] {

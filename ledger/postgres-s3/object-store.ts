@@ -1,18 +1,14 @@
 /**
- * The one place that speaks to the S3-compatible store (package `aws4fetch` signs, the runtime's `fetch` sends): get, and
- * conditional put. Every body is sent with its SHA-256, which the store checks before it keeps it.
+ * Objects of the S3-compatible store (the runtime's `fetch` sends what store-request.ts signs): get, and conditional put. Every body is sent with its SHA-256, which the store checks before it keeps it.
  */
 
 import { createHash } from "node:crypto";
-import { AwsClient } from "aws4fetch";
 import { equalBytes } from "../../kernel/bytes.ts";
 import { StoreError } from "../../kernel/errors.ts";
 import { inTime } from "../in-time.ts";
+import { MAX_ATTEMPTS, makeStoreClient, persist, type StoreClient } from "./store-request.ts";
 
 const TIMEOUT_MS = 10_000;
-/** Requests in all after a fault that may pass, and the pause before the first that is repeated. */
-const MAX_ATTEMPTS = 3;
-const FIRST_PAUSE_MS = 50;
 /** The longest object: an entry bundle of 256 entries of 65,535 bytes. */
 const MAX_OBJECT_BYTES = 256 * 65_537;
 
@@ -87,13 +83,13 @@ export function openObjectStore(
   send: typeof fetch = fetch,
   timeoutMs: number = TIMEOUT_MS,
 ): ObjectStore {
-  const client = new AwsClient({ ...credentials, service: "s3", region: place.region, retries: 0 });
+  const client = makeStoreClient(place, credentials);
   const ask = (request: Ask, accepted: readonly number[]): Promise<Answer> => {
     const attempt = (): Promise<Answer> =>
       inTime(timeoutMs, (signal) =>
         askOnce(client, place, (asked) => send(asked, { signal, redirect: "error" }), request),
       );
-    return persist(attempt, request, accepted);
+    return persist(`${request.method} ${request.key}`, accepted, attempt);
   };
   return {
     get: async (key) => {
@@ -119,33 +115,8 @@ function named({ contentType, cacheControl }: ObjectHeaders): Record<string, str
   return { "content-type": contentType, "cache-control": cacheControl };
 }
 
-/**
- * Asks again after faults that may pass. A put whose answer was lost is then refused by its own success; whoever writes looks
- * at what is there.
- */
-async function persist(
-  attempt: () => Promise<Answer>,
-  { method, key }: Ask,
-  accepted: readonly number[],
-): Promise<Answer> {
-  for (let count = 1; ; count += 1) {
-    const { status, cause, answer } = await attempt().then(
-      (got) => ({ status: got.status, answer: got, cause: undefined }),
-      (error: unknown) => ({ status: 0, answer: undefined, cause: error }),
-    );
-    if (answer !== undefined && accepted.includes(status)) return answer;
-    // 409: another conditional write of the same key is under way.
-    const mayPass = status === 0 || status === 409 || status === 429 || status >= 500;
-    if (!mayPass || count >= MAX_ATTEMPTS) {
-      const what = status === 0 ? "does not answer" : `answered ${status}`;
-      throw new StoreError("ERR_OBJECT_STORE", `${method} ${key}: the object store ${what}`, { cause });
-    }
-    await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** count * (1 + Math.random())));
-  }
-}
-
 async function askOnce(
-  client: AwsClient,
+  client: StoreClient,
   { endpoint, bucket, prefix }: ObjectStorePlace,
   send: (signed: Request) => Promise<Response>,
   { method, key, headers = {}, body }: Ask,
