@@ -52,7 +52,7 @@ export class StatementBook implements EntryReplay {
 
   async load(store: IndexStore): Promise<void> {
     this.clear();
-    for await (const { key, value } of store.rows("l/", "l0")) this.replay(value, BigInt(key.slice(2)));
+    for await (const { key, value } of store.rows(...STATEMENT_ROWS)) this.replay(value, BigInt(key.slice(2)));
     // An index without the row is of an earlier version, or has lost it: it is built again from the log.
     if (store.watermark > 0n && this.#state === undefined) {
       throw new FormatError("ERR_INDEX_ROW", "want a row of the genesis entry");
@@ -126,9 +126,12 @@ export function replayAll(books: readonly EntryReplay[]): EntryReplay {
   };
 }
 
+/** Names of those rows: from the first up to and without the second. */
+export const STATEMENT_ROWS = ["l/", "l0"] as const;
+
 /** True for the row of a statement, or of the genesis entry. */
 export function isStatementRow({ key }: IndexRow): boolean {
-  return key.startsWith("l/");
+  return key.startsWith(STATEMENT_ROWS[0]);
 }
 
 /** The row of a statement. */

@@ -5,9 +5,15 @@
 
 import type { IndexRow } from "../sequence/index-store.ts";
 import type { NameGuard } from "../trace/trace-desk.ts";
+import type { NameRange } from "./sequence-table.ts";
 
 /** Rows of records, reservations and expiries: trace-book.ts. */
 const NAME_ROW = /^[mnx]\//u;
+/** Their names: of reservations and records, and of expiries. */
+export const NAME_ROWS: readonly NameRange[] = [
+  ["m/", "n0"],
+  ["x/", "x0"],
+];
 /** Names that are remembered; whoever looked up before a forgotten one was changed looks up again. */
 const MAX_NAMES = 65_536;
 

@@ -9,13 +9,12 @@
 import { invariant } from "../../kernel/errors.ts";
 import { signersNow } from "../../kernel/lifecycle/log-state.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
-import { isStatementRow, type StatementBook } from "../lifecycle/statement-book.ts";
+import { isStatementRow, STATEMENT_ROWS, type StatementBook } from "../lifecycle/statement-book.ts";
 import type { IndexRow } from "../sequence/index-store.ts";
 import type { Sql } from "./database.ts";
 import { rowsBetween } from "./sequence-table.ts";
 
-const FIRST = "l/";
-const END = "l0";
+const [FIRST, END] = STATEMENT_ROWS;
 
 /** What the book is kept with. */
 export interface StatementSyncParts {

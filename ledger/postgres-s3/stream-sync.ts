@@ -5,22 +5,16 @@
 
 import { classifyEntry } from "../../kernel/entry-kind.ts";
 import type { StreamBook } from "../admission/stream-book.ts";
-import { isStatementRow } from "../lifecycle/statement-book.ts";
+import { isStatementRow, STATEMENT_ROWS } from "../lifecycle/statement-book.ts";
 import type { IndexRow } from "../sequence/index-store.ts";
 import type { WalRecord } from "../storage/wal-frame.ts";
 import type { Sql } from "./database.ts";
-import { isNameRow, type NameWatch } from "./name-watch.ts";
+import { isNameRow, NAME_ROWS, type NameWatch } from "./name-watch.ts";
 import { type BesideRecord, type NameRange, rowsNamed, rowsSince } from "./sequence-table.ts";
 import type { StatementSync } from "./statement-sync.ts";
 
-/** Names of registrations and tips: `s/<stream>`, `t/<stream>`; and of statements. */
+/** Names of registrations and tips: `s/<stream>`, `t/<stream>`. */
 const STREAM_ROWS = ["s/", "u"] as const;
-const STATEMENT_ROWS = ["l/", "l0"] as const;
-/** Of reservations and records, and of expiries. */
-const NAME_ROWS = [
-  ["m/", "n0"],
-  ["x/", "x0"],
-] as const;
 
 /** What is kept at the state of the log beside its streams. */
 export interface SyncedBooks {
