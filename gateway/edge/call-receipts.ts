@@ -54,28 +54,34 @@ export function finish(
  * Runs what becomes of a decision. However that ends, the call has an outcome then: one that was not finished is recorded as one
  * whose end nobody knows.
  */
-export async function concluding<T>(
+export function concluding<T>(deps: ReceiptDeps, decided: Decided, run: () => Promise<T>): Promise<T> {
+  return concludingAll(deps, [decided], run);
+}
+
+/** As `concluding`, of several decisions. */
+export async function concludingAll<T>(
   deps: ReceiptDeps,
-  decided: Decided | readonly Decided[],
+  decided: readonly Decided[],
   run: () => Promise<T>,
 ): Promise<T> {
   try {
     return await run();
   } finally {
-    for (const one of [decided].flat()) await letGo(deps, one);
+    for (const one of decided) {
+      const lost = letGo(deps, one);
+      if (lost !== undefined) await lost;
+    }
   }
 }
 
-/** Lets go of a decided call, which then has an outcome if it had none. */
-export async function letGo({ pipeline, logger }: ReceiptDeps, decided: Decided): Promise<void> {
-  if (decided.action === "refuse") return;
+/** Lets go of a decided call that has no outcome; undefined of every other, which is nearly all of them. */
+function letGo({ pipeline, logger }: ReceiptDeps, decided: Decided): Promise<void> | undefined {
+  if (decided.action === "refuse") return undefined;
   const { ticket } = decided;
-  try {
-    await pipeline.abandon(ticket);
-  } catch (error) {
+  return pipeline.abandon(ticket)?.catch((error: unknown) => {
     const code = errorCode(error);
     logger.error({ code, call: ticket.callId }, "no outcome receipt of a call that was cut off could be kept");
-  }
+  });
 }
 
 /** The end of a task, as `finish`. */

@@ -8,7 +8,7 @@ import type { Offers } from "../pipeline/offers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
-import { concluding, decide, denied, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
+import { concludingAll, decide, denied, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
 import { type LocalAnswers, listResult } from "./local-answers.ts";
 
 /** What listing needs. */
@@ -25,7 +25,7 @@ export async function listing(deps: ListingDeps, request: AgentRequest, kind: Li
   if (decidedOf.length === 0) return answerOf(idText, listResult(deps, mount, kind, era));
   const decided = await Promise.all(decidedOf.map(async (id) => [id, await decideList(deps, request, id)] as const));
   const known = decided.flatMap(([id, one]) => (one === undefined ? [] : [[id, one] as const]));
-  return concluding(
+  return concludingAll(
     deps,
     known.map(([, one]) => one),
     async () => (known.length < decided.length ? withheld(request, undefined) : answerList(deps, request, kind, known)),

@@ -5,6 +5,7 @@
 
 import type { CallOutcome } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
+import type { LegSubscriptions } from "./leg-subscriptions.ts";
 import type { Round } from "./round-trip.ts";
 
 /** What becomes of one round. */
@@ -23,20 +24,26 @@ export function mayBeTaken(reply: UpstreamReply): boolean {
 }
 
 /** Runs a round, then notes what of the agent's subscriptions stands by it. @param rulesBefore  changes of rules before it was decided */
-export async function settlingSubscription<T>(
-  { request: { legs, message }, call }: Round,
+export function settlingSubscription<T>(
+  round: Round,
   rulesBefore: number,
   run: (turn: SubscriptionTurn) => Promise<T>,
 ): Promise<T> {
   const turn: SubscriptionTurn = { mayStand: true, isTaken: false, kept: undefined };
-  try {
-    return await run(turn);
-  } finally {
-    const own = call.target.kind === "subscribe" ? legs?.subscriptions : undefined;
-    const isTold = turn.isTaken && turn.kept?.returned !== undefined;
-    if (message.method !== "resources/subscribe") {
-      if (turn.isTaken) own?.delete(call.serverId, call.target.name);
-    } else if (isTold) own?.add(call, rulesBefore);
-    else if (turn.mayStand) own?.takeBack(call);
-  }
+  const own = round.call.target.kind === "subscribe" ? round.request.legs?.subscriptions : undefined;
+  // Of most calls nothing stands.
+  if (own === undefined) return run(turn);
+  return run(turn).finally(() => settle(own, round, rulesBefore, turn));
+}
+
+function settle(
+  own: LegSubscriptions,
+  { request: { message }, call }: Round,
+  rulesBefore: number,
+  { mayStand, isTaken, kept }: SubscriptionTurn,
+): void {
+  if (message.method !== "resources/subscribe") {
+    if (isTaken) own.delete(call.serverId, call.target.name);
+  } else if (isTaken && kept?.returned !== undefined) own.add(call, rulesBefore);
+  else if (mayStand) own.takeBack(call);
 }

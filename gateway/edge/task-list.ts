@@ -8,7 +8,7 @@ import type { CallOutcome, Decided, InboundCall } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
-import { concluding, decide, finish, withheld } from "./call-receipts.ts";
+import { concludingAll, decide, finish, withheld } from "./call-receipts.ts";
 import { refuseRequest } from "./refuse.ts";
 import type { ForwardDeps } from "./round-trip.ts";
 import { UNOFFERED } from "./task-calls.ts";
@@ -34,7 +34,7 @@ export async function listTasks(deps: ForwardDeps, request: AgentRequest): Promi
     isLost ||= decided === undefined;
     if (decided !== undefined && decided.action !== "refuse") listed.push({ serverId: upstream.id, decided });
   }
-  return concluding(
+  return concludingAll(
     deps,
     listed.map(({ decided }) => decided),
     async () => (isLost ? withheld(request, undefined) : giveTasks(deps, request, listed)),
