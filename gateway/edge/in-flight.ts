@@ -4,6 +4,7 @@ import type { Accounting } from "../../kernel/receipt/fields.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { LimitId } from "../../kernel/receipt/vocabulary.ts";
 import type { Party } from "../pipeline/call.ts";
+import { callerKey } from "./caller-key.ts";
 
 /** A place that was taken, or the bound that is reached. */
 export type Place =
@@ -50,9 +51,8 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFl
     if (total === 0) for (const resolve of waiting.splice(0)) resolve();
   };
   return {
-    enter: ({ issuer, name }, { total: most, principal: mostOwn } = usual) => {
-      // Names end where their length says, so no two callers have one key.
-      const key = `${issuer.length} ${issuer}${name}`;
+    enter: (caller, { total: most, principal: mostOwn } = usual) => {
+      const key = callerKey(caller);
       const own = byCaller.get(key) ?? 0;
       if (total >= most) return full(names.total, most);
       if (own >= mostOwn) return full(names.own, mostOwn);

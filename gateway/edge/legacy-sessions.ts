@@ -11,13 +11,13 @@ import type { LegacyRevision } from "../wire/revisions.ts";
 import { AgentLegs, type AgentLegsOptions, listChangedNotice } from "./agent-legs.ts";
 import type { AgentCapabilities } from "./agent-request.ts";
 import type { ReceiptDeps } from "./call-receipts.ts";
+import { callerKey } from "./caller-key.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { type ReplayBudget, SessionStreams } from "./event-stream.ts";
 import { NoticePacer } from "./notice-pacer.ts";
 import { PendingAsks } from "./pending-asks.ts";
 import { QuestionRates } from "./question-rate.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
-import { callerOf } from "./task-room.ts";
 
 /** One session. */
 export interface LegacySession {
@@ -175,13 +175,13 @@ export class LegacySessions {
   #makeRoom({ caller }: NewSession): boolean {
     const byCaller = new Map<string, LegacySession[]>();
     for (const session of this.#sessions.values()) {
-      const key = callerOf(session.caller);
+      const key = callerKey(session.caller);
       const own = byCaller.get(key);
       if (own === undefined) byCaller.set(key, [session]);
       else own.push(session);
     }
     const most = [...byCaller.values()].reduce((one, other) => (other.length > one.length ? other : one), []);
-    if (most.length - 1 <= (byCaller.get(callerOf(caller))?.length ?? 0)) return false;
+    if (most.length - 1 <= (byCaller.get(callerKey(caller))?.length ?? 0)) return false;
     const idle = most.filter(({ calls, streams }) => calls.size === 0 && !streams.standing.isAttached);
     const [first, ...others] = idle;
     if (first === undefined) return false;
@@ -193,11 +193,11 @@ export class LegacySessions {
   }
 
   #mayDeclare(agent: NewSession): boolean {
-    return (this.#declaredBy.get(callerOf(agent.caller)) ?? 0) + declaredBytes(agent) <= MAX_CALLER_DECLARED_BYTES;
+    return (this.#declaredBy.get(callerKey(agent.caller)) ?? 0) + declaredBytes(agent) <= MAX_CALLER_DECLARED_BYTES;
   }
 
   #countDeclared({ caller }: NewSession, bytes: number): void {
-    const key = callerOf(caller);
+    const key = callerKey(caller);
     const all = (this.#declaredBy.get(key) ?? 0) + bytes;
     if (all === 0) this.#declaredBy.delete(key);
     else this.#declaredBy.set(key, all);

@@ -6,6 +6,7 @@
 
 import { RateWindow } from "../limits/rate-window.ts";
 import type { Party } from "../pipeline/call.ts";
+import { callerKey } from "./caller-key.ts";
 
 /** Questions of one server in one minute, to one caller and in one session: the defaults of calls (docs/gateway.md). */
 const PER_CALLER = 600;
@@ -30,13 +31,14 @@ export class QuestionRates {
   }
 
   /** Those of one session of this caller. */
-  ofSession({ issuer, name }: Party): TakeQuestion {
+  ofSession(party: Party): TakeQuestion {
+    const own = callerKey(party);
     const inSession = new Map<string, RateWindow>();
     return (serverId) => {
       const nowMs = this.#nowMs();
       const session = inSession.get(serverId) ?? new RateWindow();
       if (session.taken(nowMs) >= PER_SESSION) return "limit.per-session";
-      const caller = this.#windowOf(JSON.stringify([serverId, issuer, name]), nowMs);
+      const caller = this.#windowOf(`${serverId} ${own}`, nowMs);
       if (caller === undefined || caller.taken(nowMs) >= PER_CALLER) return "limit.per-principal";
       inSession.set(serverId, session);
       for (const window of [session, caller]) window.reserve(nowMs).charge();

@@ -9,11 +9,11 @@ import type { CallOutcome, DecisionTicket } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentRequest } from "./agent-request.ts";
+import { callerKey } from "./caller-key.ts";
 import type { Place } from "./in-flight.ts";
 import { type Ended, refusedOutcome } from "./outcome.ts";
 import { type ForwardDeps, type Round, type RoutedCall, writers } from "./round-trip.ts";
 import { madePath, readTask, rememberedTask, type StatedTask, withRelatedTask, withTask } from "./task-messages.ts";
-import { callerOf } from "./task-room.ts";
 import { hasLegacyTasks, hasTasksExtension, TASKS_REVISION } from "./task-support.ts";
 import { type KeptTask, ownerOf } from "./task-table.ts";
 import { routedToolFacts } from "./tool-facts.ts";
@@ -144,7 +144,7 @@ function take(
       else {
         const task = tasks.open({
           ...key,
-          caller: callerOf(request.caller),
+          caller: callerKey(request.caller),
           ...taskOf(round),
           id,
           place,

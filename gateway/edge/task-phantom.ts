@@ -12,9 +12,9 @@ import { META } from "../wire/meta-keys.ts";
 import { errorResponse, RPC, resultResponse } from "../wire/rpc-error.ts";
 import type { AgentAnswer, AgentRequest } from "./agent-request.ts";
 import { finish, recordedAnswer, withheld } from "./call-receipts.ts";
+import { callerKey } from "./caller-key.ts";
 import type { ForwardDeps, RoutedCall } from "./round-trip.ts";
 import { isEnd } from "./task-messages.ts";
-import { callerOf } from "./task-room.ts";
 import { type KeptTask, ownerOf } from "./task-table.ts";
 
 type Phantom = Extract<Decided, { action: "phantom" }>;
@@ -42,7 +42,7 @@ export async function makePhantom(
       tool: route.name,
       era: "legacy",
       owner: ownerOf(request),
-      caller: callerOf(request.caller),
+      caller: callerKey(request.caller),
       ticket: undefined,
       firstSeq: decided.receipt.seq,
       place,

@@ -5,6 +5,7 @@
 
 import type { LimitId } from "../../kernel/receipt/vocabulary.ts";
 import type { Party } from "../pipeline/call.ts";
+import { callerKey } from "./caller-key.ts";
 import { type InFlight, type InFlightNames, makeInFlight, type Place } from "./in-flight.ts";
 
 /** Of the messages of all calls that are kept, and of one caller's. */
@@ -15,11 +16,6 @@ const NAMES: InFlightNames = {
   total: { reason: "limit.tasks", limit: "open-tasks-principal" },
   own: { reason: "limit.tasks", limit: "open-tasks-principal" },
 };
-
-/** Whose tasks are counted together. */
-export function callerOf({ issuer, name }: Party): string {
-  return JSON.stringify([issuer, name]);
-}
 
 /** The room of one table. */
 export class TaskRoom {
@@ -33,7 +29,7 @@ export class TaskRoom {
 
   /** @param bytes  of the call, as received and as sent */
   enter(caller: Party, bytes: number): Place {
-    const key = callerOf(caller);
+    const key = callerKey(caller);
     const own = this.#bytesOf.get(key) ?? 0;
     if (this.#bytes + bytes > MAX_BYTES) return full("open-task-bytes-total", MAX_BYTES, this.#bytes);
     if (own + bytes > MAX_CALLER_BYTES) return full("open-task-bytes-principal", MAX_CALLER_BYTES, own);

@@ -15,10 +15,11 @@ import type { Caller, DecisionTicket, Party, Pipeline, SessionKey } from "../pip
 import { makeKeyedNames, type TagTask } from "../pipeline/keyed-names.ts";
 import type { LeftTask } from "../receipts/left-tasks.ts";
 import type { AgentRequest } from "./agent-request.ts";
+import { callerKey } from "./caller-key.ts";
 import type { Place } from "./in-flight.ts";
 import { leftBytes, leftEntry, leftTicket } from "./task-left.ts";
 import type { TaskStatus } from "./task-messages.ts";
-import { callerOf, TaskRoom } from "./task-room.ts";
+import { TaskRoom } from "./task-room.ts";
 
 /** A task that is kept. */
 export interface KeptTask {
@@ -126,7 +127,7 @@ export class TaskTable {
   enter(caller: Caller, bytes: number): Place {
     const place = this.#enter(caller, bytes);
     if (place.type === "taken") return place;
-    const mine = callerOf(caller);
+    const mine = callerKey(caller);
     for (const task of this.#tasks.values()) {
       const isOver = task.end !== undefined || task.status === "failed" || task.status === "cancelled";
       if (!isOver || task.caller !== mine) continue;
@@ -320,7 +321,7 @@ function restored(left: LeftTask, ticket: DecisionTicket, place: Extract<Place, 
     tool: entry.tool,
     era: "modern",
     owner: entry.owner,
-    caller: callerOf(entry),
+    caller: callerKey(entry),
     ticket,
     firstSeq: entry.first_seq,
     createdMs: entry.created_ms,

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { callerKey } from "../../gateway/edge/caller-key.ts";
 import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
 import { PendingAsks } from "../../gateway/edge/pending-asks.ts";
 import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
 import { statusToAgent } from "../../gateway/edge/task-notices.ts";
-import { callerOf } from "../../gateway/edge/task-room.ts";
 import { ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
 import type { CallOutcome, DecisionTicket } from "../../gateway/pipeline/call.ts";
 import { StreamBook } from "../../gateway/receipts/stream-book.ts";
@@ -141,7 +141,7 @@ describe("a call that made a task", () => {
     const place = tasks.enter(CALLER, 0);
     if (place.type !== "taken") throw new Error("no place");
     const named = { id: "cst_mine", upstreamId: "theirs", serverId: "s", tool: "echo", era: "legacy" } as const;
-    const whose = { owner: ownerOf({ caller: CALLER, session: SESSION }), caller: callerOf(CALLER) };
+    const whose = { owner: ownerOf({ caller: CALLER, session: SESSION }), caller: callerKey(CALLER) };
     const state = {
       status: "working",
       last: "{}",

@@ -2,9 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
+import { callerKey } from "../../gateway/edge/caller-key.ts";
 import { DEFAULT_EDGE_LIMITS } from "../../gateway/edge/edge-options.ts";
 import { RuleChanges } from "../../gateway/edge/rule-changes.ts";
-import { callerOf } from "../../gateway/edge/task-room.ts";
 import { type KeptTask, ownerOf, TaskTable } from "../../gateway/edge/task-table.ts";
 import type { SessionKey } from "../../gateway/pipeline/call.ts";
 import { openLegacySession } from "../support/legacy-session.ts";
@@ -51,7 +51,7 @@ function start(): Side {
     tool: "t",
     era: "legacy",
     owner: ownerOf({ caller, session }),
-    caller: callerOf(caller),
+    caller: callerKey(caller),
     ticket: { callId: "call", receipt: { stream: "ab".repeat(32), seq: 7 } },
     firstSeq: 7,
     place,
