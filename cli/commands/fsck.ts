@@ -70,12 +70,16 @@ async function run(args: readonly string[], io: Io): Promise<number> {
 
 /** Where the log is that is to be checked. */
 type LogPlace = {
-  readonly origin: string | undefined;
   /** Of its configuration. */
   readonly policyText?: string;
 } & (
-  | { readonly driver: "files"; readonly dataDir: string }
-  | { readonly driver: "postgres-s3"; readonly storage: PostgresS3Storage; readonly secrets: StorageSecrets }
+  | { readonly driver: "files"; readonly origin: string | undefined; readonly dataDir: string }
+  | {
+      readonly driver: "postgres-s3";
+      readonly origin: string;
+      readonly storage: PostgresS3Storage;
+      readonly secrets: StorageSecrets;
+    }
 );
 
 function findLog(given: Arguments): LogPlace {
@@ -97,12 +101,12 @@ function findLog(given: Arguments): LogPlace {
 }
 
 function checkLog(log: LogPlace, setting: Omit<FsckOptions, "dataDir" | "origin" | "claims">): Promise<FsckReport> {
-  const { origin } = log;
   if (log.driver === "postgres-s3") {
-    const { storage, secrets } = log;
-    return checkStoredLog({ ...setting, storage, secrets, origin: origin ?? "" });
+    const { storage, secrets, origin } = log;
+    return checkStoredLog({ ...setting, storage, secrets, origin });
   }
-  return checkDataFolder({ ...setting, dataDir: log.dataDir, ...(origin === undefined ? {} : { origin }) });
+  const { dataDir, origin } = log;
+  return checkDataFolder({ ...setting, dataDir, ...(origin === undefined ? {} : { origin }) });
 }
 
 function readThreads(text: string | undefined): number {
