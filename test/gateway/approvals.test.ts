@@ -13,7 +13,6 @@ import type { JsonObject } from "../../kernel/json/value.ts";
 import { runInProcess } from "../support/command-io.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
-  AGENT_TOKEN,
   CALLER,
   callOf,
   configOf,
@@ -24,6 +23,7 @@ import {
   readStream,
   SESSION,
 } from "../support/gateway-run.ts";
+import { callTool } from "../support/modern-call.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
 const benches = gatewayBenches("approvals");
@@ -250,30 +250,7 @@ describe("over the operator's routes", () => {
     expect(await command("list")).toBe("0 nothing\n");
     expect(await command("grant", "ab".repeat(16))).toBe("ERR_SERVICE_ANSWER ");
     expect(await command("grant")).toBe("usage ");
-    const held = await fetch(`${gateway.url}/mcp`, {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${AGENT_TOKEN}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": "tools/call",
-        "mcp-name": "wipe",
-      },
-      body: JSON.stringify({
-        jsonrpc: "2.0",
-        id: 1,
-        method: "tools/call",
-        params: {
-          name: "wipe",
-          arguments: { path: "/tmp" },
-          _meta: {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-          },
-        },
-      }),
-    });
+    const held = await callTool(gateway.url, "wipe", { path: "/tmp" });
     const { error } = (await held.json()) as { readonly error: { readonly code: number; readonly data: JsonObject } };
     expect(error.code).toBe(-31_002);
     const id = String(error.data["approvalId"]);

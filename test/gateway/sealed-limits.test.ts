@@ -21,7 +21,6 @@ import { codeFrom } from "../support/code-of.ts";
 import { type FakeUpstream, makeFakeUpstream } from "../support/fake-upstream.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
-  AGENT_TOKEN,
   type BenchOptions,
   CALLER,
   callOf,
@@ -32,6 +31,7 @@ import {
   runCall,
   SESSION,
 } from "../support/gateway-run.ts";
+import { callTool } from "../support/modern-call.ts";
 import { ALL_LIMITS, artifactBody, SEAL_RULE, SEALERS, sessionArtifactBody } from "../support/policy-artifact.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
@@ -369,23 +369,5 @@ describe("calls under way at an edge", () => {
 });
 
 async function askEcho(url: string): Promise<unknown> {
-  const meta = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": { name: "a", version: "1" },
-    "io.modelcontextprotocol/clientCapabilities": {},
-  };
-  const params = { name: "echo", arguments: { message: "x" }, _meta: meta };
-  const response = await fetch(`${url}/mcp`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${AGENT_TOKEN}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2026-07-28",
-      "mcp-method": "tools/call",
-      "mcp-name": "echo",
-    },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }),
-  });
-  return response.json();
+  return (await callTool(url, "echo", { message: "x" })).json();
 }

@@ -20,7 +20,6 @@ import { codeFrom } from "../support/code-of.ts";
 import { runInProcess } from "../support/command-io.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
-  AGENT_TOKEN,
   callOf,
   configOf,
   type GatewayBench,
@@ -30,6 +29,7 @@ import {
   runCall,
   SESSION,
 } from "../support/gateway-run.ts";
+import { callTool } from "../support/modern-call.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
 const benches = gatewayBenches("vault");
@@ -270,30 +270,7 @@ describe("countersign disclose and countersign erase", () => {
     const own = ["--config", config, "--token-file", token];
     const stream = (await readFile(join(at.folder, "current"), "utf8")).trim();
     const out = join(at.folder, "d.json");
-    const answer = await fetch(`${gateway.url}/mcp`, {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${AGENT_TOKEN}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": "tools/call",
-        "mcp-name": "echo",
-      },
-      body: JSON.stringify({
-        jsonrpc: "2.0",
-        id: 1,
-        method: "tools/call",
-        params: {
-          name: "echo",
-          arguments: { message: CANARY },
-          _meta: {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-          },
-        },
-      }),
-    });
+    const answer = await callTool(gateway.url, "echo", { message: CANARY });
     const receipt = answer.headers.get("countersign-receipt") ?? "";
     await answer.arrayBuffer();
     const disclose = (seq: string, ...more: readonly string[]) =>

@@ -6,7 +6,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startGateway } from "../../gateway/start.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
-import { AGENT_TOKEN } from "../support/gateway-run.ts";
+import { callTool } from "../support/modern-call.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import { ROOT } from "../support/source-files.ts";
 
@@ -25,30 +25,7 @@ let page: Page;
 const faults: string[] = [];
 
 async function callWipe(url: string, path: string): Promise<{ readonly [member: string]: unknown }> {
-  const answer = await fetch(`${url}/mcp`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${AGENT_TOKEN}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2026-07-28",
-      "mcp-method": "tools/call",
-      "mcp-name": "wipe",
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id: 1,
-      method: "tools/call",
-      params: {
-        name: "wipe",
-        arguments: { path },
-        _meta: {
-          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-          "io.modelcontextprotocol/clientCapabilities": {},
-        },
-      },
-    }),
-  });
+  const answer = await callTool(url, "wipe", { path });
   return JSON.parse(await answer.text());
 }
 
