@@ -21,7 +21,8 @@ const TURN_ROUTES: ReadonlySet<string> = new Set([
   "/trust-records",
   "/trust-record-names",
 ]);
-const STATEMENT_READS: ReadonlySet<string> = new Set(["/log-status", "/metadata"]);
+/** What rests on the published checkpoint and on statements: a key retires once the new one's checkpoint is witnessed, wherever. */
+const STATEMENT_ROUTES: ReadonlySet<string> = new Set(["/log-status", "/metadata", "/operator/statements"]);
 
 /** What is brought up to date. */
 export interface FreshnessParts {
@@ -54,12 +55,17 @@ export function makeFreshness({
 }: FreshnessParts): BeforeRequest {
   return async (request) => {
     const route = (request.routeOptions.url ?? "").slice(request.server.prefix.length);
+    // First: of whatever size the checkpoint is, the statements below it are known behind it.
+    if (restsOnHead(route)) await watch.refresh();
     if (TURN_ROUTES.has(route)) return refreshStreams();
-    if (STATEMENT_READS.has(route)) return refreshStatements();
+    if (STATEMENT_ROUTES.has(route)) return refreshStatements();
     if (SUBMISSIONS.has(route)) return knowStreams(bodyOf(request));
-    if (route.startsWith("/log-proof") || route.startsWith("/entries")) return watch.refresh();
     if (route === "/tile/*" && isBeyond(request.raw.url ?? "", request.server.prefix, watch)) await watch.refresh();
   };
+}
+
+function restsOnHead(route: string): boolean {
+  return STATEMENT_ROUTES.has(route) || route.startsWith("/log-proof") || route.startsWith("/entries");
 }
 
 function isBeyond(url: string, prefix: string, watch: HeadWatch): boolean {
