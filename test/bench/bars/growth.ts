@@ -113,7 +113,8 @@ async function grow(
   onSize: (size: number) => void,
 ): Promise<Stage> {
   const dataDir = join(folder, "ledger");
-  const sample = BATCH_ENTRIES * (isQuick ? SAMPLE_BATCHES.quick : SAMPLE_BATCHES.full);
+  // No more than the log has: what is left to fill up to the next size would be nothing.
+  const sample = Math.min(size, BATCH_ENTRIES * (isQuick ? SAMPLE_BATCHES.quick : SAMPLE_BATCHES.full));
   const filled = await fillLog({ dataDir, size, batchEntries: BATCH_ENTRIES, sample, onSize });
   const started = performance.now();
   const server = await startServer("ledger-process.js", [dataDir, "0", "raw"]);
