@@ -47,7 +47,9 @@ export class Findings {
 
   /** True if entries themselves are damaged or missing: what is only derived from them cannot be judged then. */
   get hasDamagedEntries(): boolean {
-    return this.faults.some(({ path }) => /^(?:wal|tile\/entries|database\/batch)(?:\/|$)/u.test(path));
+    return this.faults.some(({ path }) =>
+      /^(?:wal|tile\/entries|database\/batch|database\/sequence)(?:\/|$)/u.test(path),
+    );
   }
 
   /** True if a fault of this file was found. */

@@ -36,6 +36,8 @@ export interface Group {
   readonly path: string;
   /** Whether the bundle stands on disk, readable. */
   readonly isStored: boolean;
+  /** Whether its tiles may still come; not given, they may if the write-ahead log vouches for every entry. */
+  readonly isPending?: boolean;
 }
 
 /** What the walk tells of the records that are no entries. */

@@ -51,7 +51,7 @@ export class TreeAudit {
   #disputes: Dispute[] = [];
   #size = 0n;
   #tiles = 0;
-  /** Whether the newest group is in the write-ahead log as a whole and above every head: its tiles may still come. */
+  /** Whether the newest group is above every head, and its tiles may still come. */
   #isPending = false;
 
   constructor(folder: DataFolder, findings: Findings, claims: readonly HeadClaim[]) {
@@ -92,7 +92,8 @@ export class TreeAudit {
     const [start, end] = [group.index * WIDTH, group.index * WIDTH + BigInt(row.hashes.length)];
     const isFull = row.hashes.length === TILE_WIDTH;
     this.#isPending =
-      group.entries.every((entry) => entry?.isSure === true) && this.#claims.every((claim) => claim.size < end);
+      (group.isPending ?? group.entries.every((entry) => entry?.isSure === true)) &&
+      this.#claims.every((claim) => claim.size < end);
     const stored = isFull ? await this.#readTile(0, group.index) : undefined;
     const open = stored === undefined ? undefined : this.#compareLeaves(group, row, stored);
     this.#rows[0] = row;
@@ -262,7 +263,7 @@ export class TreeAudit {
     if (bytes !== undefined) {
       this.#findings.add({ path, code: "ERR_TILE_LENGTH", message: `want ${want} bytes, got ${bytes.length}` });
     } else if (this.#isPending) {
-      this.#findings.remark(path, "not written yet; a start writes it from the write-ahead log");
+      this.#findings.remark(path, "not written yet; it is made of entries that are in no bundle");
     } else if (!this.#findings.names(path)) {
       this.#findings.add({ path, code: "ERR_TILE_MISSING", message: "the tile is missing" });
     }

@@ -3,25 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fsckCommand } from "../../cli/commands/fsck.ts";
-import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
-import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
-import type { FsckReport } from "../../ledger/fsck/fsck.ts";
-import { type Database, openDatabase } from "../../ledger/postgres-s3/database.ts";
-import { checkStoredLog } from "../../ledger/postgres-s3/fsck/fsck.ts";
-import { listObjects } from "../../ledger/postgres-s3/object-list.ts";
-import { type ObjectStore, openObjectStore } from "../../ledger/postgres-s3/object-store.ts";
 import { runInProcess } from "../support/command-io.ts";
-import { eventually, LEDGER_KEYS, LEDGER_ORIGIN, NO_WITNESSES, SUBMIT } from "../support/ledger-service.ts";
+import { LEDGER_ORIGIN, NO_WITNESSES } from "../support/ledger-service.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
-import { nodeStorage, startNode, type TestNode } from "../support/postgres-s3-log.ts";
+import { nodeStorage } from "../support/postgres-s3-log.ts";
 import { PostgresServer } from "../support/postgres-server.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
 import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
-
-const HEADERS = { contentType: "application/octet-stream", cacheControl: "no-store" };
-const POLICY = parseWitnessPolicy(
-  `${LEDGER_KEYS.map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`).join("")}${NO_WITNESSES}`,
-);
+import { add, published, StoredLog } from "./stored-log.ts";
 
 let postgres: PostgresServer;
 let s3: S3Server;
@@ -33,87 +22,9 @@ afterAll(async () => {
   await s3.remove();
 });
 
-/** A log in stores of its own, and what a test does to it. */
-class StoredLog {
-  readonly url: string;
-  readonly prefix: string;
-  readonly database: Database;
-  readonly store: ObjectStore;
-
-  constructor(url: string) {
-    this.url = url;
-    this.prefix = `${new URL(url).pathname.slice(1)}/`;
-    this.database = openDatabase(url);
-    this.store = openObjectStore({ ...s3.place, prefix: this.prefix }, S3_CREDENTIALS);
-  }
-
-  start(kind: "raw" | "receipts"): Promise<TestNode> {
-    return startNode({ url: this.url }, s3, { config: { log_kind: kind }, storage: { s3_prefix: this.prefix } });
-  }
-
-  check(origin = LEDGER_ORIGIN): Promise<FsckReport> {
-    const storage = nodeStorage(s3, { s3_prefix: this.prefix });
-    const secrets = { databaseUrl: this.url, credentials: S3_CREDENTIALS };
-    return checkStoredLog({ origin, storage, secrets, policy: POLICY, workers: 0 });
-  }
-
-  /** Places and codes of what a check finds. */
-  async faults(): Promise<readonly string[]> {
-    return (await this.check()).findings.faults.map(({ path, code }) => `${path} ${code}`);
-  }
-
-  async objects(): Promise<readonly string[]> {
-    const keys: string[] = [];
-    for await (const key of listObjects({ ...s3.place, prefix: this.prefix }, S3_CREDENTIALS, "")) keys.push(key);
-    return keys;
-  }
-
-  /** Replaces an object whatever it is. */
-  async put(key: string, bytes: Uint8Array): Promise<void> {
-    const present = await this.store.get(key);
-    if (present === undefined) await this.store.create(key, bytes, HEADERS);
-    else expect(await this.store.replace(key, bytes, HEADERS, present.etag)).toBe("replaced");
-  }
-
-  /** Flips one bit of an object while `work` runs. */
-  async withFlip<T>(key: string, at: (length: number) => number, work: () => Promise<T>): Promise<T> {
-    const bytes = (await this.store.get(key))?.bytes ?? new Uint8Array(0);
-    const damaged = bytes.slice();
-    const place = at(bytes.length);
-    damaged[place] = (damaged[place] ?? 0) ^ 1;
-    await this.put(key, damaged);
-    const result = await work();
-    await this.put(key, bytes);
-    return result;
-  }
-
-  /** Runs a statement, checks, and takes the statement back. */
-  async withStatement(statement: string, undo: string): Promise<readonly string[]> {
-    await this.database.query(statement);
-    const found = await this.faults();
-    await this.database.query(undo);
-    return found;
-  }
-}
-
-async function add(node: TestNode, from: number, count: number): Promise<void> {
-  await Promise.all(
-    Array.from({ length: count }, (_, i) =>
-      fetch(`${node.url}/add`, { method: "POST", body: `entry ${from + i}`, headers: SUBMIT }),
-    ),
-  );
-}
-
-function published(node: TestNode): Promise<number> {
-  return eventually(async () => {
-    const body = (await (await fetch(`${node.url}/readyz`)).json()) as { size: number; published_size: number };
-    return body.size === body.published_size ? body.size : undefined;
-  });
-}
-
 /** 701 entries: two bundles, a rest in rows, partial tiles of two published sizes. */
 async function makeRaw(): Promise<StoredLog> {
-  const log = new StoredLog(await postgres.newDatabase());
+  const log = new StoredLog(await postgres.newDatabase(), s3);
   const node = await log.start("raw");
   await add(node, 0, 600);
   await published(node);
@@ -125,7 +36,7 @@ async function makeRaw(): Promise<StoredLog> {
 
 /** Two streams, single receipts and segments, a fork that was refused. */
 async function makeReceipts(): Promise<StoredLog> {
-  const log = new StoredLog(await postgres.newDatabase());
+  const log = new StoredLog(await postgres.newDatabase(), s3);
   const node = await log.start("receipts");
   const client = new Submitter(node.url);
   const one = await client.open(makeStream({ keys: gatewayKeys(80), log: LEDGER_ORIGIN }));
@@ -156,7 +67,7 @@ describe("fsck of a raw log in its stores", () => {
   });
 
   it("finds nothing beside a node that takes entries and integrates them", async () => {
-    const busy = new StoredLog(await postgres.newDatabase());
+    const busy = new StoredLog(await postgres.newDatabase(), s3);
     const node = await busy.start("raw");
     let isOver = false;
     const writing = (async () => {
@@ -321,7 +232,7 @@ describe("fsck of a log of receipts in its stores", () => {
   });
 
   it("finds nothing beside a node that admits segments", async () => {
-    const busy = new StoredLog(await postgres.newDatabase());
+    const busy = new StoredLog(await postgres.newDatabase(), s3);
     const node = await busy.start("receipts");
     const client = new Submitter(node.url);
     let isOver = false;

@@ -9,6 +9,7 @@ import { formatTilePath } from "../../../kernel/tile/path.ts";
 import { CHECKPOINT_PATH } from "../../checkpoint/publisher.ts";
 import type { PublishedFile } from "../../fsck/checkpoint-audit.ts";
 import type { DataFolder } from "../../fsck/data-folder.ts";
+import { refOf } from "../../fsck/log-walk.ts";
 import type { HeadRow } from "../head-table.ts";
 import type { ObjectStore } from "../object-store.ts";
 
@@ -30,6 +31,8 @@ const AHEAD = 8n;
 export interface StoreFolder extends DataFolder {
   /** Asks for the bundles and tiles behind this one, up to and without the bundle `end`. */
   readonly reachBundle: (index: bigint, end: bigint) => void;
+  /** Entries of a log that has the last of the bundles and the tiles of level 0 among the objects. */
+  readonly reach: bigint;
 }
 
 /** What the folder is made of. */
@@ -61,6 +64,7 @@ export function openStoreFolder({ store, keys, head, checkpoint }: StoreFolderPa
   };
   return {
     names: [],
+    reach: reachOf(keys),
     list: async (folder) => keys.filter((key) => key.startsWith(`${folder}/`)),
     read: async (path) => {
       if (notes.has(path)) return notes.get(path);
@@ -79,4 +83,15 @@ export function openStoreFolder({ store, keys, head, checkpoint }: StoreFolderPa
 
 function bytesOf(note: string | undefined): Uint8Array | undefined {
   return note === undefined ? undefined : formatUtf8(note);
+}
+
+function reachOf(keys: readonly string[]): bigint {
+  let reach = 0n;
+  for (const key of keys) {
+    const ref = refOf(key);
+    if (ref === undefined || (ref.kind === "hash" && ref.level > 0)) continue;
+    const end = ref.index * BigInt(TILE_WIDTH) + BigInt(ref.width);
+    if (end > reach) reach = end;
+  }
+  return reach;
 }

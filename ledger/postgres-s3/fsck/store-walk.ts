@@ -1,6 +1,7 @@
 /**
  * Reads the entries of a log in groups of one bundle each: from the bucket as far as the recorded head says that bundles are
- * stored, then from the rows of sequenced entries. Nodes may work meanwhile: a row that is gone is in a bundle by then.
+ * stored, then from the rows of sequenced entries. Nodes may work meanwhile: a row that is gone is in a bundle by then. Where no
+ * row goes on, the hole is named once, and the walk goes on behind it as long as the database or the bucket has anything there.
  */
 
 import { equalBytes } from "../../../kernel/bytes.ts";
@@ -13,28 +14,16 @@ import { parseOrNothing } from "../../fsck/entry-reader.ts";
 import type { Findings } from "../../fsck/finding.ts";
 import { type FoundEntry, type Group, placeEntries } from "../../fsck/log-walk.ts";
 import { RecentMap } from "../../tree/recent-map.ts";
-import { parseBatch } from "../batch-bytes.ts";
-import { bigintAt, bytesAt, type Sql } from "../database.ts";
+import type { Sql } from "../database.ts";
 import { parseEdge } from "../edge-bytes.ts";
 import { type HeadRow, readHeadRow } from "../head-table.ts";
+import { BATCH_PLACE, type BatchRow, isCovered, SequencedRows } from "./sequenced-rows.ts";
 import type { LogSnapshot } from "./snapshot.ts";
 import { HEAD_PLACE, type StoreFolder } from "./store-folder.ts";
 
 const WIDTH = BigInt(TILE_WIDTH);
-/** Rows of one read. A row has at most some megabytes. */
-const READ_ROWS = 8;
 /** Bundles kept after a read. */
 const CACHED = 16;
-/** What findings about rows of sequenced entries name, with the first index of the row. */
-const BATCH_PLACE = "database/batch";
-
-/** A row of sequenced entries. */
-interface BatchRow {
-  readonly first: bigint;
-  readonly count: bigint;
-  /** Undefined if the row is damaged. */
-  readonly entries: readonly Uint8Array[] | undefined;
-}
 
 /** What the walk reads. */
 export interface StoreWalkParts {
@@ -47,14 +36,17 @@ export interface StoreWalkParts {
 /** Walks the log of a snapshot. */
 export class StoreWalk {
   readonly #parts: StoreWalkParts;
+  readonly #rows: SequencedRows;
   readonly #recent = new RecentMap<bigint, readonly Uint8Array[]>(CACHED);
   #head: HeadRow;
   /** Leaf hashes of the partial tile of the head, by its edge. */
   #edge: readonly LeafHash[];
-  #rows: readonly BatchRow[] = [];
+  /** Holes below this index are named. */
+  #named = 0n;
 
   constructor(parts: StoreWalkParts) {
     this.#parts = parts;
+    this.#rows = new SequencedRows(parts.sql, parts.snapshot, parts.findings);
     this.#head = parts.snapshot.head;
     this.#edge = this.#readEdge();
   }
@@ -74,7 +66,8 @@ export class StoreWalk {
       if (entries === undefined) return;
       const width = Number(end - index * WIDTH);
       const placed = Array.from({ length: width }, (_, i) => entries[i]);
-      yield { index, path, entries: placed, isStored: index < this.#stored };
+      const isStored = index < this.#stored;
+      yield { index, path, entries: placed, isStored, isPending: !isStored };
     }
   }
 
@@ -84,26 +77,14 @@ export class StoreWalk {
     if (known !== undefined) return known;
     const end = minimum((index + 1n) * WIDTH, this.#parts.snapshot.next);
     const bytes = await this.#parts.folder.read(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }));
-    const found = bytes === undefined ? await this.#rowEntries(index * WIDTH, end) : parseOrNothing(bytes);
+    const found = bytes === undefined ? await this.#rows.entriesOf(index * WIDTH, end) : parseOrNothing(bytes);
     this.#recent.set(index, found);
     return found;
   }
 
   /** Compares rows whose entries are in bundles too, and finds rows that cannot be read. */
   async compareRows(): Promise<void> {
-    const { sql, snapshot } = this.#parts;
-    for (let at = -1n, isLast = false; !isLast; ) {
-      const rows = await sql.query(
-        `SELECT first_index, count, entries FROM countersign_batch WHERE log = $1 AND first_index > $2 AND first_index < $3
-         ORDER BY first_index LIMIT ${READ_ROWS}`,
-        [snapshot.log, at, snapshot.next],
-      );
-      for (const row of rows.map((each) => this.#parse(each))) {
-        at = row.first;
-        await this.#compareRow(row);
-      }
-      isLast = rows.length < READ_ROWS;
-    }
+    for await (const row of this.#rows.all()) await this.#compareRow(row);
   }
 
   async #compareRow({ first, entries = [] }: BatchRow): Promise<void> {
@@ -158,27 +139,37 @@ export class StoreWalk {
     }
   }
 
-  /** Entries [first of the group, end) from rows; undefined where no row goes on, which is then a finding. */
+  /** Entries [first of the group, end) from rows; undefined where the log has nothing any more, which is then a finding. */
   async #sequenced(index: bigint, end: bigint): Promise<readonly (FoundEntry | undefined)[] | undefined> {
     const start = index * WIDTH;
-    let rows = await this.#rowsOf(start, end);
+    let rows = await this.#rows.rowsOf(start, end);
     if (!isCovered(rows, start, end)) {
       // An integrator may have stored the bundle, and dropped the rows, since the head was read.
       await this.#refresh();
       if (index < this.#stored) {
         return this.#bundle(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }), index);
       }
-      rows = await this.#rowsOf(start, end);
+      rows = await this.#rows.rowsOf(start, end);
     }
-    if (rows.length === 0) {
-      const message = `the next index is ${this.#parts.snapshot.next}, and no entry from ${start} on is to be found`;
-      this.#parts.findings.add({ path: "database/sequence", code: "ERR_LOG_BEHIND", index: start, message });
-      return undefined;
-    }
-    return this.#place(rows, start, end);
+    if (rows.length === 0 && (await this.#isOver(start))) return undefined;
+    const found = this.#place(rows, start, end);
+    // What a damaged row has cannot be said; it is named itself.
+    if (rows.every(({ entries }) => entries !== undefined)) await this.#nameHoles(found, start, rows);
+    return found;
   }
 
-  #place(rows: readonly BatchRow[], start: bigint, end: bigint): readonly (FoundEntry | undefined)[] {
+  /** Says so where the rows end in front of the next index. True if the bucket has nothing from there on either. */
+  async #isOver(start: bigint): Promise<boolean> {
+    const { snapshot, findings, folder } = this.#parts;
+    if (this.#named < snapshot.next && (await this.#rows.firstBehind(start)) === undefined) {
+      this.#named = snapshot.next;
+      const message = `the next index is ${snapshot.next}, and no row has an entry from ${start} on`;
+      findings.add({ path: "database/sequence", code: "ERR_LOG_BEHIND", index: start, message });
+    }
+    return this.#named >= snapshot.next && folder.reach <= start;
+  }
+
+  #place(rows: readonly BatchRow[], start: bigint, end: bigint): (FoundEntry | undefined)[] {
     const found: (FoundEntry | undefined)[] = Array.from({ length: Number(end - start) }, () => undefined);
     for (const { first, entries = [] } of rows) {
       for (const [i, bytes] of entries.entries()) {
@@ -186,14 +177,24 @@ export class StoreWalk {
         if (at >= 0 && at < found.length) found[at] = this.#judge(bytes, first, start + BigInt(at));
       }
     }
-    const hole = found.indexOf(undefined);
-    if (hole >= 0 && rows.every(({ entries }) => entries !== undefined)) {
-      const index = start + BigInt(hole);
+    return found;
+  }
+
+  /** Names the holes that begin here; one may be of many groups. */
+  async #nameHoles(
+    found: readonly (FoundEntry | undefined)[],
+    start: bigint,
+    rows: readonly BatchRow[],
+  ): Promise<void> {
+    for (const [i, entry] of found.entries()) {
+      const index = start + BigInt(i);
+      if (entry !== undefined || index < this.#named) continue;
+      const { next } = this.#parts.snapshot;
+      this.#named = (await this.#rows.firstBehind(index)) ?? next;
       const path = `${BATCH_PLACE}/${rows.findLast(({ first }) => first <= index)?.first ?? index}`;
-      const message = `entries from ${index} on, up to the next row, are in no row`;
+      const message = `entries ${index} to ${this.#named - 1n} are in no row`;
       this.#parts.findings.add({ path, code: "ERR_BATCH_DAMAGE", index, message });
     }
-    return found;
   }
 
   /** The edge, whose root is the recorded one, says which leaf belongs here; rows above the head have no such judge. */
@@ -207,59 +208,6 @@ export class StoreWalk {
     }
     return { bytes, leaf: wanted ?? leaf, isSure: true, path, offset: bytes.byteOffset };
   }
-
-  /** Rows with entries of [start, end). Those of the group before are kept: a row may be of many groups. */
-  async #rowsOf(start: bigint, end: bigint): Promise<readonly BatchRow[]> {
-    const { sql, snapshot } = this.#parts;
-    const kept = this.#rows.filter((row) => row.first < end && row.first + row.count > start);
-    if (isCovered(kept, start, end)) return kept;
-    const found: BatchRow[] = [];
-    for (let from = start; from < end; ) {
-      const rows = await sql.query(
-        `SELECT first_index, count, entries FROM countersign_batch
-         WHERE log = $1 AND first_index < $3 AND first_index >= (
-           SELECT COALESCE(MAX(first_index), $2) FROM countersign_batch WHERE log = $1 AND first_index <= $2)
-         ORDER BY first_index LIMIT ${READ_ROWS}`,
-        [snapshot.log, from, end],
-      );
-      const parsed = rows.map((row) => this.#parse(row)).filter(({ first, count }) => first + count > from);
-      found.push(...parsed);
-      const last = parsed.at(-1);
-      if (last === undefined || rows.length < READ_ROWS) break;
-      from = last.first + last.count;
-    }
-    this.#rows = found;
-    return found;
-  }
-
-  #parse(row: Readonly<Record<string, unknown>>): BatchRow {
-    const [first, count] = [bigintAt(row, "first_index"), bigintAt(row, "count")];
-    const path = `${BATCH_PLACE}/${first}`;
-    try {
-      return { first, count, entries: parseBatch(bytesAt(row, "entries"), Number(count)) };
-    } catch (error) {
-      if (!isCodedError(error)) throw error;
-      const { findings } = this.#parts;
-      if (!findings.names(path)) findings.add({ path, code: error.code, index: first, message: error.message });
-      return { first, count, entries: undefined };
-    }
-  }
-
-  async #rowEntries(start: bigint, end: bigint): Promise<readonly Uint8Array[]> {
-    const found: Uint8Array[] = [];
-    for (const { first, entries = [] } of await this.#rowsOf(start, end))
-      for (const [i, entry] of entries.entries()) {
-        const at = Number(first + BigInt(i) - start);
-        if (at >= 0 && at < Number(end - start)) found[at] = entry;
-      }
-    return found;
-  }
-}
-
-function isCovered(rows: readonly BatchRow[], start: bigint, end: bigint): boolean {
-  let at = start;
-  for (const { first, count } of rows) if (first <= at) at = first + count;
-  return at >= end;
 }
 
 function minimum(a: bigint, b: bigint): bigint {
