@@ -29,6 +29,7 @@ import { openObjectStore } from "../object-store.ts";
 import { placeOf } from "../options.ts";
 import { LeafAudit } from "./leaf-audit.ts";
 import { auditObjects } from "./object-audit.ts";
+import { auditShownSizes, awaitObject, objectBelow, type SeenObject } from "./shown-sizes.ts";
 import { indexReaderOf, type LogSnapshot, readSnapshot } from "./snapshot.ts";
 import { HEAD_PLACE, openStoreFolder, STORED_CHECKPOINTS, type StoreFolder } from "./store-folder.ts";
 import { StoreWalk } from "./store-walk.ts";
@@ -65,10 +66,13 @@ export async function checkStoredLog(options: StoreFsckOptions): Promise<FsckRep
     const keys: string[] = [];
     for await (const key of listObjects(place, secrets.credentials, "tile/", secrets.fetch)) keys.push(key);
     const store = openObjectStore(place, secrets.credentials, secrets.fetch);
-    const checkpoint = (await store.get(CHECKPOINT_PATH))?.bytes;
+    const readObject = async (): Promise<Uint8Array | undefined> => (await store.get(CHECKPOINT_PATH))?.bytes;
+    const before = await readObject();
     const snapshot = await readSnapshot(database, options.origin);
+    const seen = await awaitObject(readObject, before, snapshot.head.published);
+    const checkpoint = objectBelow(seen, snapshot.next);
     const folder = openStoreFolder({ store, keys, head: snapshot.head, checkpoint });
-    return await new StoreFsck({ options, database, snapshot, folder, findings, keys }).run();
+    return await new StoreFsck({ options, database, snapshot, folder, findings, keys, seen }).run();
   } finally {
     await database.close();
   }
@@ -82,6 +86,7 @@ interface Parts {
   readonly findings: Findings;
   /** Of the objects below `tile/`. */
   readonly keys: readonly string[];
+  readonly seen: SeenObject;
 }
 
 /** What follows the walk. */
@@ -116,7 +121,7 @@ class StoreFsck {
   }
 
   async #check(walk: StoreWalk, genesis: Genesis | undefined, pool: CheckPool): Promise<FsckReport> {
-    const { database: sql, snapshot, folder, findings, options, keys } = this.#parts;
+    const { database: sql, snapshot, folder, findings, options, keys, seen } = this.#parts;
     const tree = new TreeAudit(folder, findings, await this.#claims());
     const statements = new StatementAudit(findings, genesis);
     const endedAt = (stream: string): number | undefined => statements.state?.endedStreams.get(stream);
@@ -128,6 +133,7 @@ class StoreFsck {
     streams?.finish();
     statements.finish();
     await auditCheckpoints(folder, findings, { state: statements.state, policy: options.policy }, STORED_CHECKPOINTS);
+    auditShownSizes(seen, snapshot.head, findings);
     const entriesOf = (bundle: bigint): Promise<readonly Uint8Array[]> => walk.entriesOf(bundle);
     const edgeHashes: TreeAudit["edgeHashes"] = (level, index) => tree.edgeHashes(level, index);
     await walk.compareRows();

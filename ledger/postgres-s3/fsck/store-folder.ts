@@ -41,7 +41,7 @@ export interface StoreFolderParts {
   /** Of the objects below `tile/`. */
   readonly keys: readonly string[];
   readonly head: HeadRow;
-  /** The object `checkpoint`, read before the head was: a later one may be ahead of it. */
+  /** The object `checkpoint`, of entries that the check is of. */
   readonly checkpoint: Uint8Array | undefined;
 }
 
