@@ -185,7 +185,7 @@ async function assemble(
   };
   const forks = new ForkBook({ disk, tree: log.tree, streams, found: log.conflicts });
   const served = { checkpointer, publisher, proofs, promises, checking, metrics, status, isReady };
-  const managed = openManagement(options, { log, book, ring, publisher, streams, clock });
+  const managed = openManagement(options, { log, book, settled: book, ring, publisher, streams, clock });
   const { management } = managed;
   return { log: managed.served, streams, forks, traces, clock, genesis, management, policy, ...served, close };
 }

@@ -17,6 +17,7 @@ import { statusRoutes } from "./status-routes.ts";
 
 /** The statements of one log. */
 export interface Management {
+  /** What the log has said for good. */
   readonly book: StatementBook;
   /** Where the operator has the log say more. */
   readonly desk: LogDesk;
@@ -26,7 +27,10 @@ export interface Management {
 /** What it is made of. */
 export interface ManagementParts {
   readonly log: ServedLog;
+  /** What entries and statements are decided on. */
   readonly book: StatementBook;
+  /** What is shown: a book without what is being decided. The same one where a decision is never taken back. */
+  readonly settled: StatementBook;
   readonly ring: KeyRing;
   readonly publisher: Pick<PublishedCheckpoints, "published">;
   readonly streams: StreamBook;
@@ -36,7 +40,7 @@ export interface ManagementParts {
 /** The management of a log, and the log as it is served: behind the gate. */
 export function openManagement(
   { config, operatorKey: operator }: LedgerOptions,
-  { log, book, ring, publisher, streams, clock }: ManagementParts,
+  { log, book, settled, ring, publisher, streams, clock }: ManagementParts,
 ): { readonly management: Management; readonly served: ServedLog } {
   const { origin } = config;
   const { tree, index, minimumIndex, retentionPolicy } = log;
@@ -53,9 +57,9 @@ export function openManagement(
     publishedSize: () => publisher.published?.size ?? 0n,
     isRegistered: (stream) => streams.find(stream) !== undefined,
   });
-  const statusDesk = new StatusDesk({ tree, book, publisher, isPublic: config.readers === "public" });
+  const statusDesk = new StatusDesk({ tree, book: settled, publisher, isPublic: config.readers === "public" });
   const served = { tree, index, sequencer, minimumIndex, retentionPolicy };
-  return { management: { book, desk, statusDesk }, served };
+  return { management: { book: settled, desk, statusDesk }, served };
 }
 
 /** The routes of a log that manages itself. */

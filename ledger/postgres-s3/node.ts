@@ -116,15 +116,15 @@ async function openBase(
   const log = await prepareTables(database, options.config.origin, EMPTY_ROOT);
   const heads = new HeadTable(database, log);
   const [halt, metrics, streams, book] = [new Halt(), new Metrics(), new StreamBook(), new StatementBook()];
-  const onChange = (): void => useKeys(signer, book, halt);
-  const statements = new StatementSync({ sql: database, log, book, onChange });
+  const onChange = (): void => useKeys(signer, statements.settled, halt);
+  const statements: StatementSync = new StatementSync({ sql: database, log, book, onChange });
   await statements.refresh();
   // A node without the keys of now does not start.
   if (halt.fault instanceof Error) throw halt.fault;
   const watch = new HeadWatch({
     heads,
     origin: options.config.origin,
-    logKeys: () => [...signer.keys, ...book.keys],
+    logKeys: () => [...signer.keys, ...statements.settled.keys],
     nowMs: () => performance.now(),
   });
   await watch.refresh();
@@ -170,6 +170,7 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
   const managed = openManagement(options, {
     log: { tree, index, sequencer, minimumIndex: 0n, retentionPolicy: undefined },
     book,
+    settled: statements.settled,
     ring: base.signer,
     publisher: watch,
     streams,
@@ -280,26 +281,27 @@ function startMirrors(
 }
 
 /** A node without a key that signs the log's checkpoints halts, as one does not start without it. */
-function useKeys(signer: KeyRing, book: StatementBook, halt: Halt): void {
+function useKeys(signer: KeyRing, settled: StatementBook, halt: Halt): void {
   try {
-    signer.use(signersNow(book.state));
+    signer.use(signersNow(settled.state));
   } catch (error) {
     halt.trip(error);
   }
 }
 
 /** Signs with the keys that the log has at the size of a checkpoint: another node may have rotated them a moment ago. */
-function makeTermSigner({ signer, book, statements }: Base): CheckpointSigner {
+function makeTermSigner({ signer, statements }: Base): CheckpointSigner {
+  const { settled } = statements;
   return {
     get keys() {
-      return [...signer.keys, ...book.keys];
+      return [...signer.keys, ...settled.keys];
     },
     sign: async (text, timestampSeconds) => {
       await statements.refresh();
       signer.use(statements.signersAt(parseCheckpoint(text).size));
       const lines = signer.sign(text, timestampSeconds);
-      // Promises are of what is decided now.
-      signer.use(signersNow(book.state));
+      // Promises are of what holds now.
+      signer.use(signersNow(settled.state));
       return lines;
     },
     close: signer.close,
@@ -322,7 +324,7 @@ async function refreshOrHalt(refresh: () => Promise<void>, halt: Halt): Promise<
 }
 
 function readStatus(
-  { watch, clock, halt, book }: Base,
+  { watch, clock, halt, statements }: Base,
   role: NodeRole,
   integrator: Integrator | undefined,
   ready: boolean,
@@ -331,7 +333,7 @@ function readStatus(
   const metAt = published?.metAtSeconds;
   const { fault } = halt;
   return {
-    standing: standingOf(book.state),
+    standing: standingOf(statements.settled.state),
     ready,
     size: Number(watch.next),
     checked_size: Number(watch.next),

@@ -1,11 +1,18 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { isSameKey } from "../../kernel/lifecycle/statement.ts";
 import { rowOf, StatementBook } from "../../ledger/lifecycle/statement-book.ts";
 import type { Sql, SqlRow } from "../../ledger/postgres-s3/database.ts";
 import { StatementSync } from "../../ledger/postgres-s3/statement-sync.ts";
 import type { IndexRow } from "../../ledger/sequence/index-store.ts";
-import { genesisBytes, pairOf, retirementBody, rotationBody, StatedLog } from "../support/log-statements.ts";
+import {
+  closingBody,
+  genesisBytes,
+  pairOf,
+  retirementBody,
+  rotationBody,
+  StatedLog,
+} from "../support/log-statements.ts";
 
 /** Rows of a database, and a node's book that is kept at them. */
 class Node {
@@ -57,6 +64,7 @@ const LOG = new StatedLog()
   .declare((index) => rotationBody(index, 0, 1))
   .declare((index) => retirementBody(index));
 const [ROTATION, RETIREMENT] = LOG.statements.map(({ bytes }) => bytes) as [Uint8Array, Uint8Array];
+const CLOSING = new StatedLog().fill(2).sign(closingBody(3));
 
 async function newNode(): Promise<Node> {
   const node = new Node();
@@ -82,7 +90,6 @@ it("forgets what a turn decided that failed, by the next turn and without one", 
   for (const again of [(node: Node) => node.sync.refresh(), (node: Node) => node.sync.takeOver(node.sql, [])]) {
     const node = await newNode();
     node.decide(3, ROTATION);
-    expect(node.signersAt(4)).toEqual([0, 1]);
     node.sync.fail();
     await again(node);
     expect(node.signersAt(4)).toEqual([0]);
@@ -120,5 +127,71 @@ it("drops an answer of before a turn that went on from there", async () => {
     node.decide(3, ROTATION);
   };
   await node.sync.refresh();
+  expect(node.book.statements).toHaveLength(1);
+  node.sync.settle();
+  expect(node.signersAt(4)).toEqual([0, 1]);
+});
+
+describe("a turn whose commit hangs", () => {
+  it("chooses no signer until it is settled, by its answer or by its row", async () => {
+    const byAnswer = (node: Node): Promise<void> => Promise.resolve(node.sync.settle());
+    const byRow = async (node: Node): Promise<void> => {
+      node.commit(3, ROTATION);
+      await node.sync.refresh();
+    };
+    for (const end of [byAnswer, byRow]) {
+      const node = await newNode();
+      node.decide(3, ROTATION);
+      await node.sync.refresh();
+      expect(node.signersAt(4)).toEqual([0]);
+      expect(node.sync.settled.statements).toEqual([]);
+      await end(node);
+      expect(node.signersAt(4)).toEqual([0, 1]);
+      expect(node.sync.settled.statements).toHaveLength(1);
+    }
+  });
+
+  it("leaves the older pair at work where another entry got the place of its retirement", async () => {
+    const node = await newNode();
+    node.commit(3, ROTATION);
+    await node.sync.refresh();
+    node.decide(4, RETIREMENT);
+    await node.sync.refresh();
+    expect(node.signersAt(5)).toEqual([0, 1]);
+    node.sync.fail();
+    await node.sync.refresh();
+    expect(node.signersAt(5)).toEqual([0, 1]);
+  });
+
+  it("gives way to a statement of another node in its place, and is told so", async () => {
+    const node = await newNode();
+    node.decide(3, CLOSING);
+    node.commit(3, ROTATION);
+    const { changes } = node;
+    await node.sync.refresh();
+    expect(node.signersAt(4)).toEqual([0, 1]);
+    expect(node.changes).toBe(changes + 1);
+    await node.sync.takeOver(node.sql, []);
+    expect(node.book.state.closing).toBeUndefined();
+    expect(node.book.statements).toEqual(node.sync.settled.statements);
+  });
+
+  it("misses nothing that was said behind it before its answer came", async () => {
+    const node = await newNode();
+    node.decide(3, ROTATION);
+    node.commit(3, ROTATION);
+    node.commit(4, RETIREMENT);
+    await node.sync.refresh();
+    node.sync.settle();
+    expect(node.book.statements).toHaveLength(2);
+    expect(node.signersAt(5)).toEqual([1]);
+  });
+});
+
+it("finds in its first turn what was said between its start and the turn that it counts from", async () => {
+  const node = await newNode();
+  node.commit(3, ROTATION);
+  await node.sync.takeOver(node.sql, []);
+  expect(node.book.statements).toHaveLength(1);
   expect(node.signersAt(4)).toEqual([0, 1]);
 });
