@@ -40,6 +40,9 @@ it("finds nothing in a log whose integrator is far behind", async () => {
   const report = await log.check();
   expect(report.findings.faults).toEqual([]);
   expect(report.size).toBe(1701n);
+  expect(new Set(report.findings.remarks.map(({ message }) => message))).toEqual(
+    new Set(["not written yet; it is made of entries that are in no bundle"]),
+  );
 });
 
 it("names a hole of whole bundles once, and goes on behind it", async () => {

@@ -57,9 +57,9 @@ async function wantedBytes(ref: TileRef, parts: ObjectAuditParts): Promise<Uint8
   if (findings.names(formatTilePath(full))) return undefined;
   if (ref.kind === "hash" && tileWidth({ level: ref.level, index }, size) === TILE_WIDTH) {
     const bytes = await folder.read(formatTilePath(full));
-    return bytes?.slice(0, width * (bytes.length / TILE_WIDTH));
-  }
-  if (ref.kind === "hash" && ref.level > 0) {
+    // A tile that is not written yet is made of entries that are in rows.
+    if (bytes !== undefined || ref.level > 0) return bytes?.slice(0, width * (bytes.length / TILE_WIDTH));
+  } else if (ref.kind === "hash" && ref.level > 0) {
     const hashes = parts.edgeHashes(ref.level, index);
     return hashes === undefined || hashes.length < width ? undefined : concatAll(hashes.slice(0, width));
   }

@@ -75,11 +75,21 @@ export class StoreWalk {
   async entriesOf(index: bigint): Promise<readonly Uint8Array[]> {
     const known = this.#recent.get(index);
     if (known !== undefined) return known;
-    const end = minimum((index + 1n) * WIDTH, this.#parts.snapshot.next);
-    const bytes = await this.#parts.folder.read(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }));
-    const found = bytes === undefined ? await this.#rows.entriesOf(index * WIDTH, end) : parseOrNothing(bytes);
+    const found = await this.#readEntries(index);
     this.#recent.set(index, found);
     return found;
+  }
+
+  async #readEntries(index: bigint): Promise<readonly Uint8Array[]> {
+    const [start, end] = [index * WIDTH, minimum((index + 1n) * WIDTH, this.#parts.snapshot.next)];
+    if (index >= this.#stored) {
+      const found = await this.#rows.entriesOf(start, end);
+      if (isWhole(found, end - start)) return found;
+      // An integrator may have stored the bundle, and dropped the rows, since the head was read.
+      await this.#refresh();
+    }
+    const bytes = await this.#parts.folder.read(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }));
+    return bytes === undefined ? this.#rows.entriesOf(start, end) : parseOrNothing(bytes);
   }
 
   /** Compares rows whose entries are in bundles too, and finds rows that cannot be read. */
@@ -208,6 +218,10 @@ export class StoreWalk {
     }
     return { bytes, leaf: wanted ?? leaf, isSure: true, path, offset: bytes.byteOffset };
   }
+}
+
+function isWhole(entries: readonly Uint8Array[], count: bigint): boolean {
+  return Object.keys(entries).length === Number(count);
 }
 
 function minimum(a: bigint, b: bigint): bigint {
