@@ -259,6 +259,17 @@ export function lostOutcomeOf(
   return outcomeBody(header, ended, end, unknownAnswer(why), {});
 }
 
+/** Outcome of a call that was let through and then not sent. @param why  nobody was told of it */
+export function unsentOutcomeOf(
+  { header }: ReceiptPlace,
+  ended: EndedDecision,
+  why: ReasonCode,
+): UnlinkedBody<OutcomeBody> {
+  const isPhantom = ended.decision.ruling.action === "phantom";
+  const end = endOf(isPhantom ? "phantom" : "cancelled", "none", undefined);
+  return outcomeBody(header, ended, end, { ...unknownAnswer(why), response_received: ABSENT }, {});
+}
+
 /** As `decisionBody`. */
 function outcomeBody(
   { v, stream, seq, time, attestation }: PlacedHeader,

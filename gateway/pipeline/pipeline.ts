@@ -7,7 +7,6 @@
 import { invariant, StoreError } from "../../kernel/errors.ts";
 import { present } from "../../kernel/receipt/observed.ts";
 import type { Mode, SealReason } from "../../kernel/receipt/vocabulary.ts";
-import { askPolicy, formatQuestion } from "../policy/asked-question.ts";
 import type { Outbox } from "../receipts/outbox.ts";
 import type { ReceiptPlace, Recorded, Recorder, Smaller } from "../receipts/recorder.ts";
 import type { OpenCall, OpenSession, StreamBook } from "../receipts/stream-book.ts";
@@ -26,29 +25,28 @@ import type {
   SessionKey,
   StreamWatch,
 } from "./call.ts";
-import { givenOf, microseconds, passStages, recordEnd } from "./call-end.ts";
+import { givenOf, passStages, recordEnd } from "./call-end.ts";
 import { checkCatalog } from "./catalog-check.ts";
-import { type CallBasis, decisionOf, latestOf, lostOutcomeOf, type RunFacts, refusalOf } from "./decision-body.ts";
+import {
+  type CallBasis,
+  decisionOf,
+  latestOf,
+  lostOutcomeOf,
+  type RunFacts,
+  refusalOf,
+  unsentOutcomeOf,
+} from "./decision-body.ts";
 import { refusedAsTooLarge, withoutPlaces } from "./fit-receipt.ts";
 import { Flights, RECEIPTS_OF_CALL } from "./flights.ts";
 import { passGates } from "./gates.ts";
-import { judge, refusalFor } from "./judge.ts";
+import { refusalFor } from "./judge.ts";
 import { keepMessages } from "./keep-messages.ts";
 import { type EndedDecision, OpenTasks, type OpenTasksOptions, type WakeOptions, wokenFlight } from "./open-tasks.ts";
-import { actionOf, type QuestionFacts, questionOf } from "./policy-question.ts";
 import type { RefusalTally } from "./refusal-tally.ts";
 import { beginCall } from "./request-stages.ts";
 import { type LiveSession, NoRoomForSession, type SessionDesk } from "./session-desk.ts";
-import {
-  type Admission,
-  type CallTurn,
-  type Contribution,
-  decisionFields,
-  denialsOf,
-  type Settlement,
-  type Stages,
-  type TurnLook,
-} from "./stage.ts";
+import { settleTurn, type Turn } from "./settle-turn.ts";
+import type { Admission, CallTurn, Stages, TurnLook } from "./stage.ts";
 
 /** What the pipeline is made of. */
 export interface PipelineOptions extends WakeOptions, Pick<OpenTasksOptions, "left"> {
@@ -72,18 +70,6 @@ export interface PipelineOptions extends WakeOptions, Pick<OpenTasksOptions, "le
 /** How often a call looks for its session again when it was sealed meanwhile. */
 const MAX_ENTRIES = 8;
 
-/** What the turn of a decision came to. */
-interface Turn {
-  readonly settlement: Settlement;
-  /** What policy was asked on. */
-  readonly facts: QuestionFacts;
-  readonly policyUs: number;
-  /** The question to policy, where messages are kept: nobody else could open it. */
-  readonly detail: Uint8Array | undefined;
-  /** Its receipt did not fit, so it is refused after all. */
-  readonly isTooLarge: boolean;
-}
-
 /** A decision that was made, and where. */
 interface Made {
   readonly place: ReceiptPlace;
@@ -105,6 +91,11 @@ class SessionGone extends Error {}
 /** Makes the pipeline of an opened stream. */
 export function makePipeline(options: PipelineOptions): Pipeline {
   return new ReceiptPipeline(options);
+}
+
+function madeBy({ made }: Attempt): Made {
+  invariant(made !== undefined, "a decision was recorded without having been made");
+  return made;
 }
 
 class ReceiptPipeline implements Pipeline {
@@ -138,17 +129,19 @@ class ReceiptPipeline implements Pipeline {
           if (!(error instanceof SessionGone) || entry === MAX_ENTRIES) throw error;
         }
       }
-      const { turn } = this.#keepCall(attempt);
-      if (turn.isTooLarge) admission.abandon?.(false);
+      const made = madeBy(attempt);
+      const { turn } = made;
       const receipt = { stream: this.#options.recorder.stream, seq: recorded.seq };
+      // Before anything else can fail: what was let through in a receipt owes an outcome.
       const decided = this.#flights.decided({ ...attempt, ...turn, receipt, startedMs, release: admission.abandon });
-      // A call that is answered still owes its outcome.
       if (decided.action !== "refuse") owed = 1;
+      if (turn.isTooLarge) admission.abandon?.(false);
+      this.#keepCall(call, made);
       const { durable } = turn.settlement;
       if (durable !== undefined) await durable;
       return decided;
     } catch (error) {
-      // Nobody will be told that it was let through.
+      // Nobody will be told that it was let through, so nothing was sent.
       await this.#abandon(attempt.callId, false)?.catch(() => undefined);
       admission.abandon?.(false);
       if (error instanceof NoRoomForSession) return await this.#refuseAtGate(call, error.refused);
@@ -183,7 +176,7 @@ class ReceiptPipeline implements Pipeline {
       return given;
     } catch (error) {
       // The stream may be sound: then the call is still open in it, and nobody else will end it.
-      await this.#recordLost(callId).catch(() => undefined);
+      await this.#recordLost(callId, true).catch(() => undefined);
       flight.release?.(true);
       throw error;
     } finally {
@@ -200,17 +193,18 @@ class ReceiptPipeline implements Pipeline {
 
   async #letGo(callId: string, { release }: Flight, wasSent: boolean): Promise<void> {
     try {
-      await this.#recordLost(callId);
+      await this.#recordLost(callId, wasSent);
     } finally {
       release?.(wasSent);
       this.#flights.settle(1);
     }
   }
 
-  async #recordLost(callId: string): Promise<void> {
+  async #recordLost(callId: string, wasSent: boolean): Promise<void> {
     const open = this.#options.book.call(callId);
     if (open === undefined) return;
-    await this.#options.recorder.appendWhole((place) => lostOutcomeOf(place, open, "receipt.unavailable"));
+    const lost = wasSent ? lostOutcomeOf : unsentOutcomeOf;
+    await this.#options.recorder.appendWhole((place) => lost(place, open, "receipt.unavailable"));
   }
 
   finishTask({ callId }: DecisionTicket, outcome: CallOutcome): Promise<CallOutcome> {
@@ -314,7 +308,7 @@ class ReceiptPipeline implements Pipeline {
     };
     return this.#options.recorder.appendWhole((place) => {
       const facts = this.#turnOf(place, attempt, session);
-      attempt.made = { place, facts, turn: this.#settle(facts, looks) };
+      attempt.made = { place, facts, turn: settleTurn(this.#options, facts, looks) };
       return this.#bodyOf(attempt.made);
     }, smaller);
   }
@@ -334,50 +328,12 @@ class ReceiptPipeline implements Pipeline {
     return open;
   }
 
-  /** Stages, policy, obligations: in this order, each on what the one before found. */
-  #settle(turn: CallTurn, looks: readonly TurnLook[]): Turn {
-    const { monotonicMs, stages } = this.#options;
-    const { evaluator } = turn.basis;
-    const found: Contribution[] = [];
-    for (const look of looks) found.push(look(turn));
-    const facts = this.#factsOf(turn, found);
-    const before = monotonicMs();
-    const { answer, question } = askPolicy(evaluator, actionOf(turn.call), (actionId) =>
-      questionOf(turn.call, actionId, facts),
-    );
-    const policyUs = microseconds(monotonicMs() - before);
-    let settlement: Settlement = {
-      judged: judge(turn.mode, denialsOf(found, turn.finding.denials), answer),
-      toSend: turn.call.toSend,
-      fields: decisionFields(found),
-      labels: answer.taint,
-    };
-    for (const stage of stages.obligations) settlement = stage.settle(turn, answer, settlement);
-    const isKept = this.#options.keepPayload !== undefined && question !== undefined;
-    return { settlement, facts, policyUs, detail: isKept ? formatQuestion(question) : undefined, isTooLarge: false };
-  }
-
-  #factsOf({ session, open, finding, mode, nowMs }: CallTurn, found: readonly Contribution[]): QuestionFacts {
-    return {
-      mode,
-      nowMs,
-      catalogDigest: this.#options.catalog.current().digest,
-      definition: finding.definition,
-      session: { calls: open.total, servers: open.servers, ageMs: nowMs - session.openedAtMs },
-      found,
-    };
-  }
-
   /** Keeps what the receipt commits to, once it is the receipt: a call that is refused after all sends nothing. */
-  #keepCall({ call, made }: Attempt): Made {
-    invariant(made !== undefined, "a decision was recorded without having been made");
-    const { place, turn } = made;
-    const { settlement, detail } = turn;
+  #keepCall(call: InboundCall, { place, turn: { settlement, detail } }: Made): void {
     const { judged, toSend } = settlement;
     const sent = judged.ruling.action === "forward" ? toSend : undefined;
     const messages = { request_received: call.received, request_sent: sent, detail };
     keepMessages(this.#options.keepPayload, place, messages);
-    return made;
   }
 
   #bodyOf({ place, facts, turn: { settlement, detail } }: Made): ReturnType<typeof decisionOf> {

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Stages } from "../../gateway/pipeline/stage.ts";
 import type { GatewayRun } from "../../gateway/run.ts";
+import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import type { StreamReceipt } from "../../kernel/receipt/receipt.ts";
 import { type FakeLedger, startFakeLedger } from "../support/fake-ledger.ts";
@@ -18,6 +20,7 @@ import {
   runCall,
   SESSION,
 } from "../support/gateway-run.ts";
+import { type ManualWorld, makeManualWorld } from "../support/manual-world.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
 let ledger: FakeLedger;
@@ -56,6 +59,29 @@ function bytesBelow(folder: string): Buffer {
     return statSync(path).isDirectory() ? bytesBelow(path) : readFileSync(path);
   });
   return Buffer.concat(parts);
+}
+
+const FAULT = "a fault of the disk";
+const KEEP: JsonObject = { vault: { keep_payloads: true } };
+/** Of AES-GCM. */
+const NONCE_BYTES = 12;
+
+function withFailingFile(stages: Stages): Stages {
+  const failing: Stages["obligations"][number] = {
+    name: "approval",
+    settle: (_turn, _answer, settlement) => ({ ...settlement, durable: Promise.reject(new Error(FAULT)) }),
+  };
+  return { ...stages, obligations: [...stages.obligations, failing] };
+}
+
+/** A world whose generator fails where a message that is kept wants a nonce. */
+function worldWithoutNonces(): ManualWorld {
+  const manual = makeManualWorld();
+  const randomBytes = (length: number): Uint8Array => {
+    if (length === NONCE_BYTES) throw new Error(FAULT);
+    return manual.world.randomBytes(length);
+  };
+  return { ...manual, world: { ...manual.world, randomBytes } };
 }
 
 describe("a call", () => {
@@ -145,6 +171,28 @@ describe("a call", () => {
       response_returned: { state: "not_established", reason: "receipt.unavailable" },
     });
     expect(run.status().open_calls).toBe(0);
+  });
+
+  it.each([
+    ["what has to be durable beside its receipt", () => ({ options: { wrapStages: withFailingFile } })],
+    ["what is kept of its messages", () => ({ config: KEEP, world: worldWithoutNonces() })],
+  ] as const)("that is let through and not sent, since %s fails, has an outcome that says so", async (_, given) => {
+    const fault: BenchOptions = given();
+    const limits = { calls_in_flight: { tools: { "s/echo": 1 } } };
+    const { bench, run } = await start({ ...fault, config: { ...fault.config, limits } });
+    for (let i = 0; i < 2; i += 1) {
+      await expect(run.pipeline.decide(callOf("echo", { message: "hi" }))).rejects.toThrow(FAULT);
+      const [decision, outcome] = (await receiptsOf(bench, run)).slice(-2);
+      expect(decision).toMatchObject({ kind: "decision", outcome: { state: "pending" } });
+      expect(outcome).toMatchObject({
+        kind: "outcome",
+        call: { decision_seq: decision?.seq },
+        outcome: { status: "cancelled", effect: "none", rpc_code: { state: "absent" } },
+        response_received: { state: "absent" },
+        response_returned: { state: "not_established", reason: "receipt.unavailable" },
+      });
+      expect(run.status().open_calls).toBe(0);
+    }
   });
 
   it("that policy forbids is refused with the policy's own reason, and is not pending", async () => {
