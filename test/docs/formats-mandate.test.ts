@@ -10,6 +10,7 @@ import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { MAX_CHAIN, MAX_MANDATE_BYTES, parseMandate } from "../../kernel/mandate/mandate.ts";
 import { checkMandateChain } from "../../kernel/mandate/mandate-chain.ts";
 import { type CommandRun, runInProcess } from "../support/command-io.ts";
+import { walkLines } from "../support/document-walks.ts";
 import { fencedBlocks } from "../support/fenced-blocks.ts";
 import { firstMandate, MANDATE_ROOT, MANDATE_START_MS, nextMandate } from "../support/mandates.ts";
 import { ROOT } from "../support/source-files.ts";
@@ -48,7 +49,7 @@ describe("docs/formats/mandate.md", () => {
   });
 
   it("has commands that run as they stand there, and a check that can fail", async () => {
-    const lines = document.match(/^countersign .*$/gmu) ?? [];
+    const lines = walkLines("mandate");
     expect(lines).toHaveLength(8);
     for (const line of lines) {
       const { exit, fault } = await runLine(line);

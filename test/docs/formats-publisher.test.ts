@@ -13,6 +13,7 @@ import { parseJson } from "../../kernel/json/parse.ts";
 import { checkPublisher, MAX_PUBLISHER_BYTES, parsePublisherStatement } from "../../kernel/publisher-statement.ts";
 import { SERVER_PROVENANCES } from "../../kernel/receipt/vocabulary.ts";
 import { type CommandRun, runInProcess } from "../support/command-io.ts";
+import { walkLines } from "../support/document-walks.ts";
 import { fencedBlocks } from "../support/fenced-blocks.ts";
 import { ACME, ACME_PINNED, acmeStatement } from "../support/publishers.ts";
 import { ROOT } from "../support/source-files.ts";
@@ -38,9 +39,7 @@ async function runLine(line: string): Promise<CommandRun> {
 
 describe("docs/gateway.md, publishers of servers", () => {
   it("has commands that run as they stand there", async () => {
-    const whole = readFileSync(join(ROOT, "docs/gateway.md"), "utf8");
-    const section = whole.slice(whole.indexOf("## Publishers of servers"), whole.indexOf("## Credentials at servers"));
-    const lines = section.match(/^countersign .*$/gmu) ?? [];
+    const lines = walkLines("publisher");
     expect(lines).toHaveLength(2);
     await runInProcess(keygenCommand, ["envelope", "--out", join(folder, "acme.key")]);
     for (const line of lines) {

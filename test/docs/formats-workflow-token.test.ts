@@ -1,15 +1,14 @@
 /** docs/formats/workflow-token.md: its commands run as they stand there, and its check can fail. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { keygenCommand } from "../../cli/commands/keygen.ts";
 import { workflowTokenCommand } from "../../cli/commands/workflow-token.ts";
 import { type CommandRun, runInProcess } from "../support/command-io.ts";
-import { ROOT } from "../support/source-files.ts";
+import { walkLines } from "../support/document-walks.ts";
 
-const document = readFileSync(join(ROOT, "docs", "formats", "workflow-token.md"), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "countersign-workflow-token-page-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -25,7 +24,7 @@ async function runLine(line: string): Promise<CommandRun> {
 
 describe("docs/formats/workflow-token.md", () => {
   it("has commands that run as they stand there, and a check that can fail", async () => {
-    const lines = document.match(/^countersign .*$/gmu) ?? [];
+    const lines = walkLines("workflow-token");
     expect(lines).toHaveLength(4);
     for (const line of lines) {
       const { exit, fault } = await runLine(line);

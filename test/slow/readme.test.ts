@@ -1,23 +1,23 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { endProcess, until } from "../support/command.ts";
+import { walkBlock } from "../support/document-walks.ts";
 import { ROOT } from "../support/source-files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-readme-"));
-const readme = readFileSync(join(ROOT, "README.md"), "utf8");
 let system: ChildProcess;
 let printed = "";
 
 /** The shell block under the heading, as the newcomer pastes it, against this run's ports. */
-function walkBlock(): string {
-  const [, section = ""] = readme.split("## A first walk");
-  const block = /```sh\n([\s\S]*?)```/u.exec(section)?.[1] ?? "";
+function pastedBlock(): string {
   const port = (service: string): string =>
     String(JSON.parse(readFileSync(join(folder, ".countersign", "config", `${service}.json`), "utf8")).listen.port);
-  return block.replaceAll(":4200/", `:${port("ledger")}/`).replaceAll(":4300/", `:${port("api")}/`);
+  return walkBlock("first-walk")
+    .replaceAll(":4200/", `:${port("ledger")}/`)
+    .replaceAll(":4300/", `:${port("api")}/`);
 }
 
 describe("the README's first walk", () => {
@@ -40,17 +40,10 @@ describe("the README's first walk", () => {
   it("verifies a bundle, shows the cosigned checkpoint, and asks the auditor node, as pasted", () => {
     const environment = { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}` };
     const options = { cwd: folder, env: environment, encoding: "utf8", timeout: 60_000 } as const;
-    const out = execFileSync("bash", ["-euo", "pipefail", "-c", walkBlock()], options);
+    const out = execFileSync("bash", ["-euo", "pipefail", "-c", pastedBlock()], options);
     expect(out).toMatch(/pass\b.*log\.quorum|log\.quorum.*pass/u);
     expect(out.match(/^— /gmu)?.length ?? 0).toBeGreaterThanOrEqual(3);
     const answer = JSON.parse(out.slice(out.indexOf('{"data"')));
     expect(answer.data.receipts.edges.length).toBeGreaterThan(0);
-  });
-
-  it("documents every command, and every npm script that it names exists", () => {
-    const commands = readdirSync(join(ROOT, "cli", "commands")).map((name) => name.replace(/\.ts$/u, ""));
-    for (const name of commands) expect(readme).toContain(`\`countersign ${name}\``);
-    const scripts = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).scripts;
-    for (const [, name = ""] of readme.matchAll(/`npm run ([a-z:]+)/gu)) expect(Object.keys(scripts)).toContain(name);
   });
 });
