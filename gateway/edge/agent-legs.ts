@@ -7,7 +7,7 @@ import { formatUtf8 } from "../../kernel/bytes.ts";
 import { errorCode } from "../../kernel/errors.ts";
 import { isJsonObject } from "../../kernel/json/value.ts";
 import { type CancelSignal, firstOf } from "../upstream/cancellation.ts";
-import { levelRequest } from "../upstream/own-request.ts";
+import { levelRequest, ROOTS_CHANGED } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
@@ -139,9 +139,9 @@ export class AgentLegs {
     );
   }
 
-  /** Tells every server with a session. */
-  async notifyAll(message: Uint8Array): Promise<void> {
-    await Promise.all([...this.#legs.values()].map((leg) => leg.notify(message)));
+  /** Tells every server with a session that the agent's roots changed. */
+  async tellRootsChanged(): Promise<void> {
+    await Promise.all([...this.#legs.values()].map((leg) => leg.notify(ROOTS_CHANGED)));
   }
 
   /** The legs that are open. */

@@ -116,7 +116,8 @@ async function ask(
   // Nobody waits any more: the server took its question back, or the call inside which it was asked has ended.
   if (reply !== undefined && reply.type !== "answered") asking.send(cancelledNotification(pending.id));
   const upstreamUs = Math.round((performance.now() - started) * 1000);
-  return answerOf(deps, decided, reply, { idText, task: asking.task }, upstreamUs);
+  const isLine = asking.upstream.transport === "stdio";
+  return answerOf(deps, decided, reply, { idText, task: asking.task, isLine }, upstreamUs);
 }
 
 function askCall(
@@ -161,9 +162,11 @@ type Ended = Omit<CallOutcome, "upstreamUs" | "uninspectedBytes">;
 interface Asked {
   readonly idText: string;
   readonly task: Asking["task"];
+  /** True if the server reads lines. */
+  readonly isLine: boolean;
 }
 
-function answered({ message, bytes }: Extract<AskReply, { type: "answered" }>, { idText, task }: Asked): Ended {
+function answered({ message, bytes }: Extract<AskReply, { type: "answered" }>, { idText, task, isLine }: Asked): Ended {
   const isInTask = task !== undefined && task !== "unknown";
   const text = isInTask ? withRelatedTask(message.text, "result", task.upstreamId) : message.text;
   const { error } = message.value;
@@ -172,7 +175,7 @@ function answered({ message, bytes }: Extract<AskReply, { type: "answered" }>, {
     status: error === undefined ? "ok" : "rpc_error",
     effect: "done",
     received: bytes,
-    returned: withId(text, idText, false),
+    returned: withId(text, idText, isLine),
     ...(typeof code === "number" && (code | 0) === code ? { rpcCode: code } : {}),
   };
 }

@@ -208,7 +208,7 @@ async function handleNotification(
     const { requestId } = message.params;
     if (typeof requestId === "string" || typeof requestId === "number") session?.calls.cancel(requestId);
   }
-  if (rule === "pass") await session?.legs.notifyAll(post.body);
+  if (rule === "roots-changed") await session?.legs.tellRootsChanged();
   if (rule !== "refuse") return post.reply.sendEmpty(202);
   const text = "the gateway does not carry this notification";
   const refused = refusal("classify", "mcp.notification-refused", RPC.invalidRequest, 400, text);

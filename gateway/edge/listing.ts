@@ -6,6 +6,7 @@
 import type { Decided, InboundCall, ListKind } from "../pipeline/call.ts";
 import type { Offers } from "../pipeline/offers.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { oneLine } from "../wire/one-line.ts";
 import { resultResponse } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
 import { concludingAll, decide, denied, finish, type ReceiptDeps, withheld } from "./call-receipts.ts";
@@ -19,10 +20,10 @@ export interface ListingDeps extends ReceiptDeps, LocalAnswers {
 
 /** Answers a list. */
 export async function listing(deps: ListingDeps, request: AgentRequest, kind: ListKind): Promise<AgentAnswer> {
-  const { mount, era, idText } = request;
+  const { mount, era } = request;
   const who = { ...request, wire: wireFacts(request) };
   const decidedOf = mount.serverIds.filter((id) => deps.offers?.isListDecided(who, id) === true);
-  if (decidedOf.length === 0) return answerOf(idText, listResult(deps, mount, kind, era));
+  if (decidedOf.length === 0) return answerOf(request, listResult(deps, mount, kind, era));
   const decided = await Promise.all(decidedOf.map(async (id) => [id, await decideList(deps, request, id)] as const));
   const known = decided.flatMap(([id, one]) => (one === undefined ? [] : [[id, one] as const]));
   return concludingAll(
@@ -52,10 +53,10 @@ async function give(
   kind: ListKind,
   decided: readonly (readonly [serverId: string, decided: Decided])[],
 ): Promise<AgentAnswer> {
-  const { mount, era, idText } = request;
+  const { mount, era } = request;
   const leftOut = new Set(decided.flatMap(([id, { action }]) => (action === "refuse" ? [id] : [])));
   const serverIds = mount.serverIds.filter((id) => !leftOut.has(id));
-  const answer = answerOf(idText, listResult(deps, { ...mount, serverIds }, kind, era));
+  const answer = answerOf(request, listResult(deps, { ...mount, serverIds }, kind, era));
   for (const [, one] of decided) {
     if (one.action === "refuse") continue;
     const ended = one.action === "phantom" ? PHANTOM : GIVEN;
@@ -97,6 +98,7 @@ function decideList(deps: ListingDeps, request: AgentRequest, serverId: string):
   return decide(deps, call);
 }
 
-function answerOf(idText: string, result: string): AgentAnswer & { readonly bytes: Uint8Array } {
-  return { httpStatus: 200, bytes: resultResponse(idText, result) };
+/** Definitions are in the words of their servers, which may go on over several lines. */
+function answerOf({ idText, transport }: AgentRequest, result: string): AgentAnswer & { readonly bytes: Uint8Array } {
+  return { httpStatus: 200, bytes: resultResponse(idText, transport === "stdio" ? oneLine(result) : result) };
 }

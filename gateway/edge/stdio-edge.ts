@@ -253,6 +253,7 @@ async function handleNotification(
   if (rule === "cancel" && (typeof requestId === "string" || typeof requestId === "number")) {
     pipe.calls.cancel(requestId);
   }
+  if (rule === "roots-changed") await pipe.legs?.tellRootsChanged();
   if (rule !== "refuse") return;
   const text = "the gateway does not carry this notification";
   const refused = refusal("classify", "mcp.notification-refused", RPC.invalidRequest, 400, text);

@@ -4,6 +4,7 @@
  */
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { isOneLine } from "../wire/one-line.ts";
 import { type LineListener, LineReader } from "./line-reader.ts";
 import type { UpstreamLimits } from "./upstream-limits.ts";
 
@@ -20,7 +21,7 @@ export interface ChildOptions extends LineListener {
 
 /** A running child. */
 export interface Child {
-  /** False if its input is closed, or if it has left too much of it unread: then nothing was sent. */
+  /** False if its input is closed, if it has left too much of it unread, or if the message is no line: then nothing was sent. */
   readonly send: (message: Uint8Array) => boolean;
   /** The last line of its standard error, cut: for the error of a start that failed. */
   readonly lastWords: () => string;
@@ -68,6 +69,8 @@ export function startChild(options: ChildOptions): Child {
   return {
     send: (message) => {
       if (isGone || !child.stdin.writable || child.stdin.writableLength > MAX_UNREAD_BYTES) return false;
+      // Behind a line end would be a message that nobody has decided.
+      if (!isOneLine(message)) return false;
       child.stdin.write(message);
       child.stdin.write(LINE_FEED);
       return true;

@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import { META, TASKS_EXTENSION } from "../wire/meta-keys.ts";
 import { encodeHeader } from "../wire/mirrored-headers.ts";
+import { oneLine } from "../wire/one-line.ts";
 import { LEGACY_REVISIONS, MODERN_REVISION } from "../wire/revisions.ts";
 import type { CancelSignal } from "./cancellation.ts";
 import {
@@ -118,11 +119,16 @@ export function initializeRequest(
   const params = { protocolVersion: revision, capabilities: {}, clientInfo: { ...software } };
   const request = ownRequest(id, "initialize", params, "legacy", software);
   const text = new TextDecoder().decode(request.bytes);
-  return { ...request, bytes: formatUtf8(text.replace('"capabilities":{}', () => `"capabilities":${capabilities}`)) };
+  // In the agent's words, which may go over a channel of lines.
+  const declared = `"capabilities":${oneLine(capabilities)}`;
+  return { ...request, bytes: formatUtf8(text.replace('"capabilities":{}', () => declared)) };
 }
 
 /** The legacy handshake's last message. */
 export const INITIALIZED: Uint8Array = formatUtf8('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+
+/** Tells a server that the roots of its agent are others now: in our words, since nobody decides what the agent's own would carry. */
+export const ROOTS_CHANGED: Uint8Array = formatUtf8('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}');
 
 /** Tells a server that nobody waits for a request any more. */
 export function cancelledNotification(id: number): Uint8Array {

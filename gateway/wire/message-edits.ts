@@ -8,6 +8,7 @@ import { isCodedError } from "../../kernel/errors.ts";
 import { parseSpelledJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue, newObject } from "../../kernel/json/value.ts";
 import { keepMessage, MAX_MESSAGE_DEPTH } from "./message-value.ts";
+import { oneLine } from "./one-line.ts";
 import { recentText } from "./recent-texts.ts";
 import { applyEdits, type Edit, editMembers, memberSpans, removeMember, spanOf } from "./spans.ts";
 
@@ -79,11 +80,11 @@ export class MessageEdits {
   /**
    * The bytes of the message with all edits.
    *
-   * @param isLine  true if it must fit on one line: line ends stand between tokens only, since JSON escapes them in strings
+   * @param isLine  true if it must fit on one line
    */
   format(isLine: boolean): Uint8Array {
     const edited = applyEdits(this.#text, this.#edits);
-    const text = isLine ? edited.replace(/[\r\n]/gu, " ") : edited;
+    const text = isLine ? oneLine(edited) : edited;
     const bytes = formatUtf8(text);
     if (this.#value !== undefined) keepMessage(bytes, { text, value: this.#value, isExact: true });
     return bytes;

@@ -18,8 +18,8 @@ export type RequestRule =
   /** Removed in this era, or of no era at all. */
   | { readonly rule: "removed" | "unknown" };
 
-/** What becomes of a notification: `ignore` and `pass` (to the servers) need no receipt, `refuse` leaves one. */
-export type NotificationRule = "cancel" | "ignore" | "pass" | "refuse";
+/** What becomes of a notification: `ignore` and `roots-changed` (servers are told, in our words) need no receipt, `refuse` leaves one. */
+export type NotificationRule = "cancel" | "ignore" | "roots-changed" | "refuse";
 
 type Row = Readonly<Record<Era, RequestRule>>;
 
@@ -73,7 +73,7 @@ export function requestRule(method: string, era: Era): RequestRule {
 export function notificationRule(method: string, era: Era, transport: "http" | "stdio"): NotificationRule {
   if (method === "notifications/cancelled") return era === "modern" && transport === "http" ? "ignore" : "cancel";
   if (method === "notifications/initialized") return era === "legacy" ? "ignore" : "refuse";
-  if (method === "notifications/roots/list_changed" && era === "legacy") return "pass";
+  if (method === "notifications/roots/list_changed" && era === "legacy") return "roots-changed";
   return "refuse";
 }
 
