@@ -158,6 +158,13 @@ describe("fsck of a raw log in its stores", () => {
     const extra = "INSERT INTO countersign_leaf SELECT log, sha256(leaf), 5 FROM leaves WHERE entry_index = 5";
     const gone = "DELETE FROM countersign_leaf WHERE leaf NOT IN (SELECT leaf FROM leaves)";
     expect(await log.withStatement(extra, gone)).toEqual(["database/leaf ERR_INDEX_ROW"]);
+    for (const index of ["701", "1::bigint << 60"]) {
+      const beyond = `INSERT INTO countersign_leaf SELECT log, sha256(leaf), ${index} FROM leaves WHERE entry_index = 5`;
+      expect(await log.withStatement(beyond, gone), index).toEqual(["database/leaf ERR_INDEX_ROW"]);
+    }
+    const short = "INSERT INTO countersign_leaf SELECT log, '\\x00'::bytea, 5 FROM leaves WHERE entry_index = 5";
+    const both = await log.withStatement(`${short} UNION ${extra.slice("INSERT INTO countersign_leaf ".length)}`, gone);
+    expect(both).toEqual(["database/leaf ERR_INDEX_ROW", "database/leaf ERR_INDEX_ROW"]);
     expect(await log.faults()).toEqual([]);
   });
 
@@ -182,7 +189,9 @@ describe("fsck of a raw log in its stores", () => {
     const back = "UPDATE countersign_sequence SET next_index = 701";
     expect((await log.withStatement(ahead, back)).join()).toMatch(/database\/(?:batch\/\d+|sequence) ERR_/u);
     const behind = "UPDATE countersign_sequence SET next_index = next_index - 9";
-    expect(await log.withStatement(behind, back)).toContain("database/head ERR_LOG_BEHIND");
+    const found = await log.withStatement(behind, back);
+    expect(found).toContain("database/head ERR_LOG_BEHIND");
+    expect(found).toContain("database/sequence ERR_LOG_BEHIND");
     expect(await log.faults()).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@
 import { equalBytes } from "../../../kernel/bytes.ts";
 import { formatHex } from "../../../kernel/hex.ts";
 import type { LeafHash } from "../../../kernel/merkle/hash.ts";
-import { hashLeaf, parseLeafHash } from "../../../kernel/merkle/hash.ts";
+import { HASH_BYTES, hashLeaf } from "../../../kernel/merkle/hash.ts";
 import { TILE_WIDTH } from "../../../kernel/tile/coordinates.ts";
 import { Complaints } from "../../fsck/complaints.ts";
 import type { Findings } from "../../fsck/finding.ts";
@@ -15,6 +15,12 @@ const PLACE = "database/leaf";
 const WIDTH = BigInt(TILE_WIDTH);
 /** Rows of one read. */
 const PAGE_ROWS = 10_000;
+
+interface LeafRow {
+  readonly leaf: Uint8Array;
+  readonly index: bigint;
+  readonly next: bigint;
+}
 
 /** Follows the walk over the log; mutable. */
 export class LeafAudit {
@@ -47,37 +53,44 @@ export class LeafAudit {
   }
 
   /**
-   * Counts the rows below `size`, and looks for the wrong one if there are more than entries.
+   * Looks at every row: one beyond the log would give equal bytes an index that they do not have. Counts those below `size`, and
+   * looks for the wrong one if there are more than entries.
    *
    * @param entriesOf  entries of a bundle
    */
   async finish(size: bigint, entriesOf: (bundle: bigint) => Promise<readonly Uint8Array[]>): Promise<void> {
     let count = 0n;
-    for await (const { index } of this.#rows()) if (index < size) count += 1n;
+    for await (const { leaf, index, next } of this.#rows()) {
+      if (leaf.length !== HASH_BYTES) this.#complaints.add("a leaf hash of another length", index);
+      else if (index >= next)
+        this.#complaints.add(`the row ${formatHex(leaf)} is of an entry beyond the next index ${next}`, index);
+      else if (index < size) count += 1n;
+    }
     if (count > this.#found) await this.#findWrong(size, entriesOf);
     this.#complaints.report();
   }
 
   async #findWrong(size: bigint, entriesOf: (bundle: bigint) => Promise<readonly Uint8Array[]>): Promise<void> {
     for await (const { leaf, index } of this.#rows()) {
-      if (index >= size) continue;
+      if (index >= size || leaf.length !== HASH_BYTES) continue;
       const entry = (await entriesOf(index / WIDTH))[Number(index % WIDTH)];
       if (entry === undefined || equalBytes(hashLeaf(entry), leaf)) continue;
       this.#complaints.add(`the row ${formatHex(leaf)} is of no entry`, index);
     }
   }
 
-  async *#rows(): AsyncGenerator<{ readonly leaf: LeafHash; readonly index: bigint }, void, undefined> {
+  /** Each with the next index of the same moment: nodes that add entries meanwhile move both at once. */
+  async *#rows(): AsyncGenerator<LeafRow, void, undefined> {
     let after: Uint8Array = new Uint8Array(0);
     for (;;) {
       const rows = await this.#sql.query(
-        `SELECT leaf, entry_index FROM countersign_leaf WHERE log = $1 AND leaf > $2 ORDER BY leaf LIMIT ${PAGE_ROWS}`,
+        `SELECT leaf, entry_index, (SELECT next_index FROM countersign_sequence WHERE log = $1) AS next
+         FROM countersign_leaf WHERE log = $1 AND leaf > $2 ORDER BY leaf LIMIT ${PAGE_ROWS}`,
         [this.#log, after],
       );
       for (const row of rows) {
         after = bytesAt(row, "leaf");
-        if (after.length !== 32) this.#complaints.add("a leaf hash of another length", bigintAt(row, "entry_index"));
-        else yield { leaf: parseLeafHash(after), index: bigintAt(row, "entry_index") };
+        yield { leaf: after, index: bigintAt(row, "entry_index"), next: bigintAt(row, "next") };
       }
       if (rows.length < PAGE_ROWS) return;
     }

@@ -14,6 +14,9 @@ const READ_ROWS = 8;
 /** What findings about rows of sequenced entries name, with the first index of the row. */
 export const BATCH_PLACE = "database/batch";
 
+/** What findings about the next index name. */
+export const SEQUENCE_PLACE = "database/sequence";
+
 /** A row of sequenced entries. */
 export interface BatchRow {
   readonly first: bigint;
@@ -93,6 +96,20 @@ export class SequencedRows {
       }
       isLast = rows.length < READ_ROWS;
     }
+  }
+
+  /** Names a next index that rows go beyond: what they have would get an index a second time. Asks for both in one statement. */
+  async checkNext(): Promise<void> {
+    const [row] = await this.#sql.query(
+      `SELECT next_index, (
+         SELECT COALESCE(MAX(first_index + count), 0) FROM countersign_batch WHERE log = $1 AND first_index + count > next_index
+       ) AS reach FROM countersign_sequence WHERE log = $1`,
+      [this.#log],
+    );
+    const [next, reach] = [bigintAt(row, "next_index"), bigintAt(row, "reach")];
+    if (reach <= next) return;
+    const message = `the next index is ${next}, and rows have entries up to ${reach - 1n}`;
+    this.#findings.add({ path: SEQUENCE_PLACE, code: "ERR_LOG_BEHIND", index: next, message });
   }
 
   #parse(row: SqlRow): BatchRow {

@@ -17,7 +17,7 @@ import { RecentMap } from "../../tree/recent-map.ts";
 import type { Sql } from "../database.ts";
 import { parseEdge } from "../edge-bytes.ts";
 import { type HeadRow, readHeadRow } from "../head-table.ts";
-import { BATCH_PLACE, type BatchRow, isCovered, SequencedRows } from "./sequenced-rows.ts";
+import { BATCH_PLACE, type BatchRow, isCovered, SEQUENCE_PLACE, SequencedRows } from "./sequenced-rows.ts";
 import type { LogSnapshot } from "./snapshot.ts";
 import { HEAD_PLACE, type StoreFolder } from "./store-folder.ts";
 
@@ -92,9 +92,10 @@ export class StoreWalk {
     return bytes === undefined ? this.#rows.entriesOf(start, end) : parseOrNothing(bytes);
   }
 
-  /** Compares rows whose entries are in bundles too, and finds rows that cannot be read. */
+  /** Compares rows whose entries are in bundles too; finds rows that cannot be read, and those beyond the next index. */
   async compareRows(): Promise<void> {
     for await (const row of this.#rows.all()) await this.#compareRow(row);
+    await this.#rows.checkNext();
   }
 
   async #compareRow({ first, entries = [] }: BatchRow): Promise<void> {
@@ -174,7 +175,7 @@ export class StoreWalk {
     if (this.#named < snapshot.next && (await this.#rows.firstBehind(start)) === undefined) {
       this.#named = snapshot.next;
       const message = `the next index is ${snapshot.next}, and no row has an entry from ${start} on`;
-      findings.add({ path: "database/sequence", code: "ERR_LOG_BEHIND", index: start, message });
+      findings.add({ path: SEQUENCE_PLACE, code: "ERR_LOG_BEHIND", index: start, message });
     }
     return this.#named >= snapshot.next && folder.reach <= start;
   }
