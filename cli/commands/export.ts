@@ -6,17 +6,25 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseDecimal } from "../../kernel/decimal.ts";
 import { exportLog, type LogSource, openFolderSource, openMirrorSource } from "../../ledger/archive/export-log.ts";
 import { makeUpstream } from "../../ledger/mirror/upstream.ts";
+import { openStoredSource } from "../../ledger/postgres-s3/log-source.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readToken } from "../files.ts";
 import type { Io } from "../io.ts";
+import { readLogPlace } from "../log-place.ts";
 import { makeProgress } from "../progress.ts";
 import { writeParts } from "../write-parts.ts";
 
 const EXPORT_HELP = `countersign export <data folder | mirror folder | url> --out <file> [--from-index <n>] [--to-index <n>]
+       countersign export --config <ledger.json> [--log <name>] --out <file> [--from-index <n>] [--to-index <n>]
 
 Writes a log as its published checkpoint states it into one tar file with everything needed to verify and to serve it
 (docs/formats/log-archive.md). Everything is verified before it is written; the same log gives the same bytes.
 
+With --config the log is the one of a ledger's configuration, in its data folder (the ledger must be stopped) or in PostgreSQL and an
+S3-compatible store (nodes may run).
+
+  --config <file>       the configuration of the ledger
+  --log <name>          which log of a configuration of several
   --out <file>          the archive; it must not exist
   --from-index <n>      first entry; whole bundles are taken
   --to-index <n>        entry behind the last one
@@ -26,6 +34,8 @@ Exit: 0 done; 3 the log cannot be read, or does not hold what it signed.
 `;
 
 const EXPORT_OPTIONS = {
+  config: { type: "string" },
+  log: { type: "string" },
   out: { type: "string" },
   "from-index": { type: "string" },
   "to-index": { type: "string" },
@@ -34,12 +44,10 @@ const EXPORT_OPTIONS = {
 
 async function runExport(args: readonly string[], io: Io): Promise<number> {
   const given = readArguments(args, EXPORT_OPTIONS, 1);
-  const [from] = given.positionals;
-  if (from === undefined) throw new UsageError("name the folder or the url of the log");
   const out = given.required("out");
   const [fromIndex, toIndex] = [indexOf(given, "from-index"), indexOf(given, "to-index")];
   const range = { ...(fromIndex === undefined ? {} : { fromIndex }), ...(toIndex === undefined ? {} : { toIndex }) };
-  const source = await openSource(from, given.text("token-file"));
+  const source = await openGiven(given);
   const progress = makeProgress("exporting", io, () => performance.now());
   try {
     const bytes = await writeParts(out, exportLog(source, range, progress.update));
@@ -55,6 +63,21 @@ async function runExport(args: readonly string[], io: Io): Promise<number> {
 function indexOf(given: Arguments, name: string): bigint | undefined {
   const text = given.text(name);
   return text === undefined ? undefined : parseDecimal(text);
+}
+
+/** Opens what is named: a folder, a url, or the log of a configuration. */
+function openGiven(given: Arguments): Promise<LogSource> {
+  const [from] = given.positionals;
+  const [config, name, tokenFile] = [given.text("config"), given.text("log"), given.text("token-file")];
+  if ((from === undefined) === (config === undefined))
+    throw new UsageError("name the folder or the url of the log, or --config");
+  if (from !== undefined) {
+    if (name !== undefined) throw new UsageError("--log belongs to --config");
+    return openSource(from, tokenFile);
+  }
+  if (config === undefined || tokenFile !== undefined) throw new UsageError("--token-file belongs to a url");
+  const place = readLogPlace(config, name);
+  return place.driver === "files" ? openFolderSource(place.dataDir) : openStoredSource(place);
 }
 
 async function openSource(from: string, tokenFile: string | undefined): Promise<LogSource> {

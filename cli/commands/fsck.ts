@@ -5,13 +5,12 @@ import { formatHex } from "../../kernel/hex.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { Fault } from "../../ledger/fsck/finding.ts";
 import { checkDataFolder, type FsckOptions, type FsckReport } from "../../ledger/fsck/fsck.ts";
-import type { PostgresS3Storage, StorageSecrets } from "../../ledger/postgres-s3/config.ts";
 import { checkStoredLog } from "../../ledger/postgres-s3/fsck/fsck.ts";
 import { rebuildIndex } from "../../ledger/recovery/rebuild-index.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
 import { readText } from "../files.ts";
 import type { Io } from "../io.ts";
-import { pickLog, readLedgerConfig, readStorageSecrets } from "../ledger-files.ts";
+import { type LogPlace, readLogPlace } from "../log-place.ts";
 import { makeProgress } from "../progress.ts";
 
 const HELP = `countersign fsck <data folder> [--origin <origin>] [--witness-policy <file>] [--json] [--repair-index]
@@ -49,7 +48,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const given = readArguments(args, OPTIONS, 1);
   const log = findLog(given);
   const policyPath = given.text("witness-policy");
-  const policyText = policyPath === undefined ? log.policyText : readText(policyPath);
+  const policyText = policyPath === undefined ? policyOf(log) : readText(policyPath);
   const setting = {
     workers: readThreads(given.text("threads")),
     ...(policyText === undefined ? {} : { policy: parseWitnessPolicy(policyText) }),
@@ -68,39 +67,29 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   return report.findings.count === 0 ? EXIT.ok : EXIT.failed;
 }
 
-/** Where the log is that is to be checked. */
-type LogPlace = {
-  /** Of its configuration. */
-  readonly policyText?: string;
-} & (
-  | { readonly driver: "files"; readonly origin: string | undefined; readonly dataDir: string }
-  | {
-      readonly driver: "postgres-s3";
-      readonly origin: string;
-      readonly storage: PostgresS3Storage;
-      readonly secrets: StorageSecrets;
-    }
-);
+/** Where the log is that is to be checked: of a folder that was named, its genesis entry says the rest. */
+type CheckedPlace = LogPlace | { readonly driver: "files"; readonly dataDir: string; readonly origin?: string };
 
-function findLog(given: Arguments): LogPlace {
+function findLog(given: Arguments): CheckedPlace {
   const [dataDir] = given.positionals;
   const [configPath, name, origin] = [given.text("config"), given.text("log"), given.text("origin")];
   if ((dataDir === undefined) === (configPath === undefined)) throw new UsageError("name the data folder, or --config");
+  const named = origin === undefined ? {} : { origin };
   if (configPath === undefined) {
     if (dataDir === undefined || name !== undefined) throw new UsageError("--log belongs to --config");
-    return { driver: "files", dataDir, origin };
+    return { driver: "files", dataDir, ...named };
   }
-  const { config } = pickLog(readLedgerConfig(configPath), name);
-  const common = { origin: origin ?? config.origin, policyText: config.witness_policy };
-  const { storageSecrets: secrets } = readStorageSecrets(config);
-  if (config.storage?.driver !== "postgres-s3" || secrets === undefined) {
-    return { ...common, driver: "files", dataDir: config.data_dir };
-  }
-  if (given.flag("repair-index")) throw new UsageError("--repair-index belongs to a data folder");
-  return { ...common, driver: "postgres-s3", storage: config.storage, secrets };
+  const place = readLogPlace(configPath, name);
+  if (place.driver === "postgres-s3" && given.flag("repair-index"))
+    throw new UsageError("--repair-index belongs to a data folder");
+  return { ...place, ...named };
 }
 
-function checkLog(log: LogPlace, setting: Omit<FsckOptions, "dataDir" | "origin" | "claims">): Promise<FsckReport> {
+function policyOf(log: CheckedPlace): string | undefined {
+  return "policyText" in log ? log.policyText : undefined;
+}
+
+function checkLog(log: CheckedPlace, setting: Omit<FsckOptions, "dataDir" | "origin" | "claims">): Promise<FsckReport> {
   if (log.driver === "postgres-s3") {
     const { storage, secrets, origin } = log;
     return checkStoredLog({ ...setting, storage, secrets, origin });

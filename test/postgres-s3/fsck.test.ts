@@ -1,15 +1,13 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fsckCommand } from "../../cli/commands/fsck.ts";
 import { runInProcess } from "../support/command-io.ts";
-import { LEDGER_ORIGIN, NO_WITNESSES } from "../support/ledger-service.ts";
+import { LEDGER_ORIGIN } from "../support/ledger-service.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
-import { nodeStorage } from "../support/postgres-s3-log.ts";
 import { PostgresServer } from "../support/postgres-server.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
-import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { S3Server, versitygw } from "../support/s3-server.ts";
+import { writeStoredCommand } from "./stored-command.ts";
 import { add, published, StoredLog } from "./stored-log.ts";
 
 let postgres: PostgresServer;
@@ -263,30 +261,8 @@ describe("fsck of a log of receipts in its stores", () => {
   });
 
   it("is what `countersign fsck --config` runs", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "countersign-fsck-"));
-    const at = (name: string): string => join(folder, name);
-    const { accessKeyId: access_key_id, secretAccessKey: secret_access_key } = S3_CREDENTIALS;
-    await writeFile(at("url"), `${log.url}\n`);
-    await writeFile(at("s3.json"), JSON.stringify({ access_key_id, secret_access_key }));
-    const storage = nodeStorage(s3, {
-      s3_prefix: log.prefix,
-      database_url_file: at("url"),
-      s3_credentials_file: at("s3.json"),
-    });
-    const config = {
-      storage,
-      origin: LEDGER_ORIGIN,
-      log_kind: "receipts",
-      log_key_files: ["a", "b"],
-      operator_key_file: "operator.key",
-      witness_policy: NO_WITNESSES,
-      admission: { software_evidence: "allow" },
-      submit_token_file: "submit",
-      reader_token_files: [],
-      readers: "token",
-    };
-    await writeFile(at("ledger.json"), JSON.stringify({ listen: {}, logs: [{ name: "a", ...config }] }));
-    const args = ["--config", at("ledger.json"), "--log", "a", "--threads", "0", "--json"];
+    const { folder, config } = await writeStoredCommand(log, s3, "receipts");
+    const args = ["--config", config, "--log", "a", "--threads", "0", "--json"];
     const run = await runInProcess(fsckCommand, args);
     expect(run).toMatchObject({ exit: 0 });
     expect(JSON.parse(run.out)).toMatchObject({ clean: true, size: 12, origin: LEDGER_ORIGIN, faults: [] });

@@ -135,6 +135,7 @@ export const UNRUN: readonly UnrunGroup[] = [
     tests: [
       "test/cli/fsck.test.ts",
       "test/postgres-s3/fsck.test.ts",
+      "test/postgres-s3/export.test.ts",
       "test/ledger/backup.test.ts",
       "test/ledger/log-archive.test.ts",
       "test/ledger/prune.test.ts",
@@ -150,6 +151,7 @@ export const UNRUN: readonly UnrunGroup[] = [
       "countersign backup <data folder> --to <new folder>",
       "countersign restore <backup> --to <new data folder> --witness-policy policy.txt --published https://ledger.example.org/2026",
       "countersign export <data folder | mirror folder | url> --out log.tar [--from-index 100000 --to-index 200000]",
+      "countersign export --config ledger.json [--log <name>] --out log.tar",
       "countersign import log.tar --to /srv/mirror --witness-policy policy.txt",
       "countersign prune <data folder> --before-index 1000000 --retention-policy https://ledger.example.org/retention --dry-run",
     ],

@@ -38,7 +38,7 @@ export interface LogSnapshot {
 export async function readSnapshot(database: Database, origin: string): Promise<LogSnapshot> {
   return database.transaction(async (sql) => {
     await sql.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
-    const log = await findLog(sql, origin);
+    const log = await findLogNumber(sql, origin);
     const [row] = await sql.query("SELECT next_index, turn FROM countersign_sequence WHERE log = $1", [log]);
     const head = await readHeadRow(sql, log);
     const streamRows = new Map<string, Uint8Array>();
@@ -48,7 +48,8 @@ export async function readSnapshot(database: Database, origin: string): Promise<
   });
 }
 
-async function findLog(sql: Sql, origin: string): Promise<bigint> {
+/** Number of the log of `origin` in the tables. @throws {StoreError} ERR_DATABASE; ERR_GENESIS_MISMATCH if there is none */
+export async function findLogNumber(sql: Sql, origin: string): Promise<bigint> {
   const missing = new StoreError("ERR_GENESIS_MISMATCH", `the database has no log of origin ${origin}`);
   try {
     const [row] = await sql.query("SELECT id FROM countersign_log WHERE origin = $1", [origin]);

@@ -1,0 +1,54 @@
+/** The configuration file of a stored log, for the commands that take one. */
+
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
+import { LEDGER_KEYS, LEDGER_ORIGIN, NO_WITNESSES } from "../support/ledger-service.ts";
+import { nodeStorage } from "../support/postgres-s3-log.ts";
+import { S3_CREDENTIALS, type S3Server } from "../support/s3-server.ts";
+import type { StoredLog } from "./stored-log.ts";
+
+/** Files of a folder that the caller removes. */
+export interface StoredCommand {
+  readonly folder: string;
+  /** Of a configuration of several logs, in which this one is `a`. */
+  readonly config: string;
+  /** Names the keys of the log, and wants no witness. */
+  readonly policy: string;
+}
+
+/** Writes what an operator has on disk. @param origin  which log is configured */
+export async function writeStoredCommand(
+  log: StoredLog,
+  s3: S3Server,
+  kind: "raw" | "receipts",
+  origin: string = LEDGER_ORIGIN,
+): Promise<StoredCommand> {
+  const folder = await mkdtemp(join(tmpdir(), "countersign-stored-"));
+  const at = (name: string): string => join(folder, name);
+  const { accessKeyId: access_key_id, secretAccessKey: secret_access_key } = S3_CREDENTIALS;
+  await writeFile(at("url"), `${log.url}\n`);
+  await writeFile(at("s3.json"), JSON.stringify({ access_key_id, secret_access_key }));
+  const keys = LEDGER_KEYS.map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`).join("");
+  await writeFile(at("policy.txt"), `${keys}${NO_WITNESSES}`);
+  const config = {
+    name: "a",
+    storage: nodeStorage(s3, {
+      s3_prefix: log.prefix,
+      database_url_file: at("url"),
+      s3_credentials_file: at("s3.json"),
+    }),
+    origin,
+    log_kind: kind,
+    log_key_files: ["a", "b"],
+    operator_key_file: "operator.key",
+    witness_policy: NO_WITNESSES,
+    admission: { software_evidence: "allow" },
+    submit_token_file: "submit",
+    reader_token_files: [],
+    readers: "token",
+  };
+  await writeFile(at("ledger.json"), JSON.stringify({ listen: {}, logs: [config] }));
+  return { folder, config: at("ledger.json"), policy: at("policy.txt") };
+}
