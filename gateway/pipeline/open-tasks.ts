@@ -28,8 +28,8 @@ export type EndFlight = (flight: Flight, open: EndedDecision, outcome: CallOutco
 interface HeldTask {
   readonly flight: Flight;
   readonly open: EndedDecision;
-  /** Set by the first end: what comes later is no end. */
-  isEnded: boolean;
+  /** Set by the first end, what comes later is none: true if it is kept, false if it failed. */
+  first: Promise<boolean> | undefined;
 }
 
 /** Nothing came, and nobody knows what the server did. */
@@ -79,7 +79,7 @@ export class OpenTasks {
   keep(callId: string, entry: LeftEntry): boolean {
     const { left } = this.#options;
     const held = this.#held.get(callId);
-    if (left === undefined || held === undefined || held.isEnded) return false;
+    if (left === undefined || held === undefined || held.first !== undefined) return false;
     const { call, labels } = held.flight;
     const [received, sent] = [formatBase64(call.received), formatBase64(call.toSend)];
     left.files.keep({ v: 1, call: callId, entry, received, sent, labels });
@@ -93,7 +93,7 @@ export class OpenTasks {
 
   /** Keeps a call until its task is dropped. */
   hold(callId: string, flight: Flight): void {
-    this.#held.set(callId, { flight, open: this.#openOf(callId), isEnded: false });
+    this.#held.set(callId, { flight, open: this.#openOf(callId), first: undefined });
   }
 
   #openOf(callId: string): EndedDecision {
@@ -105,13 +105,40 @@ export class OpenTasks {
   async end(callId: string, outcome: CallOutcome): Promise<CallOutcome> {
     const held = this.#held.get(callId);
     if (held === undefined) return gone(outcome);
-    // Before anything is waited for: of two ends at once one is recorded.
-    const isFirst = !held.isEnded;
-    held.isEnded = true;
-    const open = isFirst ? held.open : ({ ...held.open, isSettled: true } as const);
-    const ended = await this.#end(held.flight, open, outcome);
-    if (isFirst) this.#options.left?.files.remove(callId);
-    return ended;
+    if (held.first === undefined) {
+      const ended = this.#endFirst(callId, held, outcome);
+      // Before anything is waited for: of two ends at once one is recorded.
+      held.first = ended.then(
+        () => true,
+        () => false,
+      );
+      return ended;
+    }
+    // What is fetched again has no receipt, so it is given under that of the first end.
+    if (!(await held.first)) return gone(outcome);
+    return this.#end(held.flight, { ...held.open, isSettled: true }, outcome);
+  }
+
+  async #endFirst(callId: string, held: HeldTask, outcome: CallOutcome): Promise<CallOutcome> {
+    try {
+      const ended = await this.#end(held.flight, held.open, outcome);
+      this.#options.left?.files.remove(callId);
+      return ended;
+    } catch (error) {
+      // Without its receipt nothing of the task is given any more, and nobody else ends its call.
+      this.#held.delete(callId);
+      await this.#lose(callId, held.open).catch(() => undefined);
+      held.flight.release?.(true);
+      throw error;
+    }
+  }
+
+  /** The stream may be sound: then the call is still open in it. */
+  async #lose(callId: string, open: EndedDecision): Promise<void> {
+    const { book, recorder, left } = this.#options;
+    if (book.openTask(callId) === undefined) return;
+    await recorder.appendWhole((place) => lostOutcomeOf(place, open, "receipt.unavailable"));
+    left?.files.remove(callId);
   }
 
   async drop(callId: string): Promise<void> {
@@ -122,7 +149,7 @@ export class OpenTasks {
     }
     const held = this.#held.get(callId);
     if (held === undefined) return;
-    if (!held.isEnded) await this.end(callId, NEVER_ENDED);
+    if (held.first === undefined) await this.end(callId, NEVER_ENDED);
     this.#held.delete(callId);
   }
 }

@@ -78,6 +78,31 @@ describe("a call that made a task", () => {
     expect(observedValue(ended?.call.resolves ?? { state: "absent" })).toBe(made?.seq);
   });
 
+  it("has an end that says so if its end cannot be made, and nothing of it is given any more", async () => {
+    await start({ limits: { calls_in_flight: { tools: { "s/echo": 1 } } } });
+    // No code of JSON-RPC, so no receipt takes it.
+    const unmade: CallOutcome = { ...ENDED, rpcCode: 0.5 };
+    const ticket = await makeTask();
+    const both = [run.pipeline.finishTask(ticket, unmade), run.pipeline.finishTask(ticket, ENDED)];
+    const [first, second] = await Promise.allSettled(both);
+    expect(first).toMatchObject({ status: "rejected", reason: { code: "ERR_SHAPE" } });
+    const gone = { status: "blocked", refusal: { reason: "task.unknown" } };
+    expect(second).toMatchObject({ status: "fulfilled", value: gone });
+    const late = await run.pipeline.finishTask(ticket, ENDED);
+    expect(late).toMatchObject(gone);
+    expect(late.returned).toBeUndefined();
+    await run.pipeline.dropTask(ticket);
+    const [made, ended, ...more] = await outcomes();
+    expect(more).toEqual([]);
+    expect(ended).toMatchObject({
+      outcome: { status: "unknown", effect: "unknown" },
+      call: { resolves: { value: made?.seq } },
+      response_returned: { state: "not_established", reason: "receipt.unavailable" },
+    });
+    // Its place is free.
+    await makeTask();
+  });
+
   it("is unknown when it is let go of, and when the next run finds it open", async () => {
     await start();
     await run.pipeline.dropTask(await makeTask());
