@@ -6,8 +6,9 @@
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import type { CallRefusal, Decided, InboundCall, InputKind } from "../pipeline/call.ts";
+import type { CallRefusal, InboundCall, InputKind } from "../pipeline/call.ts";
 import { rawAt } from "../wire/spans.ts";
+import { concluding, decide, finish, type ReceiptDeps } from "./call-receipts.ts";
 
 /** One question of a server. */
 export interface InputQuestion {
@@ -96,29 +97,30 @@ export function questionCall(call: InboundCall, { kind, method, params, text }: 
   };
 }
 
-/** What decides questions and keeps their receipts. */
-export interface QuestionDeps {
-  readonly decide: (call: InboundCall) => Promise<Decided | undefined>;
-  readonly finish: (decided: Extract<Decided, { action: "forward" }>, bytes: Uint8Array) => Promise<boolean>;
-}
-
 /**
  * Decides every question of an answer. A question that is let through has its outcome at once: it goes out inside the
  * answer, and what the agent says to it comes with the next round.
  *
- * @returns the refusal of the first that is denied; "withheld" if a receipt could not be kept
+ * @returns the refusal of the first that is denied; "withheld" if a receipt could not be kept, or if nothing may be asked
  */
 export async function decideQuestions(
-  deps: QuestionDeps,
+  deps: ReceiptDeps,
   call: InboundCall,
   questions: readonly InputQuestion[],
 ): Promise<CallRefusal | "withheld" | undefined> {
   for (const question of questions) {
     const asked = questionCall(call, question);
-    const decided = await deps.decide(asked);
-    if (decided === undefined || decided.action === "phantom") return "withheld";
+    const decided = await decide(deps, asked);
+    if (decided === undefined) return "withheld";
     if (decided.action === "refuse") return decided.refusal;
-    if (!(await deps.finish(decided, asked.toSend))) return "withheld";
+    const { toSend: bytes } = asked;
+    const outcome = { status: "input_required", effect: "done", received: bytes, returned: bytes } as const;
+    const kept = await concluding(deps, decided, async () => {
+      // Nothing is asked for a subject in quarantine.
+      if (decided.action === "phantom") return undefined;
+      return finish(deps, decided, { ...outcome, upstreamUs: 0, uninspectedBytes: 0 });
+    });
+    if (kept === undefined) return "withheld";
   }
   return undefined;
 }

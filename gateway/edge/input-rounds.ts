@@ -7,7 +7,7 @@ import type { CallRefusal, InboundCall } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
 import { RPC } from "../wire/rpc-error.ts";
 import type { AgentRequest } from "./agent-request.ts";
-import { decide, finish, type ReceiptDeps } from "./call-receipts.ts";
+import type { ReceiptDeps } from "./call-receipts.ts";
 import { decideQuestions, type InputRequired, readInputRequired } from "./input-required.ts";
 import { type Ended, refusedOutcome } from "./outcome.ts";
 import { MAX_ROUNDS } from "./round-state.ts";
@@ -61,7 +61,7 @@ export async function settleInput(deps: ReceiptDeps, round: InputRound): Promise
   const { input, reply } = round;
   const fault = inputFault(round);
   if (fault !== undefined || "reason" in input) return fault ?? "withheld";
-  const refused = await decideQuestions(questionDeps(deps), round.call, input.questions);
+  const refused = await decideQuestions(deps, round.call, input.questions);
   if (refused === "withheld") return "withheld";
   if (refused !== undefined) return blocked(round, refused);
   const bytes = round.passOn(input.state);
@@ -71,15 +71,4 @@ export async function settleInput(deps: ReceiptDeps, round: InputRound): Promise
 
 function blocked({ makeError, reply }: InputRound, { rpcCode, reason, message }: CallRefusal): Ended {
   return refusedOutcome("blocked", rpcCode, reply.bytes, makeError(rpcCode, reason, message));
-}
-
-/** Decides questions and keeps their receipts. */
-export function questionDeps(deps: ReceiptDeps): Parameters<typeof decideQuestions>[0] {
-  return {
-    decide: (call) => decide(deps, call),
-    finish: async (decided, bytes) => {
-      const asked = { status: "input_required", effect: "done", received: bytes, returned: bytes } as const;
-      return (await finish(deps, decided, { ...asked, upstreamUs: 0, uninspectedBytes: 0 })) !== undefined;
-    },
-  };
 }

@@ -16,7 +16,6 @@ import { RPC } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
 import { BLOCKED, deniedResult, finishTask, type ReceiptDeps } from "./call-receipts.ts";
 import { decideQuestions, type InputQuestion, readInputRequired } from "./input-required.ts";
-import { questionDeps } from "./input-rounds.ts";
 import { type Ended, refusedOutcome, uninspectedBytes } from "./outcome.ts";
 import { type ForwardDeps, writers } from "./round-trip.ts";
 import type { TaskRound } from "./task-calls.ts";
@@ -199,7 +198,7 @@ async function ask(
   const fresh = input.questions.filter((one) => !task.asked.has(keyOf(one)));
   // SPEC ext-tasks: a key stands for one question as long as the task lives.
   if (isChanged || task.asked.size + fresh.length > MAX_ASKED) return fault(round, reply);
-  const refused = await decideQuestions(questionDeps(deps), call, fresh);
+  const refused = await decideQuestions(deps, call, fresh);
   if (refused === "withheld") return "withheld";
   if (refused !== undefined) {
     const [, makeError] = writers(round);
