@@ -11,6 +11,9 @@ export type Place =
   | { readonly type: "taken"; readonly leave: () => void }
   | { readonly type: "full"; readonly reason: ReasonCode; readonly accounting: Accounting };
 
+/** The bound that is reached. */
+export type FullPlace = Extract<Place, { type: "full" }>;
+
 /** How many may be under way. */
 export interface InFlightBounds {
   readonly total: number;
@@ -22,6 +25,8 @@ export interface InFlightBounds {
 export interface InFlight {
   /** @param bounds  what holds for this one; undefined: what holds for all */
   readonly enter: (caller: Party, bounds?: InFlightBounds) => Place;
+  /** The bound that would be reached if so many places of the caller were given back; undefined: there would be one. */
+  readonly bound: (caller: Party, freed: number) => FullPlace | undefined;
   /** Resolves when no call is in flight. */
   readonly drained: () => Promise<void>;
 }
@@ -50,14 +55,18 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFl
     else byCaller.set(key, left);
     if (total === 0) for (const resolve of waiting.splice(0)) resolve();
   };
+  const boundOf = (key: string, { total: most, principal: mostOwn }: InFlightBounds, freed: number): Reached => {
+    if (total - freed >= most) return full(names.total, most);
+    return (byCaller.get(key) ?? 0) - freed >= mostOwn ? full(names.own, mostOwn) : undefined;
+  };
   return {
-    enter: (caller, { total: most, principal: mostOwn } = usual) => {
+    bound: (caller, freed) => boundOf(callerKey(caller), usual, freed),
+    enter: (caller, bounds = usual) => {
       const key = callerKey(caller);
-      const own = byCaller.get(key) ?? 0;
-      if (total >= most) return full(names.total, most);
-      if (own >= mostOwn) return full(names.own, mostOwn);
+      const bound = boundOf(key, bounds, 0);
+      if (bound !== undefined) return bound;
       total += 1;
-      byCaller.set(key, own + 1);
+      byCaller.set(key, (byCaller.get(key) ?? 0) + 1);
       let isLeft = false;
       const leaveOnce = (): void => {
         if (!isLeft) leave(key);
@@ -69,8 +78,10 @@ export function makeInFlight(maxTotal: number, maxPerCaller: number, names: InFl
   };
 }
 
+type Reached = FullPlace | undefined;
+
 /** Every place is taken by a call that is under way. */
-function full({ reason, limit }: InFlightNames["own"], budget: number): Place {
+function full({ reason, limit }: InFlightNames["own"], budget: number): FullPlace {
   const accounting = { limit, charge: "refused", budget, consumed: 0, reserved: budget, remaining: 0 } as const;
   return { type: "full", reason, accounting };
 }

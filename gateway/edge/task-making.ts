@@ -4,18 +4,19 @@
  * recorded like the call that it is; the first outcome says that the task was taken.
  */
 
+import { invariant } from "../../kernel/errors.ts";
 import { isJsonObject } from "../../kernel/json/value.ts";
 import type { CallOutcome, DecisionTicket } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
 import { RPC, refusal, type WireRefusal } from "../wire/rpc-error.ts";
 import type { AgentRequest } from "./agent-request.ts";
 import { callerKey } from "./caller-key.ts";
-import type { Place } from "./in-flight.ts";
+import type { FullPlace } from "./in-flight.ts";
 import { type Ended, refusedOutcome } from "./outcome.ts";
 import { type ForwardDeps, type Round, type RoutedCall, writers } from "./round-trip.ts";
 import { madePath, readTask, rememberedTask, type StatedTask, withRelatedTask, withTask } from "./task-messages.ts";
 import { hasLegacyTasks, hasTasksExtension, TASKS_REVISION } from "./task-support.ts";
-import { type KeptTask, ownerOf } from "./task-table.ts";
+import { type KeptTask, type NewTask, ownerOf } from "./task-table.ts";
 import { routedToolFacts } from "./tool-facts.ts";
 
 /** A call of which its server made a task. */
@@ -68,21 +69,14 @@ export function isCarried(
 }
 
 /** The bound that the agent has reached with its tasks, if it has. */
-export function taskBound(
-  deps: ForwardDeps,
-  request: AgentRequest,
-  routed: RoutedCall,
-): Extract<Place, { type: "full" }> | undefined {
+export function taskBound(deps: ForwardDeps, request: AgentRequest, routed: RoutedCall): FullPlace | undefined {
   if (!mayMake(deps, request, routed)) return undefined;
   // What is sent is about as long as what was received: a task that its server has begun is not refused for a bound that was near.
-  const place = deps.tasks.enter(request.caller, 2 * request.received.length);
-  if (place.type === "full") return place;
-  place.leave();
-  return undefined;
+  return deps.tasks.bound(request.caller, 2 * request.received.length);
 }
 
 /** The refusal of a call for which there is no place. */
-export function fullRefusal({ reason, accounting }: Extract<Place, { type: "full" }>): WireRefusal {
+export function fullRefusal({ reason, accounting }: FullPlace): WireRefusal {
   const { limit, budget, consumed, reserved } = accounting;
   const data = { limit, budget, consumed, reserved };
   return refusal("limits", reason, RPC.limit, 200, "too many tasks are open", { data });
@@ -122,41 +116,45 @@ function take(
   const key = { serverId: call.serverId, owner: ownerOf(request), era, upstreamId: stated.taskId };
   // SPEC MCP: ids are unique among the tasks of a server. One that stands for two would give one agent another's results.
   if (tasks.isBound(key)) return refused(round, reply);
-  const bytes = request.received.length + call.toSend.length;
-  const place = tasks.enter(request.caller, bytes);
   const [passOn, makeError] = writers(round);
+  const id = tasks.newId(request.caller);
+  const ttlMs = tasks.promised(stated.ttlMs);
+  const named = withTask(reply.text, madePath(era), era, { id, ...(ttlMs === undefined ? {} : { ttlMs }) });
+  const returned = passOn(withRelatedTask(named, "result", id));
+  // Last, so that nothing can fail between it and the answer: nobody would give the room back.
+  const place = tasks.enter(request.caller, request.received.length + call.toSend.length);
   if (place.type === "full") {
     const error = makeError(RPC.limit, place.reason, "too many tasks are open");
     return { ended: refusedOutcome("blocked", RPC.limit, reply.bytes, error), settle: () => undefined };
   }
-  const id = tasks.newId(request.caller);
-  const ttlMs = tasks.promised(stated.ttlMs);
-  const named = withTask(reply.text, madePath(era), era, { id, ...(ttlMs === undefined ? {} : { ttlMs }) });
-  const text = withRelatedTask(named, "result", id);
-  const returned = passOn(text);
   const outcome = { status: "task_created", effect: "unknown", received: reply.bytes, returned } as const;
+  const task = { ...key, ...taskOf(round), caller: callerKey(request.caller), id, place };
   return {
     ended: { bytes: returned, outcome: { ...outcome, uninspectedBytes: 0 } },
     settle: (kept) => {
-      const given = kept?.status === "task_created" ? kept.returned : undefined;
-      const last = given === undefined ? "" : rememberedTask(given, madePath(era));
-      if (given === undefined) place.leave();
-      else {
-        const task = tasks.open({
-          ...key,
-          caller: callerKey(request.caller),
-          ...taskOf(round),
-          id,
-          place,
-          last,
-          status: stated.status,
-          ttlMs: stated.ttlMs,
-        });
-        // A child of the gateway, and its tasks, end with it.
-        if (call.upstream.transport === "http") tasks.leaveOn(task, request.caller);
-      }
+      if (kept?.status === "task_created") keep(deps, round, { ...task, ...stated }, kept.returned);
+      else place.leave();
     },
   };
+}
+
+/** Keeps a task whose call is recorded as one. @param given  what its agent gets; undefined: it never learns of the task */
+function keep(
+  { tasks }: Pick<ForwardDeps, "tasks">,
+  { request, call, decided }: Round,
+  { taskId: _, ...task }: Omit<NewTask, "last"> & Pick<StatedTask, "taskId">,
+  given: Uint8Array | undefined,
+): void {
+  try {
+    invariant(given !== undefined, "a task is recorded as given to its agent, and is not");
+    const opened = tasks.open({ ...task, last: rememberedTask(given, madePath(task.era)) });
+    // A child of the gateway, and its tasks, end with it.
+    if (call.upstream.transport === "http") tasks.leaveOn(opened, request.caller);
+  } catch (error) {
+    task.place.leave();
+    tasks.lose(decided.ticket);
+    throw error;
+  }
 }
 
 function taskOf({

@@ -33,6 +33,7 @@ export async function makePhantom(
   const time = formatTimestamp(tasks.nowMs());
   const task = { taskId: id, status: "working", createdAt: time, lastUpdatedAt: time, ttl: tasks.promised(ttl) ?? ttl };
   const answer = await give(deps, request, decided, { task });
+  const phantomMs = tasks.inventedEnd();
   const place = tasks.enter(request.caller, 0);
   if (place.type === "taken") {
     tasks.open({
@@ -49,7 +50,7 @@ export async function makePhantom(
       status: "working",
       last: JSON.stringify(task),
       ttlMs: ttl,
-      phantomMs: tasks.inventedEnd(),
+      phantomMs,
     });
   }
   return answer;

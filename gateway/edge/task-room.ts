@@ -6,7 +6,7 @@
 import type { LimitId } from "../../kernel/receipt/vocabulary.ts";
 import type { Party } from "../pipeline/call.ts";
 import { callerKey } from "./caller-key.ts";
-import { type InFlight, type InFlightNames, makeInFlight, type Place } from "./in-flight.ts";
+import { type FullPlace, type InFlight, type InFlightNames, makeInFlight } from "./in-flight.ts";
 
 /** Of the messages of all calls that are kept, and of one caller's. */
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -16,6 +16,21 @@ const NAMES: InFlightNames = {
   total: { reason: "limit.tasks", limit: "open-tasks-principal" },
   own: { reason: "limit.tasks", limit: "open-tasks-principal" },
 };
+
+/** The room of one task. */
+export interface TakenRoom {
+  readonly type: "taken";
+  readonly bytes: number;
+  readonly leave: () => void;
+}
+
+/** What a caller would have given back. */
+export interface FreedRoom {
+  readonly places: number;
+  readonly bytes: number;
+}
+
+const NOTHING: FreedRoom = { places: 0, bytes: 0 };
 
 /** The room of one table. */
 export class TaskRoom {
@@ -28,11 +43,10 @@ export class TaskRoom {
   }
 
   /** @param bytes  of the call, as received and as sent */
-  enter(caller: Party, bytes: number): Place {
+  enter(caller: Party, bytes: number): TakenRoom | FullPlace {
     const key = callerKey(caller);
-    const own = this.#bytesOf.get(key) ?? 0;
-    if (this.#bytes + bytes > MAX_BYTES) return full("open-task-bytes-total", MAX_BYTES, this.#bytes);
-    if (own + bytes > MAX_CALLER_BYTES) return full("open-task-bytes-principal", MAX_CALLER_BYTES, own);
+    const bound = this.#bytesBound(key, bytes, NOTHING);
+    if (bound !== undefined) return bound;
     const place = this.#places.enter(caller);
     if (place.type === "full") return place;
     this.#count(key, bytes);
@@ -42,7 +56,19 @@ export class TaskRoom {
       isLeft = true;
       place.leave();
     };
-    return { type: "taken", leave };
+    return { type: "taken", bytes, leave };
+  }
+
+  /** The bound that would be reached if the caller had given this back; undefined: there would be room. Takes nothing. */
+  bound(caller: Party, bytes: number, freed: FreedRoom): FullPlace | undefined {
+    return this.#bytesBound(callerKey(caller), bytes, freed) ?? this.#places.bound(caller, freed.places);
+  }
+
+  #bytesBound(key: string, bytes: number, freed: FreedRoom): FullPlace | undefined {
+    const all = this.#bytes - freed.bytes;
+    const own = (this.#bytesOf.get(key) ?? 0) - freed.bytes;
+    if (all + bytes > MAX_BYTES) return full("open-task-bytes-total", MAX_BYTES, all);
+    return own + bytes > MAX_CALLER_BYTES ? full("open-task-bytes-principal", MAX_CALLER_BYTES, own) : undefined;
   }
 
   #count(key: string, bytes: number): void {
@@ -53,7 +79,7 @@ export class TaskRoom {
   }
 }
 
-function full(limit: LimitId, budget: number, reserved: number): Place {
+function full(limit: LimitId, budget: number, reserved: number): FullPlace {
   const remaining = budget - reserved;
   const accounting = { limit, charge: "refused", budget, consumed: 0, reserved, remaining } as const;
   return { type: "full", reason: "limit.tasks", accounting };

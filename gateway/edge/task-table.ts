@@ -11,15 +11,15 @@ import { errorCode } from "../../kernel/errors.ts";
 import { parseHex } from "../../kernel/hex.ts";
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import type { Logger } from "../../kernel/service/service.ts";
-import type { Caller, DecisionTicket, Party, Pipeline, SessionKey } from "../pipeline/call.ts";
+import type { Caller, DecisionTicket, Pipeline, SessionKey } from "../pipeline/call.ts";
 import { makeKeyedNames, type TagTask } from "../pipeline/keyed-names.ts";
 import type { LeftTask } from "../receipts/left-tasks.ts";
 import type { AgentRequest } from "./agent-request.ts";
 import { callerKey } from "./caller-key.ts";
-import type { Place } from "./in-flight.ts";
+import type { FullPlace } from "./in-flight.ts";
 import { leftBytes, leftEntry, leftTicket } from "./task-left.ts";
 import type { TaskStatus } from "./task-messages.ts";
-import { TaskRoom } from "./task-room.ts";
+import { type FreedRoom, type TakenRoom, TaskRoom } from "./task-room.ts";
 
 /** A task that is kept. */
 export interface KeptTask {
@@ -41,7 +41,7 @@ export interface KeptTask {
   readonly firstSeq: number;
   readonly createdMs: number;
   /** Also for the bytes of the call, which is kept for the policy of its result. */
-  readonly place: Extract<Place, { type: "taken" }>;
+  readonly place: TakenRoom;
   expiresMs: number;
   status: TaskStatus;
   /** JSON text of the task as the agent saw it last. */
@@ -124,22 +124,32 @@ export class TaskTable {
   }
 
   /** A place for a task of this caller. One that has ended gives up its place to a new one. */
-  enter(caller: Caller, bytes: number): Place {
-    const place = this.#enter(caller, bytes);
-    if (place.type === "taken") return place;
-    const mine = callerKey(caller);
-    for (const task of this.#tasks.values()) {
-      const isOver = task.end !== undefined || task.status === "failed" || task.status === "cancelled";
-      if (!isOver || task.caller !== mine) continue;
+  enter(caller: Caller, bytes: number): TakenRoom | FullPlace {
+    const bound = this.bound(caller, bytes);
+    if (bound !== undefined) return bound;
+    for (const task of this.#over(caller)) {
+      const place = this.#openRoom.enter(caller, bytes);
+      if (place.type === "taken") return place;
       void this.#drop(task);
-      const next = this.#enter(caller, bytes);
-      if (next.type === "taken") return next;
     }
-    return place;
+    return this.#openRoom.enter(caller, bytes);
   }
 
-  #enter(caller: Party, bytes: number): Place {
-    return this.#isClosed ? NO_ROOM.enter(caller, bytes) : this.#room.enter(caller, bytes);
+  /** The bound that keeps this caller from a task, also if all of its own that have ended gave up their places; none does here. */
+  bound(caller: Caller, bytes: number): FullPlace | undefined {
+    return this.#openRoom.bound(caller, bytes, sumOf(this.#over(caller)));
+  }
+
+  get #openRoom(): TaskRoom {
+    return this.#isClosed ? NO_ROOM : this.#room;
+  }
+
+  /** The caller's tasks that have ended, oldest first. */
+  #over(caller: Caller): readonly KeptTask[] {
+    const mine = callerKey(caller);
+    return [...this.#tasks.values()].filter(({ caller: owner, end, status }) => {
+      return owner === mine && (end !== undefined || status === "failed" || status === "cancelled");
+    });
   }
 
   /** An id for this caller. */
@@ -173,6 +183,11 @@ export class TaskTable {
     return this.#byServer.has(keyAtServer(task));
   }
 
+  /** Lets go of the task of a call that could not be kept: its agent is not given it. */
+  lose(ticket: DecisionTicket): void {
+    void this.#record(ticket);
+  }
+
   /** Keeps a task. */
   open({ ttlMs, ...given }: NewTask): KeptTask {
     const createdMs = this.#options.nowMs();
@@ -203,7 +218,7 @@ export class TaskTable {
       const { entry } = one;
       const ticket = leftTicket(one, stream);
       const isOver = entry.expires_ms <= this.nowMs();
-      const place = isOver ? undefined : this.#enter(entry, leftBytes(one));
+      const place = isOver ? undefined : this.#openRoom.enter(entry, leftBytes(one));
       if (place?.type === "taken") this.#put(restored(one, ticket, place));
       else void this.#record(ticket);
     }
@@ -299,6 +314,11 @@ export class TaskTable {
   }
 }
 
+function sumOf(tasks: readonly KeptTask[]): FreedRoom {
+  const bytes = tasks.reduce((sum, { place }) => sum + place.bytes, 0);
+  return { places: tasks.length, bytes };
+}
+
 /** Where no task is opened any more. */
 const NO_ROOM = new TaskRoom(0, 0);
 
@@ -311,7 +331,7 @@ const FRESH = {
   isLeftOn: false,
 } as const;
 
-function restored(left: LeftTask, ticket: DecisionTicket, place: Extract<Place, { type: "taken" }>): KeptTask {
+function restored(left: LeftTask, ticket: DecisionTicket, place: TakenRoom): KeptTask {
   const { entry } = left;
   return {
     ...FRESH,

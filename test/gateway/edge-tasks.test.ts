@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeKeyedNames } from "../../gateway/pipeline/keyed-names.ts";
 import { BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
@@ -272,6 +273,11 @@ describe("many tasks", () => {
     await make({ token: BOB });
     server.tasks = () => ({ ...stated("task-1", "completed", { result: DONE }) });
     await resultOf(ask("tasks/get", { taskId: first }));
+    // A call that is refused takes no room, so nothing gives up its own for it.
+    gateway.pipeline.policy = ({ target }) => (target.kind === "tool" ? DENIED : undefined);
+    expect(await resultOf(ask("tools/call", { name: "t", arguments: {} }))).toMatchObject({ isError: true });
+    expect(await resultOf(ask("tasks/get", { taskId: first }))).toMatchObject({ result: DONE });
+    gateway.pipeline.policy = () => undefined;
     await make();
     expect(await errorOf(ask("tasks/get", { taskId: first }))).toEqual([-32602, "task.gone"]);
   });
@@ -301,6 +307,40 @@ describe("many tasks", () => {
     await make();
     await gateway.closeEdge();
     expect(gateway.pipeline.tasks).toEqual([{ callId: "0", outcome: undefined }]);
+  });
+});
+
+describe("a task that a fault of the gateway's keeps from its agent", () => {
+  const callTask = (): Promise<unknown> => errorOf(ask("tools/call", { name: "t", arguments: {} }));
+
+  it("leaves its room to the next one", async () => {
+    let isFailing = true;
+    const random = (length: number): Uint8Array => {
+      // Of an id of a task.
+      if (length === 12 && isFailing) throw new Error("the generator is gone");
+      return randomBytes(length);
+    };
+    await gateway.close();
+    const limits = { maxTasksPerCaller: 1 };
+    gateway = await startTestGateway([httpServer("s", server.url)], { limits, randomBytes: random });
+    expect(await callTask()).toEqual([-32603, "receipt.unavailable"]);
+    isFailing = false;
+    await make();
+  });
+
+  it("has its end all the same", async () => {
+    await gateway.close();
+    gateway = await startTestGateway([httpServer("s", server.url)], { limits: { maxTasksPerCaller: 1 } });
+    const { finish } = gateway.pipeline;
+    const withoutAnswer: typeof finish = async (ticket, outcome) => {
+      const { returned: _, ...kept } = await finish(ticket, outcome);
+      return kept;
+    };
+    Object.assign(gateway.pipeline, { finish: withoutAnswer });
+    expect(await callTask()).toEqual([-32603, "receipt.unavailable"]);
+    await expect.poll(() => gateway.pipeline.tasks).toEqual([{ callId: "0", outcome: undefined }]);
+    Object.assign(gateway.pipeline, { finish });
+    await make();
   });
 });
 

@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
-import type { Place } from "../../gateway/edge/in-flight.ts";
-import { TaskRoom } from "../../gateway/edge/task-room.ts";
+import type { FullPlace } from "../../gateway/edge/in-flight.ts";
+import { type TakenRoom, TaskRoom } from "../../gateway/edge/task-room.ts";
 import { localCaller } from "../support/mcp-gateway.ts";
 
 const MIB = 1024 * 1024;
 const [ALICE, BOB] = [localCaller("alice"), localCaller("bob")];
 
-function leave(place: Place): void {
+function leave(place: TakenRoom | FullPlace): void {
   if (place.type !== "taken") throw new Error("no place");
   place.leave();
 }
 
 /** The line of a receipt; undefined if there is room. */
-function lineOf(place: Place): unknown {
+function lineOf(place: TakenRoom | FullPlace): unknown {
   return place.type === "full" ? place.accounting : undefined;
 }
 
@@ -52,5 +52,21 @@ describe("room for tasks", () => {
     leave(again);
     leave(room.enter(ALICE, 8 * MIB));
     expect(lineOf(new TaskRoom(0, 0).enter(ALICE, 0))).toMatchObject({ limit: "open-tasks-principal", budget: 0 });
+  });
+
+  it("is asked for without being taken, also as if some of the caller's own were given back", () => {
+    const room = new TaskRoom(2, 1);
+    const place = room.enter(ALICE, 8 * MIB);
+    expect(room.bound(BOB, 8 * MIB, { places: 0, bytes: 0 })).toBeUndefined();
+    const bounds = [
+      room.bound(ALICE, 1, { places: 1, bytes: 0 }),
+      room.bound(ALICE, 0, { places: 0, bytes: 8 * MIB }),
+      room.bound(ALICE, 8 * MIB + 1, { places: 1, bytes: 8 * MIB }),
+    ].map((bound) => bound?.accounting.limit);
+    expect(bounds).toEqual(["open-task-bytes-principal", "open-tasks-principal", "open-task-bytes-principal"]);
+    expect(room.bound(ALICE, 8 * MIB, { places: 1, bytes: 8 * MIB })).toBeUndefined();
+    expect(lineOf(room.enter(ALICE, 0))).toMatchObject({ limit: "open-tasks-principal" });
+    leave(place);
+    leave(room.enter(ALICE, 8 * MIB));
   });
 });
