@@ -156,7 +156,7 @@ export const ERROR_CODES = {
   ERR_BATCH_DAMAGE: "a row of sequenced entries in the database that is damaged, or a gap between two of them",
   ERR_CONDITIONAL_WRITE: "an object store that does not honour conditional writes (If-None-Match, If-Match)",
   ERR_DATABASE: "the database does not answer or refuses a statement; what was asked for is not acknowledged",
-  ERR_DATABASE_SCHEMA: "tables in the database that another version of the program made",
+  ERR_DATABASE_SCHEMA: "tables in the database, or a log in them, that need another version of the program",
   ERR_DATABASE_SETTINGS: "a database that acknowledges a commit before it is durable",
   ERR_ENTRY_FORM: "an entry that is not in the one spelling of its format",
   ERR_ENTRY_LOCATOR: "not the locator of an entry: 64 lower-case hexadecimal digits of its leaf hash",

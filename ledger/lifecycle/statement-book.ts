@@ -126,6 +126,9 @@ export function replayAll(books: readonly EntryReplay[]): EntryReplay {
   };
 }
 
+/** Name of the row of the genesis entry, which is the first of them. */
+export const GENESIS_ROW: string = rowOf(0n, new Uint8Array(0)).key;
+
 /** Names of those rows: from the first up to and without the second. */
 export const STATEMENT_ROWS = ["l/", "l0"] as const;
 

@@ -10,6 +10,10 @@ import { StoreError } from "../../kernel/errors.ts";
 import { parseRootHash } from "../../kernel/merkle/hash.ts";
 import type { TreeHead } from "../storage/head-store.ts";
 import { bigintAt, bytesAt, type Database, hasValue, type Sql, type SqlRow, textAt } from "./database.ts";
+import { LOG_LEVEL, requireKnownLevel } from "./log-level.ts";
+
+/** Counts a change; nodes that know of no levels do not move the fence along: log-level.ts. */
+const STEP = "change = change + 1, fence = change + 1";
 
 /** The row as it was read. */
 export interface HeadRow extends TreeHead {
@@ -37,16 +41,16 @@ export class HeadTable {
   }
 
   /**
-   * Takes the lease if nobody holds it.
+   * Takes the lease if nobody holds it, and this program knows the level of the log.
    *
    * @returns the new token; undefined while another one holds it
    */
   async acquire(holder: string, leaseMs: number): Promise<bigint | undefined> {
     const [row] = await this.#database.query(
-      `UPDATE countersign_head SET token = token + 1, holder = $2, change = change + 1,
+      `UPDATE countersign_head SET token = token + 1, holder = $2, ${STEP},
          lease_until = now() + $3::double precision * interval '1 millisecond'
-       WHERE log = $1 AND lease_until < now() RETURNING token`,
-      [this.#log, holder, leaseMs],
+       WHERE log = $1 AND lease_until < now() AND level <= $4 RETURNING token`,
+      [this.#log, holder, leaseMs, LOG_LEVEL],
     );
     return row === undefined ? undefined : bigintAt(row, "token");
   }
@@ -74,13 +78,18 @@ export class HeadTable {
     return readHeadRow(this.#database, this.#log);
   }
 
-  /** The row if it changed since `change`, and the next index of the log. */
+  /**
+   * The row if it changed since `change`, and the next index of the log.
+   *
+   * @throws {StoreError} ERR_DATABASE, ERR_HEAD_DAMAGE; ERR_DATABASE_SCHEMA, fatal
+   */
   async readChanged(change: bigint): Promise<{ readonly next: bigint; readonly row: HeadRow | undefined }> {
     const [row] = await this.#database.query(
-      `SELECT h.*, s.next_index FROM countersign_sequence AS s
+      `SELECT h.*, s.next_index, s.level AS log_level FROM countersign_sequence AS s
        LEFT JOIN countersign_head AS h ON h.log = s.log AND h.change <> $2 WHERE s.log = $1`,
       [this.#log, change],
     );
+    requireKnownLevel(bigintAt(row, "log_level"));
     const isChanged = row !== undefined && hasValue(row, "token");
     return { next: bigintAt(row, "next_index"), row: isChanged ? headRowOf(row) : undefined };
   }
@@ -98,7 +107,7 @@ export class HeadTable {
   ): Promise<void> {
     return this.#database.transaction(async (sql) => {
       const moved = await sql.query(
-        `UPDATE countersign_head SET size = $5, root = $6, edge = $7, change = change + 1
+        `UPDATE countersign_head SET size = $5, root = $6, edge = $7, ${STEP}
          WHERE log = $1 AND token = $2 AND size = $3 AND root = $4 AND size < $5 RETURNING token`,
         [this.#log, token, old.size, old.root, next.size, next.root, next.edge],
       );
@@ -113,7 +122,7 @@ export class HeadTable {
   /** Records the checkpoint that the log signed of the recorded head. @throws {StoreError} ERR_LEASE_LOST */
   async recordLogged(token: bigint, size: bigint, note: string): Promise<void> {
     const rows = await this.#database.query(
-      `UPDATE countersign_head SET logged = $4, change = change + 1
+      `UPDATE countersign_head SET logged = $4, ${STEP}
        WHERE log = $1 AND token = $2 AND size = $3 RETURNING token`,
       [this.#log, token, size, note],
     );
@@ -123,7 +132,7 @@ export class HeadTable {
   /** Records what is published from now on. @throws {StoreError} ERR_LEASE_LOST */
   async recordPublished(token: bigint, note: string, metAtSeconds: bigint): Promise<void> {
     const rows = await this.#database.query(
-      `UPDATE countersign_head SET published = $3, published_met = $4, change = change + 1
+      `UPDATE countersign_head SET published = $3, published_met = $4, ${STEP}
        WHERE log = $1 AND token = $2 RETURNING token`,
       [this.#log, token, note, metAtSeconds],
     );
@@ -133,7 +142,7 @@ export class HeadTable {
   /** Records what is published without a quorum. @throws {StoreError} ERR_LEASE_LOST */
   async recordUnwitnessed(token: bigint, note: string): Promise<void> {
     const rows = await this.#database.query(
-      `UPDATE countersign_head SET unwitnessed = $3, change = change + 1
+      `UPDATE countersign_head SET unwitnessed = $3, ${STEP}
        WHERE log = $1 AND token = $2 RETURNING token`,
       [this.#log, token, note],
     );

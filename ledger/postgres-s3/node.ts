@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
-import { errorCode, StoreError } from "../../kernel/errors.ts";
+import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { Genesis } from "../../kernel/genesis.ts";
 import { signersNow } from "../../kernel/lifecycle/log-state.ts";
 import { standingOf } from "../../kernel/lifecycle/log-status.ts";
@@ -211,6 +211,7 @@ async function openTurns({
   names,
   watch,
   metrics,
+  halt,
   options,
 }: Base): Promise<TurnSequencer> {
   const [row] = await database.query("SELECT turn FROM countersign_sequence WHERE log = $1", [log]);
@@ -226,7 +227,10 @@ async function openTurns({
       if (size > 0n) watch.reach(size - 1n);
       if (entries > 0) metrics.countBatch({ entries, durationMs });
     },
-    onFault: (error) => options.logger.warn({ err: error }, "a turn of sequencing failed; its requests got 503"),
+    onFault: (error) => {
+      options.logger.warn({ err: error }, "a turn of sequencing failed; its requests got 503");
+      if (isCodedError(error) && error.code === "ERR_DATABASE_SCHEMA") halt.trip(error);
+    },
     nowMs: () => performance.now(),
   });
 }

@@ -12,10 +12,13 @@
  *     countersign_beside      segment envelopes and refused receipts of forks, by SHA-256
  *     countersign_head        one row a log: the lease of the integrator, the recorded tree head with its right edge, and
  *                             the checkpoints made of it. `change` counts its changes
+ *
+ * The rows of `countersign_sequence` and `countersign_head` have the level of the log and a fence: log-level.ts.
  */
 
 import { StoreError } from "../../kernel/errors.ts";
 import { bigintAt, type Database, type Sql, sqlStateOf } from "./database.ts";
+import { LOG_LEVEL, requireKnownLevel } from "./log-level.ts";
 
 const VERSION = 1n;
 
@@ -23,7 +26,7 @@ const TABLES: readonly string[] = [
   "CREATE TABLE IF NOT EXISTS countersign_schema (version bigint PRIMARY KEY)",
   "CREATE TABLE IF NOT EXISTS countersign_log (id bigint PRIMARY KEY, origin text NOT NULL UNIQUE)",
   `CREATE TABLE IF NOT EXISTS countersign_sequence (
-     log bigint PRIMARY KEY, next_index bigint NOT NULL, turn bigint NOT NULL)`,
+     log bigint PRIMARY KEY, next_index bigint NOT NULL, turn bigint NOT NULL, ${levelColumns("turn")})`,
   `CREATE TABLE IF NOT EXISTS countersign_batch (
      log bigint NOT NULL, first_index bigint NOT NULL, count bigint NOT NULL, entries bytea NOT NULL,
      PRIMARY KEY (log, first_index))`,
@@ -39,11 +42,17 @@ const TABLES: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS countersign_head (
      log bigint PRIMARY KEY, token bigint NOT NULL, holder text NOT NULL, lease_until timestamptz NOT NULL,
      change bigint NOT NULL, size bigint NOT NULL, root bytea NOT NULL, edge bytea NOT NULL,
-     logged text, published text, published_met bigint, unwitnessed text)`,
+     logged text, published text, published_met bigint, unwitnessed text, ${levelColumns("change")})`,
+];
+
+/** Tables that versions of before the levels made: what their fence counts. */
+const LEVELLED: readonly (readonly [table: string, count: string])[] = [
+  ["countersign_sequence", "turn"],
+  ["countersign_head", "change"],
 ];
 
 /** States of a database in which another node makes the same tables at the same time. */
-const RACES: ReadonlySet<string> = new Set(["23505", "40001", "40P01", "42P07"]);
+const RACES: ReadonlySet<string> = new Set(["23505", "40001", "40P01", "42701", "42P07"]);
 const MAX_ATTEMPTS = 20;
 
 /**
@@ -55,12 +64,30 @@ export async function prepareTables(database: Database, origin: string, emptyRoo
   for (let attempt = 1; ; attempt += 1) {
     try {
       for (const statement of TABLES) await database.query(statement);
+      for (const [table, count] of LEVELLED) await addLevel(database, table, count);
       return await database.transaction((sql) => findLog(sql, origin, emptyRoot));
     } catch (error) {
       const state = error instanceof StoreError ? sqlStateOf(error.cause) : undefined;
       if (state === undefined || !RACES.has(state) || attempt >= MAX_ATTEMPTS) throw error;
     }
   }
+}
+
+/** A level, and the fence in front of nodes that do not move it with `count`. */
+function levelColumns(count: string): string {
+  return `level bigint NOT NULL DEFAULT 1, fence bigint NOT NULL DEFAULT 0, CHECK (level = 1 OR fence = ${count})`;
+}
+
+/** Only where it is missing: it waits for the lock of the whole table, and takes the right to change it. */
+async function addLevel(database: Database, table: string, count: string): Promise<void> {
+  const [found] = await database.query(
+    `SELECT column_name FROM information_schema.columns
+     WHERE table_schema = current_schema() AND table_name = $1 AND column_name = 'level'`,
+    [table],
+  );
+  if (found !== undefined) return;
+  const columns = levelColumns(count).replaceAll(/(?=\b(?:level bigint|fence bigint|CHECK))/gu, "ADD ");
+  await database.query(`ALTER TABLE ${table} ${columns}`);
 }
 
 async function findLog(sql: Sql, origin: string, emptyRoot: Uint8Array): Promise<bigint> {
@@ -81,13 +108,16 @@ async function findLog(sql: Sql, origin: string, emptyRoot: Uint8Array): Promise
   );
   const [row] = await sql.query("SELECT id FROM countersign_log WHERE origin = $1", [origin]);
   const log = bigintAt(row, "id");
-  await sql.query("INSERT INTO countersign_sequence (log, next_index, turn) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", [
-    log,
-  ]);
   await sql.query(
-    `INSERT INTO countersign_head (log, token, holder, lease_until, change, size, root, edge)
-     VALUES ($1, 0, '', now(), 0, 0, $2, $3) ON CONFLICT DO NOTHING`,
-    [log, emptyRoot, new Uint8Array(0)],
+    "INSERT INTO countersign_sequence (log, next_index, turn, level) VALUES ($1, 0, 0, $2) ON CONFLICT DO NOTHING",
+    [log, LOG_LEVEL],
   );
+  await sql.query(
+    `INSERT INTO countersign_head (log, token, holder, lease_until, change, size, root, edge, level)
+     VALUES ($1, 0, '', now(), 0, 0, $2, $3, $4) ON CONFLICT DO NOTHING`,
+    [log, emptyRoot, new Uint8Array(0), LOG_LEVEL],
+  );
+  const [sequence] = await sql.query("SELECT level FROM countersign_sequence WHERE log = $1", [log]);
+  requireKnownLevel(bigintAt(sequence, "level"));
   return log;
 }

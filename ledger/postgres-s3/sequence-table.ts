@@ -20,6 +20,8 @@ export interface Turn {
   readonly next: bigint;
   /** Size of the recorded tree head. */
   readonly integrated: bigint;
+  /** What a node must know: log-level.ts. */
+  readonly level: bigint;
 }
 
 /** A record that becomes durable beside entries. */
@@ -40,14 +42,15 @@ export interface TurnWrites {
 /** Takes the lock of the log's sequence. */
 export async function beginTurn(sql: Sql, log: bigint): Promise<Turn> {
   const [row] = await sql.query(
-    `UPDATE countersign_sequence SET turn = turn + 1 WHERE log = $1
-     RETURNING turn, next_index, (SELECT size FROM countersign_head WHERE log = $1) AS integrated`,
+    `UPDATE countersign_sequence SET turn = turn + 1, fence = turn + 1 WHERE log = $1
+     RETURNING turn, next_index, level, (SELECT size FROM countersign_head WHERE log = $1) AS integrated`,
     [log],
   );
   return {
     turn: bigintAt(row, "turn"),
     next: bigintAt(row, "next_index"),
     integrated: bigintAt(row, "integrated"),
+    level: bigintAt(row, "level"),
   };
 }
 

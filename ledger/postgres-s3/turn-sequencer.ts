@@ -2,7 +2,7 @@
  * Sequencing in PostgreSQL, by any number of nodes at once. Each node keeps one transaction in flight; what comes meanwhile
  * forms the next one. A turn is one transaction:
  *
- *     1. lock the sequence row: from here to the commit no other node decides
+ *     1. lock the sequence row: from here to the commit no other node decides, and none that knows less than the log needs
  *     2. take over what other nodes decided since this node's last turn: registrations and tips of streams
  *     3. look up which leaves are known
  *     4. decide each proposal in order, with the same code that the files driver runs
@@ -27,6 +27,7 @@ import {
 } from "../sequence/proposal.ts";
 import { ProposalQueue, type SequencerLimits, type Waiting } from "../sequence/proposal-queue.ts";
 import type { Database, Sql } from "./database.ts";
+import { LevelFence, requireKnownLevel } from "./log-level.ts";
 import { beginTurn, findLeaves, type Turn, writeTurn } from "./sequence-table.ts";
 import type { StreamSync } from "./stream-sync.ts";
 
@@ -60,12 +61,14 @@ interface Outcome {
 export class TurnSequencer implements Sequencer {
   readonly #parts: TurnSequencerParts;
   readonly #queue: ProposalQueue<() => void>;
+  readonly #level: LevelFence;
   #running: Promise<void> | undefined;
   #stopped: StoreError | undefined;
 
   constructor(parts: TurnSequencerParts) {
     this.#parts = parts;
     this.#queue = new ProposalQueue(parts.limits);
+    this.#level = new LevelFence(parts.log);
   }
 
   get queuedEntries(): number {
@@ -124,6 +127,7 @@ export class TurnSequencer implements Sequencer {
   async #decideIn(sql: Sql, batch: readonly Waiting<() => void>[]): Promise<Outcome> {
     const { log, streams } = this.#parts;
     const turn = await beginTurn(sql, log);
+    requireKnownLevel(turn.level);
     await streams.takeOver(sql, turn.turn);
     const window = await this.#lookUp(sql, batch);
     const { decided, refused } = this.#decideAll(batch, window, turn);
@@ -133,6 +137,7 @@ export class TurnSequencer implements Sequencer {
       rows: decisions.flatMap(({ rows }) => rows ?? []),
       beside: decisions.flatMap(({ beside }) => beside ?? []),
     };
+    await this.#level.keep(sql, turn.level, writes.rows);
     await writeTurn(sql, log, turn, { ...writes, beside: streams.noteDecided(writes.rows, writes.beside) });
     const leaves = joinLeaves(writes.entries.map(({ leaf }) => leaf));
     return { decided, refused, flush: { firstIndex: turn.next, leaves } };

@@ -6,8 +6,9 @@
 import { formatUint64, formatUtf8 } from "../../../kernel/bytes.ts";
 import { StoreError } from "../../../kernel/errors.ts";
 import type { IndexReader } from "../../sequence/level-index.ts";
-import { bigintAt, type Database, type Sql, sqlStateOf } from "../database.ts";
+import { bigintAt, type Database, hasValue, type Sql, sqlStateOf } from "../database.ts";
 import { type HeadRow, readHeadRow } from "../head-table.ts";
+import { requireKnownLevel } from "../log-level.ts";
 import { indexRowOf, nameBytes, rowsNamed } from "../sequence-table.ts";
 
 /** Rows of one read. */
@@ -33,13 +34,16 @@ export interface LogSnapshot {
 /**
  * Reads the snapshot of the log of `origin`; changes nothing, and makes no tables.
  *
- * @throws {StoreError} ERR_DATABASE; ERR_GENESIS_MISMATCH if the database has no such log; ERR_HEAD_DAMAGE
+ * @throws {StoreError} ERR_DATABASE; ERR_GENESIS_MISMATCH if the database has no such log; ERR_HEAD_DAMAGE;
+ *   ERR_DATABASE_SCHEMA if a newer version of the program has written to it
  */
 export async function readSnapshot(database: Database, origin: string): Promise<LogSnapshot> {
   return database.transaction(async (sql) => {
     await sql.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     const log = await findLogNumber(sql, origin);
-    const [row] = await sql.query("SELECT next_index, turn FROM countersign_sequence WHERE log = $1", [log]);
+    const [row] = await sql.query("SELECT * FROM countersign_sequence WHERE log = $1", [log]);
+    // Tables of before the levels have none.
+    if (row !== undefined && hasValue(row, "level")) requireKnownLevel(bigintAt(row, "level"));
     const head = await readHeadRow(sql, log);
     const streamRows = new Map<string, Uint8Array>();
     for await (const { key, value } of pages(sql, { log, from: "s/", to: "u", turn: bigintAt(row, "turn") }))
