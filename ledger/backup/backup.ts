@@ -13,7 +13,7 @@
  * Index, lock and spare files are not copied; the index is rebuilt at the first start.
  */
 
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import { TILE_WIDTH, tileWidth } from "../../kernel/tile/coordinates.ts";
 import { CHECKPOINT_PATH, UNWITNESSED_PATH } from "../checkpoint/publisher.ts";
@@ -23,6 +23,7 @@ import { refOf } from "../fsck/log-walk.ts";
 import type { Disk, NewFile } from "../storage/disk.ts";
 import { writeOnce } from "../storage/durable-file.ts";
 import { HEAD_PATH, readSlot, SLOT_BYTES } from "../storage/head-store.ts";
+import { makeFolderDurably } from "../storage/make-folder.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
 import { RETENTION_PATH } from "../storage/retention.ts";
 import { readSalt, SALT_PATH } from "../storage/wal-salt.ts";
@@ -94,7 +95,7 @@ export async function backUp({ dataDir, to, onProgress, onStep }: BackupOptions)
 }
 
 async function makeEmptyFolder(to: string): Promise<void> {
-  await mkdir(to, { recursive: true });
+  await makeFolderDurably(to);
   if ((await readdir(to)).length === 0) return;
   throw new StoreError("ERR_FILE_WRITE", `${to} is not empty: a copy is never written over another`);
 }

@@ -1,12 +1,12 @@
 /** Runs a mirror: opens its folder under the policy, pulls once or again and again. */
 
-import { mkdir } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
 import type { WitnessPolicy } from "../../kernel/witness-policy.ts";
 import type { Disk } from "../storage/disk.ts";
 import { lockFolder } from "../storage/folder-lock.ts";
+import { makeFolderDurably } from "../storage/make-folder.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
 import { LogFollow } from "./log-follow.ts";
 import { MirrorStore, type OpenNote } from "./mirror-store.ts";
@@ -44,7 +44,7 @@ export interface Mirror {
  * @throws {StoreError} ERR_FOLDER_LOCKED; as `openWitnessedCheckpoint` if the folder's own notes fail the policy
  */
 export async function openMirror(options: MirrorOptions): Promise<Mirror> {
-  await mkdir(options.folder, { recursive: true });
+  await makeFolderDurably(options.folder);
   const lock = await lockFolder(options.folder);
   const disk = makeNodeDisk(options.folder);
   const opening = openFollowed(disk, options);

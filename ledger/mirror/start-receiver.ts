@@ -4,7 +4,6 @@
  */
 
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
@@ -20,6 +19,7 @@ import { openLogCheckpoint } from "../../kernel/witness-policy.ts";
 import { limitConcurrency } from "../http/concurrency.ts";
 import { bodyOf, makeServer, type Routes, takeBytes } from "../http/server.ts";
 import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
+import { makeFolderDurably } from "../storage/make-folder.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { mirrorReadRoutes } from "./mirror-routes.ts";
@@ -51,7 +51,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<RunningSe
     if (type !== 0x01) return makeCosigner(name, type, seed);
     throw new FormatError("ERR_CONFIG", "key_files: want keys of type 4 or 6, got a log's");
   });
-  await mkdir(config.data_dir, { recursive: true });
+  await makeFolderDurably(config.data_dir);
   const lock = await lockFolder(config.data_dir);
   try {
     const logs = await Promise.all(config.logs.map((log) => openLog(config.data_dir, log)));
@@ -75,7 +75,7 @@ async function closeAll(server: FastifyInstance, lock: FolderLock): Promise<void
 
 async function openLog(dataDir: string, { origin, keys }: ReceivedLogConfig): Promise<ReceivedLog> {
   const folder = join(dataDir, hashOf(origin));
-  await mkdir(folder, { recursive: true });
+  await makeFolderDurably(folder);
   const openNote = (note: string): MirrorHead => {
     openLogCheckpoint(note, keys);
     const { size, root } = parseCheckpoint(parseNote(note).text);

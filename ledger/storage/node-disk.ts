@@ -1,11 +1,12 @@
 /** The real file system behind `Disk`: node:fs below one data folder. */
 
 import { close, constants, fdatasync, fsync, open, read, write } from "node:fs";
-import { mkdir, readdir, readFile, rename, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readdir, readFile, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { StoreError } from "../../kernel/errors.ts";
 import type { Disk, DiskFile } from "./disk.ts";
+import { makeFolderDurably } from "./make-folder.ts";
 import type { WholeFile } from "./new-files.ts";
 
 /**
@@ -114,17 +115,6 @@ async function readFolderOrNothing(path: string): Promise<string[]> {
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
-  }
-}
-
-/** A new folder is durable only once the folder above it is synced, and so on up to the first that existed. */
-async function makeFolderDurably(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  const top = dirname(first);
-  for (let folder = dirname(path); folder.length >= top.length; folder = dirname(folder)) {
-    await syncFolder(folder);
-    if (folder === dirname(folder)) return;
   }
 }
 
