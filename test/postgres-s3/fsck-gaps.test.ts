@@ -1,6 +1,9 @@
 /** fsck of rows and objects that nobody has integrated yet: holes in the rows, leaf hashes beyond the log, bundles ahead of it. */
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { formatEntryBundle, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
+import { parseBatch } from "../../ledger/postgres-s3/batch-bytes.ts";
+import { bigintAt, bytesAt } from "../../ledger/postgres-s3/database.ts";
 import { PostgresServer } from "../support/postgres-server.ts";
 import { S3Server, versitygw } from "../support/s3-server.ts";
 import { add, published, StoredLog } from "./stored-log.ts";
@@ -75,4 +78,63 @@ it("goes on to the last object where all rows are gone, and calls none of them s
   const found = await log.faults();
   expect(found).toContain("database/sequence ERR_LOG_BEHIND");
   expect(found.filter((fault) => fault.startsWith("tile/"))).toEqual([]);
+});
+
+/** Stores bundles 1 to 5, as an integrator does before it records a head. */
+async function storeAhead(): Promise<void> {
+  const rows = await log.database.query("SELECT * FROM countersign_batch WHERE first_index + count > 256");
+  const entries: Uint8Array[] = [];
+  for (const row of rows)
+    for (const [i, entry] of parseBatch(bytesAt(row, "entries"), Number(bigintAt(row, "count"))).entries())
+      entries[Number(bigintAt(row, "first_index")) + i] = entry;
+  for (let index = 1; index <= 5; index += 1) {
+    await log.put(`tile/entries/00${index}`, formatEntryBundle(entries.slice(index * 256, (index + 1) * 256)));
+  }
+}
+
+it("finds nothing in bundles ahead of the recorded head, and reads them where rows are missing", async () => {
+  await storeAhead();
+  const { root, findings } = await log.check();
+  expect(findings.faults).toEqual([]);
+  expect(root).toHaveLength(32);
+  await dropRows(512, 1024);
+  const report = await log.check();
+  expect(report.findings.faults.map(({ code }) => code)).toEqual(["ERR_BATCH_DAMAGE"]);
+  expect(report.root).toEqual(root);
+});
+
+it("names a bundle ahead of the recorded head that is damaged, or has another entry than its row", async () => {
+  await storeAhead();
+  const key = "tile/entries/002";
+  expect(
+    await log.withFlip(
+      key,
+      () => 0,
+      () => log.faults(),
+    ),
+  ).toEqual([`${key} ERR_BUNDLE_LENGTH`]);
+  expect(
+    await log.withFlip(
+      key,
+      (length) => length - 1,
+      () => log.faults(),
+    ),
+  ).toEqual([`${key} ERR_TILE_DAMAGE`]);
+  const entries = parseEntryBundle((await log.store.get(key))?.bytes ?? new Uint8Array(0), 256);
+  await log.put(key, formatEntryBundle([...entries.slice(1), ...entries.slice(0, 1)]));
+  expect(await log.faults()).toEqual([`${key} ERR_TILE_DAMAGE`]);
+});
+
+it("names a row that differs from a bundle ahead of the recorded head, by its leaf hash", async () => {
+  await storeAhead();
+  const row = "(SELECT MIN(first_index) FROM countersign_batch WHERE first_index > 600)";
+  const flip = `UPDATE countersign_batch SET entries = set_byte(entries, 4, get_byte(entries, 4) # 1) WHERE first_index = ${row}`;
+  expect(await log.withStatement(flip, flip)).toEqual([
+    expect.stringMatching(/^database\/batch\/\d+ ERR_BATCH_DAMAGE$/u),
+  ]);
+});
+
+it("calls a full bundle stray whose entries are not all sequenced", async () => {
+  await log.put("tile/entries/006", formatEntryBundle(Array.from({ length: 256 }, () => new Uint8Array(8))));
+  expect(await log.faults()).toEqual(["tile/entries/006 ERR_FILE_STRAY"]);
 });

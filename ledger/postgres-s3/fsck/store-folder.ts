@@ -33,6 +33,8 @@ export interface StoreFolder extends DataFolder {
   readonly reachBundle: (index: bigint, end: bigint) => void;
   /** Entries of a log that has the last of the bundles and the tiles of level 0 among the objects. */
   readonly reach: bigint;
+  /** Whether there was such an object when the check began. */
+  readonly isListed: (path: string) => boolean;
 }
 
 /** What the folder is made of. */
@@ -53,6 +55,7 @@ export function openStoreFolder({ store, keys, head, checkpoint }: StoreFolderPa
     [`${HEAD_PLACE}/unwitnessed`, bytesOf(head.unwitnessed)],
     [`${HEAD_PLACE}/logged`, bytesOf(head.logged)],
   ]);
+  const listed = new Set(keys);
   const ahead = new Map<string, Promise<Uint8Array | undefined>>();
   const get = async (path: string): Promise<Uint8Array | undefined> => (await store.get(path))?.bytes;
   const ask = (path: string): void => {
@@ -65,6 +68,7 @@ export function openStoreFolder({ store, keys, head, checkpoint }: StoreFolderPa
   return {
     names: [],
     reach: reachOf(keys),
+    isListed: (path) => listed.has(path),
     list: async (folder) => keys.filter((key) => key.startsWith(`${folder}/`)),
     read: async (path) => {
       if (notes.has(path)) return notes.get(path);

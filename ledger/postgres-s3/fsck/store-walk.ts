@@ -17,6 +17,7 @@ import { RecentMap } from "../../tree/recent-map.ts";
 import type { Sql } from "../database.ts";
 import { parseEdge } from "../edge-bytes.ts";
 import { type HeadRow, readHeadRow } from "../head-table.ts";
+import { readAhead } from "./ahead-bundle.ts";
 import { BATCH_PLACE, type BatchRow, isCovered, SEQUENCE_PLACE, SequencedRows } from "./sequenced-rows.ts";
 import type { LogSnapshot } from "./snapshot.ts";
 import { HEAD_PLACE, type StoreFolder } from "./store-folder.ts";
@@ -152,21 +153,20 @@ export class StoreWalk {
 
   /** Entries [first of the group, end) from rows; undefined where the log has nothing any more, which is then a finding. */
   async #sequenced(index: bigint, end: bigint): Promise<readonly (FoundEntry | undefined)[] | undefined> {
-    const start = index * WIDTH;
+    const { sql, snapshot, folder, findings } = this.#parts;
+    const [start, path] = [index * WIDTH, formatTilePath({ kind: "entries", index, width: TILE_WIDTH })];
     let rows = await this.#rows.rowsOf(start, end);
     if (!isCovered(rows, start, end)) {
       // An integrator may have stored the bundle, and dropped the rows, since the head was read.
       await this.#refresh();
-      if (index < this.#stored) {
-        return this.#bundle(formatTilePath({ kind: "entries", index, width: TILE_WIDTH }), index);
-      }
+      if (index < this.#stored) return this.#bundle(path, index);
       rows = await this.#rows.rowsOf(start, end);
     }
     if (rows.length === 0 && (await this.#isOver(start))) return undefined;
     const found = this.#place(rows, start, end);
     // What a damaged row has cannot be said; it is named itself.
     if (rows.every(({ entries }) => entries !== undefined)) await this.#nameHoles(found, start, rows);
-    return found;
+    return readAhead({ sql, log: snapshot.log, folder, findings }, { index, path, entries: found });
   }
 
   /** Says so where the rows end in front of the next index. True if the bucket has nothing from there on either. */
