@@ -260,7 +260,8 @@ export const ERROR_CODES = {
   ERR_STREAM_FILE: "a gateway's receipt file that is damaged",
   ERR_THREAD_ENDED: "a thread of a gateway ended; nothing is dispatched until a restart",
   ERR_UPSTREAM: "an MCP server that cannot be started or reached, or that answers something else than MCP says",
-  ERR_UPSTREAM_SURFACE: "an MCP server that advertises more than the limits allow, or pages without end",
+  ERR_UPSTREAM_SURFACE:
+    "an MCP server that advertises more than the limits allow, in number or in length, or pages without end",
   // auditor node
   ERR_CHECKPOINT_STALE: "a checkpoint that no quorum has cosigned again for longer than the node allows",
   ERR_CURSOR: "a cursor that this node did not give",

@@ -57,7 +57,7 @@ const LISTS: Readonly<Record<ListKind, "tools" | "prompts" | "resources" | "reso
 
 /** Compares the file with the servers as they are listed now. */
 export function makeCatalog(file: CatalogFile, listed: readonly ListedServer[]): Catalog {
-  const now = new Map(pinFirstUse(listed).servers.map((entry) => [entry.id, entry]));
+  const now = new Map(listed.map((server) => [server.id, pinnedOf(server)]));
   const approved = new Map(file.servers.map((entry) => [entry.id, entry]));
   const states = new Map(file.servers.map((entry) => [entry.id, compareEntry(entry, now.get(entry.id))]));
   const named = new Map([...states].map(([id, lists]) => [id, byName(lists)]));
@@ -80,6 +80,15 @@ export function makeCatalog(file: CatalogFile, listed: readonly ListedServer[]):
     drifts: file.servers.flatMap((entry) => driftOf(entry, now.get(entry.id))),
     schemaSources: schemaSourcesOf(file),
   };
+}
+
+/** A listing is digested once, and not again with each listing of another server. */
+const pinnedByListing = new WeakMap<ListedServer, CatalogEntry>();
+
+function pinnedOf(server: ListedServer): CatalogEntry | undefined {
+  const known = pinnedByListing.get(server) ?? pinFirstUse([server]).servers[0];
+  if (known !== undefined) pinnedByListing.set(server, known);
+  return known;
 }
 
 function isSameServer(approved: CatalogEntry | undefined, now: CatalogEntry | undefined): boolean {

@@ -28,21 +28,47 @@ const LISTS: readonly { readonly list: List; readonly method: string; readonly c
  * @throws {CheckError} ERR_UPSTREAM_SURFACE above a bound, or on a cursor that comes twice
  */
 export async function listSurface(leg: Leg, id: string, ask: AskPage, limits: UpstreamLimits): Promise<ListedSurface> {
+  const { capabilities, serverInfo, instructions } = leg;
+  const room = new Room(id, limits);
+  room.take(JSON.stringify(capabilities).length + (instructions?.length ?? 0));
   const lists: Record<List, readonly string[]> = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
   for (const { list, method, capability } of LISTS) {
-    if (leg.capabilities[capability] !== undefined) lists[list] = await listAll(list, method, id, ask, limits);
+    if (capabilities[capability] !== undefined) lists[list] = await listAll(list, method, room, ask);
   }
-  const { capabilities, serverInfo, instructions } = leg;
   return { serverInfo, capabilities, ...lists, ...(instructions === undefined ? {} : { instructions }) };
 }
 
-async function listAll(
-  list: List,
-  method: string,
-  id: string,
-  ask: AskPage,
-  limits: UpstreamLimits,
-): Promise<readonly string[]> {
+/** What one listing may take in all, of characters and of time. */
+class Room {
+  readonly id: string;
+  readonly limits: UpstreamLimits;
+  readonly #endAtMs: number;
+  #length = 0;
+
+  constructor(id: string, limits: UpstreamLimits) {
+    this.id = id;
+    this.limits = limits;
+    this.#endAtMs = performance.now() + limits.totalMs;
+  }
+
+  /** @throws {CheckError} ERR_UPSTREAM_SURFACE */
+  take(length: number): void {
+    this.#length += length;
+    const { maxSurfaceLength, totalMs } = this.limits;
+    if (this.#length > maxSurfaceLength) {
+      throw new CheckError(
+        "ERR_UPSTREAM_SURFACE",
+        `${this.id}: definitions above ${maxSurfaceLength} characters together`,
+      );
+    }
+    if (performance.now() > this.#endAtMs) {
+      throw new CheckError("ERR_UPSTREAM_SURFACE", `${this.id}: the lists are not there within ${totalMs} ms`);
+    }
+  }
+}
+
+async function listAll(list: List, method: string, room: Room, ask: AskPage): Promise<readonly string[]> {
+  const { id, limits } = room;
   const texts: string[] = [];
   const cursors = new Set<string>();
   let params: JsonObject = {};
@@ -50,10 +76,13 @@ async function listAll(
     const reply = await ask(method, params);
     // A server may offer a capability and not every list of it.
     if (isUnknownMethod(reply)) return texts;
-    texts.push(...itemsOf(reply, list, `${id}: ${method}`));
+    const items = itemsOf(reply, list, `${id}: ${method}`);
+    texts.push(...items);
     checkBounds(texts, id, method, limits);
+    room.take(items.reduce((sum, { length }) => sum + length, 0));
     const cursor = resultOf(reply)?.["nextCursor"];
     if (typeof cursor !== "string") return texts;
+    room.take(cursor.length);
     if (cursors.has(cursor)) throw new CheckError("ERR_UPSTREAM_SURFACE", `${id}: ${method}: a cursor came twice`);
     if (cursors.add(cursor).size >= limits.maxPages) {
       throw new CheckError("ERR_UPSTREAM_SURFACE", `${id}: ${method}: more than ${limits.maxPages} pages`);

@@ -16,6 +16,8 @@ export interface UpstreamLimits {
   readonly maxPages: number;
   readonly maxDefinitions: number;
   readonly maxDefinitionBytes: number;
+  /** Characters of all definitions of a server, its capabilities and instructions: each listing digests them while calls wait. */
+  readonly maxSurfaceLength: number;
   /** Starts of one child within a minute. */
   readonly startsPerMinute: number;
   /** Wait for a child whose input was closed, before SIGTERM. */
@@ -36,6 +38,7 @@ export const DEFAULT_UPSTREAM_LIMITS: UpstreamLimits = {
   maxPages: 100,
   maxDefinitions: 2_000,
   maxDefinitionBytes: 256 * 1024,
+  maxSurfaceLength: 8 * 1024 * 1024,
   startsPerMinute: 5,
   stopMs: 2_000,
   killMs: 3_000,

@@ -132,7 +132,7 @@ export interface Upstream {
    * Everything that the server advertises, all pages.
    *
    * @throws {StoreError} ERR_UPSTREAM if it cannot be reached or answers something else
-   * @throws {CheckError} ERR_UPSTREAM_SURFACE above a bound, or on a cursor that comes twice
+   * @throws {CheckError} ERR_UPSTREAM_SURFACE above a bound of number, length or time, or on a cursor that comes twice
    */
   readonly listSurface: () => Promise<ListedSurface>;
   /** The next JSON-RPC id toward this server; used once. */

@@ -9,6 +9,7 @@ import {
 } from "../../gateway/upstream/upstream.ts";
 import { DEFAULT_UPSTREAM_LIMITS, type UpstreamLimits } from "../../gateway/upstream/upstream-limits.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
+import { errorCode } from "../../kernel/errors.ts";
 import { httpServer, upstreamDeps } from "../support/mcp-gateway.ts";
 import {
   answerAsModern,
@@ -327,5 +328,24 @@ describe("a surface", () => {
     ).toBe("ERR_UPSTREAM_SURFACE");
     const long = pages(() => undefined, { name: "t", description: "x".repeat(200) });
     expect(await codeOf(long, { maxDefinitionBytes: 200 })).toBe("ERR_UPSTREAM_SURFACE");
+  });
+
+  it("is refused above a bound of all its definitions together, of its cursors, and of the time that its pages take", async () => {
+    const bound = { maxSurfaceLength: 1_000 };
+    const listed = async (script: Script, limits: UpstreamDeps["limits"]): Promise<unknown> => {
+      const { upstream } = await connected(script, limits);
+      return upstream.listSurface().then(
+        ({ tools }) => tools.length,
+        (error: unknown) => errorCode(error),
+      );
+    };
+    const three = (page: number): string | undefined => (page < 3 ? `c${page}` : undefined);
+    expect(await listed(pages(three, { name: "t", description: "x".repeat(290) }), bound)).toBe(3);
+    expect(await listed(pages(three, { name: "t", description: "x".repeat(330) }), bound)).toBe("ERR_UPSTREAM_SURFACE");
+    const longCursors = pages((page) => (page < 3 ? String(page).repeat(500) : undefined));
+    expect(await listed(longCursors, bound)).toBe("ERR_UPSTREAM_SURFACE");
+    const slow = pages((page) => `c${page}`);
+    const slowly: Script = (message, response, request) => void setTimeout(slow, 30, message, response, request);
+    expect(await listed(slowly, { totalMs: 1_000, maxPages: 1_000_000 })).toBe("ERR_UPSTREAM_SURFACE");
   });
 });
