@@ -1,6 +1,11 @@
 /**
  * States of version 0.1.0, one file an origin, taken over once into a new journal: `<hex SHA-256(origin)>.state` holds
- * the line `countersign-witness-state/v1 <hex SHA-256 of the rest>` and the cosigned checkpoint.
+ * the line `countersign-witness-state/v1 <hex SHA-256 of the rest>` and the cosigned checkpoint. Order of writes:
+ *
+ *     1. the journal, with all of them      a crash behind it: a journal of just these states and no fence, which the next start
+ *                                           goes on with as if it had begun it
+ *     2. the fence
+ *     3. the old states are removed         a crash amid it: the next start removes the rest
  */
 
 import { sha256 } from "#crypto";
@@ -27,7 +32,7 @@ export async function readOldStates(files: StateFiles): Promise<readonly Journal
   return records;
 }
 
-/** Removes the states; only once the journal that holds them is durable. */
+/** Removes the states; only once the journal that holds them is durable, and its fence. */
 export async function removeOldStates(files: StateFiles): Promise<void> {
   for (const name of await oldNames(files)) await files.remove(name);
 }

@@ -16,6 +16,7 @@ import { formatNote, parseNote } from "../kernel/note/signed-note.ts";
 import { type Fence, openFence, whyBehindFence } from "./fence.ts";
 import { JOURNAL_NAME } from "./journal.ts";
 import { formatFrame, type JournalRecord } from "./journal-frame.ts";
+import { removeOldStates } from "./old-state.ts";
 import { ownCosigners } from "./sign-subtree.ts";
 import { type FoundJournal, readJournal, type StateFacts } from "./state-book.ts";
 import type { StateFiles } from "./state-files.ts";
@@ -92,10 +93,12 @@ async function decide(
   }
   const decision: readonly JournalRecord[] = recovery.accept === "all" ? [{ kind: "cleared", text: reason }] : [];
   await write(files, fence, found, [...facts.records(), ...decision]);
+  await removeOldStates(files);
   return { why, adopted, isCleared: decision.length > 0 || facts.suspension === undefined };
 }
 
-function whyNow({ frames, isNew }: FoundJournal, fence: Fence | undefined): string | undefined {
+function whyNow({ frames, isNew, beyond }: FoundJournal, fence: Fence | undefined): string | undefined {
+  if (beyond !== undefined) return `a state of version 0.1.0 of ${beyond} is beyond the journal's`;
   if (fence === undefined) return undefined;
   if (fence.position !== undefined) return whyBehindFence(fence.position, frames);
   return isNew ? undefined : "there is no fence file, or none that can be read";

@@ -90,8 +90,10 @@ export interface FoundJournal {
   readonly frames: readonly Frame[];
   readonly position: JournalPosition;
   readonly length: number;
-  /** True if there was none before. */
+  /** True if there was none before, or one that a crash left before its fence: nothing was ever answered from it. */
   readonly isNew: boolean;
+  /** An origin of which a state of version 0.1.0 is beyond what is recorded; undefined if there is none. */
+  readonly beyond: string | undefined;
 }
 
 /**
@@ -100,15 +102,18 @@ export interface FoundJournal {
  * @throws {StoreError} ERR_WITNESS_STATE, fatal, if it is damaged
  */
 export async function readJournal(files: StateFiles): Promise<FoundJournal> {
+  const old = new StateFacts();
+  for (const record of await readOldStates(files)) old.apply(record);
   const content = await files.read(JOURNAL_NAME);
-  if (content === undefined) return beginJournal(files);
+  if (content === undefined) return beginJournal(files, old);
   try {
     const { frames, end, whole } = scanJournal(content);
     const facts = new StateFacts();
     for (const record of frames.flatMap(({ records }) => records)) facts.apply(record);
     // Also where it is whole: after a sync that failed, what can be read may never reach the disk by another one.
     await files.replace(JOURNAL_NAME, whole);
-    return { facts, frames, position: frames.at(-1) ?? JOURNAL_START, length: end, isNew: false };
+    const position = frames.at(-1) ?? JOURNAL_START;
+    return { facts, frames, position, length: end, isNew: isOnlyOf(facts, old), beyond: findBeyond(facts, old) };
   } catch (cause) {
     if (!isCodedError(cause) || cause instanceof StoreError) throw cause;
     const message = `${JOURNAL_NAME} is damaged (${cause.message}); restore the newest copy, never an older one`;
@@ -116,14 +121,30 @@ export async function readJournal(files: StateFiles): Promise<FoundJournal> {
   }
 }
 
-async function beginJournal(files: StateFiles): Promise<FoundJournal> {
-  const facts = new StateFacts();
-  for (const record of await readOldStates(files)) facts.apply(record);
+async function beginJournal(files: StateFiles, facts: StateFacts): Promise<FoundJournal> {
   const { bytes, position } = formatFrame(JOURNAL_START, facts.records());
   await files.replace(JOURNAL_NAME, bytes);
-  await removeOldStates(files);
   const { frames } = scanJournal(bytes);
-  return { facts, frames, position, length: bytes.length, isNew: true };
+  return { facts, frames, position, length: bytes.length, isNew: true, beyond: undefined };
+}
+
+/** True for a journal that has taken over the old states and nothing else: an upgrade that was cut before its fence. */
+function isOnlyOf(facts: StateFacts, old: StateFacts): boolean {
+  const [found, taken] = [facts.records(), old.records()];
+  return (
+    taken.length > 0 &&
+    found.length === taken.length &&
+    found.every(({ kind, text }) => taken.some((record) => record.kind === kind && record.text === text))
+  );
+}
+
+/** An old state that the journal has not taken over: version 0.1.0 has run on the folder since. */
+function findBeyond(facts: StateFacts, old: StateFacts): string | undefined {
+  for (const [origin, { head }] of old.states) {
+    const size = facts.states.get(origin)?.head.size ?? 0n;
+    if (head.size > size) return origin;
+  }
+  return undefined;
 }
 
 /** The durable state of a witness. */
@@ -143,7 +164,8 @@ export class StateBook {
    * @throws {StoreError} ERR_WITNESS_STATE (damaged), ERR_WITNESS_ROLLBACK (behind its fence, or the fence is gone); fatal
    */
   static async open(files: StateFiles, fence?: Fence, rewriteBytes?: number): Promise<StateBook> {
-    const { facts, frames, position, length, isNew } = await readJournal(files);
+    const { facts, frames, position, length, isNew, beyond } = await readJournal(files);
+    if (beyond !== undefined) throw rolledBack(`a state of version 0.1.0 of ${beyond} is beyond the journal's`);
     if (fence !== undefined) {
       const why = fence.position === undefined ? undefined : whyBehindFence(fence.position, frames);
       if (why !== undefined) throw rolledBack(why);
@@ -152,6 +174,7 @@ export class StateBook {
         throw rolledBack("the data folder has a state and there is no fence file");
       await fence.advance(position);
     }
+    await removeOldStates(files);
     const parts = {
       files,
       fence,

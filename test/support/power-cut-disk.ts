@@ -78,7 +78,7 @@ export class PowerCutDisk implements Disk {
 
   list(folder: string): Promise<readonly string[]> {
     const names = [...this.#names.keys()].filter((path) => folderOf(path) === folder);
-    return Promise.resolve(names.map((path) => path.slice(folder.length + 1)).toSorted());
+    return Promise.resolve(names.map((path) => path.slice(folder === "" ? 0 : folder.length + 1)).toSorted());
   }
 
   makeFolder(): Promise<void> {

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { openFence } from "../../witness/fence.ts";
 import { StateBook } from "../../witness/state-book.ts";
 import { Random } from "../crash/random.ts";
+import { oldStateFile } from "../support/old-witness-state.ts";
 import { type Incident, type Leaves, PowerCutDisk } from "../support/power-cut-disk.ts";
 import { fenceFileOn, stateFilesOn } from "../support/power-cut-state.ts";
 import { makeSmallLog } from "../support/small-log.ts";
@@ -113,6 +114,22 @@ async function within<T>(step: number, work: Promise<T>): Promise<T> {
   }
 }
 
+/** A disk with the states of version 0.1.0 of both logs, the first `size` entries of each. */
+async function oldDisk(size: number): Promise<PowerCutDisk> {
+  const disk = new PowerCutDisk();
+  for (const log of LOGS) await stateFilesOn(disk).replace(...oldStateFile(log.origin, log.checkpoint(size)));
+  return disk.endProcess();
+}
+
+/** What `goOn` holds a witness to that has taken over states of this size, and answered nothing since. */
+function promisedAt(size: number): Promised {
+  const sizes = (): Map<string, number> => new Map(LOGS.map(({ origin }) => [origin, size]));
+  return { answered: sizes(), asked: sizes() };
+}
+
+const oldNames = async (disk: PowerCutDisk): Promise<readonly string[]> =>
+  (await disk.list("")).filter((name) => name.endsWith(".state"));
+
 describe("the state of a witness", () => {
   it("has writes of every kind", () => {
     expect([...new Set(STEPS)].toSorted()).toEqual([
@@ -164,5 +181,64 @@ describe("the state of a witness", () => {
         ),
       );
     }
+  });
+});
+
+describe("an upgrade of the state of version 0.1.0", () => {
+  const SIZE = 5;
+
+  async function upgradeSteps(): Promise<readonly string[]> {
+    const disk = await oldDisk(SIZE);
+    await (await open(disk)).close();
+    return disk.steps;
+  }
+
+  it("has writes of every kind: the journal, then the fence, and only then are the old states removed", async () => {
+    const steps = await upgradeSteps();
+    const at = (step: string): number => steps.findIndex((each) => each.startsWith(step));
+    const order = ["rename witness.journal", "sync fence/file", "remove "].map(at);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(order[0]).toBeGreaterThan(0);
+    expect(steps.filter((step) => step.startsWith("remove "))).toHaveLength(LOGS.length);
+  });
+
+  it.each([...FAILURES, ["is the last", "all"] as const])(
+    "goes on by itself when any of them %s, however the machine goes on",
+    async (row, leaves) => {
+      const steps = await upgradeSteps();
+      const code = row === "is the last" ? "EROFS" : "EIO";
+      for (const [name, cut] of AFTERMATHS) {
+        const random = new Random(SEED, `upgrade ${row} ${name}`);
+        for (let step = 0; step < steps.length; step += 1) {
+          const disk = await oldDisk(SIZE);
+          disk.incident = { step, leaves, code };
+          await open(disk).then(
+            (book) => book.close(),
+            () => undefined,
+          );
+          const next = cut(disk, random);
+          await within(step, goOn(next, promisedAt(SIZE)));
+          expect(await oldNames(next)).toEqual([]);
+          await within(step, goOn(next.endProcess(), promisedAt(SIZE + MORE)));
+        }
+      }
+    },
+  );
+
+  it("is not taken for one where the journal went on and its fence is gone, or an old state did", async () => {
+    const disk = await oldDisk(SIZE);
+    const book = await open(disk);
+    await record(book, promisedAt(SIZE), 1);
+    await book.close();
+    const [{ origin }, files] = [LOGS[0] ?? { origin: "" }, stateFilesOn(disk)];
+    await files.replace(...oldStateFile(origin, LOGS[0]?.checkpoint(SIZE) ?? ""));
+    await disk.remove("fence/file");
+    await expect(open(disk)).rejects.toMatchObject({ code: "ERR_WITNESS_ROLLBACK" });
+    expect(await oldNames(disk)).toHaveLength(1);
+    const other = await oldDisk(SIZE);
+    await (await open(other)).close();
+    await stateFilesOn(other).replace(...oldStateFile(origin, LOGS[0]?.checkpoint(SIZE + 1) ?? ""));
+    await expect(open(other)).rejects.toMatchObject({ code: "ERR_WITNESS_ROLLBACK" });
+    expect(await oldNames(other)).toHaveLength(1);
   });
 });

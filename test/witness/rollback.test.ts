@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { cp, rm } from "node:fs/promises";
+import { cp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,6 +10,7 @@ import { makeCosigners } from "../../witness/signing.ts";
 import { type RunningWitness, startWitness } from "../../witness/start.ts";
 import { makeMemoryFence, makeMemoryStateFiles } from "../support/memory-state-files.ts";
 import { COSIGNERS, listed, openMemoryWitness } from "../support/memory-witness.ts";
+import { oldStateFile } from "../support/old-witness-state.ts";
 import { makeSmallLog } from "../support/small-log.ts";
 
 const log = makeSmallLog("log.example/a", 1, 40);
@@ -169,6 +170,16 @@ describe("an operator's recovery", () => {
     const last = await start();
     expect((await post(last, formatAddCheckpoint(5n, [], other.checkpoint(5))))[0]).toBe(200);
     await last.close();
+  });
+
+  it("is told so of a state of version 0.1.0 that went on beside the journal, until an operator decides", async () => {
+    await (await start()).close();
+    const [name, content] = oldStateFile(log.origin, log.checkpoint(5));
+    await writeFile(join(dataDir, name), content);
+    await expect(start()).rejects.toMatchObject({ code: "ERR_WITNESS_ROLLBACK" });
+    expect(await recover({ accept: "all" })).toMatchObject({ isCleared: true });
+    expect(await readdir(dataDir)).not.toContain(name);
+    await (await start()).close();
   });
 
   it("accepts all only when the operator says so", async () => {
