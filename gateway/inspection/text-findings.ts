@@ -1,14 +1,15 @@
 /** Everything that one text is looked at for: places of secrets, personal data and odd characters, and known wordings. */
 
+import { findDisguised } from "./disguised.ts";
 import { type Hit, NO_HITS, worse } from "./hit.ts";
 import { type Count, findInjections, type InjectionContext } from "./injection.ts";
 import { findSensitive, type TextContext } from "./sensitive.ts";
-import { marksOf } from "./text-marks.ts";
+import { type Marks, marksOf } from "./text-marks.ts";
 import { findUnicode } from "./unicode-rules.ts";
 
 /** What was found in a text. */
 export interface TextFindings {
-  /** With places. Places of sensitive data do not overlap each other. */
+  /** With places. Those of values that stand openly do not overlap each other; a run that hides several has one for each. */
   readonly hits: readonly Hit[];
   /** Without: they are about the text as a whole. */
   readonly counts: readonly Count[];
@@ -25,15 +26,27 @@ const NOTHING: TextFindings = { hits: NO_HITS, counts: [] };
 /** Looks at one text. Definitions are not looked at for personal data: an example address is none. */
 export function findInText(text: string, context: FindContext): TextFindings {
   if (text === "") return NOTHING;
-  const { surface, ownRules } = context;
+  const { surface } = context;
   const marks = marksOf(text);
-  const sensitive = surface === "definition" ? NO_HITS : findSensitive(text, context, marks);
-  const own = ownRules === undefined ? NO_HITS : ownRules(text);
+  const sensitive = surface === "definition" ? NO_HITS : findValues(text, context, marks);
   const odd = findUnicode(text, surface, marks);
   const counts = findInjections(text, context, marks);
-  const found = sensitive.length + own.length + odd.length;
+  const found = sensitive.length + odd.length;
   if (found + counts.length === 0) return NOTHING;
-  return { hits: found === 0 ? NO_HITS : [...sensitive, ...own, ...odd], counts };
+  return { hits: found === 0 ? NO_HITS : [...sensitive, ...odd], counts };
+}
+
+/** Values that may have to go: as they stand, and disguised. */
+function findValues(text: string, context: FindContext, marks: Marks): readonly Hit[] {
+  const { phoneRegion, ownRules } = context;
+  const find = (inner: string, innerMarks: Marks, isWhole: boolean): readonly Hit[] => {
+    const hits = findSensitive(inner, isWhole ? context : { phoneRegion }, innerMarks);
+    const own = ownRules === undefined ? NO_HITS : ownRules(inner);
+    return own.length === 0 ? hits : [...hits, ...own];
+  };
+  const plain = find(text, marks, true);
+  const disguised = findDisguised(text, marks, plain, find);
+  return disguised.length === 0 ? plain : [...plain, ...disguised];
 }
 
 /** Both kinds by rule: how often, and the weightiest severity. */

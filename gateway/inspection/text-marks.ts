@@ -51,11 +51,14 @@ export const MARK = {
   ipv6: 0x2000000,
   /** A digit that passes for a letter between two letters. */
   digitInWord: 0x4000000,
+  /** Runs as of tokens, of twelve characters. */
+  run: 0x8000000,
 } as const;
 
 /** In both: the text is printable ASCII and plain white space. */
 export const EXTRAORDINARY: Marks = MARK.wide | MARK.control;
 
+const RUN_LENGTH = 12;
 const TOKEN_LENGTH = 20;
 const LONG_TOKEN_LENGTH = 40;
 
@@ -146,6 +149,7 @@ export function marksOf(text: string): Marks {
     state = NEXT[state + (CLASSES[low] ?? 0)] ?? 0;
     if (state >= FIRST_END) marks |= BITS[state] ?? 0;
   }
+  if (longest >= RUN_LENGTH) marks |= MARK.run;
   if (longest >= TOKEN_LENGTH) marks |= MARK.token;
   if (longest >= LONG_TOKEN_LENGTH) marks |= MARK.longToken;
   return marks & ~IN_TOKEN;

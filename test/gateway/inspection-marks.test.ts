@@ -28,6 +28,7 @@ const PATTERNS: Readonly<Record<keyof typeof MARK, RegExp>> = {
   pair: /[:=]/u,
   separator: /[\t,;]/u,
   token: /[A-Za-z0-9+/_-]{20}/u,
+  run: /[A-Za-z0-9+/_-]{12}/u,
   longToken: /[A-Za-z0-9+/_-]{40}/u,
   pem: /-----BEGIN /u,
   jwt: /eyJ/u,

@@ -32,12 +32,15 @@ const start = async (rules: string, mode: Mode = "enforcing"): Promise<Scenario>
   open(startScenario({ rules, mode, servers: { crm: { tools: [UPDATE] } } }));
 
 const PLAIN = { id: "7", address: { city: "Ulm", extra: { ssn: CANARY } } };
+const WIDE = CANARY.replace(/[\d-]/gu, (character) => String.fromCodePoint(character.charCodeAt(0) + 0xfee0));
 const IN_ARRAY = { id: "7", phones: ["0731 1", `ssn ${CANARY}`] };
 
 describe("P1.1 over-sharing", () => {
   it.each([
     ["an undeclared nested member", PLAIN],
     ["a declared array", IN_ARRAY],
+    ["a declared array in base64", { id: "7", phones: ["0731 1", Buffer.from(`ssn ${CANARY}`).toString("base64")] }],
+    ["a declared member in other digits", { id: "7", address: { city: WIDE } }],
     ["an undeclared member in base64", { id: "7", note: Buffer.from(`ssn ${CANARY}`).toString("base64") }],
   ])("in %s is denied: U is 0, and the receipt has the rule and its place, not the value", async (_where, argument) => {
     const scenario = await start(DENY);
@@ -61,6 +64,17 @@ describe("P1.1 over-sharing", () => {
     expect(decision?.redactions.state).toBe("present");
     expect(decision?.request_sent).not.toEqual(decision?.request_received);
     expect(decision?.ruling.obligations).toContainEqual({ policy: "all", kind: "redact", applied: true });
+  });
+
+  it.each([
+    ["base64", Buffer.from(`ssn ${CANARY}`).toString("base64")],
+    ["percent", encodeURIComponent(CANARY).replaceAll("9", "%39")],
+    ["other digits", WIDE],
+  ])("hidden in %s in a declared array is taken out as a whole", async (_how, hidden) => {
+    const scenario = await start(REDACT);
+    await scenario.call("update_contact", { id: "7", phones: ["0731 1", `see ${hidden}.`] });
+    expect(scenario.server("crm").count()).toBe(1);
+    expect(scenario.server("crm").bytes()).toContain('["0731 1","see [redacted:pii.us_ssn]."]');
   });
 
   it("in advisory mode goes through with the denial in the receipt", async () => {
