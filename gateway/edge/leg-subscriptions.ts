@@ -46,12 +46,14 @@ export class LegSubscriptions {
   /** Subscriptions at servers where this agent has no session of its own. */
   readonly #watches = new OldestFirst<string, AbortController>(MAX_SUBSCRIPTIONS);
   readonly #updates: NoticePacer;
+  /** Requests that subscribe now, by resource; and whether the server may have one that nobody is told of. */
+  readonly #making = new Map<string, { count: number; isOwed: boolean }>();
   /** Of watches whose subscription is not recorded yet: what changed meanwhile. */
   readonly #early = new Set<string>();
 
   constructor(options: LegSubscriptionsOptions) {
     this.#options = options;
-    this.#standing = new StandingSubscriptions(options, ({ serverId, target }) => this.#stopAt(serverId, target.name));
+    this.#standing = new StandingSubscriptions(options, (call) => this.#giveUp(call));
     this.#updates = new NoticePacer((key) => this.#tellUpdate(key));
     this.#updates.start();
   }
@@ -68,9 +70,35 @@ export class LegSubscriptions {
     if (this.#early.delete(key)) this.#tellUpdate(key);
   }
 
+  /**
+   * A request subscribes: until it has ended, nothing is taken back at the server that it may have got.
+   *
+   * @returns called when it has ended, behind `add` or `takeBack`
+   */
+  begin(call: InboundCall): () => void {
+    const { serverId, target } = call;
+    const key = `${serverId} ${target.name}`;
+    const making = this.#making.get(key) ?? { count: 0, isOwed: false };
+    making.count += 1;
+    this.#making.set(key, making);
+    return () => {
+      making.count -= 1;
+      if (making.count > 0) return;
+      this.#making.delete(key);
+      if (making.isOwed) this.takeBack(call);
+    };
+  }
+
   /** The agent is not told that this one stands. One that it has already stays. */
-  takeBack({ serverId, target }: InboundCall): void {
-    if (!this.#standing.has(serverId, target.name)) this.#stopAt(serverId, target.name);
+  takeBack(call: InboundCall): void {
+    if (!this.#standing.has(call.serverId, call.target.name)) this.#giveUp(call);
+  }
+
+  /** Whoever subscribes to it just now has the server's one subscription, too: then the last of them decides. */
+  #giveUp({ serverId, target }: InboundCall): void {
+    const making = this.#making.get(`${serverId} ${target.name}`);
+    if (making === undefined) this.#stopAt(serverId, target.name);
+    else making.isOwed = true;
   }
 
   delete(serverId: string, uri: string): void {

@@ -33,7 +33,12 @@ export function settlingSubscription<T>(
   const own = round.call.target.kind === "subscribe" ? round.request.legs?.subscriptions : undefined;
   // Of most calls nothing stands.
   if (own === undefined) return run(turn);
-  return run(turn).finally(() => settle(own, round, rulesBefore, turn));
+  const isMade = round.request.message.method === "resources/subscribe";
+  const ended = isMade ? own.begin(round.call) : undefined;
+  return run(turn).finally(() => {
+    settle(own, round, rulesBefore, turn);
+    ended?.();
+  });
 }
 
 function settle(

@@ -56,6 +56,26 @@ describe("a subscription of which the agent is not told that it stands", () => {
     subscriptions.takeBack(subscription("u:1"));
     expect(asked).toHaveLength(1);
   });
+
+  it("stays at its server while another request makes it, and goes with the last one that does not", async () => {
+    const { subscriptions, asked, rules } = start(() => Promise.reject(new TypeError("not looked at")));
+    const call = subscription("u:1");
+    const [failed, made] = [subscriptions.begin(call), subscriptions.begin(call)];
+    subscriptions.takeBack(call);
+    failed();
+    expect(asked).toEqual([]);
+    subscriptions.add(call, rules.count);
+    made();
+    expect(asked).toEqual([]);
+    subscriptions.delete("s", "u:1");
+    const [one, other] = [subscriptions.begin(call), subscriptions.begin(call)];
+    subscriptions.takeBack(call);
+    one();
+    other();
+    await expect.poll(() => asked).toEqual(["resources/unsubscribe"]);
+    subscriptions.takeBack(subscription("u:1"));
+    await expect.poll(() => asked).toHaveLength(2);
+  });
 });
 
 describe("a subscription that rules do not permit any more", () => {
@@ -69,5 +89,21 @@ describe("a subscription that rules do not permit any more", () => {
     await expect.poll(() => asked).toEqual(["resources/unsubscribe"]);
     await expect.poll(() => logged).toMatchObject([{ code: "ERR_BUG", server: "s" }]);
     expect(told).toEqual([]);
+  });
+
+  it("stays at its server for a request that makes it anew", async () => {
+    const side = start(() => Promise.reject(new TypeError("not looked at")));
+    const { pipeline, rules, subscriptions, asked } = side;
+    const call = subscription("u:1");
+    subscriptions.add(call, rules.count);
+    rules.tell();
+    const made = subscriptions.begin(call);
+    pipeline.policy = () => DENIED;
+    subscriptions.changed("s", "u:1", () => undefined);
+    await expect.poll(() => pipeline.calls).toHaveLength(1);
+    await new Promise(setImmediate);
+    subscriptions.add(call, rules.count);
+    made();
+    expect(asked).toEqual([]);
   });
 });
