@@ -59,7 +59,9 @@ export class EventStream {
 
   /** The connection is gone. */
   detach(sink: EventSink): void {
-    if (this.#sink === sink) this.#sink = undefined;
+    if (this.#sink !== sink) return;
+    this.#sink = undefined;
+    this.#streams.detached();
   }
 
   /** Id of the newest event. */
@@ -91,6 +93,7 @@ export class EventStream {
 /** All streams of a session. */
 export class SessionStreams {
   readonly #budget: ReplayBudget;
+  readonly #onDetached: () => void;
   readonly #streams = new Map<number, EventStream>();
   readonly #ended: EventStream[] = [];
   #kept: Kept[] = [];
@@ -99,9 +102,21 @@ export class SessionStreams {
   /** For what belongs to no request: the GET stream. */
   readonly standing: EventStream;
 
-  constructor(budget: ReplayBudget) {
+  /** @param onDetached  told when the connection of a stream is gone that had not ended */
+  constructor(budget: ReplayBudget, onDetached: () => void) {
     this.#budget = budget;
+    this.#onDetached = onDetached;
     this.standing = this.open();
+  }
+
+  /** True if the agent has a connection for one of them. */
+  get isAttached(): boolean {
+    for (const stream of this.#streams.values()) if (stream.isAttached) return true;
+    return false;
+  }
+
+  detached(): void {
+    this.#onDetached();
   }
 
   /** The stream of a request. */

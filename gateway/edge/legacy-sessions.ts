@@ -18,6 +18,7 @@ import { NoticePacer } from "./notice-pacer.ts";
 import { PendingAsks } from "./pending-asks.ts";
 import { QuestionRates } from "./question-rate.ts";
 import { makeRunningCalls, type RunningCalls } from "./running-calls.ts";
+import { ownerOf, type TaskTable } from "./task-table.ts";
 
 /** One session. */
 export interface LegacySession {
@@ -36,6 +37,7 @@ export interface LegacySession {
   /** Changes of lists. */
   readonly notices: NoticePacer;
   readonly openedAtMs: number;
+  /** When its last request came or was answered, or the last connection of a stream of its own was gone. */
   lastUsedMs: number;
 }
 
@@ -55,7 +57,7 @@ export interface LegacySessionsOptions extends ReceiptDeps {
   readonly idleMs: number;
   readonly maxAgeMs: number;
   readonly changes: ChangeFeed;
-  readonly tasks: AgentLegsOptions["tasks"];
+  readonly tasks: AgentLegsOptions["tasks"] & Pick<TaskTable, "openOwners">;
   readonly rules: AgentLegsOptions["rules"];
   /** The servers that a mount offers. */
   readonly serversOf: (mount: string) => readonly string[];
@@ -99,13 +101,27 @@ export class LegacySessions {
     const id = formatBase64url(this.#options.randomBytes(ID_BYTES));
     const now = this.#options.nowMs();
     const key = { key: id, source: "mcp-session-id", trust: "authenticated" } as const;
-    const calls = makeRunningCalls();
-    const streams = new SessionStreams(this.#replay);
+    const use = (): void => {
+      session.lastUsedMs = this.#options.nowMs();
+    };
+    const calls = makeRunningCalls(use);
+    const streams = new SessionStreams(this.#replay, use);
     const asks = new PendingAsks(this.#questions.ofSession(agent.caller));
     const legs = this.#legsOf(agent, key, streams, asks);
     const notices = new NoticePacer((list) => streams.standing.push(listChangedNotice(list)));
     notices.start();
-    const session = { ...agent, id, key, calls, streams, asks, legs, notices, openedAtMs: now, lastUsedMs: now };
+    const session: LegacySession = {
+      ...agent,
+      id,
+      key,
+      calls,
+      streams,
+      asks,
+      legs,
+      notices,
+      openedAtMs: now,
+      lastUsedMs: now,
+    };
     this.#sessions.set(id, session);
     this.#countDeclared(session, declaredBytes(session));
     return session;
@@ -169,8 +185,8 @@ export class LegacySessions {
   }
 
   /**
-   * One caller must not keep all others out: whoever has the most sessions gives up the idle one that was used longest ago, for a
-   * caller that has fewer behind that, too.
+   * One caller must not keep all others out: whoever has the most sessions gives up the idle one that was used longest ago and has
+   * no task open, for a caller that has fewer behind that, too.
    */
   #makeRoom({ caller }: NewSession): boolean {
     const byCaller = new Map<string, LegacySession[]>();
@@ -182,7 +198,10 @@ export class LegacySessions {
     }
     const most = [...byCaller.values()].reduce((one, other) => (other.length > one.length ? other : one), []);
     if (most.length - 1 <= (byCaller.get(callerKey(caller))?.length ?? 0)) return false;
-    const idle = most.filter(({ calls, streams }) => calls.size === 0 && !streams.standing.isAttached);
+    const owners = this.#options.tasks.openOwners();
+    const idle = most.filter((session) => {
+      return !isInUse(session) && !owners.has(ownerOf({ caller: session.caller, session: session.key }));
+    });
     const [first, ...others] = idle;
     if (first === undefined) return false;
     this.end(
@@ -216,12 +235,17 @@ export class LegacySessions {
 
   #endIfOver(session: LegacySession): boolean {
     const now = this.#options.nowMs();
-    if (session.calls.size > 0 || session.streams.standing.isAttached) return this.#endIfTooOld(session);
+    if (isInUse(session)) return this.#endIfTooOld(session);
     const isTooOld = now - session.openedAtMs >= this.#options.maxAgeMs;
     if (!isTooOld && now - session.lastUsedMs < this.#options.idleMs) return false;
     this.end(session, isTooOld ? "max-age" : "idle");
     return true;
   }
+}
+
+/** A request is under way, or the agent listens to a stream. */
+function isInUse({ calls, streams }: LegacySession): boolean {
+  return calls.size > 0 || streams.isAttached;
 }
 
 function declaredBytes({ capabilities }: Pick<NewSession, "capabilities">): number {

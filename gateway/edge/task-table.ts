@@ -147,9 +147,13 @@ export class TaskTable {
   /** The caller's tasks that have ended, oldest first. */
   #over(caller: Caller): readonly KeptTask[] {
     const mine = callerKey(caller);
-    return [...this.#tasks.values()].filter(({ caller: owner, end, status }) => {
-      return owner === mine && (end !== undefined || status === "failed" || status === "cancelled");
-    });
+    return [...this.#tasks.values()].filter((task) => task.caller === mine && isOver(task));
+  }
+
+  /** Those who have tasks that have not ended. */
+  openOwners(): ReadonlySet<string> {
+    const open = [...this.#tasks.values()].filter((task) => !isOver(task));
+    return new Set(open.map(({ owner }) => owner));
   }
 
   /** An id for this caller. */
@@ -312,6 +316,11 @@ export class TaskTable {
     for (const task of [...this.#tasks.values()]) if (task.expiresMs <= now) void this.#drop(task);
     this.#plan();
   }
+}
+
+/** Nothing of it is left to be fetched for the first time. */
+function isOver({ end, status }: KeptTask): boolean {
+  return end !== undefined || status === "failed" || status === "cancelled";
 }
 
 function sumOf(tasks: readonly KeptTask[]): FreedRoom {
