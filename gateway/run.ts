@@ -6,6 +6,7 @@
 import { formatHex } from "../kernel/hex.ts";
 import type { JsonObject } from "../kernel/json/value.ts";
 import type { Mode } from "../kernel/receipt/vocabulary.ts";
+import type { Logger } from "../kernel/service/service.ts";
 import { makeSealedPolicy, type SealedPolicy } from "./artifact/sealed-policy.ts";
 import { sessionLoadOf } from "./artifact/session-load.ts";
 import { SessionWatch } from "./artifact/session-watch.ts";
@@ -13,6 +14,7 @@ import type { Catalog } from "./catalog/catalog.ts";
 import { withFreshListings } from "./catalog/fresh-listings.ts";
 import { type Relister, startRelisting } from "./catalog/relisting.ts";
 import { makeCatalogReload, type ReloadedCatalog } from "./catalog-reload.ts";
+import { closeRun } from "./close-run.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import { type OperatorSwitches, openSwitches } from "./controls/switches.ts";
 import { type DecisionBasis, loadBasis } from "./decision-basis.ts";
@@ -22,7 +24,6 @@ import { type AdmissionDesk, makeAdmissionDesk } from "./kubernetes/admission-de
 import { type LeftOfRun, openLeftTasks } from "./left-of-run.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import type { GatewayOptions, World } from "./options.ts";
-import { paceLogger } from "./paced-logger.ts";
 import type { Caller, CatalogReader, Pipeline } from "./pipeline/call.ts";
 import type { TagTask } from "./pipeline/keyed-names.ts";
 import type { Offers } from "./pipeline/offers.ts";
@@ -75,6 +76,8 @@ export interface GatewayRun {
   readonly resetLabels: (caller: Pick<Caller, "issuer" | "name">) => Promise<LabelReset>;
   readonly metrics: GatewayMetrics;
   readonly world: World;
+  /** The log of what servers and agents do wrong; it says what it counted when the run is closed. */
+  readonly paced: Logger;
   readonly status: () => GatewayStatus;
   /** Seals the sessions, brings the receipts to the ledger within a bound, lets go of everything. */
   readonly close: () => Promise<void>;
@@ -86,7 +89,6 @@ export type LabelReset = { readonly labels: number; readonly sealed: number };
 /** A session is sealed so long before its declared limit that the seal is in time. */
 const TTL_SHARE = 0.9;
 const IDLE_MS = 30 * 60_000;
-const DRAIN_MS = 3_000;
 const PROVEN_MS = 5_000;
 const REFUSALS_PER_WINDOW = 64;
 
@@ -110,7 +112,7 @@ export async function openRun(options: GatewayOptions): Promise<GatewayRun> {
     plane = await openReceiptPlane(options, world, folder, (body) => metrics.countReceipt(body));
     return await startRun({ options, world, folder, servers, basis, plane, metrics });
   } catch (error) {
-    await closeServers(servers?.upstreams ?? []);
+    if (servers !== undefined) await closeServers(servers);
     await plane?.outbox.stop();
     await plane?.recorder.close();
     await folder.release();
@@ -149,8 +151,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
   if (recovered.calls + recovered.sessions > 0) options.logger.warn(recovered, "ended what the last run left open");
   await switches.start();
   outbox.start();
-  const paced = paceLogger(options.logger);
-  for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, paced);
+  for (const upstream of servers.upstreams) refuseServerRequests(upstream, pipeline, servers.paced);
   const carriedOut = carriedOutBy(controls.stages);
   const { upstreams } = servers;
   const sealed = makeSealedPolicy({ options, world, basis, recorder, upstreams, metrics, carriedOut, rules, watch });
@@ -186,6 +187,7 @@ async function startRun(parts: Parts): Promise<GatewayRun> {
     },
     metrics,
     world,
+    paced: servers.paced,
     status,
     close,
   };
@@ -335,46 +337,6 @@ function startJobs(
     await relister.stop();
     await stopTimekeeper();
   };
-}
-
-async function closeRun(
-  { options, folder, servers, plane }: Parts,
-  {
-    pipeline,
-    tally,
-    left,
-  }: { readonly pipeline: Pipeline; readonly tally: RefusalTally; readonly left: LeftOfRun | undefined },
-  stopJobs: () => Promise<void>,
-): Promise<void> {
-  const { recorder, outbox } = plane;
-  await stopJobs();
-  // Calls that are still out end here, with an outcome, in front of the seals.
-  await closeServers(servers.upstreams);
-  try {
-    await tally.flush(true);
-    await pipeline.sealAll("shutdown");
-    // A stream that still waits for an outcome is not closed: the next start ends it.
-    const isWhole = plane.opened.book.callCount === 0;
-    if (options.config.close_stream === true && isWhole) await recorder.append((_secret, seq) => closeOf(seq));
-  } catch (error) {
-    // A dead stream cannot be sealed; the next start does it.
-    options.logger.error({ err: error }, "the sessions could not be sealed");
-  }
-  await left?.files.settled();
-  await outbox.drain(options.drainMs ?? DRAIN_MS);
-  await outbox.stop();
-  await recorder.close();
-  await plane.payloads?.close();
-  await folder.setProven(recorder.stream, outbox.status().proven).catch(() => undefined);
-  await folder.release();
-}
-
-function closeOf(seq: number): {
-  readonly kind: "stream-close";
-  readonly reason: "shutdown";
-  readonly receipts: number;
-} {
-  return { kind: "stream-close", reason: "shutdown", receipts: seq + 1 };
 }
 
 function declarationOf({ config, software }: GatewayOptions): StreamDeclaration {

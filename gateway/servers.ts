@@ -1,9 +1,10 @@
 /** Connects the configured servers and lists what they advertise. A start fails if one of them does not answer. */
 
 import { StoreError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/service/service.ts";
 import type { ListedServer } from "./catalog/catalog-file.ts";
 import type { GatewayOptions, World } from "./options.ts";
-import { paceLogger } from "./paced-logger.ts";
+import { type PacedLogger, paceLogger } from "./paced-logger.ts";
 import type { Upstream, UpstreamDeps } from "./upstream/upstream.ts";
 import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 
@@ -11,6 +12,8 @@ import type { UpstreamConfig } from "./upstream/upstream-config.ts";
 export interface ConnectedServers {
   readonly upstreams: readonly Upstream[];
   readonly listed: readonly ListedServer[];
+  /** The log of what servers and agents do wrong. */
+  readonly paced: PacedLogger;
 }
 
 /** What connecting needs of a gateway's options. */
@@ -25,7 +28,8 @@ export interface ServerOptions extends Pick<GatewayOptions, "environment" | "log
  * @throws {StoreError} ERR_SERVICE_START naming the first server that did not answer; those that did are closed again
  */
 export async function connectServers(options: ServerOptions, world: World): Promise<ConnectedServers> {
-  const deps = depsOf(options, world);
+  const paced = paceLogger(options.logger);
+  const deps = depsOf(options, world, paced);
   const attempts = await Promise.allSettled(options.config.servers.map((config) => world.connect(config, deps)));
   const upstreams = attempts.flatMap((attempt) => (attempt.status === "fulfilled" ? [attempt.value] : []));
   try {
@@ -35,16 +39,18 @@ export async function connectServers(options: ServerOptions, world: World): Prom
     return {
       upstreams,
       listed: await Promise.all(upstreams.map((upstream) => listServer(upstream, options.config.servers))),
+      paced,
     };
   } catch (error) {
-    await closeServers(upstreams);
+    await closeServers({ upstreams, paced });
     throw error;
   }
 }
 
-/** Closes all, whatever becomes of one. */
-export async function closeServers(upstreams: readonly Upstream[]): Promise<void> {
+/** Closes all, whatever becomes of one; then the log says what it counted. */
+export async function closeServers({ upstreams, paced }: Pick<ConnectedServers, "upstreams" | "paced">): Promise<void> {
   await Promise.allSettled(upstreams.map((upstream) => upstream.close()));
+  paced.flush();
 }
 
 async function listServer(upstream: Upstream, servers: readonly UpstreamConfig[]): Promise<ListedServer> {
@@ -70,13 +76,17 @@ function unanswered(id: string | undefined, cause: unknown): StoreError {
   return new StoreError("ERR_SERVICE_START", `the server ${id ?? "?"} cannot be used: ${why}`, { cause });
 }
 
-function depsOf({ secrets, environment, logger, software, readFile }: ServerOptions, world: World): UpstreamDeps {
+function depsOf(
+  { secrets, environment, software, readFile }: ServerOptions,
+  world: World,
+  logger: Logger,
+): UpstreamDeps {
   return {
     bearerTokens: secrets.bearerTokens,
     environment,
     fetch: world.httpFetch,
     readFile,
-    logger: paceLogger(logger),
+    logger,
     nowMs: world.nowMs,
     randomBytes: world.randomBytes,
     software,

@@ -11,7 +11,6 @@ import { growHeapsInLargeSteps } from "./heap-growth.ts";
 import { type AgentIdentity, readAgentIdentity } from "./identity/agent-identity.ts";
 import { makeOperatorServer } from "./operator/server.ts";
 import type { GatewayOptions, GatewaySecrets } from "./options.ts";
-import { paceLogger } from "./paced-logger.ts";
 import type { Caller } from "./pipeline/call.ts";
 import { type GatewayRun, openRun } from "./run.ts";
 import { startWirings, type Wirings } from "./wirings.ts";
@@ -178,7 +177,7 @@ function edgeOptions(options: GatewayOptions, run: GatewayRun): HttpEdgeOptions 
     inFlight: (call) => run.limits(call).inFlight,
     nowMs,
     randomBytes,
-    logger: paceLogger(logger),
+    logger: run.paced,
     software,
     listen: { host, port },
     tokens,

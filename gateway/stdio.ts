@@ -3,7 +3,6 @@
 import type { Readable, Writable } from "node:stream";
 import { runStdioEdge } from "./edge/stdio-edge.ts";
 import type { GatewayOptions } from "./options.ts";
-import { paceLogger } from "./paced-logger.ts";
 import { openRun } from "./run.ts";
 
 /** The agent's side. */
@@ -36,7 +35,7 @@ export async function serveStdio(options: GatewayOptions, { input, output, user,
       left: { tasks: run.leftTasks, stream: run.status().stream },
       nowMs: run.world.nowMs,
       randomBytes: run.world.randomBytes,
-      logger: paceLogger(options.logger),
+      logger: run.paced,
       software: options.software,
       limits: options.edgeLimits ?? {},
       inFlight: (call) => run.limits(call).inFlight,

@@ -37,6 +37,6 @@ export async function listServers(
     },
     realWorld(),
   );
-  await closeServers(connected.upstreams);
+  await closeServers(connected);
   return connected.listed;
 }

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { paceLogger } from "../../gateway/paced-logger.ts";
+import { type PacedLogger, paceLogger } from "../../gateway/paced-logger.ts";
 import { realWorld } from "../../gateway/real-world.ts";
-import { connectServers } from "../../gateway/servers.ts";
+import { closeServers, connectServers } from "../../gateway/servers.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { makeFakeUpstream } from "../support/fake-upstream.ts";
 
 let lines: unknown[] = [];
-let logger: Logger;
+let logger: PacedLogger;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -44,6 +44,28 @@ describe("a paced log", () => {
     expect(lines).toHaveLength(28);
   });
 
+  it("says what it has counted when it is told that the end is near, and nothing twice", () => {
+    for (let n = 0; n < 10; n += 1) logger.warn({ server: "s" }, DROPPED);
+    logger.flush();
+    expect(lines.slice(8)).toEqual([["warn", { server: "s", more: 2 }, DROPPED]]);
+    logger.flush();
+    vi.advanceTimersByTime(60_000);
+    expect(lines).toHaveLength(9);
+    // A minute begins anew.
+    for (let n = 0; n < 9; n += 1) logger.warn({ server: "s" }, DROPPED);
+    vi.advanceTimersByTime(59_999);
+    expect(lines).toHaveLength(17);
+    vi.advanceTimersByTime(1);
+    expect(lines.slice(17)).toEqual([["warn", { server: "s", more: 1 }, DROPPED]]);
+  });
+
+  it("names the calls of the lines that it counts, up to a bound", () => {
+    for (let n = 0; n < 100; n += 1) logger.error({ code: "ERR_STREAM_FAILED", call: `call-${n}` }, "failed");
+    logger.flush();
+    const calls = Array.from({ length: 64 }, (_, n) => `call-${8 + n}`);
+    expect(lines.slice(8)).toEqual([["error", { code: "ERR_STREAM_FAILED", calls, more: 92 }, "failed"]]);
+  });
+
   it("tells no more than so many kinds of a message apart", () => {
     for (let n = 0; n < 100_000; n += 1) logger.error({ code: `code-${n}` }, "failed");
     expect(lines).toHaveLength(1_024 + 8);
@@ -69,8 +91,10 @@ describe("a paced log", () => {
       software: { name: "countersign", version: "0" },
       logger: { info: say, warn: say, error: say },
     } as const;
-    await connectServers(options, world);
+    const connected = await connectServers(options, world);
     expect(said).toHaveLength(8);
+    await closeServers(connected);
+    expect(said).toHaveLength(9);
   });
 
   it("calls the log that it paces as what it is", () => {

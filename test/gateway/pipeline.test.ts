@@ -573,3 +573,14 @@ describe("what is decided on", () => {
     expect(receipts[2]).toMatchObject({ servers: [{ id: "s", tools: 2, definition: "first-use" }] });
   });
 });
+
+describe("a stop", () => {
+  it("leaves nothing unsaid that the log has counted", async () => {
+    const { bench, run } = await start();
+    for (let n = 0; n < 100; n += 1) run.paced.warn({ server: "s", n }, "a line that is no message was dropped");
+    const said = (): number => bench.log.filter((line) => line.endsWith("was dropped")).length;
+    expect(said()).toBe(8);
+    await stop(run);
+    expect(said()).toBe(9);
+  });
+});
