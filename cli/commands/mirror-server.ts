@@ -11,6 +11,7 @@ const HELP = `countersign mirror-server --config <file>
 
 Runs a mirror that logs push to (C2SP tlog-mirror): POST /add-checkpoint and /add-entries; each log is served below
 /<hex SHA-256(origin)>/ under tlog-tiles paths. The mirror's cosignature is given only when everything is durable.
+/healthz, /readyz and /metrics are for its operator.
 
   --config <file>  JSON: listen {host, port}, data_dir, key_files (note keys of type 4 or 6), logs [{origin, keys}]
 `;

@@ -1,4 +1,4 @@
-/** The worker thread of signing.ts: holds the ML-DSA-44 key of the log and signs one text after the other. */
+/** The worker thread of signing.ts: holds the ML-DSA-44 key of a log or a mirror and signs one text after the other. */
 
 import { parentPort, workerData } from "node:worker_threads";
 import { makeLogMlDsaSigner } from "../../kernel/checkpoint/note-signer.ts";

@@ -43,7 +43,7 @@ export function makeInlineSigner(seeds: LogSeeds): CheckpointSigner {
  */
 export function makeWorkerSigner(
   seeds: LogSeeds,
-  start: (seeds: LogSeeds) => SigningThread = startThread,
+  start: (seeds: LogSeeds) => SigningThread = ({ origin, mlDsa44 }) => startSigningThread(origin, mlDsa44),
 ): CheckpointSigner {
   const note = makeLogSigner(seeds.origin, seeds.ed25519);
   const { key } = makeLogMlDsaSigner(seeds.origin, seeds.mlDsa44);
@@ -55,6 +55,7 @@ export function makeWorkerSigner(
   };
 }
 
-function startThread({ origin, mlDsa44 }: LogSeeds): SigningThread {
-  return new Worker(new URL("./signing-worker.js", import.meta.url), { workerData: { origin, seed: mlDsa44 } });
+/** A thread that signs with an ML-DSA-44 key, under its name; needs the compiled program. @param seed  32 bytes */
+export function startSigningThread(origin: string, seed: Uint8Array): SigningThread {
+  return new Worker(new URL("./signing-worker.js", import.meta.url), { workerData: { origin, seed } });
 }

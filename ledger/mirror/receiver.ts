@@ -11,7 +11,6 @@ import { parseAddCheckpoint } from "../../kernel/add-checkpoint.ts";
 import { formatBase64 } from "../../kernel/base64.ts";
 import { concat, formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
-import type { Cosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { verifyLines } from "../../kernel/checkpoint/open-note.ts";
 import { EMPTY_TREE, judge } from "../../kernel/checkpoint-judge.ts";
 import { CheckError, FormatError, isCodedError, StoreError } from "../../kernel/errors.ts";
@@ -23,6 +22,7 @@ import type { VerifierKey } from "../../kernel/note/verifier-key.ts";
 import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { formatEntryBundle, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import type { ByteReader } from "./byte-reader.ts";
+import type { MirrorCosigner } from "./mirror-signing.ts";
 import type { MirrorHead, MirrorStore } from "./mirror-store.ts";
 import { type Package, packageEnd, readPackage, readUploadHeader, type UploadHeader } from "./upload.ts";
 import { writeUpperTiles } from "./upper-tiles.ts";
@@ -49,7 +49,7 @@ export interface ReceivedLog {
 export interface ReceiverParts {
   readonly logs: readonly ReceivedLog[];
   /** The mirror's keys; their names differ from those of any witness of the same operator. */
-  readonly cosigners: readonly Cosigner[];
+  readonly cosigners: readonly MirrorCosigner[];
   readonly nowSeconds: () => bigint;
   /** 32 random bytes that authenticate tickets; a restart may have others. */
   readonly ticketKey: Uint8Array;
@@ -67,6 +67,21 @@ export interface Receiver {
   readonly addCheckpoint: (body: Uint8Array) => Promise<MirrorAnswer>;
   /** Reads the body as it comes; may answer before its end. */
   readonly addEntries: (body: ByteReader) => Promise<MirrorAnswer>;
+  /** How far each log is. */
+  readonly views: () => readonly ReceivedView[];
+}
+
+/** How far a log is here, as `/readyz` says it. */
+export interface ReceivedView {
+  readonly origin: string;
+  /** Of the cosigned checkpoint. */
+  readonly size: number;
+  /** Of the newest checkpoint that was pushed. */
+  readonly pending_size: number;
+  /** The first entry that is not here. */
+  readonly next_entry: number;
+  /** POSIX seconds of the last cosignature of this run; null before it. */
+  readonly cosigned_at: number | null;
 }
 
 /** Opens a receiver over stores that are open. */
@@ -76,6 +91,7 @@ export async function makeReceiver(parts: ReceiverParts): Promise<Receiver> {
   return {
     addCheckpoint: (body) => addCheckpoint(desks, body),
     addEntries: (body) => addEntries(desks, body),
+    views: () => [...desks.values()].map((desk) => desk.view),
   };
 }
 
@@ -109,6 +125,7 @@ class Desk {
   readonly #log: ReceivedLog;
   readonly #pending = new Map<bigint, MirrorHead>();
   #nextEntry: bigint;
+  #cosignedAt: bigint | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: ReceiverParts, log: ReceivedLog, nextEntry: bigint) {
@@ -129,6 +146,16 @@ class Desk {
       next = (index + 1n) * WIDTH;
     }
     return new Desk(parts, log, next);
+  }
+
+  get view(): ReceivedView {
+    return {
+      origin: this.#log.origin,
+      size: Number(this.#log.store.published?.size ?? 0n),
+      pending_size: Number(this.#newest()?.size ?? 0n),
+      next_entry: Number(this.#nextEntry),
+      cosigned_at: this.#cosignedAt === undefined ? null : Number(this.#cosignedAt),
+    };
   }
 
   /** Runs `task` behind the earlier ones of this log. */
@@ -235,8 +262,10 @@ class Desk {
     await writeUpperTiles(store, old?.size ?? 0n, head.size);
     await VerifiedTiles.open(head, (ref) => store.read(ref));
     const { text, signatures } = parseNote(head.note);
-    const lines = this.#parts.cosigners.map(({ cosign }) => cosign(text, this.#parts.nowSeconds()));
+    const now = this.#parts.nowSeconds();
+    const lines = await Promise.all(this.#parts.cosigners.map(({ cosign }) => cosign(text, now)));
     await store.publish({ ...head, note: formatNote(text, [...signatures.map(({ line }) => line), ...lines]) });
+    this.#cosignedAt = now;
     return { status: 200, body: lines.join("") };
   }
 

@@ -1,16 +1,15 @@
 /**
  * Starts a mirror that logs push to: POST /add-checkpoint and /add-entries (C2SP tlog-mirror), and each log below
- * /<hex SHA-256(origin)>/ under C2SP tlog-tiles paths.
+ * /<hex SHA-256(origin)>/ under C2SP tlog-tiles paths; health, readiness and metrics.
  */
 
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { MAX_REQUEST_BYTES } from "../../kernel/add-checkpoint.ts";
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
-import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { FormatError, StoreError } from "../../kernel/errors.ts";
 import { parseNote } from "../../kernel/note/signed-note.ts";
 import type { SignerKey } from "../../kernel/note/signer-key.ts";
@@ -18,14 +17,17 @@ import type { Clock, Logger, RunningService } from "../../kernel/service/service
 import { openLogCheckpoint } from "../../kernel/witness-policy.ts";
 import { limitConcurrency } from "../http/concurrency.ts";
 import { bodyOf, makeServer, type Routes, takeBytes } from "../http/server.ts";
-import { type FolderLock, lockFolder } from "../storage/folder-lock.ts";
+import { lockFolder } from "../storage/folder-lock.ts";
 import { makeFolderDurably } from "../storage/make-folder.ts";
 import { makeNodeDisk } from "../storage/node-disk.ts";
 import { ByteReader } from "./byte-reader.ts";
+import { MirrorMetrics } from "./mirror-metrics.ts";
 import { mirrorReadRoutes } from "./mirror-routes.ts";
+import { type StartSigningThread, startMirrorSigning } from "./mirror-signing.ts";
 import { type MirrorHead, MirrorStore } from "./mirror-store.ts";
 import { type MirrorAnswer, makeReceiver, type ReceivedLog, type Receiver } from "./receiver.ts";
 import type { ReceivedLogConfig, ReceiverConfig } from "./receiver-config.ts";
+import { ReceiverHealth } from "./receiver-health.ts";
 
 const DEFAULT_PORT = 4300;
 /** Uploads at the same time; each holds at most one package of 16 MiB. */
@@ -38,6 +40,8 @@ export interface ReceiverOptions {
   readonly keys: readonly SignerKey[];
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** Makes the threads of keys of type 0x06; default: needs the compiled program. */
+  readonly startSigningThread?: StartSigningThread;
 }
 
 /**
@@ -47,30 +51,35 @@ export interface ReceiverOptions {
  */
 export async function startReceiver(options: ReceiverOptions): Promise<RunningService> {
   const { config, logger } = options;
-  const cosigners = options.keys.map(({ name, type, seed }) => {
-    if (type !== 0x01) return makeCosigner(name, type, seed);
-    throw new FormatError("ERR_CONFIG", "key_files: want keys of type 4 or 6, got a log's");
-  });
-  await makeFolderDurably(config.data_dir);
-  const lock = await lockFolder(config.data_dir);
+  const signing = startMirrorSigning(options.keys, options.startSigningThread);
+  const closers = [signing.close];
   try {
+    await makeFolderDurably(config.data_dir);
+    closers.push((await lockFolder(config.data_dir)).release);
     const logs = await Promise.all(config.logs.map((log) => openLog(config.data_dir, log)));
     const clock = options.clock ?? { nowMs: () => Date.now() };
     const nowSeconds = (): bigint => BigInt(Math.floor(clock.nowMs() / 1000));
+    const { cosigners } = signing;
     const receiver = await makeReceiver({ logs, cosigners, nowSeconds, ticketKey: randomBytes(32) });
-    const groups = [uploadRoutes(receiver), ...logs.map(({ origin, store }) => serve(origin, store))];
+    const { views } = receiver;
+    const metrics = new MirrorMetrics({ logs: views, nowSeconds, signaturesWaiting: signing.waiting });
+    const health = new ReceiverHealth({ metrics, logs: views, signingFault: signing.fault });
+    const groups = [
+      health.routes,
+      uploadRoutes(receiver, health),
+      ...logs.map(({ origin, store }) => serve(origin, store)),
+    ];
     const server = makeServer(groups, (error) => logger.error({ err: error }, "a request failed"));
     const { host = "127.0.0.1", port = DEFAULT_PORT } = config.listen;
-    return { url: await server.listen({ host, port }), close: () => closeAll(server, lock) };
+    return { url: await server.listen({ host, port }), close: () => closeAll([() => server.close(), ...closers]) };
   } catch (error) {
-    await lock.release();
+    await closeAll(closers);
     throw error;
   }
 }
 
-async function closeAll(server: FastifyInstance, lock: FolderLock): Promise<void> {
-  await server.close();
-  await lock.release();
+async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of closers) await close();
 }
 
 async function openLog(dataDir: string, { origin, keys }: ReceivedLogConfig): Promise<ReceivedLog> {
@@ -89,12 +98,12 @@ function serve(origin: string, store: MirrorStore): Routes {
   return mirrorReadRoutes(`/${hashOf(origin)}`, { published, read: (ref) => store.read(ref) });
 }
 
-function uploadRoutes(receiver: Receiver): Routes {
+function uploadRoutes(receiver: Receiver, health: ReceiverHealth): Routes {
   return (scope) => {
     scope.register(async (checkpoints) => {
       takeBytes(checkpoints, "*");
       checkpoints.post("/add-checkpoint", { bodyLimit: MAX_REQUEST_BYTES }, async (request, reply) =>
-        send(reply, await receiver.addCheckpoint(bodyOf(request))),
+        send(reply, await health.watch("add-checkpoint", receiver.addCheckpoint(bodyOf(request)))),
       );
     });
     scope.register(async (entries) => {
@@ -102,20 +111,20 @@ function uploadRoutes(receiver: Receiver): Routes {
       entries.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
       limitConcurrency(entries, MAX_UPLOADS);
       // The length of an upload is bounded by its packages, as they come.
-      entries.post("/add-entries", { bodyLimit: Number.MAX_SAFE_INTEGER }, (request, reply) =>
-        upload(receiver, request, reply),
-      );
+      entries.post("/add-entries", { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request, reply) => {
+        const answer = await health.watch("add-entries", upload(receiver, request));
+        if (!request.raw.complete) reply.header("connection", "close");
+        return send(reply, answer);
+      });
     });
   };
 }
 
 /** SPEC tlog-mirror: gzip MUST be accepted; errors SHOULD be answered before the body has arrived. */
-async function upload(receiver: Receiver, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function upload(receiver: Receiver, request: FastifyRequest): Promise<MirrorAnswer> {
   const body = decoded(request);
   try {
-    const answer = await receiver.addEntries(new ByteReader(body));
-    if (!request.raw.complete) reply.header("connection", "close");
-    return await send(reply, answer);
+    return await receiver.addEntries(new ByteReader(body));
   } catch (error) {
     if (error instanceof StoreError) throw error;
     const isOfStream =

@@ -1,16 +1,21 @@
 import { createHash } from "node:crypto";
+import { EventEmitter } from "node:events";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { formatAddCheckpoint } from "../../kernel/add-checkpoint.ts";
 import { parseBase64 } from "../../kernel/base64.ts";
 import { concat } from "../../kernel/bytes.ts";
+import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { openNote } from "../../kernel/checkpoint/open-note.ts";
 import { proveConsistency, proveSubtree } from "../../kernel/merkle/prove.ts";
 import { makeSignerKey } from "../../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import type { RunningService } from "../../kernel/service/service.ts";
+import { answerSigning, type SigningRequest, type SigningThread } from "../../kernel/service/thread-cosigner.ts";
 import { parseReceiverConfig } from "../../ledger/mirror/receiver-config.ts";
-import { startReceiver } from "../../ledger/mirror/start-receiver.ts";
+import { type ReceiverOptions, startReceiver } from "../../ledger/mirror/start-receiver.ts";
 import { formatPackage, formatUploadHeader, packageEnd } from "../../ledger/mirror/upload.ts";
 import { makeFolder, removeFolder } from "../support/data-folder.ts";
 import { logSigner, ORIGIN } from "../support/log-keys.ts";
@@ -24,14 +29,15 @@ const quiet = { info: () => undefined, warn: () => undefined, error: () => undef
 let folder = "";
 let mirror: RunningService;
 
-async function start(): Promise<RunningService> {
+async function start(changes: Partial<ReceiverOptions> = {}): Promise<RunningService> {
   const config = parseReceiverConfig({
     listen: { port: 0 },
     data_dir: folder,
     key_files: ["key"],
     logs: [{ origin: ORIGIN, keys: [formatVerifierKey(logSigner.key)] }],
   });
-  return startReceiver({ config, keys: [mirrorKey], logger: quiet, clock: { nowMs: () => 1_700_000_000_000 } });
+  const clock = { nowMs: () => 1_700_000_000_000 };
+  return startReceiver({ config, keys: [mirrorKey], logger: quiet, clock, ...changes });
 }
 
 beforeEach(async () => {
@@ -271,5 +277,98 @@ describe("the configuration of a mirror", () => {
       }
     });
     expect(codes).toEqual(["ERR_CONFIG", "ERR_SHAPE", "ERR_SHAPE"]);
+  });
+});
+
+/** A thread that answers when it is told to. */
+class HeldThread extends EventEmitter implements SigningThread {
+  readonly held: SigningRequest[] = [];
+  readonly ref = (): void => undefined;
+  readonly unref = (): void => undefined;
+  readonly terminate = (): Promise<void> => Promise.resolve();
+
+  postMessage(request: SigningRequest): void {
+    this.held.push(request);
+    this.emit("held");
+  }
+}
+
+const readiness = async (): Promise<readonly [number, unknown]> => {
+  const response = await fetch(`${mirror.url}/readyz`);
+  return [response.status, await response.json()];
+};
+
+describe("a mirror whose key signs in a thread", () => {
+  const slow = makeSignerKey("mirror.example/slow", 0x06, new Uint8Array(32).fill(34));
+  let thread: HeldThread;
+
+  beforeEach(async () => {
+    await mirror.close();
+    thread = new HeldThread();
+    mirror = await start({ keys: [mirrorKey, slow], startSigningThread: () => thread });
+  });
+
+  it("serves meanwhile, says what waits, and publishes with the lines of all keys", async () => {
+    expect((await pushCheckpoint(0, 600)).status).toBe(200);
+    const isHeld = new Promise((resolve) => thread.once("held", resolve));
+    const pushed = push({ start: 0, end: 600 });
+    await isHeld;
+    expect(await metric("countersign_mirror_signatures_waiting")).toBe("1");
+    expect(await readiness()).toMatchObject([200, { logs: [{ size: 0, pending_size: 600, next_entry: 600 }] }]);
+    expect(await mirrored()).toBeUndefined();
+    const [request] = thread.held;
+    thread.emit("message", answerSigning(makeCosigner(slow.name, 0x06, slow.seed), request as SigningRequest));
+    expect((await pushed).status).toBe(200);
+    const note = await (await fetch(`${mirror.url}/${HASH}/checkpoint`)).text();
+    expect(openNote(note, [mirrorKey.verifierKey, slow.verifierKey, logSigner.key]).verified).toHaveLength(3);
+    expect(await metric("countersign_mirror_signatures_waiting")).toBe("0");
+  });
+
+  it("is not ready once the thread is gone, and publishes nothing then", async () => {
+    await pushCheckpoint(0, 600);
+    thread.emit("exit", 1);
+    expect(await readiness()).toMatchObject([503, { ready: false, fault: "ERR_SIGNING" }]);
+    expect((await push({ start: 0, end: 600 })).status).toBeGreaterThanOrEqual(500);
+    expect(await mirrored()).toBeUndefined();
+    expect((await fetch(`${mirror.url}/healthz`)).status).toBe(200);
+  });
+});
+
+const metric = async (name: string): Promise<string | undefined> => {
+  const text = await (await fetch(`${mirror.url}/metrics`)).text();
+  const line = text.split("\n").find((each) => each.startsWith(name));
+  return line?.split(" ").at(-1);
+};
+
+describe("what a mirror says of itself", () => {
+  it("is how far each log is, and what it answered", async () => {
+    const log = { origin: ORIGIN, size: 0, pending_size: 0, next_entry: 0, cosigned_at: null };
+    expect(await readiness()).toEqual([200, { ready: true, logs: [log] }]);
+    await pushCheckpoint(0, 600);
+    await push({ start: 0, end: 600 });
+    const cosigned = { origin: ORIGIN, size: 600, pending_size: 600, next_entry: 600, cosigned_at: 1_700_000_000 };
+    expect(await readiness()).toEqual([200, { ready: true, logs: [cosigned] }]);
+    await pushCheckpoint(600, 900);
+    const label = `{log="${ORIGIN}"}`;
+    expect(await metric(`countersign_mirror_size${label}`)).toBe("600");
+    expect(await metric(`countersign_mirror_pending_size${label}`)).toBe("900");
+    expect(await metric(`countersign_mirror_cosignature_age_seconds${label}`)).toBe("0");
+    expect(await metric('countersign_mirror_answers_total{route="add-checkpoint",status="200"}')).toBe("2");
+    expect(await metric('countersign_mirror_answers_total{route="add-entries",status="200"}')).toBe("1");
+  });
+
+  it("is a fault of its own until a request is answered again, and none of a client's", async () => {
+    expect((await fetch(`${mirror.url}/add-entries`, { method: "POST", body: "nonsense" })).status).toBe(415);
+    await pushCheckpoint(0, 600);
+    expect((await push({ start: 0, end: 600, change: (body) => body.subarray(0, 40) })).status).toBe(400);
+    expect((await readiness())[0]).toBe(200);
+    const blocked = join(folder, HASH, "tile");
+    await rm(blocked, { recursive: true, force: true });
+    await writeFile(blocked, "");
+    expect((await push({ start: 0, end: 600 })).status).toBeGreaterThanOrEqual(500);
+    expect(await readiness()).toMatchObject([503, { ready: false, fault: expect.stringMatching(/^ERR_/u) }]);
+    await rm(blocked);
+    expect((await push({ start: 0, end: 600 })).status).toBe(200);
+    expect((await readiness())[0]).toBe(200);
   });
 });
