@@ -4,6 +4,7 @@ import { setMaxListeners } from "node:events";
 import { readRequestClaims } from "../identity/request-claims.ts";
 import type { Caller, CatalogReader, SessionKey } from "../pipeline/call.ts";
 import { metaOf } from "../wire/era.ts";
+import { LOG_LEVELS } from "../wire/log-levels.ts";
 import { type RequestRule, requestRule } from "../wire/methods.ts";
 import { errorResponse, RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
@@ -154,17 +155,6 @@ async function setLevel({ upstreams }: Deps, { idText, legs, message, mount }: A
   );
   return ok(idText, "{}");
 }
-
-const LOG_LEVELS: ReadonlySet<string> = new Set([
-  "debug",
-  "info",
-  "notice",
-  "warning",
-  "error",
-  "critical",
-  "alert",
-  "emergency",
-]);
 
 async function withPlace(
   options: EdgeOptions,

@@ -5,11 +5,11 @@
  */
 
 import { errorCode } from "../../kernel/errors.ts";
-import type { JsonValue } from "../../kernel/json/value.ts";
 import type { CancelSignal } from "../upstream/cancellation.ts";
 import { levelRequest } from "../upstream/own-request.ts";
 import type { LegAgent, Upstream, UpstreamLeg, UpstreamReply, UpstreamRequest } from "../upstream/upstream.ts";
 import { metaOf } from "../wire/era.ts";
+import { LOG_LEVELS } from "../wire/log-levels.ts";
 import { META } from "../wire/meta-keys.ts";
 import { LEGACY_REVISIONS } from "../wire/revisions.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
@@ -39,7 +39,7 @@ interface Held {
   running: number;
   lastUsedMs: number;
   /** The level of log messages that the server was told last, and the end of telling it. */
-  level: JsonValue | undefined;
+  level: string | undefined;
   told: Promise<unknown>;
 }
 
@@ -76,7 +76,7 @@ export class ModernLegs {
     this.#held.delete(key);
     this.#held.set(key, held);
     const { facts, nextId } = held.leg;
-    return { facts, nextId, request: (call) => ask(held, call, metaOf(request.message.params)[META.logLevel]) };
+    return { facts, nextId, request: (call) => ask(held, call, logLevelIn(request)) };
   }
 
   async close(): Promise<void> {
@@ -155,6 +155,12 @@ export class ModernLegs {
   }
 }
 
+/** Undefined unless it is one of the eight: nothing else is a server told in a message that nobody decides. */
+function logLevelIn({ message }: AgentRequest): string | undefined {
+  const level = metaOf(message.params)[META.logLevel];
+  return typeof level === "string" && LOG_LEVELS.has(level) ? level : undefined;
+}
+
 function ownerOf({ caller }: Holder, serverId: string): string {
   return JSON.stringify([caller.issuer, caller.name, serverId]);
 }
@@ -166,7 +172,7 @@ function keyOf(holder: Holder, serverId: string): string {
 }
 
 /** @param level  the least level of log messages that the agent wants of this call */
-async function ask(held: Held, call: UpstreamRequest, level: JsonValue | undefined): Promise<UpstreamReply> {
+async function ask(held: Held, call: UpstreamRequest, level: string | undefined): Promise<UpstreamReply> {
   held.running += 1;
   try {
     if (level !== undefined) await tellLevel(held, level, call.signal);
@@ -177,7 +183,7 @@ async function ask(held: Held, call: UpstreamRequest, level: JsonValue | undefin
 }
 
 /** One after the other; a server that does not know the method says so, and the call goes on. */
-function tellLevel(held: Held, level: JsonValue, signal: CancelSignal): Promise<unknown> {
+function tellLevel(held: Held, level: string, signal: CancelSignal): Promise<unknown> {
   const before = held.told.catch(() => undefined);
   held.told = before.then(async () => {
     if (held.level === level || signal.aborted) return;

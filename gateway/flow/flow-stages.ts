@@ -30,6 +30,7 @@ import type {
   RespondStage,
 } from "../pipeline/stage.ts";
 import { messageValue } from "../wire/message-value.ts";
+import { isSent, saidInMeta, saidInParams } from "../wire/said-beside.ts";
 import { type Leaf, leavesOf, MAX_LEAVES, valuesGiven } from "./leaves.ts";
 import type { PrincipalLabels } from "./principal-labels.ts";
 import { labelsOf, SessionFlow, type Standing } from "./session-flow.ts";
@@ -216,23 +217,40 @@ const GIVEN: ReadonlySet<string> = new Set([
 /** In front of the path of a value in an answer to a server's question; no name of an argument, since it begins with NUL. */
 const ANSWERS = "\0inputResponses";
 
-/** The values that leave for the server: arguments, and answers to what it asked in the round before. */
+/** And of one that stands in params or `_meta` beside what the method is about. */
+const BESIDE = "\0beside";
+
+/** The values that leave for the server: arguments, answers to what it asked in the round before, and what is said beside them. */
 function leavesOfCall(call: InboundCall): readonly Leaf[] {
   const given = leavesOf(argumentOf(call));
-  const { inputResponses } = call.params;
-  if (inputResponses === undefined) return given;
-  const answers = leavesOf(inputResponses).map(({ path, text }) => ({ path: [ANSWERS, ...path], text }));
-  return [...given, ...answers].slice(0, MAX_LEAVES);
+  const { inputResponses, _meta: meta } = call.params;
+  const params = saidInParams(call, isByUri(call) ? READ_BY_URI : READ);
+  const said = isSent(call) ? saidInMeta(meta) : undefined;
+  if (inputResponses === undefined && params === undefined && said === undefined) return given;
+  const others = [
+    ...leavesUnder(ANSWERS, inputResponses),
+    ...leavesUnder(BESIDE, params),
+    ...leavesUnder(BESIDE, said),
+  ];
+  return [...given, ...others].slice(0, MAX_LEAVES);
+}
+
+function leavesUnder(mark: string, value: JsonValue | undefined): readonly Leaf[] {
+  return value === undefined ? [] : leavesOf(value).map(({ path, text }) => ({ path: [mark, ...path], text }));
+}
+
+const READ: ReadonlySet<string> = new Set(["arguments", "inputResponses"]);
+const READ_BY_URI: ReadonlySet<string> = new Set(["uri", "inputResponses"]);
+
+function isByUri({ target: { kind } }: InboundCall): boolean {
+  return kind === "resource" || kind === "completion" || kind === "subscribe";
 }
 
 /** What a server asks of an agent. */
 const QUESTIONS: ReadonlySet<InboundCall["target"]["kind"]> = new Set(["sample", "elicit", "roots"]);
 
-function argumentOf({ target, params }: InboundCall): JsonValue {
-  if (target.kind === "resource" || target.kind === "completion" || target.kind === "subscribe") {
-    return { uri: target.name };
-  }
-  return params["arguments"] ?? {};
+function argumentOf(call: InboundCall): JsonValue {
+  return isByUri(call) ? { uri: call.target.name } : (call.params["arguments"] ?? {});
 }
 
 function givenTexts(bytes: Uint8Array | undefined): readonly string[] {
@@ -256,14 +274,19 @@ function reported({ finding }: CallTurn, matches: readonly Match[], bounded: boo
   const schema = finding.definition === undefined ? undefined : definitionValue(finding.definition.text)["inputSchema"];
   const rows = new Map<string, { source: number; pointer: string; kind: MatchKind; count: number }>();
   for (const { source, path, kind } of matches) {
-    const isAnswer = path[0] === ANSWERS;
-    const pointer = isAnswer ? "/params/inputResponses/*" : declaredPointer(["params", "arguments"], schema, path);
+    const pointer = fixedPointer(path[0]) ?? declaredPointer(["params", "arguments"], schema, path);
     const row = rows.get(`${source} ${pointer}`) ?? { source, pointer, kind, count: 0 };
     const isStronger = STRENGTH.indexOf(kind) < STRENGTH.indexOf(row.kind);
     rows.set(`${source} ${pointer}`, { ...row, kind: isStronger ? kind : row.kind, count: row.count + 1 });
   }
   const items = [...rows.values()].sort((a, b) => a.source - b.source || (a.pointer < b.pointer ? -1 : 1));
   return { items: items.slice(0, MAX_ITEMS), bounded: bounded || items.length > MAX_ITEMS };
+}
+
+/** Of what is under no schema. */
+function fixedPointer(mark: string | undefined): string | undefined {
+  if (mark === ANSWERS) return "/params/inputResponses/*";
+  return mark === BESIDE ? "/params/*" : undefined;
 }
 
 /** In an agent's answer to a question: under no schema, so all at one place. */

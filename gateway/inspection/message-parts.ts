@@ -6,6 +6,7 @@ import type { ResultNeeds } from "../catalog/data-class.ts";
 import { declaredPointer } from "../catalog/declared-pointer.ts";
 import type { InboundCall } from "../pipeline/call.ts";
 import { type DeclaredNames, declaredNames } from "../wire/declared-names.ts";
+import { saidInMeta, saidInParams } from "../wire/said-beside.ts";
 import type { MessagePart } from "./message-findings.ts";
 import { longLists, longTexts } from "./result-needs.ts";
 import { valueAt } from "./strings.ts";
@@ -38,16 +39,16 @@ function sideOf(at: readonly string[], schema: JsonValue | undefined): DeclaredS
 }
 
 const MAX_STEPS = 16;
-/** Members of params that hold what the agent says, and `_meta` but for what MCP reserves. */
+/** Members of params that hold what the agent says, `_meta`, and what else stands there. */
 const POINTERS = {
   uri: starred(["params", "uri"]),
   argument: starred(["params", "argument"]),
   context: starred(["params", "context"]),
   inputResponses: starred(["params", "inputResponses"]),
   meta: starred(["params", "_meta"]),
+  beside: starred(["params"]),
 } as const;
-const RESERVED_PREFIX = "io.modelcontextprotocol/";
-const RESERVED: ReadonlySet<string> = new Set(["progressToken", "traceparent", "tracestate", "baggage"]);
+const READ: ReadonlySet<string> = new Set(["arguments", "uri", "argument", "context", "inputResponses"]);
 
 /** Names in a result that are MCP's own; every other one is the server's text. */
 const OWN_NAMES: ReadonlySet<string> = new Set(
@@ -60,7 +61,8 @@ const ERROR_POINTER = ownNames("error");
 const RESULT_POINTER = ownNames("result");
 
 /** The parts of a request. */
-export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: ToolSides): readonly MessagePart[] {
+export function partsOfCall(call: InboundCall, { input }: ToolSides): readonly MessagePart[] {
+  const { params } = call;
   const { arguments: given, uri, argument, context, inputResponses, _meta: meta } = params;
   const parts: MessagePart[] = [];
   if (given !== undefined) {
@@ -71,7 +73,8 @@ export function partsOfCall({ params }: Pick<InboundCall, "params">, { input }: 
   addSpoken(parts, argument, POINTERS.argument);
   addSpoken(parts, context, POINTERS.context);
   addSpoken(parts, inputResponses, POINTERS.inputResponses);
-  addSpoken(parts, ownMeta(meta), POINTERS.meta);
+  addSpoken(parts, saidInMeta(meta), POINTERS.meta);
+  addSpoken(parts, saidInParams(call, READ), POINTERS.beside);
   return parts;
 }
 
@@ -79,19 +82,18 @@ function addSpoken(parts: MessagePart[], value: JsonValue | undefined, pointer: 
   if (value !== undefined) parts.push({ value, pointer, surplus: NO_PATHS });
 }
 
-/** What of `_meta` is the agent's own; undefined if nothing is. */
-function ownMeta(meta: JsonValue | undefined): JsonObject | undefined {
-  if (!isJsonObject(meta)) return undefined;
-  const own = Object.keys(meta).filter((key) => !key.startsWith(RESERVED_PREFIX) && !RESERVED.has(key));
-  return own.length === 0 ? undefined : Object.fromEntries(own.map((key) => [key, meta[key]]));
+/** The parts of an answer: the structured content, all the rest of result or error, and what stands beside these. */
+export function partsOfAnswer(answer: JsonObject, sides: ToolSides, needs: ResultNeeds = {}): readonly MessagePart[] {
+  const parts = partsOfResult(answer, sides, needs);
+  const others = Object.keys(answer).filter((key) => !OWN_MEMBERS.has(key));
+  if (others.length === 0) return parts;
+  const value = Object.fromEntries(others.map((key) => [key, answer[key]]));
+  return [...parts, { value, pointer: () => "", surplus: NO_PATHS }];
 }
 
-/** The parts of an answer: the structured content, and all the rest of result or error. */
-export function partsOfAnswer(
-  { result, error }: JsonObject,
-  { output }: ToolSides,
-  needs: ResultNeeds = {},
-): readonly MessagePart[] {
+const OWN_MEMBERS: ReadonlySet<string> = new Set(["jsonrpc", "id", "result", "error"]);
+
+function partsOfResult({ result, error }: JsonObject, { output }: ToolSides, needs: ResultNeeds): MessagePart[] {
   if (!isJsonObject(result)) return [{ at: ERROR, value: error, pointer: ERROR_POINTER, surplus: NO_PATHS }];
   const structured = result["structuredContent"];
   const rest: MessagePart = {

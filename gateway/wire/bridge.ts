@@ -9,7 +9,7 @@ import { META, OUR_META } from "./meta-keys.ts";
 import { MODERN_REVISION } from "./revisions.ts";
 import type { RpcRequest } from "./rpc.ts";
 import { RPC } from "./rpc-error.ts";
-import { editMembers, memberSpans, rawAt, spanOf } from "./spans.ts";
+import { applyEdits, editMembers, memberSpans, rawAt, spanOf } from "./spans.ts";
 
 /** What a request becomes on its way to a server. */
 export interface RequestRewrite {
@@ -62,7 +62,8 @@ function membersAmong(text: string | undefined, names: readonly string[]): strin
 const RESERVED = "io.modelcontextprotocol/";
 
 /** The request as it is sent to the server. */
-export function requestToServer({ text }: RpcRequest, rewrite: RequestRewrite): Uint8Array {
+export function requestToServer(message: RpcRequest, rewrite: RequestRewrite): Uint8Array {
+  const text = ownMembers(message);
   const edits = new MessageEdits(text);
   edits.replace(ID, String(rewrite.id));
   if (rewrite.name !== undefined) edits.replace(rewrite.name.path, JSON.stringify(rewrite.name.value));
@@ -71,6 +72,16 @@ export function requestToServer({ text }: RpcRequest, rewrite: RequestRewrite): 
   return edits.format(rewrite.isLine);
 }
 
+/** What JSON-RPC does not define beside a request is read by nobody here, so nothing of it goes on. */
+function ownMembers({ text, value }: Pick<RpcRequest, "text" | "value">): string {
+  if (Object.keys(value).every((key) => REQUEST_MEMBERS.has(key))) return text;
+  const whole = spanOf(text, []);
+  const edit =
+    whole === undefined ? undefined : editMembers(text, whole, NO_MEMBERS, (key) => !REQUEST_MEMBERS.has(key));
+  return edit === undefined ? text : applyEdits(text, [edit]);
+}
+
+const REQUEST_MEMBERS: ReadonlySet<string> = new Set(["jsonrpc", "id", "method", "params"]);
 const ID = ["id"];
 const PARAMS = ["params"];
 const REQUEST_META = ["params", "_meta"];

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { META } from "../../gateway/wire/meta-keys.ts";
 import { type FixtureServer, startFixtureServer } from "../conformance/fixture-server.ts";
 import { ALICE, BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
 
 /** Of the gateway itself, for listings. */
 const OWN = 1;
@@ -78,6 +79,28 @@ describe("a modern agent before a legacy server", () => {
     expect(logged(await call(ALICE, "test_tool_with_logging", { [META.logLevel]: "error" }))).toBe(0);
     expect(logged(await call(ALICE, "test_tool_with_logging"))).toBe(0);
     expect(logged(await call(ALICE, "test_tool_with_logging", { [META.logLevel]: "info" }))).toBe(3);
+  });
+
+  it("tells the server no level but one of the eight, since nobody decides that message", async () => {
+    const results: Readonly<Record<string, object>> = {
+      initialize: { protocolVersion: "2025-11-25", capabilities: { tools: {}, logging: {} }, serverInfo: {} },
+      "tools/list": { tools: [{ name: "t", inputSchema: { type: "object" } }] },
+      "tools/call": { content: [] },
+      "logging/setLevel": {},
+    };
+    const scripted = await startScriptedServer(({ id, method = "" }, response) => {
+      const result = results[method];
+      const error = { code: -32601, message: "no such method" };
+      if (id === undefined) response.writeHead(202).end();
+      else sendJson(response, { jsonrpc: "2.0", id, ...(result === undefined ? { error } : { result }) });
+    });
+    await gateway.close();
+    gateway = await startTestGateway([httpServer("s", scripted.url)]);
+    for (const level of [{ note: "x" }, "loud", 7, "debug"]) await call(ALICE, "t", { [META.logLevel]: level });
+    const told = scripted.messages.filter(({ method }) => method === "logging/setLevel");
+    expect(told.map(({ params }) => params)).toEqual([{ level: "debug" }]);
+    expect(gateway.pipeline.outcomes.map(({ status }) => status)).toEqual(["ok", "ok", "ok", "ok"]);
+    await scripted.close();
   });
 
   it("loses its session when it is idle, and gets another one with its next call", async () => {
