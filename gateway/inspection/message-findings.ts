@@ -11,6 +11,7 @@ import { type Hit, worse } from "./hit.ts";
 import type { Count, Surface } from "./injection.ts";
 import type { LongList, LongText } from "./result-needs.ts";
 import { isIndex, isJsonArray, isSpoken } from "./strings.ts";
+import type { SurplusText } from "./surplus.ts";
 import { type FindContext, findInText, type OwnRules } from "./text-findings.ts";
 
 /** Version of the rules, in every inspection of a receipt. */
@@ -32,6 +33,8 @@ export interface MessagePart {
   readonly surplus: readonly (readonly string[])[];
   /** Lists that are longer than needed, and texts with such lists in them. */
   readonly long?: readonly (LongList | LongText)[];
+  /** Texts that are JSON, with the members in them that the schema does not declare. */
+  readonly surplusTexts?: readonly SurplusText[];
   /** A member of the value that is no part of it. */
   readonly without?: string;
   /** True for a path below the value whose text is no text, as base64 of a picture. */
@@ -48,6 +51,8 @@ export interface Place {
   readonly isName?: true;
   /** What may stay of lists at the place. */
   readonly long?: LongList | LongText;
+  /** Members that go from the JSON that the text at the place is. */
+  readonly inner?: readonly (readonly string[])[];
 }
 
 /** Everything found in a message. */
@@ -137,6 +142,8 @@ class MessageLook {
     if (part === undefined) return;
     this.#part = index;
     for (const path of part.surplus) this.#add(path, [], UNDECLARED);
+    for (const { path, members } of part.surplusTexts ?? [])
+      this.#add(path, [], [{ ...UNDECLARED_ONE, count: members.length }], { inner: members });
     for (const long of part.long ?? []) this.#add(long.path, [], [longCount(long)], { long });
     this.#walk(part, part.value, undefined);
     if (this.#names.length === 0) return;
@@ -181,13 +188,14 @@ class MessageLook {
     path: readonly string[],
     hits: readonly Hit[],
     counts: readonly Count[],
-    more: Pick<Place, "isName" | "long"> = {},
+    more: Pick<Place, "isName" | "long" | "inner"> = {},
   ): void {
     this.places.push({ part: this.#part, path, hits, counts, ...more });
   }
 }
 
-const UNDECLARED: readonly Count[] = [{ rule: "surplus.undeclared", severity: "warn", count: 1 }];
+const UNDECLARED_ONE: Count = { rule: "surplus.undeclared", severity: "warn", count: 1 };
+const UNDECLARED: readonly Count[] = [UNDECLARED_ONE];
 
 function longCount(long: LongList | LongText): Count {
   const over = "lists" in long ? long.lists.reduce((sum, list) => sum + list.over, 0) : long.over;

@@ -10,7 +10,7 @@ import { saidInMeta, saidInParams } from "../wire/said-beside.ts";
 import type { MessagePart } from "./message-findings.ts";
 import { longLists, longTexts } from "./result-needs.ts";
 import { valueAt } from "./strings.ts";
-import { NO_PATHS, surplusPaths } from "./surplus.ts";
+import { NO_PATHS, surplusMembers, surplusPaths, surplusTexts } from "./surplus.ts";
 
 /** What a tool's definition says of one side of a call, read once. */
 export interface DeclaredSide {
@@ -96,17 +96,18 @@ const OWN_MEMBERS: ReadonlySet<string> = new Set(["jsonrpc", "id", "result", "er
 function partsOfResult({ result, error }: JsonObject, { output }: ToolSides, needs: ResultNeeds): MessagePart[] {
   if (!isJsonObject(result)) return [{ at: ERROR, value: error, pointer: ERROR_POINTER, surplus: NO_PATHS }];
   const structured = result["structuredContent"];
+  const { pointer, names } = output;
   const rest: MessagePart = {
     at: RESULT,
     value: result,
     without: "structuredContent",
     pointer: RESULT_POINTER,
-    surplus: NO_PATHS,
+    surplus: surplusMembers(result, names),
+    surplusTexts: surplusTexts(result, names),
     long: longTexts(result, needs),
     isMedia: isMediaAt,
   };
   if (structured === undefined) return [rest];
-  const { pointer, names } = output;
   const surplus = surplusPaths(structured, names);
   return [{ at: STRUCTURED, value: structured, pointer, surplus, long: longLists(structured, needs) }, rest];
 }

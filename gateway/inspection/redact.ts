@@ -15,7 +15,7 @@ import { itemSpans, memberSpans, type Span, spanOf } from "../wire/spans.ts";
 import type { MessagePart, Place } from "./message-findings.ts";
 import { neutraliseText } from "./neutralise.ts";
 import { type LongList, type LongText, readText } from "./result-needs.ts";
-import { isJsonArray, valueAt } from "./strings.ts";
+import { isJsonArray, leavesOf, valueAt } from "./strings.ts";
 import { renewTextCopies } from "./text-copies.ts";
 import { ValueCopies } from "./value-copies.ts";
 
@@ -56,6 +56,7 @@ function carryOut(
   const removals: Removal[] = [];
   const plan = emptyPlan(order.neutralise);
   for (const place of places) planPlace(plan, parts, place, order, removals);
+  planGone(plan, parts);
   let result = text;
   for (const at of rootsOf(parts)) {
     const span = spanOf(result, at);
@@ -77,11 +78,18 @@ interface Plan {
   readonly texts: Map<string, string>;
   /** Items that stay, by path of their list. */
   readonly kept: Map<string, number>;
-  /** Texts that are JSON, with the lists in them that are cut. */
-  readonly cut: Map<string, readonly LongList[]>;
+  /** Texts that are JSON, with the lists in them that are cut, and the members that go. */
+  readonly inner: Map<string, InnerCut>;
   /** Values that are taken out wherever they stand. */
   readonly copies: ValueCopies;
+  /** Values of members that went, which are taken out of texts outside of structured content. */
+  readonly gone: ValueCopies;
   readonly neutralise: boolean;
+}
+
+interface InnerCut {
+  readonly lists: readonly LongList[];
+  readonly members: readonly (readonly string[])[];
 }
 
 function emptyPlan(neutralise: boolean): Plan {
@@ -89,8 +97,9 @@ function emptyPlan(neutralise: boolean): Plan {
     dropped: new Set(),
     texts: new Map(),
     kept: new Map(),
-    cut: new Map(),
+    inner: new Map(),
     copies: new ValueCopies(),
+    gone: new ValueCopies(),
     neutralise,
   };
 }
@@ -114,6 +123,13 @@ function planPlace(
   if (place.long !== undefined) {
     planCut(plan, path, place.long);
     remove("surplus.items", itemsBeyond(value, place.long), place.counts[0]?.count);
+  } else if (place.inner !== undefined) {
+    const inside = typeof value === "string" ? readText(value) : undefined;
+    addInner(plan, path, { lists: [], members: place.inner });
+    remove(
+      "surplus.undeclared",
+      place.inner.map((member) => valueAt(inside, member) ?? null),
+    );
   } else if (typeof value !== "string" || place.isName === true || whole?.rule === "surplus.undeclared") {
     plan.dropped.add(keyOf(path));
     remove(first, [value]);
@@ -130,9 +146,31 @@ function planPlace(
   }
 }
 
-function planCut({ kept, cut }: Plan, path: readonly string[], long: LongList | LongText): void {
-  if ("lists" in long) cut.set(keyOf(path), long.lists);
-  else kept.set(keyOf(path), long.keep);
+function planCut(plan: Plan, path: readonly string[], long: LongList | LongText): void {
+  if ("lists" in long) addInner(plan, path, { lists: long.lists, members: [] });
+  else plan.kept.set(keyOf(path), long.keep);
+}
+
+function addInner({ inner }: Plan, path: readonly string[], { lists, members }: InnerCut): void {
+  const known = inner.get(keyOf(path));
+  inner.set(keyOf(path), {
+    lists: [...(known?.lists ?? []), ...lists],
+    members: [...(known?.members ?? []), ...members],
+  });
+}
+
+/** What went from structured content goes from texts beside it, too, unless it stands in what is left. */
+function planGone({ dropped, gone }: Plan, parts: readonly MessagePart[]): void {
+  for (const { at, value, surplus } of parts) {
+    if (at?.at(-1) !== "structuredContent" || surplus.length === 0) continue;
+    const all = leavesOf(value).map((leaf) => ({ said: String(leaf.value), isGone: isBelow(dropped, at, leaf.path) }));
+    const left = new Set(all.flatMap(({ said, isGone }) => (isGone ? [] : [said])));
+    for (const { said, isGone } of all) if (isGone && !left.has(said)) gone.add(said, "[redacted:surplus.undeclared]");
+  }
+}
+
+function isBelow(dropped: ReadonlySet<string>, at: readonly string[], path: readonly string[]): boolean {
+  return path.some((_, i) => dropped.has(keyOf([...at, ...path.slice(0, i + 1)])));
 }
 
 /** What goes of long lists. */
@@ -182,16 +220,18 @@ function rewriteText(raw: string, path: readonly string[], plan: Plan): string {
   const key = keyOf(path);
   let now = plan.copies.replaceIn(plan.texts.get(key) ?? value);
   if (plan.neutralise) now = neutraliseText(now);
-  const lists = plan.cut.get(key);
-  if (lists !== undefined) now = cutText(now, lists);
+  const inner = plan.inner.get(key);
+  if (inner !== undefined) now = cutText(now, inner);
+  if (path[1] === "content") now = plan.gone.replaceIn(now);
   return now === value ? raw : JSON.stringify(now);
 }
 
-/** A text that is JSON, without the items that are not needed. One that is no JSON any more goes as a whole. */
-function cutText(text: string, lists: readonly LongList[]): string {
+/** A text that is JSON, without what is not needed or not declared. One that is no JSON any more goes as a whole. */
+function cutText(text: string, { lists, members }: InnerCut): string {
   const span = readText(text) === undefined ? undefined : spanOf(text, []);
-  if (span === undefined) return "[redacted:surplus.items]";
+  if (span === undefined) return `[redacted:${members.length === 0 ? "surplus.items" : "surplus.undeclared"}]`;
   const plan = emptyPlan(false);
+  for (const path of members) plan.dropped.add(keyOf(path));
   for (const { path, keep } of lists) plan.kept.set(keyOf(path), keep);
   return rewrite(text, span, [], plan);
 }

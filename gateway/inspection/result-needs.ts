@@ -72,7 +72,8 @@ function longest(value: JsonValue | undefined): number {
   return below.reduce((most: number, item) => Math.max(most, longest(item)), own);
 }
 
-function textsOf(result: JsonObject): readonly { readonly path: readonly string[]; readonly text: string }[] {
+/** The texts of a result, and where they stand. */
+export function textsOf(result: JsonObject): readonly { readonly path: readonly string[]; readonly text: string }[] {
   return ["content", "contents"].flatMap((list) => {
     const parts = result[list];
     if (!Array.isArray(parts)) return [];

@@ -1,7 +1,8 @@
-/** `surplus.undeclared`: members of arguments or of structured content that the approved schema does not declare. */
+/** `surplus.undeclared`: members of arguments or of an answer that the approved schema does not declare. */
 
-import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { DeclaredNames } from "../wire/declared-names.ts";
+import { readText, textsOf } from "./result-needs.ts";
 import { isJsonArray } from "./strings.ts";
 
 type Path = readonly string[];
@@ -12,6 +13,36 @@ export function surplusPaths(value: JsonValue | undefined, declared: DeclaredNam
   const found: Path[] = [];
   collect(value, declared, [], found);
   return found;
+}
+
+/** A text that is a JSON object, with paths of its outermost undeclared members. */
+export interface SurplusText {
+  readonly path: readonly string[];
+  readonly members: readonly Path[];
+}
+
+/**
+ * What texts of a result say beside what its tool declares: each that is a JSON object stands for the structured content, whether
+ * there is some or not.
+ */
+export function surplusTexts(result: JsonObject, declared: DeclaredNames | undefined): readonly SurplusText[] {
+  if (declared === undefined) return NO_TEXTS;
+  return textsOf(result).flatMap(({ path, text }) => {
+    const value = readText(text);
+    const members = isJsonObject(value) ? surplusPaths(value, declared) : NO_PATHS;
+    return members.length === 0 ? [] : [{ path, members }];
+  });
+}
+
+const NO_TEXTS: readonly SurplusText[] = [];
+
+/** Members of a tool's result (MCP 2025-11-25 and 2026-07-28). */
+const RESULT_MEMBERS: ReadonlySet<string> = new Set(["content", "structuredContent", "isError", "_meta", "resultType"]);
+
+/** Members beside them, of a tool that says what it answers. Answers of another form have no content. */
+export function surplusMembers(result: JsonObject, declared: DeclaredNames | undefined): readonly Path[] {
+  if (declared === undefined || !isJsonArray(result["content"])) return NO_PATHS;
+  return Object.keys(result).flatMap((key) => (RESULT_MEMBERS.has(key) ? [] : [[key]]));
 }
 
 /** Of what has no schema, and of what a schema declares as a whole. */

@@ -9,6 +9,9 @@ import { withScenarios } from "./with-scenarios.ts";
 const open = withScenarios();
 const CANARY = "DE89370400440532013000";
 
+/** What no rule recognises. */
+const SECRET = "blue-heron-quilt";
+
 const FIND = {
   name: "find",
   outputSchema: {
@@ -32,6 +35,9 @@ const RULES = `${PERMIT_ALL}
   @id("loose") forbid (principal, action == Mcp::Action::"web/post", resource)
   when { context.session.taint.contains("customer") };`;
 
+const TRIM = `${PERMIT_ALL}
+  @id("trim") @redact("surplus.*") permit (principal, action in Mcp::Action::"respond", resource);`;
+
 const start = async (mode: Mode): Promise<Scenario> =>
   open(startScenario({ rules: RULES, mode, servers: { crm: { tools: [FIND] }, web: { tools: [{ name: "post" }] } } }));
 
@@ -54,6 +60,44 @@ describe("P1.2 chatty response", () => {
     await scenario.call("web__post", { text: "x" });
     expect([scenario.server("crm").count(), scenario.server("web").count()]).toEqual([1, 0]);
     expect(JSON.stringify(await scenario.receipts())).not.toContain(CANARY);
+  });
+
+  it.each<readonly [string, (rows: readonly JsonObject[]) => JsonObject]>([
+    ["text alone, as JSON", (rows) => ({ content: [{ type: "text", text: JSON.stringify({ rows }) }] })],
+    [
+      "a text that says more than its structured content",
+      (rows) => ({
+        structuredContent: { rows: [{ name: "customer 7" }] },
+        content: [{ type: "text", text: JSON.stringify({ rows, more: SECRET }, null, 2) }],
+      }),
+    ],
+    [
+      "words beside structured content",
+      (rows) => ({ structuredContent: { rows }, content: [{ type: "text", text: `customer 7: ${SECRET}, 700007.` }] }),
+    ],
+    [
+      "an embedded resource",
+      (rows) => ({
+        structuredContent: { rows },
+        content: [{ type: "resource", resource: { uri: "a://b", text: JSON.stringify({ rows }) } }],
+      }),
+    ],
+    [
+      "a member beside its content",
+      (rows) => ({ structuredContent: { rows }, content: [{ type: "text", text: "customer 7" }], debug: { rows } }),
+    ],
+  ])("in %s loses what was not declared: U is 1, and the bytes lack it", async (_where, answer) => {
+    const rows = [{ name: "customer 7", memo: SECRET, salary: 700_007, more: { deep: [SECRET] } }];
+    const scenario = await open(
+      startScenario({ rules: TRIM, servers: { crm: { tools: [{ ...FIND, answer: () => answer(rows) }] } } }),
+    );
+    const { text } = await scenario.call("find");
+    expect(text).toContain("customer 7");
+    expect(text).not.toContain(SECRET);
+    expect(text).not.toContain("700007");
+    const [outcome] = await scenario.outcomes();
+    expect(outcome).toMatchObject({ outcome: { status: "redacted" }, redactions: { state: "present" } });
+    expect(JSON.stringify(outcome?.inspection)).toContain('"surplus.undeclared"');
   });
 
   it("in advisory mode passes whole, and the receipt has the findings", async () => {

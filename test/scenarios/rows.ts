@@ -37,7 +37,7 @@ export const SHAPES: readonly Row[] = [
     "P1.2",
     "chatty response",
     "held",
-    "undeclared members, recognised values and items beyond the declared need leave structured content and its text copy, or the answer is withheld; it marks the session",
+    "undeclared members, recognised values and items beyond the declared need leave structured content and the texts beside it, or the answer is withheld; it marks the session",
   ),
   row(
     "P1.3",
