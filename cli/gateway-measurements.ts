@@ -1,4 +1,4 @@
-/** What a gateway measures of itself and of its agents, by reading files: its own code, the policy's folder, agents' folders, the configuration's limits. */
+/** What a gateway measures of itself and of its agents, by reading files: its own code, the policy's folder, agents' folders, the configuration's limits and quarantine. */
 
 import { type Dirent, existsSync, readdirSync } from "node:fs";
 import { join, relative, sep } from "node:path";
@@ -7,6 +7,7 @@ import type { MeasuredAgent } from "../gateway/artifact/artifact-config.ts";
 import type { Measurements } from "../gateway/artifact/remeasure.ts";
 import type { GatewayConfig } from "../gateway/config.ts";
 import { readCallLimits } from "../gateway/limits/call-limits.ts";
+import { readQuarantine } from "../gateway/quarantine/quarantine.ts";
 import { type AgentFile, agentCodeDigest, agentMetadataDigest } from "../kernel/agent-measurement.ts";
 import { FormatError, StoreError } from "../kernel/errors.ts";
 import { parseJson } from "../kernel/json/parse.ts";
@@ -39,6 +40,7 @@ export function measurementsOf(
     ...(policy === undefined ? {} : { policyFiles: () => readBundle(policy.dir) }),
     code: ownCodeDigest,
     limits: () => readJsonFile(file, readCallLimits),
+    quarantine: () => readJsonFile(file, readQuarantine),
     agents: () => new Map(agents.map((agent) => [agent.principal, measureAgent(agent)])),
   };
 }

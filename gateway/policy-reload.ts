@@ -16,7 +16,7 @@ import type { ReasonCode } from "../kernel/receipt/reasons.ts";
 import { array, base64Bytes, object, optional, readShape, type Shape, string } from "../kernel/shape.ts";
 import { checkPresent } from "./artifact/artifact-check.ts";
 import { checkFloor, rememberArtifact } from "./artifact/artifact-floor.ts";
-import { type Measurements, measure } from "./artifact/remeasure.ts";
+import { type Measurements, measure, runningOf } from "./artifact/remeasure.ts";
 import { type ExaminedSession, examineSessions, type SessionFacts } from "./artifact/session-examine.ts";
 import { keepSessions, sessionLoadOf, sessionRefusalOf } from "./artifact/session-load.ts";
 import { type BoundConfig, statedBy } from "./artifact/stated.ts";
@@ -259,7 +259,7 @@ async function examine(
   const bundle = files === undefined ? basis.policyNow().bundle : parseBundle(files);
   const catalog = request.catalog === undefined ? undefined : await examineCatalog(config, request.catalog);
   const { digest, schemaSources } = catalog === undefined ? basis.keeper.current() : makeCatalog(catalog.file, []);
-  const running = { policy: bundle.digest, limits: config.limits ?? {} };
+  const running = runningOf(bundle.digest, config);
   const measured = await measure(measurements, upstreams, running, sealed.artifact);
   checkPresent(sealed.artifact, {
     ...measured,

@@ -111,7 +111,7 @@ export type SealedApprovers = {
 /** Body of an artifact. */
 export type PolicyArtifactBody = {
   readonly kind: "policy-artifact";
-  /** 2: `limits` names every bound, and the configuration says no other. */
+  /** 2: `limits` names every bound, and the configuration says no other; `quarantine` may be there. */
   readonly v: ArtifactVersion;
   /** Each artifact of a gateway has a higher one than those before. */
   readonly version: number;
@@ -138,6 +138,8 @@ export type PolicyArtifactBody = {
   /** True if subjects in quarantine may be answered by phantoms. */
   readonly phantom: boolean;
   readonly baseline?: SealedBaseline;
+  /** Of the member `quarantine` of the configuration, by `quarantineDigest`; from version 2 on. Without it nothing of it is sealed. */
+  readonly quarantine?: Digest;
   /** Sorted by name; there are no others. */
   readonly operators?: readonly SealedOperator[];
   readonly approvers?: SealedApprovers;
@@ -247,6 +249,7 @@ const artifactShape: Shape<PolicyArtifact> = mapped(
         denials: optional(boundShape),
       }),
     ),
+    quarantine: optional(digestShape),
     operators: optional(
       sorted(
         array(object<SealedOperator>({ name: operatorName, roles: sorted(array(operatorName, { max: 32 }), same) }), {
@@ -273,6 +276,9 @@ function checkBody(artifact: PolicyArtifact): PolicyArtifact {
   }
   checkLimitsVersion(artifact.v, artifact.limits);
   if (artifact.v > 1) checkLimitsComplete(artifact.limits);
+  else if (artifact.quarantine !== undefined) {
+    throw new FormatError("ERR_SHAPE", "artifact.quarantine: want an artifact of version 2");
+  }
   for (const { id, tools } of artifact.workflows) {
     const wider = tools.find((tool) => !coversTool(artifact.tools, tool));
     if (wider !== undefined) {
@@ -290,6 +296,16 @@ export function coversTool(tools: readonly string[], tool: string): boolean {
 /** Digest of a workflow's scope, as receipts name it. */
 export function workflowDigest(workflow: SealedWorkflow): Digest {
   return digestFile(canonicalBytes({ kind: "workflow-scope", v: 1, ...workflow }));
+}
+
+/**
+ * Digest of what a configuration says of quarantine, as an artifact seals it.
+ *
+ * @param config  its member `quarantine`; undefined if it has none
+ * @throws {FormatError} ERR_CANONICAL if it has no canonical form
+ */
+export function quarantineDigest(config: JsonObject | undefined): Digest {
+  return digestFile(canonicalBytes({ kind: "quarantine-config", v: 1, config: config ?? null }));
 }
 
 /** The bytes of an artifact, signed by each of `signers`. @throws {FormatError} ERR_SHAPE if the body is not one */

@@ -37,7 +37,8 @@ Works on a policy bundle (docs/policy.md) before it goes live, and on the sealed
       explains the answer to a request, or the ruling of a decision receipt: the policies that determined it, their
       annotations and text, and for a request the facts of which one alone would have changed the answer
   draft --config <gateway.json> --out <file> [--days <n>]
-      writes an unsigned artifact of what the configuration has now: bundle, catalog, servers, principals, mode, limits
+      writes an unsigned artifact of what the configuration has now: bundle, catalog, servers, principals, mode, limits,
+      quarantine
   draft --config <gateway.json> --agent <principal> [--session <source>:<id>] --out <file> [--days <n>]
       writes an unsigned session artifact of that agent, or of one session of it, as wide as the configured artifact: take
       away what it does not need (docs/formats/session-artifact.md)

@@ -5,7 +5,7 @@ import { digestOf } from "../../gateway/catalog/digests.ts";
 import { GATEWAY_DEFAULTS, type GatewayConfig } from "../../gateway/config.ts";
 import { allBounds, callLimitsOf } from "../../gateway/limits/call-limits.ts";
 import type { PolicyBundle } from "../../gateway/policy/bundle.ts";
-import type { PolicyArtifactBody } from "../../kernel/policy-artifact.ts";
+import { type PolicyArtifactBody, quarantineDigest } from "../../kernel/policy-artifact.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import { sealedVersion } from "./sealed-version.ts";
 
@@ -46,5 +46,6 @@ export function draftArtifact({ config, bundle, catalog, days, nowMs }: DraftFac
     limits: allBounds(callLimitsOf(config.limits ?? {})),
     workflows: [],
     phantom: false,
+    quarantine: quarantineDigest(config.quarantine),
   };
 }

@@ -31,6 +31,8 @@ export interface Measured {
   readonly code: string | undefined;
   /** What the configuration says of limits: where it lies, or the one that runs. */
   readonly limits: SealedLimits;
+  /** Digests of what the configuration says of quarantine: the one that runs, and the one that lies there; none if none is sealed. */
+  readonly quarantine: readonly string[];
   /** By principal. */
   readonly agents: ReadonlyMap<string, AgentDigests>;
   /** By server id. */
@@ -113,7 +115,7 @@ export function measuredDifferences(artifact: PolicyArtifact, measured: Measured
   if (artifact.code !== undefined && artifact.code !== measured.code) {
     differences.push(`code: the artifact has ${artifact.code}, here is ${measured.code ?? "none that was measured"}`);
   }
-  differences.push(...limitDifferences(artifact, measured));
+  differences.push(...limitDifferences(artifact, measured), ...quarantineDifferences(artifact, measured));
   for (const { server, identity } of artifact.upstreams) {
     const why = identityDifference(identity, measured.servers.get(server));
     if (why !== undefined) differences.push(`upstreams: ${server}: ${why}`);
@@ -144,6 +146,14 @@ function limitDifferences({ v, limits }: PolicyArtifact, { limits: own }: Measur
     differences.push(`limits.${name}: ${sealer}, here is ${got}`);
   }
   return differences;
+}
+
+/** An artifact that does not seal it says nothing of it, as those did before it could. */
+function quarantineDifferences({ quarantine: sealed }: PolicyArtifact, { quarantine }: Measured): readonly string[] {
+  if (sealed === undefined) return [];
+  const [first = "none that was measured", ...more] = quarantine;
+  const other = [first, ...more].find((digest) => digest !== sealed);
+  return other === undefined ? [] : [`quarantine: the artifact has ${sealed}, here is ${other}`];
 }
 
 function identityDifference(sealed: SealedIdentity, measured: MeasuredServer | undefined): string | undefined {

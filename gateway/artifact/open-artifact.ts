@@ -7,7 +7,7 @@ import type { PolicyBundle } from "../policy/bundle.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { checkPresent } from "./artifact-check.ts";
 import { checkFloor, rememberArtifact } from "./artifact-floor.ts";
-import { type Measurements, measure } from "./remeasure.ts";
+import { type Measurements, measure, runningOf } from "./remeasure.ts";
 import { type BoundConfig, statedBy } from "./stated.ts";
 
 /** What a start has when it comes to the artifact. */
@@ -36,7 +36,7 @@ export async function openArtifact(facts: ArtifactFacts): Promise<SealedArtifact
   if (bytes === undefined) throw new FormatError("ERR_CONFIG", "config.artifact: its file cannot be read here");
   const sealed = checkArtifact(bytes, rule);
   await checkFloor(dataDir, sealed);
-  const running = { policy: bundle.digest, limits: config.limits ?? {} };
+  const running = runningOf(bundle.digest, config);
   checkPresent(sealed.artifact, {
     ...(await measure(facts.measurements, facts.upstreams, running, sealed.artifact)),
     ...statedBy(config),

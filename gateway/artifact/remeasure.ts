@@ -1,13 +1,15 @@
 /**
  * Measures again what a sealed artifact names: the policy's files, the gateway's own code, the agents, the executables of
- * the servers, the limits that the configuration's file says. What differs, or cannot be measured any more, halts the run.
+ * the servers, what the configuration's file says of limits and quarantine. What differs, or cannot be measured any more, halts the run.
  */
 
-import type { PolicyArtifact } from "../../kernel/policy-artifact.ts";
+import { type PolicyArtifact, quarantineDigest } from "../../kernel/policy-artifact.ts";
 import { policyDigest } from "../../kernel/policy-manifest.ts";
 import type { Logger } from "../../kernel/service/service.ts";
+import type { GatewayConfig } from "../config.ts";
 import { type CallLimitsConfig, configuredBounds } from "../limits/call-limits.ts";
 import { type BundleFile, parseBundle } from "../policy/bundle.ts";
+import type { QuarantineConfig } from "../quarantine/quarantine.ts";
 import { measureFile } from "../upstream/executable.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import {
@@ -28,6 +30,8 @@ export interface Measurements {
   readonly agents?: () => ReadonlyMap<string, AgentDigests>;
   /** The member `limits` of the configuration's file. */
   readonly limits?: () => CallLimitsConfig;
+  /** The member `quarantine` of the configuration's file; undefined if it has none. */
+  readonly quarantine?: () => QuarantineConfig | undefined;
 }
 
 /** What runs, for what nobody measures on disk. */
@@ -36,18 +40,29 @@ export interface Running {
   readonly policy: string;
   /** As the configuration said them at the start. */
   readonly limits: CallLimitsConfig;
+  readonly quarantine: QuarantineConfig | undefined;
 }
+
+/** @param policy  digest of the bundle that is or will be in force */
+export function runningOf(policy: string, { limits = {}, quarantine }: SealedConfig): Running {
+  return { policy, limits, quarantine };
+}
+
+/** What of a configuration an artifact may seal as a whole. */
+type SealedConfig = Pick<GatewayConfig, "limits" | "quarantine">;
 
 /** What there is now. */
 export async function measure(
-  { policyFiles, code, agents, limits }: Measurements,
+  { policyFiles, code, agents, limits, quarantine }: Measurements,
   upstreams: readonly Upstream[],
   running: Running,
-  { upstreams: sealed }: Pick<PolicyArtifact, "upstreams">,
+  artifact: Pick<PolicyArtifact, "quarantine" | "upstreams">,
 ): Promise<Measured> {
   const servers = await Promise.all(
     upstreams.map(async (upstream) => {
-      const isLookedAt = sealed.some(({ server, identity }) => server === upstream.id && namesPeer(identity));
+      const isLookedAt = artifact.upstreams.some(
+        ({ server, identity }) => server === upstream.id && namesPeer(identity),
+      );
       return [upstream.id, await serverNow(upstream, isLookedAt)] as const;
     }),
   );
@@ -56,9 +71,16 @@ export async function measure(
     policy: bundle === undefined ? running.policy : policyDigest(bundle.version, bundle.files),
     code: code?.(),
     limits: configuredBounds(limits?.() ?? running.limits),
+    quarantine: artifact.quarantine === undefined ? [] : quarantineNow(running, quarantine),
     agents: agents?.() ?? new Map(),
     servers: new Map(servers),
   };
+}
+
+/** What runs was read at the start: a file that was changed behind it does not change it, and both are held to the artifact. */
+function quarantineNow(running: Running, read: Measurements["quarantine"]): readonly string[] {
+  const said = read === undefined ? [running.quarantine] : [running.quarantine, read()];
+  return said.map((config) => quarantineDigest(config));
 }
 
 /** What one look at the world works with. */

@@ -11,7 +11,7 @@ import type { Recorder } from "../receipts/recorder.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import type { AgentDigests } from "./artifact-check.ts";
 import { REMEASURE_SECONDS } from "./artifact-config.ts";
-import { remeasure } from "./remeasure.ts";
+import { remeasure, runningOf } from "./remeasure.ts";
 import { makeSafeStateWatch } from "./safe-state.ts";
 import type { SessionWatch } from "./session-watch.ts";
 
@@ -102,7 +102,7 @@ export function makeSealedPolicy(parts: SealedPolicyParts): SealedPolicy {
       inForce: basis.artifact,
       measurements,
       upstreams,
-      running: () => ({ policy: basis.policyNow().bundle.digest, limits: config.limits ?? {} }),
+      running: () => runningOf(basis.policyNow().bundle.digest, config),
       logger,
     });
     basis.sessions.measured(() => agentsNow(parts));

@@ -5,7 +5,10 @@ import { approvalRule, type GatewayConfig } from "../config.ts";
 import type { Present } from "./artifact-check.ts";
 
 /** The members of a configuration that are compared with an artifact. */
-export type BoundConfig = Pick<GatewayConfig, "artifact" | "catalog" | "data_dir" | "limits" | "mode" | "operators">;
+export type BoundConfig = Pick<
+  GatewayConfig,
+  "artifact" | "catalog" | "data_dir" | "limits" | "mode" | "operators" | "quarantine"
+>;
 
 /** @throws {FormatError} ERR_CONFIG if no artifact is configured */
 export function statedBy(config: BoundConfig): Pick<Present, "gateway" | "mode" | "operators" | "approvers"> {

@@ -4,9 +4,10 @@
  */
 
 import { CheckError } from "../../kernel/errors.ts";
+import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { PolicyArtifact } from "../../kernel/policy-artifact.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
-import { jsonObject, literal, object, optional, record, type Shape } from "../../kernel/shape.ts";
+import { jsonObject, literal, object, optional, readShape, record, type Shape } from "../../kernel/shape.ts";
 import { formatTimestamp } from "../../kernel/time.ts";
 import type { ControlEntry, ControlList } from "../controls/control-list.ts";
 import { actionTargetOf, type ControlTarget, subjectsOf } from "../controls/control-target.ts";
@@ -36,6 +37,12 @@ export const quarantineShape: Shape<QuarantineConfig> = object<QuarantineConfig>
   baseline: optional(baselineShape),
   subject: optional(literal("principal", "session")),
 });
+
+/** The member `quarantine` of a configuration's JSON, read alone: nothing else of it is judged. @throws {FormatError} ERR_SHAPE */
+export function readQuarantine(config: JsonValue): QuarantineConfig | undefined {
+  const quarantine = isJsonObject(config) ? config["quarantine"] : undefined;
+  return quarantine === undefined ? undefined : readShape(quarantineShape, quarantine, "config.quarantine");
+}
 
 /** What a quarantine works with. */
 export interface QuarantineOptions {

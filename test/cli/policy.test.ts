@@ -10,7 +10,7 @@ import { parseBundle } from "../../gateway/policy/bundle.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
-import { type PolicyArtifact, parseArtifact } from "../../kernel/policy-artifact.ts";
+import { type PolicyArtifact, parseArtifact, quarantineDigest } from "../../kernel/policy-artifact.ts";
 import { checkNarrower, parseSessionArtifact, sessionHash } from "../../kernel/session-artifact.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
 import { codeOf } from "../support/code-of.ts";
@@ -195,11 +195,25 @@ describe("countersign policy draft and seal", () => {
     expect(codeOf(() => measured?.())).toBe("ERR_FILE_READ");
   });
 
+  it("measures what the configuration's file says of quarantine as it is now, and nothing else of it", () => {
+    const quarantine = { baseline: { denials: 2 } };
+    const file = write("measured.json", { servers: "unread", limits: "unread", quarantine });
+    const { quarantine: measured } = measurementsOf({}, file);
+    expect(measured?.()).toEqual(quarantine);
+    write("measured.json", {});
+    expect(measured?.()).toBeUndefined();
+    write("measured.json", { quarantine: { baseline: { denials: -1 } } });
+    expect(codeOf(() => measured?.())).toBe("ERR_SHAPE");
+    rmSync(file);
+    expect(codeOf(() => measured?.())).toBe("ERR_FILE_READ");
+  });
+
   it("drafts what the configuration has, and adds one signature after another", async () => {
     const config = configOf(folder, "http://127.0.0.1:9", [{ id: "s" }], {
       config: {
         policy: { dir: path("bundle") },
         limits: { calls_per_minute: { session: 7, tools: { "s/wipe": 2, "s/echo": 3 } } },
+        quarantine: { baseline: { denials: 2 } },
       },
     });
     const file = write("gateway.json", { ...config, catalog: { pin: "first-use" } });
@@ -218,6 +232,7 @@ describe("countersign policy draft and seal", () => {
       subjects: [{ principal: "local|example-agent" }],
       tools: ["s/*"],
       upstreams: [{ server: "s", identity: { kind: "http", url: "http://s.example/mcp" } }],
+      quarantine: quarantineDigest({ baseline: { denials: 2 } }),
     });
     const tools = [
       { tool: "s/echo", limit: 3 },

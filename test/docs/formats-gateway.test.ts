@@ -12,7 +12,7 @@ import { agentCodeDigest, agentMetadataDigest } from "../../kernel/agent-measure
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { formatCanonical, parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import { checkArtifact, sealArtifact } from "../../kernel/policy-artifact.ts";
+import { checkArtifact, quarantineDigest, sealArtifact } from "../../kernel/policy-artifact.ts";
 import { digestFile, policyDigest } from "../../kernel/policy-manifest.ts";
 import { boundsByName } from "../../kernel/sealed-limits.ts";
 import { checkNarrower, checkSessionArtifact, sealSessionArtifact } from "../../kernel/session-artifact.ts";
@@ -168,6 +168,12 @@ describe("docs/formats/policy-artifact.md", () => {
     const sealed = sealArtifact(artifactBody({ v: 2, limits: ALL_LIMITS }), [alice.signer, bob.signer]);
     expect(new TextDecoder().decode(sealed)).toBe(block("policy-artifact"));
     expect(checkArtifact(formatUtf8(block("policy-artifact")), SEAL_RULE).digest).toBe(block("policy-artifact-digest"));
+  });
+
+  it("shows what a configuration says of quarantine, and its digest", () => {
+    const config = parseCanonical(block("quarantine-config"));
+    if (!isJsonObject(config)) throw new Error("not an object");
+    expect(block("quarantine-digests").split("\n")).toEqual([quarantineDigest(config), quarantineDigest(undefined)]);
   });
 
   it("names every limit", () => {

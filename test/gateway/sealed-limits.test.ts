@@ -12,7 +12,7 @@ import { startGateway } from "../../gateway/start.ts";
 import { formatBase64 } from "../../kernel/base64.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
-import { type PolicyArtifactBody, sealArtifact } from "../../kernel/policy-artifact.ts";
+import { type PolicyArtifactBody, quarantineDigest, sealArtifact } from "../../kernel/policy-artifact.ts";
 import type { SealedLimits } from "../../kernel/sealed-limits.ts";
 import { type SessionArtifactBody, sealSessionArtifact } from "../../kernel/session-artifact.ts";
 import { formatPublicKey } from "../../kernel/signature/public-key.ts";
@@ -95,13 +95,13 @@ function sealNarrow(changes: Partial<SessionArtifactBody>): Uint8Array {
 function benchOf(
   body: PolicyArtifactBody,
   limits: JsonObject | undefined,
-  { options, ...given }: BenchOptions = {},
+  { options, config, ...given }: BenchOptions = {},
 ): GatewayBench {
   const signers = SEAL_RULE.signers.map(({ name, key }) => ({ name, key: formatPublicKey(key) }));
   const artifact: JsonObject = { file: "unused", gateway: "support-eu", signers, threshold: 2, remeasure_seconds: 60 };
   return benches.make({
     upstreams: [upstream],
-    config: { artifact, ...(limits === undefined ? {} : { limits }) },
+    config: { artifact, ...(limits === undefined ? {} : { limits }), ...config },
     options: { artifactFile: seal(body), ...options },
     policyFiles: FILES,
     ...given,
@@ -297,6 +297,97 @@ describe("a measurement on the cycle", () => {
     expect(bench.log).toContain("error what runs is not what the sealed policy names");
     const actions = ofKind(await receipts(), "operator-action").map(({ action, reason }) => [action, reason]);
     expect(actions).toEqual([["safe-state-on", "measurement.mismatch"]]);
+  });
+});
+
+describe("what the configuration says of quarantine", () => {
+  const QUARANTINE = { baseline: { denials: 5, tools: ["s/echo"] }, answers: { "s/echo": { content: [] } } };
+  const sealing = (config: JsonObject | undefined): PolicyArtifactBody =>
+    bodyOf({ quarantine: quarantineDigest(config) });
+  const given = (quarantine: JsonObject | undefined, options: BenchOptions["options"] = {}): BenchOptions => {
+    const config = quarantine === undefined ? {} : { quarantine };
+    return { config, options };
+  };
+
+  it("starts if it is what is sealed, and wherever nothing of it is", async () => {
+    const pairs = [
+      [sealing(QUARANTINE), QUARANTINE],
+      [sealing(undefined), undefined],
+      [bodyOf(), QUARANTINE],
+      [bodyOf(), undefined],
+    ] as const;
+    for (const [body, quarantine] of pairs) {
+      const { run } = await open(body, undefined, given(quarantine));
+      expect(await runCall(run, echo())).toBe("forward");
+    }
+  });
+
+  it.each([
+    ["has none", undefined],
+    ["has another baseline", { ...QUARANTINE, baseline: { denials: 6, tools: ["s/echo"] } }],
+    ["has no baseline", { answers: QUARANTINE.answers }],
+    ["has other answers", { ...QUARANTINE, answers: {} }],
+    ["puts others there", { ...QUARANTINE, subject: "session" }],
+  ])("does not start under another's digest if it %s", async (_, quarantine) => {
+    const started = open(sealing(QUARANTINE), undefined, given(quarantine));
+    await expect(started).rejects.toMatchObject({ code: "ERR_ARTIFACT_MISMATCH" });
+  });
+
+  it("does not start with one where none is sealed", async () => {
+    const started = open(sealing(undefined), undefined, given({}));
+    await expect(started).rejects.toMatchObject({ code: "ERR_ARTIFACT_MISMATCH" });
+  });
+
+  it("refuses a renewal for another, with a receipt, and everything stays", async () => {
+    const { run, receipts } = await open(sealing(QUARANTINE), undefined, given(QUARANTINE));
+    const other = renewal({ ...sealing({}), version: 2 });
+    expect(await codeFrom(run.reloadPolicy(other))).toBe("ERR_ARTIFACT_MISMATCH");
+    const loads = ofKind(await receipts(), "policy-load").map(({ result }) => result);
+    expect(loads).toEqual(["loaded", "refused"]);
+    expect(await runCall(run, echo())).toBe("forward");
+    await run.reloadPolicy(renewal({ ...sealing(QUARANTINE), version: 2 }));
+    expect(await runCall(run, echo())).toBe("forward");
+  });
+
+  it("refuses a renewal for what lies in the file and does not run", async () => {
+    const measurements = { quarantine: () => ({}) };
+    const { run } = await open(bodyOf(), undefined, given(QUARANTINE, { measurements, artifactFile: seal(bodyOf()) }));
+    for (const config of [{}, QUARANTINE]) {
+      const other = renewal({ ...sealing(config), version: 2 });
+      expect(await codeFrom(run.reloadPolicy(other))).toBe("ERR_ARTIFACT_MISMATCH");
+    }
+  });
+
+  it("is not read again where none is sealed", async () => {
+    const quarantine = (): never => {
+      throw new Error("gone");
+    };
+    const given = { options: { measurements: { quarantine }, artifactFile: seal(bodyOf()) } };
+    const { bench, run } = await open(bodyOf(), undefined, given);
+    await bench.world.advance(120_000);
+    expect(await runCall(run, echo())).toBe("forward");
+  });
+
+  it.each([
+    ["says another one", () => ({ baseline: {} })],
+    ["says none any more", () => undefined],
+    [
+      "cannot be read any more",
+      () => {
+        throw new Error("gone");
+      },
+    ],
+  ])("halts the gateway when the configuration's file %s", async (_, changed) => {
+    let quarantine = (): JsonObject | undefined => QUARANTINE;
+    const measurements = { quarantine: () => quarantine() };
+    const body = sealing(QUARANTINE);
+    const { bench, run } = await open(body, undefined, given(QUARANTINE, { measurements, artifactFile: seal(body) }));
+    await bench.world.advance(120_000);
+    expect(await runCall(run, echo())).toBe("forward");
+    quarantine = changed;
+    await bench.world.advance(60_000);
+    await expect.poll(() => run.status().safe_state).toBe("measurement.mismatch");
+    expect(await reasonOf(run, echo())).toBe("measurement.mismatch");
   });
 });
 

@@ -3,7 +3,13 @@ import { agentCodeDigest, agentMetadataDigest, normaliseFile } from "../../kerne
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { canonicalBytes, parseCanonical } from "../../kernel/json/canonical.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
-import { checkArtifact, parseArtifact, sealArtifact, workflowDigest } from "../../kernel/policy-artifact.ts";
+import {
+  checkArtifact,
+  parseArtifact,
+  quarantineDigest,
+  sealArtifact,
+  workflowDigest,
+} from "../../kernel/policy-artifact.ts";
 import { digestFile } from "../../kernel/policy-manifest.ts";
 import { codeOf } from "../support/code-of.ts";
 import { bytePrefixes, oneByteChanges } from "../support/each-byte.ts";
@@ -70,6 +76,20 @@ describe("a sealed artifact", () => {
         name,
       ).toBe("ERR_SHAPE");
     }
+  });
+
+  it("may seal what a configuration says of quarantine, from version 2 on", () => {
+    const quarantine = quarantineDigest({ baseline: { denials: 1 } });
+    const later = artifactBody({ v: 2, limits: ALL_LIMITS, quarantine });
+    const { artifact } = checkArtifact(sealArtifact(later, [alice.signer, bob.signer]), SEAL_RULE);
+    expect(artifact.quarantine).toBe(quarantine);
+    const without = artifactBody({ v: 2, limits: ALL_LIMITS });
+    const read = checkArtifact(sealArtifact(without, [alice.signer, bob.signer]), SEAL_RULE);
+    expect(read.artifact.quarantine).toBeUndefined();
+    expect(codeOf(() => sealArtifact({ ...later, quarantine: "sha256:00" }, [alice.signer]))).toBe("ERR_SHAPE");
+    expect(codeOf(() => sealArtifact({ ...body, quarantine }, [alice.signer]))).toBe("ERR_SHAPE");
+    const digests = [undefined, {}, { baseline: {} }, { baseline: { denials: 1 } }].map(quarantineDigest);
+    expect(new Set(digests).size).toBe(4);
   });
 
   it("gives each workflow a digest that changes with its scope", () => {
