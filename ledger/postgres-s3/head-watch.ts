@@ -89,7 +89,7 @@ export class HeadWatch implements LoggedCheckpoints, PublishedCheckpoints {
     if (index >= this.#next) this.#next = index + 1n;
   }
 
-  /** Reads the row; calls during a read share the next one. @throws {StoreError} ERR_DATABASE, ERR_HEAD_DAMAGE */
+  /** Reads the row; calls during a read share the next one. @throws {StoreError} ERR_DATABASE; fatal: ERR_HEAD_DAMAGE, ERR_LOG_BEHIND */
   async refresh(): Promise<void> {
     await this.#reading?.catch(() => undefined);
     this.#reading ??= this.#read().finally(() => {
@@ -108,17 +108,20 @@ export class HeadWatch implements LoggedCheckpoints, PublishedCheckpoints {
   }
 
   async #read(): Promise<void> {
-    const { next, row } = await this.#parts.heads.readChanged(this.#change);
+    // What was durable before the question is there when it is answered.
+    const [known, change] = [this.#next, this.#change];
+    const { next, row } = await this.#parts.heads.readChanged(change);
+    if (next < known) throw wentBack(`the next index went back from ${known} to ${next}`);
+    if (row !== undefined && row.change < change) throw wentBack("the head row has fewer changes than before");
     if (next > this.#next) this.#next = next;
-    if (row !== undefined && row.change > this.#change) this.#take(row);
+    if (row !== undefined) this.#take(row);
     this.#seenAtMs = this.#parts.nowMs();
   }
 
   #take(row: HeadRow): void {
     const { size, root } = row;
     if (size < (this.#recorded?.size ?? 0n)) {
-      const what = `the recorded head went back from ${this.#recorded?.size ?? 0n} to ${size}`;
-      throw new StoreError("ERR_LOG_BEHIND", what, { fatal: true });
+      throw wentBack(`the recorded head went back from ${this.#recorded?.size ?? 0n} to ${size}`);
     }
     this.#recorded = { size, root, edge: parseEdge(row.edge, size, root) };
     if (row.logged !== undefined && row.logged !== this.#logged?.note) this.#logged = this.#openLogged(row.logged);
@@ -143,6 +146,11 @@ export class HeadWatch implements LoggedCheckpoints, PublishedCheckpoints {
   #openLogged(note: string): SignedCheckpoint {
     return signedOf(this.#parts.origin, this.#open(note));
   }
+}
+
+/** The database under a running node lacks what it had: it was put back from a copy, or another one took its place. */
+export function wentBack(what: string): StoreError {
+  return new StoreError("ERR_LOG_BEHIND", what, { fatal: true });
 }
 
 /** A checkpoint with the signatures of the log of `origin` alone. */

@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
+import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { Genesis } from "../../kernel/genesis.ts";
 import { signersNow } from "../../kernel/lifecycle/log-state.ts";
@@ -45,6 +46,7 @@ import { type NodeStorage, placeOf, storageOf } from "./options.ts";
 import { probeStore } from "./probe-store.ts";
 import { makeRowReader, RowLeafIndex } from "./row-store.ts";
 import { prepareTables } from "./schema.ts";
+import { checkSeenElsewhere } from "./seen-elsewhere.ts";
 import { StatementSync } from "./statement-sync.ts";
 import { StreamSync } from "./stream-sync.ts";
 import { TileBucket } from "./tile-bucket.ts";
@@ -60,6 +62,8 @@ const LIMITS: SequencerLimits = {
 /** Time between two looks at the head row, and after which a database that does not answer makes the node not ready. */
 const WATCH_MS = 100;
 const SILENT_MS = 5000;
+/** Faults of a turn behind which no other one may follow. */
+const HALTING_TURNS: ReadonlySet<ErrorCode> = new Set(["ERR_DATABASE_SCHEMA", "ERR_LOG_BEHIND"]);
 const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
 
 /** What every part of a node is made from. */
@@ -88,6 +92,7 @@ interface Base {
  *
  * @throws {FormatError} ERR_CONFIG, ERR_POLICY*
  * @throws {StoreError} ERR_DATABASE*, ERR_OBJECT_STORE, ERR_CONDITIONAL_WRITE, ERR_GENESIS_MISMATCH
+ * @throws {StoreError} ERR_LOG_BEHIND, {CheckError} ERR_WITNESS_AHEAD: the bucket or a witness has seen more than the database has
  */
 export async function openNode(options: LedgerOptions): Promise<Ledger> {
   const storage = storageOf(options);
@@ -96,6 +101,7 @@ export async function openNode(options: LedgerOptions): Promise<Ledger> {
   const closers = [() => database.close(), signer.close];
   try {
     const base = await openBase(options, storage, signer, database);
+    await checkSeenElsewhere({ ...base, logKeys: [...signer.keys, ...base.book.keys] });
     return await assemble(base, closers);
   } catch (error) {
     for (const close of closers) await close().catch(() => undefined);
@@ -227,9 +233,10 @@ async function openTurns({
       if (size > 0n) watch.reach(size - 1n);
       if (entries > 0) metrics.countBatch({ entries, durationMs });
     },
+    knownSize: () => watch.next,
     onFault: (error) => {
       options.logger.warn({ err: error }, "a turn of sequencing failed; its requests got 503");
-      if (isCodedError(error) && error.code === "ERR_DATABASE_SCHEMA") halt.trip(error);
+      if (isCodedError(error) && HALTING_TURNS.has(error.code)) halt.trip(error);
     },
     nowMs: () => performance.now(),
   });

@@ -11,10 +11,11 @@
  */
 
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import type { ErrorCode } from "../../kernel/error-codes.ts";
+import { isCodedError } from "../../kernel/errors.ts";
 import { hashLeaf } from "../../kernel/merkle/hash.ts";
 import { proveConsistency } from "../../kernel/merkle/prove.ts";
 import type { Clock } from "../../kernel/service/service.ts";
-import { TILE_WIDTH } from "../../kernel/tile/coordinates.ts";
 import { openLogCheckpoint, type WitnessPolicy } from "../../kernel/witness-policy.ts";
 import { Checkpointer } from "../checkpoint/checkpointer.ts";
 import { Cosigning } from "../checkpoint/cosigning.ts";
@@ -27,7 +28,7 @@ import { Halt } from "../halt.ts";
 import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
 import { checkHead } from "../recovery/check-heads.ts";
-import { GrowingTree, readEdgeStart } from "../tree/tree.ts";
+import type { GrowingTree } from "../tree/tree.ts";
 import { readRun } from "./batch-table.ts";
 import type { Database } from "./database.ts";
 import type { HeadRow, HeadTable } from "./head-table.ts";
@@ -35,14 +36,15 @@ import type { ObjectStore } from "./object-store.ts";
 import { TermHeads } from "./term-heads.ts";
 import { TermPublisher } from "./term-publisher.ts";
 import type { TermPulse } from "./term-pulse.ts";
+import { appendSequenced, deriveTree, MAX_WAITING_TILES } from "./term-tree.ts";
 import { TileBucket } from "./tile-bucket.ts";
 
 /** Pause before the database is asked again whether there are new entries. */
 const IDLE_MS = 20;
-/** Tiles and bundles that wait for the object store at most, before they are written between two checkpoints. */
-const MAX_WAITING_TILES = 256;
 /** Entries that are hashed before other work gets the thread. */
 const ENTRIES_A_SLICE = 512;
+/** Somebody has seen more than a tree has. */
+const BEHIND: ReadonlySet<ErrorCode> = new Set(["ERR_LOG_BEHIND", "ERR_WITNESS_AHEAD"]);
 
 /** What a term works with. */
 export interface TermParts {
@@ -88,27 +90,32 @@ export async function openTerm(given: TermParts): Promise<Term> {
   const tree = await deriveTree(parts, tiles, row);
   const open = (note: string | undefined): PublishedCheckpoint | undefined => openNote(note, signer);
   const [published, unwitnessed] = [open(row.published), open(row.unwitnessed)];
-  for (const each of [published, unwitnessed, await readObject(parts)])
-    if (each !== undefined) await checkHead(tree, each, "a published checkpoint");
-  await askFirst(parts, tree, published);
+  const object = await readObject(parts);
+  await checkSeen(parts, tiles, tree, { published, unwitnessed, object });
   const publisher = new TermPublisher({ ...parts, tree, logKeys: signer.keys }, published, unwitnessed);
-  await publisher.catchUp();
+  // A larger one is of this tree; the next checkpoint takes its place.
+  if ((object?.size ?? 0n) <= (published?.size ?? 0n)) await publisher.catchUp();
   const running = new RunningTerm(parts, { tree, tiles, publisher, row });
   await running.resume();
   return running;
 }
 
-/** The tree at the recorded size or above it. */
-async function deriveTree({ database, log }: TermParts, tiles: TileBucket, row: HeadRow): Promise<GrowingTree> {
-  const aligned = row.size - (row.size % BigInt(TILE_WIDTH));
-  const tree = new GrowingTree(tiles, await readEdgeStart(tiles, aligned));
-  while (tree.size < row.size) {
-    const run = await readRun(database, log, tree.size);
-    if (run === undefined) break;
-    for (const entry of run.entries) tree.append(entry, hashLeaf(entry));
+/**
+ * What was published or seen must follow from the tree. A database that was put back from a copy may record an older head than it
+ * has entries for: all of them are appended before anybody is said to have seen more.
+ */
+async function checkSeen(parts: TermParts, tiles: TileBucket, tree: GrowingTree, seen: SeenHeads): Promise<void> {
+  const check = async (): Promise<void> => {
+    for (const each of [seen.published, seen.unwitnessed, seen.object])
+      if (each !== undefined) await checkHead(tree, each, "a published checkpoint");
+    await askFirst(parts, tree, seen.published);
+  };
+  try {
+    await check();
+  } catch (fault) {
+    if (!isCodedError(fault) || !BEHIND.has(fault.code) || !(await appendSequenced(parts, tiles, tree))) throw fault;
+    await check();
   }
-  if (row.size > 0n) await checkHead(tree, row, "the recorded head");
-  return tree;
 }
 
 function openNote(note: string | undefined, signer: CheckpointSigner): PublishedCheckpoint | undefined {
@@ -140,6 +147,14 @@ async function askFirst(
     nowMs: clock.nowMs,
     log: options.logger,
   });
+}
+
+/** Checkpoints that the log has shown. */
+interface SeenHeads {
+  readonly published: PublishedCheckpoint | undefined;
+  readonly unwitnessed: PublishedCheckpoint | undefined;
+  /** In the bucket. */
+  readonly object: PublishedCheckpoint | undefined;
 }
 
 interface Derived {
@@ -178,9 +193,13 @@ class RunningTerm implements Term {
     this.cosigning = this.#makeCosigning(publisher);
   }
 
-  /** Signs the head that an earlier term recorded: its signature may have been lost. */
+  /**
+   * Signs the head that an earlier term recorded, whose signature may have been lost; then what was derived beyond it, since a
+   * witness or the bucket may have seen that.
+   */
   async resume(): Promise<void> {
     await this.#checkpointer.resume();
+    await this.#checkpointer.tick();
     await this.#showLogged();
   }
 

@@ -27,6 +27,7 @@ import {
 } from "../sequence/proposal.ts";
 import { ProposalQueue, type SequencerLimits, type Waiting } from "../sequence/proposal-queue.ts";
 import type { Database, Sql } from "./database.ts";
+import { wentBack } from "./head-watch.ts";
 import { LevelFence, requireKnownLevel } from "./log-level.ts";
 import { beginTurn, findLeaves, type Turn, writeTurn } from "./sequence-table.ts";
 import type { StreamSync } from "./stream-sync.ts";
@@ -41,6 +42,8 @@ export interface TurnSequencerParts {
   readonly streams: StreamSync;
   /** Told of every durable turn. */
   readonly onTurn: (turn: { readonly entries: number; readonly durationMs: number; readonly size: bigint }) => void;
+  /** Entries that the log is known to have. */
+  readonly knownSize: () => bigint;
   /** Told of faults of the database. */
   readonly onFault: (error: unknown) => void;
   readonly nowMs: () => number;
@@ -76,7 +79,7 @@ export class TurnSequencer implements Sequencer {
   }
 
   /**
-   * @throws {StoreError} ERR_QUEUE_FULL, ERR_LEDGER_STOPPED; ERR_DATABASE: nobody may rely on it, and the same entries may be
+   * @throws {StoreError} ERR_QUEUE_FULL, ERR_LEDGER_STOPPED; ERR_LOG_BEHIND, fatal; ERR_DATABASE: nobody may rely on it, and the same entries may be
    *   submitted again
    */
   submit<A>(proposal: Proposal<A>): Promise<A> {
@@ -125,9 +128,11 @@ export class TurnSequencer implements Sequencer {
   }
 
   async #decideIn(sql: Sql, batch: readonly Waiting<() => void>[]): Promise<Outcome> {
-    const { log, streams } = this.#parts;
+    const { log, streams, knownSize } = this.#parts;
     const turn = await beginTurn(sql, log);
     requireKnownLevel(turn.level);
+    // Nobody else moves it now: a smaller one is that of another database, or of an older copy.
+    if (turn.next < knownSize()) throw wentBack(`the next index went back from ${knownSize()} to ${turn.next}`);
     await streams.takeOver(sql, turn.turn);
     const window = await this.#lookUp(sql, batch);
     const { decided, refused } = this.#decideAll(batch, window, turn);

@@ -10,13 +10,11 @@ import { checkStoredLog } from "../../ledger/postgres-s3/fsck/fsck.ts";
 import { listObjects } from "../../ledger/postgres-s3/object-list.ts";
 import { type ObjectStore, openObjectStore } from "../../ledger/postgres-s3/object-store.ts";
 import { eventually, LEDGER_KEYS, LEDGER_ORIGIN, NO_WITNESSES, SUBMIT } from "../support/ledger-service.ts";
-import { nodeStorage, startNode, type TestNode } from "../support/postgres-s3-log.ts";
+import { type NodeOptions, nodeStorage, startNode, type TestNode } from "../support/postgres-s3-log.ts";
 import { S3_CREDENTIALS, type S3Server } from "../support/s3-server.ts";
 
 const HEADERS = { contentType: "application/octet-stream", cacheControl: "no-store" };
-const POLICY = parseWitnessPolicy(
-  `${LEDGER_KEYS.map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`).join("")}${NO_WITNESSES}`,
-);
+const KEYS = LEDGER_KEYS.map(({ verifierKey }) => `log ${formatVerifierKey(verifierKey)}\n`).join("");
 
 /** A log in stores of its own, and what a test does to it. */
 export class StoredLog {
@@ -33,27 +31,51 @@ export class StoredLog {
     this.store = openObjectStore({ ...s3.place, prefix: this.prefix }, S3_CREDENTIALS);
   }
 
-  start(kind: "raw" | "receipts", role: NodeRole = "both"): Promise<TestNode> {
+  start(
+    kind: "raw" | "receipts",
+    role: NodeRole = "both",
+    { config, ...options }: NodeOptions = {},
+  ): Promise<TestNode> {
     const storage = { s3_prefix: this.prefix, role };
-    return startNode({ url: this.url }, this.#s3, { config: { log_kind: kind }, storage });
+    return startNode({ url: this.url }, this.#s3, { ...options, config: { log_kind: kind, ...config }, storage });
   }
 
-  /** @param send  how the check reaches the store */
-  check(origin: string = LEDGER_ORIGIN, send: typeof fetch = fetch): Promise<FsckReport> {
+  /**
+   * @param send  how the check reaches the store
+   * @param witnesses  of the log: lines of a tlog-policy
+   */
+  check(
+    origin: string = LEDGER_ORIGIN,
+    send: typeof fetch = fetch,
+    witnesses: string = NO_WITNESSES,
+  ): Promise<FsckReport> {
     const storage = nodeStorage(this.#s3, { s3_prefix: this.prefix });
     const secrets = { databaseUrl: this.url, credentials: S3_CREDENTIALS, fetch: send };
-    return checkStoredLog({ origin, storage, secrets, policy: POLICY, workers: 0 });
+    const policy = parseWitnessPolicy(`${KEYS}${witnesses}`);
+    return checkStoredLog({ origin, storage, secrets, policy, workers: 0 });
   }
 
   /** Places and codes of what a check finds. */
-  async faults(): Promise<readonly string[]> {
-    return (await this.check()).findings.faults.map(({ path, code }) => `${path} ${code}`);
+  async faults(witnesses: string = NO_WITNESSES): Promise<readonly string[]> {
+    return (await this.check(LEDGER_ORIGIN, fetch, witnesses)).findings.faults.map(
+      ({ path, code }) => `${path} ${code}`,
+    );
   }
 
   async objects(): Promise<readonly string[]> {
     const keys: string[] = [];
     for await (const key of listObjects({ ...this.#s3.place, prefix: this.prefix }, S3_CREDENTIALS, "")) keys.push(key);
     return keys;
+  }
+
+  /** Every object with its bytes; those that go meanwhile are left out. */
+  async copyObjects(): Promise<ReadonlyMap<string, Uint8Array>> {
+    const copy = new Map<string, Uint8Array>();
+    for (const key of await this.objects()) {
+      const object = await this.store.get(key);
+      if (object !== undefined) copy.set(key, object.bytes);
+    }
+    return copy;
   }
 
   /** Replaces an object whatever it is. */

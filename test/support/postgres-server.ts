@@ -74,6 +74,18 @@ export class PostgresServer {
     return `postgres://countersign@127.0.0.1:${this.port}/${name}`;
   }
 
+  /** Writes a consistent copy of a database into a file. @param url  of `newDatabase` */
+  async dump(url: string, file: string): Promise<void> {
+    await run(binary("pg_dump"), ["--format=custom", "--file", file, "--dbname", url]);
+  }
+
+  /** A new database with the content of a dump; its connection string. */
+  async restore(file: string): Promise<string> {
+    const url = await this.newDatabase();
+    await run(binary("pg_restore"), ["--exit-on-error", "--dbname", url, file]);
+    return url;
+  }
+
   /** Starts it again on the same data; resolves when it answers. */
   async up(settings: readonly string[] = []): Promise<void> {
     const flags = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", String(this.port)];
