@@ -14,7 +14,7 @@ import {
   callerOfCertificate,
   certificateThumbprint,
 } from "./client-certificate.ts";
-import { proofFault } from "./dpop-proof.ts";
+import { type ProofRules, proofFault } from "./dpop-proof.ts";
 import type { ResourceServer } from "./resource-server.ts";
 import type { ClientAuth } from "./tls-config.ts";
 import { callerOfClaims } from "./token-caller.ts";
@@ -153,7 +153,11 @@ async function bindingOf(
   // A token that is bound to a key is not taken as a bearer token, nor the other way round.
   if (unknown === true || isBearer !== (jkt === undefined)) return { reason: "auth.binding" };
   if (x5t !== undefined && !isOfCertificate(presented.certificate, x5t)) return { reason: "auth.binding" };
-  if (jkt !== undefined) return provenBy(server, presented, { accessToken: token, url: audience, thumbprint: jkt });
+  if (jkt !== undefined) {
+    const { issuer, claims } = checked;
+    const owner = JSON.stringify([issuer.issuer, claims["sub"] ?? null]);
+    return provenBy(server, presented, { accessToken: token, url: audience, thumbprint: jkt, owner });
+  }
   if (x5t !== undefined) return { binding: "connection" };
   return server.isBindingRequired ? { reason: "auth.binding" } : { binding: "none" };
 }
@@ -161,7 +165,7 @@ async function bindingOf(
 async function provenBy(
   server: ResourceServer,
   { dpop, httpMethod }: Presented,
-  facts: { readonly accessToken: string; readonly url: string; readonly thumbprint: string },
+  facts: Pick<ProofRules, "accessToken" | "url" | "thumbprint" | "owner">,
 ): Promise<Bound> {
   if (dpop === undefined) return { reason: "auth.dpop" };
   const reason = await proofFault(dpop, server.proofRules({ httpMethod, ...facts }));
@@ -205,13 +209,21 @@ function refusedToken({ reason, named }: RefusedToken): Refused {
   return claimed === undefined ? { reason } : { reason, claimed };
 }
 
+/** What may be otherwise in a while. */
+const UNAVAILABLE: ReadonlySet<ReasonCode> = new Set([
+  "auth.keys-unavailable",
+  "auth.introspection",
+  "limit.total",
+  "limit.per-principal",
+]);
+
 function refusalOf(
   { server }: AuthenticatorOptions,
   { path }: Presented,
   { reason, claimed }: Refused,
 ): Extract<Authenticated, { type: "refused" }> {
   const named = claimed === undefined ? {} : { claimed };
-  if (reason === "auth.keys-unavailable" || reason === "auth.introspection" || reason === "limit.total") {
+  if (UNAVAILABLE.has(reason)) {
     return { type: "refused", reason, httpStatus: 503, headers: { "Retry-After": "30" }, ...named };
   }
   const httpStatus = reason === "auth.scope" ? 403 : 401;

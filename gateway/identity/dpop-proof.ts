@@ -13,7 +13,7 @@ import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import { holdsUnder, readParts } from "./access-token.ts";
 import type { DpopNonces } from "./dpop-nonces.ts";
 import { type AccessTokenAlg, algOf, importPublicJwk, isPrivateJwk } from "./jwk-keys.ts";
-import type { ReplayCache } from "./replay-cache.ts";
+import type { ReplayCache, Used } from "./replay-cache.ts";
 
 /** What a proof must be made for. */
 export interface ProofRules {
@@ -23,6 +23,8 @@ export interface ProofRules {
   readonly accessToken: string;
   /** RFC 7638 thumbprint that the token is bound to. */
   readonly thumbprint: string;
+  /** Whose token it is. */
+  readonly owner: string;
   readonly nowMs: number;
   /** How far `iat` may be away. */
   readonly windowMs: number;
@@ -56,10 +58,15 @@ function claimsFault(claims: JsonObject, rules: ProofRules): ReasonCode | undefi
   if (typeof iat !== "number" || Math.abs(iat * 1000 - rules.nowMs) > rules.windowMs) return "auth.dpop";
   if (rules.nonces !== undefined && !rules.nonces.isOurs(nonce, rules.nowMs)) return "auth.nonce";
   const id = `${rules.thumbprint} ${formatBase64url(sha256(formatUtf8(jti)))}`;
-  const used = rules.replays.use(id, rules.nowMs, rules.nowMs + 2 * rules.windowMs);
-  if (used === "fresh") return undefined;
-  return used === "replayed" ? "auth.replay" : "limit.total";
+  const used = rules.replays.use(rules.owner, id, rules.nowMs, rules.nowMs + 2 * rules.windowMs);
+  return used === "fresh" ? undefined : USED[used];
 }
+
+const USED: Readonly<Record<Exclude<Used, "fresh">, ReasonCode>> = {
+  replayed: "auth.replay",
+  full: "limit.total",
+  "own-full": "limit.per-principal",
+};
 
 /** `ath`: base64url of the SHA-256 of the token's characters. */
 export function tokenHash(token: string): string {

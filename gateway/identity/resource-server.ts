@@ -11,7 +11,7 @@ import { Introspection } from "./introspection.ts";
 import { ACCESS_TOKEN_ALGS } from "./jwk-keys.ts";
 import { fetchJwks, KeySource } from "./key-source.ts";
 import type { IssuerConfig, OauthConfig } from "./oauth-config.ts";
-import { ReplayCache } from "./replay-cache.ts";
+import { type ReplayBounds, ReplayCache } from "./replay-cache.ts";
 import { type Challenge, formatChallenge, METADATA_PATH, resourceMetadata } from "./resource-metadata.ts";
 import { throughFetch } from "./runtime-fetch.ts";
 import { SignedTokens } from "./signed-tokens.ts";
@@ -34,8 +34,8 @@ const LEEWAY_SECONDS = 30;
 const FLOOR_SECONDS = 30;
 const MAX_AGE_SECONDS = 600;
 const WINDOW_SECONDS = 60;
-/** Proofs that are remembered: at 100 bytes each some 20 MB. */
-const MAX_PROOFS = 200_000;
+/** Proofs that are remembered: at 150 bytes each some 30 MB. */
+const MAX_PROOFS: ReplayBounds = { total: 200_000, own: 25_000 };
 
 /** The OAuth side of the agents' listener. */
 export class ResourceServer {
@@ -80,7 +80,7 @@ export class ResourceServer {
     return { issuers: this.#issuers, signed: this.#signed, audience, nowMs: nowMs(), leewayMs };
   }
 
-  proofRules(rules: Pick<ProofRules, "httpMethod" | "url" | "accessToken" | "thumbprint">): ProofRules {
+  proofRules(rules: Pick<ProofRules, "httpMethod" | "url" | "accessToken" | "thumbprint" | "owner">): ProofRules {
     const { config, nowMs } = this.#options;
     const windowMs = (config.dpop?.window_seconds ?? WINDOW_SECONDS) * 1000;
     return { ...rules, nowMs: nowMs(), windowMs, nonces: this.#nonces, replays: this.#replays };
