@@ -4,7 +4,7 @@ import { startLedger } from "../../ledger/start.ts";
 import { ledgerOptions } from "../support/ledger-service.ts";
 import { endOnTerm, logger, makeStall, report, startOptions } from "./child-side.ts";
 import { stallingDisk, stallingFetch, stallingIndex } from "./stall.ts";
-import { readStartCost } from "./start-cost.ts";
+import { measureStart } from "./start-cost.ts";
 import type { LogKind, Plan } from "./steps.ts";
 
 /** What the process is started with. */
@@ -16,6 +16,7 @@ export interface LedgerStart {
   readonly plan?: Plan;
 }
 
+const endOfStart = measureStart();
 const { dataDir, port, kind, policy, plan } = startOptions<LedgerStart>();
 const stall = makeStall(plan);
 const config = {
@@ -31,5 +32,5 @@ const service = await startLedger({
   wrapIndex: (store) => stallingIndex(store, stall),
   walFileBytes: 65_536,
 });
-await report({ kind: "started", url: service.url, cost: readStartCost() });
+await report({ kind: "started", url: service.url, cost: endOfStart() });
 endOnTerm(service.close);

@@ -78,5 +78,5 @@ export class Tally {
 /** What a start took, in words. */
 function formatStart(cost: StartCost): string {
   const [own, wall, waited] = [ownMs(cost), cost.wallMs, cost.waitedMs].map(Math.round);
-  return `${own} ms of its own, ${wall} by the clock, in which its threads waited ${waited} for a processor`;
+  return `${own} ms of its own, ${wall} by the clock, in ${waited} of which some thread waited for a processor`;
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { allSteps, jobsOf, unplannedSteps } from "../crash/jobs.ts";
 import { KillQueue } from "../crash/kill-queue.ts";
 import type { Kill } from "../crash/schedule.ts";
-import { ownMs, readStartCost, startCostOf } from "../crash/start-cost.ts";
+import { measureStart, ownMs, StartMeter } from "../crash/start-cost.ts";
 import { Tally } from "../crash/tally.ts";
 
 const SEEDS = [1, 7, 4711, 999_999];
@@ -70,10 +70,32 @@ describe("a step that was missed", () => {
 });
 
 describe("the bound of a start", () => {
-  it("counts neither time that threads waited for a processor, nor less than one of them computed", () => {
-    expect(ownMs(startCostOf(9000, ["1000000000 6000000000 5\n", "200000000 1000000000 5\n"]))).toBe(2000);
-    expect(ownMs(startCostOf(9000, ["3000000000 6000000000 5\n", "200000000 9000000000 5\n"]))).toBe(3000);
-    expect(ownMs(startCostOf(9000, []))).toBe(9000);
+  /** A period of a start: its end, and of each thread what it has computed and waited until then, in milliseconds. */
+  type Period = readonly [endMs: number, threads: Readonly<Record<string, readonly [busy: number, waited: number]>>];
+
+  function ownOf(...periods: readonly Period[]): number {
+    const meter = new StartMeter();
+    for (const [endMs, threads] of periods) {
+      const times = Object.entries(threads).map(
+        ([id, [busy, waited]]) => [id, `${busy}000000 ${waited}000000 5\n`] as const,
+      );
+      meter.take(endMs, new Map(times));
+    }
+    return ownMs(meter.cost);
+  }
+
+  it("counts neither time in which a thread waited for a processor, nor less than one of them computed", () => {
+    expect(ownOf([9000, { a: [1000, 6000], b: [200, 1000] }])).toBe(2000);
+    expect(ownOf([9000, { a: [3000, 6000], b: [200, 2000] }])).toBe(3000);
+    expect(ownOf([9000, {}])).toBe(9000);
+    // A thread that ended, and one that began.
+    expect(ownOf([4000, { a: [100, 1000] }], [9000, { b: [100, 2000] }])).toBe(6000);
+  });
+
+  it("leaves time in which threads waited beside each other out once", () => {
+    const beside = { a: [10, 2000], b: [10, 2000], c: [10, 2000] } as const;
+    expect(ownOf([2000, beside], [9000, beside])).toBe(7000);
+    expect(ownOf([9000, { a: [3000, 9000], b: [200, 9000] }])).toBe(3000);
   });
 
   it("is broken by a start that computes, or only waits, for so long", () => {
@@ -88,9 +110,12 @@ describe("the bound of a start", () => {
     expect(computing.startFault(5000)).toMatch(/5100 ms of its own/u);
   });
 
-  it("reads what this process took", () => {
-    const { wallMs, busiestMs } = readStartCost();
-    expect(wallMs).toBeGreaterThan(0);
+  it("reads what this process took", async () => {
+    const end = measureStart();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { wallMs, waitedMs, busiestMs } = end();
+    expect(wallMs).toBeGreaterThan(50);
+    expect(waitedMs).toBeLessThanOrEqual(wallMs);
     if (process.platform === "linux") expect(busiestMs).toBeGreaterThan(0);
   });
 });
