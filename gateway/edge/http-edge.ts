@@ -16,7 +16,7 @@ import { makeConfigured } from "./bearer.ts";
 import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
 import { type CallerToken, DEFAULT_EDGE_LIMITS, type EdgeLimits, type EdgeOptions } from "./edge-options.ts";
 import { allowedNames } from "./http-checks.ts";
-import { answerBroken, type RequestDeps, serve } from "./http-request.ts";
+import { answerBroken, answerConnect, answerExpectation, type RequestDeps, serve } from "./http-request.ts";
 import { LegacySessions } from "./legacy-sessions.ts";
 import { ModernLegs } from "./modern-legs.ts";
 import { mountAt } from "./mount.ts";
@@ -66,6 +66,8 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
   const edge = requestDeps(options, limits, { url, port, isClosing: () => isClosing });
   server.on("request", (request, response) => void serve(edge, request, response));
   server.on("clientError", (error: { code?: string }, socket) => answerBroken(edge, error.code, socket));
+  server.on("connect", (_request, socket) => answerConnect(edge, socket));
+  server.on("checkExpectation", (request, response) => void answerExpectation(edge, request, response));
   const close = async (): Promise<void> => {
     isClosing = true;
     stopRenewing?.();
@@ -77,7 +79,8 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpEdge>
 }
 
 function makeHttpServer({ tls }: HttpEdgeOptions, limits: EdgeLimits): Server | TlsServer {
-  const bounds = { maxHeaderSize: limits.maxHeaderBytes, requestTimeout: 2 * limits.bodyMs };
+  // A request without a Host is refused here, with a receipt, and not by Node.
+  const bounds = { maxHeaderSize: limits.maxHeaderBytes, requestTimeout: 2 * limits.bodyMs, requireHostHeader: false };
   return tls === undefined ? createServer(bounds) : createTlsServer({ ...bounds, ...serverOptions(tls) });
 }
 

@@ -1,6 +1,6 @@
 /** One HTTP request: the checks in front of its body, its body, and what becomes of faults. */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { Deadlines } from "../deadlines.ts";
@@ -10,6 +10,7 @@ import type { ResourceServer } from "../identity/resource-server.ts";
 import type { Caller } from "../pipeline/call.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { RPC, refusal, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
+import { formatReceiptRef } from "./agent-request.ts";
 import { clientCertificate } from "./client-socket.ts";
 import type { EdgeLimits } from "./edge-options.ts";
 import { discardBody, readBody } from "./http-body.ts";
@@ -229,9 +230,33 @@ export function answerBroken(edge: RequestDeps, code: string | undefined, socket
     return;
   }
   const refused = transportRefusal(reason, isTooLarge ? 431 : 400, "the request is not HTTP that this gateway reads");
-  void refuse(edge, refused, { wire: { transport: "http" } }, undefined).then(({ httpStatus, bytes }) => {
-    const status = httpStatus === 431 ? "431 Request Header Fields Too Large" : "400 Bad Request";
-    const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}\r\nConnection: close\r\n\r\n`;
+  refuseOnSocket(edge, refused, socket);
+}
+
+/** Refuses to be a proxy. */
+export function answerConnect(edge: RequestDeps, socket: Duplex): void {
+  socket.on("error", () => socket.destroy());
+  refuseOnSocket(edge, methodRefusal(), socket);
+}
+
+/** Answers where there is no response to write one with. */
+function refuseOnSocket(edge: RequestDeps, refused: WireRefusal, socket: Duplex): void {
+  void refuse(edge, refused, { wire: { transport: "http" } }, undefined).then((answer) => {
+    const { httpStatus, bytes, headers, receipt } = answer;
+    const named = receipt === undefined ? {} : { "Countersign-Receipt": formatReceiptRef(receipt) };
+    const own = { "Content-Type": "application/json", "Content-Length": bytes.length, Connection: "close" };
+    const lines = Object.entries({ ...headers, ...named, ...own }).map(([name, value]) => `${name}: ${value}\r\n`);
+    const head = `HTTP/1.1 ${httpStatus} ${STATUS_CODES[httpStatus]}\r\n${lines.join("")}\r\n`;
     socket.end(Buffer.concat([Buffer.from(head), bytes]));
   });
+}
+
+/** Refuses what a request expects: anything but to be told to go on. */
+export async function answerExpectation(
+  edge: RequestDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const refused = transportRefusal("http.header", 417, "the only expectation that is met is 100-continue");
+  await turnAway(edge, request, new HttpReply(response, edge), refused);
 }

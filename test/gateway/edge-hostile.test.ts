@@ -129,6 +129,26 @@ describe("the checks in front of a body", () => {
   });
 });
 
+describe("what Node would refuse by itself", () => {
+  const raw = async (head: string): Promise<RawAnswer> => {
+    const socket = await open(gateway.url);
+    socket.write(`${head}Content-Length: 0\r\nConnection: close\r\n\r\n`);
+    return readAnswer(socket);
+  };
+
+  it.each([
+    ["a request without a Host", "POST /mcp HTTP/1.1\r\n", 403, "http.host"],
+    ["an expectation", "POST /mcp HTTP/1.1\r\nHost: localhost\r\nExpect: 200-maybe\r\n", 417, "http.header"],
+    ["a tunnel", "CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n", 405, "http.method"],
+  ] as const)("is refused with a reason and a receipt: %s", async (_what, head, status, reason) => {
+    const before = gateway.pipeline.refusals.length;
+    const answer = await raw(head);
+    expect([answer.status, answer.json?.error?.data.reason]).toEqual([status, reason]);
+    expect(gateway.pipeline.refusals.slice(before).map((one) => one.reason)).toEqual([reason]);
+    expect(answer.headers["countersign-receipt"]).toMatch(/^(?:ab){32}\/\d+$/u);
+  });
+});
+
 describe("bodies", () => {
   it("above the limit are answered with 413, announced or not, also at 10 MB", async () => {
     const large = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"a":"${"a".repeat(10_000_000)}"}}`;
