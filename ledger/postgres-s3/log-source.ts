@@ -49,8 +49,8 @@ export async function openStoredSource({ origin, storage, secrets }: StoredSourc
   }
 }
 
-/** @throws {StoreError} ERR_NOT_PUBLISHED; {CheckError} ERR_ORIGIN; as `openLogCheckpoint`, with every key that the log ever had */
-async function readPublished(database: Database, log: bigint, origin: string): Promise<Uint8Array> {
+/** The published checkpoint. @throws {StoreError} ERR_NOT_PUBLISHED; {CheckError} ERR_ORIGIN; as `openLogCheckpoint`, with every key that the log ever had */
+export async function readPublished(database: Database, log: bigint, origin: string): Promise<Uint8Array> {
   const { published } = await readHeadRow(database, log);
   if (published === undefined)
     throw new StoreError("ERR_NOT_PUBLISHED", "the log has published nothing to be exported");

@@ -31,6 +31,7 @@ import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
 import type { Decision, Sequencer } from "../sequence/proposal.ts";
 import type { SequencerLimits } from "../sequence/proposal-queue.ts";
+import type { Retention } from "../storage/retention.ts";
 import { TraceBook } from "../trace/trace-book.ts";
 import { type NodeRole, STORAGE_DEFAULTS } from "./config.ts";
 import { bigintAt, type Database, openDatabase } from "./database.ts";
@@ -48,6 +49,7 @@ import { makeRowReader, RowLeafIndex } from "./row-store.ts";
 import { prepareTables } from "./schema.ts";
 import { checkSeenElsewhere } from "./seen-elsewhere.ts";
 import { StatementSync } from "./statement-sync.ts";
+import { readStoredRetention } from "./stored-retention.ts";
 import { StreamSync } from "./stream-sync.ts";
 import { TileBucket } from "./tile-bucket.ts";
 import { TurnSequencer } from "./turn-sequencer.ts";
@@ -79,6 +81,8 @@ interface Base {
   readonly log: bigint;
   readonly heads: HeadTable;
   readonly watch: HeadWatch;
+  /** As it was at the start. */
+  readonly retention: Retention | undefined;
   readonly streams: StreamBook;
   readonly tree: NodeTree;
   readonly book: StatementBook;
@@ -91,7 +95,7 @@ interface Base {
  * Opens a node. The tables are made if they are missing, and the genesis entry is written if the log is new.
  *
  * @throws {FormatError} ERR_CONFIG, ERR_POLICY*
- * @throws {StoreError} ERR_DATABASE*, ERR_OBJECT_STORE, ERR_CONDITIONAL_WRITE, ERR_GENESIS_MISMATCH
+ * @throws {StoreError} ERR_DATABASE*, ERR_OBJECT_STORE, ERR_CONDITIONAL_WRITE, ERR_GENESIS_MISMATCH, ERR_RETENTION
  * @throws {StoreError} ERR_LOG_BEHIND, {CheckError} ERR_WITNESS_AHEAD: the bucket or a witness has seen more than the database has
  */
 export async function openNode(options: LedgerOptions): Promise<Ledger> {
@@ -136,7 +140,8 @@ async function openBase(
   await watch.refresh();
   const tree = new NodeTree({ sql: database, log, tiles: new TileBucket(store), watch });
   const names = options.config.trace === undefined ? undefined : new NameWatch();
-  const made = { halt, metrics, streams, book, statements, names };
+  const retention = await readStoredRetention(store);
+  const made = { halt, retention, metrics, streams, book, statements, names };
   return { options, storage, signer, clock, database, store, log, heads, watch, tree, ...made };
 }
 
@@ -174,7 +179,7 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
   const traces = new TraceBook(options.config.origin, false);
   await traces.load(makeRowReader(database, log));
   const managed = openManagement(options, {
-    log: { tree, index, sequencer, minimumIndex: 0n, retentionPolicy: undefined },
+    log: { tree, index, sequencer, minimumIndex: minimumOf(base), retentionPolicy: base.retention?.policy },
     book,
     settled: statements.settled,
     ring: base.signer,
@@ -280,15 +285,20 @@ function makeIntegrator(base: Base): Integrator {
 
 /** Whoever integrates pushes, and shows how far mirrors are: they need not be told everything by each node. */
 function startMirrors(
-  { options, tree, watch, metrics }: Base,
+  base: Base,
   integrator: Integrator | undefined,
 ): { readonly status: () => Pick<LedgerStatus, "mirrors">; readonly stop: () => Promise<void> } {
+  const { options, tree, watch, metrics } = base;
   const isActive = (): boolean => integrator?.isActive === true;
-  const log = { tree, minimumIndex: 0n };
+  const log = { tree, minimumIndex: minimumOf(base) };
   const { views, stop } = startPushing(options, log, () => (isActive() ? watch.published : undefined));
   metrics.watchMirrors(() => (isActive() ? views() : []));
   const isShown = (): boolean => isActive() && options.config.mirrors !== undefined;
   return { status: () => (isShown() ? { mirrors: views() } : {}), stop };
+}
+
+function minimumOf({ retention }: Base): bigint {
+  return BigInt(retention?.minimum_index ?? 0);
 }
 
 /** A node without a key that signs the log's checkpoints halts, as one does not start without it. */

@@ -58,8 +58,12 @@ export async function readRetention(disk: Pick<Disk, "read">): Promise<Retention
 
 /** Records a retention; durable when it resolves. @throws {FormatError} ERR_SHAPE */
 export async function writeRetention(disk: Disk, retention: Retention): Promise<void> {
-  const file = readShape(shape, { ...retention, digest: digestOf(retention) }, "retention");
-  await replaceFile(disk, { path: RETENTION_PATH, bytes: canonicalBytes(file) });
+  await replaceFile(disk, { path: RETENTION_PATH, bytes: formatRetention(retention) });
+}
+
+/** Bytes of the file. @throws {FormatError} ERR_SHAPE */
+export function formatRetention(retention: Retention): Uint8Array {
+  return canonicalBytes(readShape(shape, { ...retention, digest: digestOf(retention) }, "retention"));
 }
 
 function digestOf(retention: Retention): string {

@@ -136,6 +136,7 @@ export const UNRUN: readonly UnrunGroup[] = [
       "test/cli/fsck.test.ts",
       "test/postgres-s3/fsck.test.ts",
       "test/postgres-s3/export.test.ts",
+      "test/postgres-s3/prune.test.ts",
       "test/ledger/backup.test.ts",
       "test/ledger/log-archive.test.ts",
       "test/ledger/prune.test.ts",
@@ -154,6 +155,7 @@ export const UNRUN: readonly UnrunGroup[] = [
       "countersign export --config ledger.json [--log <name>] --out log.tar",
       "countersign import log.tar --to /srv/mirror --witness-policy policy.txt",
       "countersign prune <data folder> --before-index 1000000 --retention-policy https://ledger.example.org/retention --dry-run",
+      "countersign prune --config ledger.json --log 2026 --before-index 1000000 --retention-policy https://ledger.example.org/retention --apply",
     ],
   },
   {

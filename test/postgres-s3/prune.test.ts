@@ -1,0 +1,93 @@
+/** `countersign prune --config`: what nodes refuse to show from their next start on. */
+
+import { rm } from "node:fs/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { pruneCommand } from "../../cli/commands/prune.ts";
+import { type CommandRun, runInProcess } from "../support/command-io.ts";
+import { READER_TOKEN, SUBMIT } from "../support/ledger-service.ts";
+import type { TestNode } from "../support/postgres-s3-log.ts";
+import { PostgresServer } from "../support/postgres-server.ts";
+import { S3Server, versitygw } from "../support/s3-server.ts";
+import { type StoredCommand, writeStoredCommand } from "./stored-command.ts";
+import { add, published, StoredLog } from "./stored-log.ts";
+
+const POLICY = "https://ledger.example/retention";
+
+let postgres: PostgresServer;
+let s3: S3Server;
+let log: StoredLog;
+let files: StoredCommand;
+
+beforeAll(async () => {
+  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  log = new StoredLog(await postgres.newDatabase(), s3);
+  files = await writeStoredCommand(log, s3, "raw");
+  const node = await log.start("raw");
+  await add(node, 0, 600);
+  await published(node);
+  await node.close();
+});
+afterAll(async () => {
+  await log.database.close();
+  await postgres.remove();
+  await s3.remove();
+  await rm(files.folder, { recursive: true });
+});
+
+function prune(beforeIndex: number, ...more: readonly string[]): Promise<CommandRun> {
+  const where = ["--config", files.config, "--log", "a", "--before-index", String(beforeIndex)];
+  return runInProcess(pruneCommand, [...where, "--retention-policy", POLICY, ...more]);
+}
+
+async function statuses(node: TestNode): Promise<readonly number[]> {
+  const paths = ["tile/entries/000", "tile/entries/001", "tile/entries/002.p/89", "tile/0/000", "tile/0/001"];
+  const read = paths.map((path) => node.get(`/${path}`, { authorization: `Bearer ${READER_TOKEN}` }));
+  return (await Promise.all(read)).map(({ status }) => status);
+}
+
+it("changes nothing by default, and what is not allowed is refused", async () => {
+  expect(await prune(300)).toMatchObject({ exit: 0, out: "minimum index would be 300; --apply does it\n" });
+  expect(await prune(300, "--dry-run")).toMatchObject({ exit: 0 });
+  expect((await prune(602)).fault).toBe("ERR_RETENTION");
+  expect((await prune(602, "--apply")).fault).toBe("ERR_RETENTION");
+  for (const more of [["--delete"], ["--apply", "--dry-run"], ["folder"]])
+    expect((await prune(300, ...more)).fault).toBe("usage");
+  const folder = ["folder", "--before-index", "0", "--retention-policy", POLICY];
+  for (const more of [["--apply"], ["--log", "a"]])
+    expect((await runInProcess(pruneCommand, [...folder, ...more])).fault).toBe("usage");
+  const unnamed = ["--config", files.config, "--log", "a", "--before-index", "1", "--retention-policy", ""];
+  expect((await runInProcess(pruneCommand, [...unnamed, "--apply"])).fault).toBe("ERR_RETENTION");
+  expect(await log.store.get("retention")).toBeUndefined();
+});
+
+it("raises the minimum index: nodes refuse bundles below it from their next start on, and hash tiles stay", async () => {
+  const running = await log.start("raw");
+  expect(await prune(300, "--apply")).toMatchObject({ exit: 0, out: "minimum index 300\n" });
+  expect(await statuses(running)).toEqual([200, 200, 200, 200, 200]);
+  const known = await (await running.post("/add", "entry 7", SUBMIT)).text();
+  await running.close();
+  const node = await log.start("raw");
+  expect(await statuses(node)).toEqual([410, 200, 200, 200, 200]);
+  expect(await (await node.get("/metadata")).json()).toMatchObject({ minimum_index: 300, retention_policy: POLICY });
+  expect(await (await node.post("/add", "entry 7", SUBMIT)).text()).toBe(known);
+  await node.close();
+  expect(await log.faults()).toEqual([]);
+});
+
+it("never goes back, and may be raised again", async () => {
+  expect((await prune(299, "--apply")).fault).toBe("ERR_RETENTION");
+  expect(await prune(300, "--apply")).toMatchObject({ exit: 0 });
+  expect(await prune(601, "--apply")).toMatchObject({ exit: 0 });
+  const node = await log.start("raw");
+  expect(await statuses(node)).toEqual([410, 410, 200, 200, 200]);
+  await node.close();
+});
+
+it("keeps a node from starting where a byte of it was changed: what was refused must not come back", async () => {
+  const refused = log.withFlip(
+    "retention",
+    (length) => length - 5,
+    () => log.start("raw"),
+  );
+  await expect(refused).rejects.toMatchObject({ code: "ERR_RETENTION" });
+});
