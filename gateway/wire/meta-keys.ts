@@ -22,6 +22,9 @@ export const HOST_SESSION_KEYS = [
   "antigravity.google/conversation_id",
 ] as const;
 
+/** Of all keys that are ours. */
+export const OUR_PREFIX = "countersign/";
+
 /** Ours, in results that the gateway makes itself. */
 export const OUR_META = {
   reason: "countersign/reason",
