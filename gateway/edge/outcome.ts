@@ -5,6 +5,7 @@ import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Effect, Status } from "../../kernel/receipt/vocabulary.ts";
 import type { CallOutcome } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
+import { mediaText } from "../wire/media-text.ts";
 import { RPC } from "../wire/rpc-error.ts";
 
 /** The outcome without its time, and the answer. */
@@ -104,8 +105,9 @@ export function uninspectedBytes(value: JsonValue | undefined): number {
   return own + inParts + uninspectedBytes(resource);
 }
 
+/** Text that stands there is read. */
 function base64Bytes(value: JsonValue | undefined): number {
-  if (typeof value !== "string") return 0;
+  if (typeof value !== "string" || mediaText(value) !== undefined) return 0;
   const padding = value.endsWith("==") ? 2 : value.endsWith("=") ? 1 : 0;
   return Math.max(0, Math.floor((value.length * 3) / 4) - padding);
 }

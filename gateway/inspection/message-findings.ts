@@ -7,12 +7,14 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json
 import type { DeclaredPointer } from "../../kernel/receipt/fields.ts";
 import type { FindingCode } from "../../kernel/receipt/findings.ts";
 import type { Finding, Inspection } from "../../kernel/receipt/inspection.ts";
+import { mediaText } from "../wire/media-text.ts";
 import { type Hit, worse } from "./hit.ts";
 import type { Count, Surface } from "./injection.ts";
+
 import type { LongList, LongText } from "./result-needs.ts";
 import { isIndex, isJsonArray, isSpoken } from "./strings.ts";
 import type { SurplusText } from "./surplus.ts";
-import { type FindContext, findInText, type OwnRules } from "./text-findings.ts";
+import { countByRule, type FindContext, findInText, type OwnRules, type TextFindings } from "./text-findings.ts";
 
 /** Version of the rules, in every inspection of a receipt. */
 export const INSPECTOR = "countersign-rules-1";
@@ -37,7 +39,7 @@ export interface MessagePart {
   readonly surplusTexts?: readonly SurplusText[];
   /** A member of the value that is no part of it. */
   readonly without?: string;
-  /** True for a path below the value whose text is no text, as base64 of a picture. */
+  /** True for a path below the value that is base64 of media: what it holds is read if it is text. */
   readonly isMedia?: (value: JsonValue | undefined, path: readonly string[]) => boolean;
 }
 
@@ -51,6 +53,8 @@ export interface Place {
   readonly isName?: true;
   /** What may stay of lists at the place. */
   readonly long?: LongList | LongText;
+  /** True if it was found in text that stands as base64 there. */
+  readonly isMedia?: true;
   /** Members that go from the JSON that the text at the place is. */
   readonly inner?: readonly (readonly string[])[];
 }
@@ -153,7 +157,8 @@ class MessageLook {
 
   #walk(part: MessagePart, value: JsonValue | undefined, key: string | undefined): void {
     if (typeof value === "string" || typeof value === "number") {
-      if (part.isMedia?.(part.value, this.#path) !== true) this.#look(String(value), this.#path, key, false);
+      if (part.isMedia?.(part.value, this.#path) === true) this.#lookAtMedia(String(value));
+      else this.#look(String(value), this.#path, key, false);
     } else if (isJsonArray(value)) {
       for (let at = 0; at < value.length; at += 1) this.#enter(part, String(at), value[at], key);
     } else if (isJsonObject(value)) this.#walkMembers(part, value, key);
@@ -176,19 +181,31 @@ class MessageLook {
   }
 
   #look(text: string, path: readonly string[], key: string | undefined, isName: boolean): void {
+    const { hits, counts } = this.#findIn(text, key);
+    if (hits.length + counts.length > 0) this.#add([...path], hits, counts, isName ? { isName } : {});
+  }
+
+  /** What is found in there is about all of it: only the whole can be replaced. */
+  #lookAtMedia(value: string): void {
+    const text = mediaText(value);
+    if (text === undefined) return;
+    const counts = countByRule(this.#findIn(text, undefined));
+    if (counts.length > 0) this.#add([...this.#path], [], counts, { isMedia: true });
+  }
+
+  #findIn(text: string, key: string | undefined): TextFindings {
     const seen = text.length <= this.#left ? text : text.slice(0, this.#left);
     this.#left -= seen.length;
     this.cut += text.length - seen.length;
     this.#context.key = key;
-    const { hits, counts } = findInText(seen, this.#context);
-    if (hits.length + counts.length > 0) this.#add([...path], hits, counts, isName ? { isName } : {});
+    return findInText(seen, this.#context);
   }
 
   #add(
     path: readonly string[],
     hits: readonly Hit[],
     counts: readonly Count[],
-    more: Pick<Place, "isName" | "long" | "inner"> = {},
+    more: Pick<Place, "isName" | "long" | "inner" | "isMedia"> = {},
   ): void {
     this.places.push({ part: this.#part, path, hits, counts, ...more });
   }

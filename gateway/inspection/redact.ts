@@ -13,7 +13,7 @@ import type { RedactedPlace, Redactions } from "../../kernel/receipt/inspection.
 import { ABSENT, type Observed, present } from "../../kernel/receipt/observed.ts";
 import { itemSpans, memberSpans, type Span, spanOf } from "../wire/spans.ts";
 import type { MessagePart, Place } from "./message-findings.ts";
-import { neutraliseText } from "./neutralise.ts";
+import { NEUTRALISED, neutraliseText } from "./neutralise.ts";
 import { type LongList, type LongText, readText } from "./result-needs.ts";
 import { isJsonArray, leavesOf, valueAt } from "./strings.ts";
 import { renewTextCopies } from "./text-copies.ts";
@@ -114,7 +114,7 @@ function planPlace(
   const path = [...(parts[place.part]?.at ?? []), ...place.path];
   const value = valueAt(parts[place.part]?.value, place.path);
   const hits = place.hits.filter(({ rule }) => isOrdered(order, rule));
-  const [whole] = place.counts.filter(({ rule }) => isOrdered(order, rule));
+  const [whole] = place.counts.filter(({ rule }) => isOrdered(order, rule) || isStripped(order, place, rule));
   const first = hits[0]?.rule ?? whole?.rule;
   if (first === undefined || value === undefined) return;
   const remove = (rule: FindingCode, values: readonly JsonValue[], count = values.length): void => {
@@ -134,7 +134,7 @@ function planPlace(
     plan.dropped.add(keyOf(path));
     remove(first, [value]);
   } else if (whole !== undefined) {
-    plan.texts.set(keyOf(path), `[redacted:${whole.rule}]`);
+    plan.texts.set(keyOf(path), putFor(whole.rule, place));
     remove(whole.rule, [value]);
   } else {
     for (const { rule, start, end } of hits) {
@@ -144,6 +144,16 @@ function planPlace(
     }
     plan.texts.set(keyOf(path), replaceSpans(value, hits));
   }
+}
+
+function putFor(rule: FindingCode, { isMedia }: Place): string {
+  const put = `[redacted:${rule}]`;
+  return isMedia === true ? Buffer.from(put).toString("base64") : put;
+}
+
+/** Nothing can be stripped from text that stands as base64: it goes. */
+function isStripped({ neutralise }: RedactionOrder, { isMedia }: Place, rule: FindingCode): boolean {
+  return isMedia === true && neutralise && NEUTRALISED.has(rule);
 }
 
 function planCut(plan: Plan, path: readonly string[], long: LongList | LongText): void {

@@ -72,8 +72,8 @@ describe("a call", () => {
 
   it("counts the bytes that nobody reads", async () => {
     const media = `send({ id: message.id, result: { content: [
-      { type: "image", data: "QUJD", mimeType: "image/png" }, { type: "audio", data: "QUI=", mimeType: "audio/wav" },
-      { type: "resource", resource: { uri: "x:y", blob: "QQ==" } }, { type: "text", text: "QUJD" }] } });`;
+      { type: "image", data: "iVBO", mimeType: "image/png" }, { type: "audio", data: "iVA=", mimeType: "audio/wav" },
+      { type: "resource", resource: { uri: "x:y", blob: "iQ==" } }, { type: "image", data: "QUJD", mimeType: "image/png" }, { type: "text", text: "iVBO" }] } });`;
     const gateway = await gatewayBefore([scriptedChild("s", media)]);
     await call(gateway, "t");
     expect(gateway.pipeline.outcomes[0]?.uninspectedBytes).toBe(3 + 2 + 1);
