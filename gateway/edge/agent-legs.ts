@@ -8,6 +8,7 @@ import { errorCode } from "../../kernel/errors.ts";
 import { isJsonObject } from "../../kernel/json/value.ts";
 import { type CancelSignal, firstOf } from "../upstream/cancellation.ts";
 import { levelRequest, ROOTS_CHANGED } from "../upstream/own-request.ts";
+import { pause } from "../upstream/pause.ts";
 import type { LegAgent, Upstream, UpstreamLeg } from "../upstream/upstream.ts";
 import { messageToAgent, mirroredCapabilities } from "../wire/bridge.ts";
 import type { RpcNotification, RpcRequest } from "../wire/rpc.ts";
@@ -45,6 +46,8 @@ const PASSED: ReadonlySet<string> = new Set(["notifications/message", "notificat
 const MAX_TOLD = 64;
 /** Notices of tasks that wait. */
 const MAX_STATUSES = 256;
+/** Between two notices that the agent's roots changed. */
+const ROOTS_GAP_MS = 250;
 
 /** `1` is not `"1"`. */
 function questionKey(serverId: string, id: unknown): string {
@@ -70,6 +73,8 @@ export class AgentLegs {
   /** What servers say of tasks. */
   #statuses: Promise<void> = Promise.resolve();
   #waitingStatuses = 0;
+  #isTellingRoots = false;
+  #haveRootsChanged = false;
   #isListening = false;
 
   constructor(options: AgentLegsOptions) {
@@ -139,9 +144,30 @@ export class AgentLegs {
     );
   }
 
-  /** Tells every server with a session that the agent's roots changed. */
+  /**
+   * Tells every server with a session that the agent's roots changed. Nobody decides that and no rate counts it, so one notice is
+   * under way at a time, and all that come meanwhile are one more.
+   */
   async tellRootsChanged(): Promise<void> {
+    this.#haveRootsChanged = true;
+    if (this.#isTellingRoots) return;
+    this.#isTellingRoots = true;
+    await this.#tellRoots();
+    void this.#tellRootsOn();
+  }
+
+  async #tellRoots(): Promise<void> {
+    this.#haveRootsChanged = false;
     await Promise.all([...this.#legs.values()].map((leg) => leg.notify(ROOTS_CHANGED)));
+  }
+
+  async #tellRootsOn(): Promise<void> {
+    await pause(ROOTS_GAP_MS, this.#ended.signal);
+    while (this.#haveRootsChanged && !this.#ended.signal.aborted) {
+      await this.#tellRoots();
+      await pause(ROOTS_GAP_MS, this.#ended.signal);
+    }
+    this.#isTellingRoots = false;
   }
 
   /** The legs that are open. */

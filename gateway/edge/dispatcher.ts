@@ -94,8 +94,11 @@ function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promi
     case "ping":
       return ok(idText, "{}");
     case "set-level":
-      if (hasCapability(options.catalog, mount, "logging")) return setLevel(options, request);
-      return refuseRequest(options, methodRefusal(request, "unknown"), request);
+      if (!hasCapability(options.catalog, mount, "logging")) {
+        return refuseRequest(options, methodRefusal(request, "unknown"), request);
+      }
+      // Each server is asked.
+      return underWay(options, inFlight, request, () => setLevel(options, request));
     case "listen":
       return withPlace(options, options.listens, request, () => listen(offering(options, request), request));
     case "forward":
