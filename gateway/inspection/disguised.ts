@@ -5,6 +5,7 @@
 
 import { encodedRuns } from "./encoded-runs.ts";
 import { type Hit, NO_HITS } from "./hit.ts";
+import { KnownPlaces } from "./known-places.ts";
 import { plainView, ViewPlaces } from "./plain-view.ts";
 import { type Marks, marksOf } from "./text-marks.ts";
 
@@ -28,8 +29,9 @@ function look(text: string, marks: Marks, plain: readonly Hit[], find: FindPlain
   const runs = encodedRuns(text, marks);
   if (view === undefined && runs.length === 0) return NO_HITS;
   const found = new Map<string, Hit>();
+  const known = new KnownPlaces(plain);
   const add = (hit: Hit): void => {
-    if (!plain.some((known) => isSaid(known, hit))) found.set(`${hit.rule} ${hit.start}`, hit);
+    if (!isSaid(known, hit)) found.set(`${hit.rule} ${hit.start}`, hit);
   };
   const below = (inner: string, isWhole: boolean): readonly Hit[] => {
     const innerMarks = marksOf(inner);
@@ -51,8 +53,6 @@ function look(text: string, marks: Marks, plain: readonly Hit[], find: FindPlain
 }
 
 /** What the text says openly there; the parts of a token are its own. */
-function isSaid(known: Hit, { rule, start, end }: Hit): boolean {
-  const isInside = known.start <= start && known.end >= end;
-  const isSame = known.rule === rule && known.start < end && start < known.end;
-  return isSame || (isInside && known.rule === "secret.jwt");
+function isSaid(known: KnownPlaces, { rule, start, end }: Hit): boolean {
+  return known.touches(rule, start, end) || known.covers("secret.jwt", start, end);
 }

@@ -99,3 +99,18 @@ describe("64 KiB of", () => {
     expect(large).toBeLessThan(Math.max(small, 25) * 40);
   });
 });
+
+describe("values by the ten thousand", () => {
+  it("cost each as much as one of a thousand, where they stand openly and disguised", () => {
+    const time = (values: number): number => {
+      const text = "a@bc.com %61@bc.com ".repeat(values / 2);
+      const from = performance.now();
+      findInText(text, { surface: "result" });
+      return performance.now() - from;
+    };
+    time(1000);
+    const [few, many] = [time(4000), time(64_000)];
+    // Quadratic would be 256 times.
+    expect(many).toBeLessThan(Math.max(few, 25) * 60);
+  });
+});
