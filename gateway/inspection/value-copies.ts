@@ -6,6 +6,12 @@
 /** Shorter values stand in other texts by chance. */
 const MIN_COPY = 6;
 
+/**
+ * Characters that may be compared for each one of a text. Values of many lengths that all begin alike, before a text that begins
+ * so at every place, would take as many as there are lengths: such a text goes as a whole.
+ */
+const MAX_COMPARED = 1024;
+
 /** Values that begin alike. */
 interface Alike {
   /** Longest first. */
@@ -27,14 +33,16 @@ export class ValueCopies {
     this.#byHead.set(head, alike);
   }
 
-  /** The text with every value replaced, from the left, the longest first. */
+  /** The text with every value replaced, from the left, the longest first; one that would take too long is replaced as a whole. */
   replaceIn(text: string): string {
     if (this.#byHead.size === 0 || text.length < MIN_COPY) return text;
     let result = "";
     let done = 0;
+    const work = { left: MAX_COMPARED * text.length };
     for (let at = 0; at + MIN_COPY <= text.length; at += 1) {
-      const found = this.#findAt(text, at);
+      const found = this.#findAt(text, at, work);
       if (found === undefined) continue;
+      if (work.left < 0) return found.put;
       result += text.slice(done, at) + found.put;
       done = at + found.length;
       at = done - 1;
@@ -42,10 +50,18 @@ export class ValueCopies {
     return done === 0 ? text : result + text.slice(done);
   }
 
-  #findAt(text: string, at: number): { readonly length: number; readonly put: string } | undefined {
+  /** What stands at a place; whatever begins so, once the work is done. */
+  #findAt(
+    text: string,
+    at: number,
+    work: { left: number },
+  ): { readonly length: number; readonly put: string } | undefined {
     const alike = this.#byHead.get(text.slice(at, at + MIN_COPY));
-    for (const length of alike?.lengths ?? []) {
-      const put = alike?.puts.get(text.slice(at, at + length));
+    if (alike === undefined) return undefined;
+    for (const length of alike.lengths) {
+      if (at + length > text.length) continue;
+      work.left -= length;
+      const put = work.left < 0 ? alike.puts.values().next().value : alike.puts.get(text.slice(at, at + length));
       if (put !== undefined) return { length, put };
     }
     return undefined;

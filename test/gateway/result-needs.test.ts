@@ -121,4 +121,11 @@ describe("a redaction", () => {
     copies.add("abc", "<never>");
     expect(copies.replaceIn("abc abcdef abcdefgh abcdefg")).toBe("abc <short> <long> <short>g");
   });
+
+  it("replaces a text as a whole where values of very many lengths begin as all of it does", () => {
+    const copies = new ValueCopies();
+    for (let length = 6; length < 1400; length += 1) copies.add(`${"a".repeat(length)}c`, "<gone>");
+    expect(copies.replaceIn(`${"a".repeat(1405)}b`.repeat(100))).toBe("<gone>");
+    expect(copies.replaceIn(`b ${"a".repeat(9)}c b`)).toBe("b <gone> b");
+  });
 });
