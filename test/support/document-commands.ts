@@ -43,11 +43,12 @@ export function commandsOf(document: string, text: string): readonly DocumentCom
   return [...blocks, ...spans];
 }
 
-/** The text of the shell block whose first command is `first`, as it is pasted. @throws if there is none */
+/** The text of the shell block, or else of the code span, whose first command is `first`, as it is pasted. @throws if there is none */
 export function shellBlock(document: string, first: string): string {
-  const all = [...readFileSync(join(ROOT, document), "utf8").matchAll(SHELL)].map((match) => match[1] ?? "");
-  const found = all.find((block) => linesOf(block)[0] === first);
-  if (found === undefined) throw new Error(`${document} has no shell block that begins with "${first}"`);
+  const text = readFileSync(join(ROOT, document), "utf8");
+  const blocks = [...text.matchAll(SHELL)].map((match) => match[1] ?? "");
+  const found = [...blocks, ...codeSpans(text)].find((each) => linesOf(each)[0] === first);
+  if (found === undefined) throw new Error(`${document} has no command "${first}"`);
   return found;
 }
 
