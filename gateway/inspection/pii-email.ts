@@ -18,7 +18,7 @@ const DENSITY = /^[1-9]x$/u;
 /** Characters that RFC 5321 allows and that stand before an address more often than in it. */
 const EDGE = /^[.'`*_{}|/=?!#&^~-]+/u;
 
-/** Finds e-mail addresses; cost: at most 320 characters around each `@`. */
+/** Finds e-mail addresses; cost: at most some hundred characters around each `@`. */
 export function findEmails(text: string): readonly Hit[] {
   const hits: Hit[] = [];
   for (let at = text.indexOf("@"); at >= 0; at = text.indexOf("@", at + 1)) {
@@ -29,13 +29,14 @@ export function findEmails(text: string): readonly Hit[] {
 }
 
 function addressAt(text: string, at: number): Hit | undefined {
-  const local = localBefore(text, at);
+  const url = urlBefore(text, at);
+  const local = url === undefined ? localBefore(text, at) : localInUrl(url);
   if (local === "" || local.includes("..") || local.endsWith(".")) return undefined;
   const domain = domainBehind(text, at + 1);
   if (!isDomain(domain)) return undefined;
   const start = at - local.length;
   const end = at + 1 + domain.length;
-  if (isRemote(text, end) || isInUrl(text, start)) return undefined;
+  if (isRemote(text, end)) return undefined;
   return { rule: "pii.email", severity: "warn", start, end };
 }
 
@@ -67,8 +68,22 @@ function isRemote(text: string, end: number): boolean {
   return text.charAt(end) === ":" && /[\w/~]/u.test(text.charAt(end + 1));
 }
 
-/** `scheme://user:password@host.example`. */
-function isInUrl(text: string, start: number): boolean {
-  const token = /[^\s"'<>]{0,128}$/u.exec(text.slice(Math.max(0, start - 128), start))?.[0] ?? "";
-  return token.includes("://") && !token.startsWith("mailto:");
+/** Characters that are looked at for the begin of a URL: a local part, and what may stand before it. */
+const MAX_URL = 256;
+/** What separates the parts of a URL behind its host; an address in one is a part. */
+const URL_PARTS = /[/?#&=;,:@+]/u;
+
+/** What stands between `://` and a place in a URL; undefined if the place is in none. */
+function urlBefore(text: string, at: number): string | undefined {
+  const token = /[^\s"'<>]{0,256}$/u.exec(text.slice(Math.max(0, at - MAX_URL), at))?.[0] ?? "";
+  const scheme = token.lastIndexOf("://");
+  return scheme < 0 ? undefined : token.slice(scheme + "://".length);
+}
+
+/** The last part of a URL; empty for `user:password@host.example` before its host and for a handle, `host.example/@user@host.example`. */
+function localInUrl(url: string): string {
+  if (!/[/?#]/u.test(url)) return "";
+  let start = url.length;
+  while (start > 0 && LOCAL.test(url.charAt(start - 1)) && !URL_PARTS.test(url.charAt(start - 1))) start -= 1;
+  return url.slice(0, start).endsWith("/@") ? "" : url.slice(start).replace(EDGE, "");
 }

@@ -16,6 +16,7 @@ describe("personal data", () => {
     ["a picture for dense screens", "logo@2x.png"],
     ["a package with its version", "ajv@8.20.0"],
     ["a user in a URL", "https://app@db.example.org/x"],
+    ["a handle in a URL", "https://social.example.org/@ann@other.example.org"],
     ["a card inside a longer number", `9${CARD}9`],
     ["a card with a wrong group", "47877893 28792170"],
     ["a network mask", "255.255.255.0"],
@@ -36,6 +37,15 @@ describe("personal data", () => {
       "pii.email ann@example.org",
       "pii.iban GB58WEST91614610033076",
     ]);
+  });
+
+  it.each([
+    "https://collect.example.net/?to=ann@example.org&x=1",
+    "https://collect.example.net/p/ann@example.org",
+    "https://collect.example.net#ann@example.org",
+    "https://app@collect.example.net/?u=https://x.example.net/&to=ann@example.org",
+  ])("is found behind the host of %s", (text) => {
+    expect(found(text)).toEqual(["pii.email ann@example.org"]);
   });
 
   it("needs less where a name says what the value is: in members, in pairs, in columns", () => {
