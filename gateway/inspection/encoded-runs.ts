@@ -43,7 +43,7 @@ function addRun(text: string, start: number, end: number, runs: EncodedRun[]): v
 }
 
 function addDecoded(text: string, start: number, end: number, runs: EncodedRun[]): boolean {
-  const raw = text.slice(start, end);
+  const raw = text.slice(start, end).replace(/[\r\n]/gu, "");
   const decoded = HEX.test(raw) ? fromHex(raw) : fromBase64(raw);
   if (decoded === undefined) return false;
   runs.push({ start, end: endOfPadding(text, end), text: decoded });

@@ -3,12 +3,15 @@
  * on which another rule fires; and escapes that spell invisible characters.
  */
 
+import { encodedRuns } from "./encoded-runs.ts";
 import { skeletonOf } from "./skeleton.ts";
-import { EXTRAORDINARY, MARK, type Marks } from "./text-marks.ts";
+import { EXTRAORDINARY, MARK, type Marks, marksOf } from "./text-marks.ts";
 
 /** At most this many runs of a text are decoded. */
 const MAX_RUNS = 64;
 const MAX_RUN = 16_384;
+/** What is encoded in what is encoded is looked at, so often. */
+const MAX_DEPTH = 3;
 
 const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{40,16384}={0,2}/gu;
 const HEX = /(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}){20,8192}(?![A-Za-z0-9])/gu;
@@ -19,7 +22,14 @@ const PIECES = /(?:["'][^"'\n]{1,64}["'] ?\+ ?){1,64}["'][^"'\n]{0,200}["']/gu;
 
 /** Marks of what may be decoded. */
 const ENCODED: Marks =
-  EXTRAORDINARY | MARK.longToken | MARK.percent | MARK.backslash | MARK.entity | MARK.digitInWord | MARK.plus;
+  EXTRAORDINARY |
+  MARK.run |
+  MARK.longToken |
+  MARK.percent |
+  MARK.backslash |
+  MARK.entity |
+  MARK.digitInWord |
+  MARK.plus;
 
 const NO_TEXTS: readonly string[] = [];
 
@@ -29,7 +39,8 @@ export function decodedRuns(text: string, marks: Marks): readonly string[] {
   const runs = (pattern: RegExp, decode: (run: string) => string): readonly string[] =>
     firstMatches(pattern, text).map((run) => decode(run.slice(0, MAX_RUN)));
   const has = (mark: Marks): boolean => (marks & mark) !== 0;
-  return [
+  const decoded = new Set([
+    ...nestedRuns(text, marks, 1),
     ...(has(MARK.longToken) ? runs(BASE64, fromBase64) : []),
     ...(has(MARK.longToken) ? runs(HEX, (run) => readable(Buffer.from(run, "hex"))) : []),
     ...(has(MARK.percent) && hasThree(text, PERCENT) ? [fromPercent(text)] : []),
@@ -37,7 +48,15 @@ export function decodedRuns(text: string, marks: Marks): readonly string[] {
     ...(has(MARK.entity) && hasThree(text, ENTITY) ? [fromEntities(text)] : []),
     ...(has(EXTRAORDINARY | MARK.digitInWord) ? lookAlikeTexts(text, !has(EXTRAORDINARY)) : []),
     ...(has(MARK.plus) ? runs(PIECES, (run) => run.replace(/["'] ?\+ ?["']/gu, "")) : []),
-  ].filter((decoded) => decoded.length >= 8);
+  ]);
+  return [...decoded].filter((inner) => inner.length >= 8);
+}
+
+/** Whole runs of base64 and hexadecimal digits that are text, also where lines wrap them, and those in them. */
+function nestedRuns(text: string, marks: Marks, depth: number): readonly string[] {
+  return encodedRuns(text, marks).flatMap(({ text: inner }) =>
+    depth === MAX_DEPTH ? [inner] : [inner, ...nestedRuns(inner, marksOf(inner), depth + 1)],
+  );
 }
 
 /** Escapes and entities that stand for tags or reordering, or for two zero-width characters or more. */

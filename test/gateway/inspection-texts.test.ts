@@ -42,6 +42,23 @@ describe("wordings", () => {
     for (const text of encoded) expect(rules(text), text).toEqual(["inj.encoded block"]);
   });
 
+  it("are found in runs that lines wrap, that are short, of UTF-16, and encoded again", () => {
+    const base64 = (text: string, as: BufferEncoding = "utf8"): string => Buffer.from(text, as).toString("base64");
+    const wrapped = (text: string, width: number): string => text.replaceAll(new RegExp(`.{${width}}`, "gu"), "$&\n");
+    const encoded = [
+      wrapped(base64(`please ${ORDER}, all of them`), 20),
+      wrapped(Buffer.from(`please ${ORDER}`).toString("hex"), 32),
+      base64(ORDER),
+      base64(`please ${ORDER}`, "utf16le"),
+      base64(base64(`please ${ORDER}`)),
+      base64(base64(base64(`please ${ORDER}`))),
+    ];
+    for (const text of encoded) {
+      expect(rules(`helper: ${text} end`, "definition"), text).toEqual(["inj.encoded block"]);
+      expect(rules(`helper: ${text} end`), text).toEqual(["inj.encoded block"]);
+    }
+  });
+
   it("weigh less in arguments, which are the agent's own words", () => {
     expect(rules(ORDER, "argument")).toEqual(["inj.ignore warn"]);
   });
