@@ -3,6 +3,7 @@
  * the servers, what the configuration's file says of limits and quarantine. What differs, or cannot be measured any more, halts the run.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { type PolicyArtifact, quarantineDigest } from "../../kernel/policy-artifact.ts";
 import { policyDigest } from "../../kernel/policy-manifest.ts";
 import type { Logger } from "../../kernel/service/service.ts";
@@ -90,31 +91,51 @@ export interface RemeasureOptions {
   readonly upstreams: readonly Upstream[];
   readonly running: () => Running;
   readonly logger: Logger;
+  /** Default: a timer that keeps no process alive. */
+  readonly pause?: (ms: number) => Promise<void>;
 }
 
-/** Measures once; what differs halts the run. */
-export async function remeasure({
-  inForce,
-  measurements,
-  upstreams,
-  running,
-  logger,
-}: RemeasureOptions): Promise<void> {
+/** Measures; what differs halts the run. */
+export async function remeasure(options: RemeasureOptions): Promise<void> {
+  const { inForce, logger } = options;
   const sealed = inForce.current();
   if (sealed === undefined) return;
-  let differences: readonly string[];
-  try {
-    differences = measuredDifferences(
-      sealed.artifact,
-      await measure(measurements, upstreams, running(), sealed.artifact),
-    );
-  } catch (error) {
-    differences = [`something cannot be measured any more: ${error instanceof Error ? error.message : "unknown"}`];
-  }
+  const differences = await differencesFrom(sealed.artifact, options);
   // A renewal that came meanwhile was measured itself.
   if (differences.length === 0 || inForce.current() !== sealed) return;
   logger.error({ differences }, "what runs is not what the sealed policy names");
   inForce.halt();
+}
+
+/** Before what could not be measured for want of descriptors or memory is measured once more. */
+const PAUSES_MS = [250, 1000, 4000];
+/** The machine had nothing left: it says nothing of what was to be read, and whoever opens connections brings it about. */
+const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
+
+async function differencesFrom(
+  artifact: PolicyArtifact,
+  { measurements, upstreams, running, pause = sleepAside }: RemeasureOptions,
+): Promise<readonly string[]> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return measuredDifferences(artifact, await measure(measurements, upstreams, running(), artifact));
+    } catch (error) {
+      const ms = PAUSES_MS[tries];
+      if (ms === undefined || !isShortage(error)) {
+        return [`something cannot be measured any more: ${error instanceof Error ? error.message : "unknown"}`];
+      }
+      await pause(ms);
+    }
+  }
+}
+
+async function sleepAside(ms: number): Promise<void> {
+  await sleep(ms, undefined, { ref: false });
+}
+
+function isShortage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ("code" in error && SHORTAGES.has(error.code)) || isShortage(error.cause);
 }
 
 /** The executable of a server that the gateway started is measured again; one over TLS is asked to show itself anew. */
