@@ -1,8 +1,9 @@
 /** What an agent may make the gateway send without a decision is bounded, whatever its servers do. */
 
 import { afterEach, describe, expect, it } from "vitest";
-import { ALICE, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { type ScriptedServer, sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
+import { RawLegacyAgent } from "../support/raw-legacy-agent.ts";
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -28,23 +29,10 @@ async function startSilent(methods: readonly string[]): Promise<ScriptedServer> 
 }
 
 /** Opens a session, and calls the tool in it once. @returns what posts a message in it */
-async function shakeHands({ url }: TestGateway): Promise<(message: object) => Promise<Response>> {
-  let session: Record<string, string> = {};
-  const post = (message: object): Promise<Response> =>
-    fetch(`${url}/mcp`, {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${ALICE}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        ...session,
-      },
-      body: JSON.stringify({ jsonrpc: "2.0", ...message }),
-    });
-  const clientInfo = { name: "agent", version: "1" };
-  const params = { protocolVersion: "2025-11-25", capabilities: { roots: {} }, clientInfo };
-  const opened = await post({ id: 0, method: "initialize", params });
-  session = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
+async function shakeHands(gateway: TestGateway): Promise<(message: object) => Promise<Response>> {
+  const agent = new RawLegacyAgent(gateway);
+  const post = (message: object): Promise<Response> => agent.post(JSON.stringify({ jsonrpc: "2.0", ...message }));
+  await agent.shakeHands('{"roots":{}}');
   await (await post({ id: 1, method: "tools/call", params: { name: "t", arguments: {} } })).text();
   return post;
 }

@@ -10,7 +10,8 @@ import { startChild } from "../../gateway/upstream/child.ts";
 import type { StdioUpstreamConfig } from "../../gateway/upstream/upstream-config.ts";
 import { DEFAULT_UPSTREAM_LIMITS } from "../../gateway/upstream/upstream-limits.ts";
 import { formatUtf8 } from "../../kernel/bytes.ts";
-import { ALICE, localCaller, makeWire, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { localCaller, makeWire, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { RawLegacyAgent } from "../support/raw-legacy-agent.ts";
 
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -70,36 +71,12 @@ async function start(era: "modern" | "legacy"): Promise<TestGateway> {
 }
 
 /** A legacy agent that writes its messages itself. */
-class Agent {
-  readonly #url: string;
-  #session: string | undefined;
-
-  constructor({ url }: TestGateway) {
-    this.#url = `${url}/mcp`;
-  }
-
-  async post(body: string): Promise<Response> {
-    const session: Record<string, string> = this.#session === undefined ? {} : { "mcp-session-id": this.#session };
-    const response = await fetch(this.#url, {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${ALICE}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        ...session,
-      },
-      body,
-    });
-    this.#session ??= response.headers.get("mcp-session-id") ?? undefined;
-    return response;
-  }
-
-  async shakeHands(capabilities: string): Promise<void> {
-    const info = '"clientInfo":{"name":"agent","version":"1"}';
-    const params = `{"protocolVersion":"2025-11-25",${info},"capabilities":${capabilities}}`;
-    const response = await this.post(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":${params}}`);
+class Agent extends RawLegacyAgent {
+  override async shakeHands(capabilities: string): Promise<Response> {
+    const response = await super.shakeHands(capabilities);
     expect(response.status).toBe(200);
     await response.text();
+    return response;
   }
 
   /** @returns the arguments of every call that the server has had */
