@@ -3,14 +3,11 @@
  * theirs: found as what they are, at the place of what has to go.
  */
 
-import { encodedRuns } from "./encoded-runs.ts";
+import { encodedRuns, MAX_ENCODED_DEPTH } from "./encoded-runs.ts";
 import { type Hit, NO_HITS } from "./hit.ts";
 import { KnownPlaces } from "./known-places.ts";
 import { plainView, ViewPlaces } from "./plain-view.ts";
 import { type Marks, marksOf } from "./text-marks.ts";
-
-/** What is encoded in what is encoded is looked at, so often. */
-const MAX_DEPTH = 3;
 
 /** Finds in a text as it stands; `isWhole` if it is all of the text that was asked about. */
 export type FindPlain = (text: string, marks: Marks, isWhole: boolean) => readonly Hit[];
@@ -36,7 +33,7 @@ function look(text: string, marks: Marks, plain: readonly Hit[], find: FindPlain
   const below = (inner: string, isWhole: boolean): readonly Hit[] => {
     const innerMarks = marksOf(inner);
     const hits = find(inner, innerMarks, isWhole);
-    return depth === MAX_DEPTH ? hits : [...hits, ...look(inner, innerMarks, hits, find, depth + 1)];
+    return depth === MAX_ENCODED_DEPTH ? hits : [...hits, ...look(inner, innerMarks, hits, find, depth + 1)];
   };
   if (view !== undefined) {
     const hits = below(view, true);

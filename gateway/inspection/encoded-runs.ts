@@ -10,6 +10,8 @@ export interface EncodedRun {
   readonly text: string;
 }
 
+/** What is encoded in what is encoded is looked at, so often. */
+export const MAX_ENCODED_DEPTH = 3;
 /** Shorter runs hold nothing that is looked for. */
 const MIN_RUN = 12;
 const SPLITTERS = "/+_-\r\n";

@@ -3,15 +3,13 @@
  * on which another rule fires; and escapes that spell invisible characters.
  */
 
-import { encodedRuns } from "./encoded-runs.ts";
+import { encodedRuns, MAX_ENCODED_DEPTH } from "./encoded-runs.ts";
 import { skeletonOf } from "./skeleton.ts";
 import { EXTRAORDINARY, MARK, type Marks, marksOf } from "./text-marks.ts";
 
 /** At most this many runs of a text are decoded. */
 const MAX_RUNS = 64;
 const MAX_RUN = 16_384;
-/** What is encoded in what is encoded is looked at, so often. */
-const MAX_DEPTH = 3;
 
 const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{40,16384}={0,2}/gu;
 const HEX = /(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}){20,8192}(?![A-Za-z0-9])/gu;
@@ -55,7 +53,7 @@ export function decodedRuns(text: string, marks: Marks): readonly string[] {
 /** Whole runs of base64 and hexadecimal digits that are text, also where lines wrap them, and those in them. */
 function nestedRuns(text: string, marks: Marks, depth: number): readonly string[] {
   return encodedRuns(text, marks).flatMap(({ text: inner }) =>
-    depth === MAX_DEPTH ? [inner] : [inner, ...nestedRuns(inner, marksOf(inner), depth + 1)],
+    depth === MAX_ENCODED_DEPTH ? [inner] : [inner, ...nestedRuns(inner, marksOf(inner), depth + 1)],
   );
 }
 
