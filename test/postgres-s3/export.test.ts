@@ -12,23 +12,20 @@ import { checkMirror } from "../../ledger/mirror/pull.ts";
 import { makeNodeDisk } from "../../ledger/storage/node-disk.ts";
 import { type CommandRun, runInProcess } from "../support/command-io.ts";
 import { LEDGER_ORIGIN, READER_TOKEN } from "../support/ledger-service.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3Server, versitygw } from "../support/s3-server.ts";
-import { type StoredCommand, writeStoredCommand } from "./stored-command.ts";
-import { add, published, StoredLog } from "./stored-log.ts";
+import type { S3Server } from "../support/s3-server.ts";
+import { type StoredCommand, startCommandBench, writeStoredCommand } from "./stored-command.ts";
+import { add, published, type StoredLog } from "./stored-log.ts";
 
-let postgres: PostgresServer;
 let s3: S3Server;
 let log: StoredLog;
 let files: StoredCommand;
+let close: () => Promise<void>;
 /** What the url of a node gave. */
 let byUrl: Buffer;
 
 /** 701 entries: two bundles, a rest in rows, partial tiles of two published sizes. */
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
-  log = new StoredLog(await postgres.newDatabase(), s3);
-  files = await writeStoredCommand(log, s3, "raw");
+  ({ s3, log, files, close } = await startCommandBench("raw"));
   const node = await log.start("raw");
   await add(node, 0, 600);
   await published(node);
@@ -40,12 +37,7 @@ beforeAll(async () => {
   byUrl = await readFile(out);
   await node.close();
 });
-afterAll(async () => {
-  await log.database.close();
-  await postgres.remove();
-  await s3.remove();
-  await rm(files.folder, { recursive: true });
-});
+afterAll(() => close());
 
 function exported(name: string, ...more: readonly string[]): Promise<CommandRun> {
   const out = join(files.folder, name);

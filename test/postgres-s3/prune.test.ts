@@ -1,38 +1,27 @@
 /** `countersign prune --config`: what nodes refuse to show from their next start on. */
 
-import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { pruneCommand } from "../../cli/commands/prune.ts";
 import { type CommandRun, runInProcess } from "../support/command-io.ts";
 import { READER_TOKEN, SUBMIT } from "../support/ledger-service.ts";
 import type { TestNode } from "../support/postgres-s3-log.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3Server, versitygw } from "../support/s3-server.ts";
-import { type StoredCommand, writeStoredCommand } from "./stored-command.ts";
-import { add, published, StoredLog } from "./stored-log.ts";
+import { type StoredCommand, startCommandBench } from "./stored-command.ts";
+import { add, published, type StoredLog } from "./stored-log.ts";
 
 const POLICY = "https://ledger.example/retention";
 
-let postgres: PostgresServer;
-let s3: S3Server;
 let log: StoredLog;
 let files: StoredCommand;
+let close: () => Promise<void>;
 
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
-  log = new StoredLog(await postgres.newDatabase(), s3);
-  files = await writeStoredCommand(log, s3, "raw");
+  ({ log, files, close } = await startCommandBench("raw"));
   const node = await log.start("raw");
   await add(node, 0, 600);
   await published(node);
   await node.close();
 });
-afterAll(async () => {
-  await log.database.close();
-  await postgres.remove();
-  await s3.remove();
-  await rm(files.folder, { recursive: true });
-});
+afterAll(() => close());
 
 function prune(beforeIndex: number, ...more: readonly string[]): Promise<CommandRun> {
   const where = ["--config", files.config, "--log", "a", "--before-index", String(beforeIndex)];

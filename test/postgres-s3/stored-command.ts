@@ -1,13 +1,14 @@
 /** The configuration file of a stored log, for the commands that take one. */
 
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { LEDGER_KEYS, LEDGER_ORIGIN, NO_WITNESSES } from "../support/ledger-service.ts";
 import { nodeStorage } from "../support/postgres-s3-log.ts";
-import { S3_CREDENTIALS, type S3Server } from "../support/s3-server.ts";
-import type { StoredLog } from "./stored-log.ts";
+import { PostgresServer } from "../support/postgres-server.ts";
+import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { StoredLog } from "./stored-log.ts";
 
 /** Files of a folder that the caller removes. */
 export interface StoredCommand {
@@ -51,4 +52,27 @@ export async function writeStoredCommand(
   };
   await writeFile(at("ledger.json"), JSON.stringify({ listen: {}, logs: [config] }));
   return { folder, config: at("ledger.json"), policy: at("policy.txt") };
+}
+
+/** A stored log on servers of its own, and what an operator has of it on disk. */
+export interface CommandBench {
+  readonly s3: S3Server;
+  readonly log: StoredLog;
+  readonly files: StoredCommand;
+  /** Ends the servers, and removes what they and the operator have on disk. */
+  readonly close: () => Promise<void>;
+}
+
+/** Starts a PostgreSQL and an S3-compatible server for one log of which nothing is stored yet. */
+export async function startCommandBench(kind: "raw" | "receipts"): Promise<CommandBench> {
+  const [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  const log = new StoredLog(await postgres.newDatabase(), s3);
+  const files = await writeStoredCommand(log, s3, kind);
+  const close = async (): Promise<void> => {
+    await log.database.close();
+    await postgres.remove();
+    await s3.remove();
+    await rm(files.folder, { recursive: true });
+  };
+  return { s3, log, files, close };
 }
