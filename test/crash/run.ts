@@ -9,6 +9,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { processIo } from "../../cli/io.ts";
 import { makeProgress } from "../../cli/progress.ts";
 import { runEpoch } from "./epoch.ts";
@@ -50,7 +51,8 @@ async function run(options: Options, print: (line: string) => void): Promise<num
   const [tally, progress] = [new Tally(), makeProgress("killing", processIo(), () => performance.now())];
   const all = jobsOf(options);
   const jobs: Job[] = [...all];
-  let [passed, failed] = [0, 0];
+  const faults: string[] = [];
+  let passed = 0;
   const drawing = setInterval(() => progress.update(tally.kills, kills), 200);
   const lane = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
@@ -60,24 +62,22 @@ async function run(options: Options, print: (line: string) => void): Promise<num
         passed += 1 + job.kills.length;
         await rm(folder, { recursive: true, force: true });
       } catch (error) {
-        failed += 1;
+        faults.push(`log ${job.number} (${job.kind}), kept in ${folder}: ${inspect(error)}`);
         progress.end();
-        print(
-          `log ${job.number} (${job.kind}), kept in ${folder}: ${error instanceof Error ? error.stack : String(error)}`,
-        );
+        print(faults.at(-1) ?? "");
       }
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
   clearInterval(drawing);
   progress.end();
-  const faults = faultsOf(tally, all, options, print);
-  for (const fault of faults) print(fault);
-  failed += faults.length;
+  faults.push(...faultsOf(tally, all, options, print));
   for (const line of tally.lines()) print(line);
+  // Last, and once more what was said when it was found: who keeps the end of the output alone keeps the cause and the seed.
+  for (const fault of faults) print(fault);
   print(`seed ${seed}, ${Math.round((performance.now() - started) / 1000)} s`);
-  print(`${passed} passed, ${failed} failed`);
-  return failed === 0 ? 0 : 1;
+  print(`${passed} passed, ${faults.length} failed`);
+  return faults.length === 0 ? 0 : 1;
 }
 
 /** What is wrong with a run in which nothing was lost: steps that no process stood at, and a start that took too long. */
