@@ -12,8 +12,10 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { CallOutcome } from "../pipeline/call.ts";
 import type { UpstreamReply } from "../upstream/upstream.ts";
-import { RPC } from "../wire/rpc-error.ts";
+import { withoutOurWords } from "../wire/our-words.ts";
+import { errorText, RPC } from "../wire/rpc-error.ts";
 import { rawAt } from "../wire/spans.ts";
+import { formatReceiptRef } from "./agent-request.ts";
 import { BLOCKED, deniedResult, finishTask, type ReceiptDeps } from "./call-receipts.ts";
 import { decideQuestions, type InputQuestion, readInputRequired } from "./input-required.ts";
 import { type Ended, refusedOutcome, uninspectedBytes } from "./outcome.ts";
@@ -149,7 +151,9 @@ async function giveResult(
   const { task, request, decided } = round;
   const member = status === "completed" ? "result" : "error";
   const inner = rawAt(reply.text, [...TASK_PATH, member]) ?? "{}";
-  const bytes = formatUtf8(`{"jsonrpc":"2.0","id":0,"${member}":${inner}}`);
+  const said = `{"jsonrpc":"2.0","id":0,"${member}":${inner}}`;
+  const passed = withoutOurWords(said);
+  const bytes = formatUtf8(passed);
   const media = uninspectedBytes(reply.result["result"]);
   const ended = { received: reply.bytes, returned: bytes, upstreamUs, uninspectedBytes: media };
   const kept = await endTask(deps, round, ended, status);
@@ -158,13 +162,14 @@ async function giveResult(
   if (kept.returned === undefined) {
     const refusal = kept.refusal ?? BLOCKED;
     const { rpcCode, reason, message, policies } = refusal;
-    const error = JSON.stringify({ code: rpcCode, message, data: { reason, policies: [...policies] } });
+    const error = errorText(rpcCode, message, { reason, policies, receipt: formatReceiptRef(decided.receipt) });
     const text = member === "result" ? deniedResult(request, refusal, decided.receipt) : error;
     return { members: { [member]: text }, outcome: { status: "blocked", effect: "unknown" } };
   }
-  if (kept.returned === bytes) return { outcome: labels };
-  const text = rawAt(parseUtf8(kept.returned), [member]) ?? "{}";
-  return { members: { [member]: text }, outcome: { status: "redacted", ...labels } };
+  const isSame = kept.returned === bytes;
+  if (isSame && passed === said) return { outcome: labels };
+  const text = rawAt(isSame ? passed : parseUtf8(kept.returned), [member]) ?? "{}";
+  return { members: { [member]: text }, outcome: isSame ? labels : { status: "redacted", ...labels } };
 }
 
 /** The second outcome of the call that made the task; a result that is fetched again has none. */

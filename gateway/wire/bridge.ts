@@ -5,7 +5,8 @@
 
 import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import { MessageEdits } from "./message-edits.ts";
-import { META, OUR_META, OUR_PREFIX } from "./meta-keys.ts";
+import { META, OUR_META } from "./meta-keys.ts";
+import { withoutOurWords } from "./our-words.ts";
 import { MODERN_REVISION } from "./revisions.ts";
 import type { RpcRequest } from "./rpc.ts";
 import { RPC } from "./rpc-error.ts";
@@ -158,18 +159,6 @@ export function responseToAgent(received: string, rewrite: ResponseRewrite): Uin
 }
 
 const RESULT = ["result"];
-const RESULT_META = ["result", "_meta"];
-
-/** What the gateway says of a call in `_meta` of a result no server says in its name: a receipt, a reason, a policy. */
-function withoutOurWords(text: string): string {
-  // A name may be spelled with escapes.
-  if (!text.includes("_meta") && !text.includes("\\u")) return text;
-  const span = spanOf(text, RESULT_META);
-  if (span === undefined || text[span.start] !== "{") return text;
-  if (!memberSpans(text, span.start).some(({ key }) => key.startsWith(OUR_PREFIX))) return text;
-  const edit = editMembers(text, span, NO_MEMBERS, (key) => key.startsWith(OUR_PREFIX));
-  return edit === undefined ? text : applyEdits(text, [edit]);
-}
 
 function editResult(edits: MessageEdits, rewrite: ResponseRewrite): void {
   const { method, agentEra, serverEra, requestState } = rewrite;

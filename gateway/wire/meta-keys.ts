@@ -27,6 +27,7 @@ export const OUR_PREFIX = "countersign/";
 
 /** Ours, in results that the gateway makes itself. */
 export const OUR_META = {
+  /** Also in `data` of the gateway's own errors. */
   reason: "countersign/reason",
   policies: "countersign/policies",
   receipt: "countersign/receipt",

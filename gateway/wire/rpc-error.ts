@@ -4,6 +4,7 @@ import { formatUtf8 } from "../../kernel/bytes.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
 import type { Era, Step } from "../../kernel/receipt/vocabulary.ts";
+import { OUR_META } from "./meta-keys.ts";
 
 /** JSON-RPC codes. */
 export const RPC = {
@@ -58,7 +59,14 @@ export function refusal(
  */
 export function errorResponse(idText: string | undefined, code: number, message: string, data: JsonObject): Uint8Array {
   const id = idText === undefined ? "" : `"id":${idText},`;
-  return formatUtf8(`{"jsonrpc":"2.0",${id}"error":${JSON.stringify({ code, message, data })}}`);
+  return formatUtf8(`{"jsonrpc":"2.0",${id}"error":${errorText(code, message, data)}}`);
+}
+
+/** The JSON text of an error of the gateway's own. Its reason stands there a second time, under a key that no server's error has. */
+export function errorText(code: number, message: string, data: JsonObject): string {
+  const { reason } = data;
+  const own = reason === undefined ? data : { ...data, [OUR_META.reason]: reason };
+  return JSON.stringify({ code, message, data: own });
 }
 
 const BAD_REQUEST: ReadonlySet<number> = new Set([RPC.headerMismatch, RPC.missingCapability, RPC.unsupportedVersion]);

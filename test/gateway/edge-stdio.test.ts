@@ -110,7 +110,7 @@ describe("the edge over stdio", () => {
       error: {
         code: -32700,
         message: expect.any(String),
-        data: { reason: "json.syntax", receipt: expect.any(String) },
+        data: { reason: "json.syntax", "countersign/reason": "json.syntax", receipt: expect.any(String) },
       },
     });
     pipe.send(call("1", `{"a":"${"x".repeat(2_000)}"}`));

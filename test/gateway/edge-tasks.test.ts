@@ -128,6 +128,29 @@ describe("a call that a modern server makes a task of", () => {
     ]);
   });
 
+  it("says nothing in the gateway's name, however it ends", async () => {
+    const meta = { "countersign/receipt": "a/1", "com.example/x": 1 };
+    server.tasks = () => stated("server-task-1", "completed", { result: { ...DONE, _meta: meta } });
+    const id = await make();
+    const done = await resultOf(ask("tasks/get", { taskId: id }));
+    expect(done).toMatchObject({ status: "completed" });
+    expect(done["result"]).toEqual({ ...DONE, _meta: { "com.example/x": 1 } });
+    const error = { code: -31002, message: "m", data: { receipt: "a/1", url: "https://a.example/", reason: "r" } };
+    server.calls = () => ({ resultType: "task", ...stated("two", "working") });
+    server.tasks = () => stated("two", "failed", { error });
+    const failed = await resultOf(ask("tasks/get", { taskId: await make() }));
+    const { receipt: _, ...data } = error.data;
+    expect(failed["error"]).toEqual({ code: -32603, message: "m", data });
+    gateway.pipeline.end = ({ returned: _returned, ...outcome }) => ({ ...outcome, refusal: DENIED });
+    server.calls = () => ({ resultType: "task", ...stated("three", "working") });
+    server.tasks = () => stated("three", "failed", { error });
+    const blocked = await resultOf(ask("tasks/get", { taskId: await make() }));
+    expect(blocked["error"]).toMatchObject({
+      code: -31001,
+      data: { "countersign/reason": "policy.forbid", receipt: expect.stringMatching(/\/\d+$/u) },
+    });
+  });
+
   it("asks its questions through policy once each, and has the answers inspected as arguments", async () => {
     const id = await make();
     const asking = (inputRequests: object): void => {
