@@ -24,19 +24,25 @@ const NOT_COVERED = "The sealed artifact of this agent does not cover this call.
 const CLAIM = /(?:^|[./])workflow(?:[-_]?id)?$/iu;
 
 /** Refuses everything while the run is halted; a flood of it is counted in few receipts. */
-export function safeStateGate(inForce: ArtifactInForce): Gate {
+export function safeStateGate(inForce: Pick<ArtifactInForce, "halted">): Gate {
   return {
     name: "safe-state",
     admit: () => {
-      const reason = inForce.halted();
-      if (reason === undefined) return { type: "admitted" };
-      const message =
-        reason === "policy.expired"
-          ? "The gateway's policy is not valid any more; its operator has to renew it."
-          : "The gateway is in safe state; its operator has to look.";
-      return { type: "refused", denial: { step: "health", reason, rpcCode: RPC_DENIED, message, isFinal: true } };
+      const denial = haltedBy(inForce);
+      return denial === undefined ? { type: "admitted" } : { type: "refused", denial };
     },
+    again: () => haltedBy(inForce),
   };
+}
+
+function haltedBy(inForce: Pick<ArtifactInForce, "halted">): Denial | undefined {
+  const reason = inForce.halted();
+  if (reason === undefined) return undefined;
+  const message =
+    reason === "policy.expired"
+      ? "The gateway's policy is not valid any more; its operator has to renew it."
+      : "The gateway is in safe state; its operator has to look.";
+  return { step: "health", reason, rpcCode: RPC_DENIED, message, isFinal: true };
 }
 
 /**

@@ -34,7 +34,12 @@ const STOPPED: Denial = {
 /** The switch of a run. */
 export class KillSwitch {
   readonly #options: KillSwitchOptions;
-  readonly gate: Gate = { name: "kill-switch", admit: (call) => this.#admit(call) };
+  readonly gate: Gate = {
+    name: "kill-switch",
+    admit: (call) => (this.#isStopped(call) ? { type: "refused", denial: STOPPED } : { type: "admitted" }),
+    // A call may wait for its server's lists, for keys or for its session behind the gate: no receipt behind that of a stop lets it out.
+    again: (call) => (this.#isStopped(call) ? STOPPED : undefined),
+  };
 
   constructor(options: KillSwitchOptions) {
     this.#options = options;
@@ -84,9 +89,8 @@ export class KillSwitch {
     await list.remove(target);
   }
 
-  #admit(call: InboundCall): ReturnType<Gate["admit"]> {
+  #isStopped(call: InboundCall): boolean {
     const { list, names } = this.#options;
-    if (list.isEmpty || list.find(targetsOf(call, names)) === undefined) return { type: "admitted" };
-    return { type: "refused", denial: STOPPED };
+    return !list.isEmpty && list.find(targetsOf(call, names)) !== undefined;
   }
 }

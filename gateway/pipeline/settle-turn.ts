@@ -31,7 +31,7 @@ export interface Turn {
 /** What a turn is settled with. */
 export interface SettleOptions {
   readonly catalog: CatalogSource;
-  readonly stages: Pick<Stages, "obligations">;
+  readonly stages: Pick<Stages, "gates" | "obligations">;
   /** Undefined: no messages are kept. */
   readonly keepPayload: KeepPayload | undefined;
   /** Milliseconds of a clock that never goes back. */
@@ -51,7 +51,7 @@ export function settleTurn(options: SettleOptions, turn: CallTurn, looks: readon
   );
   const policyUs = microseconds(monotonicMs() - before);
   let settlement: Settlement = {
-    judged: judge(turn.mode, denialsOf(found, turn.finding.denials), answer),
+    judged: judge(turn.mode, denialsOf(turn.call, stages.gates, found, turn.finding.denials), answer),
     toSend: turn.call.toSend,
     fields: decisionFields(found),
     labels: answer.taint,

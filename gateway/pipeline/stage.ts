@@ -41,6 +41,8 @@ export type OutcomeFields = Fillable<DataFacts & Pick<OutcomeBody, "respond" | "
 export interface Gate {
   readonly name: string;
   readonly admit: (call: InboundCall) => Admission;
+  /** Asked once more in the turn of the decision: what was stopped while the call waited is refused all the same, in every mode. */
+  readonly again?: (call: InboundCall) => Denial | undefined;
 }
 
 /** What a gate says of a call. */
@@ -234,12 +236,18 @@ export function decisionFields(parts: readonly Pick<Contribution, "fields">[]): 
   return all;
 }
 
-/** Why the stages deny, in their order, and then the catalog. */
+/** Why the gates deny a call that they have admitted, then the stages, in their order, and then the catalog. */
 export function denialsOf(
+  call: InboundCall,
+  gates: readonly Gate[],
   parts: readonly Pick<Contribution, "denials">[],
   ofCatalog: readonly Denial[],
 ): readonly Denial[] {
   const all: Denial[] = [];
+  for (const { again } of gates) {
+    const denial = again?.(call);
+    if (denial !== undefined) all.push(denial);
+  }
   for (const { denials } of parts) if (denials !== undefined) all.push(...denials);
   all.push(...ofCatalog);
   return all;

@@ -35,6 +35,10 @@ export interface HostileServer {
   readonly headers: () => string;
   /** Lists the tools one a page from now on. */
   readonly page: () => void;
+  /** Answers no list of its tools from now on. @returns answers those that wait, and from then on each */
+  readonly holdLists: () => () => void;
+  /** Lists that wait. */
+  readonly held: () => number;
   /** Shows another certificate on connections from now on. */
   readonly show: (certificate: ServerCertificate) => void;
   /** Lists other definitions from now on. */
@@ -62,6 +66,8 @@ export async function startHostileServer(
 ): Promise<HostileServer> {
   let tools = given;
   let isPaged = false;
+  /** Lists that wait for their answer; undefined: none does. */
+  let held: (() => void)[] | undefined;
   const calls: string[] = [];
   const seen: string[] = [];
   const headers: string[] = [];
@@ -78,8 +84,12 @@ export async function startHostileServer(
     const isTask = message.method?.startsWith("tasks/") === true;
     if (isTask) seen.push(JSON.stringify(message));
     const asked = isTask ? tasks?.(message.method ?? "", String(message.params?.["taskId"])) : undefined;
-    const result = asked ?? resultOf(message, tools, isPaged, tasks !== undefined);
-    sendJson(response, { jsonrpc: "2.0", id: message.id, result });
+    const answer = (): void => {
+      const result = asked ?? resultOf(message, tools, isPaged, tasks !== undefined);
+      sendJson(response, { jsonrpc: "2.0", id: message.id, result });
+    };
+    if (held !== undefined && message.method === "tools/list") held.push(answer);
+    else answer();
   }, certificate);
   return {
     id,
@@ -88,6 +98,15 @@ export async function startHostileServer(
     page: () => {
       isPaged = true;
     },
+    holdLists: () => {
+      const waiting: (() => void)[] = [];
+      held = waiting;
+      return () => {
+        held = undefined;
+        for (const answer of waiting) answer();
+      };
+    },
+    held: () => held?.length ?? 0,
     show: server.show,
     bytes: () => seen.join("\n"),
     headers: () => headers.join("\n"),

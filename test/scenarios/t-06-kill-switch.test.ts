@@ -40,6 +40,28 @@ describe.each(["enforcing", "advisory"] as const)("T6 kill switch, %s", (mode) =
   });
 });
 
+describe.each(["enforcing", "advisory"] as const)("T6 a stop in front of a call that waits, %s", (mode) => {
+  it("holds for it: U is 0 behind the receipt of the stop, whatever kept the call back", async () => {
+    const scenario = await open(
+      startScenario({
+        mode,
+        rules: PERMIT_ALL,
+        config: { max_pin_age_seconds: 0 },
+        servers: { crm: { tools: [{ name: "find" }] } },
+      }),
+    );
+    const server = scenario.server("crm");
+    const release = server.holdLists();
+    const call = scenario.call("find");
+    await expect.poll(server.held).toBe(1);
+    expect((await scenario.operate("PUT", "/kill-switch", { target: TARGET })).status).toBe(200);
+    release();
+    expect((await call).error).toMatchObject({ code: -31_003, data: { reason: "kill-switch.active" } });
+    expect(server.count()).toBe(0);
+    expect((await scenario.decisions()).map(({ ruling }) => ruling.action)).toEqual(["refuse"]);
+  });
+});
+
 describe("T6 quarantine", () => {
   it("answers plausibly and sends nothing; each attempt has a receipt, and only an operator ends it", async () => {
     const scenario = await open(
