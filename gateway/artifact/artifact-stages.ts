@@ -4,7 +4,7 @@
  */
 
 import type { JsonObject } from "../../kernel/json/value.ts";
-import { hasDotSegment } from "../../kernel/mandate/mandate-scope.ts";
+import { mayLeadElsewhere } from "../../kernel/mandate/mandate-scope.ts";
 import { coversTool, type PolicyArtifact, type SealedWorkflow, workflowDigest } from "../../kernel/policy-artifact.ts";
 import type { Workflow } from "../../kernel/receipt/identity.ts";
 import { ABSENT, notEstablished, type Observed, present } from "../../kernel/receipt/observed.ts";
@@ -142,13 +142,13 @@ function covers({ tools, upstreams }: PolicyArtifact, call: InboundCall): boolea
   return upstreams.some(({ server }) => server === serverId);
 }
 
-/** Tools as listed, resources by their prefixes; what a workflow does not list it has not. A dot segment may lead anywhere. */
+/** Tools as listed, resources by their prefixes; what a workflow does not list it has not. What may lead elsewhere is under no prefix. */
 export function isInWorkflow(sealed: SealedWorkflow | undefined, call: InboundCall): boolean {
   if (sealed === undefined) return false;
   const { serverId, target } = call;
   const tool = toolBehind(call);
   if (tool !== undefined) return coversTool(sealed.tools, `${serverId}/${tool}`);
-  if (target.kind !== "resource" || hasDotSegment(target.name)) return false;
+  if (target.kind !== "resource" || mayLeadElsewhere(target.name)) return false;
   return sealed.resources.some((prefix) => target.name.startsWith(prefix));
 }
 

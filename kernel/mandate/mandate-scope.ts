@@ -25,7 +25,7 @@ export type MandateTarget =
 const resourceShape: Shape<string> = mapped(
   string({ pattern: /^[a-z0-9][a-z0-9-]{0,23}\/[!-~]{1,480}$/u, maxLength: 505, description: "<server id>/<URI>" }),
   (resource) => {
-    if (!hasDotSegment(resource)) return resource;
+    if (!mayLeadElsewhere(resource)) return resource;
     throw new FormatError("ERR_SHAPE", "want an address without dot segments");
   },
 );
@@ -35,7 +35,7 @@ export const mandateScopeShape: Shape<MandateScope> = object<MandateScope>({
   resources: sortedList(resourceShape),
 });
 
-/** True if the scope allows what a call asks. An address with dot segments is under nothing: it may lead anywhere. */
+/** True if the scope allows what a call asks. One that may lead elsewhere is under nothing. */
 export function covers({ tools, resources }: MandateScope, target: MandateTarget): boolean {
   const whole = `${target.serverId}/*`;
   switch (target.kind) {
@@ -43,7 +43,7 @@ export function covers({ tools, resources }: MandateScope, target: MandateTarget
       return tools.includes(whole) || tools.includes(`${target.serverId}/${target.name}`);
     case "resource": {
       const address = `${target.serverId}/${target.name}`;
-      return !hasDotSegment(address) && resources.some((resource) => isUnder(resource, address));
+      return !mayLeadElsewhere(address) && resources.some((resource) => isUnder(resource, address));
     }
     case "other":
       return tools.includes(whole);
@@ -68,9 +68,18 @@ function isUnder(resource: string, address: string): boolean {
   return address === resource || (resource.endsWith("/") && address.startsWith(resource));
 }
 
-/** True for `.` or `..` between slashes of either kind, spelled as it is or percent-encoded. */
-export function hasDotSegment(address: string): boolean {
-  return /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\?#]|%2f|%5c|$)/iu.test(address);
+/** What readers of URLs take out wherever it stands (tabs, line ends), or at the end: what is left may be another address. */
+const REMOVED = /\p{Cc}/u;
+/**
+ * A segment of dots, and of the spaces that some file systems cut off behind them, between slashes of either kind: spelled as they
+ * are or percent-encoded, once or more often, for readers that decode as often.
+ */
+const DOTS =
+  /(?:[/\\]|%(?:25)*(?:2f|5c))(?: |%(?:25)*20)*(?:\.|%(?:25)*2e)(?:[. ]|%(?:25)*2[e0])*(?:[/\\?#;]|%(?:25)*(?:2f|5c|3b)|$)/iu;
+
+/** True for an address that its reader may resolve to another place than the one that it names: it is under no prefix. */
+export function mayLeadElsewhere(address: string): boolean {
+  return REMOVED.test(address) || DOTS.test(address);
 }
 
 function sortedList(shape: Shape<string>): Shape<readonly string[]> {

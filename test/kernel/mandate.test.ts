@@ -160,6 +160,32 @@ describe("a scope", () => {
     expect(covers(scope, { kind: "other", serverId: "t" })).toBe(true);
   });
 
+  it("covers nothing that readers of URLs and file systems take for another place, and what only looks like it", () => {
+    const reads = (name: string): boolean => covers(scope, { kind: "resource", serverId: "s", name });
+    const resolved = ["\t../secret", ".\n./secret", "..\r/secret", "%2\te%2e/secret", ".. ", "..\u0000", "a/..\n/../b"];
+    // What a test says of URLs must be so.
+    for (const rest of resolved) expect(new URL(`file:///docs/${rest}`).pathname, rest).not.toMatch(/^\/docs\/./u);
+    const decoded = [
+      "%252e%252e/secret",
+      "a%25252f..%252fsecret",
+      "..;/secret",
+      "..%3bx/secret",
+      "..%20/secret",
+      ".../secret",
+      " ../secret",
+    ];
+    for (const rest of [...resolved, ...decoded]) expect([rest, reads(`file:///docs/${rest}`)]).toEqual([rest, false]);
+    for (const rest of [".env", "a..b", "..a/b", "a b.md", "Übersicht", "v1.2./x", "a;v=1/b", "100%25"]) {
+      expect([rest, reads(`file:///docs/${rest}`)]).toEqual([rest, true]);
+    }
+  });
+
+  it("takes no longer for an address that is long", () => {
+    const reads = (name: string): boolean => covers(scope, { kind: "resource", serverId: "s", name });
+    const names = ["/. ".repeat(300_000), "%25".repeat(300_000), `%${"25".repeat(400_000)}`, `/${" ".repeat(900_000)}`];
+    for (const name of names) expect(reads(name)).toBe(false);
+  });
+
   it("that is empty covers nothing, and is within every other", () => {
     const none: MandateScope = { tools: [], resources: [] };
     expect([isWithin(none, scope), isWithin(none, none), isWithin(scope, none)]).toEqual([true, true, false]);
