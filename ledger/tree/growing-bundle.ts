@@ -1,6 +1,6 @@
 /**
- * The entry bundle that is not full yet, in the form that it will have as a file: entries are copied into it once, and the file
- * is the memory that they were copied into.
+ * The entry bundle that is not full yet, in the form that it will have as a file. It grows in memory of its own thread: V8 copies
+ * into, and within, memory that threads share byte by byte unless source and target are aligned alike.
  */
 
 import { invariant } from "../../kernel/errors.ts";
@@ -10,24 +10,27 @@ import { TILE_WIDTH } from "../../kernel/tile/path.ts";
 
 const LENGTH_BYTES = 2;
 const LEAST_BYTES = 1024;
+/** What is copied at once is aligned like its source. */
+const WORD_BYTES = 8;
 /** Stays in the processor's caches between the copy and the moves. */
 const CHUNK_BYTES = 128 * 1024;
-/** Mutable; what stands in it never changes, so views of it stay true. */
+
+/** Mutable. */
 export class GrowingBundle {
-  #bytes: Uint8Array;
+  #bytes = new Uint8Array(LEAST_BYTES);
   /** Where each entry ends. */
   readonly #ends = new Uint32Array(TILE_WIDTH);
   #count = 0;
   #length = 0;
 
-  /** @param memory  that threads share */
-  constructor(memory: Uint8Array = sharedBytes(LEAST_BYTES)) {
-    this.#bytes = memory;
-  }
-
   /** Number of entries. */
   get width(): number {
     return this.#count;
+  }
+
+  /** Bytes of the file. */
+  get length(): number {
+    return this.#length;
   }
 
   /** Takes the next entry. Requires that there are fewer than 256. */
@@ -58,7 +61,8 @@ export class GrowingBundle {
   #addChunk({ bytes, starts, ends }: EntryRanges, from: number, to: number): void {
     invariant(this.#count + to - from <= TILE_WIDTH, "a bundle takes 256 entries");
     const [first, last] = [starts[from] ?? 0, ends[to - 1] ?? 0];
-    const base = this.#length + LENGTH_BYTES;
+    const least = this.#length + LENGTH_BYTES;
+    const base = least + ((bytes.byteOffset + first - least) & (WORD_BYTES - 1));
     this.#require(base + last - first);
     const memory = this.#bytes;
     memory.set(bytes.subarray(first, last), base);
@@ -86,14 +90,17 @@ export class GrowingBundle {
     return this.#count === 0 ? [] : parseEntryBundle(this.prefix(this.#count), this.#count);
   }
 
-  /** The bytes of the file, in memory that threads share, and which may have room behind them. */
-  finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+  /** Moves the bytes of the file to the front of `memory` and is the empty bundle again. @returns them there */
+  moveTo(memory: Uint8Array): Uint8Array {
+    const file = memory.subarray(0, this.#length);
+    file.set(this.#bytes.subarray(0, this.#length));
+    [this.#count, this.#length] = [0, 0];
+    return file;
   }
 
   #require(bytes: number): void {
     if (bytes <= this.#bytes.length) return;
-    const memory = sharedBytes(Math.max(bytes, 2 * this.#bytes.length));
+    const memory = new Uint8Array(Math.max(bytes, 2 * this.#bytes.length));
     memory.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = memory;
   }

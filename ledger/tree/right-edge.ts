@@ -68,7 +68,7 @@ export class RightEdge {
   /** Number of the tile of leaves, and of the bundle, that are not full yet. */
   #index: bigint;
   #leaves: Uint8Array = sharedBytes(TILE_WIDTH * HASH_BYTES);
-  #bundle = new GrowingBundle();
+  readonly #bundle = new GrowingBundle();
   /** Of bundles that are files by now. */
   #memories: Uint8Array[] = [];
   #keptBytes = 0;
@@ -125,12 +125,11 @@ export class RightEdge {
 
   #finish(): void {
     const [index, width, bytes] = [this.#index, TILE_WIDTH, this.#leaves];
-    const bundle = this.#bundle.finish();
+    const bundle = this.#bundle.moveTo(this.#memoryFor(this.#bundle.length));
     const release = (): void => this.#keep(bundle);
     this.#onFull({ ref: { kind: "entries", index, width }, bytes: bundle, release });
     this.#tiles[0] = { index, width, bytes };
     this.#onFull({ ref: { kind: "hash", level: 0, index, width }, bytes });
-    this.#bundle = new GrowingBundle(this.#memoryFor(bundle.length));
     this.#index += 1n;
     this.#leaves = sharedBytes(TILE_WIDTH * HASH_BYTES);
     this.#range.append(rootOfTile(bytes));

@@ -59,11 +59,13 @@ describe("entries in one memory", () => {
       bundle.addAll(source, 0, 3);
       bundle.addAll(source, 3, some.length);
       const whole = [Uint8Array.of(1), ...some];
-      expect(digestOf(bundle.finish())).toBe(digestOf(formatEntryBundle(whole)));
       for (let width = 1; width <= whole.length; width += 1) {
         expect(digestOf(bundle.prefix(width))).toBe(digestOf(formatEntryBundle(whole.slice(0, width))));
       }
       expect(digestsOf(bundle.entries())).toEqual(digestsOf(whole));
+      expect(digestOf(bundle.moveTo(new Uint8Array(bundle.length + 3)))).toBe(digestOf(formatEntryBundle(whole)));
+      bundle.addAll(source, 1, 3);
+      expect(digestOf(bundle.prefix(2))).toBe(digestOf(formatEntryBundle(some.slice(1, 3))));
     }
   });
 
