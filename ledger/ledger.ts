@@ -45,6 +45,7 @@ import { type StartReport, StartTimes } from "./recovery/start-times.ts";
 import { openLevelIndex } from "./sequence/level-index.ts";
 import type { Decision } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
+import { writingOf } from "./sequence/start.ts";
 import { makeDataFolder } from "./storage/data-dir.ts";
 import { lockFolder } from "./storage/folder-lock.ts";
 import { openDisk } from "./storage/start.ts";
@@ -58,7 +59,6 @@ const LIMITS: SequencerLimits = {
   maxBatchEntries: 1024,
   maxBatchBytes: 8 * 1024 * 1024,
 };
-const WAL_FILE_BYTES = 16 * 1024 * 1024;
 const RETIRE_MS = 1000;
 const HALTED = "the ledger halted: it admits and signs nothing any more";
 /** What was checked since is checked again after a crash. */
@@ -143,7 +143,7 @@ async function assemble(
     times,
     replay: options.config.log_kind === "receipts" ? replayAll([replayBoth(streams, traces), book]) : book,
     logKeys,
-    wal: { fileBytes: options.walFileBytes ?? WAL_FILE_BYTES },
+    ...writingOf(options),
     limits: LIMITS,
     clock,
     halt,

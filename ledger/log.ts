@@ -4,6 +4,7 @@
  */
 
 import { parseUtf8 } from "../kernel/bytes.ts";
+import { areLeavesOf } from "../kernel/merkle/hash.ts";
 import type { VerifierKey } from "../kernel/note/verifier-key.ts";
 import type { Clock } from "../kernel/service/service.ts";
 import { openLogCheckpoint } from "../kernel/witness-policy.ts";
@@ -16,6 +17,7 @@ import { rebuildTree } from "./recovery/rebuild-tree.ts";
 import type { StartTimes } from "./recovery/start-times.ts";
 import { EntryIndex, type LeafIndex } from "./sequence/entry-index.ts";
 import type { IndexStore } from "./sequence/index-store.ts";
+import type { LeafCheck } from "./sequence/leaf-check.ts";
 import type { Sequencer } from "./sequence/proposal.ts";
 import type { SequencerLimits } from "./sequence/proposal-queue.ts";
 import { GroupSequencer, type Room, type SequencerParts } from "./sequence/sequencer.ts";
@@ -36,6 +38,8 @@ export interface LogParts {
   /** Keys of the log, to open the published checkpoint with; asked once the entries were replayed. */
   readonly logKeys: () => readonly VerifierKey[];
   readonly wal: WalOptions;
+  /** Default `areLeavesOf`. */
+  readonly checkLeaves?: LeafCheck;
   readonly limits: SequencerLimits;
   readonly clock: Clock;
   readonly halt: Halt;
@@ -183,12 +187,13 @@ function makeRoom({ wal, tiles, index, retire }: WrittenParts): Room {
 }
 
 function makeSequencer(parts: LogParts, written: WrittenParts): GroupSequencer {
-  const { limits, clock, halt, onBatch } = parts;
+  const { limits, clock, halt, onBatch, checkLeaves = areLeavesOf } = parts;
   const { wal, tree, index } = written;
   const sequencer = new GroupSequencer({
     log: wal,
     tree,
     index,
+    checkLeaves,
     limits,
     room: makeRoom(written),
     nowMs: () => clock.nowMs(),

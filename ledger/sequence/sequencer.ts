@@ -10,11 +10,12 @@
  */
 
 import { invariant, StoreError } from "../../kernel/errors.ts";
-import { areLeavesOf, type EntryRanges, joinLeaves, type LeafHash, type LeafHashes } from "../../kernel/merkle/hash.ts";
+import { type EntryRanges, joinLeaves, type LeafHash, type LeafHashes } from "../../kernel/merkle/hash.ts";
 import type { PreparedBatch } from "../storage/wal.ts";
 import type { FramePart } from "../storage/wal-frame.ts";
 import type { EntryIndex, Known } from "./entry-index.ts";
 import type { IndexRow } from "./index-store.ts";
+import type { LeafCheck } from "./leaf-check.ts";
 import { countOf, type Decision, type Entries, type Flush, isRun, type Proposal, type Sequencer } from "./proposal.ts";
 import { ProposalQueue, type SequencerLimits, type Waiting } from "./proposal-queue.ts";
 
@@ -47,6 +48,8 @@ export interface SequencerParts {
   readonly log: BatchLog;
   readonly tree: EntrySink;
   readonly index: EntryIndex;
+  /** Holds what is written against what was admitted. */
+  readonly checkLeaves: LeafCheck;
   readonly limits: SequencerLimits;
   readonly room: Room;
   /** Told once of the failure after which nothing is admitted any more. */
@@ -82,6 +85,7 @@ interface Turn {
 
 /** A turn that is on its way to the disk. */
 interface WrittenTurn extends Turn {
+  /** Resolves once it is durable and its bytes have the leaf hashes that were admitted. */
   readonly written: Promise<void>;
 }
 
@@ -194,10 +198,25 @@ export class GroupSequencer implements Sequencer {
   }
 
   #write(turn: Turn): WrittenTurn {
-    const written = turn.batch === undefined ? Promise.resolve() : this.#parts.log.write(turn.batch);
+    const { batch, flush } = turn;
+    const written = batch === undefined ? Promise.resolve() : this.#writeBatch(batch, flush.leaves);
     // Whoever waits for it may come later than its failure.
     written.catch(() => undefined);
     return { ...turn, written };
+  }
+
+  /** Leaves are computed once more, from the bytes that are written, while the disk works. Settles once both have ended. */
+  async #writeBatch(batch: PreparedBatch, leaves: LeafHashes): Promise<void> {
+    const writing = this.#parts.log.write(batch);
+    const checking = this.#check(leaves, batch.entries);
+    await Promise.allSettled([writing, checking]);
+    await writing;
+    await checking;
+  }
+
+  async #check(leaves: LeafHashes, written: EntryRanges): Promise<void> {
+    const isSame = await this.#parts.checkLeaves(leaves, written);
+    invariant(isSame, "the bytes written are not the bytes admitted");
   }
 
   /** Integrates and answers what is durable. */
@@ -236,10 +255,9 @@ export class GroupSequencer implements Sequencer {
     this.#next += BigInt(countOf(entries));
   }
 
-  /** Appends to the tree what was written, hashed again from those bytes. */
+  /** Appends to the tree what was written. */
   #integrate(written: EntryRanges, { leaves }: Flush, rows: readonly IndexRow[]): void {
     const { tree, index } = this.#parts;
-    invariant(areLeavesOf(leaves, written), "the bytes written are not the bytes admitted");
     tree.appendAll(written, leaves);
     index.record({ rows, size: tree.size });
   }

@@ -55,7 +55,7 @@ interface GrowingFile extends WalFile {
 
 /** A batch that `write` takes. */
 export interface PreparedBatch {
-  /** Its frame, and where in it the entries are: from these bytes the caller computes everything that follows. */
+  /** Its frame, in memory that threads share, and where in it the entries are: from these bytes everything that follows is computed. */
   readonly bytes: Uint8Array;
   readonly entries: EntryRanges;
   /** Where it stands, and where the one behind it will. */
@@ -80,6 +80,8 @@ export class Wal {
   #planned: WalPosition = this.#next;
   readonly #spares: WalSpares;
   #failed = false;
+  /** What frames are put together in: in memory that threads share V8 moves bytes one by one. */
+  #desk: Uint8Array = new Uint8Array(0);
   /** Of batches that were written, for the next ones. */
   readonly #memories: Uint8Array[] = [];
 
@@ -165,9 +167,19 @@ export class Wal {
   prepare(records: readonly FramePart[]): PreparedBatch {
     const from = this.#planned;
     const content = { batch: from.batch, firstIndex: from.index, records };
-    const { bytes, entries } = formatFrame(content, this.#salt, FRAME_TYPES.crc32, this.#memories.pop());
+    const { bytes: made, entries } = formatFrame(content, this.#salt, FRAME_TYPES.crc32, this.#desk);
+    if (made.buffer.byteLength <= KEPT_BYTES) this.#desk = new Uint8Array(made.buffer);
+    const bytes = this.#memoryFor(made.length);
+    bytes.set(made);
     this.#planned = { batch: from.batch + 1n, index: from.index + BigInt(entries.starts.length) };
-    return { bytes, entries, from, next: this.#planned, others: othersAmong(records) };
+    return { bytes, entries: { ...entries, bytes }, from, next: this.#planned, others: othersAmong(records) };
+  }
+
+  #memoryFor(length: number): Uint8Array {
+    const memory = this.#memories.pop();
+    return memory !== undefined && memory.length >= length
+      ? memory.subarray(0, length)
+      : new Uint8Array(new SharedArrayBuffer(length));
   }
 
   /**
