@@ -8,6 +8,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { measureFileCost } from "./file-cost.ts";
 import { type BarsContext, type Figure, formatMachine, formatTable, type Measure } from "./frame.ts";
 import { buildPeer, type FoundPeer } from "./peer.ts";
 
@@ -47,6 +48,7 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
   const work = await mkdtemp(join(tmpdir(), "countersign-bars-"));
   try {
     print(formatMachine());
+    print(await measureFileCost(work));
     const rows = named.length > 0 ? named : LEDGER_ROWS;
     const peer = rows.some((name) => !NAMED_ROWS.includes(name)) ? await buildPeer(work) : NO_PEER;
     print("absence" in peer ? `no peer: ${peer.absence}` : `peer: ${peer.name}`);
@@ -67,14 +69,11 @@ async function run(args: readonly string[], print: (line: string) => void): Prom
   }
 }
 
+/** Its folder stays until all rows are measured: behind many deleted files new ones cost more (file-cost.ts). */
 async function row(name: string, work: string, context: Omit<BarsContext, "folder">): Promise<readonly Figure[]> {
   context.say(`== ${name}`);
   const folder = await mkdtemp(join(work, `${name}-`));
-  try {
-    return (await (await ROWS[name]?.())?.measure({ ...context, folder })) ?? [];
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return (await (await ROWS[name]?.())?.measure({ ...context, folder })) ?? [];
 }
 
 process.exitCode = await run(process.argv.slice(2), (line) => console.log(line));
