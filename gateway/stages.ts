@@ -97,6 +97,7 @@ export async function openControls(
       response: [limiter.response, quarantine.response, inspection.response],
       respond: [inspection.respond, pages.respond, flow.respond],
       stream: inspection.stream,
+      early: flow.early,
     }),
     startLabels: (caller, { source }) => (FRESH.has(source) ? [] : principals.of(run.names.principal(caller).id)),
     onSealed: (sessionId) => {

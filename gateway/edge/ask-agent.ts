@@ -98,9 +98,20 @@ async function askDecided(
   if (decided.action === "refuse") return refusalResponse(idText, decided.refusal, decided.receipt);
   return concluding(deps, decided, async () => {
     // A question is never a phantom: it belongs to a call that was let through.
-    if (decided.action === "phantom") return internal(idText, "receipt.unavailable");
+    if (decided.action === "phantom" || !(await isBrought(deps, decided)))
+      return internal(idText, "receipt.unavailable");
     return ask(deps, asking, decided, pending, idText);
   });
+}
+
+/** The question tells the agent something of the server's. @returns false if what that brings cannot be kept */
+async function isBrought({ pipeline }: ReceiptDeps, { ticket }: Forwarded): Promise<boolean> {
+  try {
+    await pipeline.bringLabels(ticket);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function ask(

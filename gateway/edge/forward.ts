@@ -175,6 +175,8 @@ async function carryOut(deps: ForwardDeps, round: Round, turn: SubscriptionTurn)
   turn.mayStand = mayBeTaken(first);
   const reply = isHeldTask(round, first) ? await answerOfTask(deps, round, first) : first;
   const upstreamUs = Math.round((performance.now() - started) * 1000);
+  const settled = gate?.settled();
+  if (settled !== undefined) await settled;
   if (gate?.cut !== undefined) return answerCut(deps, round, gate, gate.cut, upstreamUs);
   const input = inputOf(reply, call.upstream.era, request);
   if (input !== undefined && request.era === "legacy") {

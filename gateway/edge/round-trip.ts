@@ -184,7 +184,8 @@ export function gateOf(deps: ForwardDeps, { request, decided }: Round): CutGate 
   if (notify === undefined || !isTold) return undefined;
   const signal = new Cancellation();
   const watch = (): ReturnType<typeof deps.pipeline.watchStream> => deps.pipeline.watchStream(decided.ticket);
-  const gate = new StreamGate({ notify, watch, cut: () => signal.abort() });
+  const bring = (): Promise<void> | undefined => deps.pipeline.bringLabels(decided.ticket);
+  const gate = new StreamGate({ notify, watch, bring, cut: () => signal.abort() });
   return Object.assign(gate, { signal });
 }
 

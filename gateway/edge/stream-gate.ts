@@ -6,7 +6,8 @@
 import { createHash, type Hash } from "node:crypto";
 import { formatUtf8 } from "../../kernel/bytes.ts";
 import { canonicalBytes } from "../../kernel/json/canonical.ts";
-import type { CallRefusal, PartVerdict, StreamWatch } from "../pipeline/call.ts";
+import type { CallRefusal } from "../pipeline/call.ts";
+import type { PartVerdict, StreamWatch } from "../pipeline/stream-watch.ts";
 import { RPC } from "../wire/rpc-error.ts";
 
 /** What parts go through. */
@@ -14,6 +15,8 @@ export interface StreamGateOptions {
   readonly notify: (part: Uint8Array) => void;
   /** Asked at the first part: most calls have none. Undefined if nobody looks at parts. */
   readonly watch: () => StreamWatch | undefined;
+  /** Told before the first part that goes on ahead of the answer, as `Pipeline.bringLabels`. */
+  readonly bring: () => Promise<void> | undefined;
   /** Ends the call at the server. */
   readonly cut: () => void;
 }
@@ -36,6 +39,13 @@ const BUDGET: CallRefusal = {
   message: "The server said more before its answer than may wait for it.",
 };
 
+const UNKEPT: CallRefusal = {
+  rpcCode: RPC.internal,
+  reason: "receipt.unavailable",
+  policies: [],
+  message: "What the server said cannot be kept.",
+};
+
 /** The gate of one call. */
 export class StreamGate {
   readonly #options: StreamGateOptions;
@@ -46,6 +56,11 @@ export class StreamGate {
   #isWatched = false;
   #cut: StreamCut | undefined;
   #forwarded = { count: 0, bytes: 0 };
+  #isBrought = false;
+  /** Until what the first part brings is durable; parts wait meanwhile. */
+  #bringing: Promise<void> | undefined;
+  readonly #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
 
   constructor(options: StreamGateOptions) {
     this.#options = options;
@@ -68,14 +83,15 @@ export class StreamGate {
       this.#isWatched = true;
     }
     const watch = this.#watch;
-    if (watch === undefined) {
-      this.#options.notify(part);
-      return;
-    }
-    this.#settle(part, watch.look(part), watch.isBuffered);
+    this.#settle(part, watch?.look(part) ?? PASS, watch?.isBuffered === true);
   };
 
-  /** The answer may go to the agent: what waited for it goes first. */
+  /** Resolves when every part that may go on has gone; undefined if none waits. */
+  settled(): Promise<void> | undefined {
+    return this.#bringing;
+  }
+
+  /** The answer may go to the agent, and what it brings is durable: what waited for it goes first. */
   release(): void {
     for (const part of this.#held.splice(0)) this.#forward(part);
   }
@@ -90,7 +106,7 @@ export class StreamGate {
   #settle(part: Uint8Array, verdict: PartVerdict, isBuffered: boolean): void {
     if (verdict.type === "drop") return;
     if (verdict.type === "cut") this.#end(verdict.refusal, part);
-    else if (!isBuffered) this.#forward(part);
+    else if (!isBuffered) this.#bringThenForward(part);
     else if (this.#held.length >= MAX_HELD || this.#heldBytes + part.length > MAX_HELD_BYTES) this.#end(BUDGET, part);
     else {
       this.#held.push(part);
@@ -98,8 +114,37 @@ export class StreamGate {
     }
   }
 
+  /** Nothing reaches the agent before what it brings is durable. */
+  #bringThenForward(part: Uint8Array): void {
+    if (!this.#isBrought) {
+      this.#isBrought = true;
+      this.#bringing = this.#options.bring()?.then(
+        () => this.#forwardWaiting(),
+        () => this.#dropWaiting(part),
+      );
+    }
+    if (this.#bringing === undefined) this.#forward(part);
+    else if (this.#waiting.length >= MAX_HELD || this.#waitingBytes + part.length > MAX_HELD_BYTES) {
+      this.#end(BUDGET, part);
+    } else {
+      this.#waiting.push(part);
+      this.#waitingBytes += part.length;
+    }
+  }
+
+  #forwardWaiting(): void {
+    this.#bringing = undefined;
+    for (const part of this.#waiting.splice(0)) this.#forward(part);
+  }
+
+  #dropWaiting(first: Uint8Array): void {
+    this.#bringing = undefined;
+    this.#waiting.length = 0;
+    this.#end(UNKEPT, first);
+  }
+
   #end(refusal: CallRefusal, part: Uint8Array): void {
-    this.#cut = { refusal, part };
+    this.#cut ??= { refusal, part };
     this.#held.length = 0;
     this.#options.cut();
   }
@@ -111,4 +156,5 @@ export class StreamGate {
   }
 }
 
+const PASS: PartVerdict = { type: "pass" };
 const LINE_FEED = formatUtf8("\n");

@@ -23,6 +23,7 @@ import type { LiveSession } from "../pipeline/session-desk.ts";
 import type {
   CallTurn,
   Contribution,
+  EarlyStage,
   EndedCall,
   EndedStep,
   ObligationStage,
@@ -56,6 +57,7 @@ export class FlowStages {
   readonly request: RequestStage;
   readonly obligation: ObligationStage;
   readonly respond: RespondStage;
+  readonly early: EarlyStage;
 
   constructor(options: FlowOptions) {
     this.#options = options;
@@ -67,6 +69,7 @@ export class FlowStages {
         answer.taint.length === 0 ? before : { ...before, judged: carriedOut(before.judged, "taint") },
     };
     this.respond = { name: "flow", carriesOut: CARRIED_OUT, settle: (ended) => this.#end(ended) };
+    this.early = { name: "flow", bring: (call) => this.#bring(call) };
   }
 
   /** Lets go of a sealed session. */
@@ -118,6 +121,24 @@ export class FlowStages {
     return [...new Set(hashes)].sort().slice(0, MAX_SUBJECTS);
   }
 
+  /**
+   * Labels come with the first that the agent is given, if the answer is not there yet: in this turn, under the number of the call's
+   * decision, since there is no outcome. They stay, whatever the answer will be.
+   */
+  #bring({ call, open, labels }: Omit<EndedCall, "outcome">): Promise<void> | undefined {
+    const { names, principals } = this.#options;
+    const data = this.#classOf(call);
+    const brought = withLabels(labelsOf(data), labels);
+    if (brought.length === 0) return undefined;
+    const { seq } = open.decision;
+    this.#openFlow(open)?.take(brought, { seq, serverId: call.serverId, domain: data.domain });
+    return principals.note(names.principal(call.caller).id, brought);
+  }
+
+  #openFlow({ decision: { session } }: EndedCall["open"]): SessionFlow | undefined {
+    return session.state === "present" ? this.#sessions.get(session.value.id) : undefined;
+  }
+
   #end({ call, open, outcome, labels }: EndedCall): EndedStep | Promise<EndedStep> {
     const { names, principals } = this.#options;
     // Of an answer that nobody here saw, the agent has what the server's answers bring.
@@ -126,8 +147,7 @@ export class FlowStages {
       isUnseen || outcome.isPartlyGiven === true || (outcome.returned !== undefined && GIVEN.has(outcome.status));
     const data = this.#classOf(call);
     const brought = isGiven ? withLabels(labelsOf(data), labels) : NO_LABELS;
-    const flow =
-      open.decision.session.state === "present" ? this.#sessions.get(open.decision.session.value.id) : undefined;
+    const flow = this.#openFlow(open);
     const step = (): EndedStep => stepOf(call, outcome, flow, { isGiven, brought, domain: data.domain });
     if (brought.length === 0) return step();
     return principals.note(names.principal(call.caller).id, brought).then(step);

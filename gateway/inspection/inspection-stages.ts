@@ -13,7 +13,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { dataClassOf, type ResultNeeds } from "../catalog/data-class.ts";
 import { definitionValue } from "../catalog/definition-value.ts";
 import { Given } from "../given.ts";
-import type { CallOutcome, CallRefusal, CatalogDefinition, InboundCall, StreamWatch } from "../pipeline/call.ts";
+import type { CallOutcome, CallRefusal, CatalogDefinition, InboundCall } from "../pipeline/call.ts";
 import { carriedOut, type Denial, type Judged } from "../pipeline/judge.ts";
 import type {
   CallTurn,
@@ -28,6 +28,7 @@ import type {
   StreamStage,
   TurnLook,
 } from "../pipeline/stage.ts";
+import type { StreamWatch } from "../pipeline/stream-watch.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import { toolActionIds } from "../policy/tool-action.ts";
 import { messageValue } from "../wire/message-value.ts";

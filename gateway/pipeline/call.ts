@@ -24,6 +24,7 @@ import type {
   UpstreamAuth,
 } from "../../kernel/receipt/vocabulary.ts";
 import type { LeftEntry } from "../receipts/left-tasks.ts";
+import type { StreamWatch } from "./stream-watch.ts";
 
 /** What a principal is, for policy: a person, a program with credentials of its own, whoever started `wrap`, a workload. */
 export type CallerKind = "user" | "agent" | "local-user" | "workload";
@@ -247,19 +248,6 @@ export type Decided =
       readonly refusal: CallRefusal;
     };
 
-/** What becomes of a part of a call's stream. */
-export type PartVerdict =
-  | { readonly type: "pass" | "drop" }
-  /** The call ends with this refusal. */
-  | { readonly type: "cut"; readonly refusal: CallRefusal };
-
-/** Looks at what a server says during one call. */
-export interface StreamWatch {
-  /** True if what passes waits for the call's answer. */
-  readonly isBuffered: boolean;
-  readonly look: (notification: Uint8Array) => PartVerdict;
-}
-
 /** How a forwarded call ended. */
 export interface CallOutcome {
   readonly status: Status;
@@ -335,6 +323,14 @@ export interface Pipeline {
    * @param asking  of the request about the task, which is decided and in flight
    */
   readonly wakeTask?: (ticket: DecisionTicket, woken: WokenCall, asking: DecisionTicket) => void;
+  /**
+   * The agent is about to be given something that the server says before it answers, or asks: what the answer brings into the
+   * session comes with that, so a call that is decided meanwhile is decided on it.
+   *
+   * @returns undefined if it may be given at once; durable when the promise resolves
+   * @throws by the promise, the system's error if it cannot be kept: nothing of the server's may be given then
+   */
+  readonly bringLabels: (ticket: DecisionTicket) => Promise<void> | undefined;
   /** Who looks at what the server says during a forwarded call; undefined if nobody does. */
   readonly watchStream: (ticket: DecisionTicket) => StreamWatch | undefined;
   /** False if what a server says outside of calls may not reach an agent. */

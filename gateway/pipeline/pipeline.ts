@@ -23,7 +23,6 @@ import type {
   ReceiptRef,
   Refusal,
   SessionKey,
-  StreamWatch,
 } from "./call.ts";
 import { givenOf, passStages, recordEnd } from "./call-end.ts";
 import { checkCatalog } from "./catalog-check.ts";
@@ -47,6 +46,7 @@ import { beginCall } from "./request-stages.ts";
 import { type LiveSession, NoRoomForSession, type SessionDesk } from "./session-desk.ts";
 import { settleTurn, type Turn } from "./settle-turn.ts";
 import type { Admission, CallTurn, Stages, TurnLook } from "./stage.ts";
+import type { StreamWatch } from "./stream-watch.ts";
 
 /** What the pipeline is made of. */
 export interface PipelineOptions extends WakeOptions, Pick<OpenTasksOptions, "left"> {
@@ -225,6 +225,13 @@ class ReceiptPipeline implements Pipeline {
     const passed = await passStages(this.#options, flight, open, outcome);
     if (open.isSettled !== true) await recordEnd(this.#options, flight, open, passed);
     return givenOf(passed);
+  }
+
+  bringLabels({ callId }: DecisionTicket): Promise<void> | undefined {
+    const flight = this.#flights.find(callId);
+    const open = this.#options.book.call(callId);
+    if (flight === undefined || open === undefined) return undefined;
+    return this.#options.stages.early?.bring({ call: flight.call, open, labels: flight.labels });
   }
 
   watchStream({ callId }: DecisionTicket): StreamWatch | undefined {

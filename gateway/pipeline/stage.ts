@@ -16,11 +16,12 @@ import type { CedarValueJson } from "../policy/cedar.ts";
 import type { PolicyAnswer } from "../policy/evaluator.ts";
 import type { CarriedOut } from "../policy/obligations.ts";
 import type { OpenCall, OpenSession } from "../receipts/stream-book.ts";
-import type { CallOutcome, InboundCall, PhantomAnswer, StreamWatch } from "./call.ts";
+import type { CallOutcome, InboundCall, PhantomAnswer } from "./call.ts";
 import type { CatalogFinding } from "./catalog-check.ts";
 import type { CallBasis } from "./decision-body.ts";
 import type { Denial, Judged } from "./judge.ts";
 import type { LiveSession } from "./session-desk.ts";
+import type { StreamWatch } from "./stream-watch.ts";
 
 /** A member that is undefined is one that nobody filled. */
 type Fillable<T> = { readonly [K in keyof T]?: T[K] | undefined };
@@ -185,9 +186,17 @@ export interface StreamStage {
   readonly mayTell: (notification: Uint8Array) => boolean;
 }
 
+/** Told when the agent is about to be given something of a server's before the answer is there. */
+export interface EarlyStage {
+  readonly name: string;
+  /** @returns undefined if it may be given at once; durable when the promise resolves, and withheld if it fails */
+  readonly bring: (call: Omit<EndedCall, "outcome">) => Promise<void> | undefined;
+}
+
 /** All stages of a run, in order. */
 export interface Stages {
   readonly stream?: StreamStage;
+  readonly early?: EarlyStage;
   readonly gates: readonly Gate[];
   readonly request: readonly RequestStage[];
   readonly obligations: readonly ObligationStage[];

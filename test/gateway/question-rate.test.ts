@@ -86,6 +86,22 @@ describe("a server that asks an agent", () => {
     await asked;
   });
 
+  it("is not heard where the labels of what it says cannot be kept", async () => {
+    const pipeline = makeFakePipeline();
+    const { ask } = makeAgent(pipeline);
+    pipeline.bringLabels = () => Promise.reject(new Error("the disk is full"));
+    let sent = 0;
+    const send = (): boolean => {
+      sent += 1;
+      return false;
+    };
+    expect(await ask(send)).toMatchObject({ id: "q", error: { data: { reason: "receipt.unavailable" } } });
+    expect([sent, pipeline.abandoned.length]).toEqual([0, 1]);
+    pipeline.bringLabels = () => Promise.resolve();
+    await ask(send);
+    expect(sent).toBe(1);
+  });
+
   it("is answered under its id where a fault of the gateway's ends its question, which takes no place", async () => {
     const pipeline = makeFakePipeline();
     const { ask } = makeAgent(pipeline);

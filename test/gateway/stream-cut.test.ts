@@ -166,6 +166,7 @@ describe("the statement of a cut", () => {
             ? { type: "cut", refusal: { rpcCode: -31005, reason: "inspect.block", policies: [], message: "no" } }
             : { type: "pass" },
       }),
+      bring: () => undefined,
       cut: () => {
         isCut = true;
       },

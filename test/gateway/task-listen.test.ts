@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { PartVerdict, Pipeline } from "../../gateway/pipeline/call.ts";
+import type { Pipeline } from "../../gateway/pipeline/call.ts";
+import type { PartVerdict } from "../../gateway/pipeline/stream-watch.ts";
 import { BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
 import { type OpenListen, openListen } from "../support/mcp-listen.ts";
 import { DENIED } from "../support/mcp-pipeline.ts";

@@ -12,7 +12,7 @@ import type {
 import { StoreError } from "../../kernel/errors.ts";
 
 /** What a fake pipeline saw, and the switches of its faults. */
-export interface FakePipeline extends Omit<Pipeline, "mayTell"> {
+export interface FakePipeline extends Omit<Pipeline, "mayTell" | "bringLabels"> {
   readonly calls: InboundCall[];
   readonly outcomes: CallOutcome[];
   /** Second outcomes of calls that made tasks, by the id of the call; undefined for one that was dropped. */
@@ -30,6 +30,7 @@ export interface FakePipeline extends Omit<Pipeline, "mayTell"> {
   decideFails: boolean;
   finishFails: boolean;
   mayTell: Pipeline["mayTell"];
+  bringLabels: Pipeline["bringLabels"];
 }
 
 /** The refusal of a policy. */
@@ -80,6 +81,7 @@ export function makeFakePipeline(): FakePipeline {
       next();
       return Promise.resolve();
     },
+    bringLabels: () => undefined,
     watchStream: () => undefined,
     mayTell: () => true,
     finish: async ({ callId }, outcome) => {
