@@ -8,10 +8,9 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
-import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
+import { isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { Genesis } from "../../kernel/genesis.ts";
 import { signersNow } from "../../kernel/lifecycle/log-state.ts";
-import { standingOf } from "../../kernel/lifecycle/log-status.ts";
 import { EMPTY_ROOT, hashLeaf } from "../../kernel/merkle/hash.ts";
 import type { Clock } from "../../kernel/service/service.ts";
 import { parseWitnessPolicy } from "../../kernel/witness-policy.ts";
@@ -20,7 +19,7 @@ import { LogProofs } from "../checkpoint/log-proofs.ts";
 import type { CheckpointSigner } from "../checkpoint/signing.ts";
 import { checkGenesis } from "../genesis.ts";
 import { Halt } from "../halt.ts";
-import type { LedgerStatus, NodeStatus } from "../http/operations-routes.ts";
+import type { LedgerStatus } from "../http/operations-routes.ts";
 import { identityOf, type Ledger, makePromises, makeSigner, newGenesis } from "../ledger.ts";
 import type { KeyRing } from "../lifecycle/key-ring.ts";
 import { openManagement } from "../lifecycle/management.ts";
@@ -33,7 +32,7 @@ import type { Decision, Sequencer } from "../sequence/proposal.ts";
 import type { SequencerLimits } from "../sequence/proposal-queue.ts";
 import type { Retention } from "../storage/retention.ts";
 import { TraceBook } from "../trace/trace-book.ts";
-import { type NodeRole, STORAGE_DEFAULTS } from "./config.ts";
+import { STORAGE_DEFAULTS } from "./config.ts";
 import { bigintAt, type Database, openDatabase } from "./database.ts";
 import { makeForkRows } from "./fork-rows.ts";
 import { makeFreshness, makeStreamsKnown } from "./freshness.ts";
@@ -41,6 +40,7 @@ import { HeadTable } from "./head-table.ts";
 import { HeadWatch } from "./head-watch.ts";
 import { Integrator } from "./integrator.ts";
 import { NameWatch } from "./name-watch.ts";
+import { readStatus, watchMetrics } from "./node-status.ts";
 import { NodeTree } from "./node-tree.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { type NodeStorage, placeOf, storageOf } from "./options.ts";
@@ -342,51 +342,4 @@ async function refreshOrHalt(refresh: () => Promise<void>, halt: Halt): Promise<
   } catch (error) {
     if (!(error instanceof StoreError) || error.fatal) halt.trip(error);
   }
-}
-
-function readStatus(
-  { watch, clock, halt, statements }: Base,
-  role: NodeRole,
-  integrator: Integrator | undefined,
-  ready: boolean,
-): LedgerStatus {
-  const { published, shown, logged } = watch;
-  const metAt = published?.metAtSeconds;
-  const { fault } = halt;
-  return {
-    standing: standingOf(statements.settled.state),
-    ready,
-    size: Number(watch.next),
-    checked_size: Number(watch.next),
-    logged_size: Number(logged?.size ?? 0n),
-    published_size: Number(published?.size ?? 0n),
-    quorum_age_seconds: metAt === undefined ? null : Math.floor(clock.nowMs() / 1000) - Number(metAt),
-    shown_size: Number(shown?.size ?? 0n),
-    degraded: shown?.state === "logged",
-    witnesses: integrator?.health ?? [],
-    node: nodeStatus(role, integrator, watch.holder),
-    ...(fault === undefined ? {} : { fault: errorCode(fault) }),
-  };
-}
-
-function nodeStatus(role: NodeRole, integrator: Integrator | undefined, holder: string): NodeStatus {
-  const lastFault = integrator?.lastFault;
-  const node = { role, integrates: integrator?.isActive ?? false, integrator: holder };
-  return lastFault === undefined ? node : { ...node, last_fault: lastFault };
-}
-
-function watchMetrics(metrics: Metrics, status: () => LedgerStatus, turns: TurnSequencer): void {
-  metrics.watch({
-    size: () => status().size,
-    loggedSize: () => status().logged_size,
-    publishedSize: () => status().published_size,
-    queuedEntries: () => turns.queuedEntries,
-    uncheckedEntries: () => 0,
-    uncheckedBytes: () => 0,
-    findings: () => 0,
-    quorumAgeSeconds: () => status().quorum_age_seconds,
-    isHalted: () => status().fault !== undefined,
-    isDegraded: () => status().degraded,
-    witnesses: () => status().witnesses,
-  });
 }
