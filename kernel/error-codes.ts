@@ -173,6 +173,7 @@ export const ERROR_CODES = {
   ERR_LOG_ARCHIVE: "not a log archive: a tar file of exactly the resources that its manifest promises, in order",
   ERR_LOG_BEHIND: "the log on disk is smaller than a tree head that it recorded or published",
   ERR_LOG_FORKED: "the log on disk has another root than a tree head that it recorded or published",
+  ERR_LOG_HALTED: "a log of several nodes that was halted after a fault; none goes on until the halt is cleared",
   ERR_LOG_KIND: "the log does not take this kind of entry",
   ERR_LOG_UNREACHABLE: "a log that does not answer, or answers something else than C2SP tlog-tiles says",
   ERR_NODE_ROLE: "a node that only integrates takes no entries; another node of the log does",

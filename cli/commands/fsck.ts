@@ -14,7 +14,7 @@ import { type LogPlace, readLogPlace } from "../log-place.ts";
 import { makeProgress } from "../progress.ts";
 
 const HELP = `countersign fsck <data folder> [--origin <origin>] [--witness-policy <file>] [--json] [--repair-index]
-       countersign fsck --config <ledger.json> [--log <name>] [--json]
+       countersign fsck --config <ledger.json> [--log <name>] [--json] [--clear-halt]
 
 Checks the whole log of a stopped ledger from disk: every frame of the write-ahead log, every bundle, tile, head,
 archived record, index row, receipt and signature, and the published checkpoint. Every fault is reported with its
@@ -29,6 +29,8 @@ object and every row is checked, as the log was when the check began; nodes may 
   --witness-policy <file>  also check cosignatures and quorum of the published checkpoint (C2SP tlog-policy)
   --json                   print the report as JSON
   --repair-index           if every fault is the index's, rebuild it and check again
+  --clear-halt             with --config: if an integrator halted the log and the check finds no fault, let it go on; then
+                           start its nodes again (docs/operations.md)
   --threads <n>            threads that check signatures; the default is the number of cores
 
 Exit: 0 clean; 1 faults; 3 the log cannot be checked.
@@ -42,6 +44,7 @@ const OPTIONS = {
   threads: { type: "string" },
   json: { type: "boolean" },
   "repair-index": { type: "boolean" },
+  "clear-halt": { type: "boolean" },
 } as const;
 
 async function run(args: readonly string[], io: Io): Promise<number> {
@@ -55,7 +58,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   };
   const check = (): Promise<FsckReport> => {
     const progress = makeProgress("checking", io, () => performance.now());
-    return checkLog(log, { ...setting, onProgress: progress.update }).finally(progress.end);
+    return checkLog(log, { ...setting, onProgress: progress.update }, given.flag("clear-halt")).finally(progress.end);
   };
   let report = await check();
   if (given.flag("repair-index") && log.driver === "files" && isOfIndexAlone(report)) {
@@ -75,6 +78,7 @@ function findLog(given: Arguments): CheckedPlace {
   const [configPath, name, origin] = [given.text("config"), given.text("log"), given.text("origin")];
   if ((dataDir === undefined) === (configPath === undefined)) throw new UsageError("name the data folder, or --config");
   const named = origin === undefined ? {} : { origin };
+  if (configPath === undefined && given.flag("clear-halt")) throw new UsageError("--clear-halt belongs to --config");
   if (configPath === undefined) {
     if (dataDir === undefined || name !== undefined) throw new UsageError("--log belongs to --config");
     return { driver: "files", dataDir, ...named };
@@ -82,6 +86,8 @@ function findLog(given: Arguments): CheckedPlace {
   const place = readLogPlace(configPath, name);
   if (place.driver === "postgres-s3" && given.flag("repair-index"))
     throw new UsageError("--repair-index belongs to a data folder");
+  if (place.driver === "files" && given.flag("clear-halt"))
+    throw new UsageError("a log in a folder has no halt: start it, and it is judged anew");
   return { ...place, ...named };
 }
 
@@ -89,10 +95,14 @@ function policyOf(log: CheckedPlace): string | undefined {
   return "policyText" in log ? log.policyText : undefined;
 }
 
-function checkLog(log: CheckedPlace, setting: Omit<FsckOptions, "dataDir" | "origin" | "claims">): Promise<FsckReport> {
+function checkLog(
+  log: CheckedPlace,
+  setting: Omit<FsckOptions, "dataDir" | "origin" | "claims">,
+  isClearing: boolean,
+): Promise<FsckReport> {
   if (log.driver === "postgres-s3") {
     const { storage, secrets, origin } = log;
-    return checkStoredLog({ ...setting, storage, secrets, origin });
+    return checkStoredLog({ ...setting, storage, secrets, origin, isClearing });
   }
   const { dataDir, origin } = log;
   return checkDataFolder({ ...setting, dataDir, ...(origin === undefined ? {} : { origin }) });
@@ -108,7 +118,7 @@ function isOfIndexAlone({ findings }: FsckReport): boolean {
   return findings.count > 0 && findings.faults.every(({ path }) => path === "index" || path.startsWith("leaves/"));
 }
 
-function jsonOf({ findings, ...report }: FsckReport): object {
+function jsonOf({ findings, halt, ...report }: FsckReport): object {
   const { origin = null, size, root, receipts, tiles, bundles } = report;
   return {
     clean: findings.count === 0,
@@ -123,19 +133,26 @@ function jsonOf({ findings, ...report }: FsckReport): object {
       index === undefined ? fault : { ...fault, index: Number(index) },
     ),
     remarks: findings.remarks,
+    ...(halt === undefined ? {} : { halt: { code: halt.code, at: halt.at, by: halt.by, cleared: halt.isCleared } }),
   };
 }
 
 function textOf(report: FsckReport): string {
-  const { findings, origin = "unknown", size, receipts, tiles, bundles } = report;
+  const { findings, origin = "unknown", size, receipts, tiles, bundles, halt } = report;
   const lines = [
     ...findings.faults.map(lineOf),
     ...(findings.count > findings.faults.length ? [`… ${findings.count - findings.faults.length} more faults`] : []),
     ...findings.remarks.map(({ path, message }) => `note   ${path}: ${message}`),
     `${origin}: ${size} entries, ${receipts} receipts, ${bundles} bundles, ${tiles} tiles`,
+    ...(halt === undefined ? [] : [haltLine(halt)]),
     findings.count === 0 ? "clean" : `${findings.count} fault${findings.count === 1 ? "" : "s"}`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function haltLine({ code, at, by, isCleared }: NonNullable<FsckReport["halt"]>): string {
+  const what = `halted at ${at} with ${code} by ${by}`;
+  return isCleared ? `was ${what}; the halt is cleared: start the nodes again` : `${what}: no node goes on`;
 }
 
 function lineOf({ path, code, offset, index, message }: Fault): string {

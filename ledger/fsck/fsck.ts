@@ -55,6 +55,8 @@ export interface FsckReport {
   readonly tiles: number;
   readonly bundles: number;
   readonly findings: Findings;
+  /** Of a log of several nodes that was halted when the check began: the fault that did it (a code), when (RFC 3339), and who found it. */
+  readonly halt?: { readonly code: string; readonly at: string; readonly by: string; readonly isCleared: boolean };
 }
 
 /**

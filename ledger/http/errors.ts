@@ -40,6 +40,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_RATE_LIMIT: 429,
   ERR_DATABASE: 503,
   ERR_LEDGER_STOPPED: 503,
+  ERR_LOG_HALTED: 503,
   ERR_NODE_ROLE: 503,
   ERR_OBJECT_STORE: 503,
 };

@@ -29,6 +29,8 @@ export interface LedgerStatus {
   readonly mirrors?: readonly MirrorView[];
   /** Logs of several nodes: what this one does, and whether it integrates now. */
   readonly node?: NodeStatus;
+  /** Logs of several nodes: the fault that halted the whole log, when it was found (RFC 3339), and by whom. */
+  readonly halt?: { readonly code: string; readonly at: string; readonly by: string };
   /** Code of the fault that halted the ledger. */
   readonly fault?: string;
 }

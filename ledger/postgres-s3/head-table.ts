@@ -10,7 +10,8 @@ import { StoreError } from "../../kernel/errors.ts";
 import { parseRootHash } from "../../kernel/merkle/hash.ts";
 import type { TreeHead } from "../storage/head-store.ts";
 import { bigintAt, bytesAt, type Database, hasValue, type Sql, type SqlRow, textAt } from "./database.ts";
-import { LOG_LEVEL, requireKnownLevel } from "./log-level.ts";
+import { type LogHalt, readHalt } from "./log-halt.ts";
+import { isHalted, LOG_LEVEL, requireKnownLevel } from "./log-level.ts";
 
 /** Counts a change; nodes that know of no levels do not move the fence along: log-level.ts. */
 const STEP = "change = change + 1, fence = change + 1";
@@ -30,6 +31,14 @@ export interface HeadRow extends TreeHead {
   readonly publishedMet: bigint | undefined;
 }
 
+/** What a look at the log shows. */
+export interface SeenHead {
+  readonly next: bigint;
+  /** Undefined if it is as it was. */
+  readonly row: HeadRow | undefined;
+  readonly halt: LogHalt | undefined;
+}
+
 /** The row of one log, moved by whoever holds its lease. */
 export class HeadTable {
   readonly #database: Database;
@@ -41,7 +50,7 @@ export class HeadTable {
   }
 
   /**
-   * Takes the lease if nobody holds it, and this program knows the level of the log.
+   * Takes the lease if nobody holds it, the log is not halted, and this program knows its level.
    *
    * @returns the new token; undefined while another one holds it
    */
@@ -79,19 +88,21 @@ export class HeadTable {
   }
 
   /**
-   * The row if it changed since `change`, and the next index of the log.
+   * The row if it changed since `change`, the next index of the log, and its halt if it is halted.
    *
    * @throws {StoreError} ERR_DATABASE, ERR_HEAD_DAMAGE; ERR_DATABASE_SCHEMA, fatal
    */
-  async readChanged(change: bigint): Promise<{ readonly next: bigint; readonly row: HeadRow | undefined }> {
+  async readChanged(change: bigint): Promise<SeenHead> {
     const [row] = await this.#database.query(
       `SELECT h.*, s.next_index, s.level AS log_level FROM countersign_sequence AS s
        LEFT JOIN countersign_head AS h ON h.log = s.log AND h.change <> $2 WHERE s.log = $1`,
       [this.#log, change],
     );
-    requireKnownLevel(bigintAt(row, "log_level"));
+    const level = bigintAt(row, "log_level");
+    requireKnownLevel(level);
     const isChanged = row !== undefined && hasValue(row, "token");
-    return { next: bigintAt(row, "next_index"), row: isChanged ? headRowOf(row) : undefined };
+    const halt = isHalted(level) ? await readHalt(this.#database, this.#log) : undefined;
+    return { next: bigintAt(row, "next_index"), row: isChanged ? headRowOf(row) : undefined, halt };
   }
 
   /**

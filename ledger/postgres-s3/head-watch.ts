@@ -14,6 +14,7 @@ import { SizeWait } from "../checkpoint/size-wait.ts";
 import type { TreeHead } from "../storage/head-store.ts";
 import { type PartialTile, parseEdge } from "./edge-bytes.ts";
 import type { HeadRow, HeadTable } from "./head-table.ts";
+import type { LogHalt } from "./log-halt.ts";
 
 /** The tree as far as it is recorded. */
 export interface RecordedTree extends TreeHead {
@@ -42,6 +43,7 @@ export class HeadWatch implements LoggedCheckpoints, PublishedCheckpoints {
   #published: PublishedCheckpoint | undefined;
   #unwitnessed: PublishedCheckpoint | undefined;
   #holder = "";
+  #halt: LogHalt | undefined;
   #seenAtMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
 
@@ -79,6 +81,11 @@ export class HeadWatch implements LoggedCheckpoints, PublishedCheckpoints {
     return this.#holder;
   }
 
+  /** Why the log is halted; undefined while it goes on. Reads do so in any case. */
+  get halt(): LogHalt | undefined {
+    return this.#halt;
+  }
+
   /** Time since the database last answered. */
   get ageMs(): number {
     return this.#parts.nowMs() - this.#seenAtMs;
@@ -110,11 +117,12 @@ export class HeadWatch implements LoggedCheckpoints, PublishedCheckpoints {
   async #read(): Promise<void> {
     // What was durable before the question is there when it is answered.
     const [known, change] = [this.#next, this.#change];
-    const { next, row } = await this.#parts.heads.readChanged(change);
+    const { next, row, halt } = await this.#parts.heads.readChanged(change);
     if (next < known) throw wentBack(`the next index went back from ${known} to ${next}`);
     if (row !== undefined && row.change < change) throw wentBack("the head row has fewer changes than before");
     if (next > this.#next) this.#next = next;
     if (row !== undefined) this.#take(row);
+    this.#halt = halt;
     this.#seenAtMs = this.#parts.nowMs();
   }
 

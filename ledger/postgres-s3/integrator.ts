@@ -1,11 +1,13 @@
 /**
  * The integrator of a node: waits for the lease of the log, holds terms, and stands by again after what may pass. What only a
- * person may judge (other bytes at an immutable key, another root, a witness that has seen more) halts the node.
+ * person may judge (other bytes at an immutable key, another root, a witness that has seen more) halts the node, and what proves
+ * that the log must not go on halts the log.
  */
 
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
 import type { WitnessHealthView } from "../checkpoint/witness-health.ts";
+import { haltingCode, recordHalt } from "./log-halt.ts";
 import { openTerm, type Term, type TermParts } from "./term.ts";
 import { TermPulse } from "./term-pulse.ts";
 
@@ -33,6 +35,7 @@ export class Integrator {
   #term: Term | undefined;
   #lastFault: ErrorCode | undefined;
   #isStopping = false;
+  #isHalted = false;
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
@@ -68,13 +71,20 @@ export class Integrator {
     await this.#running;
   }
 
+  /** The node halted: the term ends with this fault, nothing is signed any more, and no other term follows. */
+  halt(fault: unknown): void {
+    this.#isHalted = true;
+    this.#term?.fail(fault);
+    this.#wake();
+  }
+
   async #run(): Promise<void> {
-    while (!this.#isStopping) {
+    while (!this.#isStopping && !this.#isHalted) {
       const fault = await this.#holdTerm();
       if (fault !== undefined) this.#lastFault = errorCode(fault);
       if (fault !== undefined && mustHalt(fault)) return this.#parts.onHalt(fault);
       if (fault !== undefined) this.#warn(fault);
-      if (!this.#isStopping) await this.#pause(Math.min(STANDBY_MS, this.#parts.leaseMs / 4));
+      if (!this.#isStopping && !this.#isHalted) await this.#pause(Math.min(STANDBY_MS, this.#parts.leaseMs / 4));
     }
   }
 
@@ -129,10 +139,31 @@ export class Integrator {
     if (fault === undefined || !mustHalt(fault)) return fault;
     try {
       const row = await this.#parts.heads.read();
-      if (row.token === token) return fault;
-      return new StoreError("ERR_LEASE_LOST", "another integrator has taken the log over", { cause: fault });
+      if (row.token !== token) return lostBehind(fault);
     } catch (error) {
       return error;
+    }
+    // At once: before anybody is told, and whatever the database says then.
+    this.#parts.onHalt(fault);
+    await this.#haltLog(fault, token);
+    return fault;
+  }
+
+  /** Tells all nodes. Whoever takes the log over meanwhile derives it anew, and meets the same. */
+  async #haltLog(fault: unknown, token: bigint): Promise<void> {
+    const code = haltingCode(fault);
+    if (code === undefined) return;
+    const { database, log, holder, leaseMs } = this.#parts;
+    const message = fault instanceof Error ? fault.message : "";
+    for (;;) {
+      try {
+        return await recordHalt(database, log, { token, holder, code, message });
+      } catch (error) {
+        if (isCodedError(error) && error.code === "ERR_LEASE_LOST") return;
+        this.#parts.options.logger.warn({ err: error, code }, "the halt of the log cannot be recorded yet");
+      }
+      if (this.#isStopping) return;
+      await this.#pause(Math.min(STANDBY_MS, leaseMs / 4));
     }
   }
 
@@ -158,6 +189,10 @@ export class Integrator {
       };
     });
   }
+}
+
+function lostBehind(fault: unknown): StoreError {
+  return new StoreError("ERR_LEASE_LOST", "another integrator has taken the log over", { cause: fault });
 }
 
 /** What only a person may judge. All else is tried again: a term takes over nothing but what is durable. */

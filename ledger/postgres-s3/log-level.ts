@@ -8,6 +8,8 @@
  * one brought; that turn raises it, in its own transaction, and takes the lease away. From its commit on a node that knows less
  * neither sequences nor integrates: one that knows of levels finds the higher one in the row that it locks, and halts; one
  * of before them leaves `fence` behind, and the database refuses its statements (`CHECK (level = 1 OR fence = turn)`).
+ *
+ * While a log is halted (log-halt.ts) both rows have the level and `HALTED` more.
  */
 
 import { StoreError } from "../../kernel/errors.ts";
@@ -20,9 +22,17 @@ import { nameBytes } from "./sequence-table.ts";
 /** The highest level that this program knows: what it needs, and what it can serve. */
 export const LOG_LEVEL = 2n;
 
-/** @throws {StoreError} ERR_DATABASE_SCHEMA, fatal, if the log has a level that this program does not know */
+/** What the level of a halted log has more: above every level that there will be. */
+export const HALTED = 1_000_000n;
+
+/** Whether a row of the log says that it is halted. */
+export function isHalted(level: bigint): boolean {
+  return level >= HALTED;
+}
+
+/** @throws {StoreError} ERR_DATABASE_SCHEMA, fatal, if the log, halted or not, has a level that this program does not know */
 export function requireKnownLevel(level: bigint): void {
-  if (level <= LOG_LEVEL) return;
+  if (level % HALTED <= LOG_LEVEL) return;
   const what = `the log is of level ${level}, this program knows ${LOG_LEVEL}: a newer version has written to it`;
   throw new StoreError("ERR_DATABASE_SCHEMA", what, { fatal: true });
 }

@@ -9,6 +9,7 @@ import type { Metrics } from "../metrics.ts";
 import type { NodeRole } from "./config.ts";
 import type { HeadWatch } from "./head-watch.ts";
 import type { Integrator } from "./integrator.ts";
+import { haltView } from "./log-halt.ts";
 import type { StatementSync } from "./statement-sync.ts";
 import type { TurnSequencer } from "./turn-sequencer.ts";
 
@@ -42,6 +43,7 @@ export function readStatus(
     degraded: shown?.state === "logged",
     witnesses: integrator?.health ?? [],
     node: nodeStatus(role, integrator, watch.holder),
+    ...(watch.halt === undefined ? {} : { halt: haltView(watch.halt) }),
     ...(fault === undefined ? {} : { fault: errorCode(fault) }),
   };
 }

@@ -39,6 +39,7 @@ import { makeFreshness, makeStreamsKnown } from "./freshness.ts";
 import { HeadTable } from "./head-table.ts";
 import { HeadWatch } from "./head-watch.ts";
 import { Integrator } from "./integrator.ts";
+import { logHalted } from "./log-halt.ts";
 import { NameWatch } from "./name-watch.ts";
 import { readStatus, watchMetrics } from "./node-status.ts";
 import { NodeTree } from "./node-tree.ts";
@@ -65,7 +66,7 @@ const LIMITS: SequencerLimits = {
 const WATCH_MS = 100;
 const SILENT_MS = 5000;
 /** Faults of a turn behind which no other one may follow. */
-const HALTING_TURNS: ReadonlySet<ErrorCode> = new Set(["ERR_DATABASE_SCHEMA", "ERR_LOG_BEHIND"]);
+const HALTING_TURNS: ReadonlySet<ErrorCode> = new Set(["ERR_DATABASE_SCHEMA", "ERR_LOG_BEHIND", "ERR_LOG_HALTED"]);
 const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
 
 /** What every part of a node is made from. */
@@ -96,6 +97,7 @@ interface Base {
  *
  * @throws {FormatError} ERR_CONFIG, ERR_POLICY*
  * @throws {StoreError} ERR_DATABASE*, ERR_OBJECT_STORE, ERR_CONDITIONAL_WRITE, ERR_GENESIS_MISMATCH, ERR_RETENTION
+ * @throws {StoreError} ERR_LOG_HALTED, fatal: an integrator found that the log must not go on, and nobody has cleared it
  * @throws {StoreError} ERR_LOG_BEHIND, {CheckError} ERR_WITNESS_AHEAD: the bucket or a witness has seen more than the database has
  */
 export async function openNode(options: LedgerOptions): Promise<Ledger> {
@@ -149,14 +151,15 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
   const { options, storage, clock, halt, metrics, database, log, watch, streams, tree, book, statements } = base;
   const role = storage.config.role ?? STORAGE_DEFAULTS.role;
   const turns = await openTurns(base);
+  const integrator = role === "admission" ? undefined : makeIntegrator(base);
   halt.onTrip((fault) => {
     options.logger.error({ err: fault }, "the node halted: it admits and signs nothing any more");
     void turns.stop(fault);
+    integrator?.halt(fault);
   });
   const genesis = await readGenesis(base, turns);
-  const integrator = role === "admission" ? undefined : makeIntegrator(base);
   const index = new RowLeafIndex(database, log, (at) => watch.reach(at));
-  const watching = new Periodic(WATCH_MS, () => refreshOrHalt(() => watch.refresh(), halt));
+  const watching = new Periodic(WATCH_MS, () => refreshOrHalt(watch, halt));
   watching.start();
   const refreshStreams = (): Promise<void> => turns.refresh();
   const knowStreams = makeStreamsKnown(streams, refreshStreams);
@@ -277,7 +280,7 @@ function makeIntegrator(base: Base): Integrator {
     policy: parseWitnessPolicy(options.config.witness_policy),
     holder: `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`,
     leaseMs: storage.config.lease_ms ?? STORAGE_DEFAULTS.leaseMs,
-    onChange: () => void refreshOrHalt(() => watch.refresh(), halt),
+    onChange: () => void refreshOrHalt(watch, halt),
     onWitness: (url, kind) => metrics.countWitness(url, kind),
     onHalt: (fault) => halt.trip(fault),
   });
@@ -336,9 +339,10 @@ const REFUSING: Sequencer = {
 };
 
 /** A database that does not answer is seen by the age of what is known. */
-async function refreshOrHalt(refresh: () => Promise<void>, halt: Halt): Promise<void> {
+async function refreshOrHalt(watch: HeadWatch, halt: Halt): Promise<void> {
   try {
-    await refresh();
+    await watch.refresh();
+    if (watch.halt !== undefined) halt.trip(logHalted(watch.halt));
   } catch (error) {
     if (!(error instanceof StoreError) || error.fatal) halt.trip(error);
   }

@@ -12,13 +12,15 @@
  *     countersign_beside      segment envelopes and refused receipts of forks, by SHA-256
  *     countersign_head        one row a log: the lease of the integrator, the recorded tree head with its right edge, and
  *                             the checkpoints made of it. `change` counts its changes
+ *     countersign_halt        why a log is halted: log-halt.ts
  *
  * The rows of `countersign_sequence` and `countersign_head` have the level of the log and a fence: log-level.ts.
  */
 
 import { StoreError } from "../../kernel/errors.ts";
 import { bigintAt, type Database, type Sql, sqlStateOf } from "./database.ts";
-import { LOG_LEVEL, requireKnownLevel } from "./log-level.ts";
+import { requireRunning } from "./log-halt.ts";
+import { LOG_LEVEL } from "./log-level.ts";
 
 const VERSION = 1n;
 
@@ -43,6 +45,9 @@ const TABLES: readonly string[] = [
      log bigint PRIMARY KEY, token bigint NOT NULL, holder text NOT NULL, lease_until timestamptz NOT NULL,
      change bigint NOT NULL, size bigint NOT NULL, root bytea NOT NULL, edge bytea NOT NULL,
      logged text, published text, published_met bigint, unwitnessed text, ${levelColumns("change")})`,
+  `CREATE TABLE IF NOT EXISTS countersign_halt (
+     log bigint PRIMARY KEY, token bigint NOT NULL, holder text NOT NULL, code text NOT NULL, message text NOT NULL,
+     seconds bigint NOT NULL)`,
 ];
 
 /** Tables that versions of before the levels made: what their fence counts. */
@@ -58,7 +63,7 @@ const MAX_ATTEMPTS = 20;
 /**
  * Makes what is missing and returns the number of the log of `origin`.
  *
- * @throws {StoreError} ERR_DATABASE, ERR_DATABASE_SCHEMA, ERR_DATABASE_SETTINGS
+ * @throws {StoreError} ERR_DATABASE, ERR_DATABASE_SCHEMA, ERR_DATABASE_SETTINGS; ERR_LOG_HALTED, fatal
  */
 export async function prepareTables(database: Database, origin: string, emptyRoot: Uint8Array): Promise<bigint> {
   for (let attempt = 1; ; attempt += 1) {
@@ -118,6 +123,6 @@ async function findLog(sql: Sql, origin: string, emptyRoot: Uint8Array): Promise
     [log, emptyRoot, new Uint8Array(0), LOG_LEVEL],
   );
   const [sequence] = await sql.query("SELECT level FROM countersign_sequence WHERE log = $1", [log]);
-  requireKnownLevel(bigintAt(sequence, "level"));
+  await requireRunning(sql, log, bigintAt(sequence, "level"));
   return log;
 }

@@ -28,7 +28,8 @@ import {
 import { ProposalQueue, type SequencerLimits, type Waiting } from "../sequence/proposal-queue.ts";
 import type { Database, Sql } from "./database.ts";
 import { wentBack } from "./head-watch.ts";
-import { LevelFence, requireKnownLevel } from "./log-level.ts";
+import { requireRunning } from "./log-halt.ts";
+import { LevelFence } from "./log-level.ts";
 import { beginTurn, findLeaves, type Turn, writeTurn } from "./sequence-table.ts";
 import type { StreamSync } from "./stream-sync.ts";
 
@@ -79,7 +80,7 @@ export class TurnSequencer implements Sequencer {
   }
 
   /**
-   * @throws {StoreError} ERR_QUEUE_FULL, ERR_LEDGER_STOPPED; ERR_LOG_BEHIND, fatal; ERR_DATABASE: nobody may rely on it, and the same entries may be
+   * @throws {StoreError} ERR_QUEUE_FULL, ERR_LEDGER_STOPPED; ERR_LOG_BEHIND, ERR_LOG_HALTED, fatal; ERR_DATABASE: nobody may rely on it, and the same entries may be
    *   submitted again
    */
   submit<A>(proposal: Proposal<A>): Promise<A> {
@@ -97,7 +98,7 @@ export class TurnSequencer implements Sequencer {
 
   /** Refuses new proposals, and those that wait if `error` is given; resolves when no turn is running. */
   async stop(error?: unknown): Promise<void> {
-    this.#stopped ??= new StoreError("ERR_LEDGER_STOPPED", "the node admits nothing any more", { cause: error });
+    this.#stopped ??= stoppedBy(error);
     if (error !== undefined) this.#queue.refuseAll(this.#stopped);
     await this.#running;
   }
@@ -130,7 +131,7 @@ export class TurnSequencer implements Sequencer {
   async #decideIn(sql: Sql, batch: readonly Waiting<() => void>[]): Promise<Outcome> {
     const { log, streams, knownSize } = this.#parts;
     const turn = await beginTurn(sql, log);
-    requireKnownLevel(turn.level);
+    await requireRunning(sql, log, turn.level);
     // Nobody else moves it now: a smaller one is that of another database, or of an older copy.
     if (turn.next < knownSize()) throw wentBack(`the next index went back from ${knownSize()} to ${turn.next}`);
     await streams.takeOver(sql, turn.turn);
@@ -185,6 +186,12 @@ export class TurnSequencer implements Sequencer {
     if (backlog < this.#parts.maxBacklog) return;
     throw new StoreError("ERR_QUEUE_FULL", `${backlog} entries wait for the integrator`);
   }
+}
+
+/** A halt of the whole log says so to whoever submits; what else stops a node is for its operator. */
+function stoppedBy(error: unknown): StoreError {
+  if (error instanceof StoreError && error.code === "ERR_LOG_HALTED") return error;
+  return new StoreError("ERR_LEDGER_STOPPED", "the node admits nothing any more", { cause: error });
 }
 
 /** A refusal of `settle` is an answer too. */

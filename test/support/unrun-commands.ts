@@ -124,6 +124,7 @@ export const UNRUN: readonly UnrunGroup[] = [
     tests: [
       "test/cli/fsck.test.ts",
       "test/postgres-s3/fsck.test.ts",
+      "test/postgres-s3/halt.test.ts",
       "test/postgres-s3/export.test.ts",
       "test/postgres-s3/prune.test.ts",
       "test/ledger/backup.test.ts",
@@ -134,6 +135,7 @@ export const UNRUN: readonly UnrunGroup[] = [
     commands: [
       "countersign fsck <backup>",
       "countersign fsck --config ledger.json [--log <name>]",
+      "countersign fsck --config ledger.json --log <name> --clear-halt",
       "countersign export <data folder | mirror folder | url> --out log.tar [--from-index 100000 --to-index 200000]",
       "countersign import log.tar --to /srv/mirror --witness-policy policy.txt",
       "countersign export --config ledger.json [--log <name>] --out log.tar",

@@ -24,6 +24,7 @@ import { StreamAudit } from "../../fsck/stream-audit.ts";
 import { type HeadClaim, TreeAudit } from "../../fsck/tree-audit.ts";
 import type { PostgresS3Storage, StorageSecrets } from "../config.ts";
 import { bytesAt, type Database, openDatabase, textAt } from "../database.ts";
+import { clearHalt, haltView } from "../log-halt.ts";
 import { listObjects } from "../object-list.ts";
 import { openObjectStore } from "../object-store.ts";
 import { placeOf } from "../options.ts";
@@ -37,6 +38,8 @@ import { StoreWalk } from "./store-walk.ts";
 /** Rows of one read; a segment's envelope is small, a refused receipt has at most 64 KiB. */
 const PAGE_ROWS = 256;
 const WIDTH = BigInt(TILE_WIDTH);
+/** What remarks on a halt name. */
+const HALT_PLACE = "database/halt";
 
 /** What is checked, and how. */
 export interface StoreFsckOptions {
@@ -48,13 +51,16 @@ export interface StoreFsckOptions {
   /** Threads that check signatures; 0 for none beside the caller's. */
   readonly workers: number;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Where the log is halted and nothing is found, clear the halt. */
+  readonly isClearing?: boolean;
 }
 
 /**
- * Checks a log. Nodes may run.
+ * Checks a log. Nodes may run. A halt that is cleared is the one that the check began with: while it stands nothing is sequenced,
+ * integrated or published.
  *
  * @throws {StoreError} ERR_DATABASE*, ERR_OBJECT_STORE; ERR_GENESIS_MISMATCH if there is no such log; ERR_HEAD_DAMAGE if it has no
- *   head row
+ *   head row; ERR_STORE_CONFLICT if the halt is another one by the time it is cleared
  */
 export async function checkStoredLog(options: StoreFsckOptions): Promise<FsckReport> {
   const { storage, secrets } = options;
@@ -72,7 +78,13 @@ export async function checkStoredLog(options: StoreFsckOptions): Promise<FsckRep
     const seen = await awaitObject(readObject, before, snapshot.head.published);
     const checkpoint = objectBelow(seen, snapshot.next);
     const folder = openStoreFolder({ store, keys, head: snapshot.head, checkpoint });
-    return await new StoreFsck({ options, database, snapshot, folder, findings, keys, seen }).run();
+    const report = await new StoreFsck({ options, database, snapshot, folder, findings, keys, seen }).run();
+    const { log, halt } = snapshot;
+    if (halt === undefined) return report;
+    const isCleared = options.isClearing === true && findings.count === 0;
+    if (isCleared) await clearHalt(database, log, halt);
+    findings.remark(HALT_PLACE, `${isCleared ? "cleared" : "the log is halted"}: ${halt.code}: ${halt.message}`);
+    return { ...report, halt: { ...haltView(halt), isCleared } };
   } finally {
     await database.close();
   }

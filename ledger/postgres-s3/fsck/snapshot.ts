@@ -8,7 +8,8 @@ import { StoreError } from "../../../kernel/errors.ts";
 import type { IndexReader } from "../../sequence/level-index.ts";
 import { bigintAt, type Database, hasValue, type Sql, sqlStateOf } from "../database.ts";
 import { type HeadRow, readHeadRow } from "../head-table.ts";
-import { requireKnownLevel } from "../log-level.ts";
+import { type LogHalt, readHalt } from "../log-halt.ts";
+import { isHalted, requireKnownLevel } from "../log-level.ts";
 import { indexRowOf, nameBytes, rowsNamed } from "../sequence-table.ts";
 
 /** Rows of one read. */
@@ -27,6 +28,8 @@ export interface LogSnapshot {
   /** The last turn whose rows count. */
   readonly turn: bigint;
   readonly head: HeadRow;
+  /** Undefined unless the log is halted. */
+  readonly halt: LogHalt | undefined;
   /** Rows `s/…` and `t/…`, which change from turn to turn: some 1 KiB a stream, as a node has them in memory. */
   readonly streamRows: ReadonlyMap<string, Uint8Array>;
 }
@@ -43,12 +46,14 @@ export async function readSnapshot(database: Database, origin: string): Promise<
     const log = await findLogNumber(sql, origin);
     const [row] = await sql.query("SELECT * FROM countersign_sequence WHERE log = $1", [log]);
     // Tables of before the levels have none.
-    if (row !== undefined && hasValue(row, "level")) requireKnownLevel(bigintAt(row, "level"));
+    const level = row !== undefined && hasValue(row, "level") ? bigintAt(row, "level") : 1n;
+    requireKnownLevel(level);
+    const halt = isHalted(level) ? await readHalt(sql, log) : undefined;
     const head = await readHeadRow(sql, log);
     const streamRows = new Map<string, Uint8Array>();
     for await (const { key, value } of pages(sql, { log, from: "s/", to: "u", turn: bigintAt(row, "turn") }))
       streamRows.set(key, value);
-    return { log, next: bigintAt(row, "next_index"), turn: bigintAt(row, "turn"), head, streamRows };
+    return { log, next: bigintAt(row, "next_index"), turn: bigintAt(row, "turn"), head, halt, streamRows };
   });
 }
 
