@@ -1,13 +1,12 @@
 /** One request of an agent by its row in the method table: answered here, forwarded, or refused with a receipt. */
 
 import { setMaxListeners } from "node:events";
-import { readRequestClaims } from "../identity/request-claims.ts";
 import type { Caller, CatalogReader, SessionKey } from "../pipeline/call.ts";
-import { metaOf } from "../wire/era.ts";
 import { LOG_LEVELS } from "../wire/log-levels.ts";
 import { type RequestRule, requestRule } from "../wire/methods.ts";
 import { errorResponse, RPC, refusal, resultResponse, type WireRefusal } from "../wire/rpc-error.ts";
 import { type AgentAnswer, type AgentRequest, wireFacts } from "./agent-request.ts";
+import { claimConflict } from "./claim-conflict.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { extensionsOf, routeExtension } from "./extension-route.ts";
 import { forwardCall } from "./forward.ts";
@@ -83,8 +82,8 @@ interface Deps extends EdgeOptions, ForwardDeps, ListenDeps {
 
 function answer(options: Deps, inFlight: InFlight, request: AgentRequest): Promise<AgentAnswer> {
   const { message, era, idText, mount } = request;
-  const claims = readRequestClaims(metaOf(message.params), request.caller, options.claims);
-  if (claims.type === "conflict") return refuseRequest(options, conflictRefusal(), request);
+  const conflict = claimConflict(options, message, request.caller);
+  if (conflict !== undefined) return refuseRequest(options, conflict, request);
   const row = requestRule(message.method, era);
   switch (row.rule) {
     case "list":
@@ -194,9 +193,4 @@ function methodRefusal({ era, transport }: AgentRequest, rule: "removed" | "unkn
     return refusal("classify", "mcp.method-removed", RPC.methodNotFound, status, "this revision has no such method");
   }
   return refusal("classify", "mcp.method-unknown", RPC.methodNotFound, status, "no such method");
-}
-
-function conflictRefusal(): WireRefusal {
-  const text = "who the request says to be, or to act for, is not whom its credential names";
-  return refusal("identity", "identity.conflict", RPC.invalidParams, 200, text);
 }

@@ -32,8 +32,13 @@ const JSON_TYPE = "application/json";
 /** As the specification and its SDKs write it: nearly every request, which need not be taken apart. */
 const USUAL_ACCEPT = "application/json, text/event-stream";
 
-/** Content-Type and Accept of a POST. */
+/** Content-Type, Content-Encoding and Accept of a POST. */
 export function checkMedia(headers: Headers): WireRefusal | undefined {
+  const { "content-encoding": encoding } = headers;
+  // SPEC RFC 9110 §15.5.16: 415 for an encoding that is not taken. Nothing is inflated here; who does so on the way would read another body.
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    return refuse("http.content-type", 415, "want a body without Content-Encoding", { "Accept-Encoding": "identity" });
+  }
   const type = headers["content-type"] ?? "";
   if (type !== JSON_TYPE && !/^application\/json\s*(?:;\s*charset=(?:"utf-8"|utf-8)\s*)?$/iu.test(type)) {
     return refuse("http.content-type", 415, "want Content-Type: application/json");

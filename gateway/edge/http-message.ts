@@ -9,6 +9,7 @@ import type { Headers } from "../wire/mirrored-headers.ts";
 import { type RpcMessage, type RpcNotification, type RpcRequest, type RpcResponse, readMessage } from "../wire/rpc.ts";
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { type AgentAnswer, declaredIn, httpRequest, idTextOf } from "./agent-request.ts";
+import { claimConflict } from "./claim-conflict.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -175,7 +176,7 @@ async function initialize(deps: MessageDeps, post: Post, message: RpcRequest): P
     const text = "initialize stands in no batch";
     return answerRefusal(deps, post, message, refusal("classify", "rpc.shape", RPC.invalidRequest, 200, text));
   }
-  const agreed = readInitialize(message);
+  const agreed = claimConflict(deps, message, post.caller) ?? readInitialize(message);
   if (agreed.type === "refusal") return answerRefusal(deps, post, message, agreed);
   const { revision, capabilities } = agreed;
   const session = deps.sessions.open({ caller: post.caller, mount: post.path, revision, capabilities });

@@ -16,6 +16,7 @@ import { type RpcMessage, type RpcNotification, type RpcRequest, readMessage } f
 import { RPC, refusal, resultResponse, scanRefusal, type WireRefusal } from "../wire/rpc-error.ts";
 import { AgentLegs, listChangedNotice } from "./agent-legs.ts";
 import { type AgentCapabilities, type AgentRequest, declaredIn, idTextOf, NO_CAPABILITIES } from "./agent-request.ts";
+import { claimConflict } from "./claim-conflict.ts";
 import { type Dispatcher, makeDispatcher } from "./dispatcher.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeOptions } from "./edge-options.ts";
 import { readInitialize } from "./handshake.ts";
@@ -184,7 +185,7 @@ async function handle(pipe: Pipe, message: RpcMessage, line: Uint8Array): Promis
 }
 
 async function initialize(pipe: Pipe, message: RpcRequest, line: Uint8Array): Promise<void> {
-  const agreed = readInitialize(message);
+  const agreed = claimConflict(pipe.options, message, pipe.options.caller) ?? readInitialize(message);
   if (agreed.type === "refusal") return answerRefusal(pipe, message, line, agreed);
   const { revision, capabilities } = agreed;
   pipe.revision = revision;

@@ -1,12 +1,12 @@
 /**
  * Which era a message from an agent belongs to, body first: malformed claim, claim against header, supported version,
- * missing headers, headers against body. A malformed claim never falls back to legacy.
+ * missing headers, headers against body, those of a legacy message that has some as well. A malformed claim never falls back to legacy.
  */
 
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { Revision } from "../../kernel/receipt/vocabulary.ts";
 import { META } from "./meta-keys.ts";
-import { checkMirrored, type Headers } from "./mirrored-headers.ts";
+import { checkMirrored, checkPresent, type Headers } from "./mirrored-headers.ts";
 import { MODERN_REVISION, MODERN_REVISIONS, revisionNamed } from "./revisions.ts";
 import type { RpcNotification, RpcRequest } from "./rpc.ts";
 import { RPC, refusal, type WireRefusal } from "./rpc-error.ts";
@@ -21,6 +21,13 @@ export type EraOf =
  * @param headers  undefined on stdio, where nothing is mirrored
  */
 export function eraOf(message: RpcRequest | RpcNotification, headers: Headers | undefined): EraOf {
+  const era = claimedEra(message, headers);
+  const isChecked = era.type === "refusal" || (era.type === "modern" && message.type === "request");
+  if (isChecked || headers === undefined) return era;
+  return checkPresent(headers, message.method, message.params) ?? era;
+}
+
+function claimedEra(message: RpcRequest | RpcNotification, headers: Headers | undefined): EraOf {
   const claim = metaOf(message.params)[META.protocolVersion];
   if (claim === undefined && message.method === "initialize") return { type: "legacy" };
   const header = headers?.["mcp-protocol-version"];

@@ -63,6 +63,13 @@ export function checkMirrored(headers: Headers, method: string, params: JsonObje
   if (name !== undefined && nameHeader === undefined) {
     return refuse("http.header-missing", "the header Mcp-Name is missing");
   }
+  return checkPresent(headers, method, params);
+}
+
+/** Checks those of the two that are there. Legacy messages need none, and whoever goes by one on the way is not told another call. */
+export function checkPresent(headers: Headers, method: string, params: JsonObject): WireRefusal | undefined {
+  const { "mcp-method": methodHeader = method, "mcp-name": nameHeader } = headers;
+  const name = mirroredName(method, params);
   if (methodHeader !== method) return refuse("http.header-mismatch", "Mcp-Method is not the method of the body");
   if (name === undefined || nameHeader === undefined) return undefined;
   const decoded = decodeHeader(nameHeader);

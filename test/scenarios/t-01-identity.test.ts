@@ -97,6 +97,38 @@ describe("T1 authentication and identity", () => {
     });
   });
 
+  it("so is a handshake that says it of a whole session, and no session is opened", async () => {
+    const scenario = await start();
+    const token = await good();
+    const initialize = async (subject: string): Promise<Response> =>
+      fetch(`${scenario.url}/mcp`, {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${token}`,
+          "content-type": "application/json",
+          accept: "application/json, text/event-stream",
+        },
+        body: JSON.stringify({
+          jsonrpc: "2.0",
+          id: 1,
+          method: "initialize",
+          params: {
+            protocolVersion: "2025-11-25",
+            capabilities: {},
+            clientInfo: { name: "scenario", version: "1" },
+            _meta: { "countersign/subject": subject },
+          },
+        }),
+      });
+    const conflicting = await initialize(`${issuer.issuer}|somebody-else`);
+    expect(await conflicting.json()).toMatchObject({ error: { code: -32_602, data: { reason: "identity.conflict" } } });
+    expect(conflicting.headers.get("mcp-session-id")).toBeNull();
+    expect((await scenario.decisions()).map(({ ruling }) => [ruling.step, ruling.reasons])).toEqual([
+      ["identity", ["identity.conflict"]],
+    ]);
+    expect((await initialize("user-1")).headers.get("mcp-session-id")).not.toBeNull();
+  });
+
   it("a subject of the caller's own word decides nothing, and its receipt says that nobody vouches for it", async () => {
     const rules = `@id("carol") permit (principal == Mcp::User::"${"carol"}", action, resource);
       @id("agents") permit (principal, action == Mcp::Action::"crm/find", resource) when { principal.name == "agent-7" };`;

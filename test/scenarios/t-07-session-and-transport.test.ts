@@ -41,6 +41,20 @@ async function post({ url }: Scenario, headers: Record<string, string>, id: numb
   });
 }
 
+/** Posts a body as a legacy agent does. */
+async function send({ url }: Scenario, body: object, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}/mcp`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${AGENT_TOKEN}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      ...headers,
+    },
+    body: JSON.stringify(body),
+  });
+}
+
 describe("T7 session and transport", () => {
   it.each([
     ["mcp-name", "wipe"],
@@ -57,6 +71,54 @@ describe("T7 session and transport", () => {
       expect(decision?.ruling).toMatchObject({ action: "refuse", reasons: ["http.header-mismatch"] });
     },
   );
+
+  it.each<readonly [string, string, string]>([
+    ["a legacy call", "mcp-name", "find"],
+    ["a legacy call", "mcp-name", "=?base64?!?="],
+    ["a legacy call", "mcp-method", "tools/list"],
+    ["a batch of them", "mcp-name", "find"],
+    ["a handshake", "mcp-method", "tools/list"],
+    ["a notification", "mcp-method", "tools/call"],
+  ])(
+    "of %s, too, a header %s that says %s is refused: whoever goes by it on the way saw another call; U is 0",
+    async (of, name, value) => {
+      const scenario = await start();
+      const hello = {
+        protocolVersion: "2025-03-26",
+        clientInfo: META["io.modelcontextprotocol/clientInfo"],
+        capabilities: {},
+      };
+      const handshake = { jsonrpc: "2.0", id: 0, method: "initialize", params: hello };
+      const session = (await send(scenario, handshake)).headers.get("mcp-session-id") ?? "";
+      const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "wipe", arguments: {} } };
+      const notification = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7 } };
+      const bodies: Readonly<Record<string, object>> = {
+        "a legacy call": call,
+        "a batch of them": [call, { ...call, id: 2 }],
+        "a handshake": handshake,
+        "a notification": notification,
+      };
+      const body = bodies[of] ?? [];
+      const answer = await send(scenario, body, { "mcp-session-id": session, [name]: value });
+      expect([answer.status, scenario.server("crm").count()]).toEqual([Array.isArray(body) ? 200 : 400, 0]);
+      const rulings = (await scenario.decisions()).map(({ ruling }) => [ruling.action, ruling.step, ...ruling.reasons]);
+      const reason = value.startsWith("=?") ? "http.header" : "http.header-mismatch";
+      expect(new Set(rulings.map(String))).toEqual(new Set([`refuse,classify,${reason}`]));
+      // One that says the same as the body is taken.
+      await send(scenario, call, { "mcp-session-id": session, "mcp-method": "tools/call", "mcp-name": "wipe" });
+      expect(scenario.server("crm").count()).toBe(1);
+    },
+  );
+
+  it("a body that is said to be compressed is refused, whatever its bytes are: whoever inflates it on the way saw another", async () => {
+    const scenario = await start();
+    expect((await post(scenario, { "content-encoding": "gzip" })).status).toBe(415);
+    expect((await post(scenario, { "content-encoding": "identity, br" })).status).toBe(415);
+    expect(scenario.server("crm").count()).toBe(0);
+    expect((await post(scenario, { "content-encoding": "Identity" })).status).toBe(200);
+    const reasons = (await scenario.decisions()).map(({ ruling }) => ruling.reasons[0]);
+    expect(reasons).toEqual(["http.content-type", "http.content-type", "policy.permit"]);
+  });
 
   it('a JSON-RPC id that is used again is another call with receipts of its own, and 1 is not "1"', async () => {
     const scenario = await start();
