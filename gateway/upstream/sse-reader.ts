@@ -8,6 +8,12 @@ const DIGITS = /^\d{1,9}$/u;
 /** An id is sent back in a header. */
 const ID = /^[\x21-\x7e]{1,1024}$/u;
 
+/**
+ * What may come between two events and is of none: comments, empty lines, names without data. A server that keeps a stream alive sends a
+ * few bytes in each minute; one that sends empty lines without end, perhaps out of a few compressed bytes, takes time for each.
+ */
+const MAX_IDLE_CHARACTERS = 1_048_576;
+
 /** One whole event. */
 export interface NamedEvent {
   readonly name: string;
@@ -24,6 +30,8 @@ export class SseReader {
   readonly #rest = new GatheredText();
   #data: string[] = [];
   #dataLength = 0;
+  /** Of lines behind the last event that are not of the next one's data. */
+  #idleLength = 0;
   #name = "";
 
   constructor(maxBytes: number) {
@@ -46,11 +54,12 @@ export class SseReader {
     this.#rest.take();
     this.#data = [];
     this.#dataLength = 0;
+    this.#idleLength = 0;
     this.#name = "";
   }
 
   /**
-   * @returns the data of the events that end in this chunk; undefined if one is above the bound
+   * @returns the data of the events that end in this chunk; undefined if one is above the bound, or too much comes without one
    * @throws {TypeError} if the stream is not UTF-8
    */
   push(chunk: Uint8Array): readonly string[] | undefined {
@@ -64,7 +73,8 @@ export class SseReader {
     const endsLine = LINE_END.test(text) || (text !== "" && this.#rest.last?.endsWith("\r") === true);
     this.#rest.push(text);
     const events = endsLine ? this.#takeLines() : [];
-    return this.#dataLength + this.#rest.length > this.#maxBytes ? undefined : events;
+    const isAbove = this.#dataLength + this.#rest.length > this.#maxBytes || this.#idleLength > MAX_IDLE_CHARACTERS;
+    return isAbove ? undefined : events;
   }
 
   #takeLines(): readonly NamedEvent[] {
@@ -83,11 +93,12 @@ export class SseReader {
       this.#takeField(line);
       return undefined;
     }
-    const [data, name] = [this.#data, this.#name];
+    const [data, name, dataLength] = [this.#data, this.#name, this.#dataLength];
     this.#data = [];
     this.#dataLength = 0;
     this.#name = "";
     const isEmpty = data.length === 0 || (data.length === 1 && data[0] === "");
+    this.#idleLength = isEmpty ? this.#idleLength + dataLength + 1 : 0;
     return isEmpty ? undefined : { name: name === "" ? "message" : name, data: data.join("\n") };
   }
 
@@ -96,7 +107,10 @@ export class SseReader {
     if (name === "data") {
       this.#data.push(value);
       this.#dataLength += line.length;
-    } else if (name === "event") this.#name = value;
+      return;
+    }
+    this.#idleLength += line.length + 1;
+    if (name === "event") this.#name = value;
     else if (name === "id" && ID.test(value)) this.#lastEventId = value;
     else if (name === "retry" && DIGITS.test(value)) this.#retryMs = Number(value);
   }

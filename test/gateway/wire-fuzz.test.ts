@@ -61,4 +61,26 @@ describe("server-sent events", () => {
     expect(new SseReader(100).push(formatUtf8(`data: ${"x".repeat(200)}`))).toBeUndefined();
     expect(new SseReader(100).push(formatUtf8("data: xxxxxxxxx\n".repeat(20)))).toBeUndefined();
   });
+
+  it.each(["\n", ": a\n", "retry: 1\n", "event: x\n\n", "data:\n\n", "junk\r\n"])(
+    "ends where %j comes without end, and counts anew behind each event",
+    (line) => {
+      const chunk = formatUtf8(line.repeat(Math.floor(65_536 / line.length)));
+      const chunksUntilEnd = (reader: SseReader): number => {
+        for (let chunks = 1; chunks <= 40; chunks += 1) if (reader.push(chunk) === undefined) return chunks;
+        return Number.POSITIVE_INFINITY;
+      };
+      expect(chunksUntilEnd(new SseReader(16_777_216))).toBeLessThanOrEqual(34);
+      const reader = new SseReader(16_777_216);
+      for (let i = 0; i < 100; i += 1) {
+        expect(reader.push(chunk)).toEqual([]);
+        expect(reader.push(formatUtf8("data: event\n\n"))).toHaveLength(1);
+      }
+    },
+  );
+
+  it("takes data of any lines up to its bound", () => {
+    const data = "data: x\n".repeat(200_000);
+    expect(new SseReader(16_777_216).push(formatUtf8(`${data}\n`))).toHaveLength(1);
+  });
 });
