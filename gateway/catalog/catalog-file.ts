@@ -284,14 +284,22 @@ export function surfaceOf(entry: Omit<CatalogEntry, "surface">): string {
   });
 }
 
-/** Pins definitions; of two with one name the first stands, and the second is never offered. */
+/**
+ * Pins definitions. Of two that differ under one name nobody can say which the server goes by: neither is taken. Of resources, which come
+ * and go and are decided by their URI, the first is.
+ */
 function pin(kind: DefinitionKind, texts: readonly string[], approvedBy: string): readonly PinnedDefinition[] {
   const pinned = new Map<string, PinnedDefinition>();
+  const ambiguous = new Set<string>();
   for (const text of texts) {
     const name = definitionName(kind, text);
-    if (!pinned.has(name)) pinned.set(name, { name, ...digestDefinition(kind, text), text, approved_by: approvedBy });
+    const known = pinned.get(name);
+    if (known !== undefined && (kind === "resource" || known.text === text)) continue;
+    const definition = { name, ...digestDefinition(kind, text), text, approved_by: approvedBy };
+    if (known === undefined) pinned.set(name, definition);
+    else if (known.full !== definition.full) ambiguous.add(name);
   }
-  return [...pinned.values()];
+  return [...pinned.values()].filter(({ name }) => !ambiguous.has(name));
 }
 
 function checkEntry(entry: CatalogEntry): void {
