@@ -31,6 +31,8 @@ export type CallLeg = Pick<UpstreamLeg, "facts" | "nextId" | "request">;
 
 /** Whose a session is. */
 type Holder = Pick<AgentRequest, "caller" | "session">;
+type LegRequest = Pick<AgentRequest, "era" | "caller" | "session" | "message">;
+type LegServer = Pick<Upstream, "id" | "facts" | "openLeg">;
 
 interface Held {
   /** Principal and server. */
@@ -63,7 +65,7 @@ export class ModernLegs {
    *
    * @returns undefined if the server has no sessions, or only one that all agents share; `full` if no more may be open
    */
-  leg(request: AgentRequest, upstream: Upstream): CallLeg | "full" | undefined {
+  leg(request: LegRequest, upstream: LegServer): CallLeg | "full" | undefined {
     if (request.era !== "modern" || upstream.openLeg === undefined || upstream.facts().era !== "legacy")
       return undefined;
     this.#sweep();
@@ -72,11 +74,20 @@ export class ModernLegs {
     if (known === undefined && !this.#hasRoom(ownerOf(request, upstream.id))) return "full";
     const held = known ?? this.#open(request, upstream);
     if (held === undefined) return undefined;
+    this.#use(key, held);
+    const { facts, nextId } = held.leg;
+    const run = (call: UpstreamRequest): Promise<UpstreamReply> =>
+      ask(held, call, logLevelIn(request)).finally(() => {
+        if (this.#held.get(key) === held) this.#use(key, held);
+      });
+    return { facts, nextId, request: run };
+  }
+
+  /** A session is in use from the begin of a call to its end. */
+  #use(key: string, held: Held): void {
     held.lastUsedMs = this.#options.nowMs();
     this.#held.delete(key);
     this.#held.set(key, held);
-    const { facts, nextId } = held.leg;
-    return { facts, nextId, request: (call) => ask(held, call, logLevelIn(request)) };
   }
 
   async close(): Promise<void> {
@@ -85,7 +96,7 @@ export class ModernLegs {
     await Promise.all(all.map(({ leg }) => leg.close()));
   }
 
-  #open(holder: Holder, upstream: Upstream): Held | undefined {
+  #open(holder: Holder, upstream: LegServer): Held | undefined {
     const leg = upstream.openLeg?.(this.#side(holder, upstream.id));
     if (leg === undefined) return undefined;
     // What the server asks there is refused at once; unheard, it would wait for an answer.
@@ -156,7 +167,7 @@ export class ModernLegs {
 }
 
 /** Undefined unless it is one of the eight: nothing else is a server told in a message that nobody decides. */
-function logLevelIn({ message }: AgentRequest): string | undefined {
+function logLevelIn({ message }: LegRequest): string | undefined {
   const level = metaOf(message.params)[META.logLevel];
   return typeof level === "string" && LOG_LEVELS.has(level) ? level : undefined;
 }

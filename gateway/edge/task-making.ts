@@ -114,16 +114,18 @@ function take(
   const { request, call } = round;
   const { era } = call.upstream;
   const key = { serverId: call.serverId, owner: ownerOf(request), era, upstreamId: stated.taskId };
-  // SPEC MCP: ids are unique among the tasks of a server. One that stands for two would give one agent another's results.
-  if (tasks.isBound(key)) return refused(round, reply);
   const [passOn, makeError] = writers(round);
   const id = tasks.newId(request.caller);
   const ttlMs = tasks.promised(stated.ttlMs);
   const named = withTask(reply.text, madePath(era), era, { id, ...(ttlMs === undefined ? {} : { ttlMs }) });
   const returned = passOn(withRelatedTask(named, "result", id));
-  // Last, so that nothing can fail between it and the answer: nobody would give the room back.
+  // Last, so that nothing can fail between them and the answer: nobody would give id and room back.
+  // SPEC MCP: ids are unique among the tasks of a server. One that stands for two would give one agent another's results.
+  const release = tasks.claim(key);
+  if (release === undefined) return refused(round, reply);
   const place = tasks.enter(request.caller, request.received.length + call.toSend.length);
   if (place.type === "full") {
+    release();
     const error = makeError(RPC.limit, place.reason, "too many tasks are open");
     return { ended: refusedOutcome("blocked", RPC.limit, reply.bytes, error), settle: () => undefined };
   }
@@ -132,6 +134,7 @@ function take(
   return {
     ended: { bytes: returned, outcome: { ...outcome, uninspectedBytes: 0 } },
     settle: (kept) => {
+      release();
       if (kept?.status === "task_created") keep(deps, round, { ...task, ...stated }, kept.returned);
       else place.leave();
     },

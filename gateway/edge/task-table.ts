@@ -111,6 +111,8 @@ export class TaskTable {
   readonly #options: TaskTableOptions;
   readonly #tasks = new Map<string, KeptTask>();
   readonly #byServer = new Map<string, KeptTask>();
+  /** Of calls whose outcome is being recorded. */
+  readonly #claimed = new Set<string>();
   readonly #room: TaskRoom;
   readonly #tagTask: TagTask;
   #timer: NodeJS.Timeout | undefined;
@@ -182,9 +184,16 @@ export class TaskTable {
     return this.nowMs() + Math.round(INVENTED_MS * (1 + by / 256));
   }
 
-  /** True if the server gave this id before: then it means two things by it. */
-  isBound(task: Pick<KeptTask, "serverId" | "owner" | "era" | "upstreamId">): boolean {
-    return this.#byServer.has(keyAtServer(task));
+  /**
+   * Claims the id that a server gave, for a task that is kept once its call is recorded.
+   *
+   * @returns what gives it back; undefined if the server gave it before: then it means two things by it
+   */
+  claim(task: Pick<KeptTask, "serverId" | "owner" | "era" | "upstreamId">): (() => void) | undefined {
+    const key = keyAtServer(task);
+    if (this.#byServer.has(key) || this.#claimed.has(key)) return undefined;
+    this.#claimed.add(key);
+    return () => void this.#claimed.delete(key);
   }
 
   /** Lets go of the task of a call that could not be kept: its agent is not given it. */

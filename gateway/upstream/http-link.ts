@@ -7,12 +7,12 @@ import { StoreError } from "../../kernel/errors.ts";
 import { MODERN_REVISION } from "../wire/revisions.ts";
 import type { RpcRequest } from "../wire/rpc.ts";
 import { rawAt } from "../wire/spans.ts";
-import { Cancellation, firstOf } from "./cancellation.ts";
+import { Cancellation, type CancelSignal, firstOf } from "./cancellation.ts";
 import type { SiteFetch } from "./http-client.ts";
 import { type HttpReplied, type HttpSite, postRequest, type ServerMessage } from "./http-exchange.ts";
 import { followStream } from "./http-stream.ts";
 import { type Leg, legacyLeg, modernLeg } from "./leg.ts";
-import { followListen, type Listening } from "./listen-stream.ts";
+import { followListen, type Listening, requestsOf } from "./listen-stream.ts";
 import { answerPing, type Notices, TASK_NOTICE } from "./notices.ts";
 import {
   cancelledNotification,
@@ -26,6 +26,7 @@ import {
   taskListenMessage,
   taskStateRequest,
 } from "./own-request.ts";
+import { RequestClock } from "./request-clock.ts";
 import { siteHeaders } from "./site-headers.ts";
 import { statusInNotice, statusInReply, TaskStatusOrder } from "./task-status.ts";
 import type { LegAgent, ServerTaskStatus, UpstreamDeps, UpstreamReply, UpstreamRequest } from "./upstream.ts";
@@ -304,7 +305,7 @@ export class Link {
   /** A legacy server is told when nobody waits any more; a modern one sees the stream close. */
   #tell(request: UpstreamRequest, reply: UpstreamReply): UpstreamReply {
     const isAbandoned = reply.type === "failed" && (reply.status === "cancelled" || reply.status === "timeout");
-    if (isAbandoned && this.#session?.leg.era === "legacy") void this.notify(cancelledNotification(request.id));
+    if (isAbandoned && this.#session?.leg.era === "legacy") this.#cancel(request.id);
     return reply;
   }
 
@@ -344,11 +345,21 @@ export class Link {
     return postRequest(this.#site, request, { ...(this.#session?.headers ?? this.#headers), ...request.headers });
   }
 
-  /** Sends a message that has no response; whether it arrives is the server's loss. */
+  /** Sends a message that has no response; whether it arrives is the server's loss. Nobody waits for one when the link closes. */
   async notify(message: Uint8Array): Promise<void> {
-    const { fetch, url, limits } = this.#site;
+    const clock = new RequestClock(this.#options.limits, [this.#closing]);
+    await this.#send(message, clock);
+    clock.stop();
+  }
+
+  /** Of a link that closes, too: its server learns which calls nobody waits for. */
+  #cancel(id: number): void {
+    void this.#send(cancelledNotification(id), AbortSignal.timeout(CLOSE_MS));
+  }
+
+  async #send(message: Uint8Array, signal: CancelSignal): Promise<void> {
+    const { fetch, url } = this.#site;
     const headers = this.#session?.headers ?? this.#headers;
-    const signal = AbortSignal.timeout(limits.firstByteMs);
     const response = await fetch(url, { method: "POST", headers, body: message, signal }).catch(() => undefined);
     response?.cancel();
   }
@@ -363,15 +374,6 @@ export class Link {
     const why = reply.type === "failed" ? reply.reason : `HTTP ${status}`;
     return new StoreError("ERR_UPSTREAM", `${this.#options.config.id}: no MCP server answers (${why}, HTTP ${status})`);
   }
-}
-
-/** The first request, then new ones: an id is used once. */
-function requestsOf(first: UpstreamRequest, next: () => UpstreamRequest): () => UpstreamRequest {
-  let given = 0;
-  return () => {
-    given += 1;
-    return given === 1 ? first : next();
-  };
 }
 
 /** Revisions before 2025-06-18 have no such header. */

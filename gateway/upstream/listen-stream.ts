@@ -133,3 +133,12 @@ function isEmptyFilter({ params }: RpcNotification): boolean {
 function failure(reason: ReasonCode): UpstreamReply {
   return { type: "failed", status: "upstream_error", effect: "unknown", reason };
 }
+
+/** The first request, then new ones: an id is used once. */
+export function requestsOf(first: UpstreamRequest, next: () => UpstreamRequest): () => UpstreamRequest {
+  let given = 0;
+  return () => {
+    given += 1;
+    return given === 1 ? first : next();
+  };
+}

@@ -34,8 +34,8 @@ function editsOfError(text: string): readonly Edit[] {
 
 function editsOfMember(text: string, { key, start, end }: MemberSpan): readonly Edit[] {
   if (key === "data") return editsWithout(text, { start, end }, isOursInData);
-  const isCode = key === "code" && isOurCode(text.slice(start, end));
-  return isCode ? [{ start, end, text: String(RPC.internal) }] : NO_EDITS;
+  const isOther = key === "code" && !isServersCode(text.slice(start, end));
+  return isOther ? [{ start, end, text: String(RPC.internal) }] : NO_EDITS;
 }
 
 const NO_EDITS: readonly Edit[] = [];
@@ -60,8 +60,11 @@ function isOursInData(key: string): boolean {
 const FIRST_CODE = -31_006;
 const LAST_CODE = -31_001;
 
-/** A number has several spellings. */
-function isOurCode(json: string): boolean {
+/**
+ * True for an integer of 32 bits, in any spelling, that is none of ours. SPEC JSON-RPC 2.0 §5.1: a code is an integer. Receipts have
+ * another as an internal error, and agents that hold answers to the specification would wait on.
+ */
+function isServersCode(json: string): boolean {
   const code = Number(json);
-  return code >= FIRST_CODE && code <= LAST_CODE;
+  return (code | 0) === code && (code < FIRST_CODE || code > LAST_CODE);
 }

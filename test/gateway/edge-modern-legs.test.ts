@@ -1,9 +1,13 @@
 /** Modern agents before a legacy server: each principal and session has a session of its own there. */
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ModernLegs } from "../../gateway/edge/modern-legs.ts";
+import { Cancellation } from "../../gateway/upstream/cancellation.ts";
+import type { UpstreamReply } from "../../gateway/upstream/upstream.ts";
 import { META } from "../../gateway/wire/meta-keys.ts";
 import { type FixtureServer, startFixtureServer } from "../conformance/fixture-server.ts";
-import { ALICE, BOB, httpServer, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { ALICE, BOB, httpServer, localCaller, startTestGateway, type TestGateway } from "../support/mcp-gateway.ts";
+import { makeFakePipeline } from "../support/mcp-pipeline.ts";
 import { sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
 
 /** Of the gateway itself, for listings. */
@@ -131,5 +135,78 @@ describe("a modern agent before a legacy server", () => {
     expect(await call(ALICE, "test_simple_text")).toContain("limit.total");
     expect(gateway.pipeline.refusals.at(-1)).toMatchObject({ step: "limits", reason: "limit.total", serverId: "s" });
     expect(await running).toContain("Logged three times");
+  });
+});
+
+describe("a session at a legacy server", () => {
+  /** Sessions for fake agents; what a call waits for the test resolves. */
+  function makeLegs(maxSessions: number): {
+    readonly use: (name: string) => { readonly end: () => void; readonly done: Promise<unknown> } | "full";
+    readonly events: readonly string[];
+    readonly pass: (ms: number) => void;
+  } {
+    let clockMs = 0;
+    const events: string[] = [];
+    const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const options = { pipeline: makeFakePipeline(), logger, nowMs: () => clockMs, maxSessions, idleMs: 30 * 60_000 };
+    const legs = new ModernLegs(options);
+    const params = {};
+    const message = { type: "request", text: "{}", value: {}, id: 1, method: "tools/call", params } as const;
+    const session = { key: "k", source: "idle-window", trust: "inferred" } as const;
+    const facts = () => ({ transport: "http", era: "legacy" }) as const;
+    const use: ReturnType<typeof makeLegs>["use"] = (name) => {
+      let end = (): void => undefined;
+      const answer = new Promise<UpstreamReply>((resolve) => {
+        end = () => resolve({ type: "failed", status: "cancelled", effect: "none", reason: "client.cancelled" });
+      });
+      const leg = {
+        facts,
+        nextId: () => 1,
+        request: () => answer,
+        notify: () => Promise.resolve(),
+        listen: () => void events.push(`open ${name}`),
+        close: () => {
+          events.push(`end ${name}`);
+          return Promise.resolve();
+        },
+      };
+      const upstream = { id: "s", facts, openLeg: () => leg };
+      const way = legs.leg({ era: "modern", caller: localCaller(name), session, message }, upstream);
+      if (way === "full" || way === undefined) return "full";
+      const call = { id: 1, method: "tools/call", headers: {}, bytes: new Uint8Array(), signal: new Cancellation() };
+      return { end, done: way.request(call) };
+    };
+    const pass = (ms: number): void => {
+      clockMs += ms;
+    };
+    return { use, events, pass };
+  }
+
+  it("is idle from the end of a call that took long, and not from its begin", async () => {
+    const { use, events, pass } = makeLegs(10);
+    const long = use("alice");
+    if (long === "full") throw new Error("want a session");
+    pass(31 * 60_000);
+    long.end();
+    await long.done;
+    pass(2 * 60_000);
+    use("bob");
+    expect(events).toEqual(["open alice", "open bob"]);
+    pass(31 * 60_000);
+    use("carol");
+    expect(events).toEqual(["open alice", "open bob", "end alice", "open carol"]);
+  });
+
+  it("makes room by when its last call ended, too", async () => {
+    const { use, events, pass } = makeLegs(2);
+    const [long, short] = [use("alice"), use("bob")];
+    if (long === "full" || short === "full") throw new Error("want two sessions");
+    short.end();
+    await short.done;
+    pass(1);
+    long.end();
+    await long.done;
+    use("carol");
+    expect(events).toEqual(["open alice", "open bob", "end bob", "open carol"]);
   });
 });

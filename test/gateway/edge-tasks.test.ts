@@ -251,6 +251,30 @@ describe("a hostile server's tasks", () => {
     }
   });
 
+  it("do not stand for two that are made at one time", async () => {
+    let keep = (): void => undefined;
+    gateway.pipeline.kept = new Promise((resolve) => {
+      keep = resolve;
+    });
+    const asked = Promise.all([
+      ask("tools/call", { name: "t", arguments: { a: 1 } }),
+      ask("tools/call", { name: "t", arguments: { a: 2 } }, { token: BOB }),
+    ]);
+    await expect.poll(() => gateway.pipeline.calls.length - gateway.pipeline.open.size).toBe(2);
+    keep();
+    const made = await asked;
+    const kinds = made.map(({ body }) => JSON.parse(body).result?.resultType ?? JSON.parse(body).error?.data?.reason);
+    expect([...kinds].sort()).toEqual(["task", "upstream.protocol"]);
+    expect(gateway.pipeline.outcomes.map(({ status }) => status).sort()).toEqual(["task_created", "upstream_error"]);
+  });
+
+  it("may be made again under an id whose first call could not be kept", async () => {
+    gateway.pipeline.finishFails = true;
+    expect(await errorOf(ask("tools/call", { name: "t", arguments: {} }))).toEqual([-32603, "receipt.unavailable"]);
+    gateway.pipeline.finishFails = false;
+    expect(await make()).toMatch(/^cst_/u);
+  });
+
   it.each([
     ["no id", { resultType: "task", status: "working", ttlMs: null }],
     ["an empty id", { resultType: "task", ...stated("", "working") }],

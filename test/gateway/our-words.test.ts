@@ -46,13 +46,21 @@ describe("an error of a server", () => {
     },
   );
 
+  it.each(["1e400", "-1e999", "1.5", "4294967296", '"-32050"', "null", "[]", "{}", "true"])(
+    "has the code that its receipt has, where its own is no integer of 32 bits: %s",
+    (code) => {
+      expect(given(`{"code":${code},"message":"m"}`)).toBe('{"code":-32603,"message":"m"}');
+    },
+  );
+
   it("stays byte for byte what it was where it says nothing of ours", () => {
     for (const error of [
       '{"code":-32050,"message":"receipt \\u0061","data":{"reason":"policy.forbid","deep":{"receipt":1}}}',
       '{ "code" : -31000, "message":"countersign/reason" }',
       '{"code":-31007,"message":"","data":["receipt"]}',
-      '{"code":"-31001","message":"","data":"receipt"}',
-      '{"code":1e999,"message":"","data":null}',
+      '{"code":2147483647,"message":"","data":"receipt"}',
+      '{"code":-2147483648,"message":"","data":null}',
+      '{"code":1e2,"message":""}',
       '{"code":-32021,"message":"","data":{"requiredCapabilities":{"x":{}}}}',
     ])
       expect(given(error)).toBe(error);

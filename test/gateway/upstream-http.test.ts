@@ -5,6 +5,7 @@ import {
   connectUpstream,
   type Upstream,
   type UpstreamDeps,
+  type UpstreamLeg,
   type UpstreamReply,
 } from "../../gateway/upstream/upstream.ts";
 import { DEFAULT_UPSTREAM_LIMITS, type UpstreamLimits } from "../../gateway/upstream/upstream-limits.ts";
@@ -281,6 +282,51 @@ describe("a legacy session at a server", () => {
     expect(await failureOf(waiting)).toEqual(["cancelled", "unknown", "client.cancelled"]);
     await told;
     expect(server.messages.at(-1)).toMatchObject({ method: "notifications/cancelled", params: { requestId: id } });
+  });
+});
+
+describe("a legacy session of an agent that is ended", () => {
+  /** A server that takes the handshake of its second session, and then answers nothing that needs no answer. */
+  async function opening(): Promise<{ readonly leg: UpstreamLeg; readonly server: ScriptedServer }> {
+    let sessions = 0;
+    const { upstream, server } = await connected(({ id, method }, response) => {
+      if (method === "server/discover")
+        return sendJson(response, { jsonrpc: "2.0", id, error: { code: -32601, message: "no" } }, 400);
+      if (method === "initialize") {
+        sessions += 1;
+        const result = { protocolVersion: "2025-11-25", capabilities: {}, serverInfo: { name: "l", version: "1" } };
+        response.setHeader("Mcp-Session-Id", `s${sessions}`);
+        return sendJson(response, { jsonrpc: "2.0", id, result });
+      }
+      if (id === undefined && sessions < 2) response.writeHead(202).end();
+    });
+    const leg = upstream.openLeg?.({
+      revision: "2025-11-25",
+      capabilities: "{}",
+      onRequest: () => Promise.resolve(formatUtf8("{}")),
+      onNotification: () => undefined,
+      onGap: () => undefined,
+    });
+    if (leg === undefined) throw new Error("want a leg");
+    return { leg, server };
+  }
+
+  it("waits for no server that takes a notification and does not answer", async () => {
+    const { leg, server } = await opening();
+    leg.listen();
+    const begins = (): number => server.messages.filter(({ method }) => method === "notifications/initialized").length;
+    await expect.poll(begins).toBe(2);
+    const begun = performance.now();
+    await leg.close();
+    expect(performance.now() - begun).toBeLessThan(DEFAULT_UPSTREAM_LIMITS.firstByteMs / 2);
+  });
+
+  it("tells its server nothing more", async () => {
+    const { leg, server } = await opening();
+    await leg.close();
+    const before = server.messages.length;
+    await leg.notify(formatUtf8('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}'));
+    expect(server.messages.length).toBe(before);
   });
 });
 

@@ -29,6 +29,8 @@ export interface FakePipeline extends Omit<Pipeline, "mayTell" | "bringLabels"> 
   end: (outcome: CallOutcome) => CallOutcome;
   decideFails: boolean;
   finishFails: boolean;
+  /** Outcomes are kept when this resolves. */
+  kept: Promise<void>;
   mayTell: Pipeline["mayTell"];
   bringLabels: Pipeline["bringLabels"];
 }
@@ -58,6 +60,7 @@ export function makeFakePipeline(): FakePipeline {
     end: (outcome) => outcome,
     decideFails: false,
     finishFails: false,
+    kept: Promise.resolve(),
     decide: async (call) => {
       await Promise.resolve();
       if (pipeline.decideFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
@@ -86,7 +89,7 @@ export function makeFakePipeline(): FakePipeline {
     mayTell: () => true,
     finish: async ({ callId }, outcome) => {
       pipeline.open.delete(callId);
-      await Promise.resolve();
+      await pipeline.kept;
       if (pipeline.finishFails) throw new StoreError("ERR_STREAM_FAILED", "the disk is gone");
       pipeline.outcomes.push(outcome);
       next();
