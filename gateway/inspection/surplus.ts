@@ -15,7 +15,7 @@ export function surplusPaths(value: JsonValue | undefined, declared: DeclaredNam
   return found;
 }
 
-/** A text that is a JSON object, with paths of its outermost undeclared members. */
+/** A text that is a JSON object or list, with paths of its outermost undeclared members. */
 export interface SurplusText {
   readonly path: readonly string[];
   readonly members: readonly Path[];
@@ -23,18 +23,47 @@ export interface SurplusText {
 
 /**
  * What texts of a result say beside what its tool declares: each that is a JSON object stands for the structured content, whether
- * there is some or not.
+ * there is some or not, and a list for whichever part of it has the most of its members.
  */
 export function surplusTexts(result: JsonObject, declared: DeclaredNames | undefined): readonly SurplusText[] {
   if (declared === undefined) return NO_TEXTS;
   return textsOf(result).flatMap(({ path, text }) => {
     const value = readText(text);
-    const members = isJsonObject(value) ? surplusPaths(value, declared) : NO_PATHS;
+    const members = isJsonArray(value) ? surplusOfList(value, declared) : surplusPaths(value, declared);
     return members.length === 0 ? [] : [{ path, members }];
   });
 }
 
 const NO_TEXTS: readonly SurplusText[] = [];
+
+/** Objects of a schema that a list is compared with. */
+const MAX_LEVELS = 32;
+
+/** What is undeclared in a list by the object of the schema that leaves the least. */
+function surplusOfList(list: readonly JsonValue[], declared: DeclaredNames): readonly Path[] {
+  let least: readonly Path[] | undefined;
+  for (const level of levelsOf(declared)) {
+    const paths = surplusPaths(list, level);
+    if (paths.length === 0) return NO_PATHS;
+    if (least === undefined || paths.length < least.length) least = paths;
+  }
+  return least ?? NO_PATHS;
+}
+
+/** The objects of a schema that declare something, from the outside in. */
+function levelsOf(declared: DeclaredNames): readonly DeclaredNames[] {
+  const seen = new Set([declared]);
+  const levels: DeclaredNames[] = [];
+  for (const level of seen) {
+    const { names, others } = level;
+    if (levels.length === MAX_LEVELS) break;
+    if (names.size === 0 && others === undefined) continue;
+    levels.push(level);
+    for (const next of names.values()) seen.add(next);
+    if (others !== undefined) seen.add(others);
+  }
+  return levels;
+}
 
 /** Members of a tool's result (MCP 2025-11-25 and 2026-07-28). */
 const RESULT_MEMBERS: ReadonlySet<string> = new Set(["content", "structuredContent", "isError", "_meta", "resultType"]);
