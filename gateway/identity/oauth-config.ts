@@ -48,6 +48,8 @@ export type IssuerConfig = {
   readonly kind?: CallerKind;
   /** True: `typ` must be `at+jwt` (RFC 9068). Default false: `JWT` and none are taken as well. */
   readonly require_at_jwt?: boolean;
+  /** Issuers whose parties this one may name as acting (`act.iss`), beside its own. Default none. */
+  readonly actor_issuers?: readonly string[];
 };
 
 /** Proofs of possession (RFC 9449). */
@@ -130,6 +132,11 @@ const introspectionShape: Shape<IntrospectionConfig> = mapped(
   },
 );
 
+/** What the gateway itself checks under these names no token may speak of. */
+function isOwnIssuer(issuer: string): boolean {
+  return issuer === "local" || issuer === "x509" || issuer.startsWith("spiffe://");
+}
+
 const issuerShape: Shape<IssuerConfig> = mapped(
   object<IssuerConfig>({
     issuer: issuerName,
@@ -140,9 +147,10 @@ const issuerShape: Shape<IssuerConfig> = mapped(
     claims: optional(claimsShape),
     kind: optional(literal("user", "agent", "workload")),
     require_at_jwt: optional(boolean()),
+    actor_issuers: optional(array(issuerName, { max: MAX_ISSUERS })),
   }),
   (issuer) => {
-    if (issuer.issuer === "local" || issuer.issuer === "x509" || issuer.issuer.startsWith("spiffe://")) {
+    if ([issuer.issuer, ...(issuer.actor_issuers ?? [])].some(isOwnIssuer)) {
       throw new FormatError("ERR_SHAPE", "issuer: local, x509 and spiffe:// are the gateway's own");
     }
     const ways = [issuer.jwks_file, issuer.jwks_url].filter((way) => way !== undefined).length;

@@ -14,13 +14,11 @@ const MAX_NAMES = 64;
 const MAX_ACTORS = 8;
 const MAX_NAME = 255;
 const WORKFLOW = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u;
-/** Issuers stand in receipts as text. */
-const ISSUER = /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,199}$/u;
 
 /** What claims came to, as long as somebody has them: those of a token that is known are one object for all of its calls. */
 const known = new WeakMap<JsonObject, { readonly of: IssuerConfig; readonly caller: Caller }>();
 
-/** The caller of a token's claims; undefined if they cannot be read as one: an actor chain that is malformed or too long. */
+/** The caller of a token's claims; undefined if they cannot be read as one: an actor chain that is malformed, too long or of others. */
 export function callerOfClaims(
   config: IssuerConfig,
   claims: JsonObject,
@@ -36,13 +34,13 @@ export function callerOfClaims(
 }
 
 function readCaller(
-  { issuer, claims: names = {}, kind }: IssuerConfig,
+  { issuer, claims: names = {}, kind, actor_issuers: others = [] }: IssuerConfig,
   claims: JsonObject,
   binding: Binding,
   outcome: IdentityOutcome,
 ): Caller | undefined {
   const sub = textOf(claims["sub"]);
-  const actors = actorsOf(issuer, claims["act"], []);
+  const actors = actorsOf([issuer, ...others], claims["act"], []);
   if (sub === undefined || actors === undefined) return undefined;
   const client = textOf(claimAt(claims, names.client ?? "client_id") ?? claims["azp"]);
   const acting = actors.length === 0 && client !== undefined && client !== sub ? [{ issuer, name: client }] : actors;
@@ -69,14 +67,23 @@ function kindOf(sub: string, client: string | undefined): CallerKind {
   return client === sub ? "agent" : "user";
 }
 
-/** The chain of `act`, the party that acts now first. */
-function actorsOf(issuer: string, act: JsonValue | undefined, before: readonly Party[]): readonly Party[] | undefined {
+/**
+ * The chain of `act`, the party that acts now first. An issuer vouches for its own, and for parties of others only where that is
+ * configured: else a token of one could act as whoever another, or the gateway itself, knows.
+ *
+ * @param issuers  of parties that the token may name, its own issuer first
+ */
+function actorsOf(
+  issuers: readonly string[],
+  act: JsonValue | undefined,
+  before: readonly Party[],
+): readonly Party[] | undefined {
   if (act === undefined) return before;
   if (!isJsonObject(act) || before.length === MAX_ACTORS) return undefined;
   const name = textOf(act["sub"]);
-  const from = act["iss"] === undefined ? issuer : textOf(act["iss"]);
-  if (name === undefined || from === undefined || !ISSUER.test(from)) return undefined;
-  return actorsOf(issuer, act["act"], [...before, { issuer: from, name }]);
+  const from = act["iss"] === undefined ? issuers[0] : textOf(act["iss"]);
+  if (name === undefined || from === undefined || !issuers.includes(from)) return undefined;
+  return actorsOf(issuers, act["act"], [...before, { issuer: from, name }]);
 }
 
 /** SPEC RFC 8693 §4.2: `scope` is one string, its parts separated by spaces; some issuers write `scp` as a list. */

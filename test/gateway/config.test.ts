@@ -26,6 +26,12 @@ function oauth(issuer: JsonObject, more: JsonObject = {}): JsonObject {
 /** A change of the valid configuration, the code that refuses it, and what the message must name. */
 const FAULTS: readonly (readonly [string, JsonObject, string, string])[] = [
   ["an issuer without keys", oauth({ issuer: "https://idp.example" }), "ERR_SHAPE", "config.auth.oauth.issuers[0]"],
+  [
+    "an issuer that speaks for the gateway's own names",
+    oauth({ issuer: "https://idp.example", jwks_file: "k", actor_issuers: ["spiffe://example.org"] }),
+    "ERR_SHAPE",
+    "config.auth.oauth.issuers[0]",
+  ],
   ["an issuer called local", oauth({ issuer: "local", jwks_file: "k" }), "ERR_SHAPE", "config.auth.oauth.issuers[0]"],
   ["keys by plain HTTP", oauth({ issuer: "i", jwks_url: "http://127.0.0.1/k" }), "ERR_SHAPE", "config.auth.oauth"],
   [

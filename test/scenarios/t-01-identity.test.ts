@@ -1,6 +1,7 @@
 /** T1: credentials that are missing, over, somebody else's or good; and what a request says of itself. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import { makeKey, startTokenIssuer, type TokenIssuer } from "../support/token-issuer.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
@@ -16,7 +17,11 @@ beforeAll(async () => {
 });
 afterAll(() => issuer.close());
 
-const start = async (rules = PERMIT_ALL, nowMs: () => number = Date.now): Promise<Scenario> =>
+const start = async (
+  rules = PERMIT_ALL,
+  nowMs: () => number = Date.now,
+  ofIssuer: JsonObject = {},
+): Promise<Scenario> =>
   open(
     startScenario({
       rules,
@@ -27,7 +32,7 @@ const start = async (rules = PERMIT_ALL, nowMs: () => number = Date.now): Promis
           tokens: [],
           oauth: {
             resource: RESOURCE,
-            issuers: [{ issuer: issuer.issuer, jwks_url: issuer.jwksUrl }],
+            issuers: [{ issuer: issuer.issuer, jwks_url: issuer.jwksUrl, ...ofIssuer }],
             allow_loopback_http: true,
             jwks_floor_seconds: 0,
           },
@@ -127,6 +132,28 @@ describe("T1 authentication and identity", () => {
       ["identity", ["identity.conflict"]],
     ]);
     expect((await initialize("user-1")).headers.get("mcp-session-id")).not.toBeNull();
+  });
+
+  it("an issuer speaks for its own: a party that acts under another issuer's name is believed only where that is configured", async () => {
+    const named = "https://partner.example";
+    const rules = `@id("planner") permit (principal, action, resource)
+      when { context.system.actor == "local|planner" || context.system.actor == "${named}|planner" };`;
+    const scenario = await start(rules, Date.now, { actor_issuers: [named] });
+    const act = (iss: string): Promise<string> => good({ act: { sub: "user-1", act: { sub: "planner", iss } } });
+    const acting = (iss: string): Promise<string> => good({ act: { sub: "planner", iss } });
+    const others = ["local", "x509", "spiffe://example.org", "https://else.example", `${named}/`];
+    for (const iss of others)
+      for (const make of [act, acting]) await scenario.call("find", {}, { token: await make(iss) });
+    expect(scenario.server("crm").count()).toBe(0);
+    const refused = await scenario.decisions();
+    expect(refused.map(({ ruling }) => [ruling.action, ruling.step, ...ruling.reasons])).toEqual(
+      others.flatMap(() => [
+        ["refuse", "authenticate", "auth.invalid"],
+        ["refuse", "authenticate", "auth.invalid"],
+      ]),
+    );
+    await scenario.call("find", {}, { token: await acting(named) });
+    expect(scenario.server("crm").count()).toBe(1);
   });
 
   it("a subject of the caller's own word decides nothing, and its receipt says that nobody vouches for it", async () => {
