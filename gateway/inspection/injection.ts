@@ -18,6 +18,7 @@ import { IGNORE_LANGUAGES } from "./inj-ignore-languages.ts";
 import { ACTIVE_LINKS, type Markup, NO_MARKUP, readMarkup } from "./inj-markup.ts";
 import { KEY_PLACE, SECRET_PLACE } from "./inj-path.ts";
 import { PRECONDITION } from "./inj-precondition.ts";
+import { joinedLetters, respelledTexts } from "./inj-respelled.ts";
 import { CHAT_TOKENS, IMPERATIVE, ROLE_TAGS } from "./inj-tag.ts";
 import { ORDERED_CALL } from "./inj-tool.ts";
 import { INSTALL, UNPINNED } from "./supply.ts";
@@ -78,18 +79,25 @@ export function findInjections(
   const folded = foldText(text, marks);
   const wordings = countWordings(folded, context);
   const isPlain = (marks & EXTRAORDINARY) === 0;
-  const runs = decodedRuns(text, marks);
+  // What an agent says itself is not hidden from it.
+  const isRespelled = context.surface !== "argument";
+  const decoded = decodedRuns(text, marks);
+  const joined = isRespelled ? joinedLetters(text) : NO_TEXTS;
+  const runs = joined.length === 0 ? decoded : [...decoded, ...joined];
+  const respelled = isRespelled ? countRespelled(folded, context) : NO_COUNTS;
   const escapes = countHiddenEscapes(text, marks);
-  if (isPlain && wordings.length + runs.length + escapes === 0) return NO_COUNTS;
+  if (isPlain && wordings.length + runs.length + respelled.length + escapes === 0) return NO_COUNTS;
   const found = new Counts(context.surface);
   for (const count of wordings) found.add(count);
   if (!isPlain) addUnseen(found, text, folded, context);
   addEncoded(found, runs, context);
+  addInside(found, respelled);
   if (escapes > 0) found.add({ rule: "inj.encoded", severity: "warn", count: escapes });
   return found.list();
 }
 
 const NO_COUNTS: readonly Count[] = [];
+const NO_TEXTS: readonly string[] = [];
 
 /** What a reader of the text does not see. */
 function addUnseen(found: Counts, text: string, folded: string, context: InjectionContext): void {
@@ -116,10 +124,19 @@ function addEncoded(found: Counts, runs: readonly string[], context: InjectionCo
     // A text without the digit that passes for two letters reads the same twice.
     if (decoded !== read) wordings = countWordings(foldText(decoded), context);
     read = decoded;
-    const inside = wordings.filter(({ rule }) => !found.has(rule));
-    const severity = inside.map((count) => count.severity).reduce(worse, "info");
-    if (severity !== "info") found.add({ rule: "inj.encoded", severity, count: 1 });
+    addInside(found, wordings);
   }
+}
+
+/** What a reading says that the text does not say openly. */
+function addInside(found: Counts, wordings: readonly Count[]): void {
+  const inside = wordings.filter(({ rule }) => !found.has(rule));
+  const severity = inside.map((count) => count.severity).reduce(worse, "info");
+  if (severity !== "info") found.add({ rule: "inj.encoded", severity, count: 1 });
+}
+
+function countRespelled(folded: string, context: InjectionContext): readonly Count[] {
+  return respelledTexts(folded).flatMap((reading) => countWordings(reading, context));
 }
 
 /** Every pattern, and which rule it belongs to. Role tags are weighed by what follows them. */
