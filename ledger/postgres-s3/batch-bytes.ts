@@ -3,7 +3,8 @@
 import { concatAll, formatUint16 } from "../../kernel/bytes.ts";
 import { StoreError } from "../../kernel/errors.ts";
 
-const LENGTH_BYTES = 2;
+/** In front of each entry. */
+export const LENGTH_BYTES = 2;
 
 /** Bytes of entries, each of at most 65,535 bytes. */
 export function formatBatch(entries: readonly Uint8Array[]): Uint8Array {

@@ -170,6 +170,12 @@ export function bigintAt(row: SqlRow | undefined, name: string): bigint {
   return parseDecimal(value);
 }
 
+/** A column of type bigint as it stands there, below zero too: for a check that names what no node writes. */
+export function integerAt(row: SqlRow | undefined, name: string): bigint {
+  const value = row?.[name];
+  return typeof value === "string" && value.startsWith("-") ? -parseDecimal(value.slice(1)) : bigintAt(row, name);
+}
+
 /** A column of type bytea; a copy that nobody else holds. */
 export function bytesAt(row: SqlRow | undefined, name: string): Uint8Array {
   const value = row?.[name];

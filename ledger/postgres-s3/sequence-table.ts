@@ -54,11 +54,16 @@ export async function beginTurn(sql: Sql, log: bigint): Promise<Turn> {
   };
 }
 
-/** Indexes of the leaves that the log has. */
+/**
+ * Indexes of the leaves that the log has.
+ *
+ * @param readIndex  how the column is read; a check takes what is impossible too
+ */
 export async function findLeaves(
   sql: Sql,
   log: bigint,
   leaves: readonly LeafHash[],
+  readIndex: (row: SqlRow, name: string) => bigint = bigintAt,
 ): Promise<readonly { readonly leaf: LeafHash; readonly index: bigint }[]> {
   if (leaves.length === 0) return [];
   // One look into the primary key for each leaf, whatever the planner thinks of the size of the table.
@@ -69,7 +74,7 @@ export async function findLeaves(
      ) AS found`,
     [log, leaves],
   );
-  return rows.map((row) => ({ leaf: parseLeafHash(bytesAt(row, "leaf")), index: bigintAt(row, "entry_index") }));
+  return rows.map((row) => ({ leaf: parseLeafHash(bytesAt(row, "leaf")), index: readIndex(row, "entry_index") }));
 }
 
 /** Names from `from` up to and without `to`. */

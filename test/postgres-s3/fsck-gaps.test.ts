@@ -138,3 +138,67 @@ it("calls a full bundle stray whose entries are not all sequenced", async () => 
   await log.put("tile/entries/006", formatEntryBundle(Array.from({ length: 256 }, () => new Uint8Array(8))));
   expect(await log.faults()).toEqual(["tile/entries/006 ERR_FILE_STRAY"]);
 });
+
+/** Places, codes and indexes of what is found in rows, with the size that was checked. */
+async function rowFaults(): Promise<readonly string[]> {
+  const report = await log.check();
+  expect(report.size).toBe(1701n);
+  return report.findings.faults.map(({ path, code, index }) => `${path} ${code} ${index}`);
+}
+
+const FIRST_ROW = "(SELECT MIN(first_index) FROM countersign_batch)";
+const LOWEST = "-9223372036854775808";
+
+it.each(["-5", LOWEST])("names a row of a leaf hash that is negative, and goes on: %s", async (index) => {
+  await log.database.query(`UPDATE countersign_leaf SET entry_index = ${index} WHERE entry_index = 700`);
+  await log.database.query("DELETE FROM countersign_leaf WHERE entry_index = 1600");
+  const found = await rowFaults();
+  expect(found).toEqual([
+    "database/leaf ERR_INDEX_ROW 700",
+    "database/leaf ERR_INDEX_ROW 1600",
+    `database/leaf ERR_INDEX_ROW ${index}`,
+  ]);
+});
+
+it.each(["0", "-1", LOWEST, "9223372036854775807"])(
+  "names a row of sequenced entries of impossible count, and goes on: %s",
+  async (count) => {
+    const [row] = await log.database.query(
+      `UPDATE countersign_batch SET count = ${count} WHERE first_index = ${FIRST_ROW} RETURNING first_index AS first`,
+    );
+    await log.database.query("DELETE FROM countersign_leaf WHERE entry_index = 1600");
+    const found = await rowFaults();
+    expect(found).toContain(`database/batch/${String(row?.["first"])} ERR_BATCH_DAMAGE ${String(row?.["first"])}`);
+    expect(found.filter((fault) => fault.startsWith("tile/"))).toEqual([]);
+  },
+);
+
+it.each(["-7", LOWEST])(
+  "names a row of sequenced entries at a negative index, beside whole ones: %s",
+  async (first) => {
+    await log.database.query(
+      `INSERT INTO countersign_batch (log, first_index, count, entries)
+     SELECT log, ${first}, count, entries FROM countersign_batch WHERE first_index = ${FIRST_ROW}`,
+    );
+    expect(await rowFaults()).toEqual([`database/batch/${first} ERR_BATCH_DAMAGE ${first}`]);
+  },
+);
+
+it("names a row that was moved to a negative index, and the hole that it left", async () => {
+  const here = "first_index <= 1000 AND first_index + count > 1000";
+  const [row] = await log.database.query(`SELECT first_index FROM countersign_batch WHERE ${here}`);
+  await log.database.query(`UPDATE countersign_batch SET first_index = -9 WHERE ${here}`);
+  const found = await rowFaults();
+  expect(found).toContain("database/batch/-9 ERR_BATCH_DAMAGE -9");
+  const hole = ` ERR_BATCH_DAMAGE ${bigintAt(row, "first_index")}`;
+  expect(found.filter((fault) => fault.endsWith(hole))).toHaveLength(1);
+});
+
+it.each(["1::bigint << 40", "1699"])("finds a leaf hash too many beside one that was moved: to %s", async (moved) => {
+  await log.database.query(`UPDATE countersign_leaf SET entry_index = ${moved} WHERE entry_index = 5`);
+  await log.database.query(
+    "INSERT INTO countersign_leaf (log, leaf, entry_index) SELECT id, sha256('no entry'), 6 FROM countersign_log",
+  );
+  const found = await rowFaults();
+  expect(found).toEqual(expect.arrayContaining(["database/leaf ERR_INDEX_ROW 5", "database/leaf ERR_INDEX_ROW 6"]));
+});

@@ -13,7 +13,7 @@ import { TILE_WIDTH } from "../../../kernel/tile/coordinates.ts";
 import { parseEntryBundle } from "../../../kernel/tile/entry-bundle.ts";
 import type { Fault, Findings } from "../../fsck/finding.ts";
 import { type FoundEntry, type Group, placeEntries } from "../../fsck/log-walk.ts";
-import type { Sql } from "../database.ts";
+import { integerAt, type Sql } from "../database.ts";
 import { findLeaves } from "../sequence-table.ts";
 import type { StoreFolder } from "./store-folder.ts";
 
@@ -76,7 +76,9 @@ async function readPlaces(
   { sql, log }: AheadParts,
   leaves: readonly LeafHash[],
 ): Promise<(leaf: LeafHash, index: bigint) => boolean> {
-  const found = new Map((await findLeaves(sql, log, leaves)).map(({ leaf, index }) => [formatHex(leaf), index]));
+  const found = new Map(
+    (await findLeaves(sql, log, leaves, integerAt)).map(({ leaf, index }) => [formatHex(leaf), index]),
+  );
   return (leaf, index) => found.get(formatHex(leaf)) === index;
 }
 

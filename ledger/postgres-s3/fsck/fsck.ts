@@ -138,7 +138,7 @@ class StoreFsck {
     const statements = new StatementAudit(findings, genesis);
     const endedAt = (stream: string): number | undefined => statements.state?.endedStreams.get(stream);
     const streams = genesis?.log_kind === "receipts" ? new StreamAudit(findings, pool, endedAt) : undefined;
-    const leaves = new LeafAudit(sql, snapshot.log, findings);
+    const leaves = new LeafAudit(sql, snapshot, findings);
     const rows = new IndexAudit(indexReaderOf(sql, snapshot), findings, options.origin, "database/row");
     await this.#walk({ walk, tree, leaves, statements, streams, rows }, pool.width);
     tree.finish();

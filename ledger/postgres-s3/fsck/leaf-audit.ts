@@ -8,7 +8,7 @@ import { TILE_WIDTH } from "../../../kernel/tile/coordinates.ts";
 import { Complaints } from "../../fsck/complaints.ts";
 import type { Findings } from "../../fsck/finding.ts";
 import type { Group } from "../../fsck/log-walk.ts";
-import { bigintAt, bytesAt, type Sql } from "../database.ts";
+import { bigintAt, bytesAt, integerAt, type Sql } from "../database.ts";
 import { findLeaves } from "../sequence-table.ts";
 
 const PLACE = "database/leaf";
@@ -26,12 +26,14 @@ interface LeafRow {
 export class LeafAudit {
   readonly #sql: Sql;
   readonly #log: bigint;
+  readonly #next: bigint;
   readonly #complaints: Complaints;
-  /** Rows of leaf hashes that entries have, whatever index they name. */
+  /** Rows of leaf hashes that entries have and that name an index of the log, be it another entry's. */
   #found = 0n;
 
-  constructor(sql: Sql, log: bigint, findings: Findings) {
-    [this.#sql, this.#log, this.#complaints] = [sql, log, new Complaints(findings, PLACE)];
+  /** @param snapshot  number of the log, and entries that have an index */
+  constructor(sql: Sql, { log, next }: { readonly log: bigint; readonly next: bigint }, findings: Findings) {
+    [this.#sql, this.#log, this.#next, this.#complaints] = [sql, log, next, new Complaints(findings, PLACE)];
   }
 
   /** Looks the leaves of a group up. */
@@ -41,11 +43,11 @@ export class LeafAudit {
       if (entry !== undefined) wanted.set(formatHex(entry.leaf), { leaf: entry.leaf, at: index * WIDTH + BigInt(i) });
     }
     const leaves = [...wanted.values()].map(({ leaf }) => leaf);
-    for (const { leaf, index: named } of await findLeaves(this.#sql, this.#log, leaves)) {
+    for (const { leaf, index: named } of await findLeaves(this.#sql, this.#log, leaves, integerAt)) {
       const place = wanted.get(formatHex(leaf));
       if (place === undefined) continue;
       wanted.delete(formatHex(leaf));
-      this.#found += 1n;
+      if (this.#isOfLog(named)) this.#found += 1n;
       if (place.at !== named) this.#complaints.add(`the row of its leaf hash names entry ${named}`, place.at);
     }
     for (const { at } of wanted.values())
@@ -53,8 +55,9 @@ export class LeafAudit {
   }
 
   /**
-   * Looks at every row: one beyond the log would give equal bytes an index that they do not have. Counts those below `size`, and
-   * looks for the wrong one if there are more than entries.
+   * Looks at every row: one beyond the log would give equal bytes an index that they do not have. Counts those that name an index
+   * of the log, and looks for the wrong one if they are more than entries have. One that was moved elsewhere counts nowhere, so it
+   * hides none.
    *
    * @param entriesOf  entries of a bundle
    */
@@ -62,17 +65,22 @@ export class LeafAudit {
     let count = 0n;
     for await (const { leaf, index, next } of this.#rows()) {
       if (leaf.length !== HASH_BYTES) this.#complaints.add("a leaf hash of another length", index);
+      else if (index < 0n) this.#complaints.add(`the row ${formatHex(leaf)} is of an entry before the first`, index);
       else if (index >= next)
         this.#complaints.add(`the row ${formatHex(leaf)} is of an entry beyond the next index ${next}`, index);
-      else if (index < size) count += 1n;
+      else if (this.#isOfLog(index)) count += 1n;
     }
     if (count > this.#found) await this.#findWrong(size, entriesOf);
     this.#complaints.report();
   }
 
+  #isOfLog(index: bigint): boolean {
+    return index >= 0n && index < this.#next;
+  }
+
   async #findWrong(size: bigint, entriesOf: (bundle: bigint) => Promise<readonly Uint8Array[]>): Promise<void> {
     for await (const { leaf, index } of this.#rows()) {
-      if (index >= size || leaf.length !== HASH_BYTES) continue;
+      if (index < 0n || index >= size || leaf.length !== HASH_BYTES) continue;
       const entry = (await entriesOf(index / WIDTH))[Number(index % WIDTH)];
       if (entry === undefined || equalBytes(hashLeaf(entry), leaf)) continue;
       this.#complaints.add(`the row ${formatHex(leaf)} is of no entry`, index);
@@ -90,7 +98,7 @@ export class LeafAudit {
       );
       for (const row of rows) {
         after = bytesAt(row, "leaf");
-        yield { leaf: after, index: bigintAt(row, "entry_index"), next: bigintAt(row, "next") };
+        yield { leaf: after, index: integerAt(row, "entry_index"), next: bigintAt(row, "next") };
       }
       if (rows.length < PAGE_ROWS) return;
     }

@@ -5,8 +5,8 @@
 
 import { isCodedError } from "../../../kernel/errors.ts";
 import type { Findings } from "../../fsck/finding.ts";
-import { parseBatch } from "../batch-bytes.ts";
-import { bigintAt, bytesAt, hasValue, type Sql, type SqlRow } from "../database.ts";
+import { LENGTH_BYTES, parseBatch } from "../batch-bytes.ts";
+import { bigintAt, bytesAt, hasValue, integerAt, type Sql, type SqlRow } from "../database.ts";
 
 /** Rows of one read. A row has at most some megabytes. */
 const READ_ROWS = 8;
@@ -20,6 +20,7 @@ export const SEQUENCE_PLACE = "database/sequence";
 /** A row of sequenced entries. */
 export interface BatchRow {
   readonly first: bigint;
+  /** As the row says, if it can have so many. */
   readonly count: bigint;
   /** Undefined if the row is damaged. */
   readonly entries: readonly Uint8Array[] | undefined;
@@ -84,9 +85,10 @@ export class SequencedRows {
 
   /** All rows, in order. */
   async *all(): AsyncGenerator<BatchRow, void, undefined> {
-    for (let at = -1n, isLast = false; !isLast; ) {
+    for (let at: bigint | null = null, isLast = false; !isLast; ) {
       const rows = await this.#sql.query(
-        `SELECT first_index, count, entries FROM countersign_batch WHERE log = $1 AND first_index > $2 AND first_index < $3
+        `SELECT first_index, count, entries FROM countersign_batch
+         WHERE log = $1 AND ($2::bigint IS NULL OR first_index > $2) AND first_index < $3
          ORDER BY first_index LIMIT ${READ_ROWS}`,
         [this.#log, at, this.#next],
       );
@@ -102,7 +104,8 @@ export class SequencedRows {
   async checkNext(): Promise<void> {
     const [row] = await this.#sql.query(
       `SELECT next_index, (
-         SELECT COALESCE(MAX(first_index + count), 0) FROM countersign_batch WHERE log = $1 AND first_index + count > next_index
+         SELECT COALESCE(MAX(first_index::numeric + count), 0) FROM countersign_batch
+         WHERE log = $1 AND first_index::numeric + count > next_index
        ) AS reach FROM countersign_sequence WHERE log = $1`,
       [this.#log],
     );
@@ -113,16 +116,23 @@ export class SequencedRows {
   }
 
   #parse(row: SqlRow): BatchRow {
-    const [first, count] = [bigintAt(row, "first_index"), bigintAt(row, "count")];
-    const path = `${BATCH_PLACE}/${first}`;
+    const [first, count, bytes] = [integerAt(row, "first_index"), integerAt(row, "count"), bytesAt(row, "entries")];
+    // Of one that says what cannot be, nothing but its first index is believed.
+    if (first < 0n) return this.#damaged(first, 1n, "its first index is negative");
+    if (count < 1n || count * BigInt(LENGTH_BYTES) > bytes.length)
+      return this.#damaged(first, 1n, `it says ${count} entries`);
     try {
-      return { first, count, entries: parseBatch(bytesAt(row, "entries"), Number(count)) };
+      return { first, count, entries: parseBatch(bytes, Number(count)) };
     } catch (error) {
       if (!isCodedError(error)) throw error;
-      const findings = this.#findings;
-      if (!findings.names(path)) findings.add({ path, code: error.code, index: first, message: error.message });
-      return { first, count, entries: undefined };
+      return this.#damaged(first, count, error.message);
     }
+  }
+
+  #damaged(first: bigint, count: bigint, message: string): BatchRow {
+    const [path, findings] = [`${BATCH_PLACE}/${first}`, this.#findings];
+    if (!findings.names(path)) findings.add({ path, code: "ERR_BATCH_DAMAGE", index: first, message });
+    return { first, count, entries: undefined };
   }
 }
 
