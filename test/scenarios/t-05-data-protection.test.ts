@@ -1,10 +1,16 @@
 /** T5: what an auditor sees of payloads, what one opening shows, what guessing finds, and what is left when the secret is gone. */
 
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { sha256 } from "#crypto";
+import { commitMessage } from "../../gateway/pipeline/commitments.ts";
+import { readSecret } from "../../gateway/receipts/vault.ts";
 import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
+import { parseHex } from "../../kernel/hex.ts";
 import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import { OBLIGATION_IDS } from "../../kernel/obligation.ts";
+import { observedValue } from "../../kernel/receipt/observed.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
 import { textResult } from "./hostile-server.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
@@ -54,6 +60,53 @@ describe("T5 an audit of tier 0 and 1", () => {
       if (isThere(JSON.stringify(guess)) || isThere(`{"customer":"${CUSTOMER}","pin":"${guess}"}`)) found += 1;
     }
     expect(found).toBe(0);
+  });
+});
+
+describe("T5 guesses by somebody who knows all of a call but a short field", () => {
+  /** The request as it is posted, twice: all of it is known but the PIN. */
+  const bytesOf = (pin: string): Uint8Array => {
+    const _meta = {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientInfo": { name: "scenario", version: "1" },
+      "io.modelcontextprotocol/clientCapabilities": {},
+    };
+    const params = { name: "unlock", arguments: { customer: CUSTOMER, pin }, _meta };
+    return formatUtf8(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }));
+  };
+
+  it("find the right one under the secret of its receipt, and under no other that there is: not even that of the same call before", async () => {
+    const scenario = await startAndCall();
+    for (let i = 0; i < 2; i += 1) {
+      await fetch(`${scenario.url}/mcp`, {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${AGENT_TOKEN}`,
+          "content-type": "application/json",
+          accept: "application/json, text/event-stream",
+          "mcp-protocol-version": "2026-07-28",
+          "mcp-method": "tools/call",
+          "mcp-name": "unlock",
+        },
+        body: bytesOf(PIN),
+      });
+    }
+    const [, first, second] = await scenario.decisions();
+    const roots = [first, second].map((one) => one && observedValue(one.request_received)?.root);
+    const secretOf = async (seq: number): Promise<Uint8Array> =>
+      (await readSecret(join(scenario.folder, "streams", scenario.stream, "vault"), seq)) ?? new Uint8Array();
+    const [own, other] = [await secretOf(first?.seq ?? 0), await secretOf(second?.seq ?? 0)];
+    const found = (secret: Uint8Array): readonly string[] => {
+      const pins = ["482912", PIN, "482914"];
+      return pins.filter((pin) => {
+        return observedValue(commitMessage(secret, "request_received", bytesOf(pin)))?.root === roots[0];
+      });
+    };
+    expect(found(own)).toEqual([PIN]);
+    const stream = parseHex(scenario.stream);
+    const guessable = [new Uint8Array(32), stream, sha256(stream), sha256(bytesOf(PIN))];
+    expect([other, ...guessable].flatMap(found)).toEqual([]);
+    expect(new Set(roots).size).toBe(2);
   });
 });
 
