@@ -13,11 +13,15 @@ const SINGLE: ReadonlySet<string> = new Set([
   "traceparent",
 ]);
 
-/** @returns undefined if a header that must be single stands twice */
+/** @returns undefined if a header that must be single stands twice, or as another may read it, or the body is in a coding of its own */
 export function readHeaders({
   headers,
   rawHeaders,
 }: Pick<IncomingMessage, "headers" | "rawHeaders">): Headers | undefined {
+  const coding = headers["transfer-encoding"];
+  // Node takes what is chunked at the end, and inflates nothing: who does so on the way would read another body.
+  if (coding !== undefined && coding.toLowerCase() !== "chunked") return undefined;
+  if (hasFolded(rawHeaders)) return undefined;
   return areDistinct(headers, rawHeaders) ? headers : joined(rawHeaders);
 }
 
@@ -31,6 +35,19 @@ function areDistinct(headers: IncomingHttpHeaders, raw: readonly string[]): head
   return headers["set-cookie"] === undefined && 2 * Object.keys(headers).length === raw.length;
 }
 
+/** True if a name has `_` for the `-` of a decisive header: some servers and gateways behind which programs run read both as one. */
+function hasFolded(raw: readonly string[]): boolean {
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? "";
+    if (name.includes("_") && isDecisive(name.toLowerCase().replaceAll("_", "-"))) return true;
+  }
+  return false;
+}
+
+function isDecisive(name: string): boolean {
+  return SINGLE.has(name) || name.startsWith("mcp-");
+}
+
 function joined(raw: readonly string[]): Headers | undefined {
   const headers: Record<string, string> = {};
   Object.setPrototypeOf(headers, null);
@@ -38,7 +55,7 @@ function joined(raw: readonly string[]): Headers | undefined {
     const name = (raw[i] ?? "").toLowerCase();
     const value = raw[i + 1] ?? "";
     const before = headers[name];
-    if (before !== undefined && (SINGLE.has(name) || name.startsWith("mcp-"))) return undefined;
+    if (before !== undefined && isDecisive(name)) return undefined;
     headers[name] = before === undefined ? value : `${before}, ${value}`;
   }
   return headers;

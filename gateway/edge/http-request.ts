@@ -98,7 +98,8 @@ type Head = Admitted | Open | Refused;
 /** The checks in front of the body: names, path, method, media types, credential. */
 function admit(edge: RequestDeps, request: IncomingMessage): Head | Promise<Head> {
   const headers = readHeaders(request);
-  if (headers === undefined) return transportRefusal("http.header", 400, "a header stands twice");
+  if (headers === undefined)
+    return transportRefusal("http.header", 400, "a header stands twice, or in a form that not all readers take alike");
   const misnamed = checkNames(headers, edge.allowed);
   if (misnamed !== undefined) return misnamed;
   if (request.method === "OPTIONS" && headers["origin"] !== undefined) return { type: "preflight" };

@@ -119,8 +119,7 @@ function argumentFault(
   declared: DeclaredNames | undefined,
 ): WireRefusal | undefined {
   const { params } = message;
-  const isMirrored = era === "modern" && headers !== undefined;
-  const fault = isMirrored ? checkParamHeaders(headers, mirrored, params) : undefined;
+  const fault = headers === undefined ? undefined : checkParamHeaders(headers, mirrored, params, era);
   if (fault !== undefined || !hasDeclaredAlias(params["arguments"], declared)) return fault;
   const text = "an argument is not declared, and its name differs from a declared one only in form";
   return refusal("catalog", "args.case-alias", RPC.invalidParams, 200, text);

@@ -8,6 +8,7 @@ import { formatUtf8, parseUtf8 } from "../../kernel/bytes.ts";
 import { isCodedError } from "../../kernel/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import type { ReasonCode } from "../../kernel/receipt/reasons.ts";
+import type { Era } from "../../kernel/receipt/vocabulary.ts";
 import type { ParamHeader } from "./param-headers.ts";
 import { RPC, refusal, type WireRefusal } from "./rpc-error.ts";
 
@@ -77,18 +78,19 @@ export function checkPresent(headers: Headers, method: string, params: JsonObjec
   return decoded === name ? undefined : refuse("http.header-mismatch", "Mcp-Name is not the name in the body");
 }
 
-/** Checks `Mcp-Param-*` against the arguments that the tool's schema mirrors. */
+/** Checks `Mcp-Param-*` against the arguments that the tool's schema mirrors; those of a legacy call where they are there. */
 export function checkParamHeaders(
   headers: Headers,
   mirrored: readonly ParamHeader[],
   params: JsonObject,
+  era: Era,
 ): WireRefusal | undefined {
   const sent = Object.keys(headers).filter((name) => name.startsWith("mcp-param-"));
   if (sent.length > MAX_PARAM_HEADERS) return refuse("http.headers-too-large", "more than 64 Mcp-Param headers");
   for (const { header, path } of mirrored) {
     const value = argumentAt(params, path);
     const raw = headers[`mcp-param-${header.toLowerCase()}`];
-    if (raw === undefined && value === undefined) continue;
+    if (raw === undefined && (value === undefined || era === "legacy")) continue;
     if (raw === undefined) return refuse("http.header-missing", `the header Mcp-Param-${header} is missing`);
     const decoded = decodeHeader(raw);
     if (decoded === undefined) return refuse("http.header", `Mcp-Param-${header} is not base64 of UTF-8`);

@@ -31,7 +31,7 @@ function judge({ headers, body, inputSchema }: Check): { status: number; code?: 
   if (era.type === "refusal") return { status: era.httpStatus, code: era.rpcCode };
   if (["removed", "unknown"].includes(requestRule(message.method, era.type).rule)) return { status: 404, code: -32601 };
   const mirrored = paramHeaders(JSON.stringify({ name: "t", inputSchema: inputSchema ?? {} })) ?? [];
-  const fault = checkParamHeaders(lower, mirrored, message.params);
+  const fault = checkParamHeaders(lower, mirrored, message.params, "modern");
   return fault === undefined ? { status: 200 } : { status: fault.httpStatus, code: fault.rpcCode };
 }
 

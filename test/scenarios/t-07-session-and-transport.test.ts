@@ -5,6 +5,7 @@ import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
 import { openListen } from "../support/mcp-listen.ts";
+import { sendRaw, statusesOf } from "../support/raw-http.ts";
 import type { AnswerTask } from "./hostile-server.ts";
 import { type Answer, type CallOptions, PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { withScenarios } from "./with-scenarios.ts";
@@ -118,6 +119,70 @@ describe("T7 session and transport", () => {
     expect((await post(scenario, { "content-encoding": "Identity" })).status).toBe(200);
     const reasons = (await scenario.decisions()).map(({ ruling }) => ruling.reasons[0]);
     expect(reasons).toEqual(["http.content-type", "http.content-type", "policy.permit"]);
+  });
+
+  it.each([
+    ["mcp_name: find", "http.header"],
+    ["Mcp_Name: wipe", "http.header"],
+    ["mcp_session-id: x", "http.header"],
+    ["content_type: text/plain", "http.header"],
+    ["transfer-encoding: gzip, chunked", "http.header"],
+  ])(
+    "a header that others on the way read as another one, or inflate by, is refused: %s; U is 0",
+    async (line, reason) => {
+      const scenario = await start();
+      const body = JSON.stringify({
+        jsonrpc: "2.0",
+        id: 1,
+        method: "tools/call",
+        params: { name: "wipe", arguments: {}, _meta: META },
+      });
+      const length = line.startsWith("transfer") ? "" : `content-length: ${body.length}\r\n`;
+      const sent = length === "" ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body;
+      const ask = async (more: string): Promise<readonly number[]> => {
+        const head = [
+          "POST /mcp HTTP/1.1",
+          `host: ${new URL(scenario.url).host}`,
+          `authorization: Bearer ${AGENT_TOKEN}`,
+          "content-type: application/json",
+          "accept: application/json, text/event-stream",
+          "mcp-protocol-version: 2026-07-28",
+          "mcp-method: tools/call",
+          "mcp-name: wipe",
+          "x_request_id: 7",
+          "connection: close",
+          more,
+        ];
+        return statusesOf(await sendRaw(scenario.url, `${head.join("\r\n")}\r\n${length}\r\n${sent}`));
+      };
+      expect(await ask(line)).toEqual([400]);
+      expect(scenario.server("crm").count()).toBe(0);
+      expect((await scenario.decisions()).map(({ ruling }) => [ruling.action, ...ruling.reasons])).toEqual([
+        ["refuse", reason],
+      ]);
+      expect(await ask(length === "" ? "transfer-encoding: Chunked" : "x-more: 1")).toEqual([200]);
+    },
+  );
+
+  it("an argument that a legacy call repeats in a header is the one of its body, where it is there: U is 0, then 1", async () => {
+    const mirrored = { type: "object", properties: { tenant: { type: "string", "x-mcp-header": "Tenant" } } };
+    const scenario = await open(
+      startScenario({ rules: PERMIT_ALL, servers: { crm: { tools: [{ name: "find", inputSchema: mirrored }] } } }),
+    );
+    const hello = {
+      protocolVersion: "2025-11-25",
+      clientInfo: META["io.modelcontextprotocol/clientInfo"],
+      capabilities: {},
+    };
+    const opened = await send(scenario, { jsonrpc: "2.0", id: 0, method: "initialize", params: hello });
+    const session = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
+    const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "find", arguments: { tenant: "a" } } };
+    const answer = await send(scenario, call, { ...session, "mcp-param-tenant": "b" });
+    expect(await answer.json()).toMatchObject({ error: { data: { reason: "http.header-mismatch" } } });
+    expect(scenario.server("crm").count()).toBe(0);
+    await send(scenario, call, { ...session, "mcp-param-tenant": "a" });
+    await send(scenario, call, session);
+    expect(scenario.server("crm").count()).toBe(2);
   });
 
   it('a JSON-RPC id that is used again is another call with receipts of its own, and 1 is not "1"', async () => {

@@ -43,6 +43,6 @@ function judge({ headers, body, inputSchema }: VectorObject): { readonly status:
   if (["removed", "unknown"].includes(requestRule(message.method, era.type).rule))
     return { status: 404, code: -32_601 };
   const mirrored = paramHeaders(JSON.stringify({ name: "t", inputSchema: inputSchema ?? {} })) ?? [];
-  const fault = checkParamHeaders(lower, mirrored, message.params);
+  const fault = checkParamHeaders(lower, mirrored, message.params, "modern");
   return fault === undefined ? { status: 200 } : { status: fault.httpStatus, code: fault.rpcCode };
 }
