@@ -52,7 +52,7 @@ export function logRoutes(options: LedgerOptions, ledger: Ledger, server: Server
       checkpointer,
       publisher,
       checkReader: config.readers === "public" ? undefined : checkReader,
-      minimumIndex: log.minimumIndex,
+      minimumIndex: () => log.minimumIndex,
       metadata: () => metadataOf(options, ledger),
     }),
     proofRoutes(proofs),

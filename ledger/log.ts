@@ -53,7 +53,7 @@ export interface ServedLog {
   readonly tree: Tree;
   readonly index: LeafIndex;
   readonly sequencer: Sequencer;
-  /** Bundles that end at or below it are refused. */
+  /** Bundles that end at or below it are refused. With several nodes it may rise while the log is served. */
   readonly minimumIndex: bigint;
   /** The published policy that the minimum index follows from; undefined while that is 0. */
   readonly retentionPolicy: string | undefined;

@@ -14,7 +14,7 @@ Raises the minimum index of a stopped log (C2SP tlog-tiles): full entry bundles 
 the next start on, and /metadata publishes index and policy. Hash tiles stay: every proof stays obtainable.
 
 With --config the log is the one of a ledger's configuration, in PostgreSQL and an S3-compatible store. Nothing is changed without
---apply; its nodes may run, and take the minimum over when each is started again. No object is deleted.
+--apply; its nodes may run, and refuse those bundles within seconds, as exports do. No object is deleted.
 
   --config <file>            the configuration of the ledger
   --log <name>               which log of a configuration of several

@@ -6,7 +6,7 @@ import { tileWidth } from "../../kernel/tile/coordinates.ts";
 import { parseTilePath, type TileRef } from "../../kernel/tile/path.ts";
 import type { LoggedCheckpoints } from "../checkpoint/checkpointer.ts";
 import type { PublishedCheckpoints } from "../checkpoint/publisher.ts";
-import { isPruned } from "../storage/retention.ts";
+import { isPruned, prunedBelow } from "../storage/retention.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { TokenCheck } from "./auth.ts";
 import type { Routes } from "./server.ts";
@@ -22,8 +22,8 @@ export interface ReadParts {
   readonly publisher: PublishedCheckpoints;
   /** Check of reader tokens; undefined if entries are public. */
   readonly checkReader: TokenCheck | undefined;
-  /** Bundles that end at or below it are refused; default 0. */
-  readonly minimumIndex?: bigint;
+  /** Bundles that end at or below it are refused; it may rise while the log is served. */
+  readonly minimumIndex: () => bigint;
   readonly metadata: () => object;
 }
 
@@ -47,13 +47,13 @@ export function sendNote(reply: FastifyReply, checkpoint: { readonly note: strin
 }
 
 /** SPEC tlog-tiles: one name a resource; the path is read as it was sent, before any decoding. */
-function tileRoute(scope: FastifyInstance, { tree, checkpointer, checkReader, minimumIndex = 0n }: ReadParts): void {
+function tileRoute(scope: FastifyInstance, { tree, checkpointer, checkReader, minimumIndex }: ReadParts): void {
   scope.get("/tile/*", async (request, reply) => {
     const ref = parseTilePath((request.raw.url ?? "").slice(scope.prefix.length + 1));
     const isPublic = ref.kind === "hash" || checkReader === undefined;
     if (!isPublic) checkReader(request);
-    if (isPruned(ref, minimumIndex))
-      throw new CheckError("ERR_PRUNED", `the log shows entries from ${minimumIndex} on`);
+    const minimum = minimumIndex();
+    if (isPruned(ref, minimum)) throw prunedBelow(minimum);
     const bytes = isSigned(ref, checkpointer.logged?.size ?? 0n) ? await tree.readTile(ref) : undefined;
     if (bytes === undefined) throw new FormatError("ERR_TILE_PATH", "the log has no such tile");
     return reply

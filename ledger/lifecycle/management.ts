@@ -43,7 +43,7 @@ export function openManagement(
   { log, book, settled, ring, publisher, streams, clock }: ManagementParts,
 ): { readonly management: Management; readonly served: ServedLog } {
   const { origin } = config;
-  const { tree, index, minimumIndex, retentionPolicy } = log;
+  const { tree, index } = log;
   const shard = config.shard === undefined ? undefined : shardOf(config.shard, origin);
   const sequencer = new GatedSequencer(log.sequencer, { state: () => book.state, shard, clock });
   const desk = new LogDesk({
@@ -58,7 +58,17 @@ export function openManagement(
     isRegistered: (stream) => streams.find(stream) !== undefined,
   });
   const statusDesk = new StatusDesk({ tree, book: settled, publisher, isPublic: config.readers === "public" });
-  const served = { tree, index, sequencer, minimumIndex, retentionPolicy };
+  const served: ServedLog = {
+    tree,
+    index,
+    sequencer,
+    get minimumIndex() {
+      return log.minimumIndex;
+    },
+    get retentionPolicy() {
+      return log.retentionPolicy;
+    },
+  };
   return { management: { book: settled, desk, statusDesk }, served };
 }
 

@@ -25,7 +25,9 @@ export function startPushing(
   const parts = {
     origin: config.origin,
     tree: log.tree,
-    minimumIndex: log.minimumIndex,
+    get minimumIndex() {
+      return log.minimumIndex;
+    },
     published,
     fetch: options.fetch ?? fetch,
     timeoutMs: TIMEOUT_MS,

@@ -13,6 +13,7 @@ import { formatTilePath, type TileRef } from "../../kernel/tile/path.ts";
 import { openLogCheckpoint } from "../../kernel/witness-policy.ts";
 import type { LogSource } from "../archive/export-log.ts";
 import { STATEMENT_ROWS, StatementBook } from "../lifecycle/statement-book.ts";
+import { isPruned, prunedBelow, readRetention } from "../storage/retention.ts";
 import type { PostgresS3Storage, StorageSecrets } from "./config.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { findLogNumber } from "./fsck/snapshot.ts";
@@ -29,18 +30,24 @@ export interface StoredSourceOptions {
 }
 
 /**
- * Opens a log; nothing is changed.
+ * Opens a log; nothing is changed. Bundles below its minimum index are refused, as its nodes refuse them (`ERR_PRUNED`).
  *
- * @throws {StoreError} ERR_DATABASE*; ERR_GENESIS_MISMATCH if the database has no such log
+ * @throws {StoreError} ERR_DATABASE*; ERR_GENESIS_MISMATCH if the database has no such log; ERR_RETENTION, fatal
  */
 export async function openStoredSource({ origin, storage, secrets }: StoredSourceOptions): Promise<LogSource> {
   const database = openDatabase(secrets.databaseUrl);
   try {
     const log = await findLogNumber(database, origin);
     const store = openObjectStore(placeOf(storage), secrets.credentials, secrets.fetch);
+    const minimum = BigInt(
+      (await readRetention({ read: async (path) => (await store.get(path))?.bytes }))?.minimum_index ?? 0,
+    );
     return {
       checkpoint: () => readPublished(database, log, origin),
-      read: async (ref) => (await readObject(store, ref)) ?? (await readPart(store, ref)),
+      read: async (ref) => {
+        if (isPruned(ref, minimum)) throw prunedBelow(minimum);
+        return (await readObject(store, ref)) ?? (await readPart(store, ref));
+      },
       close: () => database.close(),
     };
   } catch (error) {

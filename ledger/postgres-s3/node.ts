@@ -30,7 +30,6 @@ import type { LedgerOptions } from "../options.ts";
 import { Periodic } from "../periodic.ts";
 import type { Decision, Sequencer } from "../sequence/proposal.ts";
 import type { SequencerLimits } from "../sequence/proposal-queue.ts";
-import type { Retention } from "../storage/retention.ts";
 import { TraceBook } from "../trace/trace-book.ts";
 import { STORAGE_DEFAULTS } from "./config.ts";
 import { bigintAt, type Database, openDatabase } from "./database.ts";
@@ -46,6 +45,7 @@ import { NodeTree } from "./node-tree.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { type NodeStorage, placeOf, storageOf } from "./options.ts";
 import { probeStore } from "./probe-store.ts";
+import { RetentionWatch } from "./retention-watch.ts";
 import { makeRowReader, RowLeafIndex } from "./row-store.ts";
 import { prepareTables } from "./schema.ts";
 import { checkSeenElsewhere } from "./seen-elsewhere.ts";
@@ -65,6 +65,8 @@ const LIMITS: SequencerLimits = {
 /** Time between two looks at the head row, and after which a database that does not answer makes the node not ready. */
 const WATCH_MS = 100;
 const SILENT_MS = 5000;
+/** Time between two looks at the minimum index. */
+const RETENTION_MS = 2000;
 /** Faults of a turn behind which no other one may follow. */
 const HALTING_TURNS: ReadonlySet<ErrorCode> = new Set(["ERR_DATABASE_SCHEMA", "ERR_LOG_BEHIND", "ERR_LOG_HALTED"]);
 const SYSTEM_CLOCK: Clock = { nowMs: () => Date.now() };
@@ -82,8 +84,7 @@ interface Base {
   readonly log: bigint;
   readonly heads: HeadTable;
   readonly watch: HeadWatch;
-  /** As it was at the start. */
-  readonly retention: Retention | undefined;
+  readonly retention: RetentionWatch;
   readonly streams: StreamBook;
   readonly tree: NodeTree;
   readonly book: StatementBook;
@@ -142,7 +143,8 @@ async function openBase(
   await watch.refresh();
   const tree = new NodeTree({ sql: database, log, tiles: new TileBucket(store), watch });
   const names = options.config.trace === undefined ? undefined : new NameWatch();
-  const retention = await readStoredRetention(store);
+  const readRetention = (): ReturnType<typeof readStoredRetention> => readStoredRetention(store);
+  const retention = new RetentionWatch({ read: readRetention, logger: options.logger }, await readRetention());
   const made = { halt, retention, metrics, streams, book, statements, names };
   return { options, storage, signer, clock, database, store, log, heads, watch, tree, ...made };
 }
@@ -159,8 +161,7 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
   });
   const genesis = await readGenesis(base, turns);
   const index = new RowLeafIndex(database, log, (at) => watch.reach(at));
-  const watching = new Periodic(WATCH_MS, () => refreshOrHalt(watch, halt));
-  watching.start();
+  const stopWatching = startWatching(base);
   const refreshStreams = (): Promise<void> => turns.refresh();
   const knowStreams = makeStreamsKnown(streams, refreshStreams);
   integrator?.start();
@@ -175,14 +176,14 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     await turns.stop();
     await integrator?.stop();
     await mirrors.stop();
-    watching.stop();
+    stopWatching();
     for (const each of closers) await each();
   };
   const sequencer = role === "integrator" ? REFUSING : turns;
   const traces = new TraceBook(options.config.origin, false);
   await traces.load(makeRowReader(database, log));
   const managed = openManagement(options, {
-    log: { tree, index, sequencer, minimumIndex: minimumOf(base), retentionPolicy: base.retention?.policy },
+    log: servedOf(base, { tree, index, sequencer }),
     book,
     settled: statements.settled,
     ring: base.signer,
@@ -212,6 +213,18 @@ async function assemble(base: Base, closers: readonly (() => Promise<void>)[]): 
     // Every receipt is read before it is admitted.
     checking: { checks: undefined, findings: undefined, close: () => Promise.resolve() },
     close,
+  };
+}
+
+/** Follows what other nodes and operators do. @returns what ends it */
+function startWatching({ watch, halt, retention }: Base): () => void {
+  const periodics = [
+    new Periodic(WATCH_MS, () => refreshOrHalt(watch, halt)),
+    new Periodic(RETENTION_MS, () => retention.refresh()),
+  ];
+  for (const each of periodics) each.start();
+  return () => {
+    for (const each of periodics) each.stop();
   };
 }
 
@@ -293,15 +306,28 @@ function startMirrors(
 ): { readonly status: () => Pick<LedgerStatus, "mirrors">; readonly stop: () => Promise<void> } {
   const { options, tree, watch, metrics } = base;
   const isActive = (): boolean => integrator?.isActive === true;
-  const log = { tree, minimumIndex: minimumOf(base) };
-  const { views, stop } = startPushing(options, log, () => (isActive() ? watch.published : undefined));
+  const { views, stop } = startPushing(options, servedOf(base, { tree }), () =>
+    isActive() ? watch.published : undefined,
+  );
   metrics.watchMirrors(() => (isActive() ? views() : []));
   const isShown = (): boolean => isActive() && options.config.mirrors !== undefined;
   return { status: () => (isShown() ? { mirrors: views() } : {}), stop };
 }
 
-function minimumOf({ retention }: Base): bigint {
-  return BigInt(retention?.minimum_index ?? 0);
+/** With the minimum index of each moment. */
+function servedOf<T>(
+  { retention }: Base,
+  parts: T,
+): T & { readonly minimumIndex: bigint; readonly retentionPolicy: string | undefined } {
+  const minimum = {
+    get minimumIndex() {
+      return retention.minimumIndex;
+    },
+    get retentionPolicy() {
+      return retention.policy;
+    },
+  };
+  return Object.assign(minimum, parts);
 }
 
 /** A node without a key that signs the log's checkpoints halts, as one does not start without it. */

@@ -31,7 +31,7 @@ export function readStoredRetention(store: Pick<ObjectStore, "get">): Promise<Re
 }
 
 /**
- * Raises the minimum index; nodes take it over at their next start. Objects stay.
+ * Raises the minimum index; nodes that run take it over within seconds. Objects stay.
  *
  * @throws {CheckError} ERR_RETENTION: no policy, a minimum above the published size or below the old one
  * @throws {StoreError} ERR_NOT_PUBLISHED; ERR_STORE_CONFLICT if somebody else raised it meanwhile; ERR_DATABASE*, ERR_OBJECT_STORE

@@ -70,6 +70,11 @@ function digestOf(retention: Retention): string {
   return createHash("sha256").update(canonicalBytes(retention)).digest("hex");
 }
 
+/** The refusal of such a bundle. */
+export function prunedBelow(minimumIndex: bigint): CheckError {
+  return new CheckError("ERR_PRUNED", `the log shows entries from ${minimumIndex} on`);
+}
+
 /** True for a full bundle that ends at or below the minimum index. */
 export function isPruned(ref: TileRef, minimumIndex: bigint): boolean {
   return ref.kind === "entries" && ref.width === TILE_WIDTH && (ref.index + 1n) * BigInt(TILE_WIDTH) <= minimumIndex;

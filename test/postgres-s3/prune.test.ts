@@ -1,9 +1,12 @@
-/** `countersign prune --config`: what nodes refuse to show from their next start on. */
+/** `countersign prune --config`: what nodes and exports refuse to show from then on. */
 
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { exportCommand } from "../../cli/commands/export.ts";
 import { pruneCommand } from "../../cli/commands/prune.ts";
 import { type CommandRun, runInProcess } from "../support/command-io.ts";
-import { READER_TOKEN, SUBMIT } from "../support/ledger-service.ts";
+import { eventually, READER_TOKEN, SUBMIT } from "../support/ledger-service.ts";
 import type { TestNode } from "../support/postgres-s3-log.ts";
 import { type StoredCommand, startCommandBench } from "./stored-command.ts";
 import { add, published, type StoredLog } from "./stored-log.ts";
@@ -49,10 +52,13 @@ it("changes nothing by default, and what is not allowed is refused", async () =>
   expect(await log.store.get("retention")).toBeUndefined();
 });
 
-it("raises the minimum index: nodes refuse bundles below it from their next start on, and hash tiles stay", async () => {
+it("raises the minimum index: nodes that run refuse bundles below it, others from their start on, and hash tiles stay", async () => {
   const running = await log.start("raw");
-  expect(await prune(300, "--apply")).toMatchObject({ exit: 0, out: "minimum index 300\n" });
   expect(await statuses(running)).toEqual([200, 200, 200, 200, 200]);
+  expect(await prune(300, "--apply")).toMatchObject({ exit: 0, out: "minimum index 300\n" });
+  await eventually(async () => ((await statuses(running))[0] === 410 ? true : undefined));
+  expect(await statuses(running)).toEqual([410, 200, 200, 200, 200]);
+  expect(await (await running.get("/metadata")).json()).toMatchObject({ minimum_index: 300, retention_policy: POLICY });
   const known = await (await running.post("/add", "entry 7", SUBMIT)).text();
   await running.close();
   const node = await log.start("raw");
@@ -61,6 +67,17 @@ it("raises the minimum index: nodes refuse bundles below it from their next star
   expect(await (await node.post("/add", "entry 7", SUBMIT)).text()).toBe(known);
   await node.close();
   expect(await log.faults()).toEqual([]);
+});
+
+it("is refused to exports too, which give what lies behind it", async () => {
+  const exported = (name: string, ...more: readonly string[]): Promise<CommandRun> => {
+    const out = join(files.folder, name);
+    return runInProcess(exportCommand, ["--config", files.config, "--log", "a", "--out", out, ...more]);
+  };
+  expect((await exported("all.tar")).fault).toBe("ERR_PRUNED");
+  expect((await exported("below.tar", "--from-index", "255")).fault).toBe("ERR_PRUNED");
+  expect(await exported("rest.tar", "--from-index", "300")).toMatchObject({ exit: 0 });
+  expect((await readdir(files.folder)).filter((name) => name.includes(".tar"))).toEqual(["rest.tar"]);
 });
 
 it("never goes back, and may be raised again", async () => {
