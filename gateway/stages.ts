@@ -10,7 +10,9 @@ import type { DecisionBasis } from "./decision-basis.ts";
 import { FlowStages } from "./flow/flow-stages.ts";
 import { PrincipalLabels } from "./flow/principal-labels.ts";
 import { makeClaimsStage } from "./identity/claims-stage.ts";
+import { credentialGate } from "./identity/credential-gate.ts";
 import { makeMandateStage } from "./identity/mandate-stage.ts";
+import { leewayMsOf } from "./identity/oauth-config.ts";
 import { workflowRules } from "./identity/workflow-rules.ts";
 import { makeWorkflowStage } from "./identity/workflow-stage.ts";
 import { elicitedPages } from "./inspection/elicited-pages.ts";
@@ -74,10 +76,11 @@ export async function openControls(
     new Map(config.servers.map(({ id, elicitation_hosts: hosts = [] }) => [id, hosts])),
     () => run.mode,
   );
+  const credential = credentialGate(world.nowMs, leewayMsOf(config.auth.oauth));
   const limiter = makeCallLimiter({ limits, monotonicMs: world.monotonicMs });
   return {
     stages: wrapStages({
-      gates: [safeStateGate(artifact), sessionGate(sessions), killSwitch.gate, limiter.gate],
+      gates: [credential, safeStateGate(artifact), sessionGate(sessions), killSwitch.gate, limiter.gate],
       request: [
         makeClaimsStage(run.names, claims),
         makeMandateStage(run.names, rules),

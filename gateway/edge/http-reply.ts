@@ -11,6 +11,8 @@ import type { OpenAnswers } from "./open-answers.ts";
 
 /** Notifications are dropped, not queued, for an agent that does not read them. */
 const MAX_WAITING_BYTES = 1024 * 1024;
+/** Longest time of a timer; no session is as old. */
+const MAX_FOLLOW_MS = 2_147_483_647;
 /** What an agent is asked to wait before it takes a stream up again. */
 const RETRY_MS = 1_000;
 const NO_STORE = "no-store";
@@ -58,11 +60,14 @@ export class HttpReply {
     this.#calls.push(call);
   }
 
-  /** Answers a GET: everything of this stream behind `after`, and what follows. */
-  follow(stream: EventStream, after: number | undefined): void {
+  /** Answers a GET: everything of this stream behind `after`, and what follows within `forMs`; undefined: for as long as it is open. */
+  follow(stream: EventStream, after: number | undefined, forMs?: number): void {
     this.#writeHead();
     this.#response.flushHeaders();
     this.#attach(stream, after);
+    if (forMs === undefined) return;
+    const over = setTimeout(() => this.#end(), Math.max(0, Math.min(MAX_FOLLOW_MS, forMs)));
+    this.#response.once("close", () => clearTimeout(over));
   }
 
   /** Sends a notification; the reply is an event stream from now on. */

@@ -206,8 +206,13 @@ async function openStream(
     const unknown = transportRefusal("http.header", 400, "Last-Event-ID is none of this session");
     return turnAway(edge, request, reply, unknown, where.caller);
   }
-  reply.follow(at.stream, at.seq);
+  reply.follow(at.stream, at.seq, endsInMs(edge, where.caller));
   if (at.stream === streams.standing) legs.listen(upstreamsOf(edge, mount));
+}
+
+/** A stream is the credential's with which it was opened; an agent with a newer one opens it again. */
+function endsInMs({ nowMs }: RequestDeps, { facts }: Caller): number | undefined {
+  return facts?.expiresAtMs === undefined ? undefined : facts.expiresAtMs - nowMs();
 }
 
 function upstreamsOf({ catalog, upstreams }: RequestDeps, path: string): readonly Upstream[] {

@@ -97,6 +97,7 @@ export type SpiffeDomain = {
 };
 
 const MAX_ISSUERS = 16;
+const LEEWAY_SECONDS = 30;
 const MAX_SECONDS = 86_400;
 
 const path: Shape<string> = string({ pattern: /^[^\0]+$/u, maxLength: 4096, description: "a path" });
@@ -180,6 +181,11 @@ export const oauthShape: Shape<OauthConfig> = mapped(
   }),
   checkIssuers,
 );
+
+/** Tolerated difference of clocks, also of a gateway without issuers of access tokens. */
+export function leewayMsOf(config: Pick<OauthConfig, "leeway_seconds"> | undefined): number {
+  return (config?.leeway_seconds ?? LEEWAY_SECONDS) * 1000;
+}
 
 /** Shape of `auth.certificates`. */
 export const certificatesShape: Shape<readonly CertificatePrincipal[]> = array(

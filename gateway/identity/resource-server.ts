@@ -10,7 +10,7 @@ import type { ProofRules } from "./dpop-proof.ts";
 import { Introspection } from "./introspection.ts";
 import { ACCESS_TOKEN_ALGS } from "./jwk-keys.ts";
 import { fetchJwks, KeySource } from "./key-source.ts";
-import type { IssuerConfig, OauthConfig } from "./oauth-config.ts";
+import { type IssuerConfig, leewayMsOf, type OauthConfig } from "./oauth-config.ts";
 import { type ReplayBounds, ReplayCache } from "./replay-cache.ts";
 import { type Challenge, formatChallenge, METADATA_PATH, resourceMetadata } from "./resource-metadata.ts";
 import { throughFetch } from "./runtime-fetch.ts";
@@ -30,7 +30,6 @@ export interface ResourceServerOptions {
   readonly logger: Logger;
 }
 
-const LEEWAY_SECONDS = 30;
 const FLOOR_SECONDS = 30;
 const MAX_AGE_SECONDS = 600;
 const WINDOW_SECONDS = 60;
@@ -76,7 +75,7 @@ export class ResourceServer {
 
   tokenRules(audience: string): TokenRules {
     const { config, nowMs } = this.#options;
-    const leewayMs = (config.leeway_seconds ?? LEEWAY_SECONDS) * 1000;
+    const leewayMs = leewayMsOf(config);
     return { issuers: this.#issuers, signed: this.#signed, audience, nowMs: nowMs(), leewayMs };
   }
 

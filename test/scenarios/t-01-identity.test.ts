@@ -21,6 +21,7 @@ const start = async (
   rules = PERMIT_ALL,
   nowMs: () => number = Date.now,
   ofIssuer: JsonObject = {},
+  config: JsonObject = {},
 ): Promise<Scenario> =>
   open(
     startScenario({
@@ -28,6 +29,7 @@ const start = async (
       nowMs,
       servers: { crm: { tools: [{ name: "find" }] } },
       config: {
+        ...config,
         auth: {
           tokens: [],
           oauth: {
@@ -180,6 +182,46 @@ describe("T1 authentication and identity", () => {
       { provenance: "unsigned-request-claim", outcome: "unverified", binding: "none" },
       { provenance: "unsigned-request-claim", outcome: "unverified", binding: "none" },
     ]);
+  });
+
+  it("a credential that ends while its call waits lets nothing out: U is 0, and the receipt names it", async () => {
+    let later = 0;
+    const now = (): number => Date.now() + later;
+    const scenario = await start(PERMIT_ALL, now, {}, { max_pin_age_seconds: 0 });
+    const server = scenario.server("crm");
+    const release = server.holdLists();
+    const call = scenario.call("find", {}, { token: await good() });
+    await expect.poll(server.held).toBe(1);
+    later = 600_000;
+    release();
+    expect((await call).result).toMatchObject({ isError: true, _meta: { "countersign/reason": "auth.expired" } });
+    expect(server.count()).toBe(0);
+    expect((await scenario.decisions()).map(({ ruling }) => [ruling.action, ruling.step, ...ruling.reasons])).toEqual([
+      ["refuse", "authenticate", "auth.expired"],
+    ]);
+  });
+
+  it("a legacy session's stream ends with the credential that opened it, not with the session", async () => {
+    const scenario = await start();
+    const short = await good({ exp: Math.floor(Date.now() / 1000) + 2 });
+    const headers = { accept: "application/json, text/event-stream", "content-type": "application/json" };
+    const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "scenario", version: "1" } };
+    const opened = await fetch(`${scenario.url}/mcp`, {
+      method: "POST",
+      headers: { ...headers, authorization: `Bearer ${short}` },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params }),
+    });
+    const session = { "mcp-session-id": opened.headers.get("mcp-session-id") ?? "" };
+    const listen = (token: string): Promise<Response> =>
+      fetch(`${scenario.url}/mcp`, { headers: { ...headers, ...session, authorization: `Bearer ${token}` } });
+    const stream = await listen(short);
+    expect(stream.status).toBe(200);
+    // Resolves with the end of the stream.
+    await stream.text();
+    expect((await listen(await good({ exp: 1 }))).status).toBe(401);
+    const again = await listen(await good());
+    expect(again.status).toBe(200);
+    await again.body?.cancel();
   });
 
   it("a credential that ends in the middle of a session ends with the next call", async () => {

@@ -73,6 +73,14 @@ describe("T9 a chain of mandates", () => {
     expect(codeOf(check)).toBe("ERR_MANDATE_WIDER");
   });
 
+  it("that does not cover the call lets it not out, whatever else permits it: U is 0", async () => {
+    const scenario = await start();
+    const denied = await scenario.call("wipe", {}, carried(chain()));
+    expect(denied.text).toContain("delegation.scope");
+    expect(scenario.server("s").count()).toBe(0);
+    expect((await scenario.decisions())[0]?.ruling).toMatchObject({ action: "refuse", step: "identity" });
+  });
+
   it("without one of its hops is broken, at the gateway and offline: U is 0", async () => {
     const scenario = await start();
     const [first, second] = chain();
