@@ -3,16 +3,15 @@
  * on which another rule fires; and escapes that spell invisible characters.
  */
 
-import { encodedRuns, MAX_ENCODED_DEPTH } from "./encoded-runs.ts";
+import { textOfBytes } from "../wire/bytes-text.ts";
+import type { ReadText } from "./encoded-runs.ts";
 import { skeletonOf } from "./skeleton.ts";
-import { EXTRAORDINARY, MARK, type Marks, marksOf } from "./text-marks.ts";
+import { EXTRAORDINARY, MARK, type Marks } from "./text-marks.ts";
 
 /** At most this many runs of a text are decoded. */
 const MAX_RUNS = 64;
 const MAX_RUN = 16_384;
 
-const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{40,16384}={0,2}/gu;
-const HEX = /(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}){20,8192}(?![A-Za-z0-9])/gu;
 const PERCENT = /%[0-9A-Fa-f]{2}/gu;
 const ESCAPE = /\\(?:u\{?([0-9A-Fa-f]{1,6})\}?|x([0-9A-Fa-f]{2}))/gu;
 const ENTITY = /&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));/gu;
@@ -20,41 +19,33 @@ const PIECES = /(?:["'][^"'\n]{1,64}["'] ?\+ ?){1,64}["'][^"'\n]{0,200}["']/gu;
 
 /** Marks of what may be decoded. */
 const ENCODED: Marks =
-  EXTRAORDINARY |
-  MARK.run |
-  MARK.longToken |
-  MARK.percent |
-  MARK.backslash |
-  MARK.entity |
-  MARK.digitInWord |
-  MARK.plus;
+  EXTRAORDINARY | MARK.run | MARK.percent | MARK.backslash | MARK.entity | MARK.digitInWord | MARK.plus;
 
 const NO_TEXTS: readonly string[] = [];
 
 /** The texts that encoded runs hold, as far as they are text. */
-export function decodedRuns(text: string, marks: Marks): readonly string[] {
+export function decodedRuns(read: ReadText): readonly string[] {
+  const { text, marks } = read;
   if ((marks & ENCODED) === 0) return NO_TEXTS;
-  const runs = (pattern: RegExp, decode: (run: string) => string): readonly string[] =>
-    firstMatches(pattern, text).map((run) => decode(run.slice(0, MAX_RUN)));
   const has = (mark: Marks): boolean => (marks & mark) !== 0;
   const decoded = new Set([
-    ...nestedRuns(text, marks, 1),
-    ...(has(MARK.longToken) ? runs(BASE64, fromBase64) : []),
-    ...(has(MARK.longToken) ? runs(HEX, (run) => readable(Buffer.from(run, "hex"))) : []),
+    ...textsIn(read),
     ...(has(MARK.percent) && hasThree(text, PERCENT) ? [fromPercent(text)] : []),
     ...(has(MARK.backslash) && hasThree(text, ESCAPE) ? [fromEscapes(text)] : []),
     ...(has(MARK.entity) && hasThree(text, ENTITY) ? [fromEntities(text)] : []),
     ...(has(EXTRAORDINARY | MARK.digitInWord) ? lookAlikeTexts(text, !has(EXTRAORDINARY)) : []),
-    ...(has(MARK.plus) ? runs(PIECES, (run) => run.replace(/["'] ?\+ ?["']/gu, "")) : []),
+    ...(has(MARK.plus) ? firstMatches(PIECES, text).map(joined) : []),
   ]);
   return [...decoded].filter((inner) => inner.length >= 8);
 }
 
-/** Whole runs of base64 and hexadecimal digits that are text, also where lines wrap them, and those in them. */
-function nestedRuns(text: string, marks: Marks, depth: number): readonly string[] {
-  return encodedRuns(text, marks).flatMap(({ text: inner }) =>
-    depth === MAX_ENCODED_DEPTH ? [inner] : [inner, ...nestedRuns(inner, marksOf(inner), depth + 1)],
-  );
+/** What runs say, and those in them. */
+function textsIn({ runs }: ReadText): readonly string[] {
+  return runs.flatMap(({ inner }) => [inner.text, ...textsIn(inner)]);
+}
+
+function joined(pieces: string): string {
+  return pieces.slice(0, MAX_RUN).replace(/["'] ?\+ ?["']/gu, "");
 }
 
 /** Escapes and entities that stand for tags or reordering, or for two zero-width characters or more. */
@@ -110,22 +101,11 @@ function firstMatches(pattern: RegExp, text: string): readonly string[] {
   return found;
 }
 
-function fromBase64(run: string): string {
-  return readable(Buffer.from(run, "base64"));
-}
-
-/** The bytes as text if they are mostly printable, else nothing. */
-function readable(bytes: Uint8Array): string {
-  const text = new TextDecoder().decode(bytes);
-  const printable = text.replace(/[^\p{L}\p{N}\p{P}\p{S}\s]|\ufffd/gu, "").length;
-  return text.length > 0 && printable / text.length >= 0.9 ? text : "";
-}
-
 function fromPercent(run: string): string {
   const bytes = run
     .replace(/\+/gu, " ")
     .replace(/%([0-9A-Fa-f]{2})/gu, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return readable(Buffer.from(bytes, "latin1"));
+  return textOfBytes(Buffer.from(bytes, "latin1")) ?? "";
 }
 
 function fromEscapes(run: string): string {

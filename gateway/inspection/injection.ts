@@ -5,6 +5,7 @@
 
 import type { FindingCode } from "../../kernel/receipt/findings.ts";
 import type { Severity } from "../../kernel/receipt/vocabulary.ts";
+import { ReadText } from "./encoded-runs.ts";
 import { foldText, plainText } from "./fold.ts";
 import { hiddenPayloads } from "./hidden-payload.ts";
 import { worse } from "./hit.ts";
@@ -22,7 +23,7 @@ import { joinedLetters, respelledTexts } from "./inj-respelled.ts";
 import { CHAT_TOKENS, IMPERATIVE, ROLE_TAGS } from "./inj-tag.ts";
 import { ORDERED_CALL } from "./inj-tool.ts";
 import { INSTALL, UNPINNED } from "./supply.ts";
-import { EXTRAORDINARY, type Marks, marksOf } from "./text-marks.ts";
+import { EXTRAORDINARY } from "./text-marks.ts";
 import type { WordRule } from "./word-rule.ts";
 import { type Match, WordSearch } from "./word-search.ts";
 
@@ -74,14 +75,15 @@ const RULES: readonly Weighted[] = [
 export function findInjections(
   text: string,
   context: InjectionContext,
-  marks: Marks = marksOf(text),
+  read: ReadText = new ReadText(text),
 ): readonly Count[] {
+  const { marks } = read;
   const folded = foldText(text, marks);
   const wordings = countWordings(folded, context);
   const isPlain = (marks & EXTRAORDINARY) === 0;
   // What an agent says itself is not hidden from it.
   const isRespelled = context.surface !== "argument";
-  const decoded = decodedRuns(text, marks);
+  const decoded = decodedRuns(read);
   const joined = isRespelled ? joinedLetters(text) : NO_TEXTS;
   const runs = joined.length === 0 ? decoded : [...decoded, ...joined];
   const respelled = isRespelled ? countRespelled(folded, context) : NO_COUNTS;

@@ -1,10 +1,11 @@
 /** Everything that one text is looked at for: places of secrets, personal data and odd characters, and known wordings. */
 
 import { findDisguised } from "./disguised.ts";
+import { ReadText } from "./encoded-runs.ts";
 import { type Hit, NO_HITS, worse } from "./hit.ts";
 import { type Count, findInjections, type InjectionContext } from "./injection.ts";
 import { findSensitive, type TextContext } from "./sensitive.ts";
-import { type Marks, marksOf } from "./text-marks.ts";
+import type { Marks } from "./text-marks.ts";
 import { findUnicode } from "./unicode-rules.ts";
 
 /** What was found in a text. */
@@ -27,25 +28,25 @@ const NOTHING: TextFindings = { hits: NO_HITS, counts: [] };
 export function findInText(text: string, context: FindContext): TextFindings {
   if (text === "") return NOTHING;
   const { surface } = context;
-  const marks = marksOf(text);
-  const sensitive = surface === "definition" ? NO_HITS : findValues(text, context, marks);
-  const odd = findUnicode(text, surface, marks);
-  const counts = findInjections(text, context, marks);
+  const read = new ReadText(text);
+  const sensitive = surface === "definition" ? NO_HITS : findValues(read, context);
+  const odd = findUnicode(text, surface, read.marks);
+  const counts = findInjections(text, context, read);
   const found = sensitive.length + odd.length;
   if (found + counts.length === 0) return NOTHING;
   return { hits: found === 0 ? NO_HITS : [...sensitive, ...odd], counts };
 }
 
 /** Values that may have to go: as they stand, and disguised. */
-function findValues(text: string, context: FindContext, marks: Marks): readonly Hit[] {
+function findValues(read: ReadText, context: FindContext): readonly Hit[] {
   const { phoneRegion, ownRules } = context;
   const find = (inner: string, innerMarks: Marks, isWhole: boolean): readonly Hit[] => {
     const hits = findSensitive(inner, isWhole ? context : { phoneRegion }, innerMarks);
     const own = ownRules === undefined ? NO_HITS : ownRules(inner);
     return own.length === 0 ? hits : [...hits, ...own];
   };
-  const plain = find(text, marks, true);
-  const disguised = findDisguised(text, marks, plain, find);
+  const plain = find(read.text, read.marks, true);
+  const disguised = findDisguised(read, plain, find);
   return disguised.length === 0 ? plain : [...plain, ...disguised];
 }
 
