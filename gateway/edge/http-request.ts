@@ -56,8 +56,9 @@ function handle(
   head: Head,
 ): Promise<void> | void {
   const { origin } = request.headers;
+  // Some refusals come before the Origin was looked at.
   const isNamed = head.type !== "refusal" || head.httpStatus !== 403;
-  if (origin !== undefined && isNamed) {
+  if (origin !== undefined && isNamed && edge.allowed.origins.has(origin)) {
     response.setHeader("Access-Control-Allow-Origin", origin);
     response.setHeader("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate, DPoP-Nonce");
     response.setHeader("Vary", "Origin");

@@ -15,6 +15,7 @@ import { runInProcess } from "../support/command-io.ts";
 import { wordOf } from "../support/evidence.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
 import { sendRaw } from "../support/mcp-raw.ts";
+import { sendRaw as sendBytes } from "../support/raw-http.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { listeningSockets } from "./socket-table.ts";
 import { withScenarios } from "./with-scenarios.ts";
@@ -69,6 +70,28 @@ describe("T8 the gateway's sockets", () => {
     expect(answer.status).toBe(status);
     expect(scenario.server("crm").count()).toBe(0);
     expect((await scenario.decisions()).map(({ ruling }) => ruling.reasons)).toEqual([[reason]]);
+  });
+});
+
+describe("T8 a page of somebody else's", () => {
+  it("may read no answer, not even that of a request which is refused before its Origin is looked at", async () => {
+    const scenario = await start();
+    const host = new URL(scenario.url).host;
+    const ask = (...lines: readonly string[]): Promise<string> =>
+      sendBytes(
+        scenario.url,
+        ["POST /mcp HTTP/1.1", "connection: close", "content-length: 0", ...lines, "", ""].join("\r\n"),
+      );
+    const origin = "origin: https://evil.example";
+    for (const lines of [
+      [origin, `host: ${host}`, "mcp-name: a", "mcp-name: b"],
+      [origin, "host: evil.example"],
+      [origin, `host: ${host}`],
+    ]) {
+      const answer = await ask(...lines);
+      expect(answer).toMatch(/^HTTP\/1\.1 40[03] /u);
+      expect(answer.toLowerCase()).not.toContain("access-control-allow-origin");
+    }
   });
 });
 
