@@ -2,7 +2,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { FormatError, invariant } from "../kernel/errors.ts";
-import { isLoopback } from "../kernel/service/listen.ts";
+import { isLoopback, listenOn } from "../kernel/service/listen.ts";
 import type { Clock, Logger, RunningService } from "../kernel/service/service.ts";
 import { formatTimestamp } from "../kernel/time.ts";
 import type { ApiConfig, LedgerSource } from "./config.ts";
@@ -41,7 +41,7 @@ const DEFAULT_STALE_CHECKPOINT_SECONDS = 7200;
  * Opens the index, follows, listens.
  *
  * @throws {FormatError} ERR_CONFIG if others than this machine could ask without a token
- * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_STORE_WRITE
+ * @throws {StoreError} ERR_FOLDER_LOCKED, ERR_STORE_WRITE, ERR_SERVICE_START
  */
 export async function startApi(options: StartApiOptions): Promise<RunningService> {
   const { config, tokens, logger } = options;
@@ -54,7 +54,7 @@ export async function startApi(options: StartApiOptions): Promise<RunningService
   try {
     metrics.watch(ledgers);
     const server = buildServer(options, ledgers, metrics);
-    const url = await server.listen({ host, port });
+    const url = await listenOn(server, "listen", { host, port });
     logger.info({ url, ledgers: ledgers.map(({ name }) => name) }, "auditor node listens");
     return {
       url,

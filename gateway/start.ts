@@ -1,9 +1,9 @@
 /** Starts a gateway with its two listeners: agents' Streamable HTTP, and the operator's routes. */
 
 import type { FastifyInstance } from "fastify";
-import { FormatError, StoreError } from "../kernel/errors.ts";
+import { FormatError } from "../kernel/errors.ts";
 import { workflowDigest } from "../kernel/policy-artifact.ts";
-import type { Listen } from "../kernel/service/listen.ts";
+import { listenOn } from "../kernel/service/listen.ts";
 import { GATEWAY_DEFAULTS } from "./config.ts";
 import type { CallerToken } from "./edge/edge-options.ts";
 import { type HttpEdge, type HttpEdgeOptions, startHttpEdge } from "./edge/http-edge.ts";
@@ -54,7 +54,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const listening = { agents: false };
   const operator = operatorOf(options, run, listening);
   try {
-    const operatorUrl = await listen(operator, options.config.operator_listen ?? {}, GATEWAY_DEFAULTS.operatorPort);
+    const { host = GATEWAY_DEFAULTS.host, port = GATEWAY_DEFAULTS.operatorPort } = options.config.operator_listen ?? {};
+    const operatorUrl = await listenOn(operator, "operator_listen", { host, port });
     const given = edgeOptions(options, run);
     const left = { tasks: run.leftTasks, stream: run.status().stream };
     const edge = await startHttpEdge({ ...given, left });
@@ -197,14 +198,6 @@ function sharedServer({ makeServer, ...identity }: AgentIdentity): AgentIdentity
       return made;
     },
   };
-}
-
-async function listen(server: FastifyInstance, { host, port }: Listen, defaultPort: number): Promise<string> {
-  try {
-    return await server.listen({ host: host ?? GATEWAY_DEFAULTS.host, port: port ?? defaultPort });
-  } catch (cause) {
-    throw new StoreError("ERR_SERVICE_START", "the operator's address cannot be listened on", { cause });
-  }
 }
 
 /** Whom a configured token stands for, with what the configuration says of it. */

@@ -3,8 +3,7 @@
 import { setMaxListeners } from "node:events";
 import { availableParallelism } from "node:os";
 import type { FastifyInstance } from "fastify";
-import { StoreError } from "../kernel/errors.ts";
-import type { Listen } from "../kernel/service/listen.ts";
+import { type Listen, listenOn } from "../kernel/service/listen.ts";
 import type { Logger, RunningService } from "../kernel/service/service.ts";
 import { Quota } from "./admission/quota.ts";
 import { LEDGER_DEFAULTS } from "./config.ts";
@@ -116,7 +115,7 @@ async function serve(serving: Serving, logs: readonly OpenLog[], shared: readonl
   };
   try {
     const { host = LEDGER_DEFAULTS.host, port = LEDGER_DEFAULTS.port } = serving.listen;
-    const url = await listenOn(server, host, port);
+    const url = await listenOn(server, "listen", { host, port });
     for (const { prefix, options, ledger } of logs) {
       const size = Number(ledger.log.tree.size);
       options.logger.info({ url: `${url}${prefix}`, origin: options.config.origin, size }, "ledger listens");
@@ -133,14 +132,6 @@ function makeReader(logger: Logger, logs: readonly OpenLog[]): SubmissionReader 
   if (logs.some(({ options }) => options.signing === "inline")) return makeInlineReader();
   const onFailure = (cause: unknown): void => logger.error({ err: cause }, "a thread that reads submissions ended");
   return makeWorkerReader({ count: Math.min(MAX_READERS, availableParallelism()), onFailure });
-}
-
-async function listenOn(server: FastifyInstance, host: string, port: number): Promise<string> {
-  try {
-    return await server.listen({ host, port });
-  } catch (cause) {
-    throw new StoreError("ERR_SERVICE_START", `listen: cannot listen on ${host}:${port}: ${String(cause)}`, { cause });
-  }
 }
 
 /**

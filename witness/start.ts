@@ -1,9 +1,10 @@
 /** Starts a witness: state folder, fence, keys, list of logs, server. */
 
 import type { FastifyInstance } from "fastify";
-import { isCodedError, StoreError } from "../kernel/errors.ts";
+import { isCodedError } from "../kernel/errors.ts";
 import type { SignerKey } from "../kernel/note/signer-key.ts";
 import { formatVerifierKey } from "../kernel/note/verifier-key.ts";
+import { listenOn } from "../kernel/service/listen.ts";
 import type { Logger, RunningService } from "../kernel/service/service.ts";
 import { joinLogs, type WitnessConfig } from "./config.ts";
 import { EvidenceShelf } from "./evidence.ts";
@@ -72,7 +73,7 @@ export async function startWitness(options: StartWitnessOptions): Promise<Runnin
     const witness = makeWitness(options, parts, logs);
     const { server, reload } = serve(options, parts, witness);
     const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options.config.listen ?? {};
-    const url = await listenOn(server, host, port);
+    const url = await listenOn(server, "listen", { host, port });
     const keys = signing.cosigners.map(({ key }) => formatVerifierKey(key));
     options.logger.info({ url, keys, logs: logs.length }, "witness listens");
     if (book.isSuspended)
@@ -211,12 +212,4 @@ async function closeAll(
   clearTimeout(cut);
   await book.close();
   for (const each of release) await each();
-}
-
-async function listenOn(server: FastifyInstance, host: string, port: number): Promise<string> {
-  try {
-    return await server.listen({ host, port });
-  } catch (cause) {
-    throw new StoreError("ERR_SERVICE_START", `listen: cannot listen on ${host}:${port}: ${String(cause)}`, { cause });
-  }
 }

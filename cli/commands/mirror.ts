@@ -111,7 +111,9 @@ async function follow(given: Arguments, mirror: Mirror, io: Io): Promise<void> {
 /** Serves, and pulls beside it if a log is given; a log that contradicts itself ends the pulling, not the serving. */
 async function startServing(given: Arguments, folder: string, address: string, io: Io): Promise<RunningService> {
   const [, host, port] = /^(.+):([0-9]{1,5})$/u.exec(address) ?? [];
-  if (host === undefined || port === undefined) throw new UsageError("--serve: want host:port");
+  if (host === undefined || port === undefined || Number(port) > 65_535) {
+    throw new UsageError("--serve: want host:port, the port from 0 to 65535");
+  }
   const logger = makeLogger("mirror", io);
   const mirror = given.text("from") === undefined ? undefined : await open(given, folder, () => undefined);
   const service = await serveMirror({ folder, host, port: Number(port), logger });

@@ -5,7 +5,8 @@
 
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import { errorCode, StoreError } from "../../kernel/errors.ts";
+import { errorCode } from "../../kernel/errors.ts";
+import { cannotListen } from "../../kernel/service/listen.ts";
 import { Deadlines } from "../deadlines.ts";
 import { makeAuthenticate } from "../identity/authenticator.ts";
 import type { CertificateRules } from "../identity/client-certificate.ts";
@@ -151,7 +152,7 @@ const BACKLOG = 4_096;
 function listen(server: Server, { host, port }: HttpEdgeOptions["listen"]): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => {
-      reject(new StoreError("ERR_SERVICE_START", `the gateway cannot listen on ${host}:${port}`, { cause }));
+      reject(cannotListen("listen", { host, port }, cause));
     });
     server.listen({ port, host, backlog: BACKLOG }, () => {
       const address = server.address();

@@ -3,7 +3,8 @@
 import type { Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { errorCode, isCodedError, StoreError } from "../../kernel/errors.ts";
+import { errorCode, isCodedError } from "../../kernel/errors.ts";
+import { listenOn } from "../../kernel/service/listen.ts";
 import type { Logger } from "../../kernel/service/service.ts";
 import { type EdgeTls, serverOptions } from "../identity/tls-config.ts";
 import type { Pipeline } from "../pipeline/call.ts";
@@ -56,11 +57,7 @@ export function makeAdmissionServer(options: AdmissionServerOptions): FastifyIns
 /** Listens. @throws {StoreError} ERR_SERVICE_START @returns `https://host:port` */
 export async function listenForReviews(server: FastifyInstance<Server>, { listen }: KubernetesConfig): Promise<string> {
   const { host = "127.0.0.1", port = KUBERNETES_PORT } = listen;
-  try {
-    return await server.listen({ host, port });
-  } catch (cause) {
-    throw new StoreError("ERR_SERVICE_START", "the address of the webhook cannot be listened on", { cause });
-  }
+  return listenOn(server, "kubernetes.listen", { host, port });
 }
 
 /** With `client_auth: require`, only the cluster is answered: its certificate leads to `client_ca_file`. */

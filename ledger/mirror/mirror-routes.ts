@@ -7,6 +7,7 @@ import type { FastifyInstance } from "fastify";
 import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { FormatError } from "../../kernel/errors.ts";
 import { parseNote } from "../../kernel/note/signed-note.ts";
+import { listenOn } from "../../kernel/service/listen.ts";
 import type { Logger, RunningService } from "../../kernel/service/service.ts";
 import { parseTilePath } from "../../kernel/tile/path.ts";
 import { IMMUTABLE, isSigned, sendNote } from "../http/read-routes.ts";
@@ -48,13 +49,13 @@ export interface ServeOptions {
   readonly logger: Logger;
 }
 
-/** Serves a folder that this or another process fills. */
+/** Serves a folder that this or another process fills. @throws {StoreError} ERR_SERVICE_START */
 export async function serveMirror({ folder, host, port, logger }: ServeOptions): Promise<RunningService> {
   const mirror = watchFolder(folder);
   const server = makeServer([mirrorReadRoutes("", mirror)], (error) =>
     logger.error({ err: error }, "a request failed"),
   );
-  return { url: await server.listen({ host, port }), close: () => server.close() };
+  return { url: await listenOn(server, "--serve", { host, port }), close: () => server.close() };
 }
 
 /** The store of a folder, its checkpoint read again once it is a moment old. */

@@ -13,6 +13,7 @@ import { parseCheckpoint } from "../../kernel/checkpoint/checkpoint.ts";
 import { FormatError, StoreError } from "../../kernel/errors.ts";
 import { parseNote } from "../../kernel/note/signed-note.ts";
 import type { SignerKey } from "../../kernel/note/signer-key.ts";
+import { listenOn } from "../../kernel/service/listen.ts";
 import type { Clock, Logger, RunningService } from "../../kernel/service/service.ts";
 import { openLogCheckpoint } from "../../kernel/witness-policy.ts";
 import { limitConcurrency } from "../http/concurrency.ts";
@@ -47,7 +48,7 @@ export interface ReceiverOptions {
 /**
  * Starts the mirror; resolves once it listens.
  *
- * @throws {FormatError} ERR_CONFIG for keys of another type; {StoreError} ERR_FOLDER_LOCKED
+ * @throws {FormatError} ERR_CONFIG for keys of another type; {StoreError} ERR_FOLDER_LOCKED, ERR_SERVICE_START
  */
 export async function startReceiver(options: ReceiverOptions): Promise<RunningService> {
   const { config, logger } = options;
@@ -71,7 +72,8 @@ export async function startReceiver(options: ReceiverOptions): Promise<RunningSe
     ];
     const server = makeServer(groups, (error) => logger.error({ err: error }, "a request failed"));
     const { host = "127.0.0.1", port = DEFAULT_PORT } = config.listen;
-    return { url: await server.listen({ host, port }), close: () => closeAll([() => server.close(), ...closers]) };
+    const url = await listenOn(server, "listen", { host, port });
+    return { url, close: () => closeAll([() => server.close(), ...closers]) };
   } catch (error) {
     await closeAll(closers);
     throw error;

@@ -28,6 +28,14 @@ async function codeOfPost(
   return [status, errors[0]?.code];
 }
 
+describe("an address that another process has", () => {
+  it("is a fault of the start with a code", async () => {
+    const port = Number(new URL(open.url).port);
+    const started = startNode({ main: new AuditedLog().publish() }, { port });
+    await expect(started).rejects.toMatchObject({ code: "ERR_SERVICE_START" });
+  });
+});
+
 describe("POST /graphql", () => {
   it("wants the token where one is configured", async () => {
     expect(await codeOfPost(QUERY, {}, node)).toEqual([401, "ERR_TOKEN"]);

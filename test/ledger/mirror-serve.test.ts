@@ -57,6 +57,8 @@ describe("a mirror of a ledger over HTTP", () => {
       code: "ERR_FOLDER_LOCKED",
     });
     const served = await serveMirror({ folder: first, host: "127.0.0.1", port: 0, logger: quiet });
+    const taken = { folder: first, host: "127.0.0.1", port: Number(new URL(served.url).port), logger: quiet };
+    await expect(serveMirror(taken)).rejects.toMatchObject({ code: "ERR_SERVICE_START" });
     await add(300, 300);
     await publishedSize(601);
     const stop = new AbortController();

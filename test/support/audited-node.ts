@@ -38,6 +38,8 @@ export interface NodeOptions {
   readonly readers?: readonly string[];
   readonly limits?: ApiConfig["limits"];
   readonly dataDir?: string;
+  /** Default: any free one. */
+  readonly port?: number;
 }
 
 /** Starts a node that follows each log under its name. */
@@ -47,7 +49,7 @@ export async function startNode(
 ): Promise<AuditedNode> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "countersign-api-")));
   const config = parseApiConfig({
-    listen: { port: 0 },
+    listen: { port: options.port ?? 0 },
     data_dir: dataDir,
     poll_ms: 20,
     ledgers: Object.keys(logs).map((name) => ({
