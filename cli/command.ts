@@ -37,6 +37,8 @@ export interface Arguments {
   readonly required: (name: string) => string;
   /** Every value of a `--name` that may be given more than once. */
   readonly texts: (name: string) => readonly string[];
+  /** The value of `--name` as a number from 0 on, or undefined. @throws {UsageError} if it is none */
+  readonly count: (name: string) => bigint | undefined;
   readonly flag: (name: string) => boolean;
 }
 
@@ -66,6 +68,13 @@ export function readArguments(args: readonly string[], options: Options, maxPosi
       const value = values[name];
       return typeof value === "object" ? value.filter((each) => typeof each === "string") : [];
     },
+    count: (name) => {
+      const value = text(name);
+      if (value === undefined || /^(?:0|[1-9][0-9]{0,19})$/u.test(value)) {
+        return value === undefined ? undefined : BigInt(value);
+      }
+      throw new UsageError(`--${name}: want a number from 0 on, in decimal digits, got "${value.slice(0, 40)}"`);
+    },
     flag: (name) => values[name] === true,
   };
 }
@@ -74,6 +83,46 @@ function parseStrictly(args: readonly string[], options: Options): { values: Val
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(argumentFault(error, Object.keys(options)));
   }
+}
+
+/** What the reader of arguments says, in this program's words: an unknown option with the one that is most like it. */
+function argumentFault(error: unknown, known: readonly string[]): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const [, named = ""] = /'(-[^' ]*)/u.exec(text) ?? [];
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
+    const like = nearest(named.replace(/^-+/u, ""), known);
+    return `unknown option "${named}"${like === undefined ? "" : `; did you mean "--${like}"?`}`;
+  }
+  if (code !== "ERR_PARSE_ARGS_INVALID_OPTION_VALUE") return text;
+  if (text.includes("does not take")) return `${named} takes no value`;
+  return `${named} wants a value; one that begins with "-" is written ${named}=<value>`;
+}
+
+/**
+ * The word that somebody most probably meant by `word`: the one with the fewest changed letters, of at most two and less
+ * than half of them.
+ */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const near = known
+    .map((each) => ({ each, changes: changesBetween(word, each) }))
+    .filter(({ each, changes }) => changes <= 2 && changes * 2 < each.length)
+    .sort((a, b) => a.changes - b.changes);
+  return near[0]?.each;
+}
+
+/** Letters to put in, leave out or replace (Levenshtein); words here are short. */
+function changesBetween(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...b].entries()) {
+      const [left = 0, above = 0, before = 0] = [next[j], row[j + 1], row[j]];
+      next.push(Math.min(left + 1, above + 1, before + (letter === other ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }

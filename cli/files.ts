@@ -34,8 +34,7 @@ export function readBytesUpTo(path: string, maxBytes: number): Uint8Array {
   try {
     return readAtMost(path, maxBytes);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError("ERR_FILE_READ", `cannot read ${path}: ${why}`, { cause });
+    throw new StoreError("ERR_FILE_READ", `cannot read ${path}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -61,9 +60,9 @@ export function readText(path: string): string {
   return naming(path, () => parseUtf8(readBytes(path)));
 }
 
-/** Text of a small file without the line end behind its last line. */
+/** Text of a small file without the line end behind its last line. @throws {FormatError} ERR_UTF8, naming the file */
 export function readLine(path: string): string {
-  return new TextDecoder("utf-8", { fatal: true }).decode(readBytes(path)).replace(/\r?\n$/u, "");
+  return readText(path).replace(/\r?\n$/u, "");
 }
 
 /**
@@ -136,8 +135,7 @@ function writeNewBytes(path: string, content: Uint8Array, mode: number, writeSom
     }
     syncFolders(dirname(path), made === undefined ? dirname(path) : dirname(made));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError("ERR_FILE_WRITE", `cannot write ${path}: ${why}`, { cause });
+    throw new StoreError("ERR_FILE_WRITE", `cannot write ${path}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -157,8 +155,7 @@ export function replaceFile(path: string, content: Uint8Array, mode: number): vo
     syncFolders(dirname(path), dirname(path));
   } catch (cause) {
     rmSync(temporary, { force: true });
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError("ERR_FILE_WRITE", `cannot replace ${path}: ${why}`, { cause });
+    throw new StoreError("ERR_FILE_WRITE", `cannot replace ${path}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -187,12 +184,20 @@ export function makeToken(): string {
   return randomBytes(32).toString("hex");
 }
 
+/** What the system says against a file, without the name that the message has already: `ENOENT: no such file or directory`. */
+function reasonOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return text.replace(/, [a-z]+(?: '[^']*'(?: -> '[^']*')?)?$/u, "");
+}
+
 /** Runs `read` and puts the file's name in front of what it refuses. */
 function naming<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (!isCodedError(error)) throw error;
+    // A file that cannot be read is named by whoever tried.
+    if (error.code === "ERR_FILE_READ" || error.message.startsWith(`${path}: `)) throw error;
     throw new FormatError(error.code, `${path}: ${error.message}`, { cause: error });
   }
 }

@@ -1,5 +1,6 @@
 /** The process as a value: what a command may read and write. Only cli/ and `main.ts` files touch the real one. */
 import { createInterface } from "node:readline/promises";
+import { EXIT } from "./command.ts";
 
 /** Streams, environment and working folder of one run of the command. */
 export interface Io {
@@ -15,8 +16,17 @@ export interface Io {
   readonly ask?: (question: string) => Promise<string>;
 }
 
-/** The real process. */
+/**
+ * The real process. A reader of its output that is gone (`| head -1`) ends nothing, so that the exit code stays the
+ * command's; output that cannot be written for another reason, such as a full disk, is unusable: exit 1 is a verdict.
+ */
 export function processIo(): Io {
+  process.stderr.on("error", () => undefined);
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") return;
+    process.stderr.write(`countersign: ERR_FILE_WRITE: cannot write to standard output: ${error.message}\n`);
+    process.exit(EXIT.unusable);
+  });
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

@@ -1,7 +1,7 @@
 /** Finds the subcommand, runs it, turns errors into one line and an exit code. */
 
 import { isCodedError } from "../kernel/errors.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
+import { type Command, EXIT, nearest, UsageError } from "./command.ts";
 import { apiCommand } from "./commands/api.ts";
 import { approvalsCommand } from "./commands/approvals.ts";
 import { backupCommand } from "./commands/backup.ts";
@@ -86,6 +86,9 @@ const COMMANDS: readonly Command[] = [
   restoreCommand,
 ];
 
+const HELP_WORDS: ReadonlySet<string> = new Set(["--help", "-h", "help"]);
+const VERSION_WORDS: ReadonlySet<string> = new Set(["--version", "-v", "version"]);
+
 /**
  * Runs one command line.
  *
@@ -94,14 +97,18 @@ const COMMANDS: readonly Command[] = [
  */
 export async function runCommand(argv: readonly string[], io: Io): Promise<number> {
   const [name, ...args] = argv;
-  if (name === undefined || name === "--help" || name === "help") return printOverview(io);
-  if (name === "--version") return printVersion(io);
+  const [topic] = args;
+  if (name !== undefined && HELP_WORDS.has(name) && topic !== undefined) return runCommand([topic, "--help"], io);
+  if (name === undefined || HELP_WORDS.has(name)) return printOverview(io);
+  if (VERSION_WORDS.has(name)) return printVersion(io);
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    io.err(`countersign: unknown command "${name}"; "countersign --help" lists them\n`);
+    const like = nearest(name, [...COMMANDS.map((each) => each.name)]);
+    const meant = like === undefined ? "" : `, did you mean "${like}"?`;
+    io.err(`countersign: unknown command "${name}"${meant}; "countersign --help" lists them\n`);
     return EXIT.unusable;
   }
-  if (args.includes("--help") && !beforeSeparator(args, "--help")) {
+  if (["--help", "-h"].some((flag) => args.includes(flag) && !beforeSeparator(args, flag))) {
     io.out(command.help);
     return EXIT.ok;
   }
@@ -118,8 +125,11 @@ async function runGuarded(command: Command, args: readonly string[], io: Io): Pr
       );
       return EXIT.unusable;
     }
-    if (!isCodedError(error)) throw error;
-    io.err(`countersign ${command.name}: ${error.code}: ${error.message}\n`);
+    // Exit 1 is a verdict: what nobody expected must not look like one.
+    const said = isCodedError(error)
+      ? `${error.code}: ${error.message}`
+      : `ERR_BUG: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    io.err(`countersign ${command.name}: ${said}\n`);
     return EXIT.unusable;
   }
 }

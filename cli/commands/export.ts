@@ -3,7 +3,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseDecimal } from "../../kernel/decimal.ts";
+import { StoreError } from "../../kernel/errors.ts";
 import { exportLog, type LogSource, openFolderSource, openMirrorSource } from "../../ledger/archive/export-log.ts";
 import { makeUpstream } from "../../ledger/mirror/upstream.ts";
 import { openStoredSource } from "../../ledger/postgres-s3/log-source.ts";
@@ -45,7 +45,7 @@ const EXPORT_OPTIONS = {
 async function runExport(args: readonly string[], io: Io): Promise<number> {
   const given = readArguments(args, EXPORT_OPTIONS, 1);
   const out = given.required("out");
-  const [fromIndex, toIndex] = [indexOf(given, "from-index"), indexOf(given, "to-index")];
+  const [fromIndex, toIndex] = [given.count("from-index"), given.count("to-index")];
   const range = { ...(fromIndex === undefined ? {} : { fromIndex }), ...(toIndex === undefined ? {} : { toIndex }) };
   const source = await openGiven(given);
   const progress = makeProgress("exporting", io, () => performance.now());
@@ -58,11 +58,6 @@ async function runExport(args: readonly string[], io: Io): Promise<number> {
     progress.end();
     await source.close();
   }
-}
-
-function indexOf(given: Arguments, name: string): bigint | undefined {
-  const text = given.text(name);
-  return text === undefined ? undefined : parseDecimal(text);
 }
 
 /** Opens what is named: a folder, a url, or the log of a configuration. */
@@ -82,6 +77,8 @@ function openGiven(given: Arguments): Promise<LogSource> {
 
 async function openSource(from: string, tokenFile: string | undefined): Promise<LogSource> {
   if (!/^https?:\/\//u.test(from)) {
+    const folder = await stat(from).catch(() => undefined);
+    if (folder?.isDirectory() !== true) throw new StoreError("ERR_FILE_READ", `cannot read the folder ${from}`);
     const isLedger = await stat(join(from, "wal")).catch(() => undefined);
     return isLedger === undefined ? openMirrorSource(from) : openFolderSource(from);
   }

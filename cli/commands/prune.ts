@@ -1,6 +1,5 @@
 /** `countersign prune`: raises the minimum index of a log under its retention policy. */
 
-import { parseDecimal } from "../../kernel/decimal.ts";
 import { pruneStored } from "../../ledger/postgres-s3/stored-retention.ts";
 import { prune } from "../../ledger/retention/prune.ts";
 import { type Arguments, type Command, EXIT, readArguments, UsageError } from "../command.ts";
@@ -48,7 +47,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const isDryRun = given.flag("dry-run");
   const { minimumIndex, bundles, bytes } = await prune({
     dataDir,
-    beforeIndex: parseDecimal(given.required("before-index")),
+    beforeIndex: beforeIndexOf(given),
     policy: given.required("retention-policy"),
     isDeleting: given.flag("delete"),
     isDryRun,
@@ -63,11 +62,17 @@ async function runStored(given: Arguments, configPath: string, io: Io): Promise<
   if (given.flag("apply") && given.flag("dry-run")) throw new UsageError("want --apply or --dry-run");
   const place = readLogPlace(configPath, given.text("log"));
   if (place.driver === "files") throw new UsageError(`the log is in a folder: name ${place.dataDir}`);
-  const beforeIndex = parseDecimal(given.required("before-index"));
+  const beforeIndex = beforeIndexOf(given);
   const isDryRun = !given.flag("apply");
   await pruneStored({ ...place, beforeIndex, policy: given.required("retention-policy"), isDryRun });
   io.out(isDryRun ? `minimum index would be ${beforeIndex}; --apply does it\n` : `minimum index ${beforeIndex}\n`);
   return EXIT.ok;
+}
+
+function beforeIndexOf(given: Arguments): bigint {
+  const index = given.count("before-index");
+  if (index === undefined) throw new UsageError("--before-index is required");
+  return index;
 }
 
 /** Prunes a log. */

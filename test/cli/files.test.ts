@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { writeNewFile } from "../../cli/files.ts";
+import { readJsonFile, readLine, readNoteKey, readText, readToken, writeNewFile } from "../../cli/files.ts";
 import { codeOf } from "../support/code-of.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-files-"));
@@ -36,5 +36,24 @@ describe("a file that the command writes", () => {
     expect(codeOf(() => writeNewFile(path, "content", 0o600, full))).toBe("ERR_FILE_WRITE");
     writeNewFile(path, "content", 0o600);
     expect(readFileSync(path, "utf8")).toBe("content");
+  });
+});
+
+describe("a file that cannot be read", () => {
+  const nowhere = join(folder, "nowhere");
+
+  it("is named once, with the reason", () => {
+    for (const read of [readText, readLine, (path: string) => readJsonFile(path, (value) => value)]) {
+      expect(codeOf(() => read(nowhere))).toBe("ERR_FILE_READ");
+      expect(() => read(nowhere)).toThrow(
+        expect.objectContaining({ message: `cannot read ${nowhere}: ENOENT: no such file or directory` }),
+      );
+    }
+  });
+
+  it("as text has a code, whatever its bytes are", () => {
+    const path = join(folder, "bytes");
+    writeFileSync(path, Uint8Array.of(0xff, 0xfe, 0x00));
+    for (const read of [readText, readLine, readToken, readNoteKey]) expect(codeOf(() => read(path))).toBe("ERR_UTF8");
   });
 });
