@@ -211,14 +211,14 @@ async function openCheckpointer(
   return checkpointer;
 }
 
-/** Before anything is signed, the genesis entry of a new log included. */
-function askFirst(
+/** Before anything is signed, the genesis entry of a new log included, and before what may be damage of more entries is cut. */
+async function askFirst(
   { config, ...options }: LedgerOptions,
   policy: WitnessPolicy,
   log: Log,
   logKeys: readonly VerifierKey[],
 ): Promise<void> {
-  return askWitnesses({
+  await askWitnesses({
     origin: config.origin,
     policy,
     logKeys,
@@ -229,6 +229,7 @@ function askFirst(
     nowMs: (options.clock ?? SYSTEM_CLOCK).nowMs,
     log: options.logger,
   });
+  await log.wal.cutTorn();
 }
 
 /** Makes promises of the log, with the oldest key that signs. */

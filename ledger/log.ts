@@ -61,8 +61,8 @@ export interface ServedLog {
 
 /** An open log. */
 export interface Log extends ServedLog {
-  /** What the next start would have to read again. */
-  readonly wal: Pick<Wal, "entries" | "bytes">;
+  /** What the next start would have to read again; and what a crash tore, to be cut once nobody knows more entries. */
+  readonly wal: Pick<Wal, "entries" | "bytes" | "cutTorn">;
   /** What this start read again. */
   readonly recovered: { readonly walEntries: number; readonly indexedEntries: number };
   readonly tree: GrowingTree;

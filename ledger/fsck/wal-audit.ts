@@ -10,13 +10,12 @@ import {
   type FoundFrame,
   FRAME_HEADER_BYTES,
   FRAME_OFFSETS,
-  isFrameType,
   PAYLOAD_HEADER_BYTES,
   readFrame,
   type WalRecord,
 } from "../storage/wal-frame.ts";
 import { parseSalt, SALT_PATH } from "../storage/wal-salt.ts";
-import { findNewerFrame, firstPosition, type WalPosition } from "../storage/wal-scan.ts";
+import { findNewerFrame, firstPosition, isTornBatch } from "../storage/wal-scan.ts";
 import { isSparePath } from "../storage/wal-spares.ts";
 import type { DataFolder } from "./data-folder.ts";
 import type { Findings } from "./finding.ts";
@@ -138,15 +137,11 @@ export class WalAudit {
     this.#next = { batch: frame.batch + 1n, index: frame.firstIndex + countEntries(frame.records) };
   }
 
-  /**
-   * Behind the last batch stands nothing, or the rest of an earlier use. A header with the log's salt that
-   * says in two of three places that it is the next batch is neither: a write that a crash tore, or a last batch that was
-   * damaged.
-   */
+  /** Behind the last batch stands nothing, or the rest of an earlier use. */
   #judgeEnd(path: string, bytes: Uint8Array, offset: number): void {
     const next = this.#next;
-    if (next === undefined || offset + FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES > bytes.length) return;
-    if (!isTraceOf(bytes, offset, { batch: next.batch, index: next.index ?? 0n }, this.#salt)) return;
+    if (next === undefined) return;
+    if (!isTornBatch(bytes, offset, { batch: next.batch, index: next.index ?? 0n }, this.#salt)) return;
     const message = `batch ${next.batch} is not whole: a crash tore it, or it was damaged; a start would cut it`;
     this.#findings.add({ path, code: "ERR_WAL_TORN", offset, message });
   }
@@ -159,22 +154,4 @@ export class WalAudit {
     if (path.endsWith(".tmp")) this.#findings.remark(path, "left by a crash; nothing reads it");
     else this.#findings.add({ path, code: "ERR_FILE_STRAY", message: "not a file of the write-ahead log" });
   }
-}
-
-function isTraceOf(bytes: Uint8Array, offset: number, next: WalPosition, salt: bigint): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!isNearly(view.getBigUint64(offset + FRAME_OFFSETS.salt), salt)) return false;
-  const signs = [
-    isFrameType(view.getUint8(offset + FRAME_OFFSETS.type)),
-    view.getBigUint64(offset + FRAME_OFFSETS.batch) === next.batch,
-    view.getBigUint64(offset + FRAME_OFFSETS.firstIndex) === next.index,
-  ];
-  return signs.filter((sign) => sign).length >= 2;
-}
-
-/** True if at most one byte differs: a damaged salt is still no guess of a client's. */
-function isNearly(a: bigint, b: bigint): boolean {
-  let differing = 0;
-  for (let rest = a ^ b; rest > 0n; rest >>= 8n) if ((rest & 0xffn) !== 0n) differing += 1;
-  return differing <= 1;
 }

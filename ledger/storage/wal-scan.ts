@@ -19,6 +19,9 @@ import {
   readFrame,
 } from "./wal-frame.ts";
 
+/** Bytes by which `isTornBatch` judges: without them it is nothing any more. */
+export const TORN_HEADER_BYTES: number = FRAME_HEADER_BYTES + PAYLOAD_HEADER_BYTES;
+
 /** Where the next frame must go on. */
 export interface WalPosition {
   /** Number that the next batch must have. */
@@ -56,6 +59,30 @@ export function scanWal(name: string, bytes: Uint8Array, from: WalPosition, salt
   const newer = findNewerFrame(bytes, offset, batch, salt);
   if (newer !== undefined) throw damage(name, offset, `batch ${batch} is bad, a newer one stands at byte ${newer}`);
   return { frames, end: offset, next: { batch, index } };
+}
+
+/**
+ * Whether behind the last whole batch, at `offset`, stands what is left of the batch `next`: a write that a crash tore, or a last batch
+ * that was damaged. Zeros are not, nor what an earlier use of the file left there: this is a header with the log's salt that says
+ * in two of three places that it is that batch.
+ */
+export function isTornBatch(bytes: Uint8Array, offset: number, next: WalPosition, salt: bigint): boolean {
+  if (offset + TORN_HEADER_BYTES > bytes.length) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!isNearly(view.getBigUint64(offset + FRAME_OFFSETS.salt), salt)) return false;
+  const signs = [
+    isFrameType(view.getUint8(offset + FRAME_OFFSETS.type)),
+    view.getBigUint64(offset + FRAME_OFFSETS.batch) === next.batch,
+    view.getBigUint64(offset + FRAME_OFFSETS.firstIndex) === next.index,
+  ];
+  return signs.filter((sign) => sign).length >= 2;
+}
+
+/** True if at most one byte differs: a damaged salt is still no guess of a client's. */
+function isNearly(a: bigint, b: bigint): boolean {
+  let differing = 0;
+  for (let rest = a ^ b; rest > 0n; rest >>= 8n) if ((rest & 0xffn) !== 0n) differing += 1;
+  return differing <= 1;
 }
 
 /** Position of the first frame of a file, if the file begins with one; what it continues is for the caller to know. */

@@ -11,7 +11,7 @@ import { type Disk, type DiskFile, writeSynced } from "./disk.ts";
 import { FileOthers, othersAmong } from "./file-others.ts";
 import { FRAME_TYPES, type FramePart, formatFrame, type WalBatch, type WalRecord } from "./wal-frame.ts";
 import { openSalt } from "./wal-salt.ts";
-import { firstPosition, scanWal, type WalPosition } from "./wal-scan.ts";
+import { firstPosition, isTornBatch, scanWal, TORN_HEADER_BYTES, type WalPosition } from "./wal-scan.ts";
 import { WalSpares } from "./wal-spares.ts";
 
 const FOLDER = "wal";
@@ -82,6 +82,8 @@ export class Wal {
   #failed = false;
   /** What frames are put together in: in memory that threads share V8 moves bytes one by one. */
   #desk: Uint8Array = new Uint8Array(0);
+  /** Whether a torn batch stands where the next one goes. */
+  #isTorn = false;
   /** Of batches that were written, for the next ones. */
   readonly #memories: Uint8Array[] = [];
 
@@ -93,7 +95,8 @@ export class Wal {
   }
 
   /**
-   * Replays every whole batch in order, cuts a torn tail, and opens the log behind the last whole batch.
+   * Replays every whole batch in order and opens the log behind the last whole one. A torn batch behind it is left as it is until
+   * the next one is written over it, or `cutTorn` is called.
    *
    * @throws {StoreError} ERR_WAL_DAMAGE, fatal; what `onBatch` throws
    */
@@ -203,8 +206,26 @@ export class Wal {
     invariant(file !== undefined, "a batch was written to no file");
     file.bytes += bytes.length;
     file.others.add(others);
+    this.#isTorn = false;
     this.#next = next;
     if (this.#isFilled(0.5)) this.#spares.prepare();
+  }
+
+  /**
+   * Takes a torn batch off the disk. It was never acknowledged, or it was and is damaged: whoever may know more entries than there are
+   * must be asked before.
+   *
+   * @throws {StoreError} ERR_STORE_WRITE, fatal
+   */
+  async cutTorn(): Promise<void> {
+    if (!this.#isTorn || this.#current === undefined) return;
+    try {
+      await writeSynced(this.#current, new Uint8Array(TORN_HEADER_BYTES), this.#offset);
+    } catch (cause) {
+      this.#failed = true;
+      throw new StoreError("ERR_STORE_WRITE", "a torn batch could not be cut", { cause, fatal: true });
+    }
+    this.#isTorn = false;
   }
 
   /** Takes back the memory of a batch that was written and is used by nobody any more: new memory costs more than what is in it. */
@@ -258,6 +279,7 @@ export class Wal {
     for (const { frame } of scan.frames) others.add(othersAmong(frame.records));
     this.#files.push({ path, first: start, bytes: scan.end, others });
     this.#next = scan.next;
+    this.#isTorn = isTornBatch(bytes, scan.end, scan.next, this.#salt);
   }
 
   /** The oldest file says itself where it starts: its first frame must be the batch of its name. */

@@ -4,6 +4,7 @@ import { parseHex } from "../../kernel/hex.ts";
 import { Wal } from "../../ledger/storage/wal.ts";
 import { FRAME_TYPES, formatFrame, readFrame, type WalBatch, type WalRecord } from "../../ledger/storage/wal-frame.ts";
 import { formatSalt, parseSalt, SALT_PATH } from "../../ledger/storage/wal-salt.ts";
+import { isTornBatch } from "../../ledger/storage/wal-scan.ts";
 import { bytePrefixes, oneByteChanges } from "../support/each-byte.ts";
 import { MemoryDisk } from "../support/ledger-memory.ts";
 
@@ -165,6 +166,39 @@ describe("the write-ahead log", () => {
       await wal.append([entry("2b")]);
       expect(textsOf((await openWal(disk.crash("lose"), 65_536)).batches)).toEqual(["0", "1", "2b"]);
     }
+  });
+
+  it("takes a batch that was torn at any byte off the disk when it is told to, and nothing else", async () => {
+    for (let kept = 0; kept <= FRAME_BYTES; kept += 1) {
+      const disk = await filled(3);
+      const salt = parseSalt(contentOf(disk, SALT_PATH)) ?? 0n;
+      contentOf(disk).fill(0, 2 * FRAME_BYTES + kept, 3 * FRAME_BYTES);
+      const before = contentOf(disk).slice();
+      const { wal, batches } = await openWal(disk, 65_536);
+      expect(equalBytes(contentOf(disk), before)).toBe(true);
+      await wal.cutTorn();
+      const [cut, end] = [contentOf(disk.crash("lose")), batches.length * FRAME_BYTES];
+      expect(isTornBatch(cut, end, wal.next, salt)).toBe(false);
+      expect(equalBytes(cut.subarray(0, end), before.subarray(0, end))).toBe(true);
+      expect(cut.length).toBe(before.length);
+      // From its number on it was the third batch.
+      expect(isTornBatch(before, end, wal.next, salt)).toBe(batches.length === 2 && kept >= 25);
+    }
+  });
+
+  it("cuts nothing once the next batch is written over what was torn, and fails for good where that cannot be written", async () => {
+    const disk = await filled(3);
+    contentOf(disk).fill(0, 3 * FRAME_BYTES - 1, 3 * FRAME_BYTES);
+    const { wal } = await openWal(disk, 65_536);
+    await wal.append([entry("2b")]);
+    await wal.cutTorn();
+    expect(textsOf((await openWal(disk.crash("lose"), 65_536)).batches)).toEqual(["0", "1", "2b"]);
+    const other = await filled(3);
+    contentOf(other).fill(0, 3 * FRAME_BYTES - 1, 3 * FRAME_BYTES);
+    const failing = await openWal(other, 65_536);
+    other.fault = { step: other.steps.length, mode: "failed" };
+    await expect(failing.wal.cutTorn()).rejects.toMatchObject({ code: "ERR_STORE_WRITE", fatal: true });
+    await expect(failing.wal.append([entry("2b")])).rejects.toMatchObject({ code: "ERR_STORE_WRITE" });
   });
 
   it("refuses a flipped bit in front of a newer batch, wherever it is", async () => {
