@@ -59,6 +59,8 @@ export interface ScenarioOptions {
   readonly nowMs?: () => number;
   /** The gateway's waits instead of the real ones. */
   readonly sleep?: World["sleep"];
+  /** What the gateway does again and again is begun by this instead of by the real clock. */
+  readonly schedule?: World["schedule"];
   /** More of what the gateway is started with, from the servers that listen and the pinned catalog, if there is one. */
   readonly bench?: (servers: readonly HostileServer[], catalog: Uint8Array | undefined) => Partial<BenchOptions>;
 }
@@ -140,8 +142,12 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
     ...more,
     config: { servers: listed, ...config, ...more.config },
   };
-  const { nowMs, sleep } = options;
-  const world = { ...(nowMs === undefined ? {} : { nowMs }), ...(sleep === undefined ? {} : { sleep }) };
+  const { nowMs, sleep, schedule } = options;
+  const world = {
+    ...(nowMs === undefined ? {} : { nowMs }),
+    ...(sleep === undefined ? {} : { sleep }),
+    ...(schedule === undefined ? {} : { schedule }),
+  };
   return runScenario(ledger, started, makeGatewayBench(ledger.url, bench), world);
 }
 

@@ -8,7 +8,7 @@ import { codeFrom } from "../support/code-of.ts";
 import { ofKind } from "../support/gateway-run.ts";
 import { ALL_LIMITS } from "../support/policy-artifact.ts";
 import { bundleFiles } from "../support/policy-request.ts";
-import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
+import { type Answer, PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { boundBy, sealBoth, sealedBody } from "./sealed.ts";
 import { withScenarios } from "./with-scenarios.ts";
 
@@ -89,6 +89,34 @@ describe("T10 floods", () => {
     const counted = receipts.flatMap((receipt) => (receipt.kind === "refusals" ? [receipt.count] : []));
     expect(single + counted.reduce((sum, count) => sum + count, 0)).toBe(300);
     expect(receipts.map(({ seq }) => seq)).toEqual(receipts.map((_, i) => i));
+  });
+
+  it("what is denied behind the first 64 of a window is counted in one receipt, whose number is that of the denials", async () => {
+    const jobs: (readonly [everyMs: number, run: () => void])[] = [];
+    // No window ends by itself: how many denials fall into one does not depend on the machine.
+    const schedule = (everyMs: number, run: () => void): (() => void) => {
+      jobs.push([everyMs, run]);
+      return () => undefined;
+    };
+    const scenario = await open(
+      startScenario({ rules: PERMIT_ALL, schedule, servers: { crm: { tools: [{ name: "find" }] } } }),
+    );
+    const deny = (): Promise<Answer> => scenario.request("tools/unknown", {});
+    await Promise.all(Array.from({ length: 64 }, deny));
+    let waiting = 0;
+    const counted = Array.from({ length: 100 }, () => deny().finally(() => (waiting -= 1)));
+    waiting = counted.length;
+    // Calls that came later are answered, one after the other: all of them are there.
+    for (let i = 0; i < 4; i += 1) await scenario.call("find");
+    expect(waiting).toBe(100);
+    for (const [everyMs, run] of jobs) if (everyMs === 250) run();
+    const answers = await Promise.all(counted);
+    expect(answers.every(({ error }) => error?.code === -32_601)).toBe(true);
+    const receipts = await scenario.receipts();
+    expect(receipts.flatMap((receipt) => (receipt.kind === "refusals" ? [receipt.count] : []))).toEqual([100]);
+    expect(
+      receipts.filter((receipt) => receipt.kind === "decision" && receipt.ruling.action === "refuse"),
+    ).toHaveLength(64);
   });
 
   it("200 calls at once: none is lost, none is refused for contention", async () => {
