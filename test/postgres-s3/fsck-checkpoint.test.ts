@@ -2,19 +2,17 @@
 
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { LEDGER_ORIGIN } from "../support/ledger-service.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3Server, versitygw } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 import { add, published, StoredLog } from "./stored-log.ts";
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 let log: StoredLog;
 /** The object `checkpoint` of 301 entries, and that of 351. */
 let [older, newer] = [new Uint8Array(), new Uint8Array()];
 
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
-  log = new StoredLog(await postgres.newDatabase(), s3);
+  stores = await startStoreServers();
+  log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
   for (const [from, count] of [
     [0, 300],
     [300, 50],
@@ -29,8 +27,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await log.database.close();
-  await postgres.remove();
-  await s3.remove();
+  await stores.remove();
 });
 
 async function object(): Promise<Uint8Array<ArrayBuffer>> {

@@ -4,24 +4,19 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { formatEntryBundle, parseEntryBundle } from "../../kernel/tile/entry-bundle.ts";
 import { parseBatch } from "../../ledger/postgres-s3/batch-bytes.ts";
 import { bigintAt, bytesAt } from "../../ledger/postgres-s3/database.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3Server, versitygw } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 import { add, published, StoredLog } from "./stored-log.ts";
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
 });
-afterAll(async () => {
-  await postgres.remove();
-  await s3.remove();
-});
+afterAll(() => stores.remove());
 
 /** 301 entries that are published, 1,400 behind them that only have an index. */
 let log: StoredLog;
 beforeEach(async () => {
-  log = new StoredLog(await postgres.newDatabase(), s3);
+  log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
   const first = await log.start("raw");
   await add(first, 0, 300);
   await published(first);

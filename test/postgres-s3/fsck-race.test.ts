@@ -3,25 +3,20 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { LEDGER_ORIGIN } from "../support/ledger-service.ts";
 import { Submitter, segmentOf } from "../support/ledger-submitter.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
-import { S3Server, versitygw } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 import { add, published, StoredLog } from "./stored-log.ts";
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 let log: StoredLog;
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
 });
 beforeEach(async () => {
-  log = new StoredLog(await postgres.newDatabase(), s3);
+  log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
 });
 afterEach(() => log.database.close());
-afterAll(async () => {
-  await postgres.remove();
-  await s3.remove();
-});
+afterAll(() => stores.remove());
 
 /** Reaches the store as the check does; integrates the whole log behind the back of the n-th look at `key`, before it is answered. */
 function integratingAt(key: string, kind: "raw" | "receipts", n: number): typeof fetch {

@@ -5,25 +5,20 @@ import { bigintAt } from "../../ledger/postgres-s3/database.ts";
 import { runInProcess } from "../support/command-io.ts";
 import { eventually, LEDGER_ORIGIN } from "../support/ledger-service.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
-import { S3Server, versitygw } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 import { writeStoredCommand } from "./stored-command.ts";
 import { add, published, StoredLog } from "./stored-log.ts";
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
 });
-afterAll(async () => {
-  await postgres.remove();
-  await s3.remove();
-});
+afterAll(() => stores.remove());
 
 /** 701 entries: two bundles, a rest in rows, partial tiles of two published sizes. */
 async function makeRaw(): Promise<StoredLog> {
-  const log = new StoredLog(await postgres.newDatabase(), s3);
+  const log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
   const node = await log.start("raw");
   await add(node, 0, 600);
   await published(node);
@@ -35,7 +30,7 @@ async function makeRaw(): Promise<StoredLog> {
 
 /** Two streams, single receipts and segments, a fork that was refused. */
 async function makeReceipts(): Promise<StoredLog> {
-  const log = new StoredLog(await postgres.newDatabase(), s3);
+  const log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
   const node = await log.start("receipts");
   const client = new Submitter(node.url);
   const one = await client.open(makeStream({ keys: gatewayKeys(80), log: LEDGER_ORIGIN }));
@@ -66,7 +61,7 @@ describe("fsck of a raw log in its stores", () => {
   });
 
   it("finds nothing beside a node that takes entries and integrates them", async () => {
-    const busy = new StoredLog(await postgres.newDatabase(), s3);
+    const busy = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     const node = await busy.start("raw");
     let isOver = false;
     const writing = (async () => {
@@ -245,7 +240,7 @@ describe("fsck of a log of receipts in its stores", () => {
   });
 
   it("finds nothing beside a node that admits segments", async () => {
-    const busy = new StoredLog(await postgres.newDatabase(), s3);
+    const busy = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     const node = await busy.start("receipts");
     const client = new Submitter(node.url);
     let isOver = false;
@@ -267,7 +262,7 @@ describe("fsck of a log of receipts in its stores", () => {
   });
 
   it("is what `countersign fsck --config` runs", async () => {
-    const { folder, config } = await writeStoredCommand(log, s3, "receipts");
+    const { folder, config } = await writeStoredCommand(log, stores.s3, "receipts");
     const args = ["--config", config, "--log", "a", "--threads", "0", "--json"];
     const run = await runInProcess(fsckCommand, args);
     expect(run).toMatchObject({ exit: 0 });

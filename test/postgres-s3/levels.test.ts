@@ -6,8 +6,8 @@ import { checkStoredLog } from "../../ledger/postgres-s3/fsck/fsck.ts";
 import { add, ledgerPair, operate, pinning, published, signersOfNote } from "../support/ledger-operator.ts";
 import { errorCode, eventually, LEDGER_ORIGIN, SUBMIT } from "../support/ledger-service.ts";
 import { type NodeOptions, nodeStorage, startNode, type TestNode } from "../support/postgres-s3-log.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { S3_CREDENTIALS } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 
 /** The two tables, and a log in them, as versions of before the levels made them. */
 const OLD_TABLES = [
@@ -26,20 +26,16 @@ const OLD_TURN = "UPDATE countersign_sequence SET turn = turn + 1 WHERE log = 1 
 const OLD_LEASE = `UPDATE countersign_head SET token = token + 1, holder = 'old', change = change + 1, lease_until = now()
   WHERE log = 1 RETURNING token`;
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 const nodes: TestNode[] = [];
 const databases: Database[] = [];
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
 });
 afterEach(async () => {
   for (const each of [...nodes.splice(0), ...databases.splice(0)]) await each.close();
 });
-afterAll(async () => {
-  await postgres.remove();
-  await s3.remove();
-});
+afterAll(() => stores.remove());
 
 /** Stores of one log. */
 interface Stores {
@@ -49,19 +45,19 @@ interface Stores {
 }
 
 async function newStores(): Promise<Stores> {
-  const url = await postgres.newDatabase();
+  const url = await stores.postgres.newDatabase();
   const database = openDatabase(url);
   databases.push(database);
   const s3_prefix = `${new URL(url).pathname.slice(1)}/`;
   const start: Stores["start"] = async ({ storage, ...rest } = {}) => {
     const ledger = { logKeys: [...ledgerPair(0), ...ledgerPair(1)] };
-    const node = await startNode({ url }, s3, { ledger, ...rest, storage: { s3_prefix, ...storage } });
+    const node = await startNode({ url }, stores.s3, { ledger, ...rest, storage: { s3_prefix, ...storage } });
     nodes.push(node);
     return node;
   };
   const options = {
     origin: LEDGER_ORIGIN,
-    storage: nodeStorage(s3, { s3_prefix }),
+    storage: nodeStorage(stores.s3, { s3_prefix }),
     secrets: { databaseUrl: url, credentials: S3_CREDENTIALS },
     policy: parseWitnessPolicy(pinning([0, 1])),
     workers: 0,

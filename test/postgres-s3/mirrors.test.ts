@@ -18,23 +18,21 @@ import { makeFolder, removeFolder } from "../support/data-folder.ts";
 import { add } from "../support/ledger-operator.ts";
 import { eventually, LEDGER_KEYS, LEDGER_ORIGIN } from "../support/ledger-service.ts";
 import { startNode, type TestNode } from "../support/postgres-s3-log.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { S3_CREDENTIALS } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 
 const KEY = makeSignerKey("mirror.example/one", 0x04, new Uint8Array(32).fill(33));
 const LOG_KEYS = LEDGER_KEYS.map(({ verifierKey }) => verifierKey);
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 const cleanUp: (() => Promise<unknown>)[] = [];
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
 });
 afterAll(async () => {
   for (const each of cleanUp.toReversed()) await each();
-  await postgres.remove();
-  await s3.remove();
+  await stores.remove();
 });
 
 async function newFolder(): Promise<string> {
@@ -49,7 +47,7 @@ async function addMany(node: TestNode, first: number, count: number): Promise<vo
 
 describe("a log in PostgreSQL and an S3-compatible store", () => {
   it("is pushed to a mirror by whoever integrates it, and shows there how far that is", async () => {
-    const url = await postgres.newDatabase();
+    const url = await stores.postgres.newDatabase();
     const config = {
       listen: { port: 0 },
       data_dir: await newFolder(),
@@ -60,7 +58,7 @@ describe("a log in PostgreSQL and an S3-compatible store", () => {
     cleanUp.push(mirror.close);
     const mirrors = [{ url: mirror.url, key: KEY.verifierKey }];
     const start = async (): Promise<TestNode> => {
-      const node = await startNode({ url }, s3, { config: { mirrors }, storage: { s3_prefix: "pushed/" } });
+      const node = await startNode({ url }, stores.s3, { config: { mirrors }, storage: { s3_prefix: "pushed/" } });
       cleanUp.push(node.close);
       return node;
     };
@@ -84,10 +82,10 @@ describe("a log in PostgreSQL and an S3-compatible store", () => {
   });
 
   it("is whole in the bucket alone: a mirror that pulls objects verifies every published size", async () => {
-    const url = await postgres.newDatabase();
-    const node = await startNode({ url }, s3, { storage: { s3_prefix: "alone/" } });
+    const url = await stores.postgres.newDatabase();
+    const node = await startNode({ url }, stores.s3, { storage: { s3_prefix: "alone/" } });
     cleanUp.push(node.close);
-    const bucket = openObjectStore({ ...s3.place, prefix: "alone/" }, S3_CREDENTIALS);
+    const bucket = openObjectStore({ ...stores.s3.place, prefix: "alone/" }, S3_CREDENTIALS);
     const read = async (path: string): Promise<Uint8Array | undefined> => (await bucket.get(path))?.bytes;
     const upstream: Upstream = {
       checkpoint: async () =>

@@ -23,26 +23,25 @@ import { type NodeOptions, startNode, type TestNode } from "../support/postgres-
 import { PostgresServer } from "../support/postgres-server.ts";
 import { gatewayKeys, makeStream, receiptContents } from "../support/receipts.ts";
 import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 const nodes: TestNode[] = [];
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
 });
 afterAll(async () => {
   for (const node of nodes) await node.close();
-  await postgres.remove();
-  await s3.remove();
+  await stores.remove();
 });
 
 /** A new log: where its nodes are started. */
 async function newLog(kind: "raw" | "receipts" = "raw"): Promise<(options?: NodeOptions) => Promise<TestNode>> {
-  const url = await postgres.newDatabase();
+  const url = await stores.postgres.newDatabase();
   const prefix = `${new URL(url).pathname.slice(1)}/`;
   return async ({ config, storage, ...rest } = {}) => {
     const options = { config: { log_kind: kind, ...config }, storage: { s3_prefix: prefix, ...storage }, ...rest };
-    const node = await startNode({ url }, s3, options);
+    const node = await startNode({ url }, stores.s3, options);
     nodes.push(node);
     return node;
   };
@@ -135,9 +134,9 @@ describe("a database that refuses transactions to keep them apart", () => {
   ];
 
   it("is asked again, with the streams as they were: no gap, no double, no lost tip", async () => {
-    const url = await postgres.newDatabase();
+    const url = await stores.postgres.newDatabase();
     const storage = { s3_prefix: "refusing/" };
-    const node = await startNode({ url }, s3, { config: { log_kind: "receipts" }, storage });
+    const node = await startNode({ url }, stores.s3, { config: { log_kind: "receipts" }, storage });
     nodes.push(node);
     const database = openDatabase(url);
     for (const statement of REFUSALS) await database.query(statement);
@@ -178,7 +177,7 @@ describe("the lease", () => {
   });
 
   it("keeps an integrator that was replaced from recording, signing for others and publishing", async () => {
-    const database = openDatabase(await postgres.newDatabase());
+    const database = openDatabase(await stores.postgres.newDatabase());
     const log = await prepareTables(database, LEDGER_ORIGIN, EMPTY_ROOT);
     const heads = new HeadTable(database, log);
     const old = await heads.acquire("old", 1);
@@ -193,7 +192,7 @@ describe("the lease", () => {
     await expect(heads.advance(1n, empty, one, 0n)).rejects.toMatchObject(lost);
     await expect(heads.recordLogged(1n, 0n, "note")).rejects.toMatchObject(lost);
     await expect(heads.recordUnwitnessed(1n, "note")).rejects.toMatchObject(lost);
-    const store = openObjectStore({ ...s3.place, prefix: "stale/" }, S3_CREDENTIALS);
+    const store = openObjectStore({ ...stores.s3.place, prefix: "stale/" }, S3_CREDENTIALS);
     const tree = new GrowingTree(new TileBucket(store), EMPTY_EDGE);
     const parts = { heads, token: 1n, store, tree, logKeys: [], onChange: () => undefined };
     const publisher = new TermPublisher(parts, undefined, undefined);
@@ -219,7 +218,7 @@ describe("a term", () => {
     readonly halts: unknown[];
     end: () => Promise<void>;
   }> {
-    const url = await postgres.newDatabase();
+    const url = await stores.postgres.newDatabase();
     const whole = openDatabase(url);
     const log = await prepareTables(whole, LEDGER_ORIGIN, EMPTY_ROOT);
     const bytes = formatUtf8("entry");
@@ -227,7 +226,7 @@ describe("a term", () => {
     await whole.transaction(async (sql) => writeTurn(sql, log, await beginTurn(sql, log), writes));
     const database = { ...whole, ...changeDatabase?.(whole) };
     const heads = new HeadTable(database, log);
-    const real = openObjectStore({ ...s3.place, prefix: `${new URL(url).pathname.slice(1)}/` }, S3_CREDENTIALS);
+    const real = openObjectStore({ ...stores.s3.place, prefix: `${new URL(url).pathname.slice(1)}/` }, S3_CREDENTIALS);
     const options = ledgerOptions("", { info: () => undefined, warn: () => undefined, error: () => undefined });
     const halts: unknown[] = [];
     const integrator = new Integrator({
@@ -300,14 +299,14 @@ describe("a term", () => {
 
 describe("the stores", () => {
   it("are refused by the probe if they do not honour conditional writes; this one does", async () => {
-    await probeStore(openObjectStore(s3.place, S3_CREDENTIALS));
+    await probeStore(openObjectStore(stores.s3.place, S3_CREDENTIALS));
   });
 
   it("halt a log by name where an immutable object holds other bytes", async () => {
     const start = await newLog();
     const node = await start({ storage: { s3_prefix: "damaged/" } });
     await publishes(node, 1);
-    const store = openObjectStore({ ...s3.place, prefix: "damaged/" }, S3_CREDENTIALS);
+    const store = openObjectStore({ ...stores.s3.place, prefix: "damaged/" }, S3_CREDENTIALS);
     await store.create("tile/0/000", formatUtf8("not the tile"), {
       contentType: "text/plain",
       cacheControl: "no-store",
@@ -321,7 +320,7 @@ describe("the stores", () => {
 
   it("may lose the object store for a while: entries are acknowledged, and published when it is back", async () => {
     const own = await S3Server.start(versitygw());
-    const node = await startNode({ url: await postgres.newDatabase() }, own);
+    const node = await startNode({ url: await stores.postgres.newDatabase() }, own);
     try {
       await publishes(node, 1);
       await own.kill();
@@ -336,9 +335,9 @@ describe("the stores", () => {
   });
 
   it("may have been killed amid a write, and take for existing what they do not have", async () => {
-    const url = await postgres.newDatabase();
+    const url = await stores.postgres.newDatabase();
     const start = async (role: "admission" | "integrator"): Promise<TestNode> => {
-      const node = await startNode({ url }, s3, { storage: { role, s3_prefix: "ghosts/" } });
+      const node = await startNode({ url }, stores.s3, { storage: { role, s3_prefix: "ghosts/" } });
       nodes.push(node);
       return node;
     };
@@ -351,8 +350,8 @@ describe("the stores", () => {
     await database.close();
     const bundle = formatEntryBundle(entries.slice(0, 256));
     const [key, headers] = ["tile/entries/000", { contentType: "text/plain", cacheControl: "no-store" }];
-    await s3.plantGhost(`ghosts/${key}`, bundle);
-    const store = openObjectStore({ ...s3.place, prefix: "ghosts/" }, S3_CREDENTIALS);
+    await stores.s3.plantGhost(`ghosts/${key}`, bundle);
+    const store = openObjectStore({ ...stores.s3.place, prefix: "ghosts/" }, S3_CREDENTIALS);
     expect([await store.create(key, bundle, headers), await store.get(key)]).toEqual(["exists", undefined]);
     await start("integrator");
     await publishes(node, 300);
@@ -361,34 +360,34 @@ describe("the stores", () => {
 
   it("are refused if the database lacks what the bucket shows as published", async () => {
     const storage = { s3_prefix: "older/" };
-    const first = await startNode({ url: await postgres.newDatabase() }, s3, { storage });
+    const first = await startNode({ url: await stores.postgres.newDatabase() }, stores.s3, { storage });
     await Promise.all(["one", "two"].map((text) => add(first, text)));
     await publishes(first, 3);
     await first.close();
-    const second = startNode({ url: await postgres.newDatabase() }, s3, { storage });
+    const second = startNode({ url: await stores.postgres.newDatabase() }, stores.s3, { storage });
     await expect(second).rejects.toMatchObject({ code: "ERR_LOG_BEHIND" });
   });
 
   it("are refused if the database acknowledges before it is durable", async () => {
     for (const setting of ["fsync=off", "synchronous_commit=off"]) {
       const careless = await PostgresServer.start([setting]);
-      await expect(startNode(careless, s3)).rejects.toMatchObject({ code: "ERR_DATABASE_SETTINGS" });
+      await expect(startNode(careless, stores.s3)).rejects.toMatchObject({ code: "ERR_DATABASE_SETTINGS" });
       await careless.remove();
     }
   });
 
   it("are refused if the tables are of another version, or the log is another one", async () => {
-    const url = await postgres.newDatabase();
-    const node = await startNode({ url }, s3, { storage: { s3_prefix: "versions/" } });
+    const url = await stores.postgres.newDatabase();
+    const node = await startNode({ url }, stores.s3, { storage: { s3_prefix: "versions/" } });
     await node.close();
     const other = {
       config: { admission: { software_evidence: "refuse" } },
       storage: { s3_prefix: "versions/" },
     } as const;
-    await expect(startNode({ url }, s3, other)).rejects.toMatchObject({ code: "ERR_GENESIS_MISMATCH" });
+    await expect(startNode({ url }, stores.s3, other)).rejects.toMatchObject({ code: "ERR_GENESIS_MISMATCH" });
     const database = openDatabase(url);
     await database.query("UPDATE countersign_schema SET version = 2");
     await database.close();
-    await expect(startNode({ url }, s3)).rejects.toMatchObject({ code: "ERR_DATABASE_SCHEMA" });
+    await expect(startNode({ url }, stores.s3)).rejects.toMatchObject({ code: "ERR_DATABASE_SCHEMA" });
   });
 });

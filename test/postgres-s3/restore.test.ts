@@ -16,8 +16,7 @@ import type { NodeRole } from "../../ledger/postgres-s3/config.ts";
 import { startWitness } from "../../witness/start.ts";
 import { eventually, LEDGER_KEYS, LEDGER_ORIGIN, SUBMIT } from "../support/ledger-service.ts";
 import type { NodeOptions, TestNode } from "../support/postgres-s3-log.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3Server, versitygw } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 import { add, published, StoredLog } from "./stored-log.ts";
 
 const WITNESS_KEY = makeSignerKey("witness.example/restore", 0x04, new Uint8Array(32).fill(78));
@@ -29,31 +28,29 @@ interface Backup {
   readonly objects: ReadonlyMap<string, Uint8Array>;
 }
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 let folder: string;
 let dumps = 0;
 
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
   folder = await mkdtemp(join(tmpdir(), "countersign-restore-"));
 });
 afterAll(async () => {
-  await postgres.remove();
-  await s3.remove();
+  await stores.remove();
   await rm(folder, { recursive: true });
 });
 
 async function dumpOf(log: StoredLog): Promise<string> {
   dumps += 1;
   const file = join(folder, `${dumps}.dump`);
-  await postgres.dump(log.url, file);
+  await stores.postgres.dump(log.url, file);
   return file;
 }
 
 /** Puts copies back where there was nothing: a new database and a new prefix of the bucket. */
 async function restored({ dump, objects }: Backup): Promise<StoredLog> {
-  const log = new StoredLog(await postgres.restore(dump), s3);
+  const log = new StoredLog(await stores.postgres.restore(dump), stores.s3);
   for (const [key, bytes] of objects) await log.put(key, bytes);
   return log;
 }
@@ -95,7 +92,7 @@ async function halted(node: TestNode, code: string): Promise<void> {
 describe("a dump with all that was acknowledged, and objects that were copied behind it", () => {
   it("go on, though the dump records less than was published since: nothing is lost or signed twice", async () => {
     const { service: witness, options } = await witnessOf();
-    const log = new StoredLog(await postgres.newDatabase(), s3);
+    const log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     const first = await log.start("raw", "both", options);
     await add(first, 0, 300);
     expect(await published(first)).toBe(301);
@@ -125,7 +122,7 @@ describe("a dump with all that was acknowledged, and objects that were copied be
   });
 
   it("have a hole if the objects were copied before the dump: fsck names it, and the node halts", async () => {
-    const log = new StoredLog(await postgres.newDatabase(), s3);
+    const log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     const node = await log.start("raw");
     await add(node, 0, 300);
     await published(node);
@@ -151,7 +148,7 @@ describe("a copy that lacks what was acknowledged", () => {
 
   beforeAll(async () => {
     ({ service: witness, options } = await witnessOf());
-    const log = new StoredLog(await postgres.newDatabase(), s3);
+    const log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     const node = await log.start("raw", "both", options);
     await add(node, 0, 300);
     await published(node);
@@ -202,10 +199,10 @@ describe("a copy that lacks what was acknowledged", () => {
   });
 
   it("does not start as a new log in an empty database, and writes no genesis entry", async () => {
-    const empty = new StoredLog(await postgres.newDatabase(), s3);
+    const empty = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     for (const [key, bytes] of newer) await empty.put(key, bytes);
     expect(await refusals(empty, unheard())).toEqual(["ERR_LOG_BEHIND", "ERR_LOG_BEHIND", "ERR_LOG_BEHIND"]);
-    const nothing = new StoredLog(await postgres.newDatabase(), s3);
+    const nothing = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     expect(await refusals(nothing, options)).toEqual(["ERR_WITNESS_AHEAD", "ERR_WITNESS_AHEAD", "ERR_WITNESS_AHEAD"]);
   });
 
@@ -227,8 +224,8 @@ describe("a copy that lacks what was acknowledged", () => {
 
 describe("a bucket that comes to show more than the database has", () => {
   it("halts the node that was waiting for its term", async () => {
-    const [one, two] = [await postgres.newDatabase(), await postgres.newDatabase()].map(
-      (url) => new StoredLog(url, s3),
+    const [one, two] = [await stores.postgres.newDatabase(), await stores.postgres.newDatabase()].map(
+      (url) => new StoredLog(url, stores.s3),
     );
     if (one === undefined || two === undefined) throw new Error("want two logs");
     const first = await one.start("raw");
@@ -247,7 +244,7 @@ describe("a bucket that comes to show more than the database has", () => {
 
 describe("a database that is put back under running nodes", () => {
   it("gets no entry: the node halts, whichever question comes first", async () => {
-    const log = new StoredLog(await postgres.newDatabase(), s3);
+    const log = new StoredLog(await stores.postgres.newDatabase(), stores.s3);
     const first = await log.start("raw");
     await add(first, 0, 20);
     await published(first);

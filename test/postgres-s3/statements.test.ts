@@ -5,25 +5,21 @@ import { add, ledgerPair, operate, pinning, published, signersOfNote, statusOf }
 import { errorCode, eventually, LEDGER_ORIGIN, SUBMIT } from "../support/ledger-service.ts";
 import { refusal, Submitter, segmentOf } from "../support/ledger-submitter.ts";
 import { type NodeOptions, nodeStorage, startNode, type TestNode } from "../support/postgres-s3-log.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
 import { gatewayKeys, makeStream } from "../support/receipts.ts";
-import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { S3_CREDENTIALS } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 
 const BOTH = [...ledgerPair(0), ...ledgerPair(1)];
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 const nodes: TestNode[] = [];
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  stores = await startStoreServers();
 });
 afterEach(async () => {
   for (const node of nodes.splice(0)) await node.close();
 });
-afterAll(async () => {
-  await postgres.remove();
-  await s3.remove();
-});
+afterAll(() => stores.remove());
 
 /** A new log in stores of its own. */
 interface NewLog {
@@ -32,17 +28,17 @@ interface NewLog {
 }
 
 async function newLog(kind: "raw" | "receipts" = "raw"): Promise<NewLog> {
-  const url = await postgres.newDatabase();
+  const url = await stores.postgres.newDatabase();
   const s3_prefix = `${new URL(url).pathname.slice(1)}/`;
   const start: NewLog["start"] = async ({ config, storage, ...rest } = {}) => {
     const options = { config: { log_kind: kind, ...config }, storage: { s3_prefix, ...storage }, ...rest };
-    const node = await startNode({ url }, s3, options);
+    const node = await startNode({ url }, stores.s3, options);
     nodes.push(node);
     return node;
   };
   const check = {
     origin: LEDGER_ORIGIN,
-    storage: nodeStorage(s3, { s3_prefix }),
+    storage: nodeStorage(stores.s3, { s3_prefix }),
     secrets: { databaseUrl: url, credentials: S3_CREDENTIALS },
     policy: parseWitnessPolicy(pinning([0, 1])),
     workers: 0,
@@ -143,9 +139,9 @@ describe("statements of a log in PostgreSQL", () => {
     const node = await log.start({ ledger });
     const other = await log.start({ ledger, storage: { role: "admission" } });
     await published(node, 1);
-    await postgres.stopImmediately();
+    await stores.postgres.stopImmediately();
     expect(await operate(node, { action: "rotate-key" })).toBe("ERR_DATABASE");
-    await postgres.up();
+    await stores.postgres.up();
     const index = await eventually(async () => {
       const answer = await add(other, "in its place");
       return typeof answer === "number" ? answer : undefined;

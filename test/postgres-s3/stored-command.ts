@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
 import { LEDGER_KEYS, LEDGER_ORIGIN, NO_WITNESSES } from "../support/ledger-service.ts";
 import { nodeStorage } from "../support/postgres-s3-log.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { S3_CREDENTIALS, type S3Server } from "../support/s3-server.ts";
+import { startStoreServers } from "../support/store-servers.ts";
 import { StoredLog } from "./stored-log.ts";
 
 /** Files of a folder that the caller removes. */
@@ -65,13 +65,12 @@ export interface CommandBench {
 
 /** Starts a PostgreSQL and an S3-compatible server for one log of which nothing is stored yet. */
 export async function startCommandBench(kind: "raw" | "receipts"): Promise<CommandBench> {
-  const [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
+  const { postgres, s3, remove } = await startStoreServers();
   const log = new StoredLog(await postgres.newDatabase(), s3);
   const files = await writeStoredCommand(log, s3, kind);
   const close = async (): Promise<void> => {
     await log.database.close();
-    await postgres.remove();
-    await s3.remove();
+    await remove();
     await rm(files.folder, { recursive: true });
   };
   return { s3, log, files, close };

@@ -13,8 +13,8 @@ import { checkStoredLog } from "../../ledger/postgres-s3/fsck/fsck.ts";
 import { pinning } from "../support/ledger-operator.ts";
 import { errorCode, eventually, LEDGER_ORIGIN, SUBMIT } from "../support/ledger-service.ts";
 import { nodeStorage, startNode, type TestNode } from "../support/postgres-s3-log.ts";
-import { PostgresServer } from "../support/postgres-server.ts";
-import { S3_CREDENTIALS, S3Server, versitygw } from "../support/s3-server.ts";
+import { S3_CREDENTIALS } from "../support/s3-server.ts";
+import { type StoreServers, startStoreServers } from "../support/store-servers.ts";
 import { makeNamedRecord, makeRevocation, makeTrustRecord, revocationSigner, traceSigner } from "../support/trace.ts";
 
 const JSON_BODY = { ...SUBMIT, "content-type": "application/json" };
@@ -24,22 +24,21 @@ const MINUTE_MS = 60_000;
 const PREFIX = "trace/";
 const clock = { now: START_MS, nowMs: () => clock.now };
 
-let postgres: PostgresServer;
-let s3: S3Server;
+let stores: StoreServers;
 let url = "";
 let one: TestNode;
 let other: TestNode;
 
 const start = (role: "both" | "admission"): Promise<TestNode> =>
-  startNode({ url }, s3, {
+  startNode({ url }, stores.s3, {
     config: { log_kind: "receipts", trace: { revocation_keys: [revocationSigner.publicKey] } },
     storage: { role, s3_prefix: PREFIX },
     ledger: { clock },
   });
 
 beforeAll(async () => {
-  [postgres, s3] = await Promise.all([PostgresServer.start(), S3Server.start(versitygw())]);
-  url = await postgres.newDatabase();
+  stores = await startStoreServers();
+  url = await stores.postgres.newDatabase();
   [one, other] = [await start("both"), await start("admission")];
   const evidence = { type: "software" } as const;
   const body = {
@@ -54,8 +53,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await one.close();
   await other.close();
-  await postgres.remove();
-  await s3.remove();
+  await stores.remove();
 });
 
 const post = (node: TestNode, path: string, body: JsonObject | Uint8Array): Promise<Response> =>
@@ -160,7 +158,7 @@ describe("TRACE anchoring at several nodes", () => {
   });
 
   it("leaves a log that fsck finds whole", async () => {
-    const storage = nodeStorage(s3, { s3_prefix: PREFIX });
+    const storage = nodeStorage(stores.s3, { s3_prefix: PREFIX });
     const secrets = { databaseUrl: url, credentials: S3_CREDENTIALS };
     const report = await checkStoredLog({ origin: LEDGER_ORIGIN, storage, secrets, workers: 0 });
     expect(report.findings.faults).toEqual([]);
