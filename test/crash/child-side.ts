@@ -10,6 +10,8 @@ export type Report =
   | { readonly kind: "started"; readonly url: string; readonly cost?: StartCost }
   | { readonly kind: "stalled"; readonly step: Step }
   | { readonly kind: "call"; readonly state: "dispatched" | "answered"; readonly seq: number }
+  /** It goes on with its end. */
+  | { readonly kind: "ending"; readonly left: number }
   | { readonly kind: "fault"; readonly what: string };
 
 /** Tells the runner; resolves when the message has left this process. */

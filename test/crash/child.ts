@@ -15,6 +15,7 @@ export class Child {
   readonly #gone: Promise<unknown>;
   readonly #ready: Promise<string | undefined>;
   readonly #stalled: Promise<Step>;
+  #toldAtMs = performance.now();
 
   /**
    * @param script  name of the process's file beside this one, without `.js`
@@ -36,7 +37,10 @@ export class Child {
       this.#process.once("exit", () => resolve(undefined));
       void this.#stalled.then(() => resolve(undefined));
     });
-    this.#process.on("message", onReport);
+    this.#process.on("message", (report: Report) => {
+      this.#toldAtMs = performance.now();
+      onReport(report);
+    });
   }
 
   /** Address of the service; undefined if it stalled, was killed or ended before it listened. */
@@ -65,10 +69,20 @@ export class Child {
     await this.#gone;
   }
 
-  /** SIGTERM; resolves when the process has closed everything. @throws after `limitMs`, or if it failed at closing */
+  /**
+   * SIGTERM; resolves when the process has closed everything.
+   *
+   * @param limitMs  in which it must end, or tell something
+   * @throws if it does neither, or if it failed at closing
+   */
   async stop(limitMs: number = START_LIMIT_MS): Promise<void> {
     this.#process.kill("SIGTERM");
-    await within(this.#gone, limitMs, "the process did not end");
+    this.#toldAtMs = performance.now();
+    while (this.isAlive) {
+      const silentMs = performance.now() - this.#toldAtMs;
+      if (silentMs >= limitMs) throw new Error(`the process did not end, and said nothing for ${limitMs} ms`);
+      await Promise.race([this.#gone, pause(limitMs - silentMs)]);
+    }
     if (this.#process.exitCode !== 0) throw new Error(`the process ended with ${this.#process.exitCode}`);
   }
 }

@@ -3,7 +3,6 @@
  * the end read as a whole. Throws what must not have happened.
  */
 
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { makeCosigner } from "../../kernel/checkpoint/note-signer.ts";
 import { formatVerifierKey } from "../../kernel/note/verifier-key.ts";
@@ -17,6 +16,8 @@ import type { GatewayStart } from "./gateway-process.ts";
 import { KillQueue } from "./kill-queue.ts";
 import type { LedgerStart } from "./ledger-process.ts";
 import { Observer } from "./observer.ts";
+import { freePort } from "./ports.ts";
+import { untilDone } from "./progress.ts";
 import { Random } from "./random.ts";
 import { RawWriter } from "./raw-writer.ts";
 import type { Kill } from "./schedule.ts";
@@ -30,9 +31,13 @@ const STREAM_WRITERS = 3;
 const WITNESSES = 2;
 /** A step that a process that serves does not pass within this time is given up: it is killed where it is. */
 const STEP_LIMIT_MS = 15_000;
-const COVER_LIMIT_MS = 30_000;
-/** The gateway's last proofs; it says itself when none comes any more. */
-const DRAIN_LIMIT_MS = 300_000;
+/**
+ * Time in which a witnessed checkpoint must come that covers more. A ledger leaves a witness alone for up to 30 s after failures, and waits
+ * 10 s for its answer.
+ */
+const COVER_LIMIT_MS = 60_000;
+/** Time in which the gateway must say that more of its receipts are proven, or end. */
+const DRAIN_LIMIT_MS = 90_000;
 
 /** What an epoch is made of. */
 export interface EpochOptions {
@@ -240,21 +245,9 @@ class Epoch {
 
   /** Until a witnessed checkpoint covers what was acknowledged. */
   async #published(size: bigint): Promise<void> {
-    const published = this.#observers[1];
-    const deadline = performance.now() + COVER_LIMIT_MS;
-    while (published !== undefined && published.size < size) {
-      if (performance.now() > deadline) throw new Error(`published ${published.size} of ${size} entries`);
-      await pause(20);
-    }
+    const published = this.#observers[1]?.size ?? 0n;
+    const left = (): bigint => size - (this.#observers[1]?.size ?? 0n);
+    if (await untilDone({ left, limitMs: COVER_LIMIT_MS })) return;
+    throw new Error(`published ${size - left()} of ${size} entries, at first ${published}`);
   }
-}
-
-/** A port that is free now. The next process takes it again after each kill. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -21,6 +21,7 @@ import {
 import { LEDGER_ORIGIN, SUBMIT_TOKEN } from "../support/ledger-service.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 import { logger, relayPlans, report, startOptions } from "./child-side.ts";
+import { untilDone } from "./progress.ts";
 import { watchSealing } from "./stalling-sealing.ts";
 
 /** What the process is started with. */
@@ -32,7 +33,8 @@ export interface GatewayStart {
 
 const CALLERS = 4;
 const MAX_WARNINGS = 3;
-const DRAIN_LIMIT_MS = 40_000;
+/** A ledger leaves a witness alone for up to 30 s after failures, and waits 10 s for its answer. */
+const DRAIN_LIMIT_MS = 60_000;
 /** A pause between calls, so that the ledger's part of a small machine is not taken by one gateway. */
 const PAUSE_MS = 15;
 
@@ -101,14 +103,13 @@ async function callAgain({ pipeline }: GatewayRun, caller: number): Promise<void
 
 /** Until the ledger's witnesses have proven every receipt: however many these are, some must be proven within the limit. */
 async function drained({ status }: GatewayRun): Promise<void> {
-  let [deadline, left] = [performance.now() + DRAIN_LIMIT_MS, status().outbox.pending];
-  while (status().outbox.pending > 0) {
+  let told = Number.POSITIVE_INFINITY;
+  const left = (): number => {
     const { pending } = status().outbox;
-    if (pending < left) [deadline, left] = [performance.now() + DRAIN_LIMIT_MS, pending];
-    if (performance.now() > deadline) {
-      await report({ kind: "fault", what: `the outbox did not drain: ${JSON.stringify([status().outbox, warnings])}` });
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    if (pending < told) void report({ kind: "ending", left: pending });
+    told = Math.min(told, pending);
+    return pending;
+  };
+  if (await untilDone({ left, limitMs: DRAIN_LIMIT_MS })) return;
+  await report({ kind: "fault", what: `the outbox did not drain: ${JSON.stringify([status().outbox, warnings])}` });
 }
