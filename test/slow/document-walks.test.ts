@@ -195,6 +195,15 @@ describe("the commands of the documents, with a running system", () => {
       60_000,
     );
     expect(existsSync(at("restored", "wal"))).toBe(true);
+    expect(paste(walkBlock("fsck-of-copy"), filled)).toEqual({ exit: 0, said: expect.stringContaining("clean") });
+  });
+
+  it("end a stream, and freeze the log with a document that says so", () => {
+    const [name = ""] = readdirSync(join(data, "bundles"));
+    const { stream } = idsOf(join(data, "bundles", name));
+    expect(paste(walkBlock("end-stream"), [["<id>", stream]])).toMatchObject({ exit: 0 });
+    expect(paste(walkBlock("freeze"))).toMatchObject({ exit: 0 });
+    expect(readJson(at("frozen.json"))).toHaveProperty("checkpoint");
   });
 });
 
@@ -206,5 +215,30 @@ describe("the commands of the documents, with a stopped log", () => {
   it("check it from disk, and make its index anew", () => {
     expect(paste(walkBlock("fsck"), folderOfLog)).toEqual({ exit: 0, said: expect.stringContaining("clean") });
     expect(paste(walkBlock("reindex"), folderOfLog)).toEqual({ exit: 0, said: expect.stringContaining("indexed") });
+    const byConfig = paste(walkBlock("fsck-by-config"), [[" [--log <name>]", ""]]);
+    expect(byConfig).toEqual({ exit: 0, said: expect.stringContaining("clean") });
+  });
+
+  it("write it into one file, from its folder and by its configuration, and read that as a mirror", () => {
+    const [byFolder = "", byConfig = "", read = ""] = walkBlock("export").trim().split("\n");
+    const filled: Filled = [
+      ["<data folder | mirror folder | url>", join(data, "data", "ledger")],
+      [" [--from-index 100000 --to-index 200000]", ""],
+      [" [--log <name>]", ""],
+      ["/srv/mirror", at("imported")],
+    ];
+    expect(paste(byFolder, filled)).toMatchObject({ exit: 0 });
+    const archive = readFileSync(at("log.tar"));
+    rmSync(at("log.tar"));
+    expect(paste(byConfig, filled)).toMatchObject({ exit: 0 });
+    expect(readFileSync(at("log.tar")).equals(archive)).toBe(true);
+    expect(paste(read, filled)).toMatchObject({ exit: 0 });
+    expect(existsSync(at("imported", "checkpoint"))).toBe(true);
+  });
+
+  it("say what pruning it would do, and do nothing", () => {
+    const { exit, said } = paste(walkBlock("prune"), [...folderOfLog, ["1000000", "4"]]);
+    expect([exit, said]).toEqual([0, expect.stringContaining("would be")]);
+    expect(existsSync(join(data, "data", "ledger", "retention"))).toBe(false);
   });
 });

@@ -117,6 +117,39 @@ export const WALKS: Readonly<Record<string, Walk>> = {
     first: "countersign reindex <data folder>",
     test: "test/slow/document-walks.test.ts",
   },
+  "fsck-of-copy": {
+    document: "docs/operations.md",
+    first: "countersign fsck <backup>",
+    test: "test/slow/document-walks.test.ts",
+  },
+  "fsck-by-config": {
+    document: "docs/postgres-s3.md",
+    first: "countersign fsck --config ledger.json [--log <name>]",
+    test: "test/slow/document-walks.test.ts",
+  },
+  export: {
+    document: "docs/operations.md",
+    first:
+      "countersign export <data folder | mirror folder | url> --out log.tar [--from-index 100000 --to-index 200000]",
+    test: "test/slow/document-walks.test.ts",
+  },
+  prune: {
+    document: "docs/operations.md",
+    first:
+      "countersign prune <data folder> --before-index 1000000 --retention-policy https://ledger.example.org/retention --dry-run",
+    test: "test/slow/document-walks.test.ts",
+  },
+  "end-stream": {
+    document: "docs/operations.md",
+    first: 'countersign ledger end-stream --config ledger.json --stream <id> --reason "host retired, ticket 4711"',
+    test: "test/slow/document-walks.test.ts",
+  },
+  freeze: {
+    document: "docs/operations.md",
+    first:
+      'countersign ledger freeze --config ledger.json --reason "end of 2026" --successor ledger.example.org/2027 --out frozen.json',
+    test: "test/slow/document-walks.test.ts",
+  },
 };
 
 /** The text of a walk's block or span, comments included. @throws if there is no such walk, or the document has no such block */
