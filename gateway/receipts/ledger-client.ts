@@ -4,11 +4,11 @@
  * read strictly and bounded; what is not an answer of the interface is a StoreError that may be tried again.
  */
 
-import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { FormatError, StoreError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/json/parse.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../kernel/json/value.ts";
 import { type BatchPromise, readBatchPromise } from "../../kernel/promise.ts";
+import { isLaterCode } from "../../kernel/service/later-codes.ts";
 import { array, json, mapped, readShape, type Shape } from "../../kernel/shape.ts";
 import {
   type LedgerEndpoint,
@@ -67,14 +67,6 @@ export interface LedgerClientOptions extends LedgerEndpoint {
 }
 
 const RETRY_MS = 1_000;
-/** Refusals of a line that a plain request would answer with 429 or 503. */
-const LATER: ReadonlySet<string> = new Set<ErrorCode>([
-  "ERR_CHECK_BACKLOG",
-  "ERR_LEDGER_STOPPED",
-  "ERR_QUEUE_FULL",
-  "ERR_QUOTA",
-]);
-
 const promisesShape: Shape<readonly BatchPromise[]> = array(mapped(json(), readBatchPromise), { max: 1024 });
 
 /** Makes the client. */
@@ -173,7 +165,7 @@ function readLine(line: JsonObject): Submitted {
   if (line["error"] === undefined) return { type: "admitted", ...readPlace(line) };
   const error = memberObject(line, "error");
   const code = textOfCode(error) ?? "ERR_LEDGER_ANSWER";
-  if (LATER.has(code)) return { type: "later", afterMs: secondsToMs(Number(error["retry_after_seconds"] ?? "")) };
+  if (isLaterCode(code)) return { type: "later", afterMs: secondsToMs(Number(error["retry_after_seconds"] ?? "")) };
   return code === "ERR_STREAM_GAP"
     ? { type: "gap", tip: readTip(memberObject(error, "tip")) }
     : refusedWith(code, error);

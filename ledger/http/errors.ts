@@ -7,6 +7,7 @@ import type { FastifyReply } from "fastify";
 import type { ErrorCode } from "../../kernel/error-codes.ts";
 import { CheckError, FormatError, isCodedError } from "../../kernel/errors.ts";
 import type { JsonObject } from "../../kernel/json/value.ts";
+import { LATER_STATUS } from "../../kernel/service/later-codes.ts";
 import { Refusal } from "../admission/refusal.ts";
 
 /** Seconds that a client is asked to wait after 429 and 503. */
@@ -34,15 +35,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_PRUNED: 410,
   ERR_BODY_SIZE: 413,
   ERR_CONTENT_TYPE: 415,
-  ERR_CHECK_BACKLOG: 429,
-  ERR_QUEUE_FULL: 429,
-  ERR_QUOTA: 429,
-  ERR_RATE_LIMIT: 429,
-  ERR_DATABASE: 503,
-  ERR_LEDGER_STOPPED: 503,
-  ERR_LOG_HALTED: 503,
-  ERR_NODE_ROLE: 503,
-  ERR_OBJECT_STORE: 503,
+  ...LATER_STATUS,
 };
 
 /** An error as the client sees it. */
