@@ -26,7 +26,7 @@ token, or on the folder of a stopped one.
   rotate-key    the pair in log_key_files that the log never had signs from now on, beside the old one
   retire-key    the old pair signs no more, once witnesses saw a checkpoint of both
   freeze        the log ends; its reads go on. No way leads back
-  decommission  the same, without a promise of reads; for a log that has ended, only the file is written
+  decommission  the same, without a promise of reads; of a log that has ended, without --reason, only the file is written
   end-stream    a gateway's keys are decommissioned: nothing of its stream is admitted any more
   link          names the final tree of the log before this one, from its status document
 
