@@ -5,6 +5,9 @@ import { httpServer, startTestGateway, type TestGateway } from "../support/mcp-g
 import { type ScriptedServer, sendJson, startScriptedServer } from "../support/mcp-scripted.ts";
 import { RawLegacyAgent } from "../support/raw-legacy-agent.ts";
 
+/** The gateway's pause between two notices of changed roots. */
+const TOLD_EVERY_MS = 250;
+
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
@@ -62,12 +65,16 @@ describe("a flood of an agent", () => {
     const gateway = await startTestGateway([httpServer("s", server.url)]);
     open.push(gateway.close);
     const post = await shakeHands(gateway);
+    const begin = performance.now();
     await Promise.all(Array.from({ length: 50 }, () => post({ method: ROOTS })));
-    await expect.poll(() => count(server, ROOTS)).toBe(2);
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    expect(count(server, ROOTS)).toBe(2);
+    // A flood that a slow machine takes longer for is told once more each time.
+    const most = 2 + Math.floor((performance.now() - begin) / TOLD_EVERY_MS);
+    await expect.poll(() => count(server, ROOTS)).toBeGreaterThanOrEqual(2);
+    await new Promise((resolve) => setTimeout(resolve, 2 * TOLD_EVERY_MS + 100));
+    const told = count(server, ROOTS);
+    expect(told).toBeLessThanOrEqual(most);
     await post({ method: ROOTS });
-    await expect.poll(() => count(server, ROOTS)).toBe(3);
+    await expect.poll(() => count(server, ROOTS)).toBe(told + 1);
   });
 
   it("of levels counts as calls in flight", async () => {
