@@ -36,6 +36,7 @@ const FILLING_SHARE = 0.25;
 /** Two batches are on their way at most. */
 const KEPT_MEMORIES = 2;
 const KEPT_BYTES = 2 * 1024 * 1024;
+const LEAST_BYTES = 16 * 1024;
 
 /** One file of the log, oldest first in `Wal.files`. */
 export interface WalFile {
@@ -178,11 +179,12 @@ export class Wal {
     return { bytes, entries: { ...entries, bytes }, from, next: this.#planned, others: othersAmong(records) };
   }
 
+  /** What may be kept has room for the frames behind it, which are of like sizes. */
   #memoryFor(length: number): Uint8Array {
     const memory = this.#memories.pop();
-    return memory !== undefined && memory.length >= length
-      ? memory.subarray(0, length)
-      : new Uint8Array(new SharedArrayBuffer(length));
+    if (memory !== undefined && memory.length >= length) return memory.subarray(0, length);
+    const bytes = length > KEPT_BYTES ? length : Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(length)));
+    return new Uint8Array(new SharedArrayBuffer(bytes), 0, length);
   }
 
   /**
