@@ -17,7 +17,8 @@ const BIT_BITS = 9;
 /** Odd, with bits all over: those of the golden ratio, and of murmur3's last step. */
 const [FACTOR, OTHER_FACTOR] = [0x9e3779b1, 0x85ebca6b];
 const FIRST_BLOCKS = 1 << 10;
-const LAST_BLOCKS = 1 << 17;
+/** From here on a generation is twice the one before: a look touches one line more each time that the log doubles. */
+const STEADY_BLOCKS = 1 << 17;
 
 /** A generation; mutable. */
 export interface FilterPart {
@@ -41,7 +42,7 @@ export function addToPart(part: FilterPart, high: number, low: number): void {
   setAll(words, base, secondBits(high, low));
 }
 
-/** Grows without bound by 2.7 bytes a leaf; mutable. */
+/** Grows without bound by 2.7 to 7 bytes a leaf; mutable. */
 export class LeafFilter {
   readonly #generations: FilterPart[] = [makeGeneration(FIRST_BLOCKS)];
 
@@ -70,11 +71,15 @@ export class LeafFilter {
   #roomyGeneration(): FilterPart {
     const newest = this.#generations[this.#generations.length - 1];
     if (newest !== undefined && newest.left > 0) return newest;
-    const blocks = newest === undefined ? FIRST_BLOCKS : Math.min(LAST_BLOCKS, (newest.words.length / BLOCK_WORDS) * 4);
-    const next = makeGeneration(blocks);
+    const next = makeGeneration(newest === undefined ? FIRST_BLOCKS : blocksBehind(newest.words.length / BLOCK_WORDS));
     this.#generations.push(next);
     return next;
   }
+}
+
+/** Blocks of the generation behind one of so many. */
+export function blocksBehind(blocks: number): number {
+  return blocks * (blocks < STEADY_BLOCKS ? 4 : 2);
 }
 
 function makeGeneration(blocks: number): FilterPart {
