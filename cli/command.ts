@@ -1,6 +1,7 @@
 /** What a subcommand is, and how its arguments are read. */
 
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { parseDecimal } from "../kernel/decimal.ts";
 import type { Io } from "./io.ts";
 
 /** Exit codes of every subcommand; `verify` gives 1 and 2 their meaning (docs/formats/trust-policy.md). */
@@ -70,13 +71,18 @@ export function readArguments(args: readonly string[], options: Options, maxPosi
     },
     count: (name) => {
       const value = text(name);
-      if (value === undefined || /^(?:0|[1-9][0-9]{0,19})$/u.test(value)) {
-        return value === undefined ? undefined : BigInt(value);
-      }
-      throw new UsageError(`--${name}: want a number from 0 on, in decimal digits, got "${value.slice(0, 40)}"`);
+      return value === undefined ? undefined : numberOf(name, value);
     },
     flag: (name) => values[name] === true,
   };
+}
+
+function numberOf(name: string, value: string): bigint {
+  try {
+    return parseDecimal(value);
+  } catch {
+    throw new UsageError(`--${name}: want a number from 0 on, in decimal digits, got "${value.slice(0, 40)}"`);
+  }
 }
 
 function parseStrictly(args: readonly string[], options: Options): { values: Values; positionals: readonly string[] } {

@@ -103,7 +103,10 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   if (VERSION_WORDS.has(name)) return printVersion(io);
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    const like = nearest(name, [...COMMANDS.map((each) => each.name)]);
+    const like = nearest(
+      name,
+      COMMANDS.map((each) => each.name),
+    );
     const meant = like === undefined ? "" : `, did you mean "${like}"?`;
     io.err(`countersign: unknown command "${name}"${meant}; "countersign --help" lists them\n`);
     return EXIT.unusable;
