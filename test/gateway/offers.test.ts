@@ -17,6 +17,7 @@ import {
   ofKind,
   readStream,
 } from "../support/gateway-run.ts";
+import { postModern } from "../support/modern-call.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
 const OTHER_TOKEN = "b".repeat(40);
@@ -215,31 +216,8 @@ describe("what is hidden", () => {
 
   it("is not listened for", async () => {
     await start(HIDES);
-    const text = await (
-      await fetch(`${gateway?.url}/mcp`, {
-        method: "POST",
-        headers: {
-          authorization: `Bearer ${AGENT_TOKEN}`,
-          "content-type": "application/json",
-          accept: "application/json, text/event-stream",
-          "mcp-protocol-version": "2026-07-28",
-          "mcp-method": "subscriptions/listen",
-        },
-        body: JSON.stringify({
-          jsonrpc: "2.0",
-          id: 1,
-          method: "subscriptions/listen",
-          params: {
-            notifications: { resourceSubscriptions: ["secret:1"] },
-            _meta: {
-              "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-              "io.modelcontextprotocol/clientInfo": { name: "a", version: "1" },
-              "io.modelcontextprotocol/clientCapabilities": {},
-            },
-          },
-        }),
-      })
-    ).text();
+    const params = { notifications: { resourceSubscriptions: ["secret:1"] } };
+    const text = await (await postModern(gateway?.url ?? "", { method: "subscriptions/listen", params })).text();
     expect(text).toContain('"notifications":{}');
     expect(text).not.toContain("secret:1");
   });

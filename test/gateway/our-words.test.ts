@@ -2,18 +2,11 @@ import { describe, expect, it } from "vitest";
 import { responseToAgent } from "../../gateway/wire/bridge.ts";
 import { errorResponse, RPC } from "../../gateway/wire/rpc-error.ts";
 import { parseUtf8 } from "../../kernel/bytes.ts";
-
-const REWRITE = {
-  idText: "1",
-  method: "tools/call",
-  agentEra: "modern",
-  serverEra: "modern",
-  isLine: false,
-} as const;
+import { MODERN_REWRITE } from "../support/modern-rewrite.ts";
 
 /** The error that the agent gets for one of a server, in its bytes. */
 function given(error: string, serverEra: "modern" | "legacy" = "modern"): string {
-  const bytes = responseToAgent(`{"jsonrpc":"2.0","id":7,"error":${error}}`, { ...REWRITE, serverEra });
+  const bytes = responseToAgent(`{"jsonrpc":"2.0","id":7,"error":${error}}`, { ...MODERN_REWRITE, serverEra });
   return parseUtf8(bytes).replace('{"jsonrpc":"2.0","id":1,"error":', "").slice(0, -1);
 }
 
@@ -74,7 +67,7 @@ describe("an error of the gateway", () => {
       reason: "receipt.unavailable",
       "countersign/reason": "receipt.unavailable",
     });
-    const passed = parseUtf8(responseToAgent(text, REWRITE));
+    const passed = parseUtf8(responseToAgent(text, MODERN_REWRITE));
     expect(JSON.parse(passed).error.data).toEqual({ reason: "receipt.unavailable" });
   });
 

@@ -13,7 +13,6 @@ import type { JsonObject } from "../../kernel/json/value.ts";
 import { ECHO, makeFakeUpstream, WIPE } from "../support/fake-upstream.ts";
 import { gatewayBenches } from "../support/gateway-benches.ts";
 import {
-  AGENT_TOKEN,
   type BenchOptions,
   CALLER,
   callOf,
@@ -24,6 +23,7 @@ import {
   runCall,
   SESSION,
 } from "../support/gateway-run.ts";
+import { postModern } from "../support/modern-call.ts";
 
 const benches = gatewayBenches("quarantine");
 
@@ -163,29 +163,8 @@ const makeAgain = async (_bench: GatewayBench, options: GatewayBench["gatewayOpt
 
 describe("on the wire", () => {
   async function ask(url: string, id: number, method: string, params: JsonObject) {
-    const response = await fetch(`${url}/mcp`, {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${AGENT_TOKEN}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": method,
-        ...(method === "tools/call" ? { "mcp-name": "echo" } : {}),
-      },
-      body: JSON.stringify({
-        jsonrpc: "2.0",
-        id,
-        method,
-        params: {
-          ...params,
-          _meta: {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-          },
-        },
-      }),
-    });
+    const named = method === "tools/call" ? { name: "echo" } : {};
+    const response = await postModern(url, { method, params, id, ...named });
     const names = [...response.headers.keys()].toSorted();
     return { status: response.status, names, body: (await response.json()) as JsonObject };
   }

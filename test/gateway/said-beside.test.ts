@@ -25,6 +25,7 @@ import {
   readStream,
 } from "../support/gateway-run.ts";
 import { makeManualWorld } from "../support/manual-world.ts";
+import { MODERN_REWRITE } from "../support/modern-rewrite.ts";
 import { bundleFiles } from "../support/policy-request.ts";
 
 const SSN = "407-54-1197";
@@ -171,16 +172,9 @@ describe("what stands beside params, result and error", () => {
 });
 
 describe("what a server says in the gateway's name", () => {
-  const rewrite = {
-    idText: "1",
-    method: "tools/call",
-    agentEra: "modern",
-    serverEra: "modern",
-    isLine: false,
-  } as const;
   const given = (meta: string): string => {
     const text = `{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","_meta":${meta},"content":[]}}`;
-    return parseUtf8(responseToAgent(text, rewrite));
+    return parseUtf8(responseToAgent(text, MODERN_REWRITE));
   };
 
   it("does not reach the agent, however it is spelled, and what else it says does", () => {
@@ -196,7 +190,7 @@ describe("what a server says in the gateway's name", () => {
 
   it("does not reach an agent of the other era either", () => {
     const text = '{"jsonrpc":"2.0","id":7,"result":{"_meta":{"countersign/receipt":"a/1"},"content":[]}}';
-    const bytes = responseToAgent(text, { ...rewrite, serverEra: "legacy" });
+    const bytes = responseToAgent(text, { ...MODERN_REWRITE, serverEra: "legacy" });
     expect(JSON.parse(parseUtf8(bytes))).toEqual({
       jsonrpc: "2.0",
       id: 1,

@@ -12,6 +12,7 @@ import type { JsonObject, JsonValue } from "../../kernel/json/value.ts";
 import { OBLIGATION_IDS } from "../../kernel/obligation.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
+import { type ModernRequest, modernBody, postModern, toolCall } from "../support/modern-call.ts";
 import { textResult } from "./hostile-server.ts";
 import { PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
 import { withScenarios } from "./with-scenarios.ts";
@@ -65,32 +66,12 @@ describe("T5 an audit of tier 0 and 1", () => {
 
 describe("T5 guesses by somebody who knows all of a call but a short field", () => {
   /** The request as it is posted, twice: all of it is known but the PIN. */
-  const bytesOf = (pin: string): Uint8Array => {
-    const _meta = {
-      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-      "io.modelcontextprotocol/clientInfo": { name: "scenario", version: "1" },
-      "io.modelcontextprotocol/clientCapabilities": {},
-    };
-    const params = { name: "unlock", arguments: { customer: CUSTOMER, pin }, _meta };
-    return formatUtf8(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }));
-  };
+  const request = (pin: string): ModernRequest => toolCall("unlock", { customer: CUSTOMER, pin });
+  const bytesOf = (pin: string): Uint8Array => formatUtf8(modernBody(request(pin)));
 
   it("find the right one under the secret of its receipt, and under no other that there is: not even that of the same call before", async () => {
     const scenario = await startAndCall();
-    for (let i = 0; i < 2; i += 1) {
-      await fetch(`${scenario.url}/mcp`, {
-        method: "POST",
-        headers: {
-          authorization: `Bearer ${AGENT_TOKEN}`,
-          "content-type": "application/json",
-          accept: "application/json, text/event-stream",
-          "mcp-protocol-version": "2026-07-28",
-          "mcp-method": "tools/call",
-          "mcp-name": "unlock",
-        },
-        body: bytesOf(PIN),
-      });
-    }
+    for (let i = 0; i < 2; i += 1) await postModern(scenario.url, request(PIN));
     const [, first, second] = await scenario.decisions();
     const roots = [first, second].map((one) => one && observedValue(one.request_received)?.root);
     const secretOf = async (seq: number): Promise<Uint8Array> =>

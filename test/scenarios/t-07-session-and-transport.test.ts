@@ -5,6 +5,7 @@ import type { JsonObject } from "../../kernel/json/value.ts";
 import { observedValue } from "../../kernel/receipt/observed.ts";
 import { AGENT_TOKEN } from "../support/gateway-run.ts";
 import { openListen } from "../support/mcp-listen.ts";
+import { postModern } from "../support/modern-call.ts";
 import { sendRaw, statusesOf } from "../support/raw-http.ts";
 import type { AnswerTask } from "./hostile-server.ts";
 import { type Answer, type CallOptions, PERMIT_ALL, type Scenario, startScenario } from "./rig.ts";
@@ -21,25 +22,9 @@ const META = {
 };
 
 /** Posts a call of `find` with these headers and this JSON-RPC id. */
-async function post({ url }: Scenario, headers: Record<string, string>, id: number | string = 1): Promise<Response> {
-  return fetch(`${url}/mcp`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${AGENT_TOKEN}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2026-07-28",
-      "mcp-method": "tools/call",
-      "mcp-name": "find",
-      ...headers,
-    },
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id,
-      method: "tools/call",
-      params: { name: "find", arguments: {}, _meta: META },
-    }),
-  });
+function post({ url }: Scenario, headers: Record<string, string>, id: number | string = 1): Promise<Response> {
+  const params = { name: "find", arguments: {}, _meta: META };
+  return postModern(url, { method: "tools/call", name: "find", params, id, headers });
 }
 
 /** Posts a body as a legacy agent does. */
